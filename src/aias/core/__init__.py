@@ -1,0 +1,1 @@
+"""The words of Aias as frozen values. Imports nothing else of Aias."""

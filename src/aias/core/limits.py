@@ -1,0 +1,45 @@
+"""Every bound, with its unit and its reason."""
+
+from typing import Final
+
+FILE_BYTES_MAX: Final = 8 << 30
+"""A table is read into memory; beyond this 24 GiB of it would not do."""
+
+COLUMNS_MAX: Final = 10_000
+"""More columns than this is a matrix in the wrong shape."""
+
+BODY_BYTES_MAX: Final = 16 << 20
+"""One request. Larger work belongs in a file."""
+
+BODY_ROWS_MAX: Final = 10_000
+"""At 20 µs a row this is 0.2 s of one core; more would make neighbours wait."""
+
+JSON_DEPTH_MAX: Final = 32
+"""Rows are objects of scalars: depth 3. The rest is slack for tensors."""
+
+HEADER_SECONDS_MAX: Final = 10.0
+"""From the first byte of a request to the end of its headers."""
+
+BODY_IDLE_SECONDS_MAX: Final = 30.0
+"""Between two pieces of a body; also how long a half-open connection lives."""
+
+BODY_SECONDS_MAX: Final = 120.0
+"""For a whole body, however steadily it trickles."""
+
+KEEP_ALIVE_SECONDS: Final = 75.0
+"""An idle connection between two requests."""
+
+CONNECTIONS_MAX: Final = 2_048
+"""Open sockets; each costs some 50 kB."""
+
+DRAIN_SECONDS_MAX: Final = 30.0
+"""What a server that was told to stop gives to the requests it has begun."""
+
+CATEGORIES_MAX: Final = 1_000
+"""Known values of one category; the rarest beyond it share one code."""
+
+TEXT_CHARS_MAX: Final = 1_000_000
+"""One text field; a megabyte of text takes 0.3 s to split."""
+
+VOCABULARY_MAX: Final = 200_000
+"""Terms of one text field, most frequent first; 1.6 MB a class at most."""

@@ -1,0 +1,100 @@
+"""A schema: the fields of a dataset, what each holds, what it is used for, and why we think so."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal, get_args
+
+from aias.core.errors import UserError
+
+Kind = Literal["number", "category", "time", "text"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+Role = Literal["input", "target", "ignored"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
+class SchemaMismatch(UserError):
+    code = "schema.mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column.
+
+    `missing`: spellings that mean "no value here" in this column, besides null and the empty string.
+    `format`: how the values are written, where there is a choice: a `strptime` pattern for times,
+    `decimal-comma` for numbers such as `1.200,50`.
+    `categories`: the known values, for a category of few values; documentation, not a restriction.
+    `unit`: what stood beside the numbers (`$`, `%`); documentation.
+    `example`: a value as it came in the file; what the endpoint shows to callers.
+    `reason`: why this kind and role were chosen, for a person to check.
+    """
+
+    name: str
+    kind: Kind
+    role: Role = "input"
+    nullable: bool = True
+    missing: tuple[str, ...] = ()
+    format: str | None = None
+    categories: tuple[str, ...] | None = None
+    unit: str | None = None
+    example: str | float | int | bool | None = None
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise SchemaMismatch(f"field `{self.name}` has the unknown kind {self.kind!r}", hint=f"use {KINDS}")
+        if self.role not in ROLES:
+            raise SchemaMismatch(f"field `{self.name}` has the unknown role {self.role!r}", hint=f"use {ROLES}")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Fields in the order of the file. Names are unique."""
+
+    fields: tuple[Field, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for field in self.fields:
+            if field.name in seen:
+                raise SchemaMismatch(f"two fields are called `{field.name}`", hint="rename one of them")
+            seen.add(field.name)
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields)
+
+    def __getitem__(self, name: str) -> Field:
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise SchemaMismatch(f"there is no column `{name}`", hint=f"the columns are: {', '.join(self.names)}")
+
+    def __contains__(self, name: str) -> bool:
+        return any(field.name == name for field in self.fields)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(field.name for field in self.fields)
+
+    @property
+    def inputs(self) -> tuple[Field, ...]:
+        """The fields a model sees, in order."""
+        return tuple(field for field in self.fields if field.role == "input")
+
+    def with_fields(self, changed: Iterable[Field]) -> "Schema":
+        """The same schema with some fields replaced by their namesakes."""
+        by_name = {field.name: field for field in changed}
+        return Schema(tuple(by_name.get(field.name, field) for field in self.fields))
+
+    def with_target(self, name: str) -> "Schema":
+        """The same schema with `name`, and nothing else, as the target."""
+        self[name]
+        return Schema(
+            tuple(
+                replace(field, role="target")
+                if field.name == name
+                else replace(field, role="ignored" if field.role == "target" else field.role)
+                for field in self.fields
+            )
+        )

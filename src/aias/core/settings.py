@@ -1,0 +1,9 @@
+"""Every setting, read once: a flag beats `AIAS_*` in the environment, which beats the default."""
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """Where everything is kept: `AIAS_HOME`, else `~/.aias`."""
+    return Path(os.environ.get("AIAS_HOME") or Path.home() / ".aias").expanduser().resolve()
