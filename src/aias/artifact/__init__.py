@@ -1,0 +1,1 @@
+"""The sealed folder that a model is: immutable, code-free, named by its digest."""

@@ -1,0 +1,1 @@
+"""An artifact in memory, answering. Nothing here can train."""

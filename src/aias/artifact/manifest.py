@@ -1,0 +1,107 @@
+"""The manifest: all of an artifact that is not a tensor, as frozen values; its digest is the artifact's name."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from aias.core.errors import Damaged
+from aias.core.names import digest_of
+from aias.core.schema import Field
+from aias.core.task import Measurement, Task
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of the artifact; `path` is relative, with `/` between its parts."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderEntry:
+    """Which encoder turns which field into tensors, and where its table lies (`encoders/<n>.json`)."""
+
+    field: str
+    kind: str
+    version: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where the artifact came from. With the same inputs the verb can be run again."""
+
+    verb: str
+    dataset: str
+    settings: dict[str, object]
+    seed: int
+    parents: tuple[str, ...] = ()
+    libraries: dict[str, str] = field(default_factory=dict)
+    started_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The proof that the graph answers as the pipeline did: over `rows` held-out and nasty rows."""
+
+    rows: int
+    label_differences: int
+    score_difference_max: float
+    batch_difference_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One line of the leaderboard."""
+
+    learner: str
+    settings: dict[str, object]
+    validation: Measurement
+    fit_seconds: float
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`files` lists everything in the folder but `manifest.json` itself."""
+
+    format: int
+    name: str
+    task: Task
+    inputs: tuple[Field, ...]
+    ignored: tuple[Field, ...]
+    encoders: tuple[EncoderEntry, ...]
+    lineage: Lineage
+    measurements: tuple[Measurement, ...]
+    parity: Parity
+    leaderboard: tuple[Candidate, ...]
+    rows: dict[str, int]
+    files: tuple[FileEntry, ...] = ()
+
+    def as_bytes(self) -> bytes:
+        """Canonical JSON: sorted keys, no spaces; equal manifests are equal bytes."""
+        return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
+
+    @property
+    def digest(self) -> str:
+        return digest_of([self.as_bytes()])
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(entry.size_bytes for entry in self.files)
+
+
+def read_manifest(raw: bytes) -> Manifest:
+    """Parse and check `manifest.json`. Raises `Damaged`."""
+    try:
+        manifest = msgspec.json.decode(raw, type=Manifest, strict=True)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
+        raise Damaged(f"manifest.json is not a manifest: {fault}") from None
+    if manifest.format != FORMAT:
+        raise Damaged(f"the artifact has format {manifest.format}; this Aias reads {FORMAT}", hint="update aias")
+    return manifest

@@ -1,0 +1,40 @@
+"""The promise of a runtime: a verified artifact in memory, answering rows.
+
+A row is a mapping from field names to raw values. A field that is absent or null is missing; a value that its
+field cannot take, or a field that the model does not know, raises `BadValue` naming the row and the field.
+Runtimes are safe to call from several threads.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.artifact.manifest import Manifest
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression."""
+
+    predictions: list[str] | list[float]
+    probabilities: npt.NDArray[np.float32] | None
+
+
+class Runtime(Protocol):
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path, manifest: Manifest) -> "Runtime":
+        """Read a folder that has been verified. Raises `Damaged`."""
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        """The answers in the order of the rows. Raises `BadValue`."""
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        """The same from columns of equal length; columns that the model does not know are refused."""
