@@ -7,6 +7,8 @@ Every room derives its own errors from `AiasError` and gives each a stable code 
     ├── NotFound        a name that does not exist                             exit 3 · HTTP 404
     ├── Refused         no key, or a key without the scope                     exit 4 · HTTP 401, 403
     ├── Conflict        somebody else was faster; look again and retry         exit 5 · HTTP 409
+    ├── StorageFailed   the disk is full or failing; what was acknowledged     exit 1 · HTTP 507
+    │                   is kept, what was asked for did not happen
     └── Damaged         bytes are not what they were when they were sealed     exit 1 · HTTP 503
 """
 
@@ -50,6 +52,10 @@ class Conflict(AiasError):
     exit_status = 5
 
 
+class StorageFailed(AiasError):
+    code = "aias.storage-failed"
+
+
 class Damaged(AiasError):
     code = "aias.damaged"
 
@@ -74,3 +80,11 @@ class BadValue(UserError):
         if self.row is not None:
             extra["row"] = str(self.row)
         return super().as_dict() | extra
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a message: at most 60 characters of it."""
+    if isinstance(value, int | float | str):
+        text = repr(value) if not isinstance(value, int) or abs(value) < 10**50 else "a number of over 50 digits"
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"a value of type {type(value).__name__}"

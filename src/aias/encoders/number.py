@@ -1,0 +1,140 @@
+"""Numbers as people write them: `1200.5`, `"$1,200.50"`, `" 12 %"`, `"(1,200)"`, `"1.200,50"`."""
+
+import math
+import numbers
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.errors import BadValue, Damaged, shown
+from aias.core.schema import Field, Kind
+from aias.encoders.contract import Floats
+
+PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+"""What needs no cleaning, for Python and Polars alike. Not `float`'s own grammar: that takes `1_000` and `٣`."""
+
+_GROUPED: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
+_SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
+_CURRENCIES: Final = "$€£¥₹%"
+_CHARS_MAX: Final = 400
+"""A float of 1e308 written out has 309 digits; longer is no number."""
+
+
+class Number:
+    """One number; NaN is missing, ±inf stays. Booleans are 1 and 0. Nothing is learned."""
+
+    kind: ClassVar[Kind] = "number"
+    version: ClassVar[int] = 1
+    width = 1
+
+    def __init__(self, field: Field) -> None:
+        self._missing = frozenset(field.missing) | {""}
+        self._decimal_comma = field.format == "decimal-comma"
+        self._unit = (field.unit or "").strip()
+        self._example = field.example
+
+    @classmethod
+    def fit(cls, field: Field, values: Sequence[object]) -> "Number":  # noqa: ARG003 the promise of every encoder
+        return cls(field)
+
+    @classmethod
+    def load(cls, field: Field, table: Mapping[str, object]) -> "Number":
+        if table:
+            raise Damaged(f"the table of the number `{field.name}` should be empty")
+        return cls(field)
+
+    def table(self) -> dict[str, object]:
+        return {}
+
+    def encode(self, value: object) -> float:
+        if type(value) is float:
+            return value
+        if type(value) is int:
+            try:
+                return float(value)
+            except OverflowError:  # as the text "1e999": beyond float64 is infinite
+                return math.inf if value > 0 else -math.inf
+        if value is None:
+            return math.nan
+        if isinstance(value, str):
+            return self._parse(value)
+        if isinstance(value, numbers.Real | np.number | Decimal) and not isinstance(value, np.timedelta64):
+            return float(value)
+        raise self._refusal(value)
+
+    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+        return self._flat(values).reshape(-1, 1)  # (rows, 1)
+
+    def _flat(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+        if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
+            return values.astype(np.float64)
+        if not set(map(type, values)) - {float, int, bool, type(None)}:
+            try:
+                return np.array(values, dtype=np.float64)  # None becomes NaN
+            except OverflowError:
+                pass
+        memo: dict[str, float] = {}
+        out = np.empty(len(values))  # (rows,)
+        for row, value in enumerate(values):
+            try:
+                if type(value) is str:
+                    known = memo.get(value)
+                    out[row] = memo.setdefault(value, self._parse(value)) if known is None else known
+                else:
+                    out[row] = self.encode(value)
+            except BadValue as bad:
+                raise BadValue(bad.message, row=row, hint=bad.hint) from None
+        return out
+
+    def _parse(self, text: str) -> float:
+        bare = text.strip()
+        if bare in self._missing:
+            return math.nan
+        if len(bare) > _CHARS_MAX:
+            raise self._refusal(text)
+        if not self._decimal_comma and PLAIN.fullmatch(bare):
+            return float(bare)
+        number = self._undressed(bare)
+        if number is None:
+            raise self._refusal(text)
+        return number
+
+    def _undressed(self, bare: str) -> float | None:
+        """Take off, in this order: brackets or a sign, then unit, currency and percent, then separators."""
+        bare = bare.translate(_SIGNS)
+        bracketed = len(bare) > 2 and bare[0] == "(" and bare[-1] == ")"
+        if bracketed:
+            bare = bare[1:-1].strip()
+        sign = -1.0 if bracketed else 1.0
+        for _ in range(2):  # the sign may stand before or after the currency: -$5, $-5
+            if bare[:1] in {"-", "+"} and not bracketed:
+                sign, bracketed, bare = (-1.0 if bare[0] == "-" else 1.0), True, bare[1:].strip()
+            bare = self._without_unit(bare)
+        if self._decimal_comma:
+            swapped = bare.replace(",", "\0").replace(".", ",").replace("\0", ".")
+            bare = swapped if bare.count(",") <= 1 else bare
+        if _GROUPED.fullmatch(bare):
+            bare = bare.replace(",", "")
+        if PLAIN.fullmatch(bare) and bare[0] not in "+-":
+            return sign * float(bare)
+        number = _NOT_FINITE.get(bare.lower())
+        return None if number is None else sign * number
+
+    def _without_unit(self, bare: str) -> str:
+        for unit in (self._unit, *_CURRENCIES):
+            if unit and bare.startswith(unit):
+                bare = bare[len(unit) :].strip()
+            if unit and bare.endswith(unit):
+                bare = bare[: -len(unit)].strip()
+        return bare
+
+    def _refusal(self, value: object) -> BadValue:
+        example = self._example if self._example is not None else 12.5
+        return BadValue(
+            f"{shown(value)} is not a number", hint=f"send a number such as {example}, or null when it is not known"
+        )

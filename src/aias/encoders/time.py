@@ -1,0 +1,207 @@
+"""Points in time: dates, date-times, ISO 8601 text, and text in the field's own format."""
+
+import functools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.errors import BadValue, Damaged, shown
+from aias.core.schema import Field, Kind
+from aias.encoders.contract import Floats
+
+PARTS: Final = ("days", "year", "month", "day", "weekday", "day_of_year", "hour")
+"""The numbers one time becomes: days since 1970 with fraction, ..., weekday 0 = Monday, hour with fraction."""
+
+ISO: Final = re.compile(
+    r"(?P<Y>[0-9]{4})-(?P<m>[0-9]{2})-(?P<d>[0-9]{2})"
+    r"(?:[T ](?P<H>[0-9]{2}):(?P<M>[0-9]{2})(?::(?P<S>[0-9]{2})(?:[.,](?P<f>[0-9]{1,9}))?)?"
+    r" ?(?P<z>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+"""Our own, since what `datetime.fromisoformat` takes differs between Python versions."""
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DIRECTIVES: Final = {
+    "Y": r"(?P<Y>[0-9]{4})",
+    "y": r"(?P<y>[0-9]{2})",
+    "m": r"(?P<m>[0-9]{1,2})",
+    "d": r"(?P<d>[0-9]{1,2})",
+    "H": r"(?P<H>[0-9]{1,2})",
+    "I": r"(?P<I>[0-9]{1,2})",
+    "M": r"(?P<M>[0-9]{1,2})",
+    "S": r"(?P<S>[0-9]{1,2})",
+    "f": r"(?P<f>[0-9]{1,9})",
+    "p": r"(?P<p>[AaPp]\.?[Mm]\.?)",
+    "b": r"(?P<b>[A-Za-z]{3})",
+    "B": r"(?P<b>[A-Za-z]{3,9})",
+    "a": r"[A-Za-z]{3}",
+    "A": r"[A-Za-z]{6,9}",
+    "z": r"(?P<z>[Zz]|[+-][0-9]{2}:?[0-9]{2})",
+    "%": "%",
+}
+_NOTHING: Final = (math.nan,) * len(PARTS)
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+
+
+class Time:
+    """One point in time as the numbers of `PARTS`. Times with a zone are taken to UTC; others are left as they are.
+
+    `field.format` holds one pattern of `strptime` directives, or several divided by `|`, tried in order after ISO.
+    Month names are English whatever the locale.
+    """
+
+    kind: ClassVar[Kind] = "time"
+    version: ClassVar[int] = 1
+    width = len(PARTS)
+
+    def __init__(self, field: Field) -> None:
+        self._missing = frozenset(field.missing) | {""}
+        self._patterns = (ISO, *(pattern_of(part) for part in (field.format or "").split("|") if part))
+        self._example = field.example if isinstance(field.example, str) else "2026-11-23 14:30:00"
+
+    @classmethod
+    def fit(cls, field: Field, values: Sequence[object]) -> "Time":  # noqa: ARG003 the promise of every encoder
+        return cls(field)
+
+    @classmethod
+    def load(cls, field: Field, table: Mapping[str, object]) -> "Time":
+        if table:
+            raise Damaged(f"the table of the time `{field.name}` should be empty")
+        return cls(field)
+
+    def table(self) -> dict[str, object]:
+        return {}
+
+    def encode(self, value: object) -> tuple[float, ...]:
+        if isinstance(value, str):
+            bare = value.strip()
+            if bare in self._missing:
+                return _NOTHING
+            for pattern in self._patterns:
+                moment = read_time(pattern, bare)
+                if moment is not None:
+                    return _parts(moment)
+            raise self._refusal(value)
+        if value is None or value != value:  # None, NaN, NaT
+            return _NOTHING
+        if isinstance(value, datetime):
+            return _parts(self._naive(value))
+        if isinstance(value, date):
+            return _parts(datetime(value.year, value.month, value.day))
+        if isinstance(value, np.datetime64):
+            return self.encode(value.astype("datetime64[us]").item())
+        raise self._refusal(value)
+
+    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+        memo: dict[str, tuple[float, ...]] = {}
+        out = np.empty((len(values), self.width))  # (rows, width)
+        for row, value in enumerate(values):
+            known = memo.get(value) if type(value) is str else None
+            if known is None:
+                try:
+                    known = self.encode(value)
+                except BadValue as bad:
+                    raise BadValue(bad.message, row=row, hint=bad.hint) from None
+                if type(value) is str:
+                    memo[value] = known
+            out[row] = known
+        return out
+
+    def _naive(self, moment: datetime) -> datetime:
+        if moment.tzinfo is None:
+            return moment
+        try:
+            return moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:  # the year 1 or 9999 on the other side of the zone
+            raise self._refusal(moment) from None
+
+    def _refusal(self, value: object) -> BadValue:
+        return BadValue(f"{shown(value)} is not a time", hint=f"send a time such as {self._example!r}, or null")
+
+
+@functools.cache
+def pattern_of(form: str) -> re.Pattern[str]:
+    """The regular expression of a pattern of `strptime` directives. Raises `BadValue` on an unknown directive."""
+    out: list[str] = []
+    for percent, char in re.findall(r"(%?)(.)", form, flags=re.DOTALL):
+        if not percent:
+            out.append(r"\s+" if char.isspace() else re.escape(char))
+        elif char in _DIRECTIVES:
+            out.append(_DIRECTIVES[char])
+        else:
+            raise BadValue(
+                f"the time format {form!r} uses %{char}", hint=f"use {' '.join('%' + d for d in _DIRECTIVES)}"
+            )
+    try:
+        return re.compile("".join(out))
+    except re.error:
+        raise BadValue(f"the time format {form!r} names a part twice", hint="use each directive once") from None
+
+
+def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
+    """The time that `text` spells, in UTC when it names a zone, or None when it does not fit `pattern`."""
+    found = pattern.fullmatch(text)
+    if found is None:
+        return None
+    part = found.groupdict()
+    try:
+        moment = datetime(
+            _year(part),
+            _month(part),
+            int(part.get("d") or 1),
+            _hour(part),
+            int(part.get("M") or 0),
+            int(part.get("S") or 0),
+            int(((part.get("f") or "0") + "000000")[:6]),
+        )
+        return moment - _offset(part.get("z"))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _year(part: dict[str, str | None]) -> int:
+    if part.get("Y"):
+        return int(part["Y"] or 0)
+    short = int(part.get("y") or 70)
+    return short + (2000 if short < 69 else 1900)  # POSIX
+
+
+def _month(part: dict[str, str | None]) -> int:
+    name = part.get("b")
+    return _MONTHS.index(name[:3].lower()) + 1 if name else int(part.get("m") or 1)
+
+
+def _hour(part: dict[str, str | None]) -> int:
+    if not part.get("I"):
+        return int(part.get("H") or 0)
+    hour = int(part["I"] or 0)
+    if not 1 <= hour <= 12:
+        raise ValueError(hour)
+    return hour % 12 + (12 if (part.get("p") or "a")[0] in "pP" else 0)
+
+
+def _offset(zone: str | None) -> timedelta:
+    if not zone or zone in "Zz":
+        return timedelta(0)
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
+
+
+def _parts(moment: datetime) -> tuple[float, ...]:
+    hours = moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
+    ordinal = moment.toordinal()
+    first = date(moment.year, 1, 1).toordinal()
+    return (
+        ordinal - _EPOCH + hours / 24,
+        float(moment.year),
+        float(moment.month),
+        float(moment.day),
+        float(moment.weekday()),
+        float(ordinal - first + 1),
+        hours,
+    )

@@ -1,0 +1,124 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aias.core.errors import BadValue, Damaged
+from aias.core.schema import Field
+from aias.encoders.number import Number
+
+PLAIN = Number(Field("price", "number", missing=("?", "n/a")))
+
+
+def same(left: float, right: float) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+@pytest.mark.parametrize(
+    ("raw", "number"),
+    [
+        (3, 3.0),
+        (2.5, 2.5),
+        (True, 1.0),
+        (np.int8(7), 7.0),
+        ("12", 12.0),
+        (" 12 % ", 12.0),
+        ("$1,200.50", 1200.5),
+        ("-$5", -5.0),
+        ("$-5", -5.0),
+        ("(1,200)", -1200.0),
+        ("($3.50)", -3.5),
+        ("€ 7", 7.0),
+        ("1,234,567", 1234567.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("1e3", 1000.0),
+        ("\u22124", -4.0),
+        ("1e999", math.inf),
+        ("-inf", -math.inf),
+        pytest.param(10**400, math.inf, id="beyond float64"),
+        (2**64, 2.0**64),
+    ],
+)
+def test_a_number_is_read_however_people_write_it(raw, number):
+    assert PLAIN.encode(raw) == number
+
+
+@pytest.mark.parametrize("raw", [None, float("nan"), "", "  ", "?", " n/a ", "nan"])
+def test_what_means_missing_is_nan(raw):
+    assert math.isnan(PLAIN.encode(raw))
+
+
+@pytest.mark.parametrize(
+    "raw", ["old", "1_000", "1,2", "12,34.5", "--5", "(-5)", "5 5", "٣", "12 kg", "%", "()", [1], {}]
+)
+def test_what_is_no_number_is_refused_with_an_example(raw):
+    with pytest.raises(BadValue, match="is not a number") as caught:
+        PLAIN.encode(raw)
+    assert "such as 12.5" in caught.value.hint
+
+
+def test_a_long_text_is_refused_without_being_repeated():
+    with pytest.raises(BadValue) as caught:
+        PLAIN.encode("9" * 100_000)
+    assert len(caught.value.message) < 100
+
+
+def test_the_unit_of_the_field_may_stand_beside_the_number():
+    weight = Number(Field("weight", "number", unit="kg"))
+    assert weight.encode("12 kg") == weight.encode("12kg") == weight.encode("12") == 12.0
+
+
+def test_a_decimal_comma_is_read_when_the_field_says_so():
+    price = Number(Field("price", "number", format="decimal-comma"))
+    assert [price.encode(text) for text in ("1.200,50", "3,5", "-7", "1.200")] == [1200.5, 3.5, -7.0, 1200.0]
+
+
+def test_a_column_names_the_row_it_cannot_take():
+    with pytest.raises(BadValue) as caught:
+        PLAIN.column(["1", "2", "old"])
+    assert caught.value.row == 2
+
+
+raw_values = st.one_of(
+    st.none(),
+    st.floats(),
+    st.integers(),
+    st.booleans(),
+    st.floats(allow_nan=False).map(str),
+    st.sampled_from(["", "?", "$1,200.50", "(3)", "12 %"]),
+)
+
+
+@given(st.lists(raw_values))
+def test_a_column_equals_its_values_one_by_one(values):
+    column = PLAIN.column(values)
+    assert column.shape == (len(values), 1)
+    assert all(same(PLAIN.encode(value), one) for value, one in zip(values, column[:, 0], strict=True))
+
+
+@given(st.lists(st.floats()))
+def test_an_array_equals_its_list(values):
+    assert np.array_equal(PLAIN.column(np.array(values)), PLAIN.column(values), equal_nan=True)
+
+
+@given(st.text())
+def test_any_text_is_a_number_or_refused(text):
+    try:
+        assert isinstance(PLAIN.encode(text), float)
+    except BadValue as bad:
+        assert bad.hint
+
+
+@given(st.floats(allow_nan=False))
+def test_what_python_prints_is_read_back(number):
+    assert PLAIN.encode(repr(number)) == number
+
+
+def test_a_number_has_no_table():
+    field = Field("price", "number")
+    assert Number.load(field, Number.fit(field, ["1"]).table()).encode("2") == 2.0
+    with pytest.raises(Damaged):
+        Number.load(field, {"mean": 3})

@@ -1,0 +1,103 @@
+import math
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aias.core.errors import BadValue, Damaged
+from aias.core.schema import Field
+from aias.encoders.time import Time
+
+ISO = Time(Field("at", "time", missing=("NULL",)))
+NOON = (0.5, 1970.0, 1.0, 1.0, 3.0, 1.0, 12.0)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        datetime(1970, 1, 1, 12),
+        datetime(1970, 1, 1, 14, tzinfo=timezone(timedelta(hours=2))),
+        np.datetime64("1970-01-01T12"),
+        "1970-01-01 12:00",
+        "1970-01-01T12:00:00Z",
+        " 1970-01-01T12:00:00.000 ",
+        "1970-01-01T07:00:00-05:00",
+        "1970-01-01T14:00:00+02",
+    ],
+)
+def test_a_time_is_the_same_numbers_however_it_is_sent(raw):
+    assert ISO.encode(raw) == NOON
+
+
+def test_a_date_is_its_midnight():
+    assert ISO.encode(date(2024, 12, 31)) == ISO.encode("2024-12-31") == (20088.0, 2024.0, 12.0, 31.0, 1.0, 366.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("%m/%d/%Y %H:%M", "6/1/1930 22:00"),
+        ("%d.%m.%y|%m/%d/%Y %I:%M %p", "6/1/1930 10:00 PM"),
+        ("%d %b %Y %H:%M", "1 Jun 1930 22:00"),
+        ("%A, %B %d, %Y %Hh%M", "Sunday, June 1, 1930 22h00"),
+    ],
+)
+def test_a_time_is_read_in_the_format_of_its_field(form, text):
+    assert Time(Field("at", "time", format=form)).encode(text) == ISO.encode("1930-06-01 22:00")
+
+
+@pytest.mark.parametrize("raw", [None, "", " ", "NULL", math.nan, np.datetime64("NaT")])
+def test_what_means_missing_is_nan_in_every_part(raw):
+    assert np.isnan(ISO.encode(raw)).all()
+
+
+@pytest.mark.parametrize(
+    "raw", ["yesterday", "2024-13-01", "2023-02-29", "2024-01-01T25:00", 5, 2.5, True, [], "20240101"]
+)
+def test_what_is_no_time_is_refused(raw):
+    with pytest.raises(BadValue, match="is not a time"):
+        ISO.encode(raw)
+
+
+def test_a_zone_beyond_the_calendar_is_refused():
+    with pytest.raises(BadValue, match="is not a time"):
+        ISO.encode("0001-01-01T00:00:00+05:00")
+
+
+@pytest.mark.parametrize("form", ["%Q", "%Y %Y"])
+def test_a_format_that_cannot_be_is_refused_at_once(form):
+    with pytest.raises(BadValue, match="time format"):
+        Time(Field("at", "time", format=form))
+
+
+@given(st.lists(st.one_of(st.none(), st.datetimes(), st.dates(), st.datetimes().map(str), st.just("NULL"))))
+def test_a_column_equals_its_values_one_by_one(values):
+    column = ISO.column(values)
+    assert column.shape == (len(values), 7)
+    for value, row in zip(values, column, strict=True):
+        assert np.array_equal(ISO.encode(value), row, equal_nan=True)
+
+
+@given(st.datetimes(), st.integers(-14 * 60, 14 * 60))
+def test_the_days_are_those_of_utc(moment, minutes):
+    aware = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    try:
+        utc = aware.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        return
+    assert ISO.encode(aware) == ISO.encode(utc) == ISO.encode(aware.isoformat())
+
+
+def test_a_column_names_the_row_it_cannot_take():
+    with pytest.raises(BadValue) as caught:
+        ISO.column(["2024-01-01", "soon"])
+    assert caught.value.row == 1
+
+
+def test_a_time_has_no_table():
+    field = Field("at", "time")
+    assert Time.load(field, Time.fit(field, []).table()).width == 7
+    with pytest.raises(Damaged):
+        Time.load(field, {"first": "2024"})
