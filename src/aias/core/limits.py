@@ -43,3 +43,24 @@ TEXT_CHARS_MAX: Final = 1_000_000
 
 VOCABULARY_MAX: Final = 200_000
 """Terms of one text field, most frequent first; 1.6 MB a class at most."""
+
+ARTIFACT_FILES_MAX: Final = COLUMNS_MAX + 100
+"""An encoder's table for each column, and what every artifact has."""
+
+MANIFEST_BYTES_MAX: Final = 64 << 20
+"""10,000 columns with 1,000 known categories each stay below it."""
+
+DATABASE_WAIT_SECONDS_MAX: Final = 10.0
+"""For another process's write; ours take milliseconds, so whoever waits longer waits for something stuck."""
+
+UNPACKED_BYTES_MAX: Final = 4 << 30
+"""What a gzip, zip or tar file may become in memory."""
+
+UNPACK_RATIO_MAX: Final = 250
+"""Real tables shrink 3 to 50 times; a bomb 1,000 times. Counted beyond the first 64 MiB."""
+
+ARCHIVE_FILES_MAX: Final = 200_000
+"""Files in one archive or folder of documents; listing them takes a second."""
+
+CLASSES_MAX: Final = 1_000
+"""Labels of one task; each costs a column of scores."""

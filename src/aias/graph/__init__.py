@@ -1,0 +1,1 @@
+"""A fitted pipeline → one ONNX graph, and the proof that both answer alike."""

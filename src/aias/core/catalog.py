@@ -1,0 +1,23 @@
+"""Finds the members of an open set: a member's name is its file's name, and it exports one thing in `__all__`."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+from aias.core.errors import NotFound
+
+
+def members(folder: str) -> tuple[str, ...]:
+    """The names of all members of `aias.<folder>`, sorted; imports none of them."""
+    package = importlib.import_module(f"aias.{folder}")
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name != "contract"))
+
+
+def member(folder: str, name: str) -> Any:
+    """The one thing that `aias/<folder>/<name>.py` exports. Raises `NotFound`."""
+    known = members(folder)
+    if name not in known:
+        raise NotFound(f"there is no {folder.rstrip('s')} `{name}`", hint=f"choose one of: {', '.join(known)}")
+    module = importlib.import_module(f"aias.{folder}.{name}")
+    (exported,) = module.__all__
+    return getattr(module, exported)

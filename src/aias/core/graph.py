@@ -1,0 +1,31 @@
+"""The promise of whatever writes an ONNX graph; fitted members write themselves through it, knowing no ONNX library."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+class GraphWriter(Protocol):
+    """Tensors are named by the strings that `op`, `constant` and the properties give."""
+
+    @property
+    def columns(self) -> str:
+        """The encoded columns: (rows, width) float64."""
+
+    @property
+    def term_ids(self) -> str:
+        """The terms of all texts, one after another: (terms,) int64."""
+
+    @property
+    def term_segments(self) -> str:
+        """For each term, `row * texts + text`: (terms, 1) int64."""
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output; gives the output's name."""
+
+    def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
+        """Add a node with several outputs."""
+
+    def constant(self, values: npt.NDArray[np.generic] | float) -> str:
+        """A tensor that never changes."""

@@ -1,0 +1,199 @@
+"""Rows → the tensors of a graph: all encoders of a model side by side, in the order of its fields.
+
+{"age": 39, "job": "clerk", "note": "Lovely!"}
+    → columns       (rows, width)  float64   numbers, category codes and calendar parts, NaN for missing
+      term_ids      (terms,)       int64     the terms of all texts, one after another
+      term_segments (terms, 1)     int64     row * texts + text, for each term
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.catalog import member
+from aias.core.errors import BadValue
+from aias.core.schema import Field
+from aias.encoders.contract import ColumnEncoder, Floats, Ints
+from aias.encoders.text import Text
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Encoded rows, ready for a graph or for features."""
+
+    columns: Floats  # (rows, width)
+    term_ids: Ints  # (terms,)
+    term_segments: Ints  # (terms, 1)
+    texts: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.columns)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Encoded":
+        """The given rows, in the given order."""
+        if not self.texts:
+            return Encoded(self.columns[rows], self.term_ids, self.term_segments, 0)
+        bounds = np.searchsorted(self.term_segments[:, 0], np.arange(self.rows * self.texts + 1))
+        segments = (rows[:, None] * self.texts + np.arange(self.texts)).ravel()
+        counts = np.diff(bounds)[segments]
+        starts = np.repeat(bounds[segments] - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
+        picked = starts + np.arange(counts.sum())
+        fresh = np.repeat(np.arange(len(segments)), counts)
+        return Encoded(self.columns[rows], self.term_ids[picked], fresh[:, None], self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Which of the columns hold what, and where each text's ids begin."""
+
+    width: int
+    numbers: tuple[int, ...]
+    categories: tuple[int, ...]
+    category_sizes: tuple[int, ...]
+    terms: int
+    texts: int
+
+
+class RowEncoder:
+    """Built by `fit` or `load`; afterwards it never changes and may be shared by threads."""
+
+    def __init__(self, fields: Sequence[Field], encoders: Mapping[str, Any], *, others: Sequence[str] = ()) -> None:
+        self.fields = tuple(fields)
+        self.encoders = dict(encoders)
+        self._known = frozenset(field.name for field in fields) | frozenset(others)
+        self._columns: list[tuple[str, ColumnEncoder]] = []
+        self._texts: list[tuple[str, Text, int]] = []
+        terms = 0
+        for field in fields:
+            encoder = self.encoders[field.name]
+            if isinstance(encoder, Text):
+                self._texts.append((field.name, encoder, terms))
+                terms += encoder.size
+            else:
+                self._columns.append((field.name, encoder))
+        self._plain = [(name, encoder.encode) for name, encoder in self._columns if encoder.width == 1]
+        self._all_plain = len(self._plain) == len(self._columns)
+        self.layout = self._make_layout(terms)
+
+    @classmethod
+    def fit(cls, fields: Sequence[Field], values: Mapping[str, Any], *, others: Sequence[str] = ()) -> "RowEncoder":
+        """Learn every table from the training rows. `others`: known columns that no encoder reads."""
+        fitted = {field.name: member("encoders", field.kind).fit(field, values[field.name]) for field in fields}
+        return cls(fields, fitted, others=others)
+
+    @classmethod
+    def load(
+        cls, fields: Sequence[Field], tables: Mapping[str, Mapping[str, object]], *, others: Sequence[str] = ()
+    ) -> "RowEncoder":
+        """The encoder whose tables these are."""
+        loaded = {field.name: member("encoders", field.kind).load(field, tables[field.name]) for field in fields}
+        return cls(fields, loaded, others=others)
+
+    def one(self, row: Mapping[str, object]) -> Encoded:
+        """One row, by the shortest way: the hot path of an endpoint."""
+        if not row.keys() <= self._known:
+            self._refuse_unknown(row, None)
+        numbers: list[float] = []
+        name = ""
+        try:
+            if self._all_plain:
+                for name, encode in self._plain:
+                    value = row.get(name)
+                    numbers.append(value if type(value) is float else encode(value))  # type: ignore[arg-type]
+            else:
+                for name, encoder in self._columns:
+                    value_ = encoder.encode(row.get(name))
+                    numbers.extend(value_) if type(value_) is tuple else numbers.append(value_)  # type: ignore[arg-type]
+            columns = np.array([numbers])
+            if not self._texts:
+                return Encoded(columns, _NO_IDS, _NO_SEGMENTS, 0)
+            if len(self._texts) == 1:
+                name, text, _ = self._texts[0]
+                ids = np.array(text.encode(row.get(name)), np.int64)
+                return Encoded(columns, ids, np.zeros((len(ids), 1), np.int64), 1)
+        except BadValue as fault:
+            raise fault.at(field=name, row=0) from None
+        ids, segments = self._terms({name: [row.get(name)] for name, _, _ in self._texts}, 1)
+        return Encoded(columns, ids, segments, len(self._texts))
+
+    def rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
+        """Many rows; equal to `one` of each."""
+        if len(rows) == 1:
+            return self.one(rows[0])
+        for place, row in enumerate(rows):
+            if not row.keys() <= self._known:
+                self._refuse_unknown(row, place)
+        return self.columns({field.name: [row.get(field.name) for row in rows] for field in self.fields}, len(rows))
+
+    def columns(self, values: Mapping[str, Any], rows: int) -> Encoded:
+        """The same from columns of `rows` values each; a field that is absent is missing on every row."""
+        if not values.keys() <= self._known:
+            self._refuse_unknown(values, None)
+        columns = np.empty((rows, self.layout.width))
+        at = 0
+        for name, encoder in self._columns:
+            try:
+                columns[:, at : at + encoder.width] = encoder.column(values.get(name, [None] * rows))
+            except BadValue as fault:
+                raise fault.at(field=name, row=fault.row) from None
+            at += encoder.width
+        ids, segments = self._terms(values, rows)
+        return Encoded(columns, ids, segments, len(self._texts))
+
+    def tables(self) -> dict[str, dict[str, object]]:
+        """What was learned, by field."""
+        return {name: encoder.table() for name, encoder in self.encoders.items()}
+
+    def _terms(self, values: Mapping[str, Any], rows: int) -> tuple[Ints, Ints]:
+        texts = len(self._texts)
+        lists: list[list[list[int]]] = []
+        for name, encoder, offset in self._texts:
+            column = values.get(name, [None] * rows)
+            encoded = []
+            for place, value in enumerate(column):
+                try:
+                    ids = encoder.encode(value)
+                except BadValue as fault:
+                    raise fault.at(field=name, row=place) from None
+                encoded.append([i + offset for i in ids] if offset else ids)
+            lists.append(encoded)
+        if not texts:
+            return _NO_IDS, _NO_SEGMENTS
+        in_order = [lists[text][row] for row in range(rows) for text in range(texts)]
+        counts = [len(ids) for ids in in_order]
+        flat = np.fromiter((i for ids in in_order for i in ids), np.int64, sum(counts))
+        return flat, np.repeat(np.arange(rows * texts), counts)[:, None]
+
+    def _make_layout(self, terms: int) -> Layout:
+        numbers: list[int] = []
+        categories: list[int] = []
+        sizes: list[int] = []
+        at = 0
+        for _, encoder in self._columns:
+            if encoder.kind == "category":
+                categories.append(at)
+                sizes.append(encoder.size)  # type: ignore[attr-defined]
+            else:
+                numbers.extend(range(at, at + encoder.width))
+            at += encoder.width
+        return Layout(at, tuple(numbers), tuple(categories), tuple(sizes), terms, len(self._texts))
+
+    def _refuse_unknown(self, row: Mapping[str, object], place: int | None) -> None:
+        name = next(name for name in row if name not in self._known)
+        near = get_close_matches(str(name), self._known, n=1)
+        raise BadValue("the model knows no such field", hint=self._unknown_hint(near)).at(field=str(name), row=place)
+
+    def _unknown_hint(self, near: Sequence[str]) -> str:
+        if near:
+            return f"did you mean `{near[0]}`?"
+        names = [field.name for field in self.fields]
+        return "the fields are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+
+
+_NO_IDS = np.zeros(0, np.int64)
+_NO_SEGMENTS = np.zeros((0, 1), np.int64)

@@ -1,0 +1,150 @@
+"""Text → the ids of its terms: words, pairs of neighbouring words, and letter groups of words never seen.
+
+    "Free entry!"  →  free · entry · !  ·  free entry · entry !        (words and pairs in the vocabulary)
+    "freeee"       →  <fr · fre · ree · eee · ...                      (letter groups, for a word outside it)
+
+Han, kana, Hangul, Thai and other scripts that are written without spaces count each character as a word, so that
+pairs are the two-character groups that carry meaning there.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
+from typing import ClassVar, Final
+
+from aias.core import limits
+from aias.core.errors import BadValue, Damaged
+from aias.core.schema import Field, Kind
+
+__all__ = ["Text"]
+
+UNSEGMENTED: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff"
+    "\ua960-\ua97f\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+INDIC: Final = "\u0900-\u0dff"
+"""Blocks whose vowel signs are not `\\w` in Python's `re` but are parts of words."""
+PICTURES: Final = "\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff"
+MARKS: Final = "!?$%£€"
+
+_split_any = re.compile(rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{PICTURES}]").findall
+_split_ascii = re.compile(r"[a-z0-9_]+|[!?$%]").findall
+
+WORD_CHARS_MAX: Final = 32
+"""Letter groups are taken from a word's beginning only: longer words are not words."""
+GROUP_SIZES: Final = (3, 4, 5)
+SEEN_MIN: Final = 2
+"""A word or pair in fewer training texts than this says nothing about the next text."""
+GROUP_SEEN_MIN: Final = 3
+SPELLED_KEPT: Final = 4_096
+"""Unseen words whose letter groups are remembered: names and typing errors come back."""
+
+
+def split(text: str) -> list[str]:
+    """Words in order. Case and compatibility forms are folded (Unicode NFKC, full case folding)."""
+    if text.isascii():
+        return _split_ascii(text.lower())
+    return _split_any(unicodedata.normalize("NFKC", text).casefold())
+
+
+def letter_groups(word: str) -> set[str]:
+    """The 3, 4 and 5 letter groups of `<word>`; none for a word of one letter."""
+    if len(word) < 2:
+        return set()
+    marked = f"<{word[:WORD_CHARS_MAX]}>"
+    return {marked[i : i + size] for size in GROUP_SIZES for i in range(len(marked) - size + 1)}
+
+
+class Text:
+    """Ids: words come first, then pairs, then letter groups, each by descending frequency."""
+
+    kind: ClassVar[Kind] = "text"
+    version: ClassVar[int] = 1
+
+    def __init__(
+        self, words: Sequence[str], pairs: Sequence[str], groups: Sequence[str], *, missing: Iterable[str] = ()
+    ) -> None:
+        self._missing = frozenset(missing)
+        self.words, self.pairs, self.groups = list(words), list(pairs), list(groups)
+        self.size = len(self.words) + len(self.pairs) + len(self.groups)
+        self._terms = {word: i for i, word in enumerate(self.words)}
+        self._pairs = {pair: i for i, pair in enumerate(self.pairs, start=len(self.words))}
+        self._spelled = lru_cache(SPELLED_KEPT)(self.groups_of)
+        self._groups = {group: i for i, group in enumerate(self.groups, start=len(self.words) + len(self.pairs))}
+        if len(self._terms) + len(self._pairs) + len(self._groups) != self.size:
+            raise Damaged("a text encoder's vocabulary holds a term twice")
+
+    @classmethod
+    def fit(cls, field: Field, values: Sequence[object]) -> "Text":
+        """Keep what several texts share. `values` are the training rows of `field`."""
+        words: Counter[str] = Counter()
+        pairs: Counter[str] = Counter()
+        for value in values:
+            found = split(as_text(value, field.missing))
+            words.update(set(found))
+            pairs.update(set(map(" ".join, pairwise(found))))
+        groups: Counter[str] = Counter()
+        for word, texts in words.items():
+            for group in letter_groups(word):
+                groups[group] += texts
+        return cls(
+            _frequent(words, SEEN_MIN, limits.VOCABULARY_MAX // 4),
+            _frequent(pairs, SEEN_MIN, limits.VOCABULARY_MAX // 2),
+            _frequent(groups, GROUP_SEEN_MIN, limits.VOCABULARY_MAX // 4),
+            missing=field.missing,
+        )
+
+    @classmethod
+    def load(cls, field: Field, table: Mapping[str, object]) -> "Text":
+        lists = [table.get(part) for part in ("words", "pairs", "groups")]
+        if not all(isinstance(terms, list) and all(isinstance(term, str) for term in terms) for terms in lists):
+            raise Damaged(f"the text encoder of field `{field.name}` has no vocabulary")
+        return cls(*lists, missing=field.missing)  # type: ignore[arg-type]
+
+    def table(self) -> dict[str, object]:
+        return {"words": self.words, "pairs": self.pairs, "groups": self.groups}
+
+    def encode(self, value: object) -> list[int]:
+        """The distinct ids of one text, in an order that depends on nothing but the text. Raises `BadValue`."""
+        if type(value) is not str or value in self._missing or len(value) > limits.TEXT_CHARS_MAX:
+            value = as_text(value, self._missing)
+        words = split(value)
+        ids: set[int | None] = set(map(self._terms.get, words))
+        if None in ids:
+            ids.remove(None)
+            known = self._terms
+            for word in words:
+                if word not in known:
+                    ids.update(self._spelled(word))
+        ids.update(map(self._pairs.get, map(" ".join, pairwise(words))))
+        ids.discard(None)
+        return sorted(ids)  # type: ignore[arg-type]
+
+    def groups_of(self, word: str) -> tuple[int, ...]:
+        """The ids of the letter groups in a word: what the word would be, had it not been seen."""
+        return tuple(sorted(self._groups[group] for group in letter_groups(word) if group in self._groups))
+
+
+def as_text(value: object, missing: Collection[object] = ()) -> str:
+    """`value` as a string; nothing (null, a missing spelling) is the empty text. Raises `BadValue`."""
+    if value is None or value in missing:
+        return ""
+    if isinstance(value, float) and value != value:
+        return ""
+    if isinstance(value, str):
+        if len(value) > limits.TEXT_CHARS_MAX:
+            raise BadValue(
+                f"a text of {len(value):,} characters is too long", hint=f"send at most {limits.TEXT_CHARS_MAX:,}"
+            )
+        return value
+    if isinstance(value, (bool, int, float)):
+        return str(value)
+    raise BadValue(f"{type(value).__name__} is not a text", hint="send a string")
+
+
+def _frequent(counts: Counter[str], seen_min: int, keep: int) -> list[str]:
+    kept = [(-count, term) for term, count in counts.items() if count >= seen_min]
+    return [term for _, term in sorted(kept)[:keep]]

@@ -1,0 +1,66 @@
+"""Numbers → standardised, winsorised at ten standard deviations, mean-imputed, with a flag for "missing"."""
+
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, RowEncoder
+
+__all__ = ["Numbers"]
+
+DEVIATIONS_MAX: Final = 10.0
+"""Beyond this a value is an error or an infinity; a linear model must not follow it."""
+
+
+class Numbers:
+    """Two columns a number: `(x - mean) / deviation` within ±10, 0 where missing; and 1 where missing, else 0."""
+
+    name: ClassVar[str] = "numbers"
+
+    def __init__(self, places: tuple[int, ...], mean: Floats, scale: Floats, *, all_columns: bool) -> None:
+        self.places, self.mean, self.scale = np.array(places), mean, scale
+        self.width = 2 * len(places)
+        self._all_columns = all_columns
+
+    @classmethod
+    def fit(cls, encoded: Encoded, encoder: RowEncoder, /) -> "Numbers | None":
+        places = encoder.layout.numbers
+        if not places:
+            return None
+        x = encoded.columns[:, list(places)]
+        x = np.where(np.isfinite(x), x, np.nan)
+        counts = np.maximum((~np.isnan(x)).sum(axis=0), 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = np.nansum(x, axis=0) / counts
+            deviation = np.sqrt(np.nansum((x - mean) ** 2, axis=0) / counts)
+        usable = np.isfinite(mean) & np.isfinite(deviation) & (deviation > 0)
+        scale = np.where(usable, 1 / np.where(usable, deviation, 1.0), 0.0)
+        return cls(places, np.where(usable, mean, 0.0), scale, all_columns=len(places) == encoder.layout.width)
+
+    def matrix(self, encoded: Encoded) -> Any:
+        from scipy import sparse
+
+        return sparse.csr_matrix(self._dense(encoded))
+
+    def project(self, encoded: Encoded, weights: Floats) -> Floats:
+        return self._dense(encoded) @ weights
+
+    def export(self, graph: GraphWriter, weights: Floats) -> str:
+        x = graph.columns
+        if not self._all_columns:
+            x = graph.op("Gather", x, graph.constant(self.places), axis=1)
+        scaled = graph.op("Mul", graph.op("Sub", x, graph.constant(self.mean)), graph.constant(self.scale))
+        missing = graph.op("IsNaN", scaled)
+        filled = graph.op("Where", missing, graph.constant(np.float64(0)), scaled)
+        low, high = graph.constant(np.float64(-DEVIATIONS_MAX)), graph.constant(np.float64(DEVIATIONS_MAX))
+        flags = graph.op("CastLike", missing, filled)
+        both = graph.op("Concat", graph.op("Clip", filled, low, high), flags, axis=1)
+        return graph.op("MatMul", both, graph.constant(weights))
+
+    def _dense(self, encoded: Encoded) -> Floats:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = (encoded.columns[:, self.places] - self.mean) * self.scale
+        missing = np.isnan(scaled)
+        return np.hstack([np.clip(np.where(missing, 0.0, scaled), -DEVIATIONS_MAX, DEVIATIONS_MAX), missing])

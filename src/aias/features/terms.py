@@ -1,0 +1,135 @@
+"""Terms of texts → TF-IDF in which a word also counts as the groups of letters it is made of.
+
+With A (texts, ids) the ids of a text, 0 or 1, and M (ids, terms) what each id stands for (itself and, for a word, its
+letter groups at a lower weight):
+
+    x = (A M) * idf / sqrt(A m)        m = M² idf²  (element-wise squares)        idf = ln((1 + n) / (1 + df)) + 1
+
+(Salton and Buckley 1988; subword sums after Bojanowski et al. 2017.) Multiplied with weights W this is
+
+    x W = (A T) / sqrt(A m)            T = M (idf * W)
+
+so a known word costs one row of T however many letter groups it has, and T and m are all that the graph holds.
+"""
+
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.encoders.text import Text
+
+__all__ = ["Terms"]
+
+GROUP_WEIGHT: Final = 0.3
+"""A word has about ten letter groups: at this weight they say together about as much as the word."""
+
+TINY: Final = 1e-30
+"""Stands for the length of a text in which no term is known; such a text adds 0."""
+
+
+class Terms:
+    """All text fields together; each is scaled to length one by itself."""
+
+    name: ClassVar[str] = "terms"
+
+    def __init__(self, spelling: Any, idf: Floats, *, texts: int) -> None:
+        self.spelling, self.idf = spelling, idf
+        self._texts = texts
+        self.width = len(idf)
+        self._lengths = np.asarray(spelling.multiply(spelling) @ (idf * idf)).astype(np.float32).astype(np.float64)
+
+    @classmethod
+    def fit(cls, encoded: Encoded, encoder: RowEncoder, /) -> "Terms | None":
+        if not encoder.layout.terms:
+            return None
+        spelling = _spelling(encoder)
+        held = _incidence(encoded, spelling.shape[0]) @ spelling
+        seen = np.asarray((held > 0).sum(axis=0)).ravel()
+        return cls(spelling, np.log((1 + encoded.rows) / (1 + seen)) + 1, texts=encoded.texts)
+
+    def matrix(self, encoded: Encoded) -> Any:
+        from scipy import sparse
+
+        held = _incidence(encoded, self.width)
+        lengths = np.sqrt(np.maximum(held @ self._lengths, TINY))
+        x = sparse.diags(1 / lengths) @ (held @ self.spelling) @ sparse.diags(self.idf)
+        return sparse.csr_matrix(_per_row(encoded) @ x)
+
+    def project(self, encoded: Encoded, weights: Floats) -> Floats:
+        held = _incidence(encoded, self.width)
+        table = self._table(weights).astype(np.float64)
+        sums = held @ table  # (segments, outputs + 1)
+        return np.asarray(_per_row(encoded) @ (sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], TINY))))
+
+    def export(self, graph: GraphWriter, weights: Floats) -> str:
+        outputs = weights.shape[1]
+        table = self._table(weights)
+        each = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=_DOUBLE)
+        rows = graph.op("Shape", graph.columns, start=0, end=1)
+        texts = self._texts
+        segments = rows if texts == 1 else graph.op("Mul", rows, graph.constant(np.array([texts])))
+        shape = graph.op("Concat", segments, graph.constant(np.array([outputs + 1])), axis=0)
+        sums = graph.op("ScatterND", graph.op("ConstantOfShape", shape, value=np.zeros(1)), graph.term_segments, each,
+                        reduction="add")  # fmt: skip
+        parts, squares = graph.ops("Split", sums, graph.constant(np.array([outputs, 1])), outputs=2, axis=1)
+        lengths = graph.op("Sqrt", graph.op("Max", squares, graph.constant(np.float64(TINY))))
+        scaled = graph.op("Div", parts, lengths)
+        if texts == 1:
+            return scaled
+        per_row = graph.op("Reshape", scaled, graph.constant(np.array([-1, texts, outputs])))
+        return graph.op("ReduceSum", per_row, graph.constant(np.array([1])), keepdims=0)
+
+    def _table(self, weights: Floats) -> Any:
+        """T and m side by side, in the precision that the graph keeps: (ids, outputs + 1) float32."""
+        sums = self.spelling @ (self.idf[:, None] * weights)
+        return np.hstack([sums, self._lengths[:, None]]).astype(np.float32)
+
+
+def _spelling(encoder: RowEncoder) -> Any:
+    """M: what each id stands for, all text fields one after another."""
+    from scipy import sparse
+
+    rows: list[int] = []
+    columns: list[int] = []
+    weights: list[float] = []
+    start = 0
+    for field in encoder.fields:
+        text = encoder.encoders[field.name]
+        if not isinstance(text, Text):
+            continue
+        whole = len(text.words) + len(text.pairs)
+        for i, word in enumerate(text.words):
+            groups = text.groups_of(word)
+            rows += [start + i] * len(groups)
+            columns += [start + group for group in groups]
+            weights += [GROUP_WEIGHT] * len(groups)
+        rows += range(start, start + text.size)
+        columns += range(start, start + text.size)
+        weights += [1.0] * whole + [GROUP_WEIGHT] * (text.size - whole)
+        start += text.size
+    return sparse.csr_matrix((weights, (rows, columns)), shape=(start, start))
+
+
+def _incidence(encoded: Encoded, ids: int) -> Any:
+    """A: (segments, ids)."""
+    from scipy import sparse
+
+    segments = encoded.rows * encoded.texts
+    ends = np.searchsorted(encoded.term_segments[:, 0], np.arange(segments + 1))
+    return sparse.csr_matrix((np.ones(len(encoded.term_ids)), encoded.term_ids, ends), shape=(segments, ids))
+
+
+def _per_row(encoded: Encoded) -> Any:
+    """Adds the segments of each row up: (rows, segments)."""
+    from scipy import sparse
+
+    segments = encoded.rows * encoded.texts
+    ends = np.arange(0, segments + 1, encoded.texts)
+    return sparse.csr_matrix((np.ones(segments), np.arange(segments), ends), shape=(encoded.rows, segments))
+
+
+_DOUBLE = 11
+"""`TensorProto.DOUBLE`, from the ONNX specification."""

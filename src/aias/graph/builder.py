@@ -1,0 +1,103 @@
+"""Writes an ONNX graph node by node. The one file of this room that knows the ONNX library."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from aias.core.graph import GraphWriter
+
+OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
+"""ONNX 1.16 and later; ONNX Runtime 1.18 and later. `ai.onnx.ml` 5 has trees in float64 with sets of categories."""
+
+IR_VERSION: Final = 10
+
+
+class Builder(GraphWriter):
+    """`texts`: how many text fields the rows have; without any, the graph has no term inputs."""
+
+    def __init__(self, *, width: int, texts: int) -> None:
+        self._width, self._texts = width, texts
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        self._initializers: list[onnx.TensorProto] = []
+
+    @property
+    def columns(self) -> str:
+        return "columns"
+
+    @property
+    def term_ids(self) -> str:
+        assert self._texts, "a graph without texts has no terms"
+        return "term_ids"
+
+    @property
+    def term_segments(self) -> str:
+        assert self._texts, "a graph without texts has no terms"
+        return "term_segments"
+
+    def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        (name,) = self._add(kind, inputs, 1, domain, attributes)
+        return name
+
+    def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
+        return self._add(kind, inputs, outputs, "", attributes)
+
+    def constant(self, values: npt.NDArray[np.generic] | float) -> str:
+        array = np.asarray(values)
+        if array.dtype == object:
+            name = f"c{len(self._initializers)}"
+            self._initializers.append(numpy_helper.from_array(array, name))
+            return name
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = name = f"c{len(self._initializers)}"
+            self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return self._constants[key]
+
+    def finish(self, scores: str, *, classes: Sequence[str]) -> bytes:
+        """Close the graph over `scores`, (rows, classes) or (rows, 1) float64, and give the file's bytes.
+
+        Outputs of a classifier: `probabilities` (rows, classes) float32 and `label` (rows,) string, the class of the
+        largest float32 probability and the first of equals. Of a regression: `prediction` (rows,) float64.
+        """
+        inputs = [helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", self._width])]
+        if self._texts:
+            inputs.append(helper.make_tensor_value_info("term_ids", TensorProto.INT64, ["terms"]))
+            inputs.append(helper.make_tensor_value_info("term_segments", TensorProto.INT64, ["terms", 1]))
+        if classes:
+            self._name(self.op("Cast", scores, to=TensorProto.FLOAT), "probabilities")
+            best = self.op("ArgMax", "probabilities", axis=1, keepdims=0)
+            labels = self.constant(np.array(list(classes), dtype=object))
+            self._name(self.op("Gather", labels, best), "label")
+            outputs = [
+                helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", len(classes)]),
+                helper.make_tensor_value_info("label", TensorProto.STRING, ["rows"]),
+            ]
+        else:
+            self._name(self.op("Squeeze", scores, self.constant(np.array([1]))), "prediction")
+            outputs = [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["rows"])]
+        graph = helper.make_graph(self._nodes, "aias", inputs, outputs, self._initializers)
+        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="aias")
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString(deterministic=True))
+
+    def _add(
+        self, kind: str, inputs: Sequence[str], outputs: int, domain: str, attributes: dict[str, Any]
+    ) -> tuple[str, ...]:
+        names = tuple(f"t{len(self._nodes)}_{i}" if outputs > 1 else f"t{len(self._nodes)}" for i in range(outputs))
+        ready = {
+            key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+            for key, value in attributes.items()
+        }
+        self._nodes.append(helper.make_node(kind, list(inputs), list(names), domain=domain, **ready))
+        return names
+
+    def _name(self, tensor: str, name: str) -> None:
+        """Give the output of the newest node its public name."""
+        assert self._nodes[-1].output[0] == tensor
+        self._nodes[-1].output[0] = name

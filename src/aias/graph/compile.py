@@ -1,0 +1,19 @@
+"""A fitted pipeline → the bytes of one ONNX file."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aias.core.graph import GraphWriter
+from aias.encoders.rows import Layout
+from aias.graph.builder import Builder
+
+
+class Exporter(Protocol):
+    def export(self, graph: GraphWriter) -> str:
+        """Write everything fitted into the graph; gives the scores' tensor."""
+
+
+def compile_graph(pipeline: Exporter, layout: Layout, *, classes: Sequence[str]) -> bytes:
+    """`classes`: the labels in the order of the scores; empty for regression."""
+    builder = Builder(width=layout.width, texts=layout.texts)
+    return builder.finish(pipeline.export(builder), classes=classes)

@@ -1,0 +1,67 @@
+"""The proof that a graph answers as its pipeline did. No proof, no model."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from aias.artifact.manifest import Parity
+from aias.core.errors import AiasError
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.runtimes.contract import Row
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+SCORE_DIFFERENCE_MAX: Final = 1e-5
+"""Of probabilities, or of predictions relative to their largest size."""
+
+ALONE_ROWS_MAX: Final = 500
+
+
+class ParityBroken(AiasError):
+    code = "graph.parity-broken"
+
+
+def prove(
+    scores: Callable[[Encoded], Floats], encoder: RowEncoder, runtime: OnnxRuntime, rows: Sequence[Row]
+) -> Parity:
+    """Answer `rows` by the pipeline and by the artifact as it will be served, in a batch and one by one.
+
+    Raises `ParityBroken` when a label differs, or a score by more than 1e-5.
+    """
+    expected = scores(encoder.rows(rows))
+    together = runtime.predict(rows)
+    classes = runtime.manifest.task.classes
+    if classes:
+        assert together.probabilities is not None
+        rounded = expected.astype(np.float32)
+        wrong = sum(classes[i] != label for i, label in zip(rounded.argmax(axis=1), together.predictions, strict=True))
+        found = together.probabilities.astype(np.float64)
+        difference = _largest(np.abs(found - expected))
+    else:
+        wrong = 0
+        found = np.array(together.predictions, np.float64)[:, None]
+        difference = _largest(np.abs(found - expected)) / max(1.0, _largest(np.abs(expected)))
+    proof = Parity(len(rows), wrong, difference, _alone(runtime, rows, found))
+    if wrong or not max(difference, proof.batch_difference_max) <= SCORE_DIFFERENCE_MAX:
+        raise ParityBroken(
+            f"the graph answers unlike the pipeline: {wrong} of {len(rows)} labels differ, "
+            f"scores by up to {difference:.2g}, alone against in a batch by up to {proof.batch_difference_max:.2g}",
+            hint="nothing was published; this is a fault of Aias, please report it with the schema of your data",
+        )
+    return proof
+
+
+def _alone(runtime: OnnxRuntime, rows: Sequence[Row], together: Floats) -> float:
+    """The largest difference between a row's answer in the batch and by itself."""
+    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ALONE_ROWS_MAX)).astype(int))
+    worst = 0.0
+    for place in spread:
+        alone = runtime.run(runtime.encoder.one(rows[place]))
+        worst = max(worst, _largest(np.abs(np.asarray(alone, np.float64).ravel() - together[place])))
+    return worst if runtime.manifest.task.classes else worst / max(1.0, _largest(np.abs(together)))
+
+
+def _largest(differences: Floats) -> float:
+    """The largest element; NaN counts as infinite."""
+    return float(np.nan_to_num(differences, nan=np.inf).max(initial=0.0))

@@ -1,0 +1,39 @@
+"""The training data's profile: what each column looked like, for checks of later data and for the card."""
+
+from collections import Counter
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.schema import Field
+from aias.data.dataset import Dataset
+from aias.encoders.number import Number
+from aias.encoders.text import as_text
+
+QUANTILES: Final = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+FREQUENT_MAX: Final = 20
+
+
+def profile(dataset: Dataset) -> dict[str, Any]:
+    """For each input: the share of missing values, and quantiles, frequent values or lengths in characters."""
+    columns = {field.name: _column(field, dataset.values(field.name)) for field in dataset.schema.inputs}
+    return {"rows": dataset.rows, "columns": columns}
+
+
+def _column(field: Field, values: Any) -> dict[str, Any]:
+    if field.kind == "number":
+        x = Number.fit(field, values).column(values)[:, 0]
+        return {"kind": "number", **_spread(x)}
+    if field.kind == "text":
+        lengths = np.array([float(len(as_text(value, field.missing))) for value in values])
+        return {"kind": "text", "characters": _spread(lengths)}
+    texts = [str(value) for value in values if value is not None]
+    frequent = Counter(texts).most_common(FREQUENT_MAX) if field.kind == "category" else []
+    return {"kind": field.kind, "missing": 1 - len(texts) / max(len(values), 1), "distinct": len(set(texts)),
+            "frequent": [[value[:100], count] for value, count in frequent]}  # fmt: skip
+
+
+def _spread(x: Any) -> dict[str, Any]:
+    finite = x[np.isfinite(x)]
+    known = [float(q) for q in np.quantile(finite, QUANTILES)] if len(finite) else []
+    return {"missing": float(np.isnan(x).mean()) if len(x) else 0.0, "quantiles": known}
