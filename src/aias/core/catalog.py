@@ -2,15 +2,18 @@
 
 import importlib
 import pkgutil
-from typing import Any
+from typing import Any, Final
 
 from aias.core.errors import NotFound
+
+MACHINERY: Final = {"contract", "rows"}
+"""Files beside the members that are none: the promise itself, and the row encoder that puts encoders side by side."""
 
 
 def members(folder: str) -> tuple[str, ...]:
     """The names of all members of `aias.<folder>`, sorted; imports none of them."""
     package = importlib.import_module(f"aias.{folder}")
-    return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name != "contract"))
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in MACHINERY))
 
 
 def member(folder: str, name: str) -> Any:

@@ -13,6 +13,8 @@ from aias.core.limits import CATEGORIES_MAX
 from aias.core.schema import Field, Kind
 from aias.encoders.contract import Floats
 
+__all__ = ["Category"]
+
 MISSING, OTHER, FIRST_KNOWN = 0.0, 1.0, 2
 
 RARE_BELOW: Final = 2

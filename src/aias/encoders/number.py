@@ -14,6 +14,8 @@ from aias.core.errors import BadValue, Damaged, shown
 from aias.core.schema import Field, Kind
 from aias.encoders.contract import Floats
 
+__all__ = ["Number"]
+
 PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 """What needs no cleaning, for Python and Polars alike. Not `float`'s own grammar: that takes `1_000` and `٣`."""
 

@@ -14,6 +14,8 @@ from aias.core.errors import BadValue, Damaged, shown
 from aias.core.schema import Field, Kind
 from aias.encoders.contract import Floats
 
+__all__ = ["Time"]
+
 PARTS: Final = ("days", "year", "month", "day", "weekday", "day_of_year", "hour")
 """The numbers one time becomes: days since 1970 with fraction, ..., weekday 0 = Monday, hour with fraction."""
 
