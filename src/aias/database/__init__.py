@@ -1,0 +1,1 @@
+"""The tables, and the only room that speaks SQL. Others call its functions inside `reading()` or `writing()`."""

@@ -1,0 +1,1 @@
+"""Versions, the endpoints that point at them, and where each came from."""

@@ -1,0 +1,174 @@
+"""Keys: made once, shown once, kept as a digest, and checked without the database."""
+
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Literal, Self, get_args
+
+from aias.access.secret import digest_of_secret, id_of, new_secret
+from aias.core.errors import NotFound, UserError
+from aias.core.failpoints import failpoint
+from aias.core.names import check_name
+from aias.database import keys
+from aias.database.engine import Database, Transaction
+
+Scope = Literal["predict", "read", "admin"]
+"""predict: ask endpoints. read: metadata and metrics. admin: everything else. None includes another."""
+
+SCOPES: Final[frozenset[Scope]] = frozenset(get_args(Scope))
+
+_NOBODY: Final = bytes(32)
+"""What the secret of an unknown id is compared with, so that the answer takes as long as for a known one."""
+
+
+class UnknownKey(NotFound):
+    code = "access.unknown-key"
+
+
+class BadScope(UserError):
+    code = "access.bad-scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """All of a key that may be shown. `last4` are the end of its secret's checksum, for people to tell keys apart."""
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    last4: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The keys that were good when it was made, in memory. Make a new one when the database's generation moves."""
+
+    _keys: Mapping[str, tuple[bytes, Key | None]]
+    _clock: Callable[[], datetime]
+
+    def verify(self, secret: str) -> Key | None:
+        """The key that a secret opens with; None for everything else, without saying why."""
+        key_id = id_of(secret)
+        if key_id is None:
+            return None
+        digest, key = self._keys.get(key_id, (_NOBODY, None))
+        if not hmac.compare_digest(digest, digest_of_secret(secret)) or key is None:
+            return None
+        if key.expires_at is not None and self._clock() >= key.expires_at:
+            return None
+        return key
+
+
+class Keys:
+    """The keys of one home. Safe to use from several threads and processes."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self.database = database
+        self._clock = clock
+
+    @classmethod
+    def open(cls, home: Path, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        return cls(Database.open(home), clock=clock)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def create(self, name: str, scopes: Iterable[Scope], *, expires_at: datetime | None = None) -> tuple[Key, str]:
+        """A new key and its secret, which is nowhere to be had again. Raises `BadName`, `BadScope`, `UserError`."""
+        with self.database.writing() as transaction:
+            key, secret = self._add(transaction, name, scopes, expires_at)
+            failpoint("keys.before_commit")
+        failpoint("keys.after_commit")
+        return key, secret
+
+    def first(self) -> str | None:
+        """Make the first key of a home, with every scope, and return its secret; None when there ever was a key.
+
+        When the process dies before it has shown the secret, make another key from the command line.
+        """
+        with self.database.writing() as transaction:
+            if keys.any_yet(transaction):
+                return None
+            _, secret = self._add(transaction, "first", SCOPES, None)
+            failpoint("keys.before_commit")
+        failpoint("keys.after_commit")
+        return secret
+
+    def list(self) -> list[Key]:
+        """All keys, also expired and revoked ones, the oldest first."""
+        with self.database.reading() as transaction:
+            return [_key(row) for row in keys.listed(transaction)]
+
+    def revoke(self, key_id: str) -> Key:
+        """Shut a key out for ever; doing it again changes nothing. Raises `UnknownKey`."""
+        with self.database.writing() as transaction:
+            keys.revoke(transaction, key_id, self._clock())
+            row = keys.found(transaction, key_id)
+        if row is None:
+            raise UnknownKey(f"there is no key with the id {key_id!r}", hint="the list of keys shows their ids")
+        return _key(row)
+
+    def verify(self, secret: str) -> Key | None:
+        """The key that a secret opens with, as the database stands now. For many checks, keep a `ring`."""
+        return self.ring().verify(secret)
+
+    def ring(self) -> KeyRing:
+        """The keys that are good now; expiry is checked at each use."""
+        with self.database.reading() as transaction:
+            rows = keys.listed(transaction)
+        good = {row[0]: (bytes.fromhex(row[3]), _key(row)) for row in rows if row[7] is None}
+        return KeyRing(good, self._clock)
+
+    def _add(
+        self, transaction: Transaction, name: str, scopes: Iterable[Scope], expires_at: datetime | None
+    ) -> tuple[Key, str]:
+        key_id, secret = new_secret()
+        key = Key(key_id, check_name(name), _checked(scopes), secret[-4:], self._clock(), self._in_future(expires_at))
+        keys.add(
+            transaction,
+            (
+                key.id,
+                key.name,
+                " ".join(sorted(key.scopes)),
+                digest_of_secret(secret).hex(),
+                key.last4,
+                key.created_at,
+                key.expires_at,
+                None,
+            ),
+        )
+        return key, secret
+
+    def _in_future(self, expires_at: datetime | None) -> datetime | None:
+        if expires_at is None:
+            return None
+        if expires_at.tzinfo is None:
+            raise UserError("a key expires at a point in time; this one has no time zone", hint="add `Z` for UTC")
+        if expires_at <= self._clock():
+            raise UserError(f"a key that expires at {expires_at} has expired already", hint="choose a later time")
+        return expires_at
+
+
+def _checked(scopes: Iterable[Scope]) -> frozenset[Scope]:
+    chosen = frozenset(scopes)
+    if not chosen or not chosen <= SCOPES:
+        raise BadScope(
+            f"{', '.join(sorted(map(str, chosen - SCOPES))) or 'nothing'} is no scope",
+            hint=f"choose of: {', '.join(sorted(SCOPES))}",
+        )
+    return chosen
+
+
+def _key(row: keys.KeyRow) -> Key:
+    key_id, name, scopes, _, last4, created_at, expires_at, revoked_at = row
+    known = frozenset(scope for scope in SCOPES if scope in scopes.split())
+    return Key(key_id, name, known, last4, created_at, expires_at, revoked_at)

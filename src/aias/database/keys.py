@@ -1,0 +1,48 @@
+"""What is asked of the table of keys. Rows are plain tuples; a secret is never in one, only its digest."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, exists, insert, select, update
+
+from aias.database.engine import changed
+from aias.database.tables import keys
+
+KeyRow = tuple[str, str, str, str, str, datetime, datetime | None, datetime | None]
+"""id, name, scopes, digest, last4, created_at, expires_at, revoked_at"""
+
+_ROWS = select(
+    keys.c.id,
+    keys.c.name,
+    keys.c.scopes,
+    keys.c.digest,
+    keys.c.last4,
+    keys.c.created_at,
+    keys.c.expires_at,
+    keys.c.revoked_at,
+)
+
+
+def add(connection: Connection, row: KeyRow) -> None:
+    connection.execute(insert(keys).values(row))
+    changed(connection)
+
+
+def listed(connection: Connection) -> list[KeyRow]:
+    """All keys, also revoked ones, the oldest first."""
+    return [tuple(row) for row in connection.execute(_ROWS.order_by(keys.c.created_at, keys.c.id))]
+
+
+def found(connection: Connection, key: str) -> KeyRow | None:
+    row = connection.execute(_ROWS.where(keys.c.id == key)).one_or_none()
+    return None if row is None else tuple(row)
+
+
+def any_yet(connection: Connection) -> bool:
+    """Whether there has ever been a key."""
+    return bool(connection.execute(select(exists(select(keys.c.id)))).scalar_one())
+
+
+def revoke(connection: Connection, key: str, at: datetime) -> None:
+    """A second revocation does not move the time of the first."""
+    connection.execute(update(keys).where(keys.c.id == key, keys.c.revoked_at.is_(None)).values(revoked_at=at))
+    changed(connection)

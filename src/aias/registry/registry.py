@@ -1,0 +1,209 @@
+"""The registry: numbered versions of artifacts, and the endpoints that point at them.
+
+Acknowledged means durable: files → rename → folder → row → return. A process that dies in between leaves, at worst, an
+artifact without a row; `collect` removes it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from aias.artifact.disk import DISK, Disk
+from aias.artifact.manifest import Manifest
+from aias.artifact.verify import verify
+from aias.core.errors import StorageFailed
+from aias.core.events import Event, Watch, nobody
+from aias.core.failpoints import failpoint
+from aias.core.locks import locked
+from aias.core.names import Ref, check_name
+from aias.database import endpoints, versions
+from aias.database.engine import Database, Transaction
+from aias.registry.lookup import EndpointMoved, VersionInUse, endpoint_in, quoted, version_in
+from aias.registry.stores.contract import Store
+from aias.registry.stores.disk import DiskStore
+from aias.registry.values import Ancestor, Endpoint, Move, Version
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Registry:
+    """Safe to use from several threads and processes at once; open it anew after a fork."""
+
+    def __init__(self, home: Path, *, database: Database, store: Store, clock: Callable[[], datetime]) -> None:
+        self.home = home
+        self.database = database
+        self._store = store
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls, home: Path, *, clock: Callable[[], datetime] = utc_now, watch: Watch = nobody, disk: Disk = DISK
+    ) -> Self:
+        """Open a home, making what is missing and removing what broken-off work has left."""
+        database = Database.open(home)
+        try:
+            store = DiskStore(home / "artifacts", disk, watch, lambda: clock().timestamp())
+            registry = cls(home, database=database, store=store, clock=clock)
+            registry._tidy(watch)
+        except BaseException:
+            database.close()
+            raise
+        return registry
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.database.close()
+
+    # Versions
+
+    def publish(self, name: str, files: Mapping[str, bytes], manifest: Manifest) -> Version:
+        """Seal the files and give them the next number of `name`. Raises `BadMember`, `StorageFailed`."""
+        check_name(name)
+        with locked(self._publishing, shared=True):
+            failpoint("publish.before_seal")
+            sealed = self._store.put(files, manifest)
+            with self.database.writing() as transaction:
+                row = versions.add(
+                    transaction,
+                    name=name,
+                    digest=sealed.digest,
+                    created_at=self._clock(),
+                    size_bytes=sealed.size_bytes,
+                )
+                versions.add_parents(transaction, sealed.digest, sealed.lineage.parents)
+                failpoint("publish.before_commit")
+            failpoint("publish.after_commit")
+        return Version(*row)
+
+    def versions(self, name: str | None = None) -> list[Version]:
+        """All versions, or those of one model, by name and number."""
+        with self.database.reading() as transaction:
+            return [Version(*row) for row in versions.listed(transaction, name)]
+
+    def version(self, ref: Ref) -> Version:
+        """The version that `ref` names, the newest when it names no number. Raises `UnknownVersion`."""
+        with self.database.reading() as transaction:
+            return version_in(transaction, ref)
+
+    def folder(self, version: Version) -> Path:
+        """Where its files lie, not verified."""
+        return self._store.folder(version.digest)
+
+    def manifest(self, version: Version) -> Manifest:
+        """Its manifest, after every file has been verified. Raises `DamagedArtifact`."""
+        return verify(self.folder(version), version.digest)
+
+    def lineage(self, ref: Ref) -> list[Ancestor]:
+        """What a version was made from, and that from what, nearest first."""
+        with self.database.reading() as transaction:
+            found = versions.ancestors(transaction, version_in(transaction, ref).digest)
+            rows = versions.with_digests(transaction, [digest for digest, _ in found])
+        known = [Version(*row) for row in rows]
+        return [
+            Ancestor(digest, steps, tuple(version for version in known if version.digest == digest))
+            for digest, steps in found
+        ]
+
+    def remove(self, ref: Ref) -> Version:
+        """Forget a version that no endpoint points at; its number is never given again. Raises `VersionInUse`."""
+        with self.database.writing() as transaction:
+            version = version_in(transaction, ref)
+            if users := endpoints.pointing_at(transaction, version.name, version.number):
+                raise VersionInUse(
+                    f"{version} answers for {quoted(users)}",
+                    hint=f"point {quoted(users)} at another version, or undeploy, first",
+                )
+            versions.remove(transaction, version.name, version.number)
+            failpoint("remove.before_commit")
+        failpoint("remove.after_commit")
+        return version
+
+    def collect(self, *, older_than_seconds: float) -> list[str]:
+        """Remove artifacts that no version is, and temporary folders; return their names.
+
+        Does nothing while somebody publishes, in whichever process: what looks forgotten may be about to be committed.
+        """
+        with locked(self._publishing, wait=False) as alone:
+            if not alone:
+                return []
+            with self.database.reading() as transaction:
+                needed = versions.digests(transaction)
+            return self._store.collect(needed, older_than_seconds=older_than_seconds)
+
+    # Endpoints
+
+    def deploy(self, endpoint: str, ref: Ref, *, seen: int | None = None) -> Endpoint:
+        """Point an endpoint at a version whose files are intact.
+
+        `seen` is the revision that the caller has seen, 0 for "there was none": when somebody else has moved the
+        endpoint since, nothing happens and `EndpointMoved` is raised. Raises `UnknownVersion`, `DamagedArtifact`.
+        """
+        check_name(endpoint)
+        self.manifest(version := self.version(ref))
+        with self._moving(endpoint, seen) as transaction:
+            # Looked up again, since it may have been removed while its files were read.
+            version = version_in(transaction, version.ref)
+            at = self._clock()
+            revision = endpoints.move(transaction, endpoint, (version.name, version.number), at)
+            failpoint("deploy.before_commit")
+        failpoint("deploy.after_commit")
+        return Endpoint(endpoint, version.name, version.number, version.digest, revision, at)
+
+    def undeploy(self, endpoint: str, *, seen: int | None = None) -> None:
+        """Remove an endpoint; its history stays. Raises `UnknownEndpoint`, `EndpointMoved`."""
+        with self._moving(endpoint, seen) as transaction:
+            endpoint_in(transaction, endpoint)
+            endpoints.move(transaction, endpoint, None, self._clock())
+            failpoint("undeploy.before_commit")
+        failpoint("undeploy.after_commit")
+
+    def endpoints(self) -> list[Endpoint]:
+        """All endpoints by name."""
+        with self.database.reading() as transaction:
+            return [Endpoint(*row) for row in endpoints.listed(transaction)]
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Raises `UnknownEndpoint`."""
+        with self.database.reading() as transaction:
+            return endpoint_in(transaction, name)
+
+    def history(self, endpoint: str) -> list[Move]:
+        """Every move of an endpoint, the oldest first; also of one that is no more."""
+        with self.database.reading() as transaction:
+            return [Move(*row) for row in endpoints.history(transaction, endpoint)]
+
+    def generation(self) -> int:
+        """Moves whenever an endpoint or a key changes, in whichever process; cheap enough to ask often."""
+        return self.database.generation()
+
+    def _tidy(self, watch: Watch) -> None:
+        try:
+            self.collect(older_than_seconds=0)
+        except StorageFailed as fault:
+            # A disk that cannot forget can still be read from.
+            watch(Event("registry.leftovers-kept", str(fault), level="warning"))
+
+    @property
+    def _publishing(self) -> Path:
+        return self.home / "publishing.lock"
+
+    @contextmanager
+    def _moving(self, endpoint: str, seen: int | None) -> Iterator[Transaction]:
+        with self.database.writing() as transaction:
+            row = endpoints.found(transaction, endpoint)
+            revision = Endpoint(*row).revision if row else 0
+            if seen is not None and seen != revision:
+                raise EndpointMoved(
+                    f"endpoint `{endpoint}` stands at revision {revision}, not at {seen}",
+                    hint="somebody was faster: look where it points now, and decide again",
+                )
+            yield transaction
