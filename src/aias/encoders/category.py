@@ -35,6 +35,7 @@ class Category:
 
     def __init__(self, field: Field, categories: Sequence[str]) -> None:
         self.categories = tuple(categories)
+        self.size = FIRST_KNOWN + len(self.categories)
         self._missing = frozenset(field.missing) | {""}
         self._codes = {text: float(code) for code, text in enumerate(self.categories, FIRST_KNOWN)}
         for spelling in self._missing:
