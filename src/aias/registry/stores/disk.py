@@ -55,13 +55,14 @@ class DiskStore:
         removed = []
         for path in sorted(self.root.iterdir()):
             ours = path.name.startswith(TEMPORARY) or _FOLDER.fullmatch(path.name)
-            if ours and path.name not in keep and self._age_seconds(path) >= older_than_seconds:
+            if ours and path.name not in keep and self._is_older(path, older_than_seconds):
                 self._remove(path)
                 removed.append(path.name)
         return removed
 
-    def _age_seconds(self, path: Path) -> float:
-        return self.clock() - path.lstat().st_mtime
+    def _is_older(self, path: Path, seconds: float) -> bool:
+        # Zero means everything, also what a clock that was set back calls future.
+        return seconds <= 0 or self.clock() - path.lstat().st_mtime >= seconds
 
     def _remove(self, path: Path) -> None:
         """Rename first: half an artifact never stands under a digest, wherever the removal stops."""
