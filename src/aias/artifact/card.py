@@ -1,0 +1,171 @@
+"""The card: what a person should know about a model, in Markdown, made of the manifest alone."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from aias.artifact.manifest import Candidate, Manifest
+from aias.core.schema import Field
+from aias.core.task import METRICS, Measurement
+
+_CATEGORIES_SHOWN_MAX: Final = 8
+"""The rest is in the manifest; a card is read by people."""
+
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
+
+_ROWS_FEW: Final = 1_000
+"""Below this, a percentage point of accuracy is less than the width of its interval."""
+
+
+def card(manifest: Manifest, *, sizes: Mapping[str, int] | None = None) -> str:
+    """Write the card. `sizes` are the bytes of the files to come, for a manifest that does not list them yet."""
+    sizes = {entry.path: entry.size_bytes for entry in manifest.files} if sizes is None else sizes
+    sections = [
+        f"# {_text(manifest.name)}\n\n{_summary(manifest)}",
+        f"## Data\n\n{_data(manifest)}",
+        f"## Measured on {manifest.rows.get('test', 0):,} test rows\n\n{_measurements(manifest.measurements)}",
+        f"## Leaderboard\n\n{_leaderboard(manifest.leaderboard)}",
+        f"## Proof\n\n{_proof(manifest)}",
+        f"## Sizes\n\n{_sizes(sizes)}",
+        f"## How to call it\n\n{_call(manifest)}",
+        f"## Limits\n\n{_limits(manifest)}",
+        f"## Where it comes from\n\n{_lineage(manifest)}",
+    ]
+    return "\n\n".join(section for section in sections) + "\n"
+
+
+def _summary(manifest: Manifest) -> str:
+    task = manifest.task
+    answer = {
+        "binary": f"one of two classes, {_classes(task.classes)}, with their probabilities",
+        "multiclass": f"one of {len(task.classes)} classes, {_classes(task.classes)}, with their probabilities",
+        "regression": "a number",
+    }[task.type]
+    return (
+        f"Predicts {_code(task.target)}: {answer}.\n"
+        f"Chosen by {_code(task.metric)} ({METRICS[task.metric][0]} is better)."
+    )
+
+
+def _data(manifest: Manifest) -> str:
+    rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
+    columns = _table(("column", "kind", "may be missing", "values", "why"), map(_column, manifest.inputs))
+    ignored = _table(("left out", "why"), ((_code(each.name), _text(each.reason)) for each in manifest.ignored))
+    return "\n\n".join(part for part in (f"Rows: {rows}.", columns, ignored if manifest.ignored else "") if part)
+
+
+def _column(field: Field) -> tuple[str, ...]:
+    categories = field.categories or ()
+    shown = ", ".join(_code(each) for each in categories[:_CATEGORIES_SHOWN_MAX])
+    more = len(categories) - _CATEGORIES_SHOWN_MAX
+    values = f"{shown} and {more} more" if more > 0 else shown
+    unit = f" ({_text(field.unit)})" if field.unit else ""
+    return _code(field.name), field.kind + unit, "yes" if field.nullable else "no", values, _text(field.reason)
+
+
+def _measurements(measurements: Iterable[Measurement]) -> str:
+    rows = ((_code(each.metric), f"{each.value:.4f}", _interval(each), f"{each.n:,}") for each in measurements)
+    return _table(("metric", "value", "95 % interval", "rows"), rows)
+
+
+def _leaderboard(candidates: Iterable[Candidate]) -> str:
+    rows = (
+        (
+            f"**{_text(each.learner)}** (chosen)" if each.chosen else _text(each.learner),
+            f"{_code(each.validation.metric)} {each.validation.value:.4f}",
+            _interval(each.validation),
+            f"{each.fit_seconds:.1f} s",
+            _code(json.dumps(each.settings, ensure_ascii=False, sort_keys=True)) if each.settings else "",
+        )
+        for each in candidates
+    )
+    return (
+        f"Judged on validation rows.\n\n{_table(('learner', 'score', '95 % interval', 'fitted in', 'settings'), rows)}"
+    )
+
+
+def _proof(manifest: Manifest) -> str:
+    proof = manifest.parity
+    return (
+        f"The graph was compared with the pipeline it was made from on {proof.rows:,} held-out and odd rows: "
+        f"{proof.label_differences} different answers, scores apart by at most {proof.score_difference_max:.1e}, "
+        f"the same row alone and in a batch by at most {proof.batch_difference_max:.1e}."
+    )
+
+
+def _sizes(sizes: Mapping[str, int]) -> str:
+    rows = [(_code(path), f"{size:,}") for path, size in sorted(sizes.items())]
+    return _table(("file", "bytes"), [*rows, ("all", f"{sum(sizes.values()):,}")])
+
+
+def _call(manifest: Manifest) -> str:
+    # A quote inside the shell's quotes is the one character that JSON leaves and the shell does not.
+    example = {field.name: field.example for field in manifest.inputs}
+    body = json.dumps([example], ensure_ascii=False).replace("'", "\\u0027")
+    return _fenced(
+        f"aias deploy {manifest.name}\n"
+        f"curl -H \"Authorization: Bearer $AIAS_KEY\" localhost:8000/predict/{manifest.name} -d '{body}'",
+        "sh",
+    )
+
+
+def _limits(manifest: Manifest) -> str:
+    test_rows = manifest.rows.get("test", 0)
+    limits = [
+        "The figures above hold for rows like those it was tested on, from the same source and the same time.",
+        "It finds what goes together in the data, not what causes what. It was not tested for fairness between groups.",
+    ]
+    if test_rows < _ROWS_FEW:
+        limits.append(f"It was tested on {test_rows:,} rows only: read the intervals, not the values.")
+    if any(field.kind == "category" for field in manifest.inputs):
+        limits.append("A category that was not in the training data is treated as unknown, not refused.")
+    return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _lineage(manifest: Manifest) -> str:
+    lineage = manifest.lineage
+    rows = [
+        ("verb", _text(lineage.verb)),
+        ("data", _code(lineage.dataset)),
+        ("seed", str(lineage.seed)),
+        ("settings", _code(json.dumps(lineage.settings, ensure_ascii=False, sort_keys=True))),
+        ("began", _text(lineage.started_at)),
+        ("libraries", ", ".join(f"{_text(name)} {_text(each)}" for name, each in sorted(lineage.libraries.items()))),
+        *(("made from", _code(parent)) for parent in lineage.parents),
+    ]
+    return _table(("", ""), (row for row in rows if row[1]))
+
+
+def _interval(measurement: Measurement) -> str:
+    if measurement.low is None or measurement.high is None:
+        return ""
+    return f"{measurement.low:.4f} to {measurement.high:.4f}"
+
+
+def _classes(classes: Sequence[str]) -> str:
+    shown = ", ".join(_code(each) for each in classes[:_CATEGORIES_SHOWN_MAX])
+    return shown if len(classes) <= _CATEGORIES_SHOWN_MAX else f"{shown} …"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(raw: str) -> str:
+    """The words as they are: whatever a file's column is called, it is neither markup nor a new line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(raw.split()))
+
+
+def _code(raw: str) -> str:
+    """The same, between back-ticks. A bar would end the cell of a table even there."""
+    line = " ".join(raw.split()).replace("|", "¦")
+    ticks = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{ticks}{pad}{line}{pad}{ticks}" if line else ""
+
+
+def _fenced(raw: str, language: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", raw)), default=0))
+    return f"{fence}{language}\n{raw}\n{fence}"
