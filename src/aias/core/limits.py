@@ -64,3 +64,21 @@ ARCHIVE_FILES_MAX: Final = 200_000
 
 CLASSES_MAX: Final = 1_000
 """Labels of one task; each costs a column of scores."""
+
+HEADER_BYTES_MAX: Final = 32 << 10
+"""All headers of one request with its target; browsers and proxies stay below 16 KiB."""
+
+BODIES_BYTES_MAX: Final = 256 << 20
+"""Bodies being read or answered at one time, of all connections together; decoded they take several times as much."""
+
+INLINE_SECONDS_MAX: Final = 0.005
+"""What a request may take on the event loop; every other connection waits for it."""
+
+INLINE_ROW_SECONDS_MAX: Final = 0.001
+"""A model that is slower by the row always gets a thread; the hop of some 20 µs is nothing beside it."""
+
+WAITING_REQUESTS_MAX: Final = 128
+"""Requests waiting for a thread; who would come after them is told to come again."""
+
+LINGER_SECONDS_MAX: Final = 2.0
+"""How long a refused client may go on sending before its connection is cut; it needs that long to read the refusal."""

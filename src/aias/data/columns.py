@@ -1,0 +1,108 @@
+"""Python values and foreign frames → Polars columns of the few types a dataset holds."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+
+import polars as pl
+
+from aias.core.events import Event
+from aias.core.limits import COLUMNS_MAX
+from aias.data.errors import TooLarge, Unreadable
+
+_SIMPLE = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
+
+
+def series(name: str, values: Sequence[object]) -> pl.Series:
+    """One column of mixed Python values: typed when they agree, else text spelt as JSON would."""
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds <= {bool}:
+        return pl.Series(name, values, pl.Boolean) if kinds else pl.Series(name, values, pl.String)
+    if kinds <= {int, float}:
+        return pl.Series(name, [None if value is None else _float(value) for value in values], pl.Float64)
+    if kinds <= {str}:
+        return pl.Series(name, values, pl.String, strict=True)
+    if kinds <= {date, datetime}:
+        return pl.Series(name, [_moment(value) for value in values], pl.Datetime("us"))
+    return pl.Series(name, [None if _missing(value) else _text(value) for value in values], pl.String)
+
+
+def from_rows(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
+    """Rows as mappings; a key that a row lacks is missing there."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(row))
+    if len(names) > COLUMNS_MAX:
+        raise TooLarge(f"the rows have {len(names):,} different keys; at most {COLUMNS_MAX:,} columns are read")
+    return pl.DataFrame([series(str(name), [row.get(name) for row in rows]) for name in names])
+
+
+def simplified(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Event, ...]]:
+    """Only text, numbers, booleans, categories, dates and date-times (naive, UTC); what is changed is noted."""
+    if frame.width > COLUMNS_MAX:
+        raise TooLarge(f"the table has {frame.width:,} columns; at most {COLUMNS_MAX:,} are read")
+    notes: list[Event] = []
+    columns: list[pl.Series] = []
+    for column in frame.iter_columns():
+        kept, note = _simple(column)
+        columns.append(kept)
+        if note:
+            notes.append(Event("data.converted", f"`{column.name}` {note}", "info"))
+    return pl.DataFrame(columns), tuple(notes)
+
+
+def _simple(column: pl.Series) -> tuple[pl.Series, str]:
+    kind = column.dtype
+    if isinstance(kind, pl.Datetime) and kind.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None), f"is in {kind.time_zone}; taken to UTC"
+    if isinstance(kind, _SIMPLE):
+        return column, ""
+    if kind.is_numeric():
+        return column.cast(pl.Float64), ""
+    if kind == pl.Null:
+        return column.cast(pl.String), ""
+    if kind == pl.Duration:
+        return column.dt.total_microseconds() / 1e6, "holds durations; taken as seconds"
+    if kind == pl.Time:
+        return column.cast(pl.Duration).dt.total_microseconds() / 3.6e9, "holds times of day; taken as hours"
+    if kind == pl.Binary:
+        raise Unreadable(f"column `{column.name}` holds bytes", hint="decode them to text, or leave the column out")
+    values = column.to_list()
+    if kind == pl.Object:
+        return series(column.name, values), ""
+    texts = [None if value is None else _text(value) for value in values]
+    return pl.Series(column.name, texts, pl.String), "holds lists or records; taken as their JSON text"
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, int | float)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _moment(value: object) -> object:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            return value
+        return (value - value.utcoffset()).replace(tzinfo=None)  # type: ignore[operator]
+    return datetime(value.year, value.month, value.day) if isinstance(value, date) else None
+
+
+def _missing(value: object) -> bool:
+    return value is None or value != value  # None, NaN, NaT
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, date):
+        return value.isoformat(*((" ",) if isinstance(value, datetime) else ()))
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):
+        return str(value)

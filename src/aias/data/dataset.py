@@ -1,0 +1,70 @@
+"""A dataset: rows with a schema, named by the digest of its content."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aias.core.events import Event
+from aias.core.names import digest_of
+from aias.core.schema import Schema
+from aias.data.conform import conform
+
+Ints = npt.NDArray[np.int64]
+_MISSING = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """`frame` holds the fields of `schema` in its order: numbers as Float64, categories and texts as String, times as
+    String, Date or Datetime; null is missing. `notes`: what was found and changed on the way here."""
+
+    frame: pl.DataFrame
+    schema: Schema
+    notes: tuple[Event, ...] = ()
+
+    def __post_init__(self) -> None:
+        assert tuple(self.frame.columns) == self.schema.names, "a dataset's columns are the fields of its schema"
+
+    @property
+    def rows(self) -> int:
+        return self.frame.height
+
+    @cached_property
+    def digest(self) -> str:
+        """Over names, kinds and values; the same whatever file they came in."""
+        return digest_of(self._content())
+
+    def values(self, name: str) -> list[object] | npt.NDArray[np.float64]:
+        """The values of one field as an encoder takes them: float64 with NaN for a number, else a list with None."""
+        column = self.frame[self.schema[name].name]
+        if column.dtype == pl.Float64:
+            return column.fill_null(np.nan).to_numpy()
+        return column.to_list()
+
+    def take(self, rows: Ints) -> "Dataset":
+        """The rows at these positions, in this order."""
+        return replace(self, frame=self.frame[rows])
+
+    def with_schema(self, schema: Schema) -> "Dataset":
+        """The same rows under another schema of the same fields. Raises `BadValue` on a value that does not fit."""
+        return replace(self, frame=conform(self.frame, schema), schema=schema)
+
+    def _content(self) -> Iterator[bytes]:
+        for field in self.schema:
+            yield f"{field.name}\0{field.kind}\0{self.rows}\0".encode()
+            yield from column_content(self.frame[field.name])
+
+
+def column_content(column: pl.Series) -> Iterator[bytes]:
+    """The values of one column as bytes, independent of how they lie in memory."""
+    if column.dtype == pl.Float64:
+        values = column.fill_null(np.nan).to_numpy() + 0.0  # -0 and 0 are one number
+        yield np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
+        return
+    texts = column.cast(pl.String)
+    yield texts.str.len_bytes().fill_null(_MISSING).cast(pl.UInt32).to_numpy().astype("<u4").tobytes()
+    yield "".join(texts.drop_nulls().to_list()).encode()

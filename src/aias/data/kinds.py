@@ -1,0 +1,217 @@
+"""What a column of texts holds: numbers, times, categories or free text, and why we think so."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from aias.core.errors import BadValue, shown
+from aias.core.schema import Field, Kind
+from aias.data.conform import is_plain
+from aias.encoders.number import Number
+from aias.encoders.time import ISO, pattern_of, read_time
+
+SPELLINGS: Final = frozenset(
+    {"?", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", ".", "nat", "<na>", "\\n", "nil", "#null!"}
+)
+"""What people write for "no value here", in lower case."""
+
+SURE_SPELLINGS: Final = frozenset({"?", "n/a", "#n/a", "nan", "null", "nat", "<na>", "\\n", "#null!"})
+"""Those that are no plausible label: in a target, `none` and `-` may be answers."""
+
+SHARE_MIN: Final = 0.995
+"""A column is of a kind when all but 1 value in 200 are; the odd ones are reported and read as missing."""
+
+ODD_MAX: Final = 20
+"""Different odd values that a field may list."""
+
+_SAMPLE: Final = 200
+_DAYS: Final = (
+    *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%y", "%d/%m/%y"),
+    *("%d.%m.%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d"),
+)
+_HOURS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y %H:%M:%S")
+_LOGS: Final = ("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %z")
+_FORMATS: Final = (*(day + hour for day in _DAYS for hour in _HOURS), *_NAMED_MONTHS, *_LOGS)
+"""Of two that read equally many values the first is taken: the month before the day."""
+
+_UNITS: Final = frozenset(
+    "kg g mg lb lbs oz m cm mm km mi ft in s ms min h hr hrs d yr yrs years months days C F °C °F mph km/h kWh kW W V"  # noqa: SIM905 one line a person can read
+    " Hz kHz MHz GHz GB MB KB TB kB px hp bhp cc l ml L USD EUR GBP CHF dollars $ € £ ¥ ₹ %".split()
+)
+_BESIDE: Final = re.compile(r"[(\s+-]*([^\d\s.,()+-]{0,8})[\s+-]*\d[\d.,]*\s*([^\d\s.,()]{0,8})[)\s]*")
+_WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """`odd`: values that are not of the kind, with their number of rows; they are read as missing."""
+
+    kind: Kind
+    reason: str
+    missing: tuple[str, ...] = ()
+    format: str | None = None
+    unit: str | None = None
+    odd: tuple[tuple[str, int], ...] = ()
+    id_like: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The different values of a column, most frequent first, without those that mean missing."""
+
+    values: list[str]
+    counts: list[int]
+    missing: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(self.counts)
+
+
+def counted(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Counted:
+    """Count the stripped texts of a column, and take out what spells "missing"."""
+    bare = column.cast(pl.String).str.strip_chars().alias("v")  # a column's own name could be a pattern to Polars
+    counts = bare.drop_nulls().value_counts(name="n").filter(pl.col("v") != "")
+    counts = counts.sort(["n", "v"], descending=[True, False])
+    means_missing = pl.col("v").str.len_chars().le(6) & pl.col("v").str.to_lowercase().is_in(list(spellings))
+    missing = counts.filter(means_missing)["v"].to_list()
+    kept = counts.filter(~means_missing)
+    return Counted(kept["v"].to_list(), kept["n"].to_list(), tuple(missing))
+
+
+def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
+    """The kind of a column of texts. A column without values is a category."""
+    found = counted(column, spellings)
+    if not found.values:
+        return Guess("category", "no values", found.missing)
+    return _number(found) or _time(found) or _words(found)
+
+
+def _number(found: Counted) -> Guess | None:
+    plain = is_plain(pl.Series("v", found.values)).to_list()
+    dressed = [text for text, good in zip(found.values, plain, strict=True) if not good]
+    if not dressed:
+        return _plain_number(found)
+    unit = _unit(dressed)
+    tidy = _number_written(found, plain, Field("", "number", unit=unit))
+    if tidy or not any("," in text for text in dressed):
+        return tidy
+    nothing_plain = [False] * len(plain)  # 1.200 is another number when the comma is decimal
+    return _number_written(found, nothing_plain, Field("", "number", unit=unit, format="decimal-comma"))
+
+
+def _number_written(found: Counted, plain: list[bool], field: Field) -> Guess | None:
+    """The guess that all but a few values are numbers written as `field` says."""
+    encoder = Number(field)
+    odd: list[tuple[str, int]] = []
+    rows = 0
+    for text, count, good in zip(found.values, found.counts, plain, strict=True):
+        if not good and not _takes(encoder, text):
+            odd.append((text, count))
+            rows += count
+            if len(odd) > ODD_MAX or rows > (1 - SHARE_MIN) * found.rows:
+                return None
+    if field.format:
+        how = " with a decimal comma"
+    elif field.unit:
+        how = f" written with `{field.unit}`"
+    else:
+        how = "" if len(odd) == plain.count(False) else " once cleaned"
+    share = f"{1 - rows / found.rows:.2%} of the values are numbers" if odd else "every value is a number"
+    return Guess("number", share + how, found.missing, field.format, field.unit, tuple(odd))
+
+
+def _plain_number(found: Counted) -> Guess:
+    codes = sum(count for value, count in zip(found.values, found.counts, strict=True) if re.match(r"0\d", value))
+    if codes >= 0.01 * found.rows:
+        example = next(value for value in found.values if re.match(r"0\d", value))
+        return Guess("category", f"digits with leading zeros, such as {example}, are codes", found.missing)
+    return Guess("number", "every value is a number", found.missing)
+
+
+def _takes(encoder: Number, text: str) -> bool:
+    try:
+        encoder.encode(text)
+    except BadValue:
+        return False
+    return True
+
+
+def _unit(dressed: list[str]) -> str | None:
+    """What stands beside the numbers, when it is the same almost everywhere and looks like a unit."""
+    sample = dressed[:_SAMPLE]
+    found = [match[1] or match[2] for text in sample if (match := _BESIDE.fullmatch(text))]
+    if not found:
+        return None
+    unit = max(set(found), key=lambda one: (found.count(one), one))
+    return unit if unit in _UNITS and found.count(unit) >= 0.9 * len(sample) else None
+
+
+def _time(found: Counted) -> Guess | None:
+    if not any(len(text) >= 6 and any(map(str.isdigit, text)) for text in found.values[:20]):
+        return None
+    sample = found.values[:: max(1, len(found.values) // _SAMPLE)][:_SAMPLE]
+    if sum(read_time(ISO, text) is not None for text in sample) >= SHARE_MIN * len(sample):
+        chosen: list[str] = []
+    else:
+        chosen = _formats(sample)
+        if not chosen:
+            return None
+    patterns = [ISO, *map(pattern_of, chosen)]
+    left = [
+        (text, count)
+        for text, count in zip(found.values, found.counts, strict=True)
+        if all(read_time(pattern, text) is None for pattern in patterns)
+    ]
+    if len(left) > ODD_MAX or sum(count for _, count in left) > (1 - SHARE_MIN) * found.rows:
+        return None
+    form = "|".join(chosen) or None
+    reason = f"every value is a time ({form or 'ISO 8601'})"
+    if chosen and chosen[0].startswith("%m/%d") and not _settled(found.values):
+        reason += "; day and month could be the other way round"
+    return Guess("time", reason, found.missing, form, odd=tuple(left))
+
+
+def _formats(sample: list[str]) -> list[str]:
+    """Up to three formats that together read the sample, the one that reads most first."""
+    left = [text for text in sample if read_time(ISO, text) is None]
+    chosen: list[str] = []
+    while left and len(chosen) < 3:
+        scores = [(sum(read_time(pattern_of(form), text) is not None for text in left), form) for form in _FORMATS]
+        score, best = max(scores, key=lambda pair: pair[0])  # the first of the best: month before day
+        if score < 0.05 * len(sample):
+            break
+        chosen.append(best)
+        left = [text for text in left if read_time(pattern_of(best), text) is None]
+    return chosen if len(left) <= 0.02 * len(sample) else []
+
+
+def _settled(values: list[str]) -> bool:
+    """True when some second part is over 12, so that it can only be a day."""
+    return any((found := re.match(r"\d+\D(\d+)", text)) and int(found[1]) > 12 for text in values[:10_000])
+
+
+def _words(found: Counted) -> Guess:
+    distinct, rows = len(found.values), found.rows
+    values = pl.Series("v", found.values[:5_000])
+    words = (values.str.count_matches(r"\S+") + values.str.count_matches(_WIDE) / 2).mean()
+    mean_words = float(words) if isinstance(words, int | float) else 0.0
+    share = distinct / rows
+    figures = f"{distinct:,} different values in {rows:,} rows, {mean_words:.1f} words each"
+    few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
+    if few and distinct <= 2_000:
+        return Guess("category", figures, found.missing)
+    if mean_words >= 3 or (mean_words >= 2 and rows < 20):
+        return Guess("text", figures, found.missing)
+    unique = share >= 0.95 and rows >= 20
+    return Guess("category", figures, found.missing, id_like=unique)
+
+
+def odd_note(name: str, found: Guess) -> str:
+    """The sentence that reports values which are not of the column's kind."""
+    rows = sum(count for _, count in found.odd)
+    examples = ", ".join(shown(text) for text, _ in found.odd[:3])
+    return f"`{name}`: {rows} values are no {found.kind} and are read as missing: {examples}"

@@ -1,0 +1,115 @@
+"""How a delimited text file is laid out: its separator, what its quotes mean, where its records end."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+SEPARATORS: Final = ("\t", ";", "|", ",")
+"""In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""
+
+_HEAD: Final = 1 << 19
+_QUOTE, _LINE_END, _SPACE = 34, 10, 32
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`separator`: None for a single column. `quoted`: quotes wrap values; else they are data.
+    `regular`: every quote stands where RFC 4180 puts it. `spaced`: a space follows each separator."""
+
+    separator: str | None
+    quoted: bool = False
+    regular: bool = True
+    spaced: bool = False
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where each record begins and ends (bytes), how many fields it has, and the line it begins on (from 1)."""
+
+    starts: Ints
+    ends: Ints
+    fields: Ints
+    lines: Ints
+
+    @property
+    def blank(self) -> npt.NDArray[np.bool_]:
+        blank: npt.NDArray[np.bool_] = self.starts == self.ends
+        return blank
+
+
+def sniff(data: bytes, *, prefer: str | None = None) -> Layout:
+    """The separator that gives the most records the same number of fields, and the meaning of the quotes.
+
+    `share` is the share of the records that have the commonest number of fields.
+    """
+    head = _head(data)
+    found = [_fit(head, separator) for separator in SEPARATORS]
+    best = max((fit for fit in found if fit), key=lambda fit: fit.share, default=None)
+    preferred = next((fit for fit in found if fit and fit.separator == prefer and fit.share > 0.5), None)
+    layout = preferred or best
+    if layout is None or layout.share < 0.5:
+        return Layout(None, *_quotes(data, None))
+    quoted, regular = _quotes(data, layout.separator)
+    return Layout(layout.separator, quoted, regular, layout.spaced, layout.share)
+
+
+def records(data: bytes, separator: str | None, *, quoted: bool) -> Records:
+    """Find the records without parsing them; a quote turns line ends and separators into data until the next one."""
+    chars = np.frombuffer(data, np.uint8)  # (bytes,)
+    line_end = chars == _LINE_END
+    at_line_end = np.flatnonzero(line_end)
+    divides = chars == ord(separator) if separator else np.zeros(len(chars), np.bool_)
+    if quoted:
+        outside = ~np.bitwise_xor.accumulate((chars == _QUOTE).view(np.uint8)).view(np.bool_)
+        line_end &= outside
+        divides &= outside
+    ends = np.flatnonzero(line_end)
+    if len(chars) and not (len(ends) and ends[-1] == len(chars) - 1):
+        ends = np.append(ends, len(chars))
+    starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
+    upto = np.searchsorted(np.flatnonzero(divides), ends)
+    return Records(starts, ends, np.diff(upto, prepend=0) + 1, np.searchsorted(at_line_end, starts) + 1)
+
+
+def _head(data: bytes) -> bytes:
+    if len(data) <= _HEAD:
+        return data
+    end = data.rfind(b"\n", 0, _HEAD)
+    return data[: end + 1] if end > 0 else data[:_HEAD]
+
+
+def _fit(head: bytes, separator: str) -> Layout | None:
+    quoted, regular = _quotes(head, separator)
+    found = records(head, separator, quoted=quoted)
+    fields = found.fields[~found.blank]
+    if not len(fields):
+        return None
+    counts = np.bincount(fields)
+    commonest = int(counts.argmax())
+    if commonest < 2:
+        return None
+    spaced = head.count(f"{separator} ".encode()) >= 0.99 * head.count(separator.encode()) and separator != "\t"
+    return Layout(separator, quoted, regular, spaced, float(counts[commonest]) / len(fields))
+
+
+def _quotes(data: bytes, separator: str | None) -> tuple[bool, bool]:
+    """(quotes wrap values, all of them regularly)"""
+    chars = np.frombuffer(data, np.uint8)
+    at = np.flatnonzero(chars == _QUOTE)
+    if not len(at):
+        return False, True
+    divider = ord(separator) if separator else _LINE_END
+    padded = np.concatenate(([_LINE_END], chars, [_LINE_END]))
+    before, after = padded[at[::2]], padded[at[1::2] + 2]
+    opens = (before == divider) | (before == _LINE_END) | (before == _QUOTE)
+    closes = (after == divider) | (after == _LINE_END) | (after == _QUOTE)
+    if len(at) % 2 == 0 and bool(opens.all() and closes.all()):
+        return True, True
+    edge = re.escape(separator or "\n").encode()
+    wrapped = len(re.findall(rb'(?:^|%b|\n) ?"[^"\n]*"(?=%b|\n|\Z)' % (edge, edge), data))
+    return wrapped * 4 >= len(at), False

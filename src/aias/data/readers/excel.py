@@ -1,0 +1,56 @@
+"""Excel and OpenDocument sheets, through calamine."""
+
+import io
+import zipfile
+from typing import Final
+
+import polars as pl
+
+from aias.core.events import Event
+from aias.core.limits import UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
+from aias.data.columns import simplified
+from aias.data.errors import TooLarge, Unreadable
+from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
+
+_SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
+_SLACK: Final = 64 << 20
+
+
+def fits(file: File) -> float:
+    if file.suffix in _SUFFIXES:
+        return NAMED
+    return SURE if file.data.startswith(b"PK") and b"xl/workbook" in file.data else NO
+
+
+def read(file: File, options: Options) -> Table:
+    import fastexcel
+
+    _check_size(file)
+    try:
+        book = fastexcel.read_excel(file.data)
+        sheets = [str(name) for name in book.sheet_names]
+        sheet = options.part or (sheets[0] if sheets else "")
+        if sheet not in sheets:
+            raise Unreadable(f"`{file.name}` has no sheet `{sheet}`", hint=f"its sheets are: {', '.join(sheets)}")
+        frame = pl.DataFrame(book.load_sheet(sheet))
+    except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
+        raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {fault}", hint="save it as CSV") from None
+    frame, notes = simplified(frame)
+    if not options.part and len(sheets) > 1:
+        message = f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{sheets[1]}`"
+        notes += (Event("data.read", message, "warning"),)
+    return Table(frame, notes)
+
+
+def _check_size(file: File) -> None:
+    """A sheet is a zip; calamine would unpack a bomb."""
+    if not file.data.startswith(b"PK"):
+        return
+    try:
+        total = sum(info.file_size for info in zipfile.ZipFile(io.BytesIO(file.data)).infolist())
+    except (zipfile.BadZipFile, ValueError):
+        raise Unreadable(f"`{file.name}` is a damaged spreadsheet", hint="copy or save it again") from None
+    if total > min(UNPACKED_BYTES_MAX, UNPACK_RATIO_MAX * len(file.data) + _SLACK):
+        raise TooLarge(
+            f"`{file.name}` says that it unpacks to {total:,} bytes", hint="save the sheet as CSV or Parquet"
+        )

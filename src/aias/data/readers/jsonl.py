@@ -1,0 +1,61 @@
+"""JSON: one object a line, or one array of objects."""
+
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from aias.data.columns import from_rows
+from aias.data.decode import decoded
+from aias.data.errors import Unreadable
+from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table
+
+_SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
+_SHAPE: Final = 'write one object a line, {"age": 39, "label": "yes"}, or an array of such objects'
+
+
+def fits(file: File) -> float:
+    if file.suffix in _SUFFIXES:
+        return NAMED
+    head = file.data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return LIKELY if head.startswith((b'{"', b"[{", b"[\n", b"{ ")) else NO
+
+
+def read(file: File, options: Options) -> Table:  # noqa: ARG001 JSON names its columns itself
+    data, notes = decoded(file.data, name=file.name)
+    if not data.strip():
+        raise Unreadable(f"`{file.name}` is empty", hint=_SHAPE)
+    rows = _array(data, file.name) if data.lstrip().startswith(b"[") else _lines(data, file.name)
+    if not rows:
+        raise Unreadable(f"`{file.name}` holds no rows", hint=_SHAPE)
+    frame = from_rows(rows)
+    return Table(frame if frame.width else pl.DataFrame(), notes)
+
+
+def _array(data: bytes, name: str) -> list[dict[str, object]]:
+    try:
+        rows = msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError) as fault:
+        raise Unreadable(f"`{name}` is not JSON: {fault}", hint=_SHAPE) from None
+    for place, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise Unreadable(f"`{name}`: item {place} is a {type(row).__name__}, not an object", hint=_SHAPE)
+    return list(rows)
+
+
+def _lines(data: bytes, name: str) -> list[dict[str, object]]:
+    decoder = msgspec.json.Decoder()
+    rows: list[dict[str, object]] = []
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = decoder.decode(line)
+        except (msgspec.DecodeError, RecursionError) as fault:
+            if number == 1 and data.lstrip().startswith(b"{\n"):
+                raise Unreadable(f"`{name}` is one object over many lines, not rows", hint=_SHAPE) from None
+            raise Unreadable(f"`{name}`: line {number} is not JSON: {fault}", hint=_SHAPE) from None
+        if not isinstance(row, dict):
+            raise Unreadable(f"`{name}`: line {number} is a {type(row).__name__}, not an object", hint=_SHAPE)
+        rows.append(row)
+    return rows
