@@ -43,12 +43,11 @@ def seal(
         _place(temporary, final, complete.digest, disk=disk, watch=watch)
         failpoint("seal.after_rename")
         disk.sync_folder(shelf)
-    except OSError as fault:
-        raise storage_failed(final, fault) from fault
-    finally:
-        # What is left of a failure; what cannot be removed now is collected later.
-        with suppress(OSError):
-            disk.rmtree(temporary)
+    except BaseException as fault:
+        _forget(temporary, disk)
+        if isinstance(fault, OSError):
+            raise storage_failed(final, fault) from fault
+        raise
     failpoint("seal.after_sync")
     return complete
 
@@ -95,3 +94,10 @@ def _place(temporary: Path, final: Path, digest: str, *, disk: Disk, watch: Watc
             watch(Event("artifact.replaced", f"replaced a damaged artifact: {damage}", level="warning"))
             disk.rename(final, temporary_in(final.parent))
             disk.rename(temporary, final)
+        else:
+            _forget(temporary, disk)
+
+
+def _forget(folder: Path, disk: Disk) -> None:
+    with suppress(OSError):  # what cannot be removed now is collected later
+        disk.rmtree(folder)
