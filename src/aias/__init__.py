@@ -1,0 +1,33 @@
+"""Aias: from a file to a small, fast model behind a secure endpoint.
+
+import aias
+model = aias.train("reviews.csv", target="label")
+model.predict([{"text": "lovely"}])
+"""
+
+import importlib
+from typing import Any, Final
+
+__version__ = "0.1.0"
+
+_PUBLIC: Final = {
+    "Classifier": "aias.client.estimators",
+    "Model": "aias.client.model",
+    "Regressor": "aias.client.estimators",
+    "load": "aias.client.model",
+    "models": "aias.client.model",
+    "train": "aias.client.model",
+}
+
+__all__ = ["Classifier", "Model", "Regressor", "__version__", "load", "models", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names load when they are first asked for: `import aias` is instant."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'aias' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

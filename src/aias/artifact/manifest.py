@@ -68,7 +68,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`files` lists everything in the folder but `manifest.json` itself."""
+    """`files` lists everything in the folder but `manifest.json` itself; `target` says how answers were written."""
 
     format: int
     name: str
@@ -82,6 +82,7 @@ class Manifest:
     leaderboard: tuple[Candidate, ...]
     rows: dict[str, int]
     files: tuple[FileEntry, ...] = ()
+    target: Field | None = None
 
     def as_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces; equal manifests are equal bytes."""

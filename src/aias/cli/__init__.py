@@ -1,0 +1,1 @@
+"""Aias from a shell: data on stdout, talk on stderr, `--json` everywhere."""

@@ -1,0 +1,1 @@
+"""Aias from Python."""

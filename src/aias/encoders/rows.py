@@ -76,7 +76,9 @@ class RowEncoder:
                 terms += encoder.size
             else:
                 self._columns.append((field.name, encoder))
-        self._plain = [(name, encoder.encode) for name, encoder in self._columns if encoder.width == 1]
+        self._plain = [
+            (name, encoder.encode, encoder.kind == "number") for name, encoder in self._columns if encoder.width == 1
+        ]
         self._all_plain = len(self._plain) == len(self._columns)
         self.layout = self._make_layout(terms)
 
@@ -102,9 +104,9 @@ class RowEncoder:
         name = ""
         try:
             if self._all_plain:
-                for name, encode in self._plain:
+                for name, encode, is_number in self._plain:
                     value = row.get(name)
-                    numbers.append(value if type(value) is float else encode(value))  # type: ignore[arg-type]
+                    numbers.append(value if is_number and type(value) is float else encode(value))  # type: ignore[arg-type]
             else:
                 for name, encoder in self._columns:
                     value_ = encoder.encode(row.get(name))

@@ -30,7 +30,9 @@ INDIC: Final = "\u0900-\u0dff"
 PICTURES: Final = "\u2190-\u21ff\u2600-\u27bf\U0001f000-\U0001faff"
 MARKS: Final = "!?$%£€"
 
-_split_any = re.compile(rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{PICTURES}]").findall
+PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{PICTURES}]"
+
+_split_any = re.compile(PATTERN).findall
 _split_ascii = re.compile(r"[a-z0-9_]+|[!?$%]").findall
 
 WORD_CHARS_MAX: Final = 32
@@ -130,11 +132,11 @@ class Text:
 
 def as_text(value: object, missing: Collection[object] = ()) -> str:
     """`value` as a string; nothing (null, a missing spelling) is the empty text. Raises `BadValue`."""
-    if value is None or value in missing:
-        return ""
-    if isinstance(value, float) and value != value:
+    if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, str):
+        if value in missing:
+            return ""
         if len(value) > limits.TEXT_CHARS_MAX:
             raise BadValue(
                 f"a text of {len(value):,} characters is too long", hint=f"send at most {limits.TEXT_CHARS_MAX:,}"

@@ -215,7 +215,7 @@ class _Job:
         )  # fmt: skip
         return Manifest(
             FORMAT, self.recipe.name, task, self.inputs, ignored, encoders, lineage, (), Parity(0, 0, 0.0, 0.0), board,
-            rows,
+            rows, target=self.dataset.schema[self.recipe.target],
         )  # fmt: skip
 
     def _how(self, deadline: Deadline, *, settings: dict[str, Any] | None = None) -> Fit:

@@ -1,0 +1,46 @@
+"""`aias data`."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from aias.cli.main import option_json
+from aias.cli.progress import Progress
+from aias.cli.show import give, hint, table
+
+
+@click.group()
+def data() -> None:
+    """Look at a file as training will see it."""
+
+
+@data.command()
+@click.argument("file")
+@click.option("--target", help="Also look for leaks of this column.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the schema as YAML, to edit and give to train.")
+@option_json
+def check(file: str, target: str | None, save: Path | None, *, as_json: bool) -> None:
+    """Read FILE, and say what each column is taken for, and why."""
+    from aias.data.check import examine, report
+    from aias.data.read import read
+    from aias.data.schema_file import write_schema
+
+    with Progress(as_json=False, quiet=as_json) as watch:
+        dataset = read(file, target=target, watch=watch)
+        for note in examine(dataset, target):
+            watch(note)
+    found = report(dataset)
+    if save:
+        write_schema(dataset.schema, save)
+    if as_json:
+        return give(
+            {"rows": dataset.rows, "digest": dataset.digest, "fields": msgspec.to_builtins(found)}, as_json=True
+        )
+    rows = [
+        (line.name, line.kind, line.role, f"{line.missing:.1%}", f"{line.distinct:,}", line.example, line.reason)
+        for line in found
+    ]
+    table(f"{file}: {dataset.rows:,} rows", ("column", "kind", "role", "missing", "distinct", "example", "why"), rows,
+          right=("missing", "distinct"))  # fmt: skip
+    return hint(f"edit {save} and give it to `aias train --schema`" if save else f"aias train {file} --target COLUMN")

@@ -1,0 +1,92 @@
+"""The command `aias`: what there is, and which file does it. Nothing heavy is imported before a command runs."""
+
+import importlib
+import json
+import sys
+from typing import Any, Final
+
+import click
+
+from aias import __version__
+from aias.core.errors import AiasError
+
+COMMANDS: Final = {
+    "demo": ("aias.cli.demo", "Train, deploy and ask two models on real data that is already here."),
+    "train": ("aias.cli.train", "Train the best model that the time allows, and publish it."),
+    "ls": ("aias.cli.models", "List models and endpoints."),
+    "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
+    "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),
+    "predict": ("aias.cli.models", "Answer the rows of a file."),
+    "export": ("aias.cli.models", "Copy a version with an example that runs it without Aias."),
+    "rm": ("aias.cli.models", "Remove a version that no endpoint points at."),
+    "deploy": ("aias.cli.endpoints", "Point an endpoint at a version."),
+    "undeploy": ("aias.cli.endpoints", "Take an endpoint away."),
+    "serve": ("aias.cli.serve", "Answer requests on one port."),
+    "keys": ("aias.cli.keys", "Create, list and revoke the keys of callers."),
+    "data": ("aias.cli.data", "Look at a file as training will see it."),
+}
+
+EXIT_STATUSES: Final = (
+    "Exit status: 0 ok · 1 failed · 2 bad input · 3 not found · 4 refused · 5 conflict · 130 interrupted"
+)
+
+
+class _Lazy(click.Group):
+    """Lists its commands from a table; imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 Click's promise
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 Click's promise
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_STATUSES,
+)
+@click.version_option(__version__, prog_name="aias")
+def aias() -> None:
+    """AI as a service in one package: from a file to a small, fast model behind a secure endpoint."""
+
+
+def main() -> None:
+    """Run the command line; every `AiasError` becomes two lines on stderr and an exit status."""
+    try:
+        status = aias.main(standalone_mode=False)
+    except click.ClickException as fault:
+        fault.show()
+        status = fault.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        status = 130
+    except AiasError as fault:
+        _say(fault)
+        status = fault.exit_status
+    except BrokenPipeError:
+        sys.stderr.close()
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(fault: AiasError) -> None:
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": fault.as_dict()}, ensure_ascii=False), err=True)
+        return
+    click.secho(f"error: {fault.message}", fg="red", err=True)
+    if fault.hint:
+        click.echo(f"hint: {fault.hint}", err=True)
+    click.secho(f"({fault.code})", dim=True, err=True)
+
+
+def option_json(function: Any) -> Any:
+    """`--json`: the answer as JSON on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Give the answer as JSON.")(function)

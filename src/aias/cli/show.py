@@ -1,0 +1,44 @@
+"""How answers look: tables on stdout, or JSON. Rich is loaded only when a table is drawn."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+
+def give(value: Any, *, as_json: bool) -> None:
+    """JSON on stdout when asked for, else the text."""
+    if as_json:
+        click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    else:
+        click.echo(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """A table on stdout; columns named in `right` are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    Console(highlight=False, soft_wrap=False).print(drawn)
+
+
+def hint(text: str) -> None:
+    """The next thing to do, on stderr."""
+    click.secho(f"next: {text}", dim=True, err=True)
+
+
+def size(size_bytes: int) -> str:
+    """`312 kB`, `4.1 MB`."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"

@@ -1,0 +1,134 @@
+"""An artifact with an example that runs it without Aias: ONNX Runtime and thirty lines."""
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+from aias.artifact.manifest import Manifest
+from aias.core.errors import Conflict, UserError
+from aias.encoders import text
+from aias.encoders.number import Number
+from aias.encoders.time import Time
+
+EXAMPLE: Final = "predict.py"
+
+_HEAD: Final = '''"""{ref} without Aias: pip install onnxruntime && python predict.py"""
+{imports}
+here = pathlib.Path(__file__).parent
+session = onnxruntime.InferenceSession(here / "model.onnx")
+manifest = json.loads((here / "manifest.json").read_text("utf-8"))
+tables = {{e["field"]: json.loads((here / e["path"]).read_text("utf-8")) for e in manifest["encoders"]}}
+row = json.loads({row!r})
+'''
+
+_TEXT_FUNCTIONS: Final = """
+def term_ids(text, table):
+    text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
+    words = re.findall({pattern!r}, text)
+    known = {{term: i for i, term in enumerate(table["words"] + table["pairs"])}}
+    groups = {{term: i for i, term in enumerate(table["groups"], len(known))}}
+    ids = {{known[t] for t in words + [" ".join(p) for p in zip(words, words[1:])] if t in known}}
+    for word in words:
+        if word not in table["words"] and len(word) > 1:
+            w = f"<{{word[:{longest}]}}>"
+            ids |= {{groups[w[i:i + n]] for n in {sizes} for i in range(len(w) - n + 1) if w[i:i + n] in groups}}
+    return sorted(ids)
+"""
+
+_COLUMNS: Final = """
+columns, ids, segments = [], [], []
+texts = [field["name"] for field in manifest["inputs"] if field["kind"] == "text"]
+first_id = 0
+for field in manifest["inputs"]:
+    value, table = row.get(field["name"]), tables[field["name"]]
+"""
+
+_KIND: Final = {
+    "number": """    if field["kind"] == "number":
+        columns.append(math.nan if value is None else float(value))
+""",
+    "category": """    if field["kind"] == "category":  # 0: missing, 1: unseen
+        known = {text: code for code, text in enumerate(table["categories"], 2)}
+        columns.append(0 if value in (None, "", *field["missing"]) else known.get(str(value), 1))
+""",
+    "time": """    if field["kind"] == "time":
+        columns += time_parts(value)
+""",
+    "text": """    if field["kind"] == "text":
+        found = term_ids(value or "", table)
+        ids += [first_id + i for i in found]
+        segments += [[texts.index(field["name"])]] * len(found)
+        first_id += sum(map(len, table.values()))
+""",
+}
+
+_TIME_FUNCTIONS: Final = """
+def time_parts(value):
+    if value is None:
+        return [math.nan] * 7
+    t = datetime.datetime.fromisoformat(value)
+    hour = t.hour + t.minute / 60 + (t.second + t.microsecond / 1e6) / 3600
+    days = t.toordinal() - 719163 + hour / 24
+    return [days, t.year, t.month, t.day, t.weekday(), t.timetuple().tm_yday, hour]
+"""
+
+_TAIL: Final = """
+feeds = {"columns": numpy.array([columns], "float64").reshape(1, -1)}
+if texts:
+    feeds["term_ids"] = numpy.array(ids, "int64")
+    feeds["term_segments"] = numpy.array(segments, "int64").reshape(-1, 1)
+for output, value in zip(session.get_outputs(), session.run(None, feeds)):
+    print(output.name, value.tolist())
+"""
+
+
+def export_folder(artifact: Path, manifest: Manifest, folder: Path, *, ref: str) -> Path:
+    """Copy a sealed artifact to `folder` with `predict.py`. Raises `Conflict` when the folder exists."""
+    if folder.exists():
+        raise Conflict(f"{folder} exists already", hint="name a folder that does not exist yet")
+    if not folder.resolve().parent.is_dir():
+        raise UserError(f"there is no folder {folder.resolve().parent}", hint="make it first")
+    shutil.copytree(artifact, folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    (folder / EXAMPLE).write_text(example_script(manifest, ref=ref), encoding="utf-8")
+    return folder
+
+
+def example_row(manifest: Manifest) -> dict[str, Any]:
+    """One row as a caller would send it, from the schema's examples."""
+    return {field.name: field.example for field in manifest.inputs}
+
+
+def example_script(manifest: Manifest, *, ref: str) -> str:
+    """The source of `predict.py`: only what this model's kinds of fields need."""
+    kinds = {field.kind for field in manifest.inputs}
+    needs = {"json", "math", "pathlib", "numpy", "onnxruntime"}
+    parts = []
+    if "text" in kinds:
+        needs |= {"re", "unicodedata"}
+        parts.append(_TEXT_FUNCTIONS.format(pattern=text.PATTERN, longest=text.WORD_CHARS_MAX, sizes=text.GROUP_SIZES))
+    if "time" in kinds:
+        needs |= {"datetime"}
+        parts.append(_TIME_FUNCTIONS)
+    row = json.dumps(_plain(manifest), ensure_ascii=False)
+    imports = "".join(f"import {name}\n" for name in sorted(needs))
+    head = _HEAD.format(ref=ref, imports=imports, row=row)
+    return head + "".join(parts) + _COLUMNS + "".join(_KIND[kind] for kind in sorted(kinds)) + _TAIL
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """The example row with numbers as numbers and times in ISO form, so that the script need not parse them."""
+    row = example_row(manifest)
+    for field in manifest.inputs:
+        if row[field.name] is None:
+            continue
+        if field.kind == "number":
+            row[field.name] = Number(field).encode(row[field.name])
+        elif field.kind == "time":
+            _, year, month, day, *_, hour = Time(field).encode(row[field.name])
+            moment = dt.datetime(int(year), int(month), int(day)) + dt.timedelta(hours=hour)
+            row[field.name] = moment.isoformat()
+    return row

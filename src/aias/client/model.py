@@ -1,0 +1,180 @@
+"""`aias.train`, `aias.load` and what they give: a published version of a model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.artifact.manifest import Manifest
+from aias.client.export import export_folder
+from aias.core.errors import UserError
+from aias.core.events import Event, Watch, nobody
+from aias.core.names import Ref, check_name, name_from
+from aias.core.schema import Schema
+from aias.core.settings import home as default_home
+from aias.core.task import Measurement, Task
+from aias.registry.registry import Registry
+from aias.registry.values import Endpoint, Version
+from aias.runtimes.contract import Answers
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+
+def train(
+    source: Any,
+    *,
+    target: str,
+    name: str | None = None,
+    time: float | str = 60.0,
+    metric: str | None = None,
+    split: str = "random",
+    learners: Sequence[str] = (),
+    seed: int = 0,
+    schema: Schema | Path | str | None = None,
+    home: Path | None = None,
+    watch: Watch = nobody,
+) -> "Model":
+    """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
+
+    `time` is a budget in seconds or a text such as `"5m"`. `split` is `"random"`, `"time:<column>"` or
+    `"group:<column>"`. Raises `UserError` with a hint when the data cannot be learned from.
+    """
+    from aias.data.read import read
+    from aias.training.train import Recipe
+    from aias.training.train import train as fit
+
+    dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
+    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
+    recipe = Recipe(
+        target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds_of(time),
+        split=split, seed=seed, learners=tuple(learners),
+    )  # fmt: skip
+    registry = Registry.open(home or default_home())
+    trained = fit(dataset, recipe, watch=watch)
+    version = registry.publish(recipe.name, trained.files, trained.manifest)
+    ref = f"{version.name}@{version.number}"
+    watch(Event("train.published", f"published {ref}", facts={"version": ref, "size_bytes": version.size_bytes}))
+    return Model(registry, version, runtime=trained.runtime)
+
+
+def load(ref: str, *, home: Path | None = None) -> "Model":
+    """The version that `ref` names: `"reviews@1"`, or `"reviews"` for the newest. Raises `NotFound`, `Damaged`."""
+    registry = Registry.open(home or default_home())
+    return Model(registry, registry.version(Ref.parse(ref)))
+
+
+def models(*, home: Path | None = None) -> list[Version]:
+    """Every published version, by name and number."""
+    return list(Registry.open(home or default_home()).versions())
+
+
+class Model:
+    """One published version. Immutable; loads its graph when it is first asked to predict."""
+
+    def __init__(self, registry: Registry, version: Version, *, runtime: OnnxRuntime | None = None) -> None:
+        self.registry, self.version = registry, version
+        self._runtime = runtime
+        self._manifest = runtime.manifest if runtime else None
+
+    @property
+    def ref(self) -> str:
+        return f"{self.version.name}@{self.version.number}"
+
+    @property
+    def manifest(self) -> Manifest:
+        if self._manifest is None:
+            self._manifest = self.registry.manifest(self.version)
+        return self._manifest
+
+    @property
+    def task(self) -> Task:
+        return self.manifest.task
+
+    @property
+    def folder(self) -> Path:
+        """The sealed artifact on disk; never write to it."""
+        return self.registry.folder(self.version)
+
+    @property
+    def runtime(self) -> OnnxRuntime:
+        if self._runtime is None:
+            self._runtime = OnnxRuntime.load(self.folder, self.manifest)
+        return self._runtime
+
+    def predict(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[Any]:
+        """A label or a number for each row of a path, a table, or a list of dicts. Raises `BadValue`.
+
+        Labels come as integers when all classes are integers, else as strings.
+        """
+        found = self.answers(source, watch=watch).predictions
+        if self.task.classes and all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", label) for label in self.task.classes):
+            return np.array([int(label) for label in found], np.int64)
+        return np.array(found)
+
+    def predict_proba(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[np.float32]:
+        """The probability of each class, in the order of `model.task.classes`."""  # (rows, classes)
+        found = self.answers(source, watch=watch).probabilities
+        if found is None:
+            raise AttributeError("a regression has no probabilities; use predict")
+        return found
+
+    def answers(self, source: Any, *, watch: Watch = nobody) -> Answers:
+        """Predictions and probabilities together."""
+        if isinstance(source, list) and all(isinstance(row, dict) for row in source):
+            return self.runtime.predict(source)
+        columns, rows = self._columns(source, watch)
+        return self.runtime.predict_columns(columns, rows)
+
+    def evaluate(self, source: Any, *, seed: int = 0, watch: Watch = nobody) -> tuple[Measurement, ...]:
+        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out."""
+        from aias.data.read import read
+        from aias.data.target import encode_labels
+        from aias.training.metrics import measure_with_interval, reported
+
+        target = self.manifest.target
+        assert target is not None, "training always records the target"
+        dataset = read(source, schema=Schema((*self.manifest.inputs, target)), watch=watch)
+        y, kept = encode_labels(dataset.values(self.task.target), self.task)
+        dataset = dataset.take(kept)
+        columns = {field.name: dataset.values(field.name) for field in self.manifest.inputs}
+        answers = self.runtime.predict_columns(columns, dataset.rows)
+        scores: Any = answers.probabilities
+        scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
+        return tuple(measure_with_interval(y, scores, metric=name, seed=seed) for name in reported(self.task))
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """What was tried, best first."""
+        return [asdict(candidate) for candidate in self.manifest.leaderboard]
+
+    def deploy(self, endpoint: str | None = None) -> Endpoint:
+        """Point an endpoint, by default of the model's own name, at this version."""
+        ref = Ref(self.version.name, self.version.number)
+        return self.registry.deploy(check_name(endpoint or self.version.name), ref)
+
+    def export(self, folder: Path | str) -> Path:
+        """Copy the artifact with an example that runs it without Aias. The folder must not exist."""
+        return export_folder(self.folder, self.manifest, Path(folder), ref=self.ref)
+
+    def __repr__(self) -> str:
+        measured = self.manifest.measurements
+        score = f", {measured[0].metric} {measured[0].value:.4f}" if measured else ""
+        return f"<Model {self.ref}: {self.task.type} of `{self.task.target}`{score}, {self.version.size_bytes:,} bytes>"
+
+    def _columns(self, source: Any, watch: Watch) -> tuple[dict[str, Any], int]:
+        from aias.data.read import read
+
+        dataset = read(source, schema=Schema(self.manifest.inputs), watch=watch)
+        return {name: dataset.values(name) for name in dataset.schema.names}, dataset.rows
+
+
+def seconds_of(text: float | str) -> float:
+    """`90`, `"90s"`, `"5m"` or `"1h"` in seconds. Raises `UserError`."""
+    if not isinstance(text, str):
+        return float(text)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|)", text.strip())
+    if not found:
+        raise UserError(f"{text!r} is no time", hint="write 90s, 5m or 1h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]

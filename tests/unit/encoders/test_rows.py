@@ -1,0 +1,78 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aias.core.errors import BadValue
+from aias.core.schema import Field
+from aias.encoders.rows import RowEncoder
+
+FIELDS = (Field("age", "number"), Field("job", "category"), Field("when", "time"), Field("note", "text"),
+          Field("title", "text"))  # fmt: skip
+ROWS: list[dict[str, object]] = [
+    {"age": 39, "job": "clerk", "when": "2024-02-29", "note": "free entry now", "title": "win"},
+    {"age": 21.5, "job": "nurse", "when": "2024-03-01T12:00:00", "note": "see you", "title": "free win"},
+    {"age": None, "job": None, "when": None, "note": None, "title": None},
+    {},
+] * 3
+
+
+def encoder() -> RowEncoder:
+    return RowEncoder.fit(FIELDS, {field.name: [row.get(field.name) for row in ROWS] for field in FIELDS}, others=["y"])
+
+
+def test_many_rows_are_encoded_as_each_alone() -> None:
+    rows = encoder()
+    together = rows.rows(ROWS)
+    for place, row in enumerate(ROWS):
+        alone = rows.one(row)
+        picked = together.take(np.array([place]))
+        np.testing.assert_array_equal(alone.columns, picked.columns)
+        np.testing.assert_array_equal(alone.term_ids, picked.term_ids)
+        np.testing.assert_array_equal(alone.term_segments, picked.term_segments)
+
+
+@given(st.lists(st.integers(0, len(ROWS) - 1), max_size=20))
+def test_taking_rows_equals_encoding_the_taken_rows(places: list[int]) -> None:
+    rows = encoder()
+    taken = rows.rows(ROWS).take(np.array(places, np.int64))
+    values = {field.name: [ROWS[i].get(field.name) for i in places] for field in FIELDS}
+    expected = rows.columns(values, len(places))
+    np.testing.assert_array_equal(taken.columns, expected.columns)
+    np.testing.assert_array_equal(taken.term_ids, expected.term_ids)
+    np.testing.assert_array_equal(taken.term_segments, expected.term_segments)
+
+
+def test_an_absent_field_is_missing() -> None:
+    columns = encoder().one({}).columns
+    assert math.isnan(columns[0, 0])
+    assert columns[0, 1] == 0
+
+
+def test_a_bad_value_names_its_row_and_field() -> None:
+    with pytest.raises(BadValue, match="row 1, field `age`") as caught:
+        encoder().rows([{"age": 1}, {"age": "old"}])
+    assert (caught.value.row, caught.value.field) == (1, "age")
+    with pytest.raises(BadValue, match="field `age`"):
+        encoder().one({"age": "old"})
+
+
+def test_an_unknown_field_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(BadValue, match="field `agee`") as caught:
+        encoder().rows([{"age": 1}, {"agee": 1}])
+    assert "`age`" in caught.value.hint
+    assert caught.value.row == 1
+
+
+def test_known_columns_that_no_encoder_reads_are_accepted() -> None:
+    assert encoder().one({"y": "anything"}).rows == 1
+
+
+def test_an_encoder_survives_its_tables() -> None:
+    rows = encoder()
+    again = RowEncoder.load(FIELDS, rows.tables())
+    np.testing.assert_array_equal(again.rows(ROWS).columns, rows.rows(ROWS).columns)
+    np.testing.assert_array_equal(again.rows(ROWS).term_ids, rows.rows(ROWS).term_ids)
+    assert again.layout == rows.layout

@@ -1,0 +1,92 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aias.core import limits
+from aias.core.errors import BadValue, Damaged
+from aias.core.schema import Field
+from aias.encoders.text import PATTERN, Text, letter_groups, split
+
+FIELD = Field("note", "text", missing=("n/a",))
+TEXTS = ["free entry to win", "free entry now", "see you at home", "see you", "快递很快", "快递很慢", None, ""]
+
+
+def test_words_are_folded_and_split() -> None:
+    assert split("Free entry, WIN £5!") == ["free", "entry", "win", "£", "5", "!"]
+    assert split("ΣΊΣΥΦΟΣ") == split("σίσυφος")
+    assert split("Straße") == split("STRASSE") == split("STRAẞE")
+    assert split("ﬁne") == ["fine"]
+    assert split("é") == split("e\u0301")
+
+
+def test_unsegmented_scripts_give_a_word_for_each_character() -> None:
+    assert split("快递很快 ok") == ["快", "递", "很", "快", "ok"]
+    assert len(split("ไทย")) == 3
+
+
+def test_indic_vowel_signs_stay_inside_their_word() -> None:
+    assert split("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
+
+
+def test_pictures_are_words_and_control_characters_are_not() -> None:
+    assert split("ok🦊\x00\x01 \u202e") == ["ok", "🦊"]
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
+def test_the_short_way_for_ascii_splits_as_the_long_way(text: str) -> None:
+    assert split(text) == re.findall(PATTERN, text.lower())
+
+
+def test_a_seen_word_is_its_id_and_an_unseen_one_its_letter_groups() -> None:
+    text = Text.fit(FIELD, ["winning winner", "winning winner", "winter"] * 2)
+    (seen,) = text.encode("winner")
+    assert text.words[seen] == "winner"
+    unseen = text.encode("winners")
+    assert unseen
+    assert all(i >= len(text.words) + len(text.pairs) for i in unseen)
+
+
+def test_missing_and_empty_texts_have_no_terms() -> None:
+    text = Text.fit(FIELD, TEXTS)
+    assert [text.encode(value) for value in (None, "", "n/a", float("nan"), "\x00")] == [[]] * 5
+
+
+def test_an_encoder_survives_its_table() -> None:
+    text = Text.fit(FIELD, TEXTS * 2)
+    again = Text.load(FIELD, text.table())
+    assert [again.encode(value) for value in TEXTS] == [text.encode(value) for value in TEXTS]
+
+
+@pytest.mark.parametrize("table", [{}, {"words": ["a"], "pairs": [1], "groups": []}, {"words": "a"}])
+def test_a_table_that_is_no_vocabulary_is_damaged(table: dict[str, object]) -> None:
+    with pytest.raises(Damaged):
+        Text.load(FIELD, table)
+
+
+def test_a_vocabulary_with_a_term_twice_is_damaged() -> None:
+    with pytest.raises(Damaged):
+        Text.load(FIELD, {"words": ["a", "a"], "pairs": [], "groups": []})
+
+
+def test_what_is_no_text_is_refused() -> None:
+    text = Text.fit(FIELD, TEXTS)
+    with pytest.raises(BadValue, match="not a text"):
+        text.encode(["a"])
+    with pytest.raises(BadValue, match="too long"):
+        text.encode("a" * (limits.TEXT_CHARS_MAX + 1))
+    assert text.encode(5) == text.encode("5")
+
+
+@given(st.text(max_size=200))
+def test_any_text_gives_sorted_distinct_ids_in_range(value: str) -> None:
+    text = Text.fit(FIELD, TEXTS * 2)
+    ids = text.encode(value)
+    assert ids == sorted(set(ids))
+    assert all(0 <= i < text.size for i in ids)
+
+
+def test_letter_groups_of_a_huge_word_are_bounded() -> None:
+    assert len(letter_groups("x" * 100_000)) < 200
+    assert letter_groups("x") == set()
