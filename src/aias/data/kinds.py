@@ -200,7 +200,7 @@ def _words(found: Counted) -> Guess:
     words = (values.str.count_matches(r"\S+") + values.str.count_matches(_WIDE) / 2).mean()
     mean_words = float(words) if isinstance(words, int | float) else 0.0
     share = distinct / rows
-    figures = f"{distinct:,} different values in {rows:,} rows, {mean_words:.1f} words each"
+    figures = f"{distinct:,} different texts in {rows:,} rows, {mean_words:.1f} words each"
     few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
     if few and distinct <= 2_000:
         return Guess("category", figures, found.missing)

@@ -119,7 +119,7 @@ def _table(file: File, part: str, options: Options, *, depth: int) -> Table:
     if sure[best] <= 0 or is_prose(file.name):
         raise Unreadable(
             f"`{file.name}` is not a table: its lines have no common separator and no `label text` form",
-            hint=f"give a {', '.join(sorted(sure))} file; if it is one, let its name end so, as in data.csv",
+            hint=f"give one of {', '.join(sorted(sure))}; if it is one, let its name say so, as in data.csv",
         )
     return readers()[best].read(file, replace(options, part=part or None))
 

@@ -15,7 +15,8 @@ from aias.encoders.number import PLAIN
 
 _NUMERIC: Final = frozenset({"numeric", "real", "integer"})
 _ATTRIBUTE: Final = re.compile(
-    r"@attribute\s+('(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\S+?)\s*(\{.*\}|\s[a-z]+.*)", re.IGNORECASE | re.DOTALL
+    r"@attribute\s+('(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"|\S+?)\s*(\{.*\}|\s[a-z]+.*?)\s*(?:%.*)?",
+    re.IGNORECASE | re.DOTALL,
 )
 _VALUE: Final = re.compile(r"\s*(?:'((?:\\.|[^'\\])*)'|\"((?:\\.|[^\"\\])*)\"|([^,]*?))\s*(,|\Z)", re.DOTALL)
 _ESCAPE: Final = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)

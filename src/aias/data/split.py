@@ -1,0 +1,220 @@
+"""Train, validation and test rows: at random, by time or by group. Copies of a row never straddle."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aias.core.task import Task
+from aias.data.dataset import Dataset, Ints
+from aias.data.errors import BadSplit
+from aias.encoders.time import Time
+
+FRACTIONS: Final = (0.7, 0.15, 0.15)
+ROWS_MIN: Final = 3
+
+_STRATA: Final = 10
+"""Amounts are stratified by their tenths."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sorted positions of rows; no row is in two parts. `left_out` are copies that would have straddled."""
+
+    train: Ints
+    validation: Ints
+    test: Ints
+    reason: str
+    left_out: Ints
+
+
+def split(
+    dataset: Dataset,
+    y: npt.NDArray[np.int64] | npt.NDArray[np.float64],
+    *,
+    task: Task,
+    seed: int,
+    how: str = "random",
+    fractions: tuple[float, float, float] = FRACTIONS,
+) -> Split:
+    """Divide the rows of `dataset`, whose labels are `y`.
+
+    `how`: `random` (stratified by label), `time:<column>` (the latest rows are the test) or `group:<column>` (rows of
+    one group stay together). Under `time` and `group`, a row of validation or test that equals one of an earlier part
+    is left out. A fraction of 0 gives an empty part. Raises `BadSplit`.
+    """
+    assert len(y) == dataset.rows
+    way, _, column = how.partition(":")
+    if way not in {"random", "time", "group"} or (way == "random") == bool(column):
+        raise BadSplit(f"there is no split {how!r}", hint="use random, time:<column> or group:<column>")
+    if min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise BadSplit(
+            f"the fractions {fractions} do not divide the rows", hint="use three that sum to 1: 0.7, 0.15, 0.15"
+        )
+    if dataset.rows < ROWS_MIN:
+        raise BadSplit(f"{dataset.rows} rows cannot be divided in three", hint=f"give at least {ROWS_MIN}, better 100")
+    copies = _copies(dataset)
+    if way == "random":
+        return _random(copies, _strata(y, task), fractions, np.random.default_rng(seed))
+    if way == "group":
+        groups = _groups(dataset, column)
+        parts = _assign(groups, np.zeros(len(groups), np.int64), fractions, np.random.default_rng(seed))
+        reason = f"rows with the same `{column}` stay together ({groups.max() + 1:,} groups)"
+    else:
+        parts = _by_time(_moments(dataset, column), fractions, column)
+        reason = f"the latest rows by `{column}` are the test, those before them the validation"
+    return _without_copies(parts, copies, reason)
+
+
+def _copies(dataset: Dataset) -> Ints:
+    """For each row the number of its group of rows with equal inputs, in order of appearance."""  # (rows,)
+    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(dataset.schema.inputs)]
+    if not inputs:
+        return np.arange(dataset.rows)
+    hashes = pl.DataFrame(inputs).hash_rows().to_numpy()  # two rows in 2^64 could be kept together for nothing
+    return _numbered(hashes)
+
+
+def _numbered(keys: npt.NDArray[np.generic]) -> Ints:
+    """Number the different keys from 0 in order of appearance."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
+
+
+def _strata(y: npt.NDArray[np.int64] | npt.NDArray[np.float64], task: Task) -> Ints:
+    if task.type != "regression":
+        return y.astype(np.int64)
+    strata = max(1, min(_STRATA, len(y) // _STRATA))
+    edges = np.unique(np.quantile(y, np.linspace(0, 1, strata + 1)[1:-1]))
+    return np.searchsorted(edges, y, side="right").astype(np.int64)
+
+
+def _random(copies: Ints, strata: Ints, fractions: tuple[float, float, float], rng: np.random.Generator) -> Split:
+    parts = _assign(copies, strata, fractions, rng)
+    twins = len(copies) - int(copies.max()) - 1
+    reason = "at random, stratified by the target"
+    return _split(parts, reason + (f"; {twins:,} copies of rows stay with their originals" if twins else ""))
+
+
+def _assign(
+    groups: Ints, strata: Ints, fractions: tuple[float, float, float], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
+    """A part (0 train, 1 validation, 2 test) for each row, whole groups at a time, each stratum divided by itself."""
+    sizes = np.bincount(groups)
+    first = np.full(len(sizes), len(groups))
+    np.minimum.at(first, groups, np.arange(len(groups)))
+    stratum = strata[first]  # (groups,) a group of several labels counts as the label of its first row
+    part = np.zeros(len(sizes), np.int8)
+    owed = np.zeros(3)  # what rounding kept from validation and test in the strata before
+    for one in np.unique(stratum):
+        members = rng.permutation(np.flatnonzero(stratum == one))
+        rows = sizes[members].sum()
+        for place in (2, 1):
+            owed[place] += fractions[place] * rows
+            taken = _take(sizes[members], owed[place])
+            part[members[taken]] = place
+            owed[place] -= sizes[members[taken]].sum()
+            members = np.delete(members, taken)
+    return _none_empty(part, sizes, fractions, rng)[groups]
+
+
+def _take(sizes: Ints, wanted: float) -> Ints:
+    """Which groups, from the first on, bring the sum of sizes nearest to `wanted`; train keeps at least one."""
+    if wanted < 0.5:
+        return np.empty(0, np.int64)
+    if len(sizes) and sizes.max() == 1:
+        return np.arange(min(round(wanted), len(sizes) - 1))
+    taken: list[int] = []
+    left = wanted
+    for place, size in enumerate(sizes.tolist()):
+        if size <= left + size / 2 and size <= max(wanted, 1) * 1.5 and len(taken) < len(sizes) - 1:
+            taken.append(place)
+            left -= size
+        if left < 0.5:
+            break
+    return np.array(taken, np.int64)
+
+
+def _none_empty(
+    part: npt.NDArray[np.int8], sizes: Ints, fractions: tuple[float, float, float], rng: np.random.Generator
+) -> npt.NDArray[np.int8]:
+    """On tiny data rounding may leave a part without rows: the smallest groups of train go there."""
+    wanted = [place for place in (2, 1) if fractions[place] > 0 and not (part == place).any()]
+    for place in (*wanted, *(() if (part == 0).any() else (0,))):
+        donors = np.flatnonzero(part == (0 if place else 2))
+        if len(donors) < 2:
+            raise BadSplit(
+                f"only {len(sizes)} different groups of rows: too few to divide",
+                hint="give more rows, or another split",
+            )
+        shuffled = rng.permutation(donors)
+        part[shuffled[np.argmin(sizes[shuffled])]] = place
+    return part
+
+
+def _groups(dataset: Dataset, column: str) -> Ints:
+    """Numbers of the groups; a row without a group is one of its own."""
+    values = dataset.frame[dataset.schema[column].name]
+    missing = values.is_null().to_numpy()
+    numbers = _numbered(values.rank("dense").fill_null(0).to_numpy().astype(np.int64))
+    numbers[missing] = len(numbers) + np.arange(int(missing.sum()))
+    numbers = _numbered(numbers)
+    if numbers.max() + 1 < ROWS_MIN:
+        raise BadSplit(f"`{column}` has only {numbers.max() + 1} groups", hint="a split needs at least 3")
+    return numbers
+
+
+def _moments(dataset: Dataset, column: str) -> npt.NDArray[np.float64]:
+    field = dataset.schema[column]
+    if field.kind == "number":
+        return np.asarray(dataset.values(column), np.float64)
+    if field.kind != "time":
+        raise BadSplit(f"`{column}` holds no times but {field.kind} values", hint="name a time or a number column")
+    return Time(field).column(dataset.values(column))[:, 0]
+
+
+def _by_time(
+    moments: npt.NDArray[np.float64], fractions: tuple[float, float, float], column: str
+) -> npt.NDArray[np.int8]:
+    """Cut the sorted times where the fractions ask for it, moved so that equal times stay together."""
+    known = ~np.isnan(moments)
+    times, counts = np.unique(moments[known], return_counts=True)
+    wanted = [place for place in (1, 2) if fractions[place] > 0]
+    if len(times) < 1 + len(wanted):
+        raise BadSplit(f"`{column}` has only {len(times)} different times", hint="use another column, or `random`")
+    upto = np.cumsum(counts)
+    total = upto[-1]
+    after_train = int(np.abs(upto - fractions[0] * total).argmin()) + 1
+    after_train = min(max(after_train, 1), len(times) - len(wanted))
+    after_validation = int(np.abs(upto - (fractions[0] + fractions[1]) * total).argmin()) + 1
+    after_validation = after_train if fractions[1] == 0 else max(after_validation, after_train + 1)
+    after_validation = len(times) if fractions[2] == 0 else min(after_validation, len(times) - 1)
+    parts = np.zeros(len(moments), np.int8)
+    for place, after in ((1, after_train), (2, after_validation)):
+        if after < len(times):
+            parts[known & (moments >= times[after])] = place
+    return parts
+
+
+def _without_copies(parts: npt.NDArray[np.int8], copies: Ints, reason: str) -> Split:
+    """Leave out of validation and test what an earlier part already holds."""
+    earliest = np.full(int(copies.max()) + 1, 3, np.int8)
+    np.minimum.at(earliest, copies, parts)
+    straddles = parts > earliest[copies]
+    kept = np.where(straddles, np.int8(3), parts)
+    gone = int(straddles.sum())
+    if gone:
+        reason += f"; {gone:,} rows of validation and test equal earlier rows and are left out"
+    for place, name in ((1, "validation"), (2, "test")):
+        if (parts == place).any() and not (kept == place).any():
+            raise BadSplit(f"every row of the {name} part is a copy of an earlier row", hint="use the split `random`")
+    return _split(kept, reason)
+
+
+def _split(parts: npt.NDArray[np.int8], reason: str) -> Split:
+    train, validation, test, left_out = (np.flatnonzero(parts == place) for place in range(4))
+    return Split(train, validation, test, reason, left_out)

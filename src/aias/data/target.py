@@ -1,0 +1,194 @@
+"""The target column → a task and a label for each row."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aias.core.errors import BadValue, shown
+from aias.core.events import Event
+from aias.core.limits import CLASSES_MAX
+from aias.core.schema import Field
+from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType
+from aias.data.dataset import Dataset, Ints
+from aias.data.errors import BadTarget
+from aias.encoders.category import text_of
+from aias.encoders.number import Number
+
+Labels1d = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+
+WHOLE_CLASSES_MAX: Final = 10
+"""Whole numbers with more different values than this are amounts, not labels."""
+
+_UNIQUE_SHARE_MAX: Final = 0.5
+_NOTHING_TO_LEARN: Final = "there is nothing to learn; is it the right column?"
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """`y`: for each kept row the index of its class (int64), or its value (float64). `kept`: the rows of the dataset
+    that have a target."""
+
+    task: Task
+    y: Labels1d
+    kept: Ints
+    reason: str = ""
+    notes: tuple[Event, ...] = ()
+
+
+def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels:
+    """Decide what kind of task predicting `target` is; `metric` can force it (`rmse` means regression).
+
+    Rows without a target are left out with a note. Raises `BadTarget` when there is nothing to learn.
+    """
+    if metric is not None and metric not in METRICS:
+        raise BadTarget(f"there is no metric `{metric}`", hint=f"the metrics are: {', '.join(METRICS)}")
+    field = dataset.schema[target]
+    if field.kind == "time":
+        raise BadTarget(f"`{target}` holds times, which cannot be predicted", hint="predict a number of days instead")
+    column = dataset.frame[target]
+    kept = np.flatnonzero(column.is_not_null().to_numpy())
+    if not len(kept):
+        raise BadTarget(f"`{target}` has no value in any row", hint="is it the right column?")
+    kind, reason = _type(field, column.drop_nulls(), metric)
+    notes = _dropped_notes(target, dataset.rows - len(kept))
+    if kind == "regression":
+        y = _amounts(column.drop_nulls(), field)
+        return Labels(Task(target, kind, metric or DEFAULT_METRIC[kind]), y, kept, reason, notes)
+    texts, dots = _without_dots(_label_texts(column.drop_nulls().to_list()))
+    classes = _classes(texts, target)
+    kind = "binary" if len(classes) == 2 else "multiclass"
+    _check_metric(metric, kind, target)
+    task = Task(target, kind, metric or DEFAULT_METRIC[kind], classes)
+    if dots:
+        notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
+    return Labels(task, encode_labels(texts, task), kept, reason, (*notes, *_rare_notes(texts, target)))
+
+
+def labels_for(dataset: Dataset, task: Task) -> Labels:
+    """The labels of another file for a task that is already known. Rows without a target are left out with a note."""
+    column = dataset.frame[task.target] if task.target in dataset.schema else None
+    if column is None or not column.len() - column.null_count():
+        raise BadTarget(
+            f"there are no values of `{task.target}` to compare with", hint="give a file that has the answers"
+        )
+    kept = np.flatnonzero(column.is_not_null().to_numpy())
+    y = encode_labels(column.drop_nulls().to_list(), task)
+    return Labels(task, y, kept, notes=_dropped_notes(task.target, dataset.rows - len(kept)))
+
+
+def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
+    """The labels of another file as this task's numbers. Raises `BadTarget` naming labels that the task has not.
+
+    `<=50K.` is taken as `<=50K` when only that is known.
+    """
+    if task.type == "regression":
+        try:
+            amounts = Number(Field(task.target, "number")).column(values)[:, 0]
+        except BadValue as bad:
+            raise bad.at(field=task.target, row=bad.row) from None
+        return amounts
+    codes = {label: code for code, label in enumerate(task.classes)}
+    codes = {f"{label}.": code for label, code in codes.items()} | codes
+    texts = _label_texts(values)
+    unknown = Counter(text for text in texts if text not in codes)
+    if unknown:
+        named = ", ".join(shown(text) for text, _ in unknown.most_common(5))
+        known = ", ".join(task.classes[:10]) + (", ..." if len(task.classes) > 10 else "")
+        raise BadTarget(
+            f"`{task.target}` holds {sum(unknown.values())} labels that the model does not know: {named}",
+            hint=f"it knows: {known}",
+        )
+    return np.array([codes[text] for text in texts], dtype=np.int64)
+
+
+def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskType, str]:
+    judged = METRICS[metric][1] if metric else ()
+    if judged == ("regression",):
+        if field.kind != "number":
+            hint = f"leave the metric out, or set the kind of `{field.name}` to number in the schema"
+            raise BadTarget(f"`{metric}` judges numbers, and `{field.name}` holds labels", hint=hint)
+        return "regression", f"the metric `{metric}` judges numbers"
+    distinct = present.n_unique()
+    if field.kind != "number":
+        return "multiclass", f"`{field.name}` holds labels"
+    if judged:
+        return "multiclass", f"the metric `{metric}` judges labels"
+    whole = bool((present == present.floor()).all())
+    if distinct <= 2 or (whole and distinct <= WHOLE_CLASSES_MAX and distinct <= 0.5 * len(present)):
+        advice = "" if distinct <= 2 else "; ask for a metric such as rmse if they are amounts"
+        return "multiclass", f"`{field.name}` has only {distinct} different numbers{advice}"
+    return "regression", f"`{field.name}` has {distinct:,} different numbers"
+
+
+def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
+    if metric is not None and kind not in METRICS[metric][1]:
+        fitting = ", ".join(name for name, (_, kinds) in METRICS.items() if kind in kinds)
+        raise BadTarget(f"`{metric}` does not judge a {kind} task such as `{target}`", hint=f"use one of: {fitting}")
+
+
+def _amounts(present: pl.Series, field: Field) -> npt.NDArray[np.float64]:
+    y = present.to_numpy().astype(np.float64)
+    endless = int((~np.isfinite(y)).sum())
+    if endless:
+        raise BadTarget(f"`{field.name}` is infinite in {endless} rows", hint="correct or remove those rows")
+    if len(np.unique(y)) < 2:
+        raise BadTarget(
+            f"`{field.name}` is {y[0]:g} in every row", hint="there is nothing to learn; is it the right column?"
+        )
+    return y
+
+
+def _label_texts(values: Sequence[object]) -> list[str]:
+    memo: dict[object, str] = {}
+    out: list[str] = []
+    for value in values:
+        key = (type(value), value)
+        text = memo.get(key)
+        if text is None:
+            text = memo[key] = text_of(value)
+        out.append(text)
+    return out
+
+
+def _without_dots(texts: list[str]) -> tuple[list[str], int]:
+    """adult-test.csv writes `<=50K.` where adult-train.csv writes `<=50K`; only where both stand they are one."""
+    distinct = set(texts)
+    dotted = {text for text in distinct if text.endswith(".") and text[:-1] in distinct}
+    if not dotted:
+        return texts, 0
+    return [text[:-1] if text in dotted else text for text in texts], sum(text in dotted for text in texts)
+
+
+def _classes(texts: list[str], target: str) -> tuple[str, ...]:
+    distinct = set(texts)
+    if len(distinct) < 2:
+        only = shown(next(iter(distinct)))
+        raise BadTarget(f"`{target}` is {only} in every row", hint=_NOTHING_TO_LEARN)
+    if len(distinct) > CLASSES_MAX or (len(distinct) > _UNIQUE_SHARE_MAX * len(texts) and len(distinct) > 2):
+        hint = "predict a column of few labels, or of numbers; rare labels can be joined into one"
+        raise BadTarget(f"`{target}` has {len(distinct):,} different labels in {len(texts):,} rows", hint=hint)
+    try:
+        return tuple(sorted(distinct, key=lambda text: (float(text), text)))
+    except ValueError:
+        return tuple(sorted(distinct))
+
+
+def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
+    if not rows:
+        return ()
+    message = f"{rows} rows have no `{target}` and are left out"
+    return (Event("data.no-target", message, "warning", {"rows": rows}),)
+
+
+def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:
+    single = sorted(text for text, count in Counter(texts).items() if count < 2)
+    if not single:
+        return ()
+    named = ", ".join(shown(text) for text in single[:5])
+    message = f"`{target}`: {len(single)} labels stand in one row only and cannot be judged: {named}"
+    return (Event("data.rare-labels", message, "warning", {"labels": cast("list[object]", single[:20])}),)
