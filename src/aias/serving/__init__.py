@@ -1,0 +1,1 @@
+"""The data plane: one port that answers predictions, and nothing in it that trains."""

@@ -1,0 +1,1 @@
+"""The ways to ask an endpoint, one file each."""

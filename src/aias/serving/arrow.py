@@ -1,0 +1,122 @@
+"""Arrow bodies, read and written by a process of their own.
+
+A forged Arrow body can abort the process that reads it: of 1,500 mutated bodies Polars died of one. So the reader
+lives apart, with a bound on its memory, starts with the first Arrow body and ends when none has come for a minute.
+"""
+
+import contextlib
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+from typing import IO, Any, Final
+
+import msgspec
+
+from aias.serving.refusals import BadBody, Busy
+
+Columns = dict[str, list[object]]
+
+IDLE_SECONDS: Final = 60.0
+"""Polars holds 80 MB; a server that sees no Arrow should not pay for it."""
+
+ANSWER_SECONDS_MAX: Final = 20.0
+"""Reading 16 MiB takes 0.2 s."""
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class ArrowProcess:
+    """Safe to call from several threads; they take turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, body: bytes, *, rows_max: int) -> Columns:
+        """The columns of an Arrow stream or file. Raises `BadBody`."""
+        columns: Columns = self._ask(("read", body, rows_max))
+        return columns
+
+    def write(self, columns: Columns, *, as_file: bool) -> bytes:
+        """The columns as an Arrow stream or file."""
+        written: bytes = self._ask(("write", columns, as_file))
+        return written
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _ask(self, question: tuple[object, ...]) -> Any:
+        with self._lock:
+            answer = self._asked(question) or self._asked(question)
+        if answer is None:
+            raise Busy("the reader of Arrow bodies ended before it could answer", hint="send it again")
+        fault, result = msgspec.msgpack.decode(answer)
+        if fault:
+            raise BadBody(fault, hint="send an Arrow IPC stream or file of numbers, texts, booleans, dates and times")
+        return result
+
+    def _asked(self, question: tuple[object, ...]) -> bytes | None:
+        """The answer; None when the process had gone to sleep just then."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            write_frame(process.stdin, msgspec.msgpack.encode(question))
+            readable, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS_MAX)
+            answer = read_frame(process.stdout) if readable else None
+        except OSError:
+            answer = None
+        if answer is not None:
+            return answer
+        if self._end() != 0:
+            raise BadBody("the Arrow body is damaged", hint="its reader gave up on it; does your own Arrow read it?")
+        return None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._end()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "aias.serving.arrow_process"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+                | {"POLARS_MAX_THREADS": "1"},
+            )
+        return self._process
+
+    def _end(self) -> int | None:
+        """End the process, if there is one; its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Who has closed its end is about to exit by itself, and its status tells why.
+            process.wait(0.2 if process.poll() is None else None)
+        process.kill()
+        status = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+        return status
+
+
+def read_frame(pipe: IO[bytes]) -> bytes | None:
+    """The next frame; None at the end."""
+    head = pipe.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    frame = pipe.read(size)
+    return frame if len(frame) == size else None
+
+
+def write_frame(pipe: IO[bytes], frame: bytes) -> None:
+    pipe.write(_LENGTH.pack(len(frame)))
+    pipe.write(frame)
+    pipe.flush()

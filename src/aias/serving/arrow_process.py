@@ -1,0 +1,82 @@
+"""The other end of `arrow.py`: frames on standard input, answers on standard output."""
+
+import io
+import resource
+import select
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from aias.serving.arrow import IDLE_SECONDS, Columns, read_frame, write_frame
+
+MEMORY_BYTES_MAX: Final = 4 << 30
+"""Of addresses, not of memory in use: Polars reserves far more than it touches."""
+
+
+def main() -> None:
+    """Answer until the parent closes its end or nothing comes for a while."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    while select.select([questions], [], [], IDLE_SECONDS)[0]:
+        frame = read_frame(questions)
+        if frame is None:
+            return
+        verb, subject, detail = msgspec.msgpack.decode(frame)
+        answer = read(subject, detail) if verb == "read" else ("", write(subject, as_file=detail))
+        write_frame(answers, msgspec.msgpack.encode(answer))
+
+
+def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
+    """What is wrong with a body, or else its columns."""
+    import polars as pl
+
+    try:
+        table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
+        if table.height > rows_max:
+            return f"{table.height:,} rows are too many; send at most {rows_max:,} at once", {}
+        columns: Columns = {}
+        for column in table:
+            values = _plain(column)
+            if values is None:
+                return f"column `{column.name}` is of the type {column.dtype}", {}
+            columns[column.name] = values
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError):
+        return "the Arrow body cannot be read", {}
+    return "", columns
+
+
+def write(columns: Columns, *, as_file: bool) -> bytes:
+    import polars as pl
+
+    table, buffer = pl.DataFrame(columns, strict=False), io.BytesIO()
+    # The oldest form, since readers of the newest are few.
+    level = pl.CompatLevel.oldest()
+    if as_file:
+        table.write_ipc(buffer, compat_level=level)
+    else:
+        table.write_ipc_stream(buffer, compat_level=level)
+    return buffer.getvalue()
+
+
+def _plain(column: Any) -> list[object] | None:
+    import polars as pl
+
+    dtype = column.dtype
+    if dtype == pl.Null:
+        return [None] * len(column)
+    if dtype.is_integer() or dtype.is_float() or dtype == pl.String or dtype == pl.Boolean:
+        values: list[object] = column.to_list()
+        return values
+    if dtype.is_decimal():
+        return column.cast(pl.Float64).to_list()  # type: ignore[no-any-return]
+    if dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String).to_list()  # type: ignore[no-any-return]
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return [None if value is None else value.isoformat() for value in column.to_list()]
+    return None
+
+
+if __name__ == "__main__":
+    main()

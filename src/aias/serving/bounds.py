@@ -1,0 +1,32 @@
+"""What a server allows, as one value: `core/limits.py` says why, a test passes smaller ones."""
+
+from dataclasses import dataclass
+
+from aias.core import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds, bytes and counts, named as in `core/limits.py`."""
+
+    header_seconds: float = limits.HEADER_SECONDS_MAX
+    header_bytes: int = limits.HEADER_BYTES_MAX
+    body_idle_seconds: float = limits.BODY_IDLE_SECONDS_MAX
+    body_seconds: float = limits.BODY_SECONDS_MAX
+    body_bytes: int = limits.BODY_BYTES_MAX
+    bodies_bytes: int = limits.BODIES_BYTES_MAX
+    body_rows: int = limits.BODY_ROWS_MAX
+    keep_alive_seconds: float = limits.KEEP_ALIVE_SECONDS
+    linger_seconds: float = limits.LINGER_SECONDS_MAX
+    drain_seconds: float = limits.DRAIN_SECONDS_MAX
+    connections: int = limits.CONNECTIONS_MAX
+    waiting_requests: int = limits.WAITING_REQUESTS_MAX
+    inline_seconds: float = limits.INLINE_SECONDS_MAX
+    inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
+    sweep_seconds: float = 0.25
+    poll_seconds: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0")

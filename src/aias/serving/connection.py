@@ -1,0 +1,216 @@
+"""One connection: uvicorn's, with what it lacks, namely deadlines, bounds on headers, and a polite end.
+
+    HEAD ──headers complete──▶ BODY ──body complete──▶ ANSWER ──answered──▶ IDLE ──first byte──▶ HEAD
+                                └──answered early──▶ LINGER
+
+Nothing is armed on the hot path: a sweep over all connections, a few times a second, compares times.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Any, Final
+
+import httptools
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from aias.serving.bounds import Bounds
+
+Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
+
+_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
+_HEADERS_MAX: Final = 100
+"""Lines; browsers send 20."""
+
+
+class Refused(Exception):
+    """Raised inside the parser's callbacks, through which it comes out as a parser error."""
+
+
+class Connection(HttpToolsProtocol):
+    """`note` is told why a connection was refused or cut."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        bounds: Bounds,
+        note: Callable[[str], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds, self._note = bounds, note
+        self._phase = Phase.HEAD
+        self._began_at = self._moved_at = self.loop.time()
+        self._head_bytes = self._head_lines = 0
+        self._fault: tuple[int, str, str] | None = None
+
+    # The transport's calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self._bounds.connections:
+            self._make_room()
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is Phase.LINGER:
+            return
+        if self._phase is Phase.HEAD:
+            self._head_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
+            self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
+            return
+        if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
+            self._refuse(431, "serving.headers-too-large", "the headers are too large")
+
+    def eof_received(self) -> None:
+        """A client that will send no more of its request cannot be answered."""
+        if self._phase is not Phase.ANSWER:
+            self.transport.close()
+
+    # The parser's calls
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._phase, self._began_at = Phase.HEAD, self.loop.time()
+        self._head_bytes = self._head_lines = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_lines += 1
+        if self._head_lines > _HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
+            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            raise Refused
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.url[:1] != b"/":
+            self._fault = 400, "serving.bad-target", "the request's target must be a path"
+            raise Refused
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
+            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            raise Refused
+        super().on_headers_complete()
+        self._phase = Phase.BODY
+        self._began_at = self._moved_at = self.loop.time()
+
+    def on_body(self, body: bytes) -> None:
+        self._moved_at = self.loop.time()
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._phase = Phase.ANSWER
+
+    # uvicorn's calls
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self._moved_at = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            # What waited for us to finish starts its clock now.
+            self._began_at = self._moved_at
+            self.flow.resume_reading()
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif self._phase is Phase.BODY:
+            self._linger()
+        else:
+            self.flow.resume_reading()
+            if self._phase is Phase.ANSWER:
+                self._phase = Phase.IDLE
+
+    def shutdown(self) -> None:
+        """The server stops: finish what has begun."""
+        if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    # The sweep
+
+    def sweep(self, now: float) -> None:
+        """Cut the connection if it has been at one thing for too long."""
+        if self.transport.is_closing():
+            # Asked to close, but the client does not read what is left.
+            if now - self._moved_at > self._bounds.body_idle_seconds:
+                self.transport.abort()
+            return
+        bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
+        if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
+            self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
+        elif self._phase is Phase.BODY and not self.pipeline and self._body_is_late(now):
+            self._refuse(408, "serving.body-too-slow", "the body did not come in time")
+        elif self._phase is Phase.IDLE and now - self._moved_at > bounds.keep_alive_seconds:
+            self.transport.close()
+        elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
+            self.transport.abort()
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when this connection has had nothing to answer; None while it has."""
+        if self._phase is Phase.IDLE or (self._phase is Phase.HEAD and self.cycle is None):
+            return max(self._began_at, self._moved_at)
+        return None
+
+    def give_way(self) -> None:
+        """Make room for another."""
+        self._note("serving.gave-way")
+        self.transport.abort()
+
+    def _body_is_late(self, now: float) -> bool:
+        idle, whole = now - self._moved_at, now - self._began_at
+        return idle > self._bounds.body_idle_seconds or whole > self._bounds.body_seconds
+
+    def _make_room(self) -> None:
+        """At the bound the longest idle connection goes, so that idling on many of them locks nobody out."""
+        others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
+        waiting = [(each.waits_since, each) for each in others if not each.transport.is_closing()]
+        since, longest = min(
+            ((since, each) for since, each in waiting if since is not None),
+            key=lambda pair: pair[0],
+            default=(None, None),
+        )
+        if since is not None and longest is not None:
+            longest.give_way()
+        else:
+            self._refuse(503, "serving.too-many-connections", "too many connections")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer outside of the application, which never sees this request, or no longer."""
+        self._note(code)
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            body = msgspec.json.encode({"error": {"code": code, "message": message}})
+            head = (
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head % (status, _REASONS[status], len(body)) + body)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
+        self._phase, self._moved_at = Phase.LINGER, self.loop.time()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+
+def sweep(connections: Iterable[object], now: float) -> None:
+    """Cut every connection whose time is over."""
+    for connection in list(connections):
+        if isinstance(connection, Connection):
+            connection.sweep(now)

@@ -1,0 +1,78 @@
+"""Who may come in: the names that this server goes by, the pages that may call it, and the keys that open a route."""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+from aias.access.keys import Key
+from aias.serving.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
+from aias.serving.routes import PUBLIC, Route
+
+LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
+
+Headers = dict[bytes, bytes]
+
+
+class Ring(Protocol):
+    """The part of a key ring that the door needs."""
+
+    def verify(self, secret: str) -> Key | None: ...
+
+
+class Doors:
+    """A page of a foreign site can make a browser call 127.0.0.1, under a name of its own; hence `Host` is checked."""
+
+    def __init__(self, ring: Ring, hosts: Iterable[str]) -> None:
+        self.ring = ring
+        self._hosts = LOOPBACK | {host.lower() for host in hosts}
+
+    def check_caller(self, headers: Headers) -> None:
+        """Raises `BadRequest`, `UnknownHost`, `ForeignOrigin`."""
+        host = headers.get(b"host")
+        if host is None:
+            raise BadRequest("the request has no Host header")
+        if _name_of(host) not in self._hosts:
+            raise UnknownHost(
+                "this server does not go by the name in the Host header",
+                hint="start it with that name among its allowed hosts",
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and not self._is_ours(origin):
+            raise ForeignOrigin("pages of other sites may not call this server")
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            raise ForeignOrigin("pages of other sites may not call this server")
+
+    def check_key(self, route: Route, headers: Headers) -> None:
+        """Raises `NoKey`, `BadKey`, `MissingScope`."""
+        if route.scope == PUBLIC:
+            return
+        scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            raise NoKey("this needs a key", hint="send the header `Authorization: Bearer <key>`")
+        key = self.ring.verify(secret.strip().decode("latin-1"))
+        if key is None:
+            raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
+        if route.scope not in key.scopes:
+            raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
+
+    def _is_ours(self, origin: bytes) -> bool:
+        scheme, separator, host = origin.partition(b"://")
+        return bool(separator) and scheme in (b"http", b"https") and _name_of(host) in self._hosts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what is bound to `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _name_of(host: bytes) -> str:
+    """The host without its port, lower case: `LocalHost:8000` → `localhost`, `[::1]:8000` → `[::1]`."""
+    name = host.decode("latin-1").lower()
+    if name.startswith("["):
+        return name[: name.find("]") + 1]
+    return name.partition(":")[0]

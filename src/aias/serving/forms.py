@@ -1,0 +1,72 @@
+"""Answers → bytes: the JSON of a model's answers, prepared once and filled in for each row."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import Manifest
+from aias.runtimes.contract import Answers
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """`template` is the JSON of one answer with a place for the label and one for each class's probability."""
+
+    classes: tuple[str, ...]
+    labels: dict[str, str]
+    template: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "AnswerForm":
+        labels = {name: _json(name) for name in manifest.task.classes}
+        # Six digits are what float32 holds, and what people read.
+        shares = ",".join(f"{label.replace('%', '%%')}:%.6g" for label in labels.values())
+        return cls(tuple(labels), labels, f'{{"prediction":%s,"probabilities":{{{shares}}}}}')
+
+    def rows(self, answers: Answers) -> bytes:
+        """A JSON list with one object for each row."""
+        return b"[%b]" % ",".join(self._each(answers)).encode()
+
+    def one(self, answers: Answers) -> bytes:
+        """The JSON object of the only row."""
+        return next(self._each(answers)).encode()
+
+    def columns(self, answers: Answers) -> dict[str, list[object]]:
+        """The same as columns: `prediction`, and `probability_<class>` for each class."""
+        columns: dict[str, list[object]] = {"prediction": [plain(value) for value in answers.predictions]}
+        if answers.probabilities is not None:
+            for name, column in zip(self.classes, answers.probabilities.T, strict=True):
+                columns[f"probability_{name}"] = short(column)
+        return columns
+
+    def _each(self, answers: Answers) -> Iterator[str]:
+        if answers.probabilities is None:
+            return (f'{{"prediction":{_json(plain(value))}}}' for value in answers.predictions)
+        shares = answers.probabilities.tolist()
+        if not np.isfinite(answers.probabilities).all():
+            return (_json(self._plainly(label, row)) for label, row in zip(answers.predictions, shares, strict=True))
+        labels, template = self.labels, self.template
+        return (
+            template % (labels[label], *row)  # type: ignore[index]
+            for label, row in zip(answers.predictions, shares, strict=True)
+        )
+
+    def _plainly(self, label: object, row: list[float]) -> dict[str, object]:
+        return {"prediction": label, "probabilities": dict(zip(self.classes, map(plain, row), strict=True))}
+
+
+def plain(value: object) -> object:
+    """The value, or None for a number that JSON cannot write."""
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
+def short(column: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]") -> list[object]:
+    """Six digits of each number, as in the JSON of an answer."""
+    return [plain(float(f"{value:.6g}")) for value in column.tolist()]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

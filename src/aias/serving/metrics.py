@@ -1,0 +1,99 @@
+"""What a server has done: plain integers while it works, Prometheus' text when asked.
+
+All is counted on the event loop's own thread, so nothing needs a lock.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+PHASES: Final = ("decode", "run", "encode")
+
+BUCKETS_SECONDS: Final = (
+    *(0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001),
+    *(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
+
+
+class Histogram:
+    """How often each bucket was hit, and the sum of all."""
+
+    __slots__ = ("counts", "sum_seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_SECONDS) + 1)
+        self.sum_seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
+        self.sum_seconds += seconds
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """The buckets as Prometheus wants them: all that took at most so long."""
+        total, found = 0, []
+        for bound, count in zip((*map(str, BUCKETS_SECONDS), "+Inf"), self.counts, strict=True):
+            total += count
+            found.append((bound, float(total)))
+        return found
+
+
+class Metrics:
+    """`loaded` tells endpoint and version of each loaded model, `open_connections` how many there are."""
+
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.rows: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self.load_failures: Counter[str] = Counter()
+        self.phases: dict[str, tuple[Histogram, ...]] = {}
+        self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
+        self.open_connections: Callable[[], int] = lambda: 0
+
+    def answered(self, endpoint: str, version: str, status: int) -> None:
+        self.requests[endpoint, version, status] += 1
+
+    def predicted(self, endpoint: str, rows: int, phases: tuple[float, float, float]) -> None:
+        """Note the rows of a request, and the seconds that each phase took."""
+        self.rows[endpoint] += rows
+        histograms = self.phases.get(endpoint)
+        if histograms is None:
+            histograms = self.phases[endpoint] = tuple(Histogram() for _ in PHASES)
+        for histogram, seconds in zip(histograms, phases, strict=True):
+            histogram.add(seconds)
+
+    def text(self) -> bytes:
+        """All of it in the text format of Prometheus."""
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Any]:
+        """The families, as prometheus_client asks its collectors for them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        requests = CounterMetricFamily("aias_requests", "Requests answered", labels=("endpoint", "version", "status"))
+        for (endpoint, version, status), count in self.requests.items():
+            requests.add_metric((endpoint, version, str(status)), count)
+        yield requests
+        for name, help_text, label, counts in (
+            ("aias_rows", "Rows answered", "endpoint", self.rows),
+            ("aias_refusals", "Requests refused", "reason", self.refusals),
+            ("aias_load_failures", "Versions that could not be loaded", "endpoint", self.load_failures),
+        ):
+            family = CounterMetricFamily(name, help_text, labels=(label,))
+            for value, count in counts.items():
+                family.add_metric((value,), count)
+            yield family
+        seconds = HistogramMetricFamily("aias_seconds", "Seconds by phase", labels=("endpoint", "phase"))
+        for endpoint, histograms in self.phases.items():
+            for phase, histogram in zip(PHASES, histograms, strict=True):
+                seconds.add_metric((endpoint, phase), histogram.cumulative(), histogram.sum_seconds)
+        yield seconds
+        loaded = GaugeMetricFamily("aias_loaded", "Versions in memory", labels=("endpoint", "version"))
+        for endpoint, version in self.loaded():
+            loaded.add_metric((endpoint, version), 1)
+        yield loaded
+        yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())

@@ -1,0 +1,23 @@
+"""Is it alive, is it ready, what has it done: for load balancers and Prometheus."""
+
+from collections.abc import Callable
+
+from aias.serving.messages import TEXT, Reply, Request
+from aias.serving.metrics import Metrics
+from aias.serving.routes import PUBLIC, Envelope, Route
+
+
+def probes(*, ready: Callable[[], bool], metrics: Metrics, envelope: Envelope) -> tuple[Route, ...]:
+    """The routes of a server whatever it serves."""
+
+    def tell_ready(_request: Request) -> Reply:
+        return Reply(b'{"ready":true}') if ready() else Reply(b'{"ready":false}', status=503)
+
+    def tell_metrics(_request: Request) -> Reply:
+        return Reply(metrics.text(), media_type=TEXT)
+
+    return (
+        Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}'), envelope),
+        Route("GET", "/health/ready", PUBLIC, tell_ready, envelope),
+        Route("GET", "/metrics", "read", tell_metrics, envelope),
+    )

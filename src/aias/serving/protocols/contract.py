@@ -1,0 +1,39 @@
+"""The promise of a protocol: its routes, and how it tells of a fault.
+
+A member exports one class. Handlers get a request whose caller, endpoint and size have been checked, run on the event
+loop or in a thread, and return a reply or raise an `AiasError`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from aias.core.errors import AiasError
+from aias.serving.arrow import ArrowProcess
+from aias.serving.bounds import Bounds
+from aias.serving.routes import Route
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What protocols may use of the server."""
+
+    bounds: Bounds
+    ready: Callable[[], bool]
+    arrow: ArrowProcess
+
+
+class WireProtocol(Protocol):
+    """One way to ask."""
+
+    prefix: ClassVar[str]
+    """Paths below it belong to this protocol, also those that no route answers."""
+
+    def __init__(self, house: House) -> None: ...
+
+    def routes(self) -> tuple[Route, ...]:
+        """All of its routes."""
+
+    @staticmethod
+    def envelope(fault: AiasError, request_id: str) -> bytes:
+        """The body of a reply that tells of a fault."""

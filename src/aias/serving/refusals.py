@@ -1,0 +1,118 @@
+"""Why a request is turned away, and with which status of HTTP."""
+
+from typing import ClassVar, Final
+
+from aias.core.errors import AiasError, BadValue, Damaged, NotFound, Refused, UserError
+
+
+class Refusal(AiasError):
+    """`status` is of HTTP; `headers` go out with the answer."""
+
+    code = "serving.refused"
+    exit_status = 2
+    status: ClassVar[int] = 400
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class BadRequest(Refusal):
+    code = "serving.bad-request"
+
+
+class BadBody(Refusal):
+    code = "serving.bad-body"
+
+
+class NoKey(Refusal):
+    code = "serving.no-key"
+    status = 401
+    headers = ((b"www-authenticate", b'Bearer realm="aias"'),)
+
+
+class BadKey(Refusal):
+    code = "serving.bad-key"
+    status = 401
+    headers = ((b"www-authenticate", b'Bearer realm="aias", error="invalid_token"'),)
+
+
+class MissingScope(Refusal):
+    code = "serving.missing-scope"
+    status = 403
+    headers = ((b"www-authenticate", b'Bearer realm="aias", error="insufficient_scope"'),)
+
+
+class ForeignOrigin(Refusal):
+    code = "serving.foreign-origin"
+    status = 403
+
+
+class UnknownHost(Refusal):
+    code = "serving.unknown-host"
+    status = 421
+
+
+class UnknownPath(Refusal):
+    code = "serving.unknown-path"
+    status = 404
+
+
+class UnknownEndpoint(Refusal):
+    code = "serving.unknown-endpoint"
+    status = 404
+
+
+class WrongMethod(Refusal):
+    code = "serving.wrong-method"
+    status = 405
+
+
+class NotAcceptable(Refusal):
+    code = "serving.not-acceptable"
+    status = 406
+
+
+class BodyTooLarge(Refusal):
+    code = "serving.body-too-large"
+    status = 413
+
+
+class TooManyRows(Refusal):
+    code = "serving.too-many-rows"
+    status = 413
+
+
+class UnsupportedType(Refusal):
+    code = "serving.unsupported-type"
+    status = 415
+
+
+class NotReady(Refusal):
+    code = "serving.not-ready"
+    status = 503
+    headers = ((b"retry-after", b"1"),)
+
+
+class Busy(Refusal):
+    code = "serving.busy"
+    status = 503
+    headers = ((b"retry-after", b"1"),)
+
+
+_STATUS: Final[tuple[tuple[type[AiasError], int], ...]] = (
+    (BadValue, 422),
+    (UserError, 400),
+    (NotFound, 404),
+    (Refused, 403),
+    (Damaged, 503),
+)
+
+
+def status_of(fault: AiasError) -> int:
+    """The status that a fault is answered with."""
+    if isinstance(fault, Refusal):
+        return fault.status
+    return next((status for kind, status in _STATUS if isinstance(fault, kind)), 500)
+
+
+def may_be_shown(fault: AiasError) -> bool:
+    """Whether its words are the caller's to read; the others name files and insides of this server."""
+    return isinstance(fault, Refusal | UserError | NotFound | Refused)

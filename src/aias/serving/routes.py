@@ -1,0 +1,98 @@
+"""Which path and method is answered by what, and who may ask: a route without a scope cannot be written."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from aias.access.keys import Scope
+from aias.core.errors import AiasError
+from aias.serving.messages import Reply, Request
+
+Public = Literal["public"]
+PUBLIC: Final[Public] = "public"
+"""Answered without a key. Only for probes that tell nothing but yes or no."""
+
+SCOPES: Final = frozenset((*get_args(Scope), PUBLIC))
+
+Answer = Callable[[Request], Reply]
+
+Envelope = Callable[[AiasError, str], bytes]
+"""A fault and the request's id → the body that clients of a protocol expect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    scope: Scope | Public
+    answer: Answer
+    envelope: Envelope
+
+    def __post_init__(self) -> None:
+        assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"
+        assert self.path.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The routes of one path by method, and what stood in its open parts."""
+
+    routes: dict[str, Route]
+    places: dict[str, str]
+
+    def route(self, method: str) -> Route | None:
+        """HEAD is a GET of which the body is not sent."""
+        return self.routes.get("GET" if method == "HEAD" else method)
+
+    @property
+    def methods(self) -> str:
+        return ", ".join(sorted(self.routes) + (["HEAD"] if "GET" in self.routes else []))
+
+    @property
+    def envelope(self) -> Envelope:
+        return next(iter(self.routes.values())).envelope
+
+
+class RouteTable:
+    """Paths are compared as they were sent: escapes are not undone, so no two spellings mean one path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._whole: dict[str, dict[str, Route]] = {}
+        self._open: dict[int, list[tuple[list[str], dict[str, Route]]]] = {}
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in self.routes:
+            methods = by_path.setdefault(route.path, {})
+            assert route.method not in methods, f"two routes for {route.method} {route.path}"
+            methods[route.method] = route
+        for path, methods in by_path.items():
+            if "{" in path:
+                parts = path.split("/")
+                self._open.setdefault(len(parts), []).append((parts, methods))
+            else:
+                self._whole[path] = methods
+
+    def find(self, path: str) -> Found | None:
+        """The routes of a path. A whole path comes before an open one."""
+        if methods := self._whole.get(path):
+            return Found(methods, {})
+        parts = path.split("/")
+        for pattern, methods in self._open.get(len(parts), ()):
+            places = _places(pattern, parts)
+            if places is not None:
+                return Found(methods, places)
+        return None
+
+
+def _places(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
+    places: dict[str, str] = {}
+    for expected, part in zip(pattern, parts, strict=True):
+        if expected[:1] == "{":
+            if not part:
+                return None
+            places[expected[1:-1]] = part
+        elif expected != part:
+            return None
+    return places

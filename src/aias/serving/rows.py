@@ -1,0 +1,99 @@
+"""JSON bodies → rows: objects of plain values, and nothing deeper."""
+
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from aias.core.errors import BadValue
+from aias.serving.refusals import BadBody, TooManyRows
+
+Scalar = str | float | int | bool | None
+
+_SMALL_BYTES: Final = 64 << 10
+"""Up to here one call decodes all; beyond, row by row, so that other threads come in between."""
+
+_SLACK: Final = 10
+"""`},{` may stand in texts too: count beyond the bound by this factor before refusing unread."""
+
+_HINT: Final = 'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values'
+
+_rows = msgspec.json.Decoder(list[dict[str, Scalar]])
+_row = msgspec.json.Decoder(dict[str, Scalar])
+_raw_rows = msgspec.json.Decoder(list[msgspec.Raw])
+_raw_row = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_value = msgspec.json.Decoder(Scalar)
+
+Faults: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises on bytes that are not what they should be; `ValueError` is text that is not UTF-8."""
+
+
+def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
+    """The rows of a JSON list of objects. Raises `BadBody`, `TooManyRows`, and `BadValue` naming row and field."""
+    if len(body) > _SMALL_BYTES:
+        _check_count(body, rows_max)
+        return _checked([_read_row(raw, at) for at, raw in enumerate(_read_raw(body))], rows_max)
+    try:
+        return _checked(_rows.decode(body), rows_max)
+    except Faults:
+        return _checked([_read_row(raw, at) for at, raw in enumerate(_read_raw(body))], rows_max)
+
+
+def read_row(body: bytes) -> dict[str, Any]:
+    """The only row of a JSON object."""
+    try:
+        return _row.decode(body)
+    except Faults:
+        return _read_row(body, 0)
+
+
+def _checked(rows: list[dict[str, Any]], rows_max: int) -> list[dict[str, Any]]:
+    if len(rows) > rows_max:
+        raise TooManyRows(f"{len(rows):,} rows; the bound is {rows_max:,}", hint="send them in several requests")
+    return rows
+
+
+def _check_count(body: bytes, rows_max: int) -> None:
+    """Refuse what would become millions of small objects, before they are made."""
+    if body.translate(None, b" \t\r\n").count(b"},{") >= _SLACK * rows_max:
+        raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+
+
+def _read_raw(body: bytes) -> list[msgspec.Raw]:
+    try:
+        return _raw_rows.decode(body)
+    except Faults as fault:
+        _refuse(fault)
+
+
+def _read_row(raw: bytes | msgspec.Raw, at: int) -> dict[str, Any]:
+    try:
+        return _row.decode(raw)
+    except Faults:
+        return _explain(raw, at)
+
+
+def _explain(raw: bytes | msgspec.Raw, at: int) -> NoReturn:
+    """Say what is wrong with a row that could not be decoded."""
+    try:
+        values = _raw_row.decode(raw)
+    except Faults as fault:
+        _refuse(fault, f"row {at}: ")
+    for name, value in values.items():
+        try:
+            _value.decode(value)
+        except Faults as fault:
+            wrong = BadValue(_sentence(fault), hint=_HINT)
+            raise wrong.at(field=name[:100], row=at) from None
+    raise BadBody(f"row {at} is no JSON object of plain values", hint=_HINT)
+
+
+def _refuse(fault: Exception, place: str = "") -> NoReturn:
+    raise BadBody(f"{place}{_sentence(fault)}", hint=_HINT) from None
+
+
+def _sentence(fault: Exception) -> str:
+    if isinstance(fault, RecursionError):
+        return "the JSON is nested too deeply"
+    if isinstance(fault, UnicodeDecodeError):
+        return "the JSON is not UTF-8"
+    return str(fault).replace(" - at `$`", "")[:200]

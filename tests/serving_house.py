@@ -1,0 +1,216 @@
+"""A server in a thread with models, endpoints and keys in memory; and clients that can misbehave."""
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from artifacts import manifest
+
+from aias.access.keys import Key, Scope
+from aias.artifact.manifest import Manifest
+from aias.core.errors import BadValue, Damaged
+from aias.core.events import Event
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.registry.values import Endpoint
+from aias.runtimes.contract import Answers, Row
+from aias.serving.bounds import Bounds
+from aias.serving.gateway import Gateway, listen
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0)
+
+
+class Rule:
+    """`yes` from the age of 40 on. `share` of it is told, so that an answer shows which version gave it."""
+
+    def __init__(self, share: float = 0.75, *, gate: threading.Event | None = None) -> None:
+        self.manifest = manifest()
+        self.share = share
+        self.gate = gate
+        self.started = threading.Semaphore(0)
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        if self.gate is not None:
+            self.started.release()
+            self.gate.wait(10)
+        ages = [self._age(row, at) for at, row in enumerate(rows)]
+        yes = np.array([self.share if age >= 40 else 1 - self.share for age in ages], np.float32)
+        labels = ["yes" if share > 0.5 else "no" for share in yes.tolist()]
+        return Answers(labels, np.stack([1 - yes, yes], axis=1))
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{name: values[at] for name, values in columns.items()} for at in range(rows)])
+
+    def _age(self, row: Row, at: int) -> float:
+        for name in row:
+            if name not in ("age", "plan"):
+                raise BadValue("there is no such field", hint="did you mean `age`?").at(field=name, row=at)
+        try:
+            return float(row.get("age") or "nan")  # type: ignore[arg-type]
+        except ValueError:
+            raise BadValue(f"{row['age']!r} is no number").at(field="age", row=at) from None
+
+
+class Doubler:
+    """A regression of one text field: the number in it, twice."""
+
+    def __init__(self) -> None:
+        task = Task("price", "regression", "rmse")
+        self.manifest: Manifest = replace(manifest(), task=task, inputs=(Field("note", "text", example="21"),))
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers([2 * float(str(row.get("note"))) for row in rows], None)
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{"note": columns["note"][at]} for at in range(rows)])
+
+
+@dataclass
+class Shelf:
+    """Endpoints in memory. An endpoint that points at no runtime is damaged."""
+
+    runtimes: dict[str, object] = field(default_factory=dict)
+    pointers: dict[str, Endpoint] = field(default_factory=dict)
+    moves: int = 0
+
+    def deploy(self, name: str, number: int, runtime: object | None, *, model: str = "churn") -> None:
+        digest = f"{model}-{number}"
+        if runtime is not None:
+            self.runtimes[digest] = runtime
+        self.pointers = self.pointers | {name: Endpoint(name, model, number, digest, self.moves + 1, AT)}
+        self.moves += 1
+
+    def undeploy(self, name: str) -> None:
+        self.pointers = {each: pointer for each, pointer in self.pointers.items() if each != name}
+        self.moves += 1
+
+    def endpoints(self) -> list[Endpoint]:
+        return list(self.pointers.values())
+
+    def generation(self) -> int:
+        return self.moves
+
+    def load(self, endpoint: Endpoint) -> Rule:
+        if endpoint.digest not in self.runtimes:
+            raise Damaged("model.onnx is not what was sealed: /secret/place/model.onnx")
+        return self.runtimes[endpoint.digest]  # type: ignore[return-value]
+
+
+class Ring:
+    """`predict-key` has the scope `predict`, and so on; `all-key` has every one."""
+
+    def verify(self, secret: str) -> Key | None:
+        scopes: dict[str, frozenset[Scope]] = {
+            "all-key": frozenset(("predict", "read", "admin")),
+            "predict-key": frozenset(("predict",)),
+            "read-key": frozenset(("read",)),
+            "admin-key": frozenset(("admin",)),
+        }
+        return Key(secret, "test", scopes[secret], "0000", AT) if secret in scopes else None
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.body)
+
+
+@dataclass
+class House:
+    gateway: Gateway
+    shelf: Shelf
+    port: int
+    thread: threading.Thread
+    events: list[Event]
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = "all-key",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """One request on a connection of its own. Anything but bytes and text is sent as JSON."""
+        sent = dict(headers or {})
+        if key is not None:
+            sent.setdefault("Authorization", f"Bearer {key}")
+        if body is not None and not isinstance(body, bytes | str):
+            body = json.dumps(body)
+            sent.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, sent)
+            answer = connection.getresponse()
+            got = {name.lower(): value for name, value in answer.getheaders()}
+            return Response(answer.status, got, answer.read())
+        finally:
+            connection.close()
+
+    def socket(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are, and read until the server closes or says nothing more."""
+        with self.socket() as client:
+            client.sendall(data)
+            return read_all(client)
+
+
+def read_all(client: socket.socket) -> bytes:
+    """Everything until the other end closes. Times out, and fails, when it does not."""
+    parts = []
+    try:
+        while part := client.recv(65536):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+@contextmanager
+def house(shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = ()) -> Iterator[House]:
+    """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
+    if shelf is None:
+        shelf = Shelf()
+        shelf.deploy("churn", 1, Rule())
+    events: list[Event] = []
+    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append)
+    listener = listen("127.0.0.1", 0)
+    up = threading.Event()
+    thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})
+    thread.start()
+    try:
+        assert up.wait(10), "the server did not start"
+        yield House(gateway, shelf, listener.getsockname()[1], thread, events)
+    finally:
+        gateway.stop()
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+def eventually(condition: "object", seconds: float = 5.0) -> None:
+    """Wait until it holds; for what another thread is about to do."""
+    wait = threading.Event()
+    for _ in range(int(seconds / 0.005)):
+        if condition():  # type: ignore[operator]
+            return
+        wait.wait(0.005)
+    raise AssertionError("it never came true")

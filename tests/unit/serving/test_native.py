@@ -1,0 +1,233 @@
+import gzip
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from serving_house import BOUNDS, Doubler, House, Rule, Shelf, house
+
+ROWS = [{"age": 50, "plan": "pro"}, {"age": 20, "plan": None}]
+ANSWERS = [
+    {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}},
+    {"prediction": "no", "probabilities": {"no": 0.75, "yes": 0.25}},
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.deploy("price", 4, Doubler(), model="price")
+    with house(shelf) as running:
+        yield running
+
+
+def test_rows_in_answers_out(server: House) -> None:
+    response = server.call("POST", "/predict/churn", ROWS)
+
+    assert response.status == 200
+    assert response.json == ANSWERS
+    assert response.headers["x-aias-version"] == "churn@1"
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "server" not in response.headers
+
+
+def test_one_object_gets_one_answer(server: House) -> None:
+    assert server.call("POST", "/predict/churn", ROWS[0]).json == ANSWERS[0]
+
+
+def test_no_rows_get_no_answers(server: House) -> None:
+    assert server.call("POST", "/predict/churn", []).json == []
+
+
+def test_a_number_is_answered_with_a_number(server: House) -> None:
+    response = server.call("POST", "/predict/price", [{"note": "21.25"}])
+
+    assert response.json == [{"prediction": 42.5}]
+    assert response.headers["x-aias-version"] == "price@4"
+
+
+def test_a_number_that_json_cannot_write_is_null(server: House) -> None:
+    assert server.call("POST", "/predict/price", [{"note": "nan"}, {"note": "inf"}]).json == [
+        {"prediction": None},
+        {"prediction": None},
+    ]
+
+
+def test_the_curl_line_of_the_readme_needs_no_content_type(server: House) -> None:
+    curl = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    assert server.call("POST", "/predict/churn", json.dumps(ROWS), headers=curl).json == ANSWERS
+
+
+@pytest.mark.parametrize("wanted", ["application/json", None])
+def test_csv_is_read_by_its_content_type(server: House, wanted: str | None) -> None:
+    headers = {"Content-Type": "text/csv; charset=utf-8"} | ({"Accept": wanted} if wanted else {})
+
+    response = server.call("POST", "/predict/churn", "age,plan\n50,pro\n20,\n", headers=headers)
+
+    if wanted:
+        assert response.json == ANSWERS
+    else:
+        assert response.headers["content-type"] == "text/csv"
+        assert response.body == b"prediction,probability_no,probability_yes\nyes,0.25,0.75\nno,0.75,0.25\n"
+
+
+@pytest.mark.parametrize("form", ["stream", "file"])
+def test_arrow_is_read_and_written(server: House, form: str) -> None:
+    pl = pytest.importorskip("polars")
+    body = io.BytesIO()
+    table = pl.DataFrame(ROWS)
+    table.write_ipc_stream(body) if form == "stream" else table.write_ipc(body)
+
+    response = server.call(
+        "POST",
+        "/predict/churn",
+        body.getvalue(),
+        headers={"Content-Type": f"application/vnd.apache.arrow.{form}"},
+    )
+
+    read = pl.read_ipc_stream if form == "stream" else pl.read_ipc
+    assert response.status == 200
+    assert read(response.body).to_dict(as_series=False) == {
+        "prediction": ["yes", "no"],
+        "probability_no": [0.25, 0.75],
+        "probability_yes": [0.75, 0.25],
+    }
+
+
+def test_a_bad_value_names_its_row_and_field(server: House) -> None:
+    response = server.call("POST", "/predict/churn", [{"age": 1}, {"age": "old"}], headers={"X-Request-Id": "mine-7"})
+
+    assert response.status == 422
+    assert response.json == {
+        "error": {
+            "code": "data.bad-value",
+            "message": "row 1, field `age`: 'old' is no number",
+            "row": 1,
+            "field": "age",
+            "request_id": "mine-7",
+        }
+    }
+    assert response.headers["x-request-id"] == "mine-7"
+
+
+@pytest.mark.parametrize(
+    ("rows", "row", "field"),
+    [
+        ([{"age": 1}, {"age": [1]}], 1, "age"),
+        ([{"age": 1, "plan": {"a": {}}}], 0, "plan"),
+        ([{"shoe": 1}], 0, "shoe"),
+    ],
+)
+def test_what_is_no_plain_value_or_no_field_is_named_too(
+    server: House, rows: list[object], row: int, field: str
+) -> None:
+    response = server.call("POST", "/predict/churn", rows)
+
+    assert response.status == 422
+    problem = response.json["error"]  # type: ignore[index]
+    assert (problem["row"], problem["field"]) == (row, field)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_bad_row_is_named_however_large_the_body(server: House, *, large: bool) -> None:
+    rows = [{"age": 1, "plan": "x" * 50}] * (2_000 if large else 2) + [{"age": {}}]
+
+    problem = server.call("POST", "/predict/churn", rows).json["error"]  # type: ignore[index]
+
+    assert (problem["row"], problem["field"]) == (len(rows) - 1, "age")
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "[", "[1]", "3", "null", '[{"age": NaN}]', '[{"age": 1}] x', '{"age": 1', '[{"age": "\\ud800"}]'],
+)
+def test_what_is_no_json_of_rows_is_refused_with_a_hint(server: House, body: str) -> None:
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "application/json"})
+
+    assert response.status in (400, 422)
+    assert "hint" in response.json["error"]  # type: ignore[index, operator]
+
+
+def test_more_rows_than_allowed_are_refused() -> None:
+    from dataclasses import replace
+
+    with house(bounds=replace(BOUNDS, body_rows=3)) as server:
+        assert server.call("POST", "/predict/churn", [{}] * 3).status == 200
+        assert server.call("POST", "/predict/churn", [{}] * 4).status == 413
+        csv = {"Content-Type": "text/csv"}
+        assert server.call("POST", "/predict/churn", "age\n1\n2\n3\n", headers=csv).status == 200
+        assert server.call("POST", "/predict/churn", "age\n1\n2\n3\n4\n", headers=csv).status == 413
+
+
+def test_packed_bodies_are_unpacked(server: House) -> None:
+    body = gzip.compress(json.dumps(ROWS).encode())
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+
+    assert server.call("POST", "/predict/churn", body, headers=headers).json == ANSWERS
+
+
+def test_a_large_answer_is_packed_for_who_accepts_it(server: House) -> None:
+    response = server.call("POST", "/predict/churn", ROWS * 1_000, headers={"Accept-Encoding": "gzip, deflate"})
+
+    assert response.headers["content-encoding"] == "gzip"
+    assert json.loads(gzip.decompress(response.body)) == ANSWERS * 1_000
+
+
+def test_get_tells_what_to_send(server: House) -> None:
+    response = server.call("GET", "/predict/churn")
+
+    described = response.json
+    assert isinstance(described, dict)
+    assert described["version"] == "churn@1"
+    assert [(each["name"], each["kind"], each["example"]) for each in described["inputs"]] == [
+        ("age", "number", 41),
+        ("plan", "category", "pro"),
+    ]
+    assert server.call("POST", "/predict/churn", described["example"]).status == 200
+    assert f"http://{server.address}/predict/churn" in described["curl"]
+
+
+def test_head_is_get_without_the_body(server: House) -> None:
+    response = server.call("HEAD", "/predict/churn")
+
+    assert (response.status, response.body) == (200, b"")
+    assert int(response.headers["content-length"]) == len(server.call("GET", "/predict/churn").body)
+
+
+@pytest.mark.parametrize("media_type", ["application/xml", "multipart/form-data", "application/octet-stream"])
+def test_other_types_are_refused(server: House, media_type: str) -> None:
+    assert server.call("POST", "/predict/churn", "[]", headers={"Content-Type": media_type}).status == 415
+
+
+def test_an_answer_that_nobody_can_write_is_refused(server: House) -> None:
+    assert server.call("POST", "/predict/churn", ROWS, headers={"Accept": "image/png"}).status == 406
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("", "header"),
+        ("age,age\n1,2\n", "two columns `age`"),
+        ("age,plan\n1\n", "row 0 has 1 values"),
+        ('age\n"1\n', "line"),
+        (b"age\n\xff\n", "UTF-8"),
+    ],
+)
+def test_a_csv_body_that_cannot_be_read_says_why(server: House, body: str | bytes, told: str) -> None:
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
+
+    assert response.status == 400
+    assert told in response.json["error"]["message"]  # type: ignore[index]
+
+
+def test_a_request_gets_an_id_when_it_brings_none_that_is_safe_to_echo(server: House) -> None:
+    ids = {
+        server.call("GET", "/health/live", headers={"X-Request-Id": given}).headers["x-request-id"]
+        for given in ("", "a b", "x" * 200)
+    }
+
+    assert len(ids) == 3
+    assert not ids & {"", "a b", "x" * 200}
