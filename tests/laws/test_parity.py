@@ -45,7 +45,7 @@ def sample(rows: int = 240) -> tuple[list[dict[str, object]], np.ndarray[Any, An
     signal = np.zeros(rows)
     for i in range(rows):
         words = rng.choice(WORDS, rng.integers(0, 9))
-        age, job = float(rng.normal(40, 12)), str(rng.choice(["clerk", "nurse", "smith", "rare%d" % (i % 40)]))
+        age, job = float(rng.normal(40, 12)), str(rng.choice(["clerk", "nurse", "smith", f"rare{i % 40}"]))
         signal[i] = (age - 40) / 12 + 2 * ("free" in words) + (job == "nurse") + rng.normal() / 2
         made.append({
             "age": None if i % 9 == 0 else age, "job": None if i % 11 == 0 else job,

@@ -22,14 +22,17 @@ def data() -> None:
 @option_json
 def check(file: str, target: str | None, save: Path | None, *, as_json: bool) -> None:
     """Read FILE, and say what each column is taken for, and why."""
-    from aias.data.check import examine, report
+    from aias.data.check import findings, report
     from aias.data.read import read
     from aias.data.schema_file import write_schema
+    from aias.data.target import task_for
 
     with Progress(as_json=False, quiet=as_json) as watch:
         dataset = read(file, target=target, watch=watch)
-        for note in examine(dataset, target):
-            watch(note)
+        if target:
+            labels = task_for(dataset, target)
+            for note in (*labels.notes, *findings(dataset.take(labels.kept), labels.y, labels.task)):
+                watch(note)
     found = report(dataset)
     if save:
         write_schema(dataset.schema, save)

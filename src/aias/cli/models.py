@@ -79,8 +79,10 @@ def evaluate(ref: str, file: str, *, as_json: bool) -> None:
 def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
     """Answer the rows of FILE with version REF; CSV on stdout unless -o names a file."""
     from aias.client.model import load
-    from aias.data.write import write_table
+    from aias.data.write import check_ending, write_table
 
+    if output:
+        check_ending(output)
     model = load(ref)
     with Progress(as_json=False, quiet=as_json) as watch:
         answers = model.answers(file, watch=watch)

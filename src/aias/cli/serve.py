@@ -2,19 +2,26 @@
 
 import click
 
+from aias.core.events import Event
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
 @click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
-@click.option("--access-log", is_flag=True, help="One JSON line a request on stderr.")
-def serve(host: str, port: int, allowed_hosts: tuple[str, ...], *, insecure_http: bool, access_log: bool) -> None:
+def serve(host: str, port: int, allowed_hosts: tuple[str, ...], *, insecure_http: bool) -> None:
     """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
     from aias.core.settings import home
     from aias.serving.gateway import serve as run
 
-    run(
-        home(), host=host, port=port, allowed_hosts=allowed_hosts, insecure_http=insecure_http, access_log=access_log,
-        announce=lambda line: click.echo(line, err=True),
-    )  # fmt: skip
+    run(home(), host=host, port=port, allowed_hosts=allowed_hosts, insecure_http=insecure_http, announce=_say)
+
+
+def _say(event: Event) -> None:
+    if event.name == "serve.first-key":
+        click.echo("The first key, with every scope. It is shown only now; `aias keys` makes others:\n", err=True)
+        click.echo(event.facts["secret"])
+        click.echo(err=True)
+    else:
+        click.secho(event.message, fg="yellow" if event.level == "warning" else None, err=True)

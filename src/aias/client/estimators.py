@@ -131,7 +131,7 @@ class Classifier(ClassifierMixin, _Estimator):
         known = [int(label) for label in self._runtime.manifest.task.classes]
         whole = np.zeros((len(found), len(self.classes_)))
         whole[:, known] = found
-        return whole / whole.sum(axis=1, keepdims=True)
+        return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         found = self._answers(X).argmax(axis=1)

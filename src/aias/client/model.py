@@ -131,19 +131,21 @@ class Model:
     def evaluate(self, source: Any, *, seed: int = 0, watch: Watch = nobody) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out."""
         from aias.data.read import read
-        from aias.data.target import encode_labels
+        from aias.data.target import labels_for
         from aias.training.metrics import measure_with_interval, reported
 
         target = self.manifest.target
         assert target is not None, "training always records the target"
         dataset = read(source, schema=Schema((*self.manifest.inputs, target)), watch=watch)
-        y, kept = encode_labels(dataset.values(self.task.target), self.task)
-        dataset = dataset.take(kept)
+        labels = labels_for(dataset, self.task)
+        for note in labels.notes:
+            watch(note)
+        dataset = dataset.take(labels.kept)
         columns = {field.name: dataset.values(field.name) for field in self.manifest.inputs}
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
-        return tuple(measure_with_interval(y, scores, metric=name, seed=seed) for name in reported(self.task))
+        return tuple(measure_with_interval(labels.y, scores, metric=name, seed=seed) for name in reported(self.task))
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """What was tried, best first."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from aias.artifact.manifest import Manifest
 
 Row = Mapping[str, object]
+Column = Sequence[object] | npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +37,5 @@ class Runtime(Protocol):
     def predict(self, rows: Sequence[Row]) -> Answers:
         """The answers in the order of the rows. Raises `BadValue`."""
 
-    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+    def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length; columns that the model does not know are refused."""

@@ -10,7 +10,7 @@ import numpy as np
 from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
 from aias.encoders.rows import Encoded, RowEncoder
-from aias.runtimes.contract import Answers, Row
+from aias.runtimes.contract import Answers, Column, Row
 
 __all__ = ["OnnxRuntime"]
 
@@ -50,7 +50,7 @@ class OnnxRuntime:
             return self._answers(self.run(self.encoder.one(rows[0])))
         return self._answers(self.run(self.encoder.rows(rows)))
 
-    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+    def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length. Raises `BadValue`."""
         return self._answers(self.run(self.encoder.columns(columns, rows)))
 

@@ -18,7 +18,7 @@ from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.schema import Field, Schema
 from aias.core.task import METRICS, Measurement, Task
-from aias.data.check import leaks
+from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.split import Split, split
 from aias.data.target import Labels, task_for
@@ -109,8 +109,8 @@ class _Job:
         dataset = dataset.take(labels.kept)
         if not dataset.schema.inputs:
             raise UserError("no column is left to learn from", hint="`aias data check` says why each was set aside")
-        for warning in leaks(dataset, labels.y, labels.task):
-            watch(warning)
+        for finding in findings(dataset, labels.y, labels.task):
+            watch(finding)
         parts = split(
             dataset, labels.y, task=labels.task, how=recipe.split, fractions=recipe.fractions, seed=recipe.seed
         )
