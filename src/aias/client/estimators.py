@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 )
 
 from aias.artifact.manifest import read_manifest
+from aias.core.errors import UserError
 from aias.core.schema import Field, Schema
 from aias.data.dataset import Dataset
 from aias.data.read import read
@@ -74,14 +75,17 @@ class _Estimator(BaseEstimator):
             target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, fractions=(0.8, 0.2, 0.0),
             seed=0 if self.random_state is None else int(self.random_state), learners=tuple(self.learners),
         )  # fmt: skip
-        trained = fit_model(Dataset(frame, schema, ()), recipe)
+        try:
+            trained = fit_model(Dataset(frame, schema, ()), recipe)
+        except UserError as fault:
+            raise ValueError(f"{fault.message} ({fault.hint})") from fault
         self._files = trained.files
         self._runtime = trained.runtime
 
     def _answers(self, x: Any) -> Any:
         check_is_fitted(self, "_runtime")
-        dataset = self._dataset(self._checked(x, reset=False))
-        names = [field.name for field in self._runtime.manifest.inputs]
+        dataset = self._dataset(self._checked(x, reset=False), Schema(self._runtime.manifest.inputs))
+        names = dataset.schema.names
         return self._runtime.run(
             self._runtime.encoder.columns({name: dataset.values(name) for name in names}, dataset.rows)
         )
@@ -91,7 +95,9 @@ class _Estimator(BaseEstimator):
         if hasattr(x, "columns") and hasattr(x, "dtypes"):
             validate_data(self, x, skip_check_array=True, reset=reset)
             return x
-        return validate_data(self, x, reset=reset, dtype="numeric", ensure_all_finite="allow-nan")
+        return validate_data(
+            self, x, reset=reset, dtype="numeric", ensure_all_finite="allow-nan", ensure_min_samples=2 if reset else 1
+        )
 
     def _both(self, x: Any, y: Any) -> tuple[Any, npt.NDArray[Any]]:
         if y is None:
@@ -102,14 +108,14 @@ class _Estimator(BaseEstimator):
         check_consistent_length(x, y)
         return x, y
 
-    def _dataset(self, x: Any) -> Dataset:
+    def _dataset(self, x: Any, schema: Schema | None = None) -> Dataset:
         if isinstance(x, np.ndarray):
             import polars as pl
 
             names = [f"x{i}" for i in range(x.shape[1])]
             frame = pl.DataFrame(dict(zip(names, np.ascontiguousarray(x.T, np.float64), strict=True)))
             return Dataset(frame, Schema(tuple(Field(name, "number") for name in names)), ())
-        return read(x)
+        return read(x, schema=schema)
 
 
 class Classifier(ClassifierMixin, _Estimator):

@@ -81,17 +81,17 @@ def _foreign(source: object) -> pl.DataFrame | None:
     except ValueError as fault:  # duplicate names in pandas
         raise Unreadable(f"the table cannot be taken: {fault}", hint="give every column its own name") from None
     if isinstance(frame, nw.DataFrame) and not frame.implementation.is_pyarrow():
-        return pl.DataFrame([_foreign_column(str(name), frame, name) for name in frame.columns])
+        return pl.DataFrame([_foreign_column(str(name), frame, i) for i, name in enumerate(frame.columns)])
     if hasattr(source, "__arrow_c_stream__"):
         return pl.DataFrame(source)
     return None
 
 
-def _foreign_column(name: str, frame: object, key: object) -> pl.Series:
+def _foreign_column(name: str, frame: object, place: int) -> pl.Series:
     import narwhals as nw
 
     assert isinstance(frame, nw.DataFrame)
-    column = frame[key]  # type: ignore[call-overload]
+    column = frame[:, place]  # by place: pandas also takes numbers as names
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         values = column.to_numpy()
         if values.dtype.kind in "fiub":
