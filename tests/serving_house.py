@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import numpy as np
-from artifacts import manifest
 
 from aias.access.keys import Key, Scope
 from aias.artifact.manifest import Manifest
@@ -22,6 +21,7 @@ from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds
 from aias.serving.gateway import Gateway, listen
+from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0)
@@ -54,8 +54,8 @@ class Rule:
                 raise BadValue("there is no such field", hint="did you mean `age`?").at(field=name, row=at)
         try:
             return float(row.get("age") or "nan")  # type: ignore[arg-type]
-        except ValueError:
-            raise BadValue(f"{row['age']!r} is no number").at(field="age", row=at) from None
+        except (ValueError, OverflowError):
+            raise BadValue(f"{str(row['age'])[:60]!r} is no number").at(field="age", row=at) from None
 
 
 class Doubler:

@@ -111,7 +111,6 @@ class Gateway:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            backlog=self.bounds.connections,
             timeout_graceful_shutdown=cast("int", self.bounds.drain_seconds),
         )
 

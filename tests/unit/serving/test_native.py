@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+
 from serving_house import BOUNDS, Doubler, House, Rule, Shelf, house
 
 ROWS = [{"age": 50, "plan": "pro"}, {"age": 20, "plan": None}]

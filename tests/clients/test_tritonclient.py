@@ -1,0 +1,393 @@
+"""The Open Inference Protocol, asked by the client that most people use, and by nobody's client at all."""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving_house import BOUNDS, Doubler, House, Response, Rule, Shelf, house
+
+triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http], which the extra `dev` brings")
+InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
+
+INFER = "/v2/models/churn/infer"
+AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    shelf = Shelf()
+    shelf.deploy("churn", 7, Rule())
+    shelf.deploy("price", 2, Doubler(), model="price")
+    with house(shelf, bounds=replace(BOUNDS, body_rows=100)) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: House) -> Iterator[Any]:
+    made = triton.InferenceServerClient(server.address)
+    yield made
+    made.close()
+
+
+def tensors(*, binary: bool, shape: tuple[int, ...] = (3,)) -> list[Any]:
+    age = triton.InferInput("age", list(shape), "FP64")
+    age.set_data_from_numpy(np.array(AGES).reshape(shape), binary_data=binary)
+    plan = triton.InferInput("plan", list(shape), "BYTES")
+    plan.set_data_from_numpy(np.array(PLANS, dtype=object).reshape(shape), binary_data=binary)
+    return [age, plan]
+
+
+def checked(result: Any) -> None:
+    assert [label if isinstance(label, str) else label.decode() for label in result.as_numpy("prediction")] == [
+        "yes",
+        "no",
+        "yes",
+    ]
+    np.testing.assert_array_equal(
+        result.as_numpy("probabilities"), np.array([[0.25, 0.75], [0.75, 0.25], [0.25, 0.75]])
+    )
+
+
+def key() -> dict[str, str]:
+    """Made anew for each request, since the client writes headers of its own into it."""
+    return {"Authorization": "Bearer all-key"}
+
+
+# The client
+
+
+def test_the_client_finds_the_server_live_and_ready(client: Any) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("churn", headers=key())
+    assert client.is_model_ready("churn", "7", headers=key())
+    assert not client.is_model_ready("churn", "6", headers=key())
+    assert not client.is_model_ready("chum", headers=key())
+
+
+def test_the_client_reads_the_metadata(client: Any) -> None:
+    assert client.get_server_metadata(headers=key())["name"] == "aias"
+    assert client.get_model_metadata("churn", headers=key()) == {
+        "name": "churn",
+        "versions": ["7"],
+        "platform": "onnxruntime_onnx",
+        "inputs": [
+            {"name": "age", "datatype": "FP64", "shape": [-1]},
+            {"name": "plan", "datatype": "BYTES", "shape": [-1]},
+        ],
+        "outputs": [
+            {"name": "prediction", "datatype": "BYTES", "shape": [-1]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 2]},
+        ],
+    }
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("shape", [(3,), (3, 1)])
+@pytest.mark.parametrize("version", ["", "7"])
+def test_the_client_gets_its_answers(client: Any, *, binary: bool, shape: tuple[int, ...], version: str) -> None:
+    result = client.infer("churn", tensors(binary=binary, shape=shape), version, request_id="r-1", headers=key())
+
+    checked(result)
+    response = result.get_response()
+    assert (response["id"], response["model_name"], response["model_version"]) == ("r-1", "churn", "7")
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_the_client_gets_the_outputs_that_it_names(client: Any, *, binary: bool) -> None:
+    wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary)]
+
+    result = client.infer("churn", tensors(binary=True), outputs=wanted, headers=key())
+
+    assert result.as_numpy("probabilities").shape == (3, 2)
+    assert result.as_numpy("prediction") is None
+    assert ("data" in result.get_output("probabilities")) == (not binary)
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+def test_the_client_may_pack_both_ways(client: Any, packing: str) -> None:
+    result = client.infer(
+        "churn",
+        tensors(binary=True),
+        headers=key(),
+        request_compression_algorithm=packing,
+        response_compression_algorithm=packing,
+    )
+
+    checked(result)
+
+
+def test_the_client_gets_numbers_for_a_regression(client: Any) -> None:
+    note = triton.InferInput("note", [2], "BYTES")
+    note.set_data_from_numpy(np.array(["21", "1.5"], dtype=object))
+
+    assert client.infer("price", [note], headers=key()).as_numpy("prediction").tolist() == [42.0, 3.0]
+
+
+def test_the_client_is_told_in_words_what_is_wrong(client: Any) -> None:
+    with pytest.raises(InferenceServerException, match="there is no endpoint `chum`"):
+        client.infer("chum", tensors(binary=True), headers=key())
+    with pytest.raises(InferenceServerException, match="needs a key"):
+        client.infer("churn", tensors(binary=True))
+    with pytest.raises(InferenceServerException, match="is not at version 8"):
+        client.infer("churn", tensors(binary=True), "8", headers=key())
+
+
+# By hand
+
+
+def tensor(name: str = "age", **changed: object) -> dict[str, object]:
+    return {"name": name, "shape": [1], "datatype": "FP64", "data": [50]} | changed
+
+
+def ask(server: House, *inputs: dict[str, object], tail: bytes | None = None, **more: object) -> Response:
+    body = json.dumps({"inputs": list(inputs), **more}).encode()
+    headers = {} if tail is None else {"Inference-Header-Content-Length": str(len(body))}
+    return server.call("POST", INFER, body + (tail or b""), headers=headers)
+
+
+def refused(response: Response, status: int = 400) -> str:
+    """The words of a refusal, which stand in the one form that clients can read."""
+    assert response.status == status, response.body
+    assert isinstance(response.json, dict)
+    assert list(response.json) == ["error"]
+    assert isinstance(response.json["error"], str)
+    return response.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "data"),
+    [("FP64", [50.5]), ("FP32", [50]), ("INT32", [50]), ("UINT8", [50]), ("FP64", [[50]]), ("BYTES", ["50"])],
+)
+def test_numbers_may_come_in_any_type(server: House, datatype: str, data: list[object]) -> None:
+    shape = [1, 1] if isinstance(data[0], list) else [1]
+
+    response = ask(server, tensor(datatype=datatype, data=data, shape=shape))
+
+    assert response.status == 200
+    assert response.json["outputs"][0]["data"] == ["yes"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("datatype", "raw"),
+    [
+        ("FP64", struct.pack("<d", 50)),
+        ("FP32", struct.pack("<f", 50)),
+        ("FP16", struct.pack("<e", 50)),
+        ("BF16", struct.pack("<f", 50)[2:]),
+        ("INT8", b"\x32"),
+        ("INT64", struct.pack("<q", 50)),
+        ("BYTES", b"\x02\x00\x00\x0050"),
+    ],
+)
+def test_numbers_may_come_as_bytes_of_any_type(server: House, datatype: str, raw: bytes) -> None:
+    given = {"name": "age", "shape": [1], "datatype": datatype, "parameters": {"binary_data_size": len(raw)}}
+
+    response = ask(server, given, tail=raw)
+
+    assert response.status == 200, response.body
+    assert response.json["outputs"][0]["data"] == ["yes"]  # type: ignore[index]
+    assert "inference-header-content-length" not in response.headers
+
+
+def test_an_output_says_more_about_its_form_than_the_request_does(server: House) -> None:
+    outputs = [{"name": "prediction", "parameters": {"binary_data": False}}, {"name": "probabilities"}]
+
+    response = ask(server, tensor(), parameters={"binary_data_output": True}, outputs=outputs)
+
+    length = int(response.headers["inference-header-content-length"])
+    head = json.loads(response.body[:length])
+    assert head["outputs"][0]["data"] == ["yes"]
+    assert head["outputs"][1]["parameters"] == {"binary_data_size": 8}
+    assert struct.unpack("<2f", response.body[length:]) == (0.25, 0.75)
+    assert response.headers["content-type"] == "application/octet-stream"
+
+
+def test_bytes_come_back_behind_their_lengths(server: House) -> None:
+    outputs = [{"name": "prediction", "parameters": {"binary_data": True}}]
+
+    response = ask(server, tensor(data=[50, 20], shape=[2]), outputs=outputs)
+
+    length = int(response.headers["inference-header-content-length"])
+    assert response.body[length:] == b"\x03\x00\x00\x00yes\x02\x00\x00\x00no"
+
+
+def test_a_raw_body_is_the_one_value_of_the_one_input(server: House) -> None:
+    raw = {"Inference-Header-Content-Length": "0"}
+
+    assert server.call("POST", "/v2/models/price/infer", b"21", headers=raw).json["outputs"][0]["data"] == [42.0]  # type: ignore[index]
+    assert "one input" in refused(server.call("POST", INFER, b"21", headers=raw))
+
+
+def test_no_rows_get_no_answers(server: House) -> None:
+    outputs = ask(server, tensor(data=[], shape=[0])).json["outputs"]  # type: ignore[index]
+
+    assert [(output["shape"], output["data"]) for output in outputs] == [([0], []), ([0, 2], [])]
+
+
+def test_a_bad_value_names_its_row_and_field(server: House) -> None:
+    assert "row 1, field `age`" in refused(ask(server, tensor(datatype="BYTES", data=["1", "x"], shape=[2])))
+    assert "shoe" in refused(ask(server, tensor("shoe")))
+
+
+def test_every_health_answer_has_a_body_that_says_so(server: House) -> None:
+    assert server.call("GET", "/v2/health/live", key=None).json == {"live": True}
+    assert server.call("GET", "/v2/health/ready", key=None).json == {"ready": True}
+    assert server.call("GET", "/v2/models/churn/ready").json == {"name": "churn", "ready": True}
+
+
+def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
+    given = {"name": "note", "shape": [2], "datatype": "BYTES", "data": ["nan", "inf"]}
+
+    response = server.call("POST", "/v2/models/price/infer", {"inputs": [given]})
+
+    assert response.json["outputs"][0]["data"] == [None, None]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"shape": [2]},
+        {"shape": [0]},
+        {"shape": []},
+        {"shape": [1, 2]},
+        {"shape": [1, 1, 1]},
+        {"shape": [-1]},
+        {"shape": [2**63]},
+        {"shape": [2**62, 4]},
+        {"shape": [10**400]},
+        {"shape": [2**32, 2**32]},
+        {"shape": [1.5]},
+        {"shape": "1"},
+        {"shape": None},
+        {"datatype": "FP128"},
+        {"datatype": "fp64"},
+        {"datatype": 7},
+        {"datatype": "FP16"},
+        {"datatype": "BF16"},
+        {"datatype": "BYTES"},
+        {"datatype": "INT32", "data": [1.5]},
+        {"datatype": "BOOL"},
+        {"data": ["50"]},
+        {"data": None},
+        {"data": {}},
+        {"data": [[50], [50]]},
+        {"data": [[[50]]]},
+        {"data": [True]},
+        {"name": None},
+        {"name": "x" * 10_000},
+        {"parameters": []},
+        {"parameters": {"binary_data_size": 8}},
+        {"parameters": {"binary_data_size": -8}},
+        {"parameters": {"binary_data_size": "8"}},
+        {"parameters": {"binary_data_size": True}},
+        {"parameters": {"shared_memory_region": "x"}},
+    ],
+)
+def test_a_tensor_that_lies_is_refused(server: House, changed: dict[str, object]) -> None:
+    response = ask(server, tensor(**changed))
+
+    assert refused(response, 413 if response.status == 413 else 400)
+
+
+@pytest.mark.parametrize(
+    ("size", "tail"),
+    [(8, b""), (8, b"\0" * 7), (8, b"\0" * 9), (7, b"\0" * 7), (2**62, b"\0" * 8), (0, b""), (16, b"\0" * 16)],
+)
+def test_bytes_that_do_not_add_up_are_refused(server: House, size: int, tail: bytes) -> None:
+    given = {"name": "age", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": size}}
+
+    refused(ask(server, given, tail=tail))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x02",
+        b"\x02\x00\x00\x00",
+        b"\x02\x00\x00\x005",
+        b"\x02\x00\x00\x00500",
+        b"\xff\xff\xff\xff50",
+        b"\x01\x00\x00\x00\xff",
+        b"\x01\x00\x00\x005\x01\x00\x00\x006",
+    ],
+)
+def test_texts_whose_lengths_lie_are_refused(server: House, raw: bytes) -> None:
+    given = {"name": "plan", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+
+    refused(ask(server, given, tail=raw))
+
+
+@pytest.mark.parametrize(
+    "length", ["-1", "+5", "1_0", " ", "x", "1e2", "99999999999999999999", "9" * 5_000, "1000000", "\u0665", "0x10"]
+)
+def test_a_header_length_that_lies_is_refused(server: House, length: str) -> None:
+    body = json.dumps({"inputs": [tensor()]}).encode()
+    header = {"Inference-Header-Content-Length": length.encode("utf-8").decode("latin-1")}
+
+    refused(server.call("POST", INFER, body, headers=header))
+
+
+def test_a_header_length_that_cuts_the_json_is_refused(server: House) -> None:
+    body = json.dumps({"inputs": [tensor()]}).encode()
+    for length in range(1, len(body)):
+        refused(server.call("POST", INFER, body, headers={"Inference-Header-Content-Length": str(length)}))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"outputs": [{"name": "prediction"}, {"name": "prediction"}]},
+        {"outputs": [{"name": "shoe"}]},
+        {"outputs": [{}]},
+        {"outputs": [{"name": "prediction", "parameters": {"binary_data": "yes"}}]},
+        {"outputs": [{"name": "prediction", "parameters": {"classification": 2}}]},
+        {"parameters": {"binary_data_output": 1}},
+        {"id": 7},
+    ],
+)
+def test_outputs_that_cannot_be_had_are_refused(server: House, more: dict[str, object]) -> None:
+    refused(ask(server, tensor(), **more))
+
+
+def test_inputs_that_do_not_belong_together_are_refused(server: House) -> None:
+    refused(ask(server))
+    refused(ask(server, tensor(), tensor()))
+    refused(ask(server, tensor(), tensor("plan", shape=[2], datatype="BYTES", data=["a", "b"])))
+    refused(ask(server, tensor(shape=[101], data=[1] * 101)), 413)
+
+
+@pytest.mark.parametrize(
+    "body", ["", "{", "[]", "null", '{"inputs": 3}', '{"inputs": [3]}', '{"inputs": [{"x": NaN}]}']
+)
+def test_a_body_that_is_no_request_is_refused(server: House, body: str) -> None:
+    refused(server.call("POST", INFER, body))
+
+
+@pytest.mark.parametrize("opening", ["[", '{"inputs":[', '{"x":', '{"inputs":[{"data":[', '{"parameters":{"a":['])
+def test_json_of_any_depth_kills_nothing(server: House, opening: str) -> None:
+    refused(server.call("POST", INFER, opening * 250_000))
+    assert ask(server, tensor()).status == 200
+
+
+def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: House) -> None:
+    plan = tensor("plan", datatype="BYTES", shape=[2], data=["\x00", ""])
+
+    assert ask(server, tensor(shape=[2], data=[None, 50]), plan).status == 200
+    raw = struct.pack("<2d", float("nan"), float("inf"))
+    given = {"name": "age", "shape": [2], "datatype": "FP64", "parameters": {"binary_data_size": 16}}
+    assert ask(server, given, tail=raw).status == 200
+
+
+def test_what_this_protocol_does_not_have_is_refused_in_its_words(server: House) -> None:
+    refused(server.call("POST", "/v2/repository/index", "{}"), 404)
+    refused(server.call("GET", "/v2/models/chum"), 404)
+    refused(server.call("GET", "/v2/models/churn/versions/07/ready"), 404)
+    refused(server.call("DELETE", INFER), 405)
+    refused(server.call("POST", INFER, "{}", key=None), 401)

@@ -1,0 +1,338 @@
+"""Requests that lie, overflow or smuggle. After each, the server still answers."""
+
+import gzip
+import io
+import json
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
+
+KEY = b"Host: localhost\r\nAuthorization: Bearer all-key\r\n"
+POST = b"POST /predict/churn HTTP/1.1\r\n" + KEY
+JSON = {"Content-Type": "application/json"}
+BODY = b'[{"age": 50}]'
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[House]:
+    bounds = replace(BOUNDS, body_bytes=100_000, body_rows=1_000, header_bytes=8_000, linger_seconds=0.2)
+    with house(bounds=bounds) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: House) -> Iterator[House]:
+    yield running
+    assert running.call("POST", "/predict/churn", [{"age": 50}]).json == [
+        {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
+    ]
+
+
+def status(answer: bytes) -> int:
+    assert answer.startswith(b"HTTP/1.1 "), answer[:200]
+    return int(answer[9:12])
+
+
+def closing(extra: bytes = b"", *, length: int | None = len(BODY)) -> bytes:
+    """The head of a request after which the connection is closed."""
+    sized = b"" if length is None else b"Content-Length: %d\r\n" % length
+    return POST + b"Connection: close\r\nContent-Type: application/json\r\n" + sized + extra + b"\r\n"
+
+
+# Sizes
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_unread(server: House) -> None:
+    assert status(server.raw(closing(length=100_001))) == 413
+
+
+def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(server: House) -> None:
+    piece = b"2710\r\n" + b" " * 10_000 + b"\r\n"
+    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + piece * 11)
+
+    assert status(answer) == 413
+
+
+def test_who_is_refused_early_can_still_read_why(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(closing(length=10_000_000))
+        client.sendall(b" " * 300_000)
+        assert status(client.recv(65536)) == 413
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+def test_a_bomb_is_refused_before_it_is_unpacked(server: House, packing: str) -> None:
+    bomb = b"[" + b" " * 50_000_000 + b"]"
+    packed = gzip.compress(bomb) if packing == "gzip" else zlib.compress(bomb)
+    assert len(packed) < 100_000
+
+    assert server.call("POST", "/predict/churn", packed, headers=JSON | {"Content-Encoding": packing}).status == 413
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x1f\x8b", gzip.compress(BODY)[:-3], b"not packed at all"])
+def test_a_body_that_is_not_packed_as_it_says_is_refused(server: House, packed: bytes) -> None:
+    assert server.call("POST", "/predict/churn", packed, headers=JSON | {"Content-Encoding": "gzip"}).status == 400
+
+
+def test_other_packings_are_refused(server: House) -> None:
+    for packing in ("br", "gzip, gzip", "zstd"):
+        response = server.call("POST", "/predict/churn", BODY, headers=JSON | {"Content-Encoding": packing})
+        assert response.status == 415
+
+
+def test_millions_of_empty_rows_are_refused_before_they_are_made(server: House) -> None:
+    assert server.call("POST", "/predict/churn", b"[" + b"{}," * 30_000 + b"{}]", headers=JSON).status == 413
+
+
+def test_braces_in_a_text_are_not_counted_as_rows(server: House) -> None:
+    rows = [{"age": 50, "plan": "},{" * 900}]
+
+    assert server.call("POST", "/predict/churn", rows * 10).status == 200
+
+
+def test_too_many_bodies_at_once_are_told_to_come_again() -> None:
+    with house(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=100_000)) as server:
+        with server.socket() as client:
+            client.sendall(closing(length=100_000) + b" " * 99_000)
+            eventually(lambda: server.call("POST", "/predict/churn", b" " * 90_000 + BODY, headers=JSON).status == 503)
+        eventually(lambda: server.call("POST", "/predict/churn", b" " * 90_000 + BODY, headers=JSON).status == 200)
+
+
+# JSON
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"age":', b'[{"age":[', b'[[{"a":['])
+def test_json_of_any_depth_kills_nothing(server: House, opening: bytes) -> None:
+    body = opening * (99_000 // len(opening))
+
+    assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)
+
+
+@pytest.mark.parametrize("value", ["1e999", "9" * 5_000, "-" + "9" * 90_000, "1" + "0" * 400, "0." + "1" * 90_000])
+def test_numbers_of_any_length_kill_nothing(server: House, value: str) -> None:
+    assert server.call("POST", "/predict/churn", f'[{{"age": {value}}}]', headers=JSON).status in (200, 400, 422)
+
+
+@pytest.mark.parametrize("body", [b'[{"age": "\xff"}]', b"\xff\xfe[\x00]\x00", b"\x00", b'[{"age": "\\u0000"}]'])
+def test_bytes_that_are_no_text_kill_nothing(server: House, body: bytes) -> None:
+    assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)
+
+
+def test_mutated_json_gets_an_answer_of_some_kind(server: House) -> None:
+    chance = random.Random(7)
+    good = json.dumps([{"age": 50, "plan": "pro"}, {"age": "3", "plan": None}]).encode()
+    for _ in range(300):
+        body = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            body[chance.randrange(len(body))] = chance.choice(b'[]{}",:\\0\x00\xff ')
+        assert server.call("POST", "/predict/churn", bytes(body), headers=JSON).status in (200, 400, 422)
+
+
+# Arrow
+
+
+def test_mutated_arrow_kills_its_reader_at_most(server: House) -> None:
+    pl = pytest.importorskip("polars")
+    chance, good = random.Random(11), io.BytesIO()
+    pl.DataFrame({"age": [1.0, 2.0] * 50, "plan": ["x", None] * 50}).write_ipc_stream(good, compression="zstd")
+    headers = {"Content-Type": "application/vnd.apache.arrow.stream", "Accept": "application/json"}
+    statuses = set()
+    for _ in range(40):
+        body = bytearray(good.getvalue())
+        at = chance.randrange(len(body) - 8)
+        body[at : at + 8] = (1 << chance.randint(31, 62)).to_bytes(8, "little")
+        statuses.add(server.call("POST", "/predict/churn", bytes(body), headers=headers).status)
+
+    assert statuses <= {200, 400, 422}
+    assert server.call("POST", "/predict/churn", good.getvalue(), headers=headers).status == 200
+
+
+def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: House) -> None:
+    pl = pytest.importorskip("polars")
+    headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    for table, expected in (
+        (pl.DataFrame({"age": [1] * 1_001}), "too many"),
+        (pl.DataFrame({"age": [[1]]}), "column `age`"),
+        (pl.DataFrame({"age": [b"x"]}), "column `age`"),
+    ):
+        body = io.BytesIO()
+        table.write_ipc_stream(body)
+        response = server.call("POST", "/predict/churn", body.getvalue(), headers=headers)
+        assert response.status == 400
+        assert expected in response.json["error"]["message"]  # type: ignore[index]
+
+
+# Heads
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 13\r\nContent-Length: 13\r\n",
+        b"Content-Length: 13\r\nContent-Length: 14\r\n",
+        b"Content-Length: 13\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 13\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Transfer-Encoding: xchunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: +13\r\n",
+        b"Content-Length: 13, 13\r\n",
+        b"Content-Length: 0x0d\r\n",
+        b"Content-Length: 99999999999999999999999\r\n",
+        b"Content-Length : 13\r\n",
+        b"X-Folded: a\r\n b\r\nContent-Length: 13\r\n",
+        b"X-Nul: a\x00b\r\nContent-Length: 13\r\n",
+        b"X-Bare: a\rb\r\nContent-Length: 13\r\n",
+        b"Host: evil.example\r\nContent-Length: 13\r\n",
+        b"Authorization: Bearer all-key\r\nContent-Length: 13\r\n",
+        b"no colon\r\nContent-Length: 13\r\n",
+    ],
+)
+def test_a_head_that_two_parsers_could_read_differently_is_refused(server: House, head: bytes) -> None:
+    answer = server.raw(POST + b"Connection: close\r\n" + head + b"\r\n" + BODY)
+
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_smuggled_request_is_not_answered(server: House) -> None:
+    inner = b"GET /metrics HTTP/1.1\r\n" + KEY + b"\r\n"
+    head = POST + b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (5 + len(inner))
+
+    answer = server.raw(head + b"0\r\n\r\n" + inner)
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert status(answer) == 400
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"http://localhost/predict/churn", b"http://evil.example/predict/churn", b"*", b"predict/churn", b"localhost:80"],
+)
+def test_only_a_path_is_a_target(server: House, target: bytes) -> None:
+    assert status(server.raw(b"GET " + target + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
+
+
+def test_a_tunnel_is_refused(server: House) -> None:
+    assert status(server.raw(b"CONNECT localhost:80 HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
+
+
+@pytest.mark.parametrize("target", [b"/predict/chu\x00rn", b"/predict/churn\x7f", b"/predict/\xff"])
+def test_a_target_with_odd_bytes_finds_nothing(server: House, target: bytes) -> None:
+    answer = server.raw(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n")
+
+    assert status(answer) in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: " + b"a" * 9_000 + b"\r\n",
+        b"X-" + b"a" * 9_000 + b": 1\r\n",
+        b"".join(b"X-%d: %s\r\n" % (at, b"a" * 200) for at in range(60)),
+        b"".join(b"X-%d: 1\r\n" % at for at in range(200)),
+    ],
+)
+def test_headers_have_a_bound(server: House, head: bytes) -> None:
+    assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + head + b"\r\n")) == 431
+
+
+def test_a_target_has_a_bound(server: House) -> None:
+    assert status(server.raw(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 431
+
+
+@pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+def test_another_protocol_is_told_so(server: House, line: bytes) -> None:
+    assert status(server.raw(line + b"\r\n\r\n")) == 400
+
+
+def test_an_offer_to_speak_something_else_is_not_taken(server: House) -> None:
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+
+    assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + upgrade + b"\r\n")) == 200
+
+
+def test_a_request_without_a_host_is_refused(server: House) -> None:
+    assert status(server.raw(b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
+
+
+def test_http_1_0_is_answered_and_closed(server: House) -> None:
+    assert status(server.raw(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
+
+
+# Several pieces
+
+
+def test_a_body_in_chunks_is_a_body(server: House) -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (1, BODY[at : at + 1]) for at in range(len(BODY))) + b"0\r\n\r\n"
+
+    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + chunks)
+
+    assert status(answer) == 200
+
+
+def test_three_megabytes_of_six_byte_chunks_cost_no_more_than_their_body(server: House) -> None:
+    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + b"1\r\n \r\n" * 500_000)
+
+    assert status(answer) == 413
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(closing(b"Expect: 100-continue\r\n"))
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(BODY)
+        assert status(client.recv(65536)) == 200
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(closing(b"Expect: 100-continue\r\n", length=10_000_000))
+        assert status(client.recv(65536)) == 413
+
+
+def test_requests_in_one_go_are_answered_in_their_order(server: House) -> None:
+    ages = [50, 20, 60, 10]
+    bodies = [b'{"age": %d}' % age for age in ages]
+    sent = b"".join(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
+
+    answer = server.raw(sent + b"GET /health/live HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n")
+
+    assert answer.count(b"HTTP/1.1 200 ") == 5
+    labels = [part[:3] for part in answer.split(b'"prediction":"')[1:]]
+    assert labels == [b"yes", b'no"', b"yes", b'no"']
+
+
+def test_what_follows_a_refused_head_is_not_answered(server: House) -> None:
+    answer = server.raw(POST + b"Content-Length: x\r\n\r\n" + b"GET /health/live HTTP/1.1\r\n" + KEY + b"\r\n")
+
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_errors_never_name_our_insides() -> None:
+    class Broken(Rule):
+        broken = False
+
+        def predict(self, rows: object) -> object:  # type: ignore[override]
+            if self.broken:
+                raise RuntimeError("/secret/place is on fire")
+            return super().predict(rows)  # type: ignore[arg-type]
+
+    shelf, runtime = Shelf(), Broken()
+    shelf.deploy("churn", 1, runtime)
+    with house(shelf) as server:
+        runtime.broken = True
+        for path, body in (
+            ("/predict/churn", [{"age": 1}]),
+            ("/v2/models/churn/infer", {"inputs": [{"name": "age", "shape": [1], "datatype": "FP64", "data": [1]}]}),
+        ):
+            response = server.call("POST", path, body)
+            assert response.status == 500
+            assert b"secret" not in response.body
+            assert response.headers["x-request-id"]

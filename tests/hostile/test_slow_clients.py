@@ -1,0 +1,206 @@
+"""Clients that take their time: each is cut off at its deadline, and nobody else waits for it."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
+
+BODY = b'[{"age": 50}]'
+HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    bounds = replace(
+        BOUNDS,
+        header_seconds=0.3,
+        body_idle_seconds=0.3,
+        body_seconds=0.8,
+        keep_alive_seconds=0.3,
+        linger_seconds=0.2,
+    )
+    with house(bounds=bounds) as running:
+        yield running
+
+
+def drip(client: socket.socket, pieces: Iterator[bytes], *, every_seconds: float) -> bytes:
+    """Send piece after piece until the server has had enough, and return what it said."""
+    client.settimeout(every_seconds)
+    said = b""
+    for piece in pieces:
+        with contextlib.suppress(OSError):
+            client.sendall(piece)
+        try:
+            part = client.recv(65536)
+        except TimeoutError:
+            continue
+        except ConnectionResetError:
+            return said
+        if not part:
+            return said
+        said += part
+    pytest.fail("the server never cut this client off")
+
+
+def test_a_silent_connection_is_cut(server: House) -> None:
+    with server.socket() as client:
+        assert read_all(client).startswith(b"HTTP/1.1 408 ")
+
+
+def test_headers_that_trickle_are_cut(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(b"GET /")
+        said = drip(client, (b"a" for _ in range(200)), every_seconds=0.05)
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_header_after_header_is_cut(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(HEAD)
+        said = drip(client, (b"X-%d: 1\r\n" % at for at in range(200)), every_seconds=0.05)
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_half_sent_body_is_cut(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY[:5])
+        said = read_all(client)
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+    assert b"serving.body-too-slow" in said
+
+
+def test_a_body_that_trickles_steadily_is_cut_too(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(HEAD + b"Content-Length: 10000\r\n\r\n")
+        said = drip(client, (b" " for _ in range(200)), every_seconds=0.05)
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_chunks_that_never_end_are_cut(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        said = drip(client, (b"1\r\n \r\n" for _ in range(200)), every_seconds=0.05)
+
+    assert said.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_connection_that_asks_no_more_is_closed_without_a_word(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY)
+        said = read_all(client)
+
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert said.startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_goes_on_sending_after_a_refusal_is_cut(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        pieces = (b"1\r\n \r\n" for _ in range(200))
+        client.settimeout(0.02)
+        said, cut = b"", False
+        for piece in pieces:
+            try:
+                client.sendall(piece)
+            except OSError:
+                cut = True
+                break
+            with contextlib.suppress(TimeoutError, ConnectionResetError):
+                said += client.recv(65536)
+            threading.Event().wait(0.02)
+
+    assert said.startswith(b"HTTP/1.1 401 ")
+    assert cut
+
+
+def test_a_client_that_hangs_up_halfway_leaves_nothing_behind(server: House) -> None:
+    for _ in range(20):
+        with server.socket() as client:
+            client.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + b" " * 500)
+    eventually(lambda: "aias_open_connections 1.0" in server.call("GET", "/metrics").body.decode())
+
+
+def test_five_hundred_idle_sockets_hold_up_nobody() -> None:
+    with house() as server, contextlib.ExitStack() as sockets:
+        for at in range(500):
+            idle = sockets.enter_context(server.socket())
+            idle.sendall((b"", b"POST /predict/churn HT", HEAD + b"Content-Length: 9\r\n\r\n[")[at % 3])
+        statuses = {server.call("POST", "/predict/churn", [{"age": 50}]).status for _ in range(50)}
+
+    assert statuses == {200}
+
+
+def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
+    with house(bounds=replace(BOUNDS, connections=20)) as server, contextlib.ExitStack() as sockets:
+        idle = [sockets.enter_context(server.socket()) for _ in range(30)]
+        statuses = {server.call("POST", "/predict/churn", [{"age": 50}]).status for _ in range(20)}
+        first_said = read_all(idle[0])
+
+    assert statuses == {200}
+    assert first_said == b""
+
+
+def test_when_all_are_busy_the_next_is_told_so() -> None:
+    with house(bounds=replace(BOUNDS, connections=3)) as server, contextlib.ExitStack() as sockets:
+        for _ in range(3):
+            busy = sockets.enter_context(server.socket())
+            busy.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
+            assert busy.recv(100).startswith(b"HTTP/1.1 100 ")
+        with server.socket() as late:
+            assert read_all(late).startswith(b"HTTP/1.1 503 ")
+
+
+def test_stopping_finishes_what_has_begun() -> None:
+    gate = threading.Event()
+    gate.set()
+    slow, shelf = Rule(gate=gate), Shelf()
+    shelf.deploy("churn", 1, slow)
+    with house(shelf) as server, server.socket() as asking, server.socket() as sending, server.socket() as idle:
+        for _ in range(5):
+            assert slow.started.acquire(timeout=5)  # the trials at loading
+        idle.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
+        sending.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
+        assert sending.recv(100).startswith(b"HTTP/1.1 100 ")
+        gate.clear()
+        csv = b"age\n50\n"
+        asking.sendall(HEAD + b"Content-Type: text/csv\r\nContent-Length: %d\r\n\r\n" % len(csv) + csv)
+        assert slow.started.acquire(timeout=5)
+
+        server.gateway.stop()
+        assert read_all(idle) == b""
+        eventually(lambda: not accepts(server))
+        assert server.thread.is_alive()
+        gate.set()
+        sending.sendall(BODY)
+
+        assert read_all(asking).startswith(b"HTTP/1.1 200 ")
+        assert read_all(sending).startswith(b"HTTP/1.1 200 ")
+        server.thread.join(5)
+        assert not server.thread.is_alive()
+
+
+def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:
+    with house(bounds=replace(BOUNDS, drain_seconds=0.3)) as server, server.socket() as stuck:
+        stuck.sendall(HEAD + b"Content-Length: 13\r\n\r\n[")
+        eventually(lambda: "aias_open_connections 2.0" in server.call("GET", "/metrics").body.decode())
+        server.gateway.stop()
+        server.thread.join(5)
+        assert not server.thread.is_alive()
+
+
+def accepts(server: House) -> bool:
+    try:
+        server.socket().close()
+    except ConnectionRefusedError:
+        return False
+    return True
