@@ -158,11 +158,11 @@ class _Nodes:
     def attributes(self, outputs: int) -> dict[str, Any]:
         left, left_is_leaf, right, right_is_leaf = (list(column) for column in zip(*self.children, strict=True))
         found: dict[str, Any] = {
-            "nodes_featureids": self.features, "nodes_splits": np.array(self.splits),
+            "nodes_featureids": self.features, "nodes_splits": np.array(self.splits, np.float64),
             "nodes_modes": np.array(self.modes, np.uint8), "nodes_missing_value_tracks_true": self.missing_goes_left,
             "nodes_truenodeids": left, "nodes_trueleafs": left_is_leaf,
             "nodes_falsenodeids": right, "nodes_falseleafs": right_is_leaf,
-            "leaf_targetids": self.leaf_outputs, "leaf_weights": np.array(self.leaf_values),
+            "leaf_targetids": self.leaf_outputs, "leaf_weights": np.array(self.leaf_values, np.float64),
             "tree_roots": self.roots, "n_targets": outputs, "aggregate_function": 1, "post_transform": 0,
         }  # fmt: skip
         if self.sets:
