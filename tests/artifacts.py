@@ -1,5 +1,8 @@
 """Small artifacts to publish: real manifests, tiny files."""
 
+import os
+import sys
+
 from aias.artifact.manifest import Candidate, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.schema import Field
 from aias.core.task import Measurement, Task
@@ -44,3 +47,8 @@ def files(seed: int = 0, *, size_bytes: int = 3_000) -> dict[str, bytes]:
         "profile.json": b"{}",
         "card.md": b"# churn\n",
     }
+
+
+def importable() -> dict[str, str]:
+    """An environment in which a child process imports what this one does, this file included."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -147,7 +147,7 @@ except StorageFailed as failure:
 def limited(home: Path, limit_bytes: int) -> list[str]:
     return subprocess.run(
         [sys.executable, "-c", LIMITED, home, str(limit_bytes)],
-        env=os.environ | {"PYTHONPATH": str(Path(artifacts.__file__).parent)},
+        env=artifacts.importable(),
         capture_output=True,
         text=True,
         check=True,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+import artifacts
 from aias.access.keys import Keys
 from aias.core.failpoints import STEPS
 from aias.registry.registry import Registry
@@ -65,7 +66,7 @@ class Publisher:
             [sys.executable, HERE / "publisher.py"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+            env=artifacts.importable(),
         )
         self._rest = b""
 

@@ -18,7 +18,6 @@ from sqlalchemy.exc import DBAPIError
 from aias.core.errors import AiasError, Conflict, Damaged, StorageFailed
 from aias.core.failpoints import failpoint
 from aias.core.limits import DATABASE_WAIT_SECONDS_MAX
-from aias.core.locks import locked
 from aias.database.tables import HEAD, counters
 
 FILE: Final = "aias.db"
@@ -100,10 +99,8 @@ class Database:
 
     def revision(self) -> str:
         """The migration that the tables stand at; empty when there are none."""
-        with self.reading() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return ""
-            return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+        with self.reading() as transaction:
+            return _revision(transaction)
 
     def faults(self) -> list[str]:
         """What SQLite's own check finds wrong with the file; empty when it is sound."""
@@ -118,22 +115,19 @@ class Database:
     def _migrate(self, home: Path) -> None:
         if self.revision() == HEAD:
             return
-        with locked(home / "migration.lock"):
-            revision = self.revision()
+        failpoint("database.before_migration")
+        # Whoever comes second waits here, and finds that there is nothing left to do.
+        with self.writing() as transaction:
+            revision = _revision(transaction)
             if revision > HEAD:
                 raise NewerDatabase(
                     f"{home} was written by a newer Aias (tables at {revision}, this one knows {HEAD})",
                     hint="update aias, or point AIAS_HOME at another folder",
                 )
             if revision != HEAD:
-                self._upgrade()
+                from aias.database.migrate import upgrade
 
-    def _upgrade(self) -> None:
-        from aias.database.migrate import upgrade
-
-        failpoint("database.before_migration")
-        with self.writing() as connection:
-            upgrade(connection)
+                upgrade(transaction)
             failpoint("database.inside_migration")
         failpoint("database.after_migration")
 
@@ -178,6 +172,12 @@ def _begin(connection: Connection) -> None:
     # A write that begins as a read can only fail when it turns into one and somebody was faster.
     writes = connection.get_execution_options().get("aias_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _revision(transaction: Transaction) -> str:
+    if not inspect(transaction).has_table("alembic_version"):
+        return ""
+    return str(transaction.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 
 
 def _foreign_keys(connection: Connection) -> list[Any]:

@@ -252,12 +252,11 @@ def test_lineage_remembers_a_parent_that_was_removed(registry: Registry):
 PUBLISHER = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import artifacts
 from aias.registry.registry import Registry
-with Registry.open(Path(sys.argv[2])) as registry:
+with Registry.open(Path(sys.argv[1])) as registry:
     sys.stdin.read(1)
-    for seed in range(int(sys.argv[3]), int(sys.argv[3]) + 6):
+    for seed in range(int(sys.argv[2]), int(sys.argv[2]) + 6):
         registry.collect(older_than_seconds=0)
         version = registry.publish("churn", artifacts.files(seed % 10), artifacts.manifest(seed=seed % 10))
         print(version.number, version.digest, flush=True)
@@ -267,13 +266,13 @@ with Registry.open(Path(sys.argv[2])) as registry:
 def test_eight_processes_that_publish_at_once_and_collect_meanwhile_get_dense_numbers_and_whole_artifacts(
     registry: Registry,
 ):
-    tests = str(Path(artifacts.__file__).parent)
     publishers = [
         subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, tests, registry.home, str(start)],
+            [sys.executable, "-c", PUBLISHER, registry.home, str(start)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=artifacts.importable(),
         )
         for start in range(8)
     ]
