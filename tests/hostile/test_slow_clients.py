@@ -177,6 +177,7 @@ def test_stopping_finishes_what_has_begun() -> None:
         assert slow.started.acquire(timeout=5)
 
         server.gateway.stop()
+        assert not server.gateway.ready
         assert read_all(idle) == b""
         eventually(lambda: not accepts(server))
         assert server.thread.is_alive()

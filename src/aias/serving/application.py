@@ -14,6 +14,7 @@ from aias.core.errors import AiasError
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, pack, unpack
 from aias.serving.bounds import Bounds
 from aias.serving.doors import Doors
+from aias.serving.logs import ACCESS
 from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import BadRequest, Busy, UnknownPath, WrongMethod, may_be_shown, status_of
@@ -30,7 +31,6 @@ _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
 log = logging.getLogger("aias.serving")
-access = logging.getLogger("aias.serving.access")
 
 
 class Application:
@@ -151,8 +151,8 @@ class Application:
         self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
         if reply.phases is not None:
             self._metrics.predicted(endpoint, reply.rows, reply.phases)
-        if access.isEnabledFor(logging.INFO):
-            access.info(
+        if ACCESS.isEnabledFor(logging.INFO):
+            ACCESS.info(
                 "",
                 extra={
                     "facts": {

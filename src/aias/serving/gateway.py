@@ -21,6 +21,7 @@ from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
+from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
@@ -166,13 +167,15 @@ def serve(
     port: int = 8000,
     allowed_hosts: Iterable[str] = (),
     insecure_http: bool = False,
+    access_log: bool = False,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT.
 
-    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
-    `serve.load-failed` and, with the `url`, `serve.ready`. Raises `PortInUse`, `OpenToAll`.
+    `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
+    home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
+    `PortInUse`, `OpenToAll`.
     """
     from aias.access.keys import Keys
     from aias.core.names import Ref
@@ -183,6 +186,8 @@ def serve(
             f"{host} can be reached from other machines, and keys would travel in the clear",
             hint="put a proxy with TLS before 127.0.0.1, or say `insecure_http` and name the allowed hosts",
         )
+    if access_log:
+        log_accesses()
     listener = listen(host, port)
     with contextlib.closing(listener), Registry.open(home) as registry:
         keys = Keys(registry.database)
