@@ -13,8 +13,10 @@ _BOMS: Final = (
     (b"\xfe\xff", "utf-16"),
     (b"\xef\xbb\xbf", "utf-8-sig"),
 )
+_WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _HEAD: Final = 4_096
-_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+_SNIFFED: Final = 1 << 18
+_BINARY: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 
 
 def looks_binary(data: bytes) -> bool:
@@ -22,7 +24,18 @@ def looks_binary(data: bytes) -> bool:
     if data.startswith(tuple(bom for bom, _ in _BOMS)) or _bomless_utf16(data):
         return False
     head = data[:_HEAD]
-    return len(_BINARY.findall(head)) > len(head) * 0.02
+    return len(_BINARY.findall(head)) > len(head) * 0.01 or head.count(0) > len(head) * 0.1
+
+
+def head_of(data: bytes) -> bytes:
+    """The first whole lines as UTF-8, to guess the format by; b"" when they are no text."""
+    head = data[:_SNIFFED]
+    if len(data) > _SNIFFED and not data.startswith(_WIDE_BOMS) and not _bomless_utf16(head):
+        head = head.rpartition(b"\n")[0] or head
+    try:
+        return decoded(head, name="")[0]
+    except Unreadable:
+        return b""
 
 
 def decoded(data: bytes, *, name: str) -> tuple[bytes, tuple[Event, ...]]:

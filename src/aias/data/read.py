@@ -46,7 +46,8 @@ def read(
     Raises `NoSuchFile`, `Unreadable`, `TooLarge`, `SchemaMismatch` and `BadValue`.
     """
     wanted = read_schema(schema) if isinstance(schema, Path) else schema
-    options = Options(tuple(names) if names is not None else None, frozenset(wanted.names if wanted else ()))
+    given = tuple(names) if names is not None else None
+    options = Options(given, known=frozenset(wanted.names if wanted else ()), target=target)
     table = read_file(source, options) if isinstance(source, str | Path) else table_of_object(source)
     frame, notes = _checked(table.frame, table.notes)
     if wanted is not None:

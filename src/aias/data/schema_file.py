@@ -21,6 +21,17 @@ _HEAD: Final = f"""\
 """
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes texts with odd characters (line separators, controls) in escapes: YAML would fold them."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class BadSchemaFile(UserError):
     code = "data.bad-schema-file"
 
@@ -28,7 +39,7 @@ class BadSchemaFile(UserError):
 def write_schema(schema: Schema, path: Path) -> None:
     """Write `schema` so that `read_schema` gives it back equal."""
     columns = [_plain(field) for field in schema]
-    text = yaml.safe_dump({"columns": columns}, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.dump({"columns": columns}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     path.write_text(_HEAD + text, encoding="utf-8")
 
 

@@ -39,11 +39,13 @@ class File:
 class Options:
     """What the caller knows of the file.
 
-    `names`: the columns' names when it has no header. `known`: names to look for in a header. `part`: a sheet's name.
+    `names`: the columns' names when it has no header. `known`, `target`: names to look for in a header. `part`: a
+    sheet's name.
     """
 
     names: tuple[str, ...] | None = None
     known: frozenset[str] = frozenset()
+    target: str | None = None
     part: str | None = None
 
 

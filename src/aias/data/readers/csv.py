@@ -1,7 +1,6 @@
 """Delimited text: CSV, TSV, semicolons, bars; quoted or not, with a header or without. Every value comes as text."""
 
 import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -11,7 +10,7 @@ import polars as pl
 
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
-from aias.data.decode import decoded, looks_binary
+from aias.data.decode import decoded, head_of
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.layout import Layout, Records, records, sniff
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table
@@ -25,11 +24,9 @@ _SAMPLE_ROWS: Final = 1_000
 
 
 def fits(file: File) -> float:
-    if looks_binary(file.data[:4096]):
-        return NO
     if file.suffix in _SUFFIXES:
         return NAMED
-    head, _ = decoded(file.data[: 1 << 18].rpartition(b"\n")[0] or file.data[: 1 << 18], name=file.name)
+    head = head_of(file.data)
     layout = sniff(head)
     if layout.separator is None or head.count(b"\n") < 1 or layout.share < 0.95:
         return NO
@@ -128,10 +125,12 @@ def _ragged_notes(
 
 def _parsed_leniently(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple[Event, ...]]:
     """Python's reader takes quotes anywhere; three times slower."""
-    text = io.StringIO(data.decode(), newline="")
+    text = data.decode().split("\n")
     rows: list[list[str]] = []
     lines: list[int] = []
-    reader = csv.reader(text, delimiter=layout.separator or "\x1f", skipinitialspace=layout.spaced)
+    reader = csv.reader(
+        (f"{one}\n" for one in text), delimiter=layout.separator or "\x1f", skipinitialspace=layout.spaced
+    )
     limit = csv.field_size_limit(len(data) + 1)
     try:
         line = 1
@@ -139,15 +138,13 @@ def _parsed_leniently(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFr
             if row:
                 rows.append(row)
                 lines.append(line)
+                if reader.line_num > line:
+                    _check_closed(text[line - 1 : reader.line_num], line, layout, name)
             line = reader.line_num + 1
     finally:
         csv.field_size_limit(limit)
     fields = np.array([len(row) for row in rows])
     width = _width(fields, name)
-    if len(rows) > 1 and reader.line_num > lines[-1] and fields[-1] < width:
-        raise Unreadable(
-            f"`{name}`: a quote opened on line {lines[-1]} is never closed", hint="close it, or double it if it is data"
-        )
     at = np.array(lines)
     notes = _ragged_notes(fields < width, fields > width, Records(at, at + 1, fields, at), width, name)
     kept = [row + [""] * (width - len(row)) for row in rows if len(row) <= width]
@@ -161,14 +158,37 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
             f"`{name}` has {frame.width} columns, and {len(options.names)} names were given",
             hint="give one name for each column",
         )
-    known = options.known | frozenset(options.names or ())
-    if known & set(first) or (not known and _is_header(first, frame.slice(1, _SAMPLE_ROWS))):
+    if _has_header(first, frame, options):
         names, notes = unique_names(list(options.names or first), name)
         return frame.slice(1).rename(dict(zip(frame.columns, names, strict=True))), notes
     if options.names is not None:
         return frame.rename(dict(zip(frame.columns, options.names, strict=True))), ()
     note = _note(f"`{name}` has no header; its columns are called c0 to c{frame.width - 1}", "info")
     return frame, (note,)
+
+
+def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -> None:
+    """A record over several lines must be quoted by the book; otherwise it swallows rows."""
+    separator = layout.separator or "\x1f"
+    try:
+        list(
+            csv.reader(
+                (f"{line}\n" for line in lines), delimiter=separator, skipinitialspace=layout.spaced, strict=True
+            )
+        )
+    except csv.Error:
+        message = f"`{name}`: a quote opened on line {first} is never closed"
+        raise Unreadable(message, hint="close it, or double it if it is data") from None
+
+
+def _has_header(first: Sequence[str], frame: pl.DataFrame, options: Options) -> bool:
+    """What the caller knows decides; else the values do."""
+    if options.target in first and not _is_number(options.target or ""):
+        return True
+    known = options.known | frozenset(options.names or ())
+    if known:
+        return len(known & set(first)) * 2 >= min(len(known), len(first))
+    return _is_header(first, frame.slice(1, _SAMPLE_ROWS))
 
 
 def _is_header(first: Sequence[str], rest: pl.DataFrame) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from aias.core.events import Event
-from aias.data.decode import decoded, looks_binary
+from aias.data.decode import decoded, head_of
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import NO, PERHAPS, File, Options, Table
 
@@ -17,10 +17,7 @@ _SHARE_MIN: Final = 0.99
 
 
 def fits(file: File) -> float:
-    if looks_binary(file.data[:4096]):
-        return NO
-    head, _ = decoded(file.data[: 1 << 18].rpartition(b"\n")[0] or file.data[: 1 << 18], name=file.name)
-    lines = [line for line in head.decode(errors="replace").split("\n") if line.strip()]
+    lines = [line for line in head_of(file.data).decode().split("\n") if line.strip()]
     pairs = [found for line in lines if (found := _LINE.fullmatch(line))]
     labels = Counter(found[1] for found in pairs)
     plenty = len(lines) >= 4 and len(labels) <= min(_LABELS_MAX, max(2, len(lines) // 5))

@@ -1,0 +1,142 @@
+"""What holds for every split of every dataset."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aias.core.task import Task
+from aias.data.dataset import Dataset
+from aias.data.errors import BadSplit
+from aias.data.read import read
+from aias.data.split import split
+
+BINARY = Task("y", "binary", "roc_auc", ("no", "yes"))
+AMOUNT = Task("y", "regression", "rmse")
+
+
+def dataset_of(values: list[int], groups: list[int] | None = None) -> Dataset:
+    columns = {"x": [f"v{value}" for value in values], "y": ["no"] * len(values)}
+    if groups is not None:
+        columns["g"] = [f"g{group}" for group in groups]
+        columns["at"] = [f"2024-01-{1 + group % 28:02}" for group in groups]
+    dataset = read(columns)
+    fields = list(dataset.schema)
+    roles = {"x": "input", "y": "target", "g": "ignored", "at": "ignored"}
+    kinds = {"x": "category", "y": "category", "g": "category", "at": "time"}
+    schema = type(dataset.schema)(
+        tuple(type(f)(f.name, kinds[f.name], roles[f.name]) for f in fields)  # type: ignore[arg-type]
+    )
+    return dataset.with_schema(schema)
+
+
+def parts_of(done) -> list[np.ndarray]:
+    return [done.train, done.validation, done.test, done.left_out]
+
+
+rows = st.lists(st.integers(0, 40), min_size=3, max_size=120)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows, st.integers(0, 2**32 - 1), st.data())
+def test_a_random_split_divides_all_rows_and_no_copies(values, seed, data):
+    y = np.array(data.draw(st.lists(st.integers(0, 1), min_size=len(values), max_size=len(values))))
+    try:
+        done = split(dataset_of(values), y, task=BINARY, seed=seed)
+    except BadSplit:
+        assert len(set(values)) < 3
+        return
+    assert sorted(np.concatenate(parts_of(done)).tolist()) == list(range(len(values)))
+    assert all(len(part) for part in parts_of(done)[:3])
+    assert not len(done.left_out)
+    held = [{values[row] for row in part} for part in parts_of(done)]
+    assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows, st.integers(0, 2**32 - 1))
+def test_the_same_seed_gives_the_same_split(values, seed):
+    dataset, y = dataset_of(values), np.zeros(len(values))
+    try:
+        first = split(dataset, y, task=AMOUNT, seed=seed)
+    except BadSplit:
+        return
+    again = split(dataset, y, task=AMOUNT, seed=seed)
+    assert all(np.array_equal(one, other) for one, other in zip(parts_of(first), parts_of(again), strict=True))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), min_size=3, max_size=120), st.integers(0, 99))
+def test_a_group_never_straddles_and_copies_are_left_out(pairs, seed):
+    values, groups = [value for value, _ in pairs], [group for _, group in pairs]
+    try:
+        done = split(dataset_of(values, groups), np.zeros(len(pairs)), task=AMOUNT, seed=seed, how="group:g")
+    except BadSplit:
+        return
+    assert sorted(np.concatenate(parts_of(done)).tolist()) == list(range(len(values)))
+    for held in (groups, values):
+        seen = [{held[row] for row in part} for part in parts_of(done)[:3]]
+        assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 27)), min_size=3, max_size=120))
+def test_a_split_by_time_never_looks_ahead(pairs):
+    values, days = [value for value, _ in pairs], np.array([day for _, day in pairs])
+    try:
+        done = split(dataset_of(values, days.tolist()), np.zeros(len(pairs)), task=AMOUNT, seed=0, how="time:at")
+    except BadSplit:
+        return
+    assert days[done.train].max() < days[done.validation].min()
+    assert days[done.validation].max() < days[done.test].min()
+    seen = [{values[row] for row in part} for part in parts_of(done)[:3]]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+def test_labels_are_shared_out_evenly():
+    y = np.array([1] * 100 + [0] * 900)
+    done = split(dataset_of(list(range(1000))), y, task=BINARY, seed=3)
+    assert [len(part) for part in parts_of(done)] == [700, 150, 150, 0]
+    assert [int(y[part].sum()) for part in parts_of(done)] == [70, 15, 15, 0]
+
+
+def test_ten_rows_are_enough():
+    y = np.array([0, 1] * 5)
+    done = split(dataset_of(list(range(10))), y, task=BINARY, seed=0)
+    assert len(done.train) >= 5
+    assert len(done.validation) >= 1
+    assert len(done.test) >= 1
+    assert set(y[done.train]) == {0, 1}
+
+
+def test_a_label_of_one_row_is_learned_from():
+    y = np.array([2] + [0, 1] * 50)
+    task = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    for seed in range(10):
+        assert 0 in split(dataset_of(list(range(101))), y, task=task, seed=seed).train
+
+
+def test_a_part_may_be_empty_when_asked():
+    done = split(dataset_of(list(range(100))), np.zeros(100), task=AMOUNT, seed=0, fractions=(0.8, 0.2, 0.0))
+    assert [len(part) for part in parts_of(done)] == [80, 20, 0, 0]
+
+
+def test_rows_without_a_time_are_learned_from():
+    dataset = read({"x": [f"a{i}" for i in range(10)], "at": [None, *(f"2024-01-{i:02}" for i in range(1, 10))]})
+    assert 0 in split(dataset, np.zeros(10), task=AMOUNT, seed=0, how="time:at").train
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ("alphabet", "no split"),
+        ("time", "no split"),
+        ("random:x", "no split"),
+        ("time:x", "holds no times"),
+        ("group:y", "only 1"),
+    ],
+)
+def test_a_split_that_cannot_be_is_refused(how, sentence):
+    with pytest.raises(BadSplit, match=sentence) as caught:
+        split(dataset_of(list(range(10))), np.zeros(10), task=AMOUNT, seed=0, how=how)
+    assert caught.value.hint

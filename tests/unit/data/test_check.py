@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from aias.data.check import findings, leaks, report
+from aias.data.read import read
+from aias.data.target import task_for
+
+RANDOM = np.random.default_rng(7)
+N = 400
+NOISE = RANDOM.normal(size=N).tolist()
+LABEL = RANDOM.choice(["no", "yes"], N).tolist()
+AMOUNT = RANDOM.normal(size=N).tolist()
+
+
+def told(columns, y, kind="data.leak"):
+    dataset = read({**columns, "noise": NOISE, "y": y}, target="y")
+    labels = task_for(dataset, "y")
+    return [note.message for note in findings(dataset.take(labels.kept), labels.y, labels.task) if note.name == kind]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["Q" if label == "yes" else "P" for label in LABEL],
+        [label if place else None for place, label in enumerate(LABEL)],
+        [1000 + n if label == "yes" else n for n, label in zip(NOISE, LABEL, strict=True)],
+        [n if label == "yes" else None for n, label in zip(NOISE, LABEL, strict=True)],
+    ],
+    ids=["renamed", "equal", "ordered", "missing"],
+)
+def test_a_column_that_knows_the_label_is_a_leak(column):
+    messages = told({"spy": column}, LABEL)
+    assert len(messages) == 1
+    assert "`spy`" in messages[0]
+    assert "set its role to ignored" in messages[0]
+
+
+def test_a_column_that_knows_the_amount_is_a_leak():
+    assert "`spy`" in told({"spy": [3 - 2 * y for y in AMOUNT]}, AMOUNT)[0]
+
+
+def test_columns_that_sum_to_the_target_are_a_leak():
+    parts = np.round(RANDOM.gamma(2, 30, size=(2, N)))
+    messages = told({"casual": parts[0].tolist(), "registered": parts[1].tolist()}, parts.sum(axis=0).tolist())
+    assert [("casual" in m and "registered" in m and " + " in m) for m in messages] == [True]
+
+
+def test_honest_columns_are_no_leak():
+    good = [n + (1.5 if label == "yes" else 0) for n, label in zip(NOISE, LABEL, strict=True)]
+    names = [f"user {i}" for i in range(N)]
+    assert told({"good": good, "name": names}, LABEL) == []
+
+
+def test_few_rows_accuse_nobody():
+    dataset = read({"x": [1, 2, 3, 7, 8, 9], "y": ["a"] * 3 + ["b"] * 3}, target="y")
+    labels = task_for(dataset, "y")
+    assert leaks(dataset, labels.y, labels.task) == ()
+
+
+def test_copies_and_contradictions_are_counted():
+    dataset = read({"x": ["a", "a", "b", "b", "c"] * 20, "y": ["no", "yes", "no", "no", "yes"] * 20}, target="y")
+    labels = task_for(dataset, "y")
+    facts = {note.name: note.facts for note in findings(dataset, labels.y, labels.task)}
+    assert facts["data.copies"]["rows"] == 97
+    assert facts["data.contradictions"]["rows"] == 40
+
+
+def test_a_rare_label_is_told():
+    assert "`yes` (3 rows)" in told({}, ["yes"] * 3 + ["no"] * (N - 3), "data.imbalance")[0]
+    assert told({}, LABEL, "data.imbalance") == []
+
+
+def test_a_report_tells_of_every_column():
+    lines = report(read({"a": [1.5, None, 2.5, 2.5], "b": ["x", "x", "y", None]}))
+    assert [(line.name, line.kind, line.missing, line.distinct, line.example) for line in lines] == [
+        ("a", "number", 0.25, 2, 1.5),
+        ("b", "category", 0.25, 2, "x"),
+    ]

@@ -1,0 +1,169 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.data.read import read
+
+SEED = np.random.default_rng(0)
+
+
+def field_of(values, name="column", **others):
+    others = others or {"other": [f"k{i * i % 11}" for i in range(len(values))]}
+    dataset = read({name: values, **others})
+    return dataset.schema[name], dataset
+
+
+def shuffled(values):
+    return [values[place] for place in np.random.default_rng(1).permutation(len(values))]
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "unit"),
+    [
+        (["$2.39 ", "$1,200.50", "($3)"], [2.39, 1200.5, -3.0], "$"),
+        (["12 %", "7%", "0.5 %"], [12.0, 7.0, 0.5], "%"),
+        (["12 kg", "7 kg", "0.5 kg"], [12.0, 7.0, 0.5], "kg"),
+        (["1.200,50", "3,5", "7"], [1200.5, 3.5, 7.0], None),
+        (["1,200", "35", "-7"], [1200.0, 35.0, -7.0], None),
+    ],
+)
+def test_numbers_in_texts_are_numbers(texts, numbers, unit):
+    field, dataset = field_of(texts)
+    assert (field.kind, field.unit) == ("number", unit)
+    assert dataset.values("column").tolist() == numbers
+
+
+@pytest.mark.parametrize("spelling", ["?", "NULL", "NA", "N/A", "nan", "None", "-"])
+def test_what_spells_missing_is_missing_and_kept_in_the_schema(spelling):
+    field, dataset = field_of(["1", spelling, "3", "2", "2"])
+    assert (field.kind, field.missing) == ("number", (spelling,))
+    assert np.isnan(dataset.values("column")).tolist() == [False, True, False, False, False]
+
+
+def test_blanks_are_missing_without_a_spelling():
+    field, dataset = field_of(["1.5", " ", "", "2", "2"])
+    assert (field.kind, field.missing) == ("number", ())
+    assert dataset.frame["column"].null_count() == 2
+
+
+def test_a_few_odd_values_among_many_numbers_are_reported_and_read_as_missing():
+    values = [str(i * 37 % 101) for i in range(600)]
+    values[17] = "unknown"
+    field, dataset = field_of(values)
+    assert (field.kind, field.missing) == ("number", ("unknown",))
+    assert any("1 values are no number" in note.message and "'unknown'" in note.message for note in dataset.notes)
+
+
+def test_many_odd_values_make_a_category():
+    field, _ = field_of(["1", "2", "low", "high"] * 50)
+    assert field.kind == "category"
+
+
+def test_codes_with_leading_zeros_are_no_numbers():
+    field, dataset = field_of(["02134", "10001", "02139", "94110"] * 10)
+    assert field.kind == "category"
+    assert dataset.frame["column"][0] == "02134"
+
+
+def test_few_whole_numbers_stay_numbers():
+    assert field_of([1, 2, 3] * 30)[0].kind == "number"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "why"),
+    [
+        ("rownames", list(range(1, 31)), "numbers the rows"),
+        ("anything", list(range(30)), "numbers the rows"),
+        ("passenger_id", shuffled(list(range(100, 130))), "like an identifier"),
+        ("customerID", [f"{i * 7919:05}-AB" for i in range(30)], "like an identifier"),
+        ("constant", [7.0] * 30, "the same value in every row"),
+        ("empty", [None] * 30, "empty"),
+        ("blank", [" "] * 30, "empty"),
+    ],
+)
+def test_a_column_that_cannot_help_is_ignored_with_its_reason(name, values, why):
+    field, dataset = field_of(values, name)
+    assert field.role == "ignored"
+    assert why in field.reason
+    assert any(name in note.message and why in note.message for note in dataset.notes)
+
+
+def test_a_copy_of_a_column_is_ignored_and_the_first_kept():
+    values = [f"k{i * i % 11}" for i in range(30)]
+    dataset = read({"first": values, "again": list(values), "number": [i * i % 7 for i in range(30)]})
+    assert [field.role for field in dataset.schema] == ["input", "ignored", "input"]
+    assert "same values as `first`" in dataset.schema["again"].reason
+
+
+def test_the_only_column_left_is_used_although_it_numbers_the_rows():
+    dataset = read({"x": list(range(30)), "y": [i * 2.5 for i in range(30)]}, target="y")
+    assert dataset.schema["x"].role == "input"
+    assert "nothing else is left" in dataset.schema["x"].reason
+
+
+def test_sentences_are_text_and_short_repeated_texts_are_categories():
+    sentences = [f"the {i}th of many different sentences" for i in range(40)]
+    dataset = read(
+        {
+            "remark": sentences,
+            "city": ["Oslo", "Rome"] * 20,
+            "review": ["酒店的房间很干净但是" + str(i) for i in range(40)],
+        }
+    )
+    assert [field.kind for field in dataset.schema] == ["text", "category", "text"]
+
+
+def test_a_text_keeps_its_spaces():
+    assert (
+        read({"a": [f"  two  spaces here {i}" for i in range(30)], "b": ["x", "y"] * 15})
+        .frame["a"][0]
+        .startswith("  two  ")
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (["2024-01-31", "2024-02-01", "2023-12-24"], None),
+        (["2024-01-31 10:00:00", "2024-02-01 11:30:00", "2023-12-24 00:00:00"], None),
+        (["6/1/1930 22:00", "6/30/1930 20:00", "2/15/1931 14:00"], "%m/%d/%Y %H:%M"),
+        (["31/01/2024", "01/02/2024", "24/12/2023"], "%d/%m/%Y"),
+        (["31.01.2024", "01.02.2024", "24.12.2023"], "%d.%m.%Y"),
+        (["31 Jan 2024", "1 Feb 2024", "24 Dec 2023"], "%d %b %Y"),
+    ],
+)
+def test_times_are_found_in_their_format(values, form):
+    field, _ = field_of(values)
+    assert (field.kind, field.format) == ("time", form)
+
+
+def test_a_date_that_can_be_read_two_ways_says_so():
+    assert "other way round" in field_of(["01/02/2024", "03/04/2024", "05/06/2024"])[0].reason
+
+
+def test_typed_columns_keep_their_types():
+    dataset = read(
+        pl.DataFrame(
+            {
+                "flag": [True, False, None] * 10,
+                "level": pl.Series(["1", "2", "3"] * 10, dtype=pl.Categorical),
+                "at": [None, *pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 29), "1d", eager=True)],
+                "small": pl.Series([1, 2, 2] * 10, dtype=pl.Int8),
+            }
+        )
+    )
+    assert [field.kind for field in dataset.schema] == ["category", "category", "time", "number"]
+    assert dataset.frame["flag"][0] == "true"
+
+
+def test_a_target_may_be_called_none():
+    dataset = read({"x": [i * i % 13 for i in range(30)], "y": ["none", "mild", "?"] * 10}, target="y")
+    assert dataset.schema["y"].missing == ("?",)
+    assert set(dataset.frame["y"].drop_nulls()) == {"none", "mild"}
+
+
+def test_every_field_has_a_reason_and_an_example():
+    dataset = read({"x": [1.5, 2.0, 7.25] * 10, "y": ["a", "b", "b"] * 10})
+    assert all(field.reason for field in dataset.schema)
+    assert [field.example for field in dataset.schema] == [1.5, "a"]
+    assert dataset.schema["y"].categories == ("b", "a")

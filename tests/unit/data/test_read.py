@@ -1,0 +1,133 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.core.errors import BadValue
+from aias.core.schema import SchemaMismatch
+from aias.data.read import read
+
+ROWS = [
+    {"age": 39, "city": "Oslo", "ok": True},
+    {"age": None, "city": "Rome", "ok": False},
+    {"age": 3.5, "city": None},
+] * 4
+
+
+def test_every_kind_of_table_in_memory_gives_the_same_dataset():
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    columns = {name: [row.get(name) for row in ROWS] for name in ROWS[0]}
+    frame = pl.DataFrame(columns, strict=False)
+    sources = [ROWS, columns, frame, frame.lazy(), pandas.DataFrame(columns), pyarrow.table(columns), frame.to_arrow()]
+    digests = [read(source).digest for source in sources]
+    assert len(set(digests)) == 1, digests
+
+
+def test_pandas_is_read_without_pyarrow(monkeypatch):
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    frame = pandas.DataFrame(
+        {
+            "number": [1.0, None, 3.0, 4.5, 5.0],
+            "whole": pandas.array([1, None, 3, 4, 4], dtype="Int64"),
+            "text": ["a", None, "b", "b", "b"],
+            "level": pandas.Categorical(["x", "y", None, "x", "x"]),
+            "at": pandas.to_datetime(["2024-01-01", None, "2024-01-02", "2024-01-03", "2024-01-04"]),
+            7: [True, False, True, True, True],
+        }
+    )
+    dataset = read(frame)
+    assert dataset.schema.names == ("number", "whole", "text", "level", "at", "7")
+    assert [field.kind for field in dataset.schema] == ["number", "number", "category", "category", "time", "category"]
+    assert dataset.frame.null_count().row(0) == (1, 1, 1, 1, 1, 0)
+
+
+def test_an_index_with_a_name_is_told_of():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"user": [1, 2, 2], "x": [3, 4, 5]}).set_index("user")
+    assert any("reset_index" in note.message for note in read(frame).notes)
+
+
+def test_an_array_has_numbered_columns():
+    dataset = read(np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 7.0]]))
+    assert dataset.schema.names == ("x0", "x1")
+    assert np.isnan(dataset.values("x1")[1])
+
+
+def test_mixed_values_become_the_texts_that_json_would_show():
+    dataset = read([{"v": 1}, {"v": "1"}, {"v": 2.0}, {"v": True}, {"v": [1]}])
+    assert dataset.frame["v"].to_list() == ["1", "1", "2", "true", "[1]"]
+
+
+def test_a_file_under_a_schema_is_read_as_the_schema_says(tmp_path):
+    first = read({"zip": ["02134", "10001"] * 5, "n": ["1", "?"] * 5, "y": ["a", "b"] * 5}, target="y")
+    path = tmp_path / "other.csv"
+    path.write_text("extra,n,zip\n1,3,02134\n2,?,7\n")
+    second = read(path, schema=first.schema)
+    assert second.frame["zip"].to_list() == ["02134", "7"]
+    assert second.frame["n"].to_list() == [3.0, None]
+    assert second.frame["y"].null_count() == 2
+    assert second.schema["extra"].role == "ignored"
+    assert any("extra" in note.message for note in second.notes)
+
+
+def test_a_file_without_a_header_takes_the_names_of_its_schema(tmp_path):
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("25, Private, <=50K\n38, State, >50K\n" * 5)
+    test.write_text("25, ?, <=50K.\n38, Private, >50K.\n")
+    first = read(train, target="c2")
+    second = read(test, schema=first.schema)
+    assert second.schema.names == ("c0", "c1", "c2")
+    assert second.rows == 2
+    assert second.frame["c1"].to_list() == ["?", "Private"]
+
+
+def test_names_may_be_given(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("1,a\n2,b\n")
+    assert read(path, names=["n", "letter"]).frame.rows() == [(1.0, "a"), (2.0, "b")]
+
+
+def test_a_target_given_by_name_finds_the_header(tmp_path):
+    path = tmp_path / "all_text.csv"
+    path.write_text("Some long remark of ours: what was it?,kind\nfirst remark,good\nsecond remark,bad\n")
+    assert read(path, target="kind").rows == 2
+
+
+def test_columns_that_a_schema_wants_and_a_file_lacks_are_named():
+    first = read({"a": ["p", "q"] * 5, "b": ["x", "y"] * 5})
+    with pytest.raises(SchemaMismatch, match="`b`"):
+        read({"a": ["p"]}, schema=first.schema)
+
+
+def test_a_value_that_does_not_fit_its_schema_is_named_with_its_row():
+    first = read({"a": [1.5, 2.0] * 5, "b": ["x", "y"] * 5})
+    with pytest.raises(BadValue, match="row 1, field `a`: 'old' is not a number"):
+        read({"a": ["1", "old"], "b": ["x", "y"]}, schema=first.schema)
+
+
+def test_a_mistyped_target_is_corrected():
+    with pytest.raises(SchemaMismatch) as caught:
+        read({"label": ["a", "b"], "x": [1, 2]}, target="lable")
+    assert "did you mean `label`" in caught.value.hint
+
+
+def test_a_watch_hears_every_note():
+    heard = []
+    dataset = read({"a": [1.0] * 9, "b": ["x", "y", "y"] * 3}, watch=heard.append)
+    assert tuple(heard) == dataset.notes != ()
+
+
+def test_a_digest_is_of_the_content():
+    base = {"a": [1.0, 2.0, None], "b": ["x", None, "z"]}
+    digest = read(base).digest
+    chunked = pl.concat([pl.DataFrame(base)[:1], pl.DataFrame(base)[1:]], rechunk=False)
+    assert read(chunked).digest == digest
+    assert read(base | {"a": [1.0, 2.0, 3.0]}).digest != digest
+    assert read({"c": base["a"], "b": base["b"]}).digest != digest
+    assert read({"a": base["a"], "b": ["x", "", "z"]}).digest == digest, "a blank is missing"
+    assert read({"a": base["a"], "b": ["xz", None, ""]}).digest != digest
+
+
+def test_rows_are_taken_in_the_order_asked():
+    dataset = read({"a": [1.0, 2.5, 7.0], "b": ["x", "y", "z"]}).take(np.array([2, 0]))
+    assert dataset.frame.rows() == [(7.0, "z"), (1.0, "x")]

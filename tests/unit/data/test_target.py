@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+
+from aias.core.errors import BadValue
+from aias.core.task import Task
+from aias.data.errors import BadTarget
+from aias.data.read import read
+from aias.data.target import encode_labels, labels_for, task_for
+
+
+def labels_of(values, metric=None):
+    dataset = read({"x": [f"k{i * i % 11}" for i in range(len(values))], "y": values}, target="y")
+    return task_for(dataset, "y", metric)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "classes"),
+    [
+        (["yes", "no"] * 10, "binary", ("no", "yes")),
+        ([0, 1] * 10, "binary", ("0", "1")),
+        ([1.0, 2.0] * 10, "binary", ("1", "2")),
+        ([True, False] * 10, "binary", ("false", "true")),
+        (["a", "b", "c"] * 10, "multiclass", ("a", "b", "c")),
+        ([3, 10, 9] * 10, "multiclass", ("3", "9", "10")),
+        ([i * 1.5 for i in range(30)], "regression", ()),
+        ([f"${i}.39 " for i in range(30)], "regression", ()),
+        (list(range(5, 35)), "regression", ()),
+    ],
+)
+def test_the_task_follows_from_the_target(values, kind, classes):
+    labels = labels_of(values)
+    assert (labels.task.type, labels.task.classes) == (kind, classes)
+    assert labels.reason
+    assert len(labels.y) == len(values)
+    assert labels.y.dtype == (np.float64 if kind == "regression" else np.int64)
+
+
+def test_a_metric_decides_what_the_values_leave_open():
+    assert labels_of([3, 4, 5] * 10).task.type == "multiclass"
+    assert labels_of([3, 4, 5] * 10, "rmse").task.type == "regression"
+
+
+def test_currency_becomes_an_amount():
+    assert labels_of(["$2.39 ", "$1,200.50", "$3 "] * 5, "rmse").y[:3].tolist() == [2.39, 1200.5, 3.0]
+
+
+def test_rows_without_a_target_are_left_out_and_told():
+    labels = labels_of(["yes", None, "no", "?", "yes", "no"])
+    assert labels.kept.tolist() == [0, 2, 4, 5]
+    assert any("2 rows have no `y`" in note.message for note in labels.notes)
+
+
+def test_a_dot_is_taken_off_only_beside_its_twin():
+    assert labels_of(["<=50K", ">50K", "<=50K.", ">50K."] * 5).task.classes == ("<=50K", ">50K")
+    assert labels_of(["etc.", "other"] * 5).task.classes == ("etc.", "other")
+
+
+def test_another_file_may_spell_the_labels_with_a_dot():
+    task = Task("y", "binary", "roc_auc", ("<=50K", ">50K"))
+    assert encode_labels(["<=50K.", ">50K", " >50K. "], task).tolist() == [0, 1, 1]
+
+
+def test_unknown_labels_are_named():
+    task = Task("y", "binary", "roc_auc", ("no", "yes"))
+    with pytest.raises(BadTarget, match="'maybe'") as caught:
+        encode_labels(["yes", "maybe"], task)
+    assert "no, yes" in caught.value.hint
+
+
+def test_an_amount_that_is_none_is_named_with_its_row():
+    with pytest.raises(BadValue, match="row 1"):
+        encode_labels(["3", "old"], Task("y", "regression", "rmse"))
+
+
+def test_numbers_and_texts_are_the_same_labels():
+    task = Task("y", "multiclass", "log_loss", ("1", "2", "3"))
+    assert encode_labels([1, 2.0, "3"], task).tolist() == [0, 1, 2]
+
+
+def test_another_file_is_compared_where_it_has_answers():
+    labels = labels_of(["yes", "no"] * 5)
+    other = read({"x": ["a", "b", "c"], "y": ["no", None, "yes"]}, target="y")
+    again = labels_for(other, labels.task)
+    assert (again.kept.tolist(), again.y.tolist()) == ([0, 2], [0, 1])
+
+
+def test_a_rare_label_is_told():
+    assert any(
+        "one row only" in note.message and "'c'" in note.message for note in labels_of(["a", "b"] * 9 + ["c"]).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "sentence"),
+    [
+        (["yes"] * 9, None, "'yes' in every row"),
+        ([3.5] * 9, None, "in every row"),
+        ([None] * 9, None, "no value in any row"),
+        ([f"name {i}" for i in range(30)], None, "30 different labels in 30 rows"),
+        (["2024-01-01", "2024-01-02", "2024-01-03"] * 3, None, "holds times"),
+        (["a", "b", "c"] * 9, "roc_auc", "does not judge a multiclass"),
+        (["a", "b"] * 9, "rmse", "judges numbers"),
+        ([1.5, float("inf"), 3.25] * 9, None, "infinite in 9 rows"),
+        (["a", "b"] * 9, "beauty", "no metric"),
+    ],
+)
+def test_a_target_with_nothing_to_learn_is_refused(values, metric, sentence):
+    with pytest.raises(BadTarget, match=sentence) as caught:
+        labels_of(values, metric)
+    assert caught.value.hint
