@@ -21,6 +21,9 @@ ROUNDS_MAX: Final = 3_000
 PATIENCE: Final = 50
 """Rounds without a better validation loss before stopping."""
 
+TELL_SECONDS: Final = 0.5
+"""Between two events; each asks the trees so far for the validation score."""
+
 LESS_OR_EQUAL, MEMBER = 0, 6
 """`nodes_modes` of the operator TreeEnsemble (ONNX, ai.onnx.ml 5)."""
 
@@ -60,7 +63,7 @@ class BoostedTrees:
         data = lightgbm.Dataset(
             x, y, categorical_feature=list(how.categories), free_raw_data=False, params={"verbose": -1}
         )
-        monitor = _Monitor(how, rows=len(y), patience=PATIENCE if valid is not None else None)
+        monitor = _Monitor(how, valid, rows=len(y))
         against = [lightgbm.Dataset(valid.x, valid.y, reference=data)] if valid is not None else []
         booster = lightgbm.train(
             settings, data, rounds, valid_sets=against, valid_names=["valid"] * len(against), callbacks=[monitor]
@@ -75,8 +78,9 @@ class _Monitor:
     order: ClassVar[int] = 30
     before_iteration: ClassVar[bool] = False
 
-    def __init__(self, how: Fit, *, rows: int, patience: int | None) -> None:
-        self.how, self.rows, self.patience = how, rows, patience
+    def __init__(self, how: Fit, valid: Examples | None, *, rows: int) -> None:
+        self.how, self.valid, self.rows = how, valid, rows
+        self.told_at = -TELL_SECONDS
         self.best_round, self.best_loss = 0, np.inf
         self.started_at = how.deadline.clock()
 
@@ -88,21 +92,26 @@ class _Monitor:
             loss = float(env.evaluation_result_list[0][2])
             if loss < self.best_loss:
                 self.best_round, self.best_loss = done, loss
-            if done % 20 == 0:
-                self._tell(done, loss)
-        stale = self.patience is not None and done - self.best_round >= self.patience
+            now = self.how.deadline.clock()
+            if now - self.told_at >= TELL_SECONDS:
+                self.told_at = now
+                self._tell(env.model, done, loss)
+        stale = self.valid is not None and done - self.best_round >= PATIENCE
         if stale or self.how.deadline.passed:
             raise EarlyStopException(max(self.best_round, 1) - 1, env.evaluation_result_list)
 
-    def _tell(self, done: int, loss: float) -> None:
+    def _tell(self, booster: Any, done: int, loss: float) -> None:
         seconds = max(self.how.deadline.clock() - self.started_at, 1e-9)
         facts: dict[str, object] = {
             "learner": "boosted_trees", "round": done, "validation_loss": loss, "best_round": self.best_round,
             "rows_per_second": self.rows * done / seconds, "seconds_left": self.how.deadline.left,
         }  # fmt: skip
-        self.how.watch(
-            Event("train.round", f"boosted trees: {done} rounds, validation loss {loss:.4f}", "debug", facts)
-        )
+        message = f"boosted trees: {done} rounds, validation loss {loss:.4f}"
+        if self.how.score is not None and self.valid is not None:
+            scores = Trees(booster, self.how.task, {"rounds": done}).scores(self.valid.x)
+            facts["score"] = self.how.score(self.valid.y, scores)
+            message += f", {self.how.task.metric} {facts['score']:.4f}"
+        self.how.watch(Event("train.round", message, "debug", facts))
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:

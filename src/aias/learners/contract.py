@@ -1,5 +1,6 @@
 """The promise of a learner: fit on some rows, stop by looking at others, and write itself into a graph."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -30,6 +31,8 @@ class Fit:
     settings: dict[str, Any] = field(default_factory=dict)
     categories: tuple[int, ...] = ()
     """Which columns of `x` hold category codes."""
+    score: Callable[[Any, Floats], float] | None = None
+    """The task's metric of `y` and scores, to be told as fitting goes on."""
 
 
 class Fitted(Protocol):

@@ -63,7 +63,7 @@ class Linear:
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:
         classes = len(how.task.classes)
-        problem = _Problem(train, classes)
+        problem = _Problem(train, classes, how)
         usual = SHORT_PATH if classes > MANY_OUTPUTS else PATH
         path = [how.settings["C"]] if "C" in how.settings else list(usual)
         best: LinearModel | None = None
@@ -73,7 +73,7 @@ class Linear:
             state = problem.solve(state, c, how)
             model = problem.model(state, {"C": c})
             loss = problem.loss(model, valid or train)
-            _tell(how, step=step + 1, steps=len(path), c=c, loss=loss)
+            problem.tell(how, model, valid or train, {"round": step + 1, "rounds": len(path), "validation_loss": loss})
             worse = worse + 1 if loss >= best_loss else 0
             if loss < best_loss:
                 best, best_loss = model, loss
@@ -86,7 +86,7 @@ class Linear:
 class _Problem:
     """The loss of one data set as a function of a flat vector of weights, feature by feature, then intercepts."""
 
-    def __init__(self, train: Examples, classes: int) -> None:
+    def __init__(self, train: Examples, classes: int, how: Fit) -> None:
         self.x, self.x_transposed, self.classes = train.x, train.x.T.tocsr(), classes
         self.rows, self.width = train.x.shape
         self.outputs = classes if classes > 2 else 1
@@ -96,6 +96,7 @@ class _Problem:
         else:
             self.shift, self.scale = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
             self.y = ((train.y - self.shift) / self.scale)[:, None]
+        self.passes, self.started_at = 0, how.deadline.clock()
         self.start = np.zeros((self.width + 1) * self.outputs)
         if classes:
             rates = np.clip(self.y.mean(axis=0), 1e-6, 1 - 1e-6)
@@ -131,11 +132,22 @@ class _Problem:
             return float(-np.log(np.maximum(right, 1e-15)).mean())
         return float((((scores[:, 0] - examples.y) / self.scale) ** 2).mean())
 
+    def tell(self, how: Fit, model: LinearModel, judged: Examples, facts: dict[str, object]) -> None:
+        """One step of the path, for whoever watches."""
+        seconds = max(how.deadline.clock() - self.started_at, 1e-9)
+        facts |= {"learner": "linear", "C": model.settings["C"], "rows_per_second": self.passes * self.rows / seconds,
+                  "seconds_left": how.deadline.left}  # fmt: skip
+        if how.score is not None:
+            facts["score"] = how.score(judged.y, model.scores(judged.x))
+        message = f"linear: C={model.settings['C']:g}, validation loss {facts['validation_loss']:.4f}"
+        how.watch(Event("train.round", message + _scored(how, facts), "debug", facts))
+
     def _parts(self, state: Floats) -> tuple[Floats, Floats]:
         split = self.width * self.outputs
         return state[:split].reshape(self.width, self.outputs), state[split:]
 
     def _value(self, state: Floats, penalty: float) -> tuple[float, Floats]:
+        self.passes += 1
         weights, intercept = self._parts(state)
         z = self.x @ weights + intercept
         if not self.classes:
@@ -164,9 +176,5 @@ def _softmax(z: Floats) -> Floats:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def _tell(how: Fit, *, step: int, steps: int, c: float, loss: float) -> None:
-    facts: dict[str, object] = {
-        "learner": "linear", "round": step, "rounds": steps, "C": c, "validation_loss": loss,
-        "seconds_left": how.deadline.left,
-    }  # fmt: skip
-    how.watch(Event("train.round", f"linear: C={c:g}, validation loss {loss:.4f}", "debug", facts))
+def _scored(how: Fit, facts: dict[str, object]) -> str:
+    return f", {how.task.metric} {facts['score']:.4f}" if "score" in facts else ""

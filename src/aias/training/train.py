@@ -11,6 +11,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from aias.artifact.card import card
+from aias.artifact.card import card
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
@@ -33,6 +35,14 @@ from aias.training.pipeline import LinearPipeline, Part, Pipeline, TreesPipeline
 from aias.training.profile import profile
 
 PARITY_ROWS_MAX: Final = 2_000
+TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
+"""Beyond this a column more often knows the answer than predicts it."""
+
+_TOO_GOOD_ADVICE: Final = (
+    "almost perfect on rows never seen: if that surprises you, look for columns that are only known after the answer "
+    "and set their role to ignored (`aias data check FILE --target COLUMN --save schema.yaml`)"
+)
+
 LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
 
 PIPELINES: Final[dict[str, Any]] = {"linear": LinearPipeline, "boosted_trees": TreesPipeline}
@@ -168,6 +178,7 @@ class _Job:
         proof = self._prove(final, runtime)
         measured = self._test(final)
         manifest = replace(manifest, parity=proof, measurements=measured)
+        files["card.md"] = card(manifest, sizes={path: len(held) for path, held in files.items()}).encode()
         runtime.manifest = manifest
         return Trained(manifest, files, runtime)
 
@@ -194,6 +205,8 @@ class _Job:
         )
         for one in measured:
             self.watch(Event("train.test", describe(one), facts=msgspec.to_builtins(one)))
+            if one.value >= TOO_GOOD.get(one.metric, np.inf):
+                self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
         return measured
 
     def _manifest(self, final: _Found, found: Sequence[_Found], paths: dict[str, str]) -> Manifest:
@@ -219,7 +232,10 @@ class _Job:
         )  # fmt: skip
 
     def _how(self, deadline: Deadline, *, settings: dict[str, Any] | None = None) -> Fit:
-        return Fit(self.task, self.recipe.seed, deadline, _threads(), self.watch, settings or {})
+        def score(y: Any, scores: Any) -> float:
+            return metrics.measure(self.task, y, scores).value
+
+        return Fit(self.task, self.recipe.seed, deadline, _threads(), self.watch, settings or {}, score=score)
 
 
 def describe(one: Measurement) -> str:

@@ -38,7 +38,8 @@ def test_training_gives_a_proved_and_measured_model_and_tells_each_step() -> Non
 def test_the_same_seed_and_data_give_the_same_graph() -> None:
     data = read(table())
     recipe = Recipe(target="y", name="m", seconds=60)
-    assert train(data, recipe).files == train(data, recipe).files
+    first, again = train(data, recipe).files, train(data, recipe).files
+    assert {path for path in first if first[path] != again[path]} <= {"card.md"}  # which holds the seconds it took
 
 
 def test_a_group_never_straddles_and_its_column_is_no_input() -> None:
