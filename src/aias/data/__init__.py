@@ -1,0 +1,1 @@
+"""A file → a typed, checked, split dataset."""

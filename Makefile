@@ -1,0 +1,23 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs dist
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## train, deploy and ask two models on real data that is already here
+	aias demo
+
+test: ## all tests
+	pytest
+
+check: ## ruff, mypy, imports and layout, in under 30 seconds
+	.ci/check
+
+bench: ## every benchmark, each beside its baseline and its goal
+	@for each in benchmarks/*.py; do echo "python $$each"; python $$each || exit 1; done
+
+docs: ## write the reference pages again from the code
+	python docs/generate.py
+
+dist: ## build the wheel and the source archive into dist/
+	python -m build

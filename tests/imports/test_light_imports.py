@@ -1,0 +1,110 @@
+"""What is not loaded: help is instant, and the base install stays small."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, requires
+
+import pytest
+
+FRAMEWORKS = {
+    "numpy",
+    "scipy",
+    "polars",
+    "narwhals",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "lightgbm",
+    "onnx",
+    "onnxruntime",
+    "sqlalchemy",
+    "alembic",
+    "msgspec",
+    "yaml",
+    "rich",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "prometheus_client",
+    "asyncio",
+    "torch",
+}
+
+NEVER_IN_THE_BASE = {"pandas", "pyarrow", "catboost", "torch", "tensorflow", "ray"}
+
+HELP = """
+import sys
+from aias.cli.main import main
+sys.argv = ["aias", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sys.modules, sep="\\n", file=sys.stderr)
+"""
+
+
+def loaded(source: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded when it is done."""
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return {line.partition(".")[0] for line in done.stderr.split()}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["serve", "--help"]])
+def test_help_loads_no_framework(arguments: list[str]) -> None:
+    assert not loaded(HELP.format(arguments=arguments)) & FRAMEWORKS
+
+
+def test_importing_aias_loads_nothing_beyond_the_standard_library() -> None:
+    told = "print(*(set(sys.modules) - before), file=sys.stderr)"
+
+    assert loaded(
+        f"import sys\nbefore = set(sys.modules)\nimport aias\ndir(aias)\n{told}"
+    ) - sys.stdlib_module_names == {"aias"}
+
+
+def test_every_public_name_is_found_when_it_is_asked_for() -> None:
+    names = "Classifier Model Regressor load models train __version__"
+
+    found = loaded(
+        f"import sys, aias\nfor name in {names.split()!r}: getattr(aias, name)\nprint(*dir(aias), file=sys.stderr)"
+    )
+
+    assert set(names.split()) == found
+
+
+def test_the_base_install_has_none_of_the_heavy_packages() -> None:
+    assert not base_install() & NEVER_IN_THE_BASE
+
+
+def test_what_the_base_install_is_made_of_is_known_to_the_last_package() -> None:
+    """Guards the walk itself: were it broken, the test above would pass over nothing."""
+    assert {"numpy", "polars", "scikit-learn", "onnxruntime", "mako", "threadpoolctl"} <= base_install()
+
+
+def base_install(root: str = "aias") -> set[str]:
+    """Every package that `pip install aias` brings, without extras."""
+    found: set[str] = set()
+    todo = [root]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        todo += wanted(name)
+    return found
+
+
+def wanted(name: str) -> list[str]:
+    """What a package needs here; markers are read well enough for extras, platforms and Python versions."""
+    from packaging.requirements import Requirement
+
+    try:
+        lines = requires(name) or []
+    except PackageNotFoundError:  # needed only on other platforms
+        return []
+    needed = [Requirement(line) for line in lines]
+    kept = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    return [re.sub(r"[-_.]+", "-", each.name).lower() for each in kept]
