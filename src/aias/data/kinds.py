@@ -27,6 +27,7 @@ ODD_MAX: Final = 20
 """Different odd values that a field may list."""
 
 _SAMPLE: Final = 200
+_CODES_SHARE: Final = 0.01
 _DAYS: Final = (
     *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%y", "%d/%m/%y"),
     *("%d.%m.%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d"),
@@ -84,17 +85,22 @@ def counted(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Counted
 
 def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     """The kind of a column of texts. A column without values is a category."""
-    found = counted(column, spellings)
+    bare = column.cast(pl.String).str.strip_chars()
+    bare = bare.filter(bare != "")
+    if len(bare) and bool(is_plain(bare).all()):
+        return _plain_number(bare, ())
+    found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
     return _number(found) or _time(found) or _words(found)
 
 
 def _number(found: Counted) -> Guess | None:
-    plain = is_plain(pl.Series("v", found.values)).to_list()
+    texts = pl.Series("v", found.values)
+    plain = is_plain(texts).to_list()
     dressed = [text for text, good in zip(found.values, plain, strict=True) if not good]
     if not dressed:
-        return _plain_number(found)
+        return _plain_number(texts, found.missing)
     unit = _unit(dressed)
     tidy = _number_written(found, plain, Field("", "number", unit=unit))
     if tidy or not any("," in text for text in dressed):
@@ -124,12 +130,11 @@ def _number_written(found: Counted, plain: list[bool], field: Field) -> Guess | 
     return Guess("number", share + how, found.missing, field.format, field.unit, tuple(odd))
 
 
-def _plain_number(found: Counted) -> Guess:
-    codes = sum(count for value, count in zip(found.values, found.counts, strict=True) if re.match(r"0\d", value))
-    if codes >= 0.01 * found.rows:
-        example = next(value for value in found.values if re.match(r"0\d", value))
-        return Guess("category", f"digits with leading zeros, such as {example}, are codes", found.missing)
-    return Guess("number", "every value is a number", found.missing)
+def _plain_number(texts: pl.Series, missing: tuple[str, ...]) -> Guess:
+    codes = texts.filter(texts.str.contains(r"^0[0-9]"))
+    if len(codes) >= _CODES_SHARE * len(texts):
+        return Guess("category", f"digits with leading zeros, such as {codes[0]}, are codes", missing)
+    return Guess("number", "every value is a number", missing)
 
 
 def _takes(encoder: Number, text: str) -> bool:

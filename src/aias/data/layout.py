@@ -104,8 +104,9 @@ def _quotes(data: bytes, separator: str | None) -> tuple[bool, bool]:
     if not len(at):
         return False, True
     divider = ord(separator) if separator else _LINE_END
-    padded = np.concatenate(([_LINE_END], chars, [_LINE_END]))
-    before, after = padded[at[::2]], padded[at[1::2] + 2]
+    opening, closing = at[::2], at[1::2]
+    before = np.where(opening == 0, _LINE_END, chars[opening - 1])
+    after = np.where(closing + 1 == len(chars), _LINE_END, chars[np.minimum(closing + 1, len(chars) - 1)])
     opens = (before == divider) | (before == _LINE_END) | (before == _QUOTE)
     closes = (after == divider) | (after == _LINE_END) | (after == _QUOTE)
     if len(at) % 2 == 0 and bool(opens.all() and closes.all()):

@@ -128,12 +128,11 @@ class Number:
         return None if number is None else sign * number
 
     def _without_unit(self, bare: str) -> str:
-        for unit in (self._unit, *_CURRENCIES):
-            if unit and bare.startswith(unit):
-                bare = bare[len(unit) :].strip()
-            if unit and bare.endswith(unit):
-                bare = bare[: -len(unit)].strip()
-        return bare
+        if self._unit:
+            bare = bare.removeprefix(self._unit).removesuffix(self._unit).strip()
+        if bare[:1] in _CURRENCIES:
+            bare = bare[1:].strip()
+        return bare[:-1].strip() if bare[-1:] in _CURRENCIES else bare
 
     def _refusal(self, value: object) -> BadValue:
         example = self._example if self._example is not None else 12.5
