@@ -91,12 +91,14 @@ class Keys:
         return key, secret
 
     def first(self) -> str | None:
-        """Make the first key of a home, with every scope, and return its secret; None when there ever was a key.
+        """Make the first key of a home, with every scope, and return its secret; None when there is one already.
+
+        Revoked keys do not count: who has revoked every key is not locked out of the own machine.
 
         When the process dies before it has shown the secret, make another key from the command line.
         """
         with self.database.writing() as transaction:
-            if keys.any_yet(transaction):
+            if keys.any_good(transaction):
                 return None
             _, secret = self._add(transaction, "first", SCOPES, None)
             failpoint("keys.before_commit")

@@ -14,6 +14,8 @@ from aias.client.samples import Sample, docstrings, measurements
 
 ASKED: Final = 4
 TIMED: Final = 200
+WIDTH: Final = 42
+"""Characters of a row that are shown; the table then fits 80 columns."""
 
 
 @click.command()
@@ -75,7 +77,7 @@ def _ask(url: str, secret: str, sample: Sample) -> None:
     for (row, truth), answer in zip(rows, answers, strict=True):
         sure = max(answer["probabilities"].values())
         shown = ", ".join(str(value) for value in row.values())
-        lines.append((shown if len(shown) <= 60 else shown[:59] + "…", answer["prediction"], f"{sure:.0%}", truth,
+        lines.append((shown if len(shown) <= WIDTH else shown[: WIDTH - 1] + "…", answer["prediction"], f"{sure:.0%}", truth,
                       "✓" if answer["prediction"] == truth else "✗"))  # fmt: skip
     took = []
     for _ in range(TIMED):

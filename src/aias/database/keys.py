@@ -37,9 +37,9 @@ def found(connection: Connection, key: str) -> KeyRow | None:
     return None if row is None else tuple(row)
 
 
-def any_yet(connection: Connection) -> bool:
-    """Whether there has ever been a key."""
-    return bool(connection.execute(select(exists(select(keys.c.id)))).scalar_one())
+def any_good(connection: Connection) -> bool:
+    """Whether there is a key that has not been revoked."""
+    return bool(connection.execute(select(exists(select(keys.c.id).where(keys.c.revoked_at.is_(None))))).scalar_one())
 
 
 def revoke(connection: Connection, key: str, at: datetime) -> None:
