@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -113,6 +114,15 @@ def test_every_format_gives_the_same_dataset(name, tmp_path: Path):
     assert dataset.frame.equals(FRAME)
     assert [field.kind for field in dataset.schema] == ["number", "category", "text"]
     assert dataset.digest == read(FRAME).digest
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_no_format_needs_pandas_or_pyarrow(name, tmp_path: Path, monkeypatch):
+    path = tmp_path / SAMPLES[name][0]
+    path.write_bytes(SAMPLES[name][1]())
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert read(path).rows in {6, 20}
 
 
 def test_a_csv_is_divided_by_whatever_divides_it(tmp_path: Path):

@@ -3,7 +3,8 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 import polars as pl
 
@@ -19,11 +20,13 @@ def series(name: str, values: Sequence[object]) -> pl.Series:
     kinds = {type(value) for value in values} - {type(None)}
     if kinds <= {bool}:
         return pl.Series(name, values, pl.Boolean) if kinds else pl.Series(name, values, pl.String)
-    if kinds <= {int, float}:
+    if kinds <= {int, float, Decimal}:
         return pl.Series(name, [None if value is None else _float(value) for value in values], pl.Float64)
     if kinds <= {str}:
         return pl.Series(name, values, pl.String, strict=True)
-    if kinds <= {date, datetime}:
+    if all(issubclass(kind, timedelta) for kind in kinds):
+        return pl.Series(name, [_seconds(value) for value in values], pl.Float64)
+    if all(issubclass(kind, date) for kind in kinds):
         return pl.Series(name, [_moment(value) for value in values], pl.Datetime("us"))
     return pl.Series(name, [None if _missing(value) else _text(value) for value in values], pl.String)
 
@@ -76,18 +79,23 @@ def _simple(column: pl.Series) -> tuple[pl.Series, str]:
 
 
 def _float(value: object) -> float:
-    assert isinstance(value, int | float)
+    assert isinstance(value, int | float | Decimal)
     try:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
 
 
-def _moment(value: object) -> object:
+def _seconds(value: object) -> float | None:
+    return value.total_seconds() if isinstance(value, timedelta) else None
+
+
+def _moment(value: object) -> datetime | None:
+    """A plain, naive date-time in UTC; pandas' own time stamps among the rest."""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
-            return value
-        return (value - value.utcoffset()).replace(tzinfo=None)  # type: ignore[operator]
+        naive = value - (value.utcoffset() or timedelta(0)) if value.tzinfo else value
+        clock = (naive.hour, naive.minute, naive.second, naive.microsecond)
+        return datetime(naive.year, naive.month, naive.day, *clock)
     return datetime(value.year, value.month, value.day) if isinstance(value, date) else None
 
 
@@ -102,6 +110,8 @@ def _text(value: object) -> str:
         return value.isoformat(*((" ",) if isinstance(value, datetime) else ()))
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
+    if not isinstance(value, list | tuple | dict | bool | int):
+        return str(value)
     try:
         return json.dumps(value, ensure_ascii=False, default=str)
     except (TypeError, ValueError, RecursionError):

@@ -15,6 +15,15 @@ _WANTED = "give a path, a pandas, Polars or Arrow table, a dict of columns, a li
 
 def table_of(source: object) -> Table:
     """The raw table of an object in memory. Raises `Unreadable` on what is no table."""
+    try:
+        return _table(source)
+    except UnicodeEncodeError as fault:
+        raise Unreadable(f"a text or name is not Unicode: {fault}", hint="it was cut within a character") from None
+    except pl.exceptions.PolarsError as fault:
+        raise Unreadable(f"a {type(source).__name__} is not a table: {fault}", hint=_WANTED) from None
+
+
+def _table(source: object) -> Table:
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, pl.DataFrame):

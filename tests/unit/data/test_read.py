@@ -1,9 +1,13 @@
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+
 import numpy as np
 import polars as pl
 import pytest
 
 from aias.core.errors import BadValue
 from aias.core.schema import SchemaMismatch
+from aias.data.errors import Unreadable
 from aias.data.read import read
 
 ROWS = [
@@ -56,6 +60,17 @@ def test_an_array_has_numbered_columns():
 def test_mixed_values_become_the_texts_that_json_would_show():
     dataset = read([{"v": 1}, {"v": "1"}, {"v": 2.0}, {"v": True}, {"v": [1]}])
     assert dataset.frame["v"].to_list() == ["1", "1", "2", "true", "[1]"]
+
+
+def test_decimals_durations_and_zoned_times_become_plain_ones():
+    zone = timezone(timedelta(hours=2))
+    rows = [{"d": Decimal("1.5"), "t": timedelta(minutes=2), "at": datetime(2024, 1, 1, 1, tzinfo=zone)}, {"d": 3}]
+    assert read(rows).frame.rows() == [(1.5, 120.0, datetime(2023, 12, 31, 23)), (3.0, None, None)]
+
+
+def test_half_a_character_is_refused():
+    with pytest.raises(Unreadable, match="not Unicode"):
+        read([{"a": "\ud800"}])
 
 
 def test_a_file_under_a_schema_is_read_as_the_schema_says(tmp_path):
