@@ -77,7 +77,7 @@ def _ask(url: str, secret: str, sample: Sample) -> None:
     for (row, truth), answer in zip(rows, answers, strict=True):
         sure = max(answer["probabilities"].values())
         shown = ", ".join(str(value) for value in row.values())
-        lines.append((shown if len(shown) <= WIDTH else shown[: WIDTH - 1] + "…", answer["prediction"], f"{sure:.0%}", truth,
+        lines.append((_short(shown), answer["prediction"], f"{sure:.0%}", truth,
                       "✓" if answer["prediction"] == truth else "✗"))  # fmt: skip
     took = []
     for _ in range(TIMED):
@@ -86,6 +86,10 @@ def _ask(url: str, secret: str, sample: Sample) -> None:
         took.append(time.perf_counter() - began)
     title = f"POST /predict/{sample.name}: median {statistics.median(took) * 1e3:.1f} ms for one row"
     table(title, ("row", "answer", "sure", "truth", ""), lines, right=("sure",))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDTH else text[: WIDTH - 1] + "…"
 
 
 def _post(url: str, secret: str, rows: list[dict[str, object]]) -> Any:

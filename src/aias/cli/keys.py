@@ -53,10 +53,11 @@ def list_(*, as_json: bool) -> None:
         return give(msgspec.to_builtins(found), as_json=True)
     rows = [
         (key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}",
-         f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never")
+         f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
+         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "")
         for key in found
     ]  # fmt: skip
-    return table("", ("id", "name", "scopes", "created", "expires"), rows)
+    return table("", ("id", "name", "scopes", "created", "expires", "revoked"), rows)
 
 
 @keys.command()

@@ -7,7 +7,7 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import give, hint, size, table
+from aias.cli.show import document, give, hint, size, table
 
 
 @click.command()
@@ -48,7 +48,7 @@ def show(ref: str, *, as_json: bool) -> None:
     if as_json:
         facts = {"version": model.ref, "digest": model.version.digest, "folder": str(model.folder)}
         return give(facts | msgspec.to_builtins(model.manifest), as_json=True)
-    return give((model.folder / "card.md").read_text(encoding="utf-8"), as_json=False)
+    return document((model.folder / "card.md").read_text(encoding="utf-8"))
 
 
 @click.command()

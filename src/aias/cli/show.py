@@ -1,10 +1,13 @@
 """How answers look: tables on stdout, or JSON. Rich is loaded only when a table is drawn."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+from aias.core.task import Measurement
 
 
 def give(value: Any, *, as_json: bool) -> None:
@@ -29,6 +32,25 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)
+
+
+def document(markdown: str) -> None:
+    """Markdown on stdout: drawn on a terminal, as it is in a pipe."""
+    if not sys.stdout.isatty():
+        click.echo(markdown)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(markdown))
+
+
+def with_interval(one: Measurement) -> str:
+    """`0.9258 (0.9198 to 0.9317)`, as many digits as the interval gives meaning to."""
+    if one.low is None or one.high is None:
+        return f"{one.value:.4f}"
+    digits = 4 if abs(one.value) < 10 else 1
+    return f"{one.value:.{digits}f} ({one.low:.{digits}f} to {one.high:.{digits}f})"
 
 
 def hint(text: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import hint, size, table
+from aias.cli.show import hint, size, table, with_interval
 
 
 @click.command()
@@ -47,7 +47,7 @@ def train(
     if as_json:
         return
     rows = [
-        ("→" if each.chosen else "", each.learner, f"{each.validation.value:.4f}", f"{each.fit_seconds:.1f}",
+        ("→" if each.chosen else "", each.learner, with_interval(each.validation), f"{each.fit_seconds:.1f}",
          ", ".join(f"{key}={value}" for key, value in each.settings.items()))
         for each in model.manifest.leaderboard
     ]  # fmt: skip

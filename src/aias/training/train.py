@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 
 from aias.artifact.card import card
-from aias.artifact.card import card
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
@@ -144,7 +143,8 @@ class _Job:
         last = name == self.learners()[-1]
         how = self._how(self.deadline.share(0.7 if last else 0.4))
         pipeline = PIPELINES[name].fit(self.train, self.valid, how, encoder=self.encoder)
-        scored = metrics.measure(self.task, self.valid.y, pipeline.scores(self.valid.encoded))
+        scores = pipeline.scores(self.valid.encoded)
+        scored = metrics.measure_with_interval(self.valid.y, scores, metric=self.task.metric, seed=self.recipe.seed)
         found = _Found(name, pipeline, self.encoder, scored, self.deadline.clock() - began)
         facts: dict[str, object] = {
             "learner": name, "metric": scored.metric, "validation": scored.value, "rows": self.train.encoded.rows,
