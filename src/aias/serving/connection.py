@@ -9,6 +9,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 import asyncio
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import count
 from typing import Any, Final
 
 import httptools
@@ -22,6 +23,7 @@ from aias.serving.bounds import Bounds
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
+_serials: Final = count()
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
 
@@ -48,6 +50,8 @@ class Connection(HttpToolsProtocol):
         self._phase = Phase.HEAD
         self._began_at = self._moved_at = self.loop.time()
         self._head_bytes = self._head_lines = 0
+        # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
+        self.serial = next(_serials)
         self._fault: tuple[int, str, str] | None = None
 
     # The transport's calls
@@ -159,7 +163,9 @@ class Connection(HttpToolsProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when this connection has had nothing to answer; None while it has."""
+        """Since when this connection has had nothing to answer; None while it has, or closes."""
+        if self.transport.is_closing():
+            return None
         if self._phase is Phase.IDLE or (self._phase is Phase.HEAD and self.cycle is None):
             return max(self._began_at, self._moved_at)
         return None
@@ -176,13 +182,8 @@ class Connection(HttpToolsProtocol):
     def _make_room(self) -> None:
         """At the bound the longest idle connection goes, so that idling on many of them locks nobody out."""
         others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
-        waiting = [(each.waits_since, each) for each in others if not each.transport.is_closing()]
-        since, longest = min(
-            ((since, each) for since, each in waiting if since is not None),
-            key=lambda pair: pair[0],
-            default=(None, None),
-        )
-        if since is not None and longest is not None:
+        longest = min((each for each in others if each.waits_since is not None), key=_since, default=None)
+        if longest is not None:
             longest.give_way()
         else:
             self._refuse(503, "serving.too-many-connections", "too many connections")
@@ -207,6 +208,10 @@ class Connection(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+
+def _since(connection: Connection) -> tuple[float, int]:
+    return connection.waits_since or 0.0, connection.serial
 
 
 def sweep(connections: Iterable[object], now: float) -> None:
