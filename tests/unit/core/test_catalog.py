@@ -1,0 +1,33 @@
+"""Members are found by file name."""
+
+from pathlib import Path
+
+import pytest
+
+import aias
+from aias.core.catalog import member, members
+from aias.core.errors import NotFound
+from aias.core.schema import KINDS
+
+
+def test_members_are_the_files_of_a_folder_without_its_machinery() -> None:
+    assert members("encoders") == tuple(sorted(KINDS))
+
+
+def test_a_new_file_is_a_new_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tides").mkdir()
+    (tmp_path / "tides" / "__init__.py").touch()
+    (tmp_path / "tides" / "contract.py").touch()
+    (tmp_path / "tides" / "spring.py").write_text("__all__ = ['Spring']\nclass Spring: ...\n")
+    monkeypatch.setattr(aias, "__path__", [*aias.__path__, str(tmp_path)])
+
+    assert members("tides") == ("spring",)
+    assert member("tides", "spring").__name__ == "Spring"
+
+
+@pytest.mark.parametrize("name", ["vision", "contract", "rows", "../core", "", "Number"])
+def test_what_is_no_member_is_not_found_and_the_members_are_named(name: str) -> None:
+    with pytest.raises(NotFound) as missing:
+        member("encoders", name)
+
+    assert "number" in missing.value.hint
