@@ -1,0 +1,289 @@
+"""Each command: what it says when all is well, and when it is not."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from shell import Run
+
+
+def test_train_publishes_and_says_what_it_tried(run: Run, empty_home: Path, churn: Path) -> None:
+    done = run("train", churn, "--target", "left", "--learner", "linear", "--time", "20s")
+
+    assert done.status == 0
+    assert "→" in done.out
+    assert "linear" in done.out
+    assert done.out.splitlines()[-1].startswith("churn@1  ")
+    assert "next: aias deploy churn@1" in done.err
+
+
+def test_train_with_json_tells_each_event_in_a_line(run: Run, empty_home: Path, churn: Path) -> None:
+    done = run("train", churn, "--target", "left", "--learner", "linear", "--name", "x", "--json")
+
+    events = [json.loads(line) for line in done.out.splitlines()]
+    names = [event["event"] for event in events]
+    assert names[-1] == "train.published"
+    assert events[-1]["version"] == "x@1"
+    assert {"train.split", "train.candidate", "train.parity", "train.test"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["--target", "gone"], 2, "schema.mismatch"),
+        (["--target", "left", "--metric", "beauty"], 2, ""),
+        (["--target", "left", "--metric", "rmse"], 2, "data.bad-target"),
+        (["--target", "left", "--time", "soon"], 2, "aias.bad-input"),
+        (["--target", "left", "--time", "0s"], 2, "aias.bad-input"),
+        (["--target", "left", "--split", "colour"], 2, "data.bad-split"),
+        (["--target", "left", "--learner", "magic"], 3, "aias.not-found"),
+        (["--target", "left", "--name", "Bad Name"], 2, "names.bad-name"),
+        (["--target", "left", "--schema", "no.yaml"], 3, "data.no-such-file"),
+    ],
+)
+def test_train_refuses_what_cannot_be_and_publishes_nothing(
+    run: Run, empty_home: Path, churn: Path, arguments: list[str], status: int, code: str
+) -> None:
+    done = run("train", churn, *arguments, "--json")
+
+    assert done.status == status
+    assert done.error["hint"]
+    assert done.error["code"] == code or not code
+    assert run("ls", "--json").json["versions"] == []
+
+
+def test_ls_of_an_empty_home_says_what_to_do(run: Run, empty_home: Path) -> None:
+    done = run("ls")
+
+    assert (done.status, done.out) == (0, "")
+    assert "aias train" in done.err
+
+
+def test_ls_shows_versions_with_their_endpoints(run: Run, home: Path) -> None:
+    run("deploy", "churn@1", "--as", "live")
+
+    line = next(line for line in run("ls").out.splitlines() if "churn@1" in line)
+
+    assert "live" in line
+    assert [each["number"] for each in run("ls", "--json").json["versions"]] == [1, 2]
+
+
+def test_show_is_the_card(run: Run, home: Path) -> None:
+    done = run("show", "churn@1")
+
+    assert done.status == 0
+    assert done.out.startswith("# churn")
+    assert "## Proof" in done.out
+
+
+def test_show_with_json_is_the_manifest_and_where_it_lies(run: Run, home: Path) -> None:
+    shown = run("show", "churn", "--json").json
+
+    assert shown["version"] == "churn@2"
+    assert shown["task"]["classes"] == ["no", "yes"]
+    assert (Path(shown["folder"]) / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize(("ref", "status"), [("churn@9", 3), ("chrun", 3), ("Churn", 2), ("churn@0", 2)])
+def test_a_version_that_is_not_there_is_not_found(run: Run, home: Path, ref: str, status: int) -> None:
+    done = run("show", ref, "--json")
+
+    assert done.status == status
+    assert done.error["hint"]
+
+
+def test_a_name_nearly_right_is_answered_with_the_right_one(run: Run, home: Path) -> None:
+    assert "did you mean `churn`?" in run("show", "chrun").err
+
+
+def test_evaluate_measures_other_rows(run: Run, home: Path, churn: Path) -> None:
+    done = run("evaluate", "churn@1", churn, "--json")
+
+    found = {each["metric"]: each for each in done.json}
+    assert found["accuracy"]["n"] == 300
+    assert found["accuracy"]["low"] <= found["accuracy"]["value"] <= found["accuracy"]["high"]
+    assert "accuracy" in run("evaluate", "churn@1", churn).out
+
+
+def test_evaluate_needs_the_answers(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("age,plan\n20,basic\n")
+
+    done = run("evaluate", "churn", tmp_path / "rows.csv", "--json")
+
+    assert (done.status, done.error["code"]) == (2, "data.bad-target")
+
+
+def test_predict_writes_a_line_for_each_row_and_nothing_else(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("age,plan\n20,basic\n80,pro\n")
+
+    done = run("predict", "churn", tmp_path / "rows.csv")
+
+    assert done.status == 0
+    header, *lines = done.out.splitlines()
+    assert header == "prediction,probability_no,probability_yes"
+    assert [line.split(",")[0] for line in lines] == ["yes", "no"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl", "arrow"])
+def test_predict_writes_what_the_files_name_ends_in(
+    run: Run, home: Path, churn: Path, tmp_path: Path, ending: str
+) -> None:
+    out = tmp_path / f"answers.{ending}"
+
+    done = run("predict", "churn@1", churn, "-o", out)
+
+    assert (done.status, done.out) == (0, "")
+    read = {"csv": pl.read_csv, "parquet": pl.read_parquet, "jsonl": pl.read_ndjson, "arrow": pl.read_ipc}[ending]
+    frame = read(out)  # type: ignore[operator]
+    assert (frame.height, frame.columns[0]) == (300, "prediction")
+
+
+def test_predict_knows_its_endings_before_it_works(run: Run, home: Path, churn: Path, tmp_path: Path) -> None:
+    done = run("predict", "churn", churn, "-o", tmp_path / "answers.docx", "--json")
+
+    assert done.status == 2
+    assert not (tmp_path / "answers.docx").exists()
+
+
+def test_a_row_that_cannot_be_answered_names_its_row_and_field(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("age,plan\n20,basic\nold,pro\n")
+
+    done = run("predict", "churn", tmp_path / "rows.csv", "--json")
+
+    assert done.status == 2
+    assert (done.error["field"], done.error["row"]) == ("age", "1")
+
+
+def test_deploy_moves_an_endpoint_and_undeploy_takes_it_away(run: Run, home: Path) -> None:
+    assert run("deploy", "churn@1").out == "/predict/churn → churn@1\n"
+    assert run("deploy", "churn", "--json").json["number"] == 2
+    assert run("undeploy", "churn").out == "/predict/churn is gone\n"
+    assert run("ls", "--json").json["endpoints"] == []
+    assert run("undeploy", "churn").status == 3
+
+
+def test_a_version_that_answers_cannot_be_removed(run: Run, home: Path) -> None:
+    run("deploy", "churn@1")
+
+    done = run("rm", "churn@1")
+
+    assert done.status == 5
+    assert "(registry.version-in-use)" in done.err
+    assert run("show", "churn@1").status == 0
+
+
+def test_a_removed_version_is_gone_and_its_number_stays_taken(run: Run, home: Path, churn: Path) -> None:
+    assert run("rm", "churn@2").out == "removed churn@2\n"
+    assert run("show", "churn@2").status == 3
+
+    run("train", churn, "--target", "left", "--learner", "linear", "--seed", 5)
+
+    assert [each["number"] for each in run("ls", "--json").json["versions"]] == [1, 3]
+
+
+def test_export_makes_a_folder_once(run: Run, home: Path, tmp_path: Path) -> None:
+    done = run("export", "churn@1", tmp_path / "out")
+
+    assert (done.status, done.out) == (0, f"{tmp_path / 'out'}\n")
+    assert {"model.onnx", "manifest.json", "predict.py", "card.md"} <= {
+        each.name for each in (tmp_path / "out").iterdir()
+    }
+    assert run("export", "churn@1", tmp_path / "out").status == 5
+    assert run("export", "churn@1", tmp_path / "none" / "out").status == 2
+
+
+def test_a_key_is_shown_once_listed_without_its_secret_and_revoked(run: Run, empty_home: Path) -> None:
+    made = run("keys", "create", "laptop", "--scope", "predict", "--scope", "read", "--days", 30, "--json").json
+
+    assert made["scopes"] == ["predict", "read"]
+    listed = run("keys", "list", "--json")
+    assert [each["id"] for each in listed.json] == [made["id"]]
+    assert made["key"] not in listed.out + run("keys", "list").out
+    assert run("keys", "revoke", made["id"]).out == "revoked laptop\n"
+    assert run("keys", "list", "--json").json[0]["revoked_at"]
+
+
+def test_only_the_secret_of_a_new_key_goes_to_stdout(run: Run, empty_home: Path) -> None:
+    done = run("keys", "create", "laptop")
+
+    assert len(done.out.split()) == 1
+    assert done.out.startswith("aias_")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["create", "Bad Name"], 2),
+        (["create", "x", "--scope", "all"], 2),
+        (["create", "x", "--days", "0"], 2),
+        (["revoke", "nobody"], 3),
+    ],
+)
+def test_keys_refuses_what_cannot_be(run: Run, empty_home: Path, arguments: list[str], status: int) -> None:
+    assert run("keys", *arguments).status == status
+    assert run("keys", "list", "--json").json == []
+
+
+def test_data_check_says_what_each_column_is_taken_for(run: Run, churn: Path) -> None:
+    done = run("data", "check", churn, "--target", "left")
+
+    assert done.status == 0
+    assert all(name in done.out for name in ("age", "number", "plan", "category", "target"))
+
+
+def test_data_check_with_json_is_the_same_in_full(run: Run, churn: Path) -> None:
+    found = run("data", "check", churn, "--json").json
+
+    assert found["rows"] == 300
+    assert [(each["name"], each["kind"]) for each in found["fields"]] == [
+        ("age", "number"), ("plan", "category"), ("left", "category")
+    ]  # fmt: skip
+
+
+def test_a_saved_schema_can_be_edited_and_trained_with(run: Run, empty_home: Path, churn: Path, tmp_path: Path) -> None:
+    saved = tmp_path / "schema.yaml"
+    assert run("data", "check", churn, "--save", saved).status == 0
+    saved.write_text(
+        saved.read_text().replace(
+            "- name: plan\n  kind: category\n  role: input", "- name: plan\n  kind: category\n  role: ignored"
+        )
+    )
+
+    assert run("train", churn, "--target", "left", "--learner", "linear", "--schema", saved).status == 0
+
+    assert [each["name"] for each in run("show", "churn", "--json").json["inputs"]] == ["age"]
+
+
+@pytest.mark.parametrize(
+    ("content", "status"), [(b"", 2), (b"\x00\x01\x02\x03" * 100, 2), (b"only,a,header\n", 2), (None, 3)]
+)
+def test_data_check_of_what_is_no_table_says_what_to_do(
+    run: Run, tmp_path: Path, content: bytes | None, status: int
+) -> None:
+    path = tmp_path / "odd.csv"
+    if content is not None:
+        path.write_bytes(content)
+
+    done = run("data", "check", path, "--json")
+
+    assert done.status == status
+    assert done.error["hint"]
+
+
+def test_serve_refuses_a_port_that_is_taken(run: Run, empty_home: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("serve", "--port", taken.getsockname()[1])
+
+    assert done.status == 2
+    assert "(serving.port-in-use)" in done.err
+
+
+def test_serve_refuses_to_be_open_to_all_by_accident(run: Run, empty_home: Path) -> None:
+    done = run("serve", "--host", "0.0.0.0", "--port", 0)
+
+    assert done.status == 2
+    assert "(serving.open-to-all)" in done.err

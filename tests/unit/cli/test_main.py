@@ -1,0 +1,114 @@
+"""What holds for every command."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from aias.cli.main import COMMANDS, aias
+from shell import Run
+
+LEAVES = [
+    (name, *([sub] if sub else []))
+    for name in COMMANDS
+    for command in [aias.get_command(click.Context(aias), name)]
+    for sub in (command.commands if isinstance(command, click.Group) else [""])
+]
+WITH_JSON = [
+    ("train", "no.csv", "--target", "y"),
+    ("show", "nobody"),
+    ("evaluate", "nobody", "no.csv"),
+    ("predict", "nobody", "no.csv"),
+    ("deploy", "nobody"),
+    ("data", "check", "no.csv"),
+]
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
+    done = run(*path, "--help")
+
+    assert done.status == 0
+    assert done.out.startswith(f"Usage: aias {' '.join(path)}")
+    assert len(done.out.split("\n\n")[1].split()) >= 4  # the sentence below the usage
+
+
+def test_help_lists_every_command_with_the_sentence_of_its_own_help(run: Run) -> None:
+    listed = " ".join(run("--help").out.split())
+
+    for name, (_, sentence) in COMMANDS.items():
+        assert f" {name} {sentence}" in listed
+
+
+def test_the_list_of_commands_is_what_the_modules_hold() -> None:
+    for name in COMMANDS:
+        command = aias.get_command(click.Context(aias), name)
+        assert command is not None
+        assert command.name == name
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["train"], ["ls", "--colour"], ["serve", "--port", "high"]])
+def test_a_slip_of_the_pen_is_bad_input(run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+
+    assert done.status == 2
+    assert not done.out
+    assert "Error" in done.err
+
+
+def test_an_error_is_a_message_a_hint_and_a_code_on_stderr(run: Run, empty_home: Path) -> None:
+    done = run("show", "nobody")
+
+    assert done.status == 3
+    assert not done.out
+    assert done.err.splitlines() == [
+        "error: there is no model `nobody`",
+        "hint: there is none yet",
+        "(registry.unknown-version)",
+    ]
+
+
+@pytest.mark.parametrize("arguments", WITH_JSON, ids=lambda arguments: arguments[0])
+def test_with_json_an_error_is_json_and_stdout_stays_empty(
+    run: Run, empty_home: Path, arguments: tuple[str, ...]
+) -> None:
+    done = run(*arguments, "--json")
+
+    assert done.status == 3
+    assert not done.out
+    assert {"code", "message", "hint"} <= done.error.keys()
+
+
+def test_the_version_is_told(run: Run) -> None:
+    import aias as package
+
+    assert run("--version").out == f"aias, version {package.__version__}\n"
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "aias", "--version"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.split(",")[0]) == (0, "aias")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(home: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -m aias show churn --json | head -c 1"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.stdout, done.returncode, done.stderr) == ("{", 0, "")
+
+
+def test_an_interrupt_is_told_apart_from_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("aias.registry.registry.Registry.open", interrupted)
+
+    done = run("ls")
+
+    assert done.status == 130
+    assert "interrupted" in done.err
