@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ from pathlib import Path
 import pytest
 
 import artifacts
+from aias.artifact.disk import Disk
+from aias.core.errors import StorageFailed
 from aias.core.locks import locked
 from aias.core.names import BadName, Ref
 from aias.registry.lookup import EndpointMoved, UnknownEndpoint, UnknownVersion, VersionInUse
 from aias.registry.registry import Registry
+from aias.registry.stores.disk import DiskStore
 from aias.registry.values import Version
 
 NOON = datetime(2026, 5, 6, 12, 0, 0, 123456, tzinfo=UTC)
@@ -290,3 +294,19 @@ def test_eight_processes_that_publish_at_once_and_collect_meanwhile_get_dense_nu
     assert sorted(acknowledged) == list(range(1, 49))
     assert {version.number: version.digest for version in registry.versions("churn")} == acknowledged
     assert all(registry.manifest(version).digest == version.digest for version in registry.versions())
+
+
+def test_a_removal_that_stops_halfway_leaves_no_half_artifact_under_its_digest(registry: Registry):
+    gone = publish(registry)
+    registry.remove(gone.ref)
+
+    def halfway(folder: Path) -> None:
+        (folder / "model.onnx").unlink()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    store = DiskStore(registry.home / "artifacts", Disk(rmtree=halfway))
+    with pytest.raises(StorageFailed):
+        store.collect(set(), older_than_seconds=0)
+
+    assert store.digests() == set()
+    assert registry.manifest(publish(registry)).digest == gone.digest
