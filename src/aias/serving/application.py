@@ -27,6 +27,7 @@ _ONLY_ONCE: Final = frozenset(
     (b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length", b"x-request-id")
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_TABLES: Final = (b"text/csv", b"application/vnd.")
 _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
@@ -56,18 +57,16 @@ class Application:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        raw_id = b""
-        request = Request(scope["method"], scope["raw_path"].decode("latin-1"), "", {}, {})
-        envelope = self._envelope_of(request.path)
+        request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
         try:
-            request.headers, raw_id = _headers(scope["headers"]), _request_id(scope["headers"])
-            request.id = raw_id.decode() or next(self._ids)
+            headers = request.headers = _headers(scope["headers"])
+            if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
+                request.id = given.decode()
             reply = await self._answer(request, receive)
         except ClientGone:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
-            request.id = request.id or next(self._ids)
-            reply = self._refusal(fault, request, envelope)
+            reply = self._refusal(fault, request)
         await _send(request, reply, send)
         self._note(request, reply, time.perf_counter() - started)
 
@@ -105,9 +104,8 @@ class Application:
         if packed or request.model is None:
             return False
         # Tables go to a thread whatever their size, since what they cost is not known from the example.
-        is_table = request.media_type.startswith((b"text/csv", b"application/vnd.")) or b"vnd." in request.headers.get(
-            b"accept", b""
-        )
+        headers = request.headers
+        is_table = headers.get(b"content-type", b"").startswith(_TABLES) or b"vnd." in headers.get(b"accept", b"")
         return not is_table and request.model.runs_inline(len(request.body), self._bounds)
 
     async def _in_thread(self, route: Route, request: Request, *, packed: bool) -> Reply:
@@ -129,7 +127,7 @@ class Application:
         finally:
             self._waiting -= 1
 
-    def _refusal(self, fault: Exception, request: Request, envelope: Envelope) -> Reply:
+    def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):
             log.error("request %s failed", request.id, exc_info=fault)
             known = isinstance(fault, AiasError)
@@ -140,7 +138,7 @@ class Application:
         else:
             status = status_of(fault)
         self._metrics.refusals[fault.code] += 1
-        return Reply(envelope(fault, request.id), status, headers=getattr(fault, "headers", ()))
+        return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
         return next(envelope for prefix, envelope in self._envelopes if path.startswith(prefix))
@@ -191,12 +189,6 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         if twice:
             raise BadRequest(f"the header `{twice[0]}` came twice")
     return headers
-
-
-def _request_id(pairs: list[tuple[bytes, bytes]]) -> bytes:
-    """The caller's own id for its request, when it can be echoed safely."""
-    given = next((value for name, value in pairs if name == b"x-request-id"), b"")
-    return given if _REQUEST_ID.fullmatch(given) else b""
 
 
 def _wrong_method(found: Found) -> WrongMethod:

@@ -10,6 +10,8 @@ from aias.serving.routes import PUBLIC, Route
 
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
+_SPELLINGS_MAX: Final = 16
+
 Headers = dict[bytes, bytes]
 
 
@@ -25,17 +27,15 @@ class Doors:
     def __init__(self, ring: Ring, hosts: Iterable[str]) -> None:
         self.ring = ring
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
+        self._seen: frozenset[bytes] = frozenset()
 
     def check_caller(self, headers: Headers) -> None:
         """Raises `BadRequest`, `UnknownHost`, `ForeignOrigin`."""
         host = headers.get(b"host")
         if host is None:
             raise BadRequest("the request has no Host header")
-        if _name_of(host) not in self._hosts:
-            raise UnknownHost(
-                "this server does not go by the name in the Host header",
-                hint="start it with that name among its allowed hosts",
-            )
+        if host not in self._seen:
+            self._check_host(host)
         origin = headers.get(b"origin")
         if origin is not None and not self._is_ours(origin):
             raise ForeignOrigin("pages of other sites may not call this server")
@@ -54,6 +54,15 @@ class Doors:
             raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
         if route.scope not in key.scopes:
             raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
+
+    def _check_host(self, host: bytes) -> None:
+        if _name_of(host) not in self._hosts:
+            raise UnknownHost(
+                "this server does not go by the name in the Host header",
+                hint="start it with that name among its allowed hosts",
+            )
+        # Clients send one spelling; whoever tries many is not remembered for all of them.
+        self._seen = frozenset((host,)) | (self._seen if len(self._seen) < _SPELLINGS_MAX else frozenset())
 
     def _is_ours(self, origin: bytes) -> bool:
         scheme, separator, host = origin.partition(b"://")

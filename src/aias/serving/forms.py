@@ -46,7 +46,8 @@ class AnswerForm:
         if answers.probabilities is None:
             return (f'{{"prediction":{_json(plain(value))}}}' for value in answers.predictions)
         shares = answers.probabilities.tolist()
-        if not np.isfinite(answers.probabilities).all():
+        # One NaN or infinity makes the sum one.
+        if not math.isfinite(sum(map(sum, shares))):
             return (_json(self._plainly(label, row)) for label, row in zip(answers.predictions, shares, strict=True))
         labels, template = self.labels, self.template
         return (

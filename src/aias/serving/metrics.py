@@ -59,8 +59,10 @@ class Metrics:
         histograms = self.phases.get(endpoint)
         if histograms is None:
             histograms = self.phases[endpoint] = tuple(Histogram() for _ in PHASES)
-        for histogram, seconds in zip(histograms, phases, strict=True):
-            histogram.add(seconds)
+        decode, run, encode = phases
+        histograms[0].add(decode)
+        histograms[1].add(run)
+        histograms[2].add(encode)
 
     def text(self) -> bytes:
         """All of it in the text format of Prometheus."""
