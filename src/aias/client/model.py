@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
 from aias.client.export import export_folder
+from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import Ref, check_name, name_from
@@ -46,14 +47,16 @@ def train(
     from aias.training.train import Recipe
     from aias.training.train import train as fit
 
+    seconds = seconds_of(time)
+    deadline = Deadline.after(seconds)
     dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
     fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
     recipe = Recipe(
-        target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds_of(time),
+        target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, seed=seed, learners=tuple(learners),
     )  # fmt: skip
     registry = Registry.open(home or default_home())
-    trained = fit(dataset, recipe, watch=watch)
+    trained = fit(dataset, recipe, deadline=deadline, watch=watch)
     version = registry.publish(recipe.name, trained.files, trained.manifest)
     ref = f"{version.name}@{version.number}"
     watch(Event("train.published", f"published {ref}", facts={"version": ref, "size_bytes": version.size_bytes}))
@@ -77,7 +80,7 @@ class Model:
     def __init__(self, registry: Registry, version: Version, *, runtime: OnnxRuntime | None = None) -> None:
         self.registry, self.version = registry, version
         self._runtime = runtime
-        self._manifest = runtime.manifest if runtime else None
+        self._manifest: Manifest | None = None  # the sealed one, which lists its files; training's does not yet
 
     @property
     def ref(self) -> str:

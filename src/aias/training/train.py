@@ -34,6 +34,11 @@ from aias.training.pipeline import LinearPipeline, Part, Pipeline, TreesPipeline
 from aias.training.profile import profile
 
 PARITY_ROWS_MAX: Final = 2_000
+CANDIDATE_SHARE: Final = 0.35
+LAST_SHARE: Final = 0.5
+REFIT_SHARE: Final = 0.8
+"""Parts of the time that is left which fitting may take; the rest is for compiling, the proof and the test."""
+
 TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
 """Beyond this a column more often knows the answer than predicts it."""
 
@@ -71,10 +76,13 @@ class Trained:
     runtime: OnnxRuntime = field(repr=False)
 
 
-def train(dataset: Dataset, recipe: Recipe, *, watch: Watch = nobody) -> Trained:
-    """Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved."""
-    deadline = Deadline.after(recipe.seconds)
+def train(dataset: Dataset, recipe: Recipe, *, deadline: Deadline | None = None, watch: Watch = nobody) -> Trained:
+    """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now.
+
+    Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved.
+    """
     _check(recipe)
+    deadline = deadline or Deadline.after(recipe.seconds)
     job = _Job.prepare(dataset, recipe, deadline=deadline, watch=watch)
     found = [job.candidate(name) for name in job.learners()]
     best = _best(found, job.task)
@@ -141,7 +149,7 @@ class _Job:
         """Fit one learner on the training rows and score it on the validation rows."""
         began = self.deadline.clock()
         last = name == self.learners()[-1]
-        how = self._how(self.deadline.share(0.7 if last else 0.4))
+        how = self._how(self.deadline.share(LAST_SHARE if last else CANDIDATE_SHARE))
         pipeline = PIPELINES[name].fit(self.train, self.valid, how, encoder=self.encoder)
         scores = pipeline.scores(self.valid.encoded)
         scored = metrics.measure_with_interval(self.valid.y, scores, metric=self.task.metric, seed=self.recipe.seed)
@@ -161,7 +169,7 @@ class _Job:
         rows = np.sort(np.concatenate([self.parts.train, self.parts.validation]))
         encoder = _fit_encoder(self.dataset, rows, self.recipe.target)
         part = _part(self.dataset, self.labels, encoder, rows)
-        how = self._how(self.deadline, settings=dict(best.pipeline.settings))
+        how = self._how(self.deadline.share(REFIT_SHARE), settings=dict(best.pipeline.settings))
         pipeline = PIPELINES[best.name].fit(part, None, how, encoder=encoder)
         self.watch(Event("train.refit", f"{best.name} fitted again on {len(rows):,} rows", facts={"rows": len(rows)}))
         return replace(best, pipeline=pipeline, encoder=encoder)

@@ -49,7 +49,7 @@ def test_the_strength_is_chosen_by_validation_and_told(classes: int) -> None:
     model = Linear.fit(examples(classes), examples(classes, 200), how(classes, watch=told.append))
     losses = {event.facts["C"]: event.facts["validation_loss"] for event in told}
     assert model.settings["C"] == min(losses, key=lambda c: losses[c])
-    assert {"round", "rounds", "seconds_left"} <= told[0].facts.keys()
+    assert {"round", "rows_per_second", "seconds_left"} <= told[0].facts.keys()
 
 
 def test_a_deadline_that_has_passed_still_gives_a_model() -> None:
