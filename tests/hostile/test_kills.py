@@ -61,9 +61,9 @@ class Promises:
 class Publisher:
     """The forking process, and the lines it says."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path = HERE / "publisher.py") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, HERE / "publisher.py"],
+            [sys.executable, script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=artifacts.importable(),

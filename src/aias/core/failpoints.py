@@ -32,8 +32,11 @@ STEPS: Final = (
     "collect.after_move",
     "keys.before_commit",
     "keys.after_commit",
+    "train.after_candidate",
+    "train.after_compile",
+    "train.after_proof",
 )
-"""Every step there is. `tests/hostile/test_kills.py` walks them all, so a new one is tested at once."""
+"""Every step there is. `test_kills.py` and `test_training_kills.py` walk them all, so a new one is tested at once."""
 
 _armed: str | None = None
 _action = ""

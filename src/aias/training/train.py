@@ -17,6 +17,7 @@ from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.failpoints import failpoint
 from aias.core.schema import Field, Schema
 from aias.core.task import METRICS, Measurement, Task
 from aias.data.check import findings
@@ -158,6 +159,7 @@ class _Job:
             "learner": name, "metric": scored.metric, "validation": scored.value, "rows": self.train.encoded.rows,
             "fit_seconds": found.seconds, "seconds_left": self.deadline.left,
         }  # fmt: skip
+        failpoint("train.after_candidate")
         self.watch(Event("train.candidate", f"{name}: {scored.metric} {scored.value:.4f}", facts=facts))
         return found
 
@@ -180,10 +182,12 @@ class _Job:
         paths = {name: f"encoders/{i}.json" for i, name in enumerate(tables)}
         files = {paths[name]: msgspec.json.encode(table) for name, table in tables.items()}
         files["model.onnx"] = compile_graph(final.pipeline, final.encoder.layout, classes=self.task.classes)
+        failpoint("train.after_compile")
         files["profile.json"] = msgspec.json.encode(profile(self.dataset.take(self.parts.train)))
         manifest = self._manifest(final, found, paths)
         runtime = OnnxRuntime.from_files(files, manifest)
         proof = self._prove(final, runtime)
+        failpoint("train.after_proof")
         measured = self._test(final)
         manifest = replace(manifest, parity=proof, measurements=measured)
         files["card.md"] = card(manifest, sizes={path: len(held) for path, held in files.items()}).encode()
