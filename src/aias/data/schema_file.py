@@ -46,7 +46,7 @@ def write_schema(schema: Schema, path: Path) -> None:
 def read_schema(path: Path) -> Schema:
     """Raises `BadSchemaFile` with the line of what cannot be."""
     if not path.is_file():
-        raise NoSuchFile(f"there is no schema file `{path}`", hint="`aias data check FILE --save schema.yaml` writes one")
+        raise NoSuchFile(f"there is no schema file `{path}`", hint="`aias data check FILE --save PATH` writes one")
     if path.stat().st_size > BYTES_MAX:
         raise BadSchemaFile(f"`{path}` is larger than {BYTES_MAX:,} bytes", hint="a schema holds no data")
     try:
