@@ -1,0 +1,288 @@
+"""Writes the reference pages from the code: `make docs`, or `python docs/generate.py --check` to compare only.
+
+errors.md, cli.md, python-reference.md and settings.md are written whole; in http.md what stands between its markers.
+"""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+import aias
+from aias.cli.main import COMMANDS, EXIT_STATUSES
+from aias.cli.main import aias as command_line
+from aias.core import errors as core_errors
+from aias.core.errors import AiasError
+
+DOCS: Final = Path(__file__).resolve().parent
+HOUSE: Final = DOCS.parent / "src" / "aias"
+BY: Final = "<!-- written by docs/generate.py: change the code, then `make docs` -->\n"
+
+ENVIRONMENT: Final = {
+    "AIAS_HOME": "Where models, keys and endpoints are kept. By default `~/.aias`.",
+    "AIAS_FAILPOINT": "For tests only: the step at which this process is killed or fails (`core/failpoints.py`).",
+    "AIAS_KEY": "Not read by Aias: the name that the examples give to a key in a shell.",
+}
+"""Every variable that the sources name; a new one fails here until it has its sentence."""
+
+PROBES: Final = {
+    "live": "Is the process alive?",
+    "ready": "Can it answer?",
+    "metrics": "What it has done, for Prometheus",
+    "v2": "The server's name, version and extensions",
+}
+
+
+def pages() -> dict[str, str]:
+    """The content of each generated page, by file name."""
+    return {
+        "errors.md": errors(),
+        "cli.md": cli(),
+        "python-reference.md": python(),
+        "settings.md": settings(),
+        "http.md": http(),
+    }
+
+
+def errors() -> str:
+    rows = [
+        f"| `{kind.code}` | {kind.exit_status} | {http_status(kind)} | {sentence(kind)} |"
+        for kind in sorted(error_kinds(), key=lambda kind: kind.code)
+    ]
+    return (
+        f"# Errors\n\n{BY}\n"
+        "Every error has a code that never changes, a message and, where something can be done, a hint. The command\n"
+        "line "
+        'writes them to stderr (with `--json` as `{"error": {"code", "message", "hint"}}`) and ends with the\n'
+        "status below; the server answers with the status of HTTP; Python raises a subclass of\n"
+        "`aias.core.errors.AiasError`.\n\n"
+        f"{EXIT_STATUSES}\n\n"
+        "Errors without a status of HTTP are not met over HTTP, or are told in the server's log only.\n\n"
+        "| code | exit | HTTP | when |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
+def error_kinds() -> list[type[AiasError]]:
+    """Every kind of error there is, found in the sources."""
+    for found in pkgutil.walk_packages(aias.__path__, "aias."):
+        if "migrations" not in found.name and not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+    kinds: list[type[AiasError]] = []
+    todo: list[type[AiasError]] = [AiasError]
+    while todo:
+        kind = todo.pop()
+        kinds.append(kind)
+        todo += kind.__subclasses__()
+    return [kind for kind in kinds if kind.__module__.startswith("aias.")]
+
+
+def http_status(kind: type[AiasError]) -> str:
+    from aias.serving.refusals import may_be_shown, status_of
+
+    fault = kind("")
+    return str(status_of(fault)) if may_be_shown(fault) else ""
+
+
+def sentence(kind: type[AiasError]) -> str:
+    """What the tree of errors or the docstring says, else the first message that the sources raise it with."""
+    family = dict(re.findall(r"── (\w+) +(.+?) {2,}", inspect.getsource(core_errors))).get(kind.__name__)
+    own = " ".join((vars(kind).get("__doc__") or "").strip().split("\n\n")[0].split())
+    said = family or ("" if own.startswith("`") else own) or next(messages(kind), "")
+    return _cell(said or "a family of errors; see those that begin alike")
+
+
+def messages(kind: type[AiasError]) -> Iterator[str]:
+    """The messages and hints of `raise Kind("…", hint="…")` and the like; what is filled in stands as …"""
+    for path in sorted(HOUSE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == kind.__name__:
+                message = _template(node.args[0])
+                hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
+                if len(re.findall(r"[a-z]{2,}", message)) >= 3:
+                    yield f"{message} — *{hint}*" if hint and hint != "…" else message
+
+
+def cli() -> str:
+    parts = [
+        f"# The command line\n\n{BY}\nData goes to stdout, talk to stderr. {EXIT_STATUSES}\n",
+        _help("aias", command_line),
+    ]
+    for name in COMMANDS:
+        command = command_line.get_command(click.Context(command_line), name)
+        assert command is not None
+        parts.append(_help(f"aias {name}", command))
+        if isinstance(command, click.Group):
+            parts += [_help(f"aias {name} {sub}", each) for sub, each in command.commands.items()]
+    return "\n".join(parts)
+
+
+def _help(path: str, command: click.Command) -> str:
+    context = click.Context(
+        command, info_name=path, terminal_width=100, max_content_width=100, help_option_names=["-h", "--help"]
+    )
+    return f"## {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+
+
+def python() -> str:
+    parts = [f"# Python\n\n{BY}\n`import aias` loads nothing; each name below loads when it is first used.\n"]
+    for name in sorted(aias.__all__):
+        thing = getattr(aias, name)
+        if name != "__version__":
+            parts.append(_described(f"aias.{name}", thing, level=2))
+        if inspect.isclass(thing):
+            parts += [_described(f"{name}.{each}", member, level=3) for each, member in _members(thing)]
+    return "\n".join(parts)
+
+
+def _members(kind: type) -> Iterator[tuple[str, Any]]:
+    for name, member in vars(kind).items():
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+            yield name, member
+
+
+def _described(name: str, thing: Any, *, level: int) -> str:
+    if isinstance(thing, property):
+        head, thing = name, thing.fget
+        returns = inspect.signature(thing).return_annotation
+        head = f"{name}: {_type(returns)}"
+    elif inspect.isclass(thing) and any(each.default is each.empty for each in _parameters(thing)):
+        head = f"class {name}"  # made by functions, not by people
+    else:
+        head = f"{name}{_signature(thing)}"
+    text = inspect.cleandoc(thing.__doc__) if thing.__doc__ else ""
+    return f"{'#' * level} {name}\n\n```text\n{head}\n```\n" + (f"\n{text}\n" if text else "")
+
+
+def _parameters(thing: Any) -> list[inspect.Parameter]:
+    return [each for each in inspect.signature(thing).parameters.values() if each.name != "self"]
+
+
+def _signature(thing: Any) -> str:
+    parts, starred = [], False
+    for each in _parameters(thing):
+        if each.kind is each.KEYWORD_ONLY and not starred:
+            parts.append("*")
+            starred = True
+        default = "" if each.default is each.empty else f" = {getattr(each.default, '__name__', repr(each.default))}"
+        parts.append(f"{each.name}: {_type(each.annotation)}{default}")
+    returns = inspect.signature(thing).return_annotation
+    tail = "" if inspect.isclass(thing) or returns is inspect.Signature.empty else f" -> {_type(returns)}"
+    short = f"({', '.join(parts)}){tail}"
+    return short if len(short) < 90 else "(\n" + "".join(f"    {part},\n" for part in parts) + f"){tail}"
+
+
+def _type(annotation: Any) -> str:
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = re.sub(r"numpy\.ndarray\[tuple\[[^\]]*\], numpy\.dtype\[(.*)\]\]", r"array of \1", text)
+    text = re.sub(r"collections\.abc\.Callable\[\[aias\.core\.events\.Event\], None\]", "Watch", text)
+    return re.sub(r"\b(?:[a-z_]+\.)+(?=[A-Za-z])", "", text)
+
+
+def settings() -> str:
+    named = {name for path in HOUSE.rglob("*.py") for name in re.findall(r"AIAS_[A-Z]+", path.read_text("utf-8"))}
+    variables = [f"| `{name}` | {ENVIRONMENT[name]} |" for name in sorted(named)]
+    limits = [f"| `{name}` | {shown} | {reason} |" for name, shown, reason in _limits()]
+    return (
+        f"# Settings and limits\n\n{BY}\n"
+        "A flag beats the environment, which beats the default. The flags are in [cli.md](cli.md).\n\n"
+        "## Environment\n\n| variable | what it says |\n|---|---|\n" + "\n".join(variables) + "\n\n"
+        "## Limits\n\nEvery bound has a reason; all of them stand in `src/aias/core/limits.py`.\n\n"
+        "| limit | value | why |\n|---|---|---|\n" + "\n".join(limits) + "\n"
+    )
+
+
+def _limits() -> Iterator[tuple[str, str, str]]:
+    from aias.core import limits
+
+    body = ast.parse(inspect.getsource(limits)).body
+    for statement, following in pairwise(body):
+        if isinstance(statement, ast.AnnAssign) and isinstance(following, ast.Expr):
+            name = ast.unparse(statement.target)
+            value, reason = getattr(limits, name), str(ast.literal_eval(following.value))
+            yield name, _amount(name, value), _cell(" ".join(reason.split()))
+
+
+def _amount(name: str, value: float) -> str:
+    if "BYTES" in name:
+        size, unit = next(
+            (value >> shift, unit) for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if value >> shift
+        )
+        return f"{size} {unit}"
+    return f"{value:g} s" if "SECONDS" in name else f"{value:,}"
+
+
+def http() -> str:
+    from aias.core.catalog import member, members
+    from aias.serving.bounds import Bounds
+    from aias.serving.metrics import Metrics
+    from aias.serving.probes import probes
+    from aias.serving.protocols.contract import House
+
+    house = House(Bounds(), lambda: True, None)  # type: ignore[arg-type]
+    native = member("serving.protocols", "native")
+    routes = [*probes(ready=lambda: True, metrics=Metrics(), envelope=native.envelope)]
+    routes += [
+        route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
+    ]
+    lines = [f"| {each.method} | `{each.path}` | {each.scope} | {_what(each.path, each.answer)} |" for each in routes]
+    table = "| method | path | scope | what |\n|---|---|---|---|\n" + "\n".join(lines)
+    statuses: dict[str, list[str]] = {}
+    for kind in sorted(error_kinds(), key=lambda kind: kind.code):
+        if (status := http_status(kind)) and kind.code.startswith(("serving.", "data.bad-value")):
+            statuses.setdefault(status, []).append(f"`{kind.code}`")
+    codes = "| status | codes |\n|---|---|\n" + "\n".join(
+        f"| {status} | {', '.join(statuses[status])} |" for status in sorted(statuses)
+    )
+    page = (DOCS / "http.md").read_text("utf-8")
+    return _between(_between(page, "routes", table), "statuses", codes)
+
+
+def _what(path: str, answer: Any) -> str:
+    said = (answer.__doc__ or "").split("\n")[0].split(". Raises")[0].rstrip(".")
+    return _cell(said or PROBES[path.rpartition("/")[2]])
+
+
+def _between(page: str, name: str, content: str) -> str:
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = page.partition(start)
+    _, found, after = rest.partition(end)
+    assert found, f"http.md lacks the markers {start} and {end}"
+    return f"{before}{start}\n{content}\n{end}{after}"
+
+
+def _template(node: ast.expr) -> str:
+    """A string in the sources with … for what is filled in; empty when it is not one."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+    return ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def main() -> int:
+    stale = {
+        name for name, text in pages().items() if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != text
+    }
+    if "--check" in sys.argv:
+        print("\n".join(f"docs/{name} is out of date: make docs" for name in sorted(stale)))
+        return 1 if stale else 0
+    for name in stale:
+        (DOCS / name).write_text(pages()[name], encoding="utf-8")
+        print(f"wrote docs/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The reference pages say what the code says; links lead somewhere; what exists is written about."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aias.core.catalog import members
+from aias.core.task import METRICS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def test_the_reference_is_what_the_code_would_write_today() -> None:
+    done = subprocess.run(
+        [sys.executable, DOCS / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_every_page_can_be_reached_from_the_start() -> None:
+    reached: set[Path] = set()
+    todo = [DOCS / "start.md", ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page in reached or page.suffix != ".md":
+            continue
+        reached.add(page)
+        todo += [page.parent / link for link in re.findall(r"\]\((?!https?:)([^)#]+\.md)", page.read_text("utf-8"))]
+
+    assert not {page.resolve() for page in PAGES} - reached
+
+
+@pytest.mark.parametrize("name", members("encoders"))
+def test_every_encoder_has_its_specification(name: str) -> None:
+    assert re.search(rf"^## {name}, version 1$", (DOCS / "encoders.md").read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", [*METRICS, *members("learners")])
+def test_every_metric_and_learner_is_written_about(name: str) -> None:
+    assert f"`{name}`" in (DOCS / "how-to" / "train.md").read_text("utf-8")
