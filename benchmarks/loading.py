@@ -2,8 +2,8 @@
 
     python benchmarks/loading.py
 
-Two versions: a text model of some megabytes (ten classes, tens of thousands of terms) and a small table. The baseline reads every file of the
-version and hashes it, which no verified load can do without.
+Two versions: a text model of some megabytes (ten classes, tens of thousands of terms) and a small table. The baseline
+reads every file of the version and hashes it, which no verified load can do without.
 """
 
 import hashlib
