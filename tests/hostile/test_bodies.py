@@ -83,6 +83,17 @@ def test_a_body_that_is_not_packed_as_it_says_is_refused(server: House, packed: 
     assert server.call("POST", "/predict/churn", packed, headers=JSON | {"Content-Encoding": "gzip"}).status == 400
 
 
+def test_a_body_packed_in_very_many_pieces_is_refused_before_all_are_undone(server: House) -> None:
+    packing = JSON | {"Content-Encoding": "gzip"}
+    halves = gzip.compress(BODY[:5]) + gzip.compress(BODY[5:])
+    assert server.call("POST", "/predict/churn", halves, headers=packing).status == 200
+
+    response = server.call("POST", "/predict/churn", gzip.compress(b"") * 1_000, headers=packing)
+
+    assert response.status == 400
+    assert b"pieces" in response.body
+
+
 def test_other_packings_are_refused(server: House) -> None:
     for packing in ("br", "gzip, gzip", "zstd"):
         response = server.call("POST", "/predict/churn", BODY, headers=JSON | {"Content-Encoding": packing})

@@ -186,9 +186,10 @@ class RowEncoder:
         return Layout(at, tuple(numbers), tuple(categories), tuple(sizes), terms, len(self._texts))
 
     def _refuse_unknown(self, row: Mapping[str, object], place: int | None) -> None:
-        name = next(name for name in row if name not in self._known)
-        near = get_close_matches(str(name), self._known, n=1)
-        raise BadValue("the model knows no such field", hint=self._unknown_hint(near)).at(field=str(name), row=place)
+        # Looking for the nearest of a name of megabytes takes seconds, and nobody would read it.
+        name = str(next(name for name in row if name not in self._known))[:100]
+        near = get_close_matches(name, self._known, n=1)
+        raise BadValue("the model knows no such field", hint=self._unknown_hint(near)).at(field=name, row=place)
 
     def _unknown_hint(self, near: Sequence[str]) -> str:
         if near:

@@ -1,8 +1,13 @@
 """What a server allows, as one value: `core/limits.py` says why, a test passes smaller ones."""
 
-from dataclasses import dataclass
+import resource
+from dataclasses import dataclass, replace
+from typing import Final
 
 from aias.core import limits
+
+_OWN_DESCRIPTORS: Final = 64
+"""Beside connections: the database, artifacts being loaded, pipes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +35,17 @@ class Bounds:
         for name in self.__slots__:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0")
+
+
+def within_descriptors(bounds: Bounds) -> Bounds:
+    """The same bounds with no more connections than this process may open; raises its soft limit as far as needed.
+
+    Without it some thousand idle connections, the usual limit, would keep everybody else out.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = bounds.connections + _OWN_DESCRIPTORS
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return bounds
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return replace(bounds, connections=max(1, most - _OWN_DESCRIPTORS))

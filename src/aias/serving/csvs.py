@@ -39,9 +39,11 @@ def write_csv(columns: Columns) -> bytes:
 def _check_header(names: list[str]) -> None:
     if not names:
         raise BadBody("the CSV body has no header", hint="its first line names the columns")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise BadBody(f"the CSV body has two columns `{twice[0]}`", hint="rename one of them")
+    if len(names) > limits.COLUMNS_MAX:
+        raise BadBody(f"the header names {len(names):,} columns; the bound is {limits.COLUMNS_MAX:,}")
+    if len(set(names)) < len(names):
+        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        raise BadBody(f"the CSV body has two columns `{twice[:100]}`", hint="rename one of them")
 
 
 def _add(values: list[list[object]], line: list[str], row: int) -> None:

@@ -19,7 +19,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
-from aias.serving.bounds import Bounds
+from aias.serving.bounds import Bounds, within_descriptors
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
 from aias.serving.logs import log_accesses
@@ -202,6 +202,7 @@ def serve(
             return cast("Answering", member("runtimes", "onnxruntime").load(registry.folder(version), manifest))
 
         hosts = [*allowed_hosts, *_own_name(host)]
+        bounds = within_descriptors(bounds or Bounds())
         gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce)
         ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
 
@@ -215,12 +216,16 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound, so that a taken port is known before anything is loaded. Raises `PortInUse`."""
+    """A socket that listens, so that a taken port is known before anything is loaded. Raises `PortInUse`.
+
+    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()
     except OSError as fault:
         listener.close()
         raise PortInUse(

@@ -15,7 +15,9 @@ _SMALL_BYTES: Final = 64 << 10
 _SLACK: Final = 10
 """`},{` may stand in texts too: count beyond the bound by this factor before refusing unread."""
 
-_HINT: Final = 'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values'
+_HINT: Final = (
+    'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values; JSON has no NaN'
+)
 
 _rows = msgspec.json.Decoder(list[dict[str, Scalar]])
 _row = msgspec.json.Decoder(dict[str, Scalar])

@@ -66,6 +66,12 @@ def test_an_unknown_field_is_refused_with_the_nearest_name() -> None:
     assert caught.value.row == 1
 
 
+def test_an_unknown_field_of_any_length_is_named_in_few_words() -> None:
+    with pytest.raises(BadValue) as caught:
+        encoder().rows([{"x" * 5_000_000: 1}])
+    assert len(caught.value.message) < 200
+
+
 def test_known_columns_that_no_encoder_reads_are_accepted() -> None:
     assert encoder().one({"y": "anything"}).rows == 1
 

@@ -95,6 +95,19 @@ def test_a_deployment_and_a_key_of_another_process_are_noticed(trained: Path, se
     eventually(lambda: ask(server.url, secret)[0] == 401)
 
 
+@pytest.mark.parametrize(("soft", "hard", "connections"), [(300, 500, 436), (300, 9_999, 2_048), (10, 10, 1)])
+def test_connections_stay_below_what_the_process_may_open(soft: int, hard: int, connections: int) -> None:
+    code = f"""
+import resource
+from aias.serving.bounds import Bounds, within_descriptors
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
+print(within_descriptors(Bounds(connections=2_048)).connections)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert int(told.stdout) == connections
+
+
 def test_get_gives_rows_that_the_model_takes(trained: Path, server: Background) -> None:
     _, secret = make_key(trained)
     eventually(lambda: ask(server.url, secret)[0] == 200)
@@ -124,7 +137,6 @@ def test_a_server_whose_parent_is_gone_stops(trained: Path) -> None:
 
 def test_a_taken_port_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
-        taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=str(port)):
             serve(tmp_path, port=port)

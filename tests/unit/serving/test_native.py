@@ -212,6 +212,7 @@ def test_an_answer_that_nobody_can_write_is_refused(server: House) -> None:
     [
         ("", "header"),
         ("age,age\n1,2\n", "two columns `age`"),
+        ("," * 1_000_000, "1,000,001 columns"),
         ("age,plan\n1\n", "row 0 has 1 values"),
         ('age\n"1\n', "line"),
         (b"age\n\xff\n", "UTF-8"),
