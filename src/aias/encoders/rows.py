@@ -111,13 +111,15 @@ class RowEncoder:
                 for name, encoder in self._columns:
                     value_ = encoder.encode(row.get(name))
                     numbers.extend(value_) if type(value_) is tuple else numbers.append(value_)  # type: ignore[arg-type]
-            columns = np.array([numbers])
+            columns = np.array([numbers]) if numbers else _NO_COLUMNS
             if not self._texts:
                 return Encoded(columns, _NO_IDS, _NO_SEGMENTS, 0)
             if len(self._texts) == 1:
                 name, text, _ = self._texts[0]
-                ids = np.array(text.encode(row.get(name)), np.int64)
-                return Encoded(columns, ids, np.zeros((len(ids), 1), np.int64), 1)
+                found = text.encode(row.get(name))
+                count = len(found)
+                segments = _ZEROS[:count] if count <= len(_ZEROS) else np.zeros((count, 1), np.int64)
+                return Encoded(columns, np.fromiter(found, np.int64, count), segments, 1)
         except BadValue as fault:
             raise fault.at(field=name, row=0) from None
         ids, segments = self._terms({name: [row.get(name)] for name, _, _ in self._texts}, 1)
@@ -198,5 +200,8 @@ class RowEncoder:
         return "the fields are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
 
 
+_NO_COLUMNS = np.empty((1, 0))
+_ZEROS = np.zeros((1_024, 1), np.int64)
+_ZEROS.setflags(write=False)
 _NO_IDS = np.zeros(0, np.int64)
 _NO_SEGMENTS = np.zeros((0, 1), np.int64)

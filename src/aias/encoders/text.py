@@ -73,7 +73,7 @@ class Text:
         self.words, self.pairs, self.groups = list(words), list(pairs), list(groups)
         self.size = len(self.words) + len(self.pairs) + len(self.groups)
         self._terms = {word: i for i, word in enumerate(self.words)}
-        self._pairs = {pair: i for i, pair in enumerate(self.pairs, start=len(self.words))}
+        self._pairs = {tuple(pair.split(" ")): i for i, pair in enumerate(self.pairs, start=len(self.words))}
         self._spelled = lru_cache(SPELLED_KEPT)(self.groups_of)
         self._groups = {group: i for i, group in enumerate(self.groups, start=len(self.words) + len(self.pairs))}
         if len(self._terms) + len(self._pairs) + len(self._groups) != self.size:
@@ -121,7 +121,7 @@ class Text:
             for word in words:
                 if word not in known:
                     ids.update(self._spelled(word))
-        ids.update(map(self._pairs.get, map(" ".join, pairwise(words))))
+        ids.update(map(self._pairs.get, pairwise(words)))
         ids.discard(None)
         return sorted(ids)  # type: ignore[arg-type]
 
