@@ -7,7 +7,7 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import document, give, hint, size, table
+from aias.cli.show import document, give, hint, size, table, warn
 
 
 @click.command()
@@ -17,7 +17,7 @@ def ls(*, as_json: bool) -> None:
     from aias.core.settings import home
     from aias.registry.registry import Registry
 
-    with Registry.open(home()) as registry:
+    with Registry.open(home(), watch=warn) as registry:
         versions, endpoints = registry.versions(), registry.endpoints()
     if as_json:
         return give(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aias.core.events import Event
 from aias.core.task import Measurement
 
 
@@ -32,6 +33,12 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)
+
+
+def warn(event: Event) -> None:
+    """Tell what should not be overlooked, on stderr."""
+    if event.level == "warning":
+        click.secho(event.message, fg="yellow", err=True)
 
 
 def document(markdown: str) -> None:

@@ -55,7 +55,7 @@ def train(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, seed=seed, learners=tuple(learners),
     )  # fmt: skip
-    registry = Registry.open(home or default_home())
+    registry = Registry.open(home or default_home(), watch=watch)
     trained = fit(dataset, recipe, deadline=deadline, watch=watch)
     version = registry.publish(recipe.name, trained.files, trained.manifest)
     ref = f"{version.name}@{version.number}"

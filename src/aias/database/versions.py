@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from aias.database.tables import lineage, models, versions
 
@@ -51,6 +51,11 @@ def with_digests(connection: Connection, digests: Iterable[str]) -> list[Version
 def model_names(connection: Connection) -> list[str]:
     """The models that have a version."""
     return list(connection.execute(select(versions.c.name).distinct()).scalars())
+
+
+def published(connection: Connection) -> int:
+    """How many versions were ever published, also those that have been removed."""
+    return int(connection.execute(select(func.coalesce(func.sum(models.c.last_number), 0))).scalar_one())
 
 
 def digests(connection: Connection) -> set[str]:

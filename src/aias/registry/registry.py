@@ -21,6 +21,7 @@ from aias.core.names import Ref, check_name
 from aias.database import endpoints, versions
 from aias.database.engine import Database, Transaction
 from aias.registry.lookup import EndpointMoved, VersionInUse, endpoint_in, quoted, version_in
+from aias.registry.mark import Mark
 from aias.registry.stores.contract import Store
 from aias.registry.stores.disk import DiskStore
 from aias.registry.values import Ancestor, Endpoint, Move, Version
@@ -38,6 +39,7 @@ class Registry:
         self.database = database
         self._store = store
         self._clock = clock
+        self._mark = Mark(home / "published")
 
     @classmethod
     def open(
@@ -72,6 +74,7 @@ class Registry:
             failpoint("publish.before_seal")
             sealed = self._store.put(files, manifest)
             with self.database.writing() as transaction:
+                before = max(self._mark.read(), versions.published(transaction))
                 row = versions.add(
                     transaction,
                     name=name,
@@ -82,6 +85,8 @@ class Registry:
                 versions.add_parents(transaction, sealed.digest, sealed.lineage.parents)
                 failpoint("publish.before_commit")
             failpoint("publish.after_commit")
+            # Counted on from the mark, so that a database behind it never catches up.
+            self._mark.write(before + 1)
         return Version(*row)
 
     def versions(self, name: str | None = None) -> list[Version]:
@@ -127,16 +132,22 @@ class Registry:
         failpoint("remove.after_commit")
         return version
 
-    def collect(self, *, older_than_seconds: float) -> list[str]:
+    def collect(self, *, older_than_seconds: float, watch: Watch = nobody) -> list[str]:
         """Remove artifacts that no version is, and temporary folders; return their names.
 
         Does nothing while somebody publishes, in whichever process: what looks forgotten may be about to be committed.
+        Nor when the database knows of fewer versions than were published: it was lost, or is an older copy.
         """
         with locked(self._publishing, wait=False) as alone:
             if not alone:
                 return []
             with self.database.reading() as transaction:
-                needed = versions.digests(transaction)
+                needed, published = versions.digests(transaction), versions.published(transaction)
+            if published < (marked := self._mark.read()):
+                watch(_kept(self.home, published, marked))
+                return []
+            if published > marked:
+                self._mark.write(published)
             return self._store.collect(needed, older_than_seconds=older_than_seconds)
 
     # Endpoints
@@ -187,7 +198,7 @@ class Registry:
 
     def _tidy(self, watch: Watch) -> None:
         try:
-            self.collect(older_than_seconds=0)
+            self.collect(older_than_seconds=0, watch=watch)
         except StorageFailed as fault:
             # A disk that cannot forget can still be read from.
             watch(Event("registry.leftovers-kept", str(fault), level="warning"))
@@ -207,3 +218,12 @@ class Registry:
                     hint="somebody was faster: look where it points now, and decide again",
                 )
             yield transaction
+
+
+def _kept(home: Path, published: int, marked: int) -> Event:
+    message = (
+        f"the database in {home} knows of {published} published versions, and there have been {marked}: it was lost or "
+        "is an older copy, so every artifact is kept. Put the newest `aias.db` back, or delete the file `published` "
+        "beside it to let go of what it does not know"
+    )
+    return Event("registry.artifacts-kept", message, "warning")

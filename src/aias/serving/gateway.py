@@ -190,7 +190,7 @@ def serve(
     if access_log:
         log_accesses()
     listener = listen(host, port)
-    with contextlib.closing(listener), Registry.open(home) as registry:
+    with contextlib.closing(listener), Registry.open(home, watch=announce) as registry:
         keys = Keys(registry.database)
         url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
         if secret := keys.first():

@@ -1,5 +1,6 @@
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -220,6 +221,42 @@ def test_what_is_young_may_be_spared(registry: Registry):
 
     assert registry.collect(older_than_seconds=61) == []
     assert registry.collect(older_than_seconds=60) == [".tmp-0123"]
+
+
+def test_links_and_files_under_names_of_ours_stay_and_stop_nobody(registry: Registry, tmp_path: Path):
+    shelf = registry.home / "artifacts"
+    (precious := tmp_path / "precious").mkdir()
+    (shelf / (64 * "0")).symlink_to(precious)
+    (shelf / ".tmp-0").write_text("a file")
+    (shelf / ".tmp-1").mkdir()
+
+    assert registry.collect(older_than_seconds=0) == [".tmp-1"]
+    assert precious.is_dir()
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_artifacts_stay_when_the_database_is_lost_or_an_older_copy_is_put_back(registry: Registry, before: int):
+    database, copy = registry.home / "aias.db", registry.home / "copy.db"
+    kept = []
+    for seed in range(3):
+        if seed == before:
+            shutil.copy(database, copy)
+        kept.append(publish(registry, seed).digest.removeprefix("sha256:"))
+    shutil.move(database, registry.home / "newest.db")
+    if before:
+        shutil.move(copy, database)
+
+    for seed in range(3, 7):
+        # However much is published since: what it does not know, it does not remove.
+        events = []
+        with Registry.open(registry.home, watch=events.append) as later:
+            assert set(kept) <= set(folders(later))
+            publish(later, seed)
+        assert [event.name for event in events] == ["registry.artifacts-kept"]
+
+    (registry.home / "published").unlink()
+    with Registry.open(registry.home) as later:
+        assert len(folders(later)) == 4 + before
 
 
 def test_nothing_is_collected_while_somebody_publishes(registry: Registry):

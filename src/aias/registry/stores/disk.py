@@ -1,6 +1,7 @@
 """Artifacts as folders on this machine, each named by its digest."""
 
 import re
+import stat
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ class DiskStore:
         keep = {folder_name(digest) for digest in needed}
         removed = []
         for path in sorted(self.root.iterdir()):
-            ours = path.name.startswith(TEMPORARY) or _FOLDER.fullmatch(path.name)
+            # Only folders are ours: a link or a file under such a name cannot be removed as one, nor stop the others.
+            ours = _is_folder(path) and (path.name.startswith(TEMPORARY) or _FOLDER.fullmatch(path.name))
             if ours and path.name not in keep and self._is_older(path, older_than_seconds):
                 self._remove(path)
                 removed.append(path.name)
@@ -74,3 +76,7 @@ class DiskStore:
             self.disk.rmtree(doomed)
         except OSError as fault:
             raise storage_failed(path, fault) from fault
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
