@@ -58,7 +58,7 @@ class Shell:
 
     def __init__(self) -> None:
         self._port = _free_port()
-        self._server: subprocess.Popen[str] | None = None
+        self._servers: list[subprocess.Popen[str]] = []
         self._first_key = ""
         self._bash = subprocess.Popen(
             ["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -79,10 +79,9 @@ class Shell:
         return self._answer()
 
     def close(self) -> None:
-        for process in (self._server, self._bash):
-            if process is not None:
-                process.terminate()
-                process.wait()
+        for process in (*self._servers, self._bash):
+            process.terminate()
+            process.wait()
 
     def _answer(self) -> tuple[int, str]:
         assert self._bash.stdout is not None
@@ -96,13 +95,14 @@ class Shell:
 
     def _serve(self, command: str) -> tuple[int, str]:
         command = re.sub(r" --port \d+", "", command).removesuffix("&").strip()
-        self._server = subprocess.Popen(
+        server = subprocess.Popen(
             ["bash", "-c", f"exec {command} --port {self._port}"],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
         )  # fmt: skip
+        self._servers.append(server)
         said = ""
-        assert self._server.stdout is not None
-        for line in self._server.stdout:
+        assert server.stdout is not None
+        for line in server.stdout:
             said += line
             if line.startswith("aias_"):
                 self._first_key = line.strip()
@@ -110,7 +110,7 @@ class Shell:
                 if self._first_key:
                     self.run(f"export KEY={self._first_key} AIAS_KEY={self._first_key}")
                 return 0, said
-        return self._server.wait(), said
+        return server.wait(), said
 
 
 def run_page(page: Path) -> list[str]:
