@@ -146,6 +146,7 @@ def test_whatever_holds_the_rows_the_answers_are_the_same(told: Told, tmp_path: 
         tmp_path / "rows.parquet",
         str(tmp_path / "rows.parquet"),
         told.file,
+        frame.with_columns(pl.lit("more").alias("a column the model never saw")),
     ):
         np.testing.assert_array_equal(told.model.predict(rows), expected, err_msg=type(rows).__name__)
 

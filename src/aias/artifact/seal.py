@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from aias.artifact.disk import DISK, Disk, storage_failed
-from aias.artifact.manifest import FileEntry, Manifest
+from aias.artifact.manifest import FileEntry, Manifest, read_manifest
 from aias.artifact.names import MANIFEST, MEMBER, folder_name
 from aias.artifact.verify import verify
 from aias.core.errors import Damaged, UserError
@@ -32,9 +32,11 @@ def seal(
     """Write an artifact into `shelf` and return its manifest with `files` filled in; its digest is the folder's name.
 
     On return everything is on the disk: files → their folders → rename → `shelf`. Sealing the same again is sealing
-    once. Raises `BadMember`, and `StorageFailed` after which nothing of it is visible under a digest, or all of it.
+    once. Raises `BadMember`, `Damaged` on a manifest that cannot be read back, and `StorageFailed` after which nothing
+    of it is visible under a digest, or all of it.
     """
     complete = replace(manifest, files=entries(files))
+    read_manifest(complete.as_bytes())  # NaN is no JSON: what nobody could load is not sealed
     final = shelf / folder_name(complete.digest)
     temporary = temporary_in(shelf)
     try:

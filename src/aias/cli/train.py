@@ -51,7 +51,7 @@ def train(
          ", ".join(f"{key}={value}" for key, value in each.settings.items()))
         for each in model.manifest.leaderboard
     ]  # fmt: skip
-    metric_name = model.task.metric
+    metric_name = model.manifest.leaderboard[0].validation.metric
     table("", ("", "learner", f"validation {metric_name}", "fit s", "settings"), rows,
           right=(f"validation {metric_name}", "fit s"))  # fmt: skip
     click.echo(f"{model.ref}  {size(model.version.size_bytes)}")

@@ -135,7 +135,7 @@ class Model:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out."""
         from aias.data.read import read
         from aias.data.target import labels_for
-        from aias.training.metrics import measure_with_interval, reported
+        from aias.training.metrics import report
 
         target = self.manifest.target
         assert target is not None, "training always records the target"
@@ -148,7 +148,7 @@ class Model:
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
-        return tuple(measure_with_interval(labels.y, scores, metric=name, seed=seed) for name in reported(self.task))
+        return report(self.task, labels.y, scores, seed=seed, watch=watch)
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """What was tried, best first."""
@@ -172,7 +172,7 @@ class Model:
         from aias.data.read import read
 
         dataset = read(source, schema=Schema(self.manifest.inputs), watch=watch)
-        return {name: dataset.values(name) for name in dataset.schema.names}, dataset.rows
+        return {field.name: dataset.values(field.name) for field in self.manifest.inputs}, dataset.rows
 
 
 def seconds_of(text: float | str) -> float:

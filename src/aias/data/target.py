@@ -24,6 +24,9 @@ Labels1d = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 WHOLE_CLASSES_MAX: Final = 10
 """Whole numbers with more different values than this are amounts, not labels."""
 
+AMOUNT_MAX: Final = 1e100
+"""The squares of larger errors, and their sums, come near what a float64 can hold."""
+
 _UNIQUE_SHARE_MAX: Final = 0.5
 _NOTHING_TO_LEARN: Final = "there is nothing to learn; is it the right column?"
 
@@ -136,6 +139,10 @@ def _amounts(present: pl.Series, field: Field) -> npt.NDArray[np.float64]:
     endless = int((~np.isfinite(y)).sum())
     if endless:
         raise BadTarget(f"`{field.name}` is infinite in {endless} rows", hint="correct or remove those rows")
+    if float(np.abs(y).max()) > AMOUNT_MAX:
+        raise BadTarget(
+            f"`{field.name}` reaches beyond {AMOUNT_MAX:g}", hint="predict it in a larger unit, or its logarithm"
+        )
     if len(np.unique(y)) < 2:
         raise BadTarget(
             f"`{field.name}` is {y[0]:g} in every row", hint="there is nothing to learn; is it the right column?"

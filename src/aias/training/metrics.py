@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.events import Event, Watch
 from aias.core.task import Measurement, Task
 from aias.encoders.contract import Floats
 
@@ -41,6 +42,24 @@ def measure_with_interval(y: Any, scores: Floats, *, metric: str, seed: int) -> 
     narrower = np.sqrt(rows / len(y))
     return Measurement(metric, point, len(y), float(point + (low - point) * narrower),
                        float(point + (high - point) * narrower))  # fmt: skip
+
+
+def judge(task: Task, y: Any, scores: Floats, *, seed: int) -> Measurement:
+    """By the task's metric or, where these rows cannot give it (AUC of one class), by the log loss or RMSE."""
+    own = measure_with_interval(y, scores, metric=task.metric, seed=seed)
+    if np.isfinite(own.value):
+        return own
+    return measure_with_interval(y, scores, metric="log_loss" if task.classes else "rmse", seed=seed)
+
+
+def report(task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch) -> tuple[Measurement, ...]:
+    """The metrics of a report; of those that these rows cannot give, `watch` is told."""
+    measured = [measure_with_interval(y, scores, metric=name, seed=seed) for name in reported(task)]
+    for one in measured:
+        if not np.isfinite(one.value):
+            message = f"{one.metric} cannot be measured on these {one.n:,} rows: their answers do not differ"
+            watch(Event("train.unmeasured", message, "warning", {"metric": one.metric, "rows": one.n}))
+    return tuple(one for one in measured if np.isfinite(one.value))
 
 
 def reported(task: Task) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def train(dataset: Dataset, recipe: Recipe, *, deadline: Deadline | None = None,
     deadline = deadline or Deadline.after(recipe.seconds)
     job = _Job.prepare(dataset, recipe, deadline=deadline, watch=watch)
     found = [job.candidate(name) for name in job.learners()]
-    best = _best(found, job.task)
+    best = max(found, key=_goodness)
     watch(Event("train.chosen", f"{best.name} is best on validation", facts={"learner": best.name}))
     final = job.refit(best)
     return job.finish(final, found)
@@ -153,7 +153,7 @@ class _Job:
         how = self._how(self.deadline.share(LAST_SHARE if last else CANDIDATE_SHARE))
         pipeline = PIPELINES[name].fit(self.train, self.valid, how, encoder=self.encoder)
         scores = pipeline.scores(self.valid.encoded)
-        scored = metrics.measure_with_interval(self.valid.y, scores, metric=self.task.metric, seed=self.recipe.seed)
+        scored = metrics.judge(self.task, self.valid.y, scores, seed=self.recipe.seed)
         found = _Found(name, pipeline, self.encoder, scored, self.deadline.clock() - began)
         facts: dict[str, object] = {
             "learner": name, "metric": scored.metric, "validation": scored.value, "rows": self.train.encoded.rows,
@@ -211,10 +211,7 @@ class _Job:
             return ()
         part = _part(self.dataset, self.labels, final.encoder, self.parts.test)
         scores = final.pipeline.scores(part.encoded)
-        measured = tuple(
-            metrics.measure_with_interval(part.y, scores, metric=name, seed=self.recipe.seed)
-            for name in metrics.reported(self.task)
-        )
+        measured = metrics.report(self.task, part.y, scores, seed=self.recipe.seed, watch=self.watch)
         for one in measured:
             self.watch(Event("train.test", describe(one), facts=msgspec.to_builtins(one)))
             if one.value >= TOO_GOOD.get(one.metric, np.inf):
@@ -231,7 +228,7 @@ class _Job:
         board = tuple(
             Candidate(each.name, dict(each.pipeline.settings), each.validation, round(each.seconds, 3),
                       chosen=each.name == final.name)
-            for each in sorted(found, key=lambda one: one.validation.value, reverse=task.direction == "higher")
+            for each in sorted(found, key=_goodness, reverse=True)
         )  # fmt: skip
         rows = {"train": len(self.parts.train), "validation": len(self.parts.validation), "test": len(self.parts.test)}
         lineage = Lineage(
@@ -261,6 +258,8 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
     if not 0 < recipe.seconds <= 30 * 86_400:
         raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+    if not 0 <= recipe.seed < 2**31:
+        raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     unknown = [name for name in recipe.learners if name not in members("learners")]
     if unknown:
         raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
@@ -291,9 +290,9 @@ def _part(dataset: Dataset, labels: Labels, encoder: RowEncoder, rows: Any) -> P
                 labels.y[rows])  # fmt: skip
 
 
-def _best(found: Sequence[_Found], task: Task) -> _Found:
-    sign = 1 if task.direction == "higher" else -1
-    return max(found, key=lambda each: sign * np.nan_to_num(each.validation.value, nan=-np.inf * sign))
+def _goodness(found: _Found) -> float:
+    direction, _ = METRICS[found.validation.metric]
+    return found.validation.value if direction == "higher" else -found.validation.value
 
 
 def _threads() -> int:

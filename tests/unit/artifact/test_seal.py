@@ -9,8 +9,9 @@ import artifacts
 from aias.artifact.disk import Disk
 from aias.artifact.seal import BadMember, seal
 from aias.artifact.verify import verify
-from aias.core.errors import StorageFailed
+from aias.core.errors import Damaged, StorageFailed
 from aias.core.events import Event
+from aias.core.task import Measurement
 
 
 def names(folder: Path) -> list[str]:
@@ -30,6 +31,15 @@ def test_the_manifest_lists_every_file_but_itself(tmp_path: Path):
     sealed = seal(tmp_path, files, artifacts.manifest())
 
     assert {entry.path: entry.size_bytes for entry in sealed.files} == {path: len(raw) for path, raw in files.items()}
+
+
+def test_what_could_not_be_read_back_is_not_sealed(tmp_path: Path):
+    immeasurable = (Measurement("roc_auc", float("nan"), 1),)
+
+    with pytest.raises(Damaged):
+        seal(tmp_path, artifacts.files(), replace(artifacts.manifest(), measurements=immeasurable))
+
+    assert names(tmp_path) == []
 
 
 def test_sealing_twice_is_sealing_once(tmp_path: Path):

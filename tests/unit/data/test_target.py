@@ -101,6 +101,7 @@ def test_a_rare_label_is_told():
         (["a", "b", "c"] * 9, "roc_auc", "does not judge a multiclass"),
         (["a", "b"] * 9, "rmse", "judges numbers"),
         ([1.5, float("inf"), 3.25] * 9, None, "infinite in 9 rows"),
+        ([1.5, 1e200, 3.25] * 9, None, "beyond 1e\\+100"),
         (["a", "b"] * 9, "beauty", "no metric"),
     ],
 )

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from aias.core.events import Event
 from aias.core.task import METRICS, Task
-from aias.training.metrics import measure, measure_with_interval, reported
+from aias.training.metrics import judge, measure, measure_with_interval, report, reported
 
 RNG = np.random.default_rng(3)
 BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
@@ -79,3 +80,14 @@ def test_reports_begin_with_the_metric_of_the_task() -> None:
             names = reported(Task("y", kind, name))
             assert names[0] == name
             assert len(set(names)) == len(names)
+
+
+def test_a_metric_that_rows_of_one_answer_cannot_give_is_left_out_and_told() -> None:
+    told: list[Event] = []
+    y, scores = np.ones(5, np.int64), probabilities(2, 5)
+
+    measured = report(BINARY, y, scores, seed=0, watch=told.append)
+
+    assert [one.metric for one in measured] == ["accuracy", "log_loss"]
+    assert [event.facts for event in told] == [{"metric": "roc_auc", "rows": 5}]
+    assert judge(BINARY, y, scores, seed=0).metric == "log_loss"

@@ -2,6 +2,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, UserError
 from aias.core.events import Event
 from aias.data.read import read
@@ -58,6 +59,8 @@ def test_without_test_rows_there_are_no_test_scores() -> None:
     ("changes", "error", "says"),
     [
         ({"metric": "auc"}, UserError, "no metric `auc`"),
+        ({"seed": -1}, UserError, "-1 cannot be a seed"),
+        ({"seed": 2**31}, UserError, "cannot be a seed"),
         ({"metric": "rmse"}, UserError, "judges numbers"),
         ({"seconds": 0.0}, UserError, "time budget"),
         ({"learners": ("magic",)}, NotFound, "no learner `magic`"),
@@ -75,3 +78,17 @@ def test_what_cannot_be_done_is_said_before_any_work(changes, error, says) -> No
 def test_a_table_without_usable_columns_is_refused() -> None:
     with pytest.raises(UserError, match="no column is left"):
         train(read({"same": [1] * 40, "y": ["a", "b"] * 20}), Recipe(target="y", name="m"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "split"),
+    [
+        ({"a": [1, 2, 3], "y": ["x", "z", "x"]}, "random"),
+        ({"a": [1.5, 2.5, 3.5, 5.0], "y": [0.1, 0.7, 0.2, 0.4]}, "random"),
+        ({"day": list(range(0, 90, 3)), "a": [1, 5, 2] * 10, "y": ["x", "z"] * 9 + ["z"] * 12}, "time:day"),
+    ],
+)
+def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_reads_back(columns, split) -> None:
+    trained = train(read(columns, target="y"), Recipe(target="y", name="m", seconds=10, split=split))
+
+    assert read_manifest(trained.manifest.as_bytes()).leaderboard == trained.manifest.leaderboard
