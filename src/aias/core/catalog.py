@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from typing import Any, Final
 
 from aias.core.errors import NotFound
@@ -10,6 +11,7 @@ MACHINERY: Final = {"contract", "rows"}
 """Files beside the members that are none: the promise itself, and the row encoder that puts encoders side by side."""
 
 
+@cache  # a wide table asks for each of its columns
 def members(folder: str) -> tuple[str, ...]:
     """The names of all members of `aias.<folder>`, sorted; imports none of them."""
     package = importlib.import_module(f"aias.{folder}")

@@ -38,7 +38,7 @@ class Number:
         self._missing = frozenset(field.missing) | {""}
         self._decimal_comma = field.format == "decimal-comma"
         self._unit = (field.unit or "").strip()
-        self._example = field.example
+        self._example = field.example if isinstance(field.example, int | float) else 12.5
 
     @classmethod
     def fit(cls, field: Field, values: Sequence[object]) -> "Number":  # noqa: ARG003 the promise of every encoder
@@ -135,7 +135,7 @@ class Number:
         return bare[:-1].strip() if bare[-1:] in _CURRENCIES else bare
 
     def _refusal(self, value: object) -> BadValue:
-        example = self._example if self._example is not None else 12.5
         return BadValue(
-            f"{shown(value)} is not a number", hint=f"send a number such as {example}, or null when it is not known"
+            f"{shown(value)} is not a number",
+            hint=f"send a number such as {self._example}, or null when it is not known",
         )

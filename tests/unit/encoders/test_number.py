@@ -60,6 +60,12 @@ def test_what_is_no_number_is_refused_with_an_example(raw):
     assert "such as 12.5" in caught.value.hint
 
 
+def test_a_column_that_was_text_lends_no_example():
+    with pytest.raises(BadValue) as caught:
+        Number(Field("city", "number", example="Paris")).encode("Rome")
+    assert "such as 12.5" in caught.value.hint
+
+
 def test_a_long_text_is_refused_without_being_repeated():
     with pytest.raises(BadValue) as caught:
         PLAIN.encode("9" * 100_000)
