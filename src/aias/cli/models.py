@@ -111,9 +111,15 @@ def export(ref: str, folder: Path) -> None:
 @click.argument("ref")
 def rm(ref: str) -> None:
     """Remove version REF, MODEL@NUMBER, that no endpoint points at. Its number is never used again."""
+    from aias.core.errors import UserError
     from aias.core.names import Ref
     from aias.core.settings import home
     from aias.registry.registry import Registry
 
+    named = Ref.parse(ref)
     with Registry.open(home()) as registry:
-        click.echo(f"removed {registry.remove(Ref.parse(ref))}")
+        if named.number is None:  # elsewhere that is the newest; what is gone is gone, so here it must be said
+            raise UserError(
+                f"`{ref}` names no version to remove", hint=f"for example `aias rm {registry.version(named)}`"
+            )
+        click.echo(f"removed {registry.remove(named)}")

@@ -164,6 +164,14 @@ def test_deploy_moves_an_endpoint_and_undeploy_takes_it_away(run: Run, home: Pat
     assert run("undeploy", "churn").status == 3
 
 
+def test_rm_wants_the_number(run: Run, home: Path) -> None:
+    done = run("rm", "churn")
+
+    assert done.status == 2
+    assert "aias rm churn@2" in done.err
+    assert len(run("ls", "--json").json["versions"]) == 2
+
+
 def test_a_version_that_answers_cannot_be_removed(run: Run, home: Path) -> None:
     run("deploy", "churn@1")
 
