@@ -73,11 +73,17 @@ class Router:
 
     def watch(self, seconds: float) -> None:
         """Refresh every so often until `stop`; for a thread of its own."""
+        told = ""
         while not self._stop.wait(seconds):
             try:
                 self.refresh()
+                told = ""
             except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
-                self._watch(Event("serve.refresh-failed", f"cannot see what is deployed: {fault}", "warning"))
+                message = f"cannot see what is deployed: {fault}"
+                # What stays broken over a weekend should not fill the disk with its log too.
+                if message != told:
+                    self._watch(Event("serve.refresh-failed", message, "warning"))
+                told = message
 
     def stop(self) -> None:
         self._stop.set()
@@ -100,6 +106,8 @@ class Router:
             self._metrics.load_failures[endpoint.name] += 1
             why = fault.message if isinstance(fault, AiasError) else repr(fault)
             message = f"{endpoint.ref} cannot answer for `{endpoint.name}`: {why}"
+            if (old := self._models.get(endpoint.name)) is not None:
+                message += f"; {old.version} goes on answering"
             self._watch(Event("serve.load-failed", message, "warning", {"endpoint": endpoint.name}))
             return
         self._put(endpoint.name, endpoint, model)

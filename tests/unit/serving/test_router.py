@@ -115,8 +115,10 @@ def test_a_running_server_follows_what_is_deployed() -> None:
 def test_a_directory_that_fails_for_a_while_stops_nothing() -> None:
     class Flaky(Shelf):
         broken = False
+        looks = 0
 
         def generation(self) -> int:
+            self.looks += 1
             if self.broken:
                 raise OSError("no disk")
             return super().generation()
@@ -126,6 +128,9 @@ def test_a_directory_that_fails_for_a_while_stops_nothing() -> None:
     with house(shelf) as server:
         shelf.broken = True
         eventually(lambda: any(event.name == "serve.refresh-failed" for event in server.events))
+        looks = shelf.looks
+        eventually(lambda: shelf.looks > looks + 3)
+        assert [event.name for event in server.events].count("serve.refresh-failed") == 1
         assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
 
         shelf.broken = False
