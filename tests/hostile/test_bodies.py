@@ -182,6 +182,19 @@ def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: House) -> None
         assert expected in response.json["error"]["message"]  # type: ignore[index]
 
 
+def test_an_arrow_bomb_is_refused_before_it_is_copied(server: House) -> None:
+    pl = pytest.importorskip("polars")
+    body = io.BytesIO()
+    pl.DataFrame({"plan": ["a" * 100_000] * 1_000}).write_ipc_stream(body, compression="zstd")
+    assert len(body.getvalue()) < 100_000
+
+    headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
+    response = server.call("POST", "/predict/churn", body.getvalue(), headers=headers)
+
+    assert response.status == 400
+    assert b"unpacks to more than" in response.body
+
+
 def test_a_reader_that_was_killed_is_started_again() -> None:
     pytest.importorskip("polars")
     arrow = ArrowProcess()
@@ -304,6 +317,15 @@ def test_a_body_in_chunks_is_a_body(server: House) -> None:
     answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + chunks)
 
     assert status(answer) == 200
+
+
+def test_a_trailer_is_no_header(server: House) -> None:
+    head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    key = b"Authorization: Bearer all-key\r\n"
+
+    assert status(server.raw(head + chunks + key + b"\r\n")) == 401
+    assert status(server.raw(head + key + chunks + b"Authorization: none\r\n\r\n")) == 200
 
 
 def test_three_megabytes_of_six_byte_chunks_cost_no_more_than_their_body(server: House) -> None:

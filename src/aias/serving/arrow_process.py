@@ -8,10 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
+from aias.core.limits import BODY_BYTES_MAX
 from aias.serving.arrow import IDLE_SECONDS, Columns, read_frame, write_frame
 
-MEMORY_BYTES_MAX: Final = 4 << 30
-"""Of addresses, not of memory in use: Polars reserves far more than it touches."""
+MEMORY_BYTES_MAX: Final = 2 << 30
+"""Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""
+
+UNPACKED_BYTES_MAX: Final = 4 * BODY_BYTES_MAX
+"""Of a table in memory, which may take a few times what it took on the line; as Python values it takes more again."""
 
 
 def main() -> None:
@@ -36,6 +40,8 @@ def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
         table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
         if table.height > rows_max:
             return f"{table.height:,} rows are too many; send at most {rows_max:,} at once", {}
+        if table.estimated_size() > UNPACKED_BYTES_MAX:
+            return f"the Arrow body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", {}
         columns: Columns = {}
         for column in table:
             values = _plain(column)
@@ -66,11 +72,11 @@ def _plain(column: Any) -> list[object] | None:
     dtype = column.dtype
     if dtype == pl.Null:
         return [None] * len(column)
+    if dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128):
+        return column.cast(pl.Float64).to_list()  # type: ignore[no-any-return]
     if dtype.is_integer() or dtype.is_float() or dtype == pl.String or dtype == pl.Boolean:
         values: list[object] = column.to_list()
         return values
-    if dtype.is_decimal():
-        return column.cast(pl.Float64).to_list()  # type: ignore[no-any-return]
     if dtype in (pl.Categorical, pl.Enum):
         return column.cast(pl.String).to_list()  # type: ignore[no-any-return]
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):

@@ -94,7 +94,9 @@ class Connection(HttpToolsProtocol):
         if self._head_lines > _HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
-        super().on_header(name, value)
+        # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
+        if self._phase is Phase.HEAD:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self.url[:1] != b"/":

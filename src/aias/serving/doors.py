@@ -1,6 +1,7 @@
 """Who may come in: the names that this server goes by, the pages that may call it, and the keys that open a route."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from typing import Final, Protocol
 
@@ -11,6 +12,8 @@ from aias.serving.routes import PUBLIC, Route
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
 _SPELLINGS_MAX: Final = 16
+
+_HOST: Final = re.compile(rb"(\[[^\]]*\]|[^:]*)(?::[0-9]{1,5})?")
 
 Headers = dict[bytes, bytes]
 
@@ -80,8 +83,6 @@ def is_loopback(host: str) -> bool:
 
 
 def _name_of(host: bytes) -> str:
-    """The host without its port, lower case: `LocalHost:8000` → `localhost`, `[::1]:8000` → `[::1]`."""
-    name = host.decode("latin-1").lower()
-    if name.startswith("["):
-        return name[: name.find("]") + 1]
-    return name.partition(":")[0]
+    """The host without its port, lower case: `LocalHost:8000` → `localhost`, `[::1]:8000` → `[::1]`; else nothing."""
+    found = _HOST.fullmatch(host)
+    return found[1].decode("latin-1").lower() if found else ""

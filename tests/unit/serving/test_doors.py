@@ -76,7 +76,11 @@ def test_the_names_that_the_server_goes_by_are_let_in(server: House, host: str) 
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::1", "0"]
+    "host",
+    [
+        *("evil.example", "localhost.evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "[::1", "0"),
+        *("[::1].evil.example", "localhost:80:80", "localhost:x", "localhost:8000@evil.example", "localhost/"),
+    ],
 )
 def test_a_name_of_somebody_else_is_refused_on_every_route(server: House, host: str) -> None:
     for path in ("/health/live", "/metrics", "/predict/churn", "/v2", "/none"):
