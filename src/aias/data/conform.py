@@ -17,7 +17,7 @@ _PLAIN = f"^(?:{PLAIN.pattern})$"
 
 def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Every field of `schema`, in its order. Raises `BadValue` with field and row on what a field cannot take."""
-    return pl.DataFrame([_column(frame[field.name], field) for field in schema], height=frame.height)
+    return pl.DataFrame([conform_column(frame[field.name], field) for field in schema], height=frame.height)
 
 
 def is_plain(column: pl.Series) -> pl.Series:
@@ -25,7 +25,8 @@ def is_plain(column: pl.Series) -> pl.Series:
     return column.str.contains(_PLAIN)
 
 
-def _column(column: pl.Series, field: Field) -> pl.Series:
+def conform_column(column: pl.Series, field: Field) -> pl.Series:
+    """One of them."""
     try:
         if field.kind == "number":
             return _number(column, field)

@@ -33,9 +33,16 @@ _DAYS: Final = (
     *("%d.%m.%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d"),
 )
 _HOURS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d %b %Y %H:%M:%S")
-_LOGS: Final = ("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%d/%b/%Y:%H:%M:%S %z")
-_FORMATS: Final = (*(day + hour for day in _DAYS for hour in _HOURS), *_NAMED_MONTHS, *_LOGS)
+_NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
+_MONTHS: Final = ("%Y-%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y", "%B %Y")
+_LOGS: Final = (
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%A, %d %B %Y",
+    "%A, %B %d, %Y",
+)
+_FORMATS: Final = (*(day + hour for day in (*_DAYS, *_NAMED_MONTHS) for hour in _HOURS), *_MONTHS, *_LOGS)
 """Of two that read equally many values the first is taken: the month before the day."""
 
 _UNITS: Final = frozenset(

@@ -130,6 +130,11 @@ def test_a_text_keeps_its_spaces():
         (["31/01/2024", "01/02/2024", "24/12/2023"], "%d/%m/%Y"),
         (["31.01.2024", "01.02.2024", "24.12.2023"], "%d.%m.%Y"),
         (["31 Jan 2024", "1 Feb 2024", "24 Dec 2023"], "%d %b %Y"),
+        (["31-Jan-2024 10:30", "1-Feb-2024 23:05", "24-Dec-2023 0:00"], "%d-%b-%Y %H:%M"),
+        (["Wednesday, 31 January 2024", "Thursday, 1 February 2024"], "%A, %d %B %Y"),
+        (["2024-01", "2024-12", "1999-07"], "%Y-%m"),
+        (["Jan 2024", "Dec 2023"], "%b %Y"),
+        (["Jan-24", "Dec-23"], "%b-%y"),
     ],
 )
 def test_times_are_found_in_their_format(values, form):
