@@ -111,7 +111,7 @@ class Text:
 
     def encode(self, value: object) -> list[int]:
         """The distinct ids of one text, in an order that depends on nothing but the text. Raises `BadValue`."""
-        if type(value) is not str or value in self._missing or len(value) > limits.TEXT_CHARS_MAX:
+        if type(value) is not str or value.strip() in self._missing or len(value) > limits.TEXT_CHARS_MAX:
             value = as_text(value, self._missing)
         words = split(value)
         ids: set[int | None] = set(map(self._terms.get, words))
@@ -135,7 +135,7 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, str):
-        if value in missing:
+        if value.strip() in missing:  # as it is in a file
             return ""
         if len(value) > limits.TEXT_CHARS_MAX:
             raise BadValue(

@@ -48,6 +48,13 @@ def test_a_seen_word_is_its_id_and_an_unseen_one_its_letter_groups() -> None:
     assert all(i >= len(text.words) + len(text.pairs) for i in unseen)
 
 
+def test_blanks_around_what_means_missing_make_it_no_text() -> None:
+    text = Text.fit(FIELD, ["n or a", "a and n"] * 3)
+
+    assert text.encode("n / a") != []
+    assert text.encode(" n/a\t") == text.encode("n/a") == []
+
+
 def test_missing_and_empty_texts_have_no_terms() -> None:
     text = Text.fit(FIELD, TEXTS)
     assert [text.encode(value) for value in (None, "", "n/a", float("nan"), "\x00")] == [[]] * 5
