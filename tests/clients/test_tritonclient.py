@@ -272,6 +272,8 @@ def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
         {"datatype": "BF16"},
         {"datatype": "BYTES"},
         {"datatype": "INT32", "data": [1.5]},
+        {"datatype": "INT32", "data": [2**31]},
+        {"datatype": "UINT8", "data": [-1]},
         {"datatype": "BOOL"},
         {"data": ["50"]},
         {"data": None},

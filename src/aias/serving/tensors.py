@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from aias.core.errors import shown
 from aias.serving.refusals import BadBody, TooManyRows
 
 Scalar = str | float | int | bool | None
@@ -31,6 +32,7 @@ _DTYPES: Final = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
+_RANGES: Final = {name: np.iinfo(code) for name, code in _DTYPES.items() if "INT" in name}
 DATATYPES: Final = (*_DTYPES, "BF16", "BYTES")
 
 _LENGTH: Final = struct.Struct("<I")
@@ -99,6 +101,12 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
     for row, value in enumerate(values):
         if value is not None and type(value) not in allowed:
             raise BadBody(f"input `{tensor.name}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
+    if (bounds := _RANGES.get(tensor.datatype)) is not None:
+        for row, value in enumerate(values):
+            if isinstance(value, int) and not bounds.min <= value <= bounds.max:
+                raise BadBody(
+                    f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}"
+                )
     return values
 
 
