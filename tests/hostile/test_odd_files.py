@@ -87,6 +87,27 @@ def test_latin_1_is_read_and_told(give):
     assert "latin-1" in said(dataset)
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("评论,很好,非常满意", "gb18030"),
+        ("評価,とても良い,満足", "shift_jis"),
+        ("평가,아주 좋아요,만족", "euc_kr"),
+        ("отзыв,хорошо", "cp1251"),
+    ],
+)
+def test_an_encoding_that_is_neither_unicode_nor_western_is_refused_with_the_remedy(give, text, encoding):
+    with pytest.raises(Unreadable, match="line 2") as refused:
+        read(give("\n".join(["text,label", *[text] * 20]).encode(encoding)))
+    assert "iconv" in refused.value.hint
+
+
+def test_much_western_text_is_latin_1(give):
+    line = "Größe,hübsch\nçà et là,déçu\nniño,está aquí\n"
+    dataset = read(give(f"a,b\n{line * 50}".encode("latin-1")))
+    assert dataset.frame["b"][0] == "hübsch"
+
+
 def test_a_broken_character_in_much_utf_8_does_not_spoil_the_rest(give):
     dataset = read(give(b"name,age\n" + "Zoë,3\n".encode() * 50 + b"Bj\xffrk,4\n"))
     assert dataset.frame["name"][0] == "Zoë"

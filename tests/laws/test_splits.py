@@ -123,7 +123,9 @@ def test_a_part_may_be_empty_when_asked():
 
 def test_rows_without_a_time_are_learned_from():
     dataset = read({"x": [f"a{i}" for i in range(10)], "at": [None, *(f"2024-01-{i:02}" for i in range(1, 10))]})
-    assert 0 in split(dataset, np.zeros(10), task=AMOUNT, seed=0, how="time:at").train
+    done = split(dataset, np.zeros(10), task=AMOUNT, seed=0, how="time:at")
+    assert 0 in done.train
+    assert "1 rows without a `at` are in train" in done.reason
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+import numpy as np
+
 from aias.core.events import Event
 from aias.data.errors import Unreadable
 
@@ -16,6 +18,9 @@ _BOMS: Final = (
 _WIDE_BOMS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _HEAD: Final = 4_096
 _SNIFFED: Final = 1 << 18
+_HIGH_MIN: Final = 20
+"""On fewer, one `größe` decides."""
+_TOGETHER_SHARE: Final = 0.6
 _BINARY: Final = re.compile(rb"[\x01-\x08\x0e-\x1f]")
 
 
@@ -83,10 +88,23 @@ def _guessed(data: bytes, name: str, line: int) -> tuple[bytes, tuple[Event, ...
     if good > 10 * broken:
         message = f"`{name}` holds {broken} broken UTF-8 characters, the first on line {line}; each was read as \ufffd"
         return mended.encode(), (_note(message),)
+    if _far_from_latin(data):
+        raise Unreadable(
+            f"`{name}` is not UTF-8 (line {line}), and no western text either; which of many it is cannot be told",
+            hint="save it as UTF-8: `iconv -f GB18030 -t UTF-8 old.csv > new.csv`, or from SHIFT_JIS, EUC-KR, CP1251",
+        )
     windows = re.search(rb"[\x80-\x9f]", data) and not re.search(rb"[\x81\x8d\x8f\x90\x9d]", data)
     encoding = "windows-1252" if windows else "latin-1"
     message = f"`{name}` is not UTF-8 (line {line}); it was read as {encoding}. If letters look wrong, save it as UTF-8"
     return data.decode(encoding).encode(), (_note(message),)
+
+
+def _far_from_latin(data: bytes) -> bool:
+    """Letters beyond ASCII stand alone in western texts, together in Chinese, Japanese, Korean, Cyrillic or Greek."""
+    high = np.flatnonzero(np.frombuffer(data, np.uint8) >= 0x80)
+    steps = np.diff(high, prepend=-2) == 1
+    together = int((steps | np.append(steps[1:], np.False_)).sum())
+    return len(high) >= _HIGH_MIN and together > _TOGETHER_SHARE * len(high)
 
 
 def _bomless_utf16(data: bytes) -> str | None:

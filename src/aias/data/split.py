@@ -63,8 +63,11 @@ def split(
         parts = _assign(groups, np.zeros(len(groups), np.int64), fractions, np.random.default_rng(seed))
         reason = f"rows with the same `{column}` stay together ({groups.max() + 1:,} groups)"
     else:
-        parts = _by_time(_moments(dataset, column), fractions, column)
+        moments = _moments(dataset, column)
+        parts = _by_time(moments, fractions, column)
         reason = f"the latest rows by `{column}` are the test, those before them the validation"
+        if unknown := int(np.isnan(moments).sum()):
+            reason += f"; {unknown:,} rows without a `{column}` are in train"
     return _without_copies(parts, copies, reason)
 
 
