@@ -45,9 +45,10 @@ def show(ref: str, *, as_json: bool) -> None:
     from aias.client.model import load
 
     model = load(ref)
+    manifest = model.manifest  # verifies the whole folder, the card included
     if as_json:
         facts = {"version": model.ref, "digest": model.version.digest, "folder": str(model.folder)}
-        return give(facts | msgspec.to_builtins(model.manifest), as_json=True)
+        return give(facts | msgspec.to_builtins(manifest), as_json=True)
     return document((model.folder / "card.md").read_text(encoding="utf-8"))
 
 

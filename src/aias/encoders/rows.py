@@ -99,7 +99,7 @@ class RowEncoder:
     def one(self, row: Mapping[str, object]) -> Encoded:
         """One row, by the shortest way: the hot path of an endpoint."""
         if not row.keys() <= self._known:
-            self._refuse_unknown(row, None)
+            self._refuse_unknown(row, 0)
         numbers: list[float] = []
         name = ""
         try:

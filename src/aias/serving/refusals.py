@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Final
 
-from aias.core.errors import AiasError, BadValue, Damaged, NotFound, Refused, UserError
+from aias.core.errors import AiasError, BadValue, Conflict, Damaged, NotFound, Refused, StorageFailed, UserError
 
 
 class Refusal(AiasError):
@@ -102,7 +102,9 @@ _STATUS: Final[tuple[tuple[type[AiasError], int], ...]] = (
     (UserError, 400),
     (NotFound, 404),
     (Refused, 403),
+    (Conflict, 409),
     (Damaged, 503),
+    (StorageFailed, 507),
 )
 
 

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+import aias
+from aias.core.errors import Damaged
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
+    home = tmp_path_factory.mktemp("home")
+    return aias.train(ROWS, target="y", name="m", time=10, learners=("linear",), home=home)
+
+
+def test_a_version_answers_as_the_model_that_was_trained(model: aias.Model) -> None:
+    loaded = OnnxRuntime.load(model.folder, model.manifest)
+
+    assert loaded.predict([{"n": 3}, {"n": 15}]).predictions == ["low", "high"]
+
+
+def test_a_file_that_changed_after_it_was_verified_is_refused_by_name(model: aias.Model, tmp_path: Path) -> None:
+    for entry in model.manifest.files:
+        held = (model.folder / entry.path).read_bytes()
+        (tmp_path / entry.path).parent.mkdir(exist_ok=True)
+        (tmp_path / entry.path).write_bytes(held)
+    graph = bytearray((tmp_path / "model.onnx").read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (tmp_path / "model.onnx").write_bytes(graph)
+
+    with pytest.raises(Damaged, match=r"model\.onnx"):
+        OnnxRuntime.load(tmp_path, model.manifest)
+
+
+def test_files_that_do_not_fit_together_are_damaged(model: aias.Model) -> None:
+    files = {entry.path: (model.folder / entry.path).read_bytes() for entry in model.manifest.files}
+
+    with pytest.raises(Damaged, match="does not fit together"):
+        OnnxRuntime.from_files({path: held for path, held in files.items() if path != "model.onnx"}, model.manifest)
+    with pytest.raises(Damaged, match="not a graph"):
+        OnnxRuntime.from_files(files | {"model.onnx": b"nothing"}, model.manifest)
