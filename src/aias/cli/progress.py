@@ -1,6 +1,5 @@
 """Training as a person watches it: one line for each thing learned, and one that changes while it runs."""
 
-import json
 import sys
 import time
 from types import TracebackType
@@ -32,8 +31,10 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         if self.as_json:
+            import msgspec
+
             line: dict[str, Any] = {"event": event.name, "level": event.level, "message": event.message, **event.facts}
-            click.echo(json.dumps(line, ensure_ascii=False, default=str))
+            click.echo(msgspec.json.encode(line, enc_hook=str).decode())  # NaN becomes null: JSON has none
         elif event.level == "debug":
             self._now(event)
         elif not self.quiet or event.level == "warning":

@@ -29,6 +29,16 @@ def test_train_with_json_tells_each_event_in_a_line(run: Run, empty_home: Path, 
     assert {"train.split", "train.candidate", "train.parity", "train.test"} <= set(names)
 
 
+def test_the_events_of_a_score_that_cannot_be_measured_are_json(run: Run, empty_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("a,y\n1,x\n2,z\n3,x\n")
+
+    done = run("train", tmp_path / "few.csv", "--target", "y", "--learner", "linear", "--json")
+
+    assert done.status == 0
+    assert "NaN" not in done.out
+    assert json.loads(done.out.splitlines()[-1])["version"] == "few@1"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "code"),
     [
