@@ -61,7 +61,7 @@ def aias() -> None:
 def main() -> None:
     """Run the command line; every `AiasError` becomes two lines on stderr and an exit status."""
     try:
-        status = aias.main(standalone_mode=False)
+        status = aias.main(prog_name="aias", standalone_mode=False)
     except click.ClickException as fault:
         fault.show()
         status = fault.exit_code
