@@ -13,7 +13,10 @@ from dataclasses import replace
 
 import pytest
 
+from aias.core.limits import COLUMNS_MAX
 from aias.serving.arrow import ArrowProcess
+from aias.serving.refusals import BadBody
+from aias.serving.rows import SLACK, read_row, read_rows
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
 
 KEY = b"Host: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -102,6 +105,14 @@ def test_other_packings_are_refused(server: House) -> None:
 
 def test_millions_of_empty_rows_are_refused_before_they_are_made(server: House) -> None:
     assert server.call("POST", "/predict/churn", b"[" + b"{}," * 30_000 + b"{}]", headers=JSON).status == 413
+
+
+def test_a_row_of_very_many_fields_is_refused_before_it_is_made() -> None:
+    wide = b"{" + b",".join(b'"%d":0' % i for i in range(SLACK * COLUMNS_MAX)) + b"}"
+
+    for body in (wide, b"[" + wide + b"]"):
+        with pytest.raises(BadBody, match="fields"):
+            read_rows(body, rows_max=10) if body[:1] == b"[" else read_row(body)
 
 
 def test_braces_in_a_text_are_not_counted_as_rows(server: House) -> None:

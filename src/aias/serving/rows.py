@@ -5,6 +5,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from aias.core.errors import BadValue
+from aias.core.limits import COLUMNS_MAX
 from aias.serving.refusals import BadBody, TooManyRows
 
 Scalar = str | float | int | bool | None
@@ -12,8 +13,8 @@ Scalar = str | float | int | bool | None
 _SMALL_BYTES: Final = 64 << 10
 """Up to here one call decodes all; beyond, row by row, so that other threads come in between."""
 
-_SLACK: Final = 10
-"""`},{` may stand in texts too: count beyond the bound by this factor before refusing unread."""
+SLACK: Final = 10
+"""`},{` and `":` may stand in texts too: count beyond the bound by this factor before refusing unread."""
 
 _HINT: Final = (
     'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values; JSON has no NaN'
@@ -42,6 +43,8 @@ def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
 
 def read_row(body: bytes) -> dict[str, Any]:
     """The only row of a JSON object."""
+    if len(body) > _SMALL_BYTES:
+        return _read_row(body, 0)
     try:
         return _row.decode(body)
     except Faults:
@@ -56,7 +59,7 @@ def _checked(rows: list[dict[str, Any]], rows_max: int) -> list[dict[str, Any]]:
 
 def _check_count(body: bytes, rows_max: int) -> None:
     """Refuse what would become millions of small objects, before they are made."""
-    if body.translate(None, b" \t\r\n").count(b"},{") >= _SLACK * rows_max:
+    if body.translate(None, b" \t\r\n").count(b"},{") >= SLACK * rows_max:
         raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
 
 
@@ -68,6 +71,8 @@ def _read_raw(body: bytes) -> list[msgspec.Raw]:
 
 
 def _read_row(raw: bytes | msgspec.Raw, at: int) -> dict[str, Any]:
+    if bytes(raw).count(b'":') >= SLACK * COLUMNS_MAX:
+        raise BadBody(f"row {at} has far more than {COLUMNS_MAX:,} fields", hint="send the model's fields only")
     try:
         return _row.decode(raw)
     except Faults:
