@@ -223,6 +223,24 @@ def test_the_exported_script_answers_other_rows_as_the_model_does(told: Told, tm
             np.testing.assert_allclose(printed["probabilities"], told.model.predict_proba([row]), atol=1e-6)
 
 
+@pytest.mark.parametrize("split", ["random", "group:^g$", "time:^t.*$"])
+def test_a_column_may_be_called_what_others_take_for_a_pattern(tmp_path: Path, split: str) -> None:
+    rng = random.Random(3)
+    numbers = [rng.random() for _ in range(ROWS)]
+    data = {
+        "^a.*$": numbers,
+        "^$": [rng.choice("uv") for _ in range(ROWS)],
+        "*": [said(rng.choice(["good", "bad"]), rng) for _ in range(ROWS)],
+        "^t.*$": [f"2026-01-{rng.randint(1, 28):02d}" for _ in range(ROWS)],
+        "^g$": [rng.choice("abcdefgh") for _ in range(ROWS)],
+        "^y$": ["p" if number > 0.5 else "q" for number in numbers],
+    }
+
+    model = aias.train(data, target="^y$", split=split, learners=("linear",), time=20, home=tmp_path)
+
+    assert (model.predict(data) == np.array(data["^y$"])).mean() > 0.9
+
+
 def test_what_cannot_be_learned_from_is_refused_with_advice(told: Told, tmp_path: Path) -> None:
     constant = told.story.frame.with_columns(pl.lit("same").alias(told.story.target))
 

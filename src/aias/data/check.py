@@ -52,7 +52,7 @@ class Column:
 
 def report(dataset: Dataset) -> tuple[Column, ...]:
     """What each column holds."""
-    return tuple(_column(field, dataset.frame[field.name]) for field in dataset.schema)
+    return tuple(_column(field, dataset.column(field.name)) for field in dataset.schema)
 
 
 def findings(dataset: Dataset, y: Labels1d, task: Task) -> tuple[Event, ...]:
@@ -75,7 +75,7 @@ def _column(field: Field, column: pl.Series) -> Column:
 
 
 def _leak(dataset: Dataset, field: Field, y: Labels1d, task: Task) -> Event | None:
-    known = _knowledge(dataset.frame[field.name], y, task)
+    known = _knowledge(dataset.column(field.name), y, task)
     facts: dict[str, object] = {"column": field.name, "score": round(known, 6)}
     measure = "R²" if task.type == "regression" else "AUC"
     if known >= CERTAIN:

@@ -27,12 +27,13 @@ def is_plain(column: pl.Series) -> pl.Series:
 
 def conform_column(column: pl.Series, field: Field) -> pl.Series:
     """One of them."""
+    column = column.alias("")  # a column's own name could be a pattern to Polars
     try:
         if field.kind == "number":
-            return _number(column, field)
+            return _number(column, field).alias(field.name)
         if field.kind == "time":
-            return _time(column, field)
-        return _text(column, field)
+            return _time(column, field).alias(field.name)
+        return _text(column, field).alias(field.name)
     except BadValue as bad:
         raise bad.at(field=field.name, row=bad.row) from None
 

@@ -38,9 +38,13 @@ class Dataset:
         """Over names, kinds and values; the same whatever file they came in."""
         return digest_of(self._content())
 
+    def column(self, name: str) -> pl.Series:
+        """A column without its name, which could be a pattern to Polars (`^a.*$`)."""
+        return self.frame[self.schema[name].name].alias("")
+
     def values(self, name: str) -> list[object] | npt.NDArray[np.float64]:
         """The values of one field as an encoder takes them: float64 with NaN for a number, else a list with None."""
-        column = self.frame[self.schema[name].name]
+        column = self.column(name)
         if column.dtype == pl.Float64:
             return column.fill_null(np.nan).to_numpy()
         return column.to_list()
@@ -75,6 +79,7 @@ def _as_read(field: Field) -> Field:
 
 def column_content(column: pl.Series) -> Iterator[bytes]:
     """The values of one column as bytes, independent of how they lie in memory."""
+    column = column.alias("")
     if column.dtype == pl.Float64:
         values = column.fill_null(np.nan).to_numpy() + 0.0  # -0 and 0 are one number
         yield np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()

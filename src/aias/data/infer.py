@@ -45,7 +45,7 @@ def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl
 
 
 def _field(column: pl.Series, *, is_target: bool) -> tuple[Field, Guess]:
-    found = _guess(column, SURE_SPELLINGS if is_target else SPELLINGS)
+    found = _guess(column.alias(""), SURE_SPELLINGS if is_target else SPELLINGS)
     missing = (*found.missing, *(text for text, _ in found.odd))
     field = Field(column.name, found.kind, missing=missing, format=found.format, unit=found.unit, reason=found.reason)
     return replace(field, role="ignored") if found.id_like else field, found
@@ -67,6 +67,7 @@ def _guess(column: pl.Series, spellings: frozenset[str]) -> Guess:
 
 def _settled(field: Field, column: pl.Series, *, is_target: bool) -> Field:
     """The field with its example and categories, and ignored when the column cannot help."""
+    column = column.alias("")  # its own name could be a pattern to Polars
     present = column.drop_nulls()
     example = present[0] if len(present) else None
     if isinstance(example, float):

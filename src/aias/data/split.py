@@ -161,7 +161,7 @@ def _none_empty(
 
 def _groups(dataset: Dataset, column: str) -> Ints:
     """Numbers of the groups; a row without a group is one of its own."""
-    values = dataset.frame[dataset.schema[column].name]
+    values = dataset.column(column)
     missing = values.is_null().to_numpy()
     numbers = _numbered(values.rank("dense").fill_null(0).to_numpy().astype(np.int64))
     numbers[missing] = len(numbers) + np.arange(int(missing.sum()))

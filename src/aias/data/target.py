@@ -53,7 +53,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     field = dataset.schema[target]
     if field.kind == "time":
         raise BadTarget(f"`{target}` holds times, which cannot be predicted", hint="predict a number of days instead")
-    column = dataset.frame[target]
+    column = dataset.column(target)
     kept = np.flatnonzero(column.is_not_null().to_numpy())
     if not len(kept):
         raise BadTarget(f"`{target}` has no value in any row", hint="is it the right column?")
@@ -74,7 +74,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
 
 def labels_for(dataset: Dataset, task: Task) -> Labels:
     """The labels of another file for a task that is already known. Rows without a target are left out with a note."""
-    column = dataset.frame[task.target] if task.target in dataset.schema else None
+    column = dataset.column(task.target) if task.target in dataset.schema else None
     if column is None or not column.len() - column.null_count():
         raise BadTarget(
             f"there are no values of `{task.target}` to compare with", hint="give a file that has the answers"
