@@ -1,5 +1,6 @@
 """The promise of `readers/contract.py`, for every reader found; and that every format gives the same rows."""
 
+import datetime as dt
 import io
 import json
 import sys
@@ -152,7 +153,10 @@ def test_sparse_and_dated_arff_is_read(tmp_path: Path):
         "@attribute d date yyyy-MM-dd\n@data\n{0 2.5, 1 'yes, maybe', 2 2024-01-31}\n\n% nothing\n{2 2024-02-01}\n"
     )
     dataset = read(path)
-    assert dataset.frame.rows() == [(2.5, "yes, maybe", "2024-01-31"), (0.0, "no", "2024-02-01")]
+    assert dataset.frame.rows() == [
+        (2.5, "yes, maybe", dt.datetime(2024, 1, 31)),
+        (0.0, "no", dt.datetime(2024, 2, 1)),
+    ]
     assert [field.kind for field in dataset.schema] == ["number", "category", "time"]
 
 

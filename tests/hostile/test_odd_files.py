@@ -1,10 +1,12 @@
 """Files as they come from the world: each is read rightly or refused with a sentence and a hint."""
 
+import contextlib
 import gzip
 import io
 import os
 import tarfile
 import zipfile
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -348,3 +350,12 @@ def test_columns_of_the_same_name_are_kept_apart_and_told(give):
 @pytest.mark.parametrize("source", [3, None, object(), b"bytes", [1, 2], {"a": 3}, {"a": [1], "b": [1, 2]}, [], {}])
 def test_what_is_no_table_is_refused(source):
     refused(source)
+
+
+def test_a_file_of_one_column_may_hold_any_control_character(tmp_path: Path):
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\x01\x00\x1f\x00")
+    with contextlib.suppress(AiasError):
+        read(path)
+    path.write_bytes(b"name\n" + b"some quite usual words\n" * 60 + b"a\x1fb\n")
+    assert read(path).rows == 61

@@ -1,6 +1,6 @@
 """A raw column and its field → the column as a dataset keeps it: one type for each kind.
 
-number → Float64 · category, text → String · time → String, Date or Datetime. What means "missing" becomes null.
+number → Float64 · category, text → String · time → Date or Datetime. What means "missing" becomes null.
 The words are the encoders' own, so that training sees what serving will.
 """
 
@@ -53,9 +53,7 @@ def _number(column: pl.Series, field: Field) -> pl.Series:
 def _time(column: pl.Series, field: Field) -> pl.Series:
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return column
-    kept = _bare(column, field) if column.dtype == pl.String else column
-    Time(field).column(kept.to_list())  # refuses what is no time, with its row
-    return kept
+    return pl.Series(field.name, Time(field).moments(column.to_list()), pl.Datetime("us"))
 
 
 def _text(column: pl.Series, field: Field) -> pl.Series:

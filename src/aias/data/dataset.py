@@ -20,7 +20,7 @@ _MISSING = 0xFFFFFFFF
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """`frame` holds the fields of `schema` in its order: numbers as Float64, categories and texts as String, times as
-    String, Date or Datetime; null is missing. `notes`: what was found and changed on the way here."""
+    Date or Datetime; null is missing. `notes`: what was found and changed on the way here."""
 
     frame: pl.DataFrame
     schema: Schema

@@ -79,38 +79,51 @@ class Time:
         return {}
 
     def encode(self, value: object) -> tuple[float, ...]:
+        moment = self.moment(value)
+        return _NOTHING if moment is None else _parts(moment)
+
+    def moment(self, value: object) -> datetime | None:
+        """What a value means, in UTC when it names a zone; None when it is missing. Raises `BadValue`."""
         if isinstance(value, str):
             bare = value.strip()
             if bare in self._missing:
-                return _NOTHING
+                return None
             for pattern in self._patterns:
                 moment = read_time(pattern, bare)
                 if moment is not None:
-                    return _parts(moment)
+                    return moment
             raise self._refusal(value)
         if value is None or value != value:  # None, NaN, NaT
-            return _NOTHING
+            return None
         if isinstance(value, datetime):
-            return _parts(self._naive(value))
+            return self._naive(value)
         if isinstance(value, date):
-            return _parts(datetime(value.year, value.month, value.day))
+            return datetime(value.year, value.month, value.day)
         if isinstance(value, np.datetime64):
-            return self.encode(value.astype("datetime64[us]").item())
+            return self.moment(value.astype("datetime64[us]").item())
         raise self._refusal(value)
 
     def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
-        memo: dict[str, tuple[float, ...]] = {}
         out = np.empty((len(values), self.width))  # (rows, width)
+        for row, moment in enumerate(self.moments(values)):
+            out[row] = _NOTHING if moment is None else _parts(moment)
+        return out
+
+    def moments(self, values: Sequence[object] | npt.NDArray[np.float64]) -> list[datetime | None]:
+        """`moment` of many values. Raises `BadValue` with its row."""
+        memo: dict[str, datetime | None] = {}
+        out: list[datetime | None] = []
         for row, value in enumerate(values):
-            known = memo.get(value) if type(value) is str else None
-            if known is None:
-                try:
-                    known = self.encode(value)
-                except BadValue as bad:
-                    raise BadValue(bad.message, row=row, hint=bad.hint) from None
-                if type(value) is str:
-                    memo[value] = known
-            out[row] = known
+            try:
+                if type(value) is not str:
+                    moment = self.moment(value)
+                elif value in memo:
+                    moment = memo[value]
+                else:
+                    moment = memo[value] = self.moment(value)
+            except BadValue as bad:
+                raise BadValue(bad.message, row=row, hint=bad.hint) from None
+            out.append(moment)
         return out
 
     def _naive(self, moment: datetime) -> datetime:
@@ -151,6 +164,8 @@ def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
         return None
     part = found.groupdict()
     try:
+        if pattern is ISO and len(text) == len("2026-11-23 14:30:00"):  # in this form all Pythons agree
+            return datetime.fromisoformat(text)
         moment = datetime(
             _year(part),
             _month(part),

@@ -50,11 +50,12 @@ def _parsed(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple
     if layout.quoted and (not layout.regular or layout.spaced):
         return _parsed_leniently(data, layout, name)
     found = records(data, layout.separator, quoted=layout.quoted)
-    data, height, width, notes = _squared(data, found, layout.separator or "\x1f", name)
+    separator = layout.separator or _spare(data, name)
+    data, height, width, notes = _squared(data, found, separator, name)
     frame = pl.read_csv(
         data,
         has_header=False,
-        separator=layout.separator or "\x1f",
+        separator=separator,
         quote_char='"' if layout.quoted else None,
         schema={f"c{i}": pl.String for i in range(width)},
         raise_if_empty=False,
@@ -64,6 +65,14 @@ def _parsed(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple
     if layout.spaced:
         frame = frame.with_columns(pl.all().str.strip_prefix(" "))
     return frame, notes
+
+
+def _spare(data: bytes, name: str) -> str:
+    """A separator for a file of one column: a byte that is not in it."""
+    for char in "\x1f\x1e\x1d\x1c\x02\x03\x04":
+        if char.encode() not in data:
+            return char
+    raise Unreadable(f"`{name}` is not text", hint="it holds control characters of every kind; is it a table at all?")
 
 
 def _squared(data: bytes, found: Records, separator: str, name: str) -> tuple[bytes, int, int, tuple[Event, ...]]:
