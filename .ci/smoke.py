@@ -15,5 +15,5 @@ with tempfile.TemporaryDirectory() as folder:
     asked = [row for row, _ in sample.held_out]
     assert list(again.predict(asked)) == list(model.predict(asked))
     right = sum(str(answer) == truth for answer, (_, truth) in zip(again.predict(asked), sample.held_out, strict=True))
-    assert right >= 0.8 * len(asked), f"{right} of {len(asked)} answers are right"
+    assert right >= 0.7 * len(asked), f"{right} of {len(asked)} answers are right"
 print(f"Python {sys.version.split()[0]}: {endpoint.name} → {endpoint.ref}, {right} of {len(asked)} answers right")
