@@ -53,7 +53,7 @@ def _number(column: pl.Series, field: Field) -> pl.Series:
 def _time(column: pl.Series, field: Field) -> pl.Series:
     if isinstance(column.dtype, pl.Date | pl.Datetime):
         return column
-    return pl.Series(field.name, Time(field).moments(column.to_list()), pl.Datetime("us"))
+    return pl.Series("", Time(field).moments(column.to_list()), pl.Datetime("us"))
 
 
 def _text(column: pl.Series, field: Field) -> pl.Series:
