@@ -55,9 +55,12 @@ class Numbers:
         missing = graph.op("IsNaN", scaled)
         filled = graph.op("Where", missing, graph.constant(np.float64(0)), scaled)
         low, high = graph.constant(np.float64(-DEVIATIONS_MAX)), graph.constant(np.float64(DEVIATIONS_MAX))
+        values = graph.op("Clip", filled, low, high)
+        split = len(self.places)
+        if not weights[split:].any():  # nothing was missing in training, so its flags weigh nothing
+            return graph.op("MatMul", values, graph.constant(weights[:split]))
         flags = graph.op("CastLike", missing, filled)
-        both = graph.op("Concat", graph.op("Clip", filled, low, high), flags, axis=1)
-        return graph.op("MatMul", both, graph.constant(weights))
+        return graph.op("MatMul", graph.op("Concat", values, flags, axis=1), graph.constant(weights))
 
     def _dense(self, encoded: Encoded) -> Floats:
         with np.errstate(over="ignore", invalid="ignore"):

@@ -63,6 +63,11 @@ class LinearModel:
             return graph.op("Sigmoid", graph.op("Mul", z, graph.constant(np.array([[-1.0, 1.0]]))))
         return graph.op("Softmax", z, axis=1)
 
+    def export_both(self, graph: GraphWriter, sums: str) -> str:
+        """`answer` of a binary task, from the sums of both classes."""
+        z = graph.op("Add", sums, graph.constant(self.intercept * np.array([-1.0, 1.0])))
+        return graph.op("Sigmoid", z)
+
 
 class Linear:
     name: ClassVar[str] = "linear"

@@ -27,7 +27,9 @@ class OnnxRuntime:
     def __init__(self, manifest: Manifest, encoder: RowEncoder, model: bytes) -> None:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)
-        self._session = _session(model)
+        session = _session(model)
+        # The session under the session: what the public `run` checks on every call costs as much as a small graph.
+        self._run = getattr(session, "_sess", session).run
         self._texts = encoder.layout.texts
         self._output = ["probabilities" if self._classes else "prediction"]
 
@@ -65,7 +67,7 @@ class OnnxRuntime:
     def run(self, encoded: Encoded) -> Any:
         """Probabilities (rows, classes) float32, or predictions (rows,) float64."""
         if encoded.rows <= CHUNK_ROWS:
-            return self._session.run(self._output, self._feeds(encoded))[0]
+            return self._run(self._output, self._feeds(encoded), None)[0]
         starts = range(0, encoded.rows, CHUNK_ROWS)
         parts = [encoded.take(np.arange(at, min(at + CHUNK_ROWS, encoded.rows))) for at in starts]
         return np.concatenate([self.run(part) for part in parts])

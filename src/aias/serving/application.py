@@ -53,7 +53,8 @@ class Application:
         self._bodies = Bodies(bounds)
         self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "aias-predict")
         self._waiting = 0
-        self._ids = (f"{os.urandom(6).hex()}-{number:x}" for number in count())
+        here = os.urandom(6).hex()
+        self._ids = (f"{here}-{number:x}" for number in count())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()

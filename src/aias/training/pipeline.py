@@ -24,6 +24,10 @@ FEATURES: Final = ("numbers", "categories", "terms")
 
 TEXT_FOLDS: Final = 5
 
+ONE: Final = np.ones((1, 1))
+BOTH: Final = np.array([[-1.0, 1.0]])
+"""The log odds of the two classes, from those of the second."""
+
 Answers = npt.NDArray[Any]
 
 
@@ -77,14 +81,18 @@ class LinearPipeline:
     def scores(self, encoded: Encoded) -> Floats:
         return np.asarray(self.model.answer(self.sums(encoded)))
 
-    def export_sums(self, graph: GraphWriter) -> str:
-        names = [feature.export(graph, weights) for feature, weights in zip(self.features, self._blocks, strict=True)]
+    def export_sums(self, graph: GraphWriter, *, signs: Floats = ONE) -> str:
+        """The sums times each of `signs`, (1, signs): beside one another at no cost, but in the size of tables."""
+        blocks = [weights @ signs if signs is not ONE else weights for weights in self._blocks]
+        names = [feature.export(graph, weights) for feature, weights in zip(self.features, blocks, strict=True)]
         total = names[0]
         for name in names[1:]:
             total = graph.op("Add", total, name)
         return total
 
     def export(self, graph: GraphWriter) -> str:
+        if self.model.classes == 2 and all(feature.name != "terms" for feature in self.features):
+            return str(self.model.export_both(graph, self.export_sums(graph, signs=BOTH)))
         return str(self.model.export_answer(graph, self.export_sums(graph)))
 
 
