@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
+from aias.serving.transport import OneWrite
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
@@ -58,6 +59,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answers = OneWrite(transport)
+        self.transport = self._answers  # type: ignore[assignment]
         if len(self.connections) > self._bounds.connections:
             self._make_room()
 
@@ -120,6 +123,7 @@ class Connection(HttpToolsProtocol):
     # uvicorn's calls
 
     def on_response_complete(self) -> None:
+        self._answers.flush()
         self.server_state.total_requests += 1
         self._moved_at = self.loop.time()
         if self.transport.is_closing():
