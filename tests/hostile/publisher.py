@@ -5,24 +5,18 @@ what it has been promised, each promise in one write after the call has returned
 Forking an interpreter that has everything imported is what makes hundreds of kills affordable.
 """
 
-import os
-import sys
 from pathlib import Path
 
 import alembic.command
+from forking import fork_for_each_line, say
 
 import artifacts
 from aias.access.keys import Keys
-from aias.core import failpoints
 from aias.core.names import Ref
 from aias.database import migrate
 from aias.registry.registry import Registry
 
 assert alembic.command is migrate.command, "imported here once, so that no child spends its time on it"
-
-
-def say(*words: object) -> None:
-    os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 def work(home: Path, first_seed: int, rounds: int) -> None:
@@ -51,22 +45,5 @@ def work(home: Path, first_seed: int, rounds: int) -> None:
                 say("key", keys.create("shop", {"predict"})[1])
 
 
-def main() -> None:
-    for line in sys.stdin:
-        home, step, seed, rounds = line.split()
-        child = os.fork()
-        if child == 0:
-            failpoints.arm("" if step == "-" else step)
-            try:
-                say("pid", os.getpid())
-                work(Path(home), int(seed), int(rounds))
-            except BaseException as fault:
-                say("fault", type(fault).__name__, fault)
-                os._exit(1)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        say("gone", os.waitstatus_to_exitcode(status))
-
-
 if __name__ == "__main__":
-    main()
+    fork_for_each_line(work)
