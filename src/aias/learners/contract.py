@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Protocol
 
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
-from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 
@@ -52,8 +51,3 @@ class Learner(Protocol):
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
         """Stops early by `valid`, and in any case by `how.deadline` with the best state so far."""
-
-
-class Exports(Protocol):
-    def export(self, graph: GraphWriter, x: str) -> str:
-        """Write `scores` into the graph over the tensor `x`; gives the name of a (rows, outputs) float64 tensor."""

@@ -17,8 +17,6 @@ __all__ = ["OnnxRuntime"]
 
 MODEL: Final = "model.onnx"
 
-DAMAGED_HINT: Final = "the disk or somebody changed it; deploy another version, or train again"
-
 CHUNK_ROWS: Final = 4_096
 """Rows of one call into the graph; bounds the memory of its intermediate tensors."""
 
@@ -40,7 +38,10 @@ class OnnxRuntime:
         for entry in manifest.files:
             files[entry.path] = held = (folder / entry.path).read_bytes()
             if hashlib.sha256(held).hexdigest() != entry.sha256:
-                raise Damaged(f"{entry.path} of `{manifest.name}` is not what was sealed", hint=DAMAGED_HINT)
+                raise Damaged(
+                    f"{entry.path} of `{manifest.name}` is not what was sealed",
+                    hint="deploy another version, or train again",
+                )
         return cls.from_files(files, manifest)
 
     @classmethod

@@ -91,7 +91,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self.metrics, envelope=envelope)
+        own = probes(ready=house.ready, metrics=self.metrics)
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,

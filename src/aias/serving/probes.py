@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from aias.serving.messages import TEXT, Reply, Request
 from aias.serving.metrics import Metrics
-from aias.serving.routes import PUBLIC, Envelope, Route
+from aias.serving.routes import PUBLIC, Route
 
 
-def probes(*, ready: Callable[[], bool], metrics: Metrics, envelope: Envelope) -> tuple[Route, ...]:
+def probes(*, ready: Callable[[], bool], metrics: Metrics) -> tuple[Route, ...]:
     """The routes of a server whatever it serves."""
 
     def tell_ready(_request: Request) -> Reply:
@@ -17,7 +17,7 @@ def probes(*, ready: Callable[[], bool], metrics: Metrics, envelope: Envelope) -
         return Reply(metrics.text(), media_type=TEXT)
 
     return (
-        Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}'), envelope),
-        Route("GET", "/health/ready", PUBLIC, tell_ready, envelope),
-        Route("GET", "/metrics", "read", tell_metrics, envelope),
+        Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}')),
+        Route("GET", "/health/ready", PUBLIC, tell_ready),
+        Route("GET", "/metrics", "read", tell_metrics),
     )

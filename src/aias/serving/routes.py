@@ -28,7 +28,6 @@ class Route:
     path: str
     scope: Scope | Public
     answer: Answer
-    envelope: Envelope
 
     def __post_init__(self) -> None:
         assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"
@@ -49,10 +48,6 @@ class Found:
     @property
     def methods(self) -> str:
         return ", ".join(sorted(self.routes) + (["HEAD"] if "GET" in self.routes else []))
-
-    @property
-    def envelope(self) -> Envelope:
-        return next(iter(self.routes.values())).envelope
 
 
 class RouteTable:

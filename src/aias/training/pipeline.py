@@ -24,7 +24,6 @@ FEATURES: Final = ("numbers", "categories", "terms")
 
 TEXT_FOLDS: Final = 5
 
-ONE: Final = np.ones((1, 1))
 BOTH: Final = np.array([[-1.0, 1.0]])
 """The log odds of the two classes, from those of the second."""
 
@@ -81,9 +80,9 @@ class LinearPipeline:
     def scores(self, encoded: Encoded) -> Floats:
         return np.asarray(self.model.answer(self.sums(encoded)))
 
-    def export_sums(self, graph: GraphWriter, *, signs: Floats = ONE) -> str:
-        """The sums times each of `signs`, (1, signs): beside one another at no cost, but in the size of tables."""
-        blocks = [weights @ signs if signs is not ONE else weights for weights in self._blocks]
+    def export_sums(self, graph: GraphWriter, *, signs: Floats | None = None) -> str:
+        """The sums; with `signs`, (1, signs), times each of them: no node more, but larger tables."""
+        blocks = [weights if signs is None else weights @ signs for weights in self._blocks]
         names = [feature.export(graph, weights) for feature, weights in zip(self.features, blocks, strict=True)]
         total = names[0]
         for name in names[1:]:

@@ -65,7 +65,6 @@ class Recipe:
     fractions: tuple[float, float, float] = (0.64, 0.16, 0.20)
     seed: int = 0
     learners: tuple[str, ...] = ()
-    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,9 +54,9 @@ def test_anything_but_a_bearer_key_is_refused(server: House, header: str) -> Non
 
 def test_a_route_without_a_scope_cannot_be_written() -> None:
     with pytest.raises(TypeError):
-        Route("GET", "/x", answer=None, envelope=None)  # type: ignore[call-arg, arg-type]
+        Route("GET", "/x", answer=None)  # type: ignore[call-arg, arg-type]
     with pytest.raises(AssertionError):
-        Route("GET", "/x", "everything", None, None)  # type: ignore[arg-type]
+        Route("GET", "/x", "everything", None)  # type: ignore[arg-type]
 
 
 def test_who_has_no_key_does_not_learn_which_endpoints_there_are(server: House) -> None:

@@ -36,8 +36,8 @@ class Native:
 
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route("POST", "/predict/{endpoint}", "predict", self.predict, self.envelope),
-            Route("GET", "/predict/{endpoint}", "predict", self.describe, self.envelope),
+            Route("POST", "/predict/{endpoint}", "predict", self.predict),
+            Route("GET", "/predict/{endpoint}", "predict", self.describe),
         )
 
     @staticmethod

@@ -55,12 +55,12 @@ class OpenInference:
     def routes(self) -> tuple[Route, ...]:
         model, version = "/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"
         return (
-            Route("GET", "/v2", "read", self.describe_server, self.envelope),
-            Route("GET", "/v2/health/live", PUBLIC, self.tell_live, self.envelope),
-            Route("GET", "/v2/health/ready", PUBLIC, self.tell_ready, self.envelope),
-            *(Route("GET", path, "predict", self.describe_model, self.envelope) for path in (model, version)),
-            *(Route("GET", f"{path}/ready", "predict", self.tell_model, self.envelope) for path in (model, version)),
-            *(Route("POST", f"{path}/infer", "predict", self.infer, self.envelope) for path in (model, version)),
+            Route("GET", "/v2", "read", self.describe_server),
+            Route("GET", "/v2/health/live", PUBLIC, self.tell_live),
+            Route("GET", "/v2/health/ready", PUBLIC, self.tell_ready),
+            *(Route("GET", path, "predict", self.describe_model) for path in (model, version)),
+            *(Route("GET", f"{path}/ready", "predict", self.tell_model) for path in (model, version)),
+            *(Route("POST", f"{path}/infer", "predict", self.infer) for path in (model, version)),
         )
 
     @staticmethod
