@@ -1,13 +1,21 @@
-"""The promise of a learner: fit on some rows, stop by looking at others, and write itself into a graph."""
+"""The promise of a learner: fit on some rows, stop by looking at others, be stored, and write itself into a graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
+from aias.core.forest import Forest
+from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
+
+State = Mapping[str, npt.NDArray[Any]]
+"""A fitted learner as named arrays (a model's own text or bytes as uint8); no Python objects, ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +24,16 @@ class Examples:
 
     x: Any  # (rows, width) a CSR matrix or an array
     y: Floats | Ints  # (rows,)
+    weight: Floats | None = None
+    """How much each row counts, (rows,), of mean 1; None counts all alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How to fit. `settings` override the learner's own choices; `valid` is None when they are all given."""
+    """How to fit. `settings` override the learner's own choices.
+
+    Without `valid` rows there is no early stopping: `settings` then hold everything that was chosen before.
+    """
 
     task: Task
     seed: int
@@ -29,9 +42,13 @@ class Fit:
     watch: Watch
     settings: dict[str, Any] = field(default_factory=dict)
     categories: tuple[int, ...] = ()
-    """Which columns of `x` hold category codes."""
+    """Which columns of `x` hold category codes: 0 missing, 1 unseen or rare, 2 and up known."""
+    category_sizes: tuple[int, ...] = ()
+    """For each of these columns, one more than its largest code."""
     score: Callable[[Any, Floats], float] | None = None
     """The task's metric of `y` and scores, to be told as fitting goes on."""
+    keep: Callable[[Callable[[], "Fitted"]], None] | None = None
+    """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
 
 
 class Fitted(Protocol):
@@ -41,13 +58,46 @@ class Fitted(Protocol):
     def scores(self, x: Any) -> Floats:
         """Probabilities (rows, classes), or predictions (rows, 1)."""
 
+    def export(self, graph: GraphWriter, x: str) -> str:
+        """Write `scores` of the columns `x`, (rows, width) float64, into the graph; gives the scores' tensor."""
+
+    def state(self) -> State:
+        """Everything fitted; with `settings`, `Learner.load` gives an equal one."""
+
+
+class Trees(Fitted, Protocol):
+    """What a family of trees promises besides, so that the trees of many models become one node of the graph."""
+
+    link: str
+    """From sums to scores: `identity`, `sigmoid` (one output: the second class) or `softmax`. A binary `identity` has
+    one output too: the probability of the second class."""
+
+    def forest(self) -> Forest: ...
+
 
 class Learner(Protocol):
-    """`sparse`: whether it wants a CSR matrix of features or the encoded columns as they are."""
+    """`sparse`: whether it wants a CSR matrix of features or the encoded columns as they are.
+
+    `needs`: the modules of an optional dependency, which must be there for this learner to take part.
+    """
 
     name: ClassVar[str]
     sparse: ClassVar[bool]
+    needs: ClassVar[tuple[str, ...]]
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
         """Stops early by `valid`, and in any case by `how.deadline` with the best state so far."""
+
+    @staticmethod
+    def load(state: State, task: Task, settings: dict[str, Any]) -> Fitted:
+        """The fitted learner that `state` and `settings` are of."""
+
+
+def text_state(text: str) -> npt.NDArray[np.uint8]:
+    """A model's own text as an array."""
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def state_text(array: npt.NDArray[Any]) -> str:
+    return bytes(array.astype(np.uint8)).decode()
