@@ -7,7 +7,7 @@ from typing import Final
 
 from aias.artifact.manifest import Candidate, Manifest
 from aias.core.schema import Field
-from aias.core.task import METRICS, Measurement
+from aias.core.task import Measurement
 
 _CATEGORIES_SHOWN_MAX: Final = 8
 """The rest is in the manifest; a card is read by people."""
@@ -42,10 +42,7 @@ def _summary(manifest: Manifest) -> str:
         "multiclass": f"one of {len(task.classes)} classes, {_classes(task.classes)}, with their probabilities",
         "regression": "a number",
     }[task.type]
-    return (
-        f"Predicts {_code(task.target)}: {answer}.\n"
-        f"Chosen by {_code(task.metric)} ({METRICS[task.metric][0]} is better)."
-    )
+    return f"Predicts {_code(task.target)}: {answer}.\nChosen by {_code(task.metric)} ({task.direction} is better)."
 
 
 def _data(manifest: Manifest) -> str:

@@ -7,19 +7,70 @@ TaskType = Literal["binary", "multiclass", "regression"]
 
 Direction = Literal["higher", "lower"]
 
+_CLASSES: Final[tuple[TaskType, ...]] = ("binary", "multiclass")
+
 METRICS: Final[dict[str, tuple[Direction, tuple[TaskType, ...]]]] = {
     "roc_auc": ("higher", ("binary",)),
-    "accuracy": ("higher", ("binary", "multiclass")),
-    "balanced_accuracy": ("higher", ("binary", "multiclass")),
-    "f1_macro": ("higher", ("binary", "multiclass")),
-    "log_loss": ("lower", ("binary", "multiclass")),
+    "roc_auc_ovr": ("higher", ("multiclass",)),
+    "pr_auc": ("higher", ("binary",)),
+    "log_loss": ("lower", _CLASSES),
+    "brier": ("lower", _CLASSES),
+    "ece": ("lower", _CLASSES),
+    "accuracy": ("higher", _CLASSES),
+    "balanced_accuracy": ("higher", _CLASSES),
+    "f1": ("higher", ("binary",)),
+    "f1_macro": ("higher", _CLASSES),
+    "f1_micro": ("higher", _CLASSES),
+    "f1_weighted": ("higher", _CLASSES),
+    "precision": ("higher", ("binary",)),
+    "recall": ("higher", ("binary",)),
+    "mcc": ("higher", _CLASSES),
     "rmse": ("lower", ("regression",)),
     "mae": ("lower", ("regression",)),
+    "median_absolute_error": ("lower", ("regression",)),
+    "mape": ("lower", ("regression",)),
+    "rmsle": ("lower", ("regression",)),
+    "quantile_loss": ("lower", ("regression",)),
     "r2": ("higher", ("regression",)),
 }
-"""Every metric: which direction is better, and the tasks that it judges."""
+"""Every metric: which direction is better, and the tasks that it judges. `quantile_loss:0.9` names its quantile."""
+
+LABEL_METRICS: Final = frozenset({
+    "accuracy", "balanced_accuracy", "f1", "f1_macro", "f1_micro", "f1_weighted", "precision", "recall", "mcc",
+})  # fmt: skip
+"""They judge labels; all others of classes judge probabilities."""
 
 DEFAULT_METRIC: Final[dict[TaskType, str]] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+MEDIAN: Final = 0.5
+
+
+def is_metric(metric: str) -> bool:
+    """Whether there is one of this name, with a quantile strictly between 0 and 1 where it names one."""
+    name, colon, _ = metric.partition(":")
+    if not colon:
+        return name in METRICS
+    return name == "quantile_loss" and quantile_of(metric) is not None
+
+
+def direction_of(metric: str) -> Direction:
+    return METRICS[metric.partition(":")[0]][0]
+
+
+def tasks_of(metric: str) -> tuple[TaskType, ...]:
+    return METRICS[metric.partition(":")[0]][1]
+
+
+def quantile_of(metric: str) -> float | None:
+    """0.9 of `quantile_loss:0.9`, the median of `quantile_loss`; None of any other metric, or where it cannot be."""
+    name, colon, quantile = metric.partition(":")
+    if name != "quantile_loss":
+        return None
+    try:
+        found = float(quantile) if colon else MEDIAN
+    except ValueError:
+        return None
+    return found if 0 < found < 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +87,17 @@ class Task:
 
     @property
     def direction(self) -> Direction:
-        return METRICS[self.metric][0]
+        return direction_of(self.metric)
 
     @property
     def outputs(self) -> int:
         """Numbers in one answer: a probability per class, or one predicted value."""
         return len(self.classes) or 1
+
+    @property
+    def quantile(self) -> float | None:
+        """What the answer is to be: this quantile of what can happen; None where it is the mean or the median."""
+        return quantile_of(self.metric)
 
 
 @dataclass(frozen=True, slots=True)

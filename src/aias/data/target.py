@@ -13,7 +13,7 @@ from aias.core.errors import BadValue, shown
 from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
 from aias.core.schema import Field
-from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType
+from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset, Ints
 from aias.data.errors import BadTarget
 from aias.encoders.category import text_of
@@ -48,7 +48,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
 
     Rows without a target are left out with a note. Raises `BadTarget` when there is nothing to learn.
     """
-    if metric is not None and metric not in METRICS:
+    if metric is not None and not is_metric(metric):
         raise BadTarget(f"there is no metric `{metric}`", hint=f"the metrics are: {', '.join(METRICS)}")
     field = dataset.schema[target]
     if field.kind == "time":
@@ -110,7 +110,7 @@ def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
 
 
 def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskType, str]:
-    judged = METRICS[metric][1] if metric else ()
+    judged = tasks_of(metric) if metric else ()
     if judged == ("regression",):
         if field.kind != "number":
             hint = f"leave the metric out, or set the kind of `{field.name}` to number in the schema"
@@ -129,7 +129,7 @@ def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskTyp
 
 
 def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
-    if metric is not None and kind not in METRICS[metric][1]:
+    if metric is not None and kind not in tasks_of(metric):
         fitting = ", ".join(name for name, (_, kinds) in METRICS.items() if kind in kinds)
         raise BadTarget(f"`{metric}` does not judge a {kind} task such as `{target}`", hint=f"use one of: {fitting}")
 

@@ -1,60 +1,67 @@
 """How good scores are, with 95 % intervals.
 
-Scores are probabilities (rows, classes) or predictions (rows,); `y` are class indices or values.
+Scores are probabilities (rows, classes) or predictions (rows, 1); `y` are class indices or values. Label weights are
+what thresholds.decision_weights found: they count for the metrics that judge labels.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from aias.core.events import Event, Watch
-from aias.core.task import Measurement, Task
-from aias.encoders.contract import Floats
+from aias.core.task import LABEL_METRICS, Measurement, Task, TaskType
+from aias.encoders.contract import Floats, Ints
+from aias.training.formulas import FORMULAS, Case
+from aias.training.intervals import Interval, intervals, sampled
 
-RESAMPLES: Final = 400
-"""Bootstrap resamples: the 95 % interval's ends then vary by about a tenth of its width."""
+LabelWeights = Sequence[float] | None
 
-RESAMPLED_ROWS_MAX: Final = 20_000
-"""Above this the interval is computed on a sample and narrowed by the square root of the ratio."""
+REPORTED: Final[dict[TaskType, tuple[str, ...]]] = {
+    "binary": ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "mcc", "log_loss", "brier", "ece"),
+    "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "ece"),
+    "regression": ("rmse", "mae", "median_absolute_error", "r2"),
+}
+
+NO_LABELS: Final[Ints] = np.empty(0, np.int64)
+
+BIASED: Final = frozenset({"ece"})
+"""Noise can only raise them, and resampling adds noise: their interval is turned round the value, from 0 up."""
 
 
-def measure(task: Task, y: Any, scores: Floats, *, metric: str | None = None) -> Measurement:
+def decide(scores: Floats, weights: LabelWeights = None) -> Ints:
+    """The class of the largest weighted probability, and the first of equals: (rows,)."""
+    return np.asarray((scores if weights is None else scores * np.asarray(weights)).argmax(axis=1))
+
+
+def measure(
+    task: Task, y: Any, scores: Floats, *, metric: str | None = None, label_weights: LabelWeights = None
+) -> Measurement:
     """The value alone."""
     name = metric or task.metric
-    return Measurement(name, _METRICS[name](y, scores), len(y))
+    return Measurement(name, _value(_case(name, y, scores, label_weights)), len(y))
 
 
-def measure_with_interval(y: Any, scores: Floats, *, metric: str, seed: int) -> Measurement:
-    """The value and the percentile bootstrap interval over rows (Efron and Tibshirani 1993, chapter 13)."""
-    point = _METRICS[metric](y, scores)
-    rng = np.random.default_rng(seed)
-    rows = min(len(y), RESAMPLED_ROWS_MAX)
-    found: list[float] = []
-    for _ in range(RESAMPLES):
-        picked = rng.integers(0, len(y), rows)
-        value = _METRICS[metric](y[picked], scores[picked])
-        if np.isfinite(value):
-            found.append(value)
-    if len(found) < RESAMPLES // 2:
-        return Measurement(metric, point, len(y))
-    low, high = np.percentile(found, [2.5, 97.5])
-    narrower = np.sqrt(rows / len(y))
-    return Measurement(metric, point, len(y), float(point + (low - point) * narrower),
-                       float(point + (high - point) * narrower))  # fmt: skip
+def measure_with_interval(
+    y: Any, scores: Floats, *, metric: str, seed: int, label_weights: LabelWeights = None
+) -> Measurement:
+    (one,) = _measured((metric,), y, scores, label_weights=label_weights, seed=seed)
+    return one
 
 
-def judge(task: Task, y: Any, scores: Floats, *, seed: int) -> Measurement:
+def judge(task: Task, y: Any, scores: Floats, *, seed: int, label_weights: LabelWeights = None) -> Measurement:
     """By the task's metric or, where these rows cannot give it (AUC of one class), by the log loss or RMSE."""
-    own = measure_with_interval(y, scores, metric=task.metric, seed=seed)
+    own = measure_with_interval(y, scores, metric=task.metric, seed=seed, label_weights=label_weights)
     if np.isfinite(own.value):
         return own
     return measure_with_interval(y, scores, metric="log_loss" if task.classes else "rmse", seed=seed)
 
 
-def report(task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch) -> tuple[Measurement, ...]:
+def report(
+    task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch, label_weights: LabelWeights = None
+) -> tuple[Measurement, ...]:
     """The metrics of a report; of those that these rows cannot give, `watch` is told."""
-    measured = [measure_with_interval(y, scores, metric=name, seed=seed) for name in reported(task)]
+    measured = _measured(reported(task), y, scores, label_weights=label_weights, seed=seed)
     for one in measured:
         if not np.isfinite(one.value):
             message = f"{one.metric} cannot be measured on these {one.n:,} rows: their answers do not differ"
@@ -64,67 +71,44 @@ def report(task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch) -> tu
 
 def reported(task: Task) -> tuple[str, ...]:
     """The metrics of a report: the task's own first."""
-    usual = {
-        "binary": ("roc_auc", "accuracy", "log_loss"),
-        "multiclass": ("log_loss", "accuracy", "balanced_accuracy"),
-        "regression": ("rmse", "mae", "r2"),
-    }[task.type]
-    return (task.metric, *(name for name in usual if name != task.metric))
+    return (task.metric, *(name for name in REPORTED[task.type] if name != task.metric))
 
 
-def _roc_auc(y: Any, scores: Floats) -> float:
-    """The chance that a positive row is scored above a negative one; ties count half (Mann and Whitney 1947)."""
-    positive = np.asarray(y == 1)
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return float("nan")
-    _, inverse, counts = np.unique(scores[:, 1], return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    return float((ranks[inverse][positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+def _measured(
+    names: Sequence[str], y: Any, scores: Floats, *, label_weights: LabelWeights, seed: int
+) -> list[Measurement]:
+    cases = [_case(name, y, scores, label_weights) for name in names]
+    kept = sampled(len(y), seed)
+    parts = [_case(name, y[kept], scores[kept], label_weights) for name in names]
+    rows = len(parts[0].y)
+    found = intervals([_formula(part) for part in parts], rows=rows, seed=seed)
+    narrower = float(np.sqrt(rows / len(y)))
+    return [
+        _with_interval(case, _value(case), _value(part), interval, narrower=narrower)
+        for case, part, interval in zip(cases, parts, found, strict=True)
+    ]
 
 
-def _accuracy(y: Any, scores: Floats) -> float:
-    return float((scores.argmax(axis=1) == y).mean())
+def _with_interval(
+    case: Case, value: float, around: float, interval: Interval | None, *, narrower: float
+) -> Measurement:
+    """`around`: the value on the rows that the interval is of."""
+    if interval is None or not np.isfinite(value):
+        return Measurement(case.metric, value, len(case.y))
+    down, up = ((end - around) * narrower for end in interval)
+    if case.metric in BIASED:
+        return Measurement(case.metric, value, len(case.y), max(0.0, value - max(up, 0)), max(value, value - down))
+    return Measurement(case.metric, value, len(case.y), value + down, value + up)
 
 
-def _balanced_accuracy(y: Any, scores: Floats) -> float:
-    right = scores.argmax(axis=1) == y
-    return float(np.mean([right[y == label].mean() for label in np.unique(y)]))
+def _case(metric: str, y: Any, scores: Floats, label_weights: LabelWeights) -> Case:
+    labels = decide(scores, label_weights) if metric in LABEL_METRICS else NO_LABELS
+    return Case(metric, y, scores, labels)
 
 
-def _f1_macro(y: Any, scores: Floats) -> float:
-    found = scores.argmax(axis=1)
-    each = []
-    for label in np.union1d(np.unique(y), np.unique(found)):
-        hits = int(((found == label) & (y == label)).sum())
-        each.append(2 * hits / (int((found == label).sum()) + int((y == label).sum())))
-    return float(np.mean(each))
+def _formula(case: Case) -> Any:
+    return FORMULAS[case.metric.partition(":")[0]](case)
 
 
-def _log_loss(y: Any, scores: Floats) -> float:
-    return float(-np.log(np.maximum(scores[np.arange(len(y)), y], 1e-15)).mean())
-
-
-def _rmse(y: Any, scores: Floats) -> float:
-    return float(np.sqrt(((scores.ravel() - y) ** 2).mean()))
-
-
-def _mae(y: Any, scores: Floats) -> float:
-    return float(np.abs(scores.ravel() - y).mean())
-
-
-def _r2(y: Any, scores: Floats) -> float:
-    spread = float(((y - y.mean()) ** 2).sum())
-    return float("nan") if spread == 0 else 1 - float(((scores.ravel() - y) ** 2).sum()) / spread
-
-
-_METRICS: Final[dict[str, Callable[[Any, Floats], float]]] = {
-    "roc_auc": _roc_auc,
-    "accuracy": _accuracy,
-    "balanced_accuracy": _balanced_accuracy,
-    "f1_macro": _f1_macro,
-    "log_loss": _log_loss,
-    "rmse": _rmse,
-    "mae": _mae,
-    "r2": _r2,
-}
+def _value(case: Case) -> float:
+    return float(_formula(case)(np.ones((1, len(case.y))))[0])

@@ -1,0 +1,80 @@
+"""How good scores are for each value of a category, and for each range of a number."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.task import Measurement, Task
+from aias.encoders.contract import Floats
+from aias.training.metrics import LabelWeights, judge
+
+SLICE_ROWS_MIN: Final = 30
+"""Of fewer rows no interval says anything; they are joined as `others`."""
+
+SLICES_MAX: Final = 20
+"""Of one column: what a person reads; the smallest are joined as well."""
+
+NUMBER_BINS: Final = 4
+OTHERS: Final = "others"
+MISSING: Final = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`value`: a category's, a range such as `18 to 24`, `missing` or `others`."""
+
+    column: str
+    value: str
+    measurement: Measurement
+
+
+def by_slice(
+    task: Task, y: Any, scores: Floats, slices: Mapping[str, npt.NDArray[Any]], *, seed: int,
+    label_weights: LabelWeights = None,
+) -> tuple[Slice, ...]:  # fmt: skip
+    """`slices`: for each column its value in each row: texts, or numbers that are cut into quarters.
+
+    Where a slice cannot give the task's metric (AUC of one class), it is judged by the log loss or RMSE.
+    """
+    return tuple(
+        Slice(column, value, judge(task, y[rows], scores[rows], seed=seed, label_weights=label_weights))
+        for column, values in slices.items()
+        for value, rows in _parts(_named(np.asarray(values)))
+    )
+
+
+def _named(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The name of each row's slice, as text."""
+    if values.dtype.kind == "f":
+        missing = np.isnan(values)
+        names = np.full(len(values), MISSING, dtype=object)
+        names[~missing] = _ranges(values[~missing])
+        return names
+    return np.array([MISSING if value is None else str(value) for value in values], dtype=object)
+
+
+def _ranges(values: Floats) -> npt.NDArray[Any]:
+    distinct = np.unique(values)
+    if len(distinct) <= NUMBER_BINS:
+        return np.array([f"{value:g}" for value in values], dtype=object)
+    cuts = np.unique(np.quantile(values, np.arange(1, NUMBER_BINS) / NUMBER_BINS, method="higher"))
+    places = np.searchsorted(cuts, values, side="right")
+    names = {
+        place: f"{values[places == place].min():g} to {values[places == place].max():g}" for place in np.unique(places)
+    }
+    return np.array([names[place] for place in places], dtype=object)
+
+
+def _parts(names: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    """The rows of each slice, the largest first; the small ones together."""
+    found, places, counts = np.unique(names.astype(str), return_inverse=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    kept = [place for place in order[: SLICES_MAX - 1] if counts[place] >= SLICE_ROWS_MIN]
+    for place in kept:
+        yield str(found[place]), np.flatnonzero(places == place)
+    rest = np.flatnonzero(~np.isin(places, kept))
+    if len(rest):
+        yield OTHERS, rest

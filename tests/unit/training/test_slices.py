@@ -1,0 +1,48 @@
+import numpy as np
+
+from aias.core.task import Task
+from aias.training.metrics import judge
+from aias.training.slices import by_slice
+
+TASK = Task("y", "binary", "accuracy", ("a", "b"))
+
+
+def rows(count: int = 400) -> tuple:
+    rng = np.random.default_rng(1)
+    scores = rng.dirichlet(np.ones(2), count)
+    return rng.integers(0, 2, count), scores
+
+
+def test_each_category_is_measured_and_rare_ones_together() -> None:
+    y, scores = rows()
+    colour = np.array(["red"] * 200 + ["blue"] * 150 + ["pink"] * 20 + ["grey"] * 29 + [None], dtype=object)
+
+    found = by_slice(TASK, y, scores, {"colour": colour}, seed=0)
+
+    assert [(each.value, each.measurement.n) for each in found] == [("red", 200), ("blue", 150), ("others", 50)]
+    assert found[0].measurement == judge(TASK, y[:200], scores[:200], seed=0)
+
+
+def test_numbers_are_cut_into_quarters_and_missing_ones_stand_apart() -> None:
+    y, scores = rows()
+    age = np.arange(400.0)
+    age[:40] = np.nan
+
+    found = by_slice(TASK, y, scores, {"age": age}, seed=0)
+
+    assert {each.value for each in found} == {"missing", "40 to 129", "130 to 219", "220 to 309", "310 to 399"}
+    assert sum(each.measurement.n for each in found) == 400
+
+
+def test_no_column_has_more_slices_than_a_person_reads() -> None:
+    y, scores = rows(4_000)
+    found = by_slice(TASK, y, scores, {"place": np.arange(4_000) % 100}, seed=0)
+    assert len(found) == 20
+    assert found[-1].value == "others"
+
+
+def test_a_slice_of_one_class_is_judged_by_the_log_loss() -> None:
+    y, scores = rows()
+    task = Task("y", "binary", "roc_auc", ("a", "b"))
+    found = by_slice(task, y, scores, {"truth": y.astype(str)}, seed=0)
+    assert {each.measurement.metric for each in found} == {"log_loss"}
