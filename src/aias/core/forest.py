@@ -5,10 +5,12 @@
              x[feature] in sets of node i   MEMBER
     true → left, false → right; NaN → left where `missing_left`, else right
 
+Columns that MEMBER nodes read hold whole numbers: ONNX Runtime 1.32 takes 2.5 for 2 in some sets.
+
 A tree adds the value of the leaf that a row reaches to one of the outputs; then `base` is added. All in float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -19,6 +21,9 @@ from aias.core.graph import GraphWriter
 
 LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6
 """`nodes_modes` of the operator TreeEnsemble (ONNX, ai.onnx.ml 5)."""
+
+STEPS_AT_ONCE: Final = 1 << 19
+"""Rows times trees that `Forest.sums` moves together: some 30 MB."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -63,13 +68,26 @@ class Forest:
     def nodes(self) -> int:
         return len(self.feature)
 
+    def __post_init__(self) -> None:
+        for side, is_leaf in ((self.left, self.left_is_leaf), (self.right, self.right_is_leaf)):
+            assert len(side) == self.nodes, "two children to a node"
+            assert ((side >= 0) & (side < np.where(is_leaf, len(self.leaf_value), self.nodes))).all(), "children exist"
+        sizes = np.diff(self.set_ends, prepend=0)
+        assert (sizes[self.mode == MEMBER] > 0).all() and not sizes[self.mode != MEMBER].any(), "sets where they belong"
+        assert not np.isnan(self.set_values).any(), "NaN closes a set, and missing values have their own flag"
+
     def sums(self, x: Floats) -> Floats:
         """What the trees add up to: (rows, outputs). Plain NumPy, for proofs and for trees without their library."""
         total = np.zeros((len(x), self.outputs))
-        every = np.arange(len(x))
-        for root in self.roots:
-            leaf = self._leaf_of(x, every, int(root))
-            total[every, self.leaf_output[leaf]] += self.leaf_value[leaf]
+        walk = _Walk(self)
+        step = max(1, STEPS_AT_ONCE // max(1, self.trees))
+        for start in range(0, len(x), step):
+            part = np.ascontiguousarray(x[start : start + step])
+            leaf = walk.leaves(part)  # (trees, rows)
+            place = np.arange(len(part)) * self.outputs + self.leaf_output[leaf]
+            # One after another in the order of the trees, as ONNX Runtime does, to the last bit.
+            added = np.bincount(place.ravel(), self.leaf_value[leaf].ravel(), minlength=len(part) * self.outputs)
+            total[start : start + step] = added.reshape(len(part), self.outputs)
         return total + self.base
 
     def scaled(self, weight: float) -> "Forest":
@@ -90,7 +108,7 @@ class Forest:
         return {prefix + name: getattr(self, name) for name in _ARRAYS}
 
     @classmethod
-    def load(cls, state: dict[str, npt.NDArray[Any]], prefix: str = "forest_") -> "Forest":
+    def load(cls, state: Mapping[str, npt.NDArray[Any]], prefix: str = "forest_") -> "Forest":
         return cls(**{name: state[prefix + name] for name in _ARRAYS})
 
     def _attributes(self) -> dict[str, Any]:
@@ -108,34 +126,55 @@ class Forest:
             for key, value in found.items()
         }
         if len(self.set_values):
-            sizes = np.diff(self.set_ends, prepend=0)
-            at = np.cumsum(sizes[sizes > 0])  # each set is closed by NaN
-            found["membership_values"] = np.insert(self.set_values, at, np.nan)
+            ends = self.set_ends[self.mode == MEMBER]
+            found["membership_values"] = np.insert(self.set_values, ends, np.nan)  # each set is closed by NaN
         return found
 
-    def _leaf_of(self, x: Floats, rows: Ints, root: int) -> Ints:
-        """The leaf that each row reaches: (rows,)."""
-        at = np.full(len(rows), root)
-        leaf = np.full(len(rows), -1)
-        going = rows
+
+class _Walk:
+    """Rows on their way down all trees at once. A child that is a leaf is `-1 - leaf` here."""
+
+    def __init__(self, forest: Forest) -> None:
+        self.forest = forest
+        self.left = np.where(forest.left_is_leaf, -1 - forest.left, forest.left)
+        self.right = np.where(forest.right_is_leaf, -1 - forest.right, forest.right)
+        self.less, self.member = (forest.mode == LESS).any(), (forest.mode == MEMBER).any()
+        if self.member:
+            sizes = np.diff(forest.set_ends, prepend=0)
+            self.values, ranks = np.unique(forest.set_values, return_inverse=True)
+            self.keys = np.unique(np.repeat(np.arange(forest.nodes), sizes) * len(self.values) + ranks)
+
+    def leaves(self, x: Floats) -> Ints:
+        """The leaf that each row reaches in each tree: (trees, rows)."""
+        rows = len(x)
+        at = np.repeat(self.forest.roots, rows)
+        found = np.empty(len(at), np.int64)
+        going = np.arange(len(at))
         while len(going):
-            node = at[going]
-            left = self._goes_left(node, x[going, self.feature[node]])
-            after = np.where(left, self.left[node], self.right[node])
-            ends = np.where(left, self.left_is_leaf[node], self.right_is_leaf[node])
-            leaf[going[ends]] = after[ends]
-            at[going] = after
-            going = going[~ends]
-        return leaf
+            at = np.where(self._goes_left(at, x[going % rows, self.forest.feature[at]]), self.left[at], self.right[at])
+            arrived = at < 0
+            found[going[arrived]] = -1 - at[arrived]
+            going, at = going[~arrived], at[~arrived]
+        return found.reshape(-1, rows)
 
     def _goes_left(self, node: Ints, value: Floats) -> Flags:
-        threshold, mode = self.threshold[node], self.mode[node]
-        with np.errstate(invalid="ignore"):
-            left = np.where(mode == LESS, value < threshold, value <= threshold)
-        for place in np.flatnonzero(mode == MEMBER):
-            start = self.set_ends[node[place] - 1] if node[place] else 0
-            left[place] = value[place] in self.set_values[start : self.set_ends[node[place]]]
-        return np.asarray(np.where(np.isnan(value), self.missing_left[node], left))
+        threshold = self.forest.threshold[node]
+        left = value <= threshold
+        if self.less:
+            left &= (value != threshold) | (self.forest.mode[node] != LESS)
+        if self.member:
+            places = np.flatnonzero(self.forest.mode[node] == MEMBER)
+            left[places] = self._is_member(node[places], value[places])
+        missing = np.isnan(value)
+        if missing.any():
+            left[missing] = self.forest.missing_left[node[missing]]
+        return left
+
+    def _is_member(self, node: Ints, value: Floats) -> Flags:
+        rank = np.minimum(np.searchsorted(self.values, value), len(self.values) - 1)
+        key = node * len(self.values) + rank
+        near = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        return np.asarray((self.keys[near] == key) & (self.values[rank] == value))
 
 
 def side_by_side(forests: Sequence[Forest]) -> Forest:

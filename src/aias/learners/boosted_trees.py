@@ -1,36 +1,49 @@
-"""Gradient-boosted trees by LightGBM, written into the graph node by node.
+"""Gradient-boosted trees by LightGBM.
 
 The graph holds thresholds, leaves and sets of categories in float64, as LightGBM does, and adds the trees up in the
 same order: the scores are equal to the last bit.
 """
 
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from aias.core.events import Event
+from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats
-from aias.learners.contract import Examples, Fit
+from aias.encoders.contract import Floats, Ints
+from aias.learners.contract import Examples, Fit, State, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
 ROUNDS_MAX: Final = 3_000
-PATIENCE: Final = 50
-"""Rounds without a better validation loss before stopping."""
+
+PATIENCE: Final = (20, 0.3, 200)
+"""Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
 
 TELL_SECONDS: Final = 0.5
 """Between two events; each asks the trees so far for the validation score."""
 
-LESS_OR_EQUAL, MEMBER = 0, 6
-"""`nodes_modes` of the operator TreeEnsemble (ONNX, ai.onnx.ml 5)."""
+OBJECTIVES: Final = {"mae": "regression_l1", "mape": "mape", "quantile_loss": "quantile"}
+"""Of LightGBM, for metrics that the mean does not answer best."""
+
+LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
+
+HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil")
+"""What LightGBM imports when it is there, a second or more, and does not need here."""
 
 
 class Trees:
+    """`booster` may hold more rounds than `settings["rounds"]`, those that were tried after the best one."""
+
     def __init__(self, booster: Any, task: Task, settings: dict[str, Any]) -> None:
         self.booster, self.task, self.settings = booster, task, settings
+        self.link = LINKS[task.type]
 
     def scores(self, x: Floats) -> Floats:
         raw = self.booster.predict(x, num_iteration=self.settings["rounds"])
@@ -38,77 +51,103 @@ class Trees:
             return np.column_stack([1 - raw, raw])
         return np.asarray(raw, np.float64).reshape(len(x), -1)
 
+    def forest(self) -> Forest:
+        return _forest(self._text(), len(self.task.classes) if self.task.type == "multiclass" else 1)
+
     def export(self, graph: GraphWriter, x: str) -> str:
-        model = self.booster.dump_model(num_iteration=self.settings["rounds"])
-        outputs = len(self.task.classes) if self.task.type == "multiclass" else 1
-        sums = graph.op("TreeEnsemble", x, domain="ai.onnx.ml", **_ensemble(model["tree_info"], outputs))
-        if self.task.type == "multiclass":
+        sums = self.forest().write(graph, x)
+        if self.link == "softmax":
             return graph.op("Softmax", sums, axis=1)
-        if self.task.type == "regression":
+        if self.link == "identity":
             return sums
         return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
+
+    def state(self) -> State:
+        return {"text": text_state(self._text())}
+
+    def _text(self) -> str:
+        return str(self.booster.model_to_string(num_iteration=self.settings["rounds"]))
 
 
 class BoostedTrees:
     name: ClassVar[str] = "boosted_trees"
     sparse: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
-        import lightgbm
-
-        x, y = np.ascontiguousarray(train.x), train.y
-        rounds = int(how.settings.get("rounds", ROUNDS_MAX))
-        settings = _settings(how, len(y))
+        lightgbm = _lightgbm()
+        settings = _settings(how, len(train.y))
         data = lightgbm.Dataset(
-            x, y, categorical_feature=list(how.categories), free_raw_data=False, params={"verbose": -1}
-        )
-        monitor = _Monitor(how, valid, rows=len(y))
-        against = [lightgbm.Dataset(valid.x, valid.y, reference=data)] if valid is not None else []
-        booster = lightgbm.train(
-            settings, data, rounds, valid_sets=against, valid_names=["valid"] * len(against), callbacks=[monitor]
-        )
-        best = monitor.best_round or booster.current_iteration()
-        return Trees(booster, how.task, {**how.settings, "rounds": best})
+            np.ascontiguousarray(train.x), train.y, weight=train.weight,
+            categorical_feature=list(how.categories), params=settings,
+        )  # fmt: skip
+        booster = lightgbm.Booster(settings, data)
+        if valid is not None:
+            booster.add_valid(lightgbm.Dataset(valid.x, valid.y, weight=valid.weight, reference=data), "valid")
+        return _Boosting(booster, valid, how, rows=len(train.y)).run()
+
+    @staticmethod
+    def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
+        booster = _lightgbm().Booster(model_str=state_text(state["text"]))
+        return Trees(booster, task, settings)
 
 
-class _Monitor:
-    """A LightGBM callback: tells how it goes, and stops at the deadline or when patience is out."""
+class _Boosting:
+    """Round after round, until patience, rounds or time are out."""
 
-    order: ClassVar[int] = 30
-    before_iteration: ClassVar[bool] = False
-
-    def __init__(self, how: Fit, valid: Examples | None, *, rows: int) -> None:
-        self.how, self.valid, self.rows = how, valid, rows
+    def __init__(self, booster: Any, valid: Examples | None, how: Fit, *, rows: int) -> None:
+        self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
+        self.done, self.best_round, self.best_loss = 0, 0, np.inf
         self.told_at = -TELL_SECONDS
-        self.best_round, self.best_loss = 0, np.inf
         self.started_at = how.deadline.clock()
 
-    def __call__(self, env: Any) -> None:
-        from lightgbm.callback import EarlyStopException
+    def run(self) -> Trees:
+        how, longest = self.how, 0.0
+        rounds = int(how.settings.get("rounds", ROUNDS_MAX))
+        before = self.started_at
+        while self.done < rounds and not self._stale():
+            # A round that would end after the deadline is not begun; the first one always is.
+            if self.done and how.deadline.left <= longest:
+                break
+            if self.booster.update():
+                break
+            self.done += 1
+            self._judge()
+            now = how.deadline.clock()
+            before, longest = now, max(0.9 * longest, now - before)
+        return self._best()
 
-        done = env.iteration + 1
-        if env.evaluation_result_list:
-            loss = float(env.evaluation_result_list[0][2])
+    def _best(self) -> Trees:
+        best = self.best_round if self.valid is not None else self.done
+        return Trees(self.booster, self.how.task, {**self.how.settings, "rounds": max(best, 1)})
+
+    def _stale(self) -> bool:
+        least, share, most = PATIENCE
+        return self.valid is not None and self.done - self.best_round >= min(least + share * self.best_round, most)
+
+    def _judge(self) -> None:
+        if self.valid is not None:
+            _, _, loss, higher_is_better = self.booster.eval_valid()[0]
+            loss = -loss if higher_is_better else loss
             if loss < self.best_loss:
-                self.best_round, self.best_loss = done, loss
+                self.best_round, self.best_loss = self.done, loss
             now = self.how.deadline.clock()
             if now - self.told_at >= TELL_SECONDS:
                 self.told_at = now
-                self._tell(env.model, done, loss)
-        stale = self.valid is not None and done - self.best_round >= PATIENCE
-        if stale or self.how.deadline.passed:
-            raise EarlyStopException(max(self.best_round, 1) - 1, env.evaluation_result_list)
+                self._tell(loss)
+        if self.how.keep is not None:
+            self.how.keep(self._best)
 
-    def _tell(self, booster: Any, done: int, loss: float) -> None:
+    def _tell(self, loss: float) -> None:
         seconds = max(self.how.deadline.clock() - self.started_at, 1e-9)
         facts: dict[str, object] = {
-            "learner": "boosted_trees", "round": done, "validation_loss": loss, "best_round": self.best_round,
-            "rows_per_second": self.rows * done / seconds, "seconds_left": self.how.deadline.left,
+            "learner": "boosted_trees", "round": self.done, "validation_loss": loss, "best_round": self.best_round,
+            "rows_per_second": self.rows * self.done / seconds, "seconds_left": self.how.deadline.left,
         }  # fmt: skip
-        message = f"boosted trees: {done} rounds, validation loss {loss:.4f}"
+        message = f"boosted trees: {self.done} rounds, validation loss {loss:.4f}"
         if self.how.score is not None and self.valid is not None:
-            scores = Trees(booster, self.how.task, {"rounds": done}).scores(self.valid.x)
+            scores = Trees(self.booster, self.how.task, {"rounds": self.done}).scores(self.valid.x)
             facts["score"] = self.how.score(self.valid.y, scores)
             message += f", {self.how.task.metric} {facts['score']:.4f}"
         self.how.watch(Event("train.round", message, "debug", facts))
@@ -116,102 +155,113 @@ class _Monitor:
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
     task = how.task
-    objective = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}[task.type]
     chosen: dict[str, Any] = {
-        "objective": objective, "learning_rate": 0.05, "num_leaves": 31, "feature_fraction": 0.9,
-        "min_data_in_leaf": max(1, min(20, rows // 20)), "min_data_per_group": max(1, min(50, rows // 50)),
-        "seed": how.seed, "deterministic": True, "force_row_wise": True, "num_threads": how.threads, "verbose": -1,
+        "objective": OBJECTIVES.get(task.metric, task.type), "learning_rate": 0.05, "num_leaves": 31,
+        "feature_fraction": 0.9, "min_data_in_leaf": max(1, min(20, rows // 20)),
+        "min_data_per_group": max(1, min(50, rows // 50)), "seed": how.seed, "deterministic": True,
+        "force_row_wise": True, "num_threads": how.threads, "verbose": -1,
     }  # fmt: skip
     if task.type == "multiclass":
         chosen["num_class"] = len(task.classes)
     return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
 
 
-def _ensemble(trees: list[dict[str, Any]], outputs: int) -> dict[str, Any]:
-    """The attributes of TreeEnsemble for LightGBM's dump; tree i adds to output i mod outputs."""
-    nodes = _Nodes()
-    for i, tree in enumerate(trees):
-        nodes.roots.append(nodes.add(tree["tree_structure"], i % outputs)[0])
-    return nodes.attributes(outputs)
+@cache
+def _lightgbm() -> Any:
+    """LightGBM without the libraries that it only serves: 0.3 s instead of 1.4 s.
+
+    Where something was hidden, the module is ours alone: who imports LightGBM later gets one that knows them.
+    """
+    if "lightgbm" in sys.modules:
+        return sys.modules["lightgbm"]
+    hidden = [name for name in HIDDEN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        import lightgbm
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+    for name in [name for name in sys.modules if name.split(".")[0] == "lightgbm"]:
+        del sys.modules[name]
+    return lightgbm
 
 
-class _Nodes:
-    """Rows of the operator's parallel lists, grown tree by tree without recursion in depth beyond a tree's own."""
+def _forest(text: str, outputs: int) -> Forest:
+    """LightGBM's own text of a model, its trees in turn for each output. Fields of all trees are read at once."""
+    trees = text[: text.index("\nend of trees")]
+    found = {name: _field(trees, name) for name in _FIELDS}
+    leaves = found["num_leaves"].astype(np.int64)  # (trees,)
+    lone = leaves == 1
+    if lone.any():
+        # A tree that is one leaf has no nodes; it gets one, whose children are both that leaf.
+        at = (np.cumsum(leaves - 1) - (leaves - 1))[lone]
+        alone = {"threshold": 0, "split_feature": 0, "decision_type": 0, "left_child": -1, "right_child": -1}
+        found |= {name: np.insert(found[name], at, value) for name, value in alone.items()}
+    nodes = np.maximum(leaves - 1, 1)
+    kind = found["decision_type"].astype(np.int64)
+    categorical = kind & _CATEGORICAL > 0
+    assert not (kind >> 2 & 3 == _MISSING_IS_ZERO).any(), "zeros are never missing here"
+    sets = _sets(found, nodes, categorical)
+    first_node, first_leaf = _starts(nodes), _starts(leaves)
+    left, left_is_leaf = _child(found["left_child"], np.repeat(first_node, nodes), np.repeat(first_leaf, nodes))
+    right, right_is_leaf = _child(found["right_child"], np.repeat(first_node, nodes), np.repeat(first_leaf, nodes))
+    threshold = np.where(categorical, 0.0, found["threshold"])
+    # Where training had no missing values, LightGBM reads NaN as 0; and a set never holds NaN.
+    missing_left = np.where(kind >> 2 & 3 == _MISSING_IS_NAN, kind & _DEFAULT_LEFT > 0, threshold >= 0)
+    return Forest(
+        found["split_feature"].astype(np.int64), threshold,
+        np.where(categorical, MEMBER, LESS_OR_EQUAL).astype(np.uint8), missing_left & ~categorical,
+        left, right, left_is_leaf, right_is_leaf,
+        found["leaf_value"], np.repeat(np.arange(len(leaves)) % outputs, leaves), first_node, *sets, np.zeros(outputs),
+    )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.features: list[int] = []
-        self.splits: list[float] = []
-        self.modes: list[int] = []
-        self.missing_goes_left: list[int] = []
-        self.children: list[list[int]] = []
-        self.sets: dict[int, list[float]] = {}
-        self.leaf_outputs: list[int] = []
-        self.leaf_values: list[float] = []
-        self.roots: list[int] = []
 
-    def add(self, node: dict[str, Any], output: int) -> tuple[int, int]:
-        """Add a subtree; gives its index and whether that is a leaf's. A tree that is one leaf gets a node above it."""
-        root = self._place(node) if "split_feature" in node else self._lone_leaf(node, output)
-        waiting = [(root, node)] if "split_feature" in node else []
-        while waiting:
-            at, split = waiting.pop()
-            for side, child in enumerate((split["left_child"], split["right_child"])):
-                if "split_feature" in child:
-                    placed = self._place(child)
-                    waiting.append((placed, child))
-                    self.children[at][2 * side : 2 * side + 2] = [placed, 0]
-                else:
-                    self.children[at][2 * side : 2 * side + 2] = [self._leaf(child, output), 1]
-        return root, 0
+_FIELDS: Final = (
+    "num_leaves", "num_cat", "split_feature", "threshold", "decision_type", "left_child", "right_child", "leaf_value",
+    "cat_boundaries", "cat_threshold",
+)  # fmt: skip
 
-    def attributes(self, outputs: int) -> dict[str, Any]:
-        left, left_is_leaf, right, right_is_leaf = (list(column) for column in zip(*self.children, strict=True))
-        found: dict[str, Any] = {
-            "nodes_featureids": self.features, "nodes_splits": np.array(self.splits, np.float64),
-            "nodes_modes": np.array(self.modes, np.uint8), "nodes_missing_value_tracks_true": self.missing_goes_left,
-            "nodes_truenodeids": left, "nodes_trueleafs": left_is_leaf,
-            "nodes_falsenodeids": right, "nodes_falseleafs": right_is_leaf,
-            "leaf_targetids": self.leaf_outputs, "leaf_weights": np.array(self.leaf_values, np.float64),
-            "tree_roots": self.roots, "n_targets": outputs, "aggregate_function": 1, "post_transform": 0,
-        }  # fmt: skip
-        if self.sets:
-            found["membership_values"] = np.array(list(self._memberships()))
-        return found
+_CATEGORICAL, _DEFAULT_LEFT = 1, 2
+"""Bits of `decision_type`; the two above them are the kind of missing values (LightGBM, include/LightGBM/tree.h)."""
+_MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2
 
-    def _place(self, split: dict[str, Any]) -> int:
-        at = len(self.features)
-        self.features.append(split["split_feature"])
-        self.children.append([0, 0, 0, 0])
-        if split["decision_type"] == "==":
-            self.modes.append(MEMBER)
-            self.splits.append(0.0)
-            self.missing_goes_left.append(0)
-            self.sets[at] = [float(code) for code in split["threshold"].split("||")]
-            return at
-        self.modes.append(LESS_OR_EQUAL)
-        self.splits.append(split["threshold"])
-        # Without missing values in training, LightGBM reads NaN as 0 (`missing_type` None).
-        seen = split["missing_type"] == "NaN"
-        self.missing_goes_left.append(int(split["default_left"] if seen else split["threshold"] >= 0))
-        return at
 
-    def _leaf(self, leaf: dict[str, Any], output: int) -> int:
-        self.leaf_outputs.append(output)
-        self.leaf_values.append(leaf["leaf_value"])
-        return len(self.leaf_values) - 1
+def _field(trees: str, name: str) -> Floats:
+    """The numbers of all trees, one after another. Float64 holds every one exactly: whole ones are below 2^32."""
+    lines = re.findall(rf"^{name}=(.+)$", trees, re.MULTILINE)
+    return np.fromstring(" ".join(lines), sep=" ") if lines else np.zeros(0)
 
-    def _lone_leaf(self, leaf: dict[str, Any], output: int) -> int:
-        at = len(self.features)
-        value = self._leaf(leaf, output)
-        self.features.append(0)
-        self.splits.append(0.0)
-        self.modes.append(LESS_OR_EQUAL)
-        self.missing_goes_left.append(1)
-        self.children.append([value, 1, value, 1])
-        return at
 
-    def _memberships(self) -> Iterator[float]:
-        """The sets in the order of their nodes, each closed by NaN."""
-        for at in sorted(self.sets):
-            yield from self.sets[at]
-            yield float("nan")
+def _starts(sizes: Ints) -> Ints:
+    return np.cumsum(sizes) - sizes
+
+
+def _child(child: Floats, first_node: Ints, first_leaf: Ints) -> tuple[Ints, Any]:
+    """LightGBM's leaf i is child -1 - i."""
+    index = child.astype(np.int64)
+    return np.where(index < 0, first_leaf - 1 - index, first_node + index), index < 0
+
+
+def _sets(found: Mapping[str, Floats], nodes: Ints, categorical: Any) -> tuple[Ints, Floats]:
+    """The ends of the nodes' sets, and their members, from bitsets of 32-bit words.
+
+    A categorical node's threshold is the number of its bitset within the tree.
+    """
+    counts = found["num_cat"].astype(np.int64)  # (trees,) bitsets
+    if not counts.any():
+        return np.zeros(len(categorical), np.int64), np.zeros(0)
+    have = counts[counts > 0] + 1  # boundaries are written by trees that have sets
+    bounds = found["cat_boundaries"].astype(np.int64)
+    words = np.delete(np.diff(bounds, append=0), np.cumsum(have) - 1)  # (bitsets,)
+    bits = np.unpackbits(found["cat_threshold"].astype("<u4").view(np.uint8), bitorder="little")
+    word, bit = np.nonzero(bits.reshape(-1, 32))
+    bitset_of_word = np.repeat(np.arange(len(words)), words)
+    member = (word - _starts(words)[bitset_of_word[word]]) * 32 + bit
+    # Bitsets stand in the order in which the tree was grown, sets in the order of nodes.
+    tree_of_node = np.repeat(np.arange(len(nodes)), nodes)
+    bitset = (_starts(counts)[tree_of_node] + found["threshold"].astype(np.int64))[categorical]
+    node_of_bitset = np.empty(len(words), np.int64)
+    node_of_bitset[bitset] = np.flatnonzero(categorical)
+    node = node_of_bitset[bitset_of_word[word]]
+    sizes = np.bincount(node, minlength=len(categorical))
+    return np.cumsum(sizes), member[np.argsort(node, kind="stable")].astype(np.float64)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -42,9 +45,11 @@ class Whole:
         return self.trees.export(graph, graph.columns)
 
 
+LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
+
+
 def run(trees, classes: int, x):
-    layout = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
-    session = _session(compile_graph(Whole(trees), layout, classes=TASKS[classes].classes))
+    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
     return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
 
 
@@ -96,3 +101,69 @@ def test_a_deadline_stops_the_rounds_with_a_model() -> None:
 def test_the_same_seed_gives_the_same_trees() -> None:
     first, again = fit(3, rounds=20), fit(3, rounds=20)
     np.testing.assert_array_equal(first.scores(odd_rows()), again.scores(odd_rows()))
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_the_forest_adds_up_to_what_lightgbm_does(classes: int) -> None:
+    trees = fit(classes, rounds=30, min_data_per_group=1, num_leaves=60)
+    raw = trees.booster.predict(odd_rows(), raw_score=True, num_iteration=30).reshape(300, -1)
+    np.testing.assert_array_equal(trees.forest().sums(odd_rows()), raw)
+
+
+def test_trees_that_were_stored_are_equal() -> None:
+    trees = fit(3, rounds=20)
+    loaded = BoostedTrees.load(trees.state(), TASKS[3], trees.settings)
+    np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
+    assert compile_graph(Whole(loaded), LAYOUT, classes=TASKS[3].classes) == compile_graph(
+        Whole(trees), LAYOUT, classes=TASKS[3].classes
+    )
+
+
+def test_some_trees_of_one_leaf_stand_among_others() -> None:
+    trees = fit(3, train=examples(3, 60), rounds=40, min_data_in_leaf=25, min_gain_to_split=2.0)
+    forest = trees.forest()
+    lone = forest.left[forest.roots] == forest.right[forest.roots]
+    assert lone.any() and not lone.all()
+    raw = trees.booster.predict(odd_rows(), raw_score=True).reshape(300, -1)
+    np.testing.assert_array_equal(forest.sums(odd_rows()), raw)
+
+
+def test_settings_of_a_fit_repeat_its_rounds_without_validation_rows() -> None:
+    first = fit(2, valid=examples(2, 300), learning_rate=0.2)
+    again = fit(2, **first.settings)
+    assert again.settings == first.settings and first.settings["rounds"] < 100
+    np.testing.assert_array_equal(again.scores(odd_rows()), first.scores(odd_rows()))
+
+
+def test_rows_count_by_their_weight() -> None:
+    x = np.repeat([[0.0] * 5, [1.0] * 5], 100, axis=0)
+    y = np.tile([0.0, 8.0], 100)
+    train = Examples(x, y, weight=np.tile([1.5, 0.5], 100))
+    np.testing.assert_allclose(fit(0, train=train, rounds=3).scores(x), 2.0)
+
+
+@pytest.mark.parametrize(("metric", "objective"), [("mae", "regression_l1"), ("rmse", "regression")])
+def test_the_objective_follows_the_metric(metric: str, objective: str) -> None:
+    how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 3}, categories=(4,))
+    trees = BoostedTrees.fit(examples(0), None, how)
+    assert f"\nobjective={objective}" in trees._text()
+    np.testing.assert_array_equal(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0])
+
+
+def test_the_best_state_so_far_can_be_kept() -> None:
+    kept: list = []
+    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 7}, keep=lambda make: kept.append(make()))
+    BoostedTrees.fit(examples(2), None, how)
+    assert [trees.settings["rounds"] for trees in kept] == [1, 2, 3, 4, 5, 6, 7]
+    assert kept[2].forest().trees == 3
+
+
+def test_lightgbm_comes_without_what_it_only_serves() -> None:
+    code = """
+import sys
+from aias.learners.boosted_trees import _lightgbm
+assert _lightgbm().Booster and not {"sklearn", "pandas", "lightgbm"} & set(sys.modules)
+import lightgbm, sklearn
+assert issubclass(lightgbm.LGBMRegressor, sklearn.base.BaseEstimator)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
