@@ -1,0 +1,211 @@
+"""Probabilities that come true as often as they say: nothing, a temperature or an isotonic curve, as the rows decide.
+
+Scores are probabilities (rows, classes), out of fold where something is fitted on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
+
+import numpy as np
+
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats, Ints
+
+ISOTONIC_ROWS_MIN: Final = 5_000
+"""With fewer rows the steps of an isotonic curve follow the noise (Niculescu-Mizil and Caruana 2005)."""
+
+KNOTS_MAX: Final = 50
+SLOPE_MAX: Final = 1_000.0
+"""A steeper curve would make a visible difference of what a learner's float32 leaves open."""
+
+END: Final = 1e-9
+"""So near to 0 or 1 is there."""
+
+FOLDS: Final = 5
+PROBABILITY_MIN: Final = 1e-15
+POWER_MAX: Final = 20.0
+"""And its inverse: beyond, the scores say nothing or are perfect, and the search would run away."""
+
+OWN_SHARE: Final = 1e-3
+"""How much of the score itself is in an isotonic answer: so that float32, too, sees no ties where there were none."""
+
+
+class Calibration(Protocol):
+    def apply(self, scores: Floats) -> Floats:
+        """(rows, classes) → (rows, classes)"""
+
+    def export(self, graph: GraphWriter, scores: str) -> str:
+        """Write `apply` into the graph, over the tensor `scores`, float64."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON values; `from_dict` gives an equal one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Probabilities to the power of `power` = 1 / temperature, made to sum to 1 (Guo et al. 2017). Labels stay."""
+
+    power: float
+    kind: ClassVar[str] = "temperature"
+
+    @classmethod
+    def fit(cls, y: Any, scores: Floats) -> "Temperature":
+        """The power of the least log loss, a convex function of it."""
+        from scipy.optimize import minimize_scalar
+
+        logs = np.log(np.maximum(scores, PROBABILITY_MIN))
+        rows, classes = logs.shape
+        doubt = 1 / (rows + classes)  # Laplace: so that scores without an error do not become certainties
+        said = (1 - classes * doubt) * logs[np.arange(rows), y].mean() + doubt * logs.sum(axis=1).mean()
+
+        def loss(power: float) -> float:
+            return float(_log_of_sums(power * logs).mean() - power * said)
+
+        found = minimize_scalar(loss, bounds=(1 / POWER_MAX, POWER_MAX), method="bounded", options={"xatol": 1e-6})
+        return cls(float(found.x))
+
+    def apply(self, scores: Floats) -> Floats:
+        raised = self.power * np.log(np.maximum(scores, PROBABILITY_MIN))
+        return np.asarray(np.exp(raised - _log_of_sums(raised)[:, None]))
+
+    def export(self, graph: GraphWriter, scores: str) -> str:
+        logs = graph.op("Log", graph.op("Max", scores, graph.constant(np.float64(PROBABILITY_MIN))))
+        return graph.op("Softmax", graph.op("Mul", logs, graph.constant(np.float64(self.power))), axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "power": self.power}
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """A strictly increasing curve of straight lines over the probability of the second class, so that ranks stay.
+
+    Centred isotonic regression (Oron and Flournoy 2017): each level of an isotonic regression stands at the mean of
+    its scores, and lines lead from one to the next.
+    """
+
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+    kind: ClassVar[str] = "isotonic"
+
+    def __post_init__(self) -> None:
+        assert 2 <= len(self.knots) == len(self.values) <= KNOTS_MAX, "a curve has knots"
+        assert (np.diff(self.knots) > 0).all() and (np.diff(self.values) > 0).all(), "a curve rises"
+
+    @classmethod
+    def fit(cls, y: Any, scores: Floats) -> "Isotonic":
+        knots, values = _levels(np.asarray(y, np.float64), scores[:, 1])
+        rows = len(y)
+        values = (rows * values + np.mean(y)) / (rows + 1)  # no probability of 0 or 1 from rows that happened to agree
+        knots, values = _to_the_ends(knots, values)
+        values = (1 - OWN_SHARE) * values + OWN_SHARE * knots
+        return cls(tuple(map(float, knots)), tuple(map(float, values)))
+
+    def apply(self, scores: Floats) -> Floats:
+        second = np.interp(scores[:, 1], self.knots, self.values)
+        return np.column_stack([1 - second, second])
+
+    def export(self, graph: GraphWriter, scores: str) -> str:
+        """Each line adds what it rises by, times how far along it the score is, from 0 to 1: nothing cancels."""
+        knots, values = np.array(self.knots), np.array(self.values)
+        second = graph.op("Gather", scores, graph.constant(np.array([1])), axis=1)  # (rows, 1)
+        past = graph.op("Sub", second, graph.constant(knots[None, :-1]))
+        along = graph.op("Div", past, graph.constant(np.diff(knots)[None, :]))
+        along = graph.op("Clip", along, graph.constant(np.float64(0)), graph.constant(np.float64(1)))
+        risen = graph.op("MatMul", along, graph.constant(np.diff(values)[:, None]))
+        answer = graph.op("Add", risen, graph.constant(values[:1]))
+        return graph.op("Concat", graph.op("Sub", graph.constant(np.float64(1)), answer), answer, axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "knots": list(self.knots), "values": list(self.values)}
+
+
+def from_dict(held: Mapping[str, Any]) -> Calibration:
+    if held["kind"] == Temperature.kind:
+        return Temperature(held["power"])
+    assert held["kind"] == Isotonic.kind, "there are two kinds of calibration"
+    return Isotonic(tuple(held["knots"]), tuple(held["values"]))
+
+
+def choose(y: Any, scores: Floats, *, folds: Ints, seed: int) -> Calibration | None:
+    """What lowers the log loss of folds that it was not fitted on by more than a standard error; else nothing.
+
+    Isotonic must beat temperature by as much. A single fold is cut into five at random.
+    """
+    if len(np.unique(folds)) < 2:
+        folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
+    best: type[Temperature | Isotonic] | None = None
+    losses = _losses(y, scores)
+    for kind in _kinds(y, scores):
+        found = _cross_fitted(kind, y, scores, folds)
+        if _is_clear(losses - found):
+            best, losses = kind, found
+    return best.fit(y, scores) if best else None
+
+
+def _kinds(y: Any, scores: Floats) -> tuple[type[Temperature | Isotonic], ...]:
+    if scores.shape[1] == 2 and len(y) >= ISOTONIC_ROWS_MIN and len(np.unique(y)) == 2:
+        return Temperature, Isotonic
+    return (Temperature,)
+
+
+def _cross_fitted(kind: type[Temperature | Isotonic], y: Any, scores: Floats, folds: Ints) -> Floats:
+    losses = np.empty(len(y))
+    for fold in np.unique(folds):
+        inside, outside = folds != fold, folds == fold
+        losses[outside] = _losses(y[outside], kind.fit(y[inside], scores[inside]).apply(scores[outside]))
+    return losses
+
+
+def _losses(y: Any, scores: Floats) -> Floats:
+    return np.asarray(-np.log(np.maximum(scores[np.arange(len(y)), y], PROBABILITY_MIN)))
+
+
+def _is_clear(gains: Floats) -> bool:
+    return bool(gains.mean() > gains.std() / np.sqrt(len(gains)))
+
+
+def _log_of_sums(logs: Floats) -> Floats:
+    most = logs.max(axis=1, keepdims=True)
+    return np.asarray(most[:, 0] + np.log(np.exp(logs - most).sum(axis=1)))
+
+
+def _levels(y: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Where each level of the isotonic regression stands, and how high; at most two less than may be knots."""
+    from scipy.optimize import isotonic_regression
+
+    distinct, places = np.unique(score, return_inverse=True)
+    rows = np.bincount(places).astype(np.float64)
+    fitted = isotonic_regression(np.bincount(places, y) / rows, weights=rows)
+    starts = fitted.blocks[:-1]
+    weights = np.add.reduceat(rows, starts)
+    knots, values = np.add.reduceat(distinct * rows, starts) / weights, fitted.x[starts]
+    while len(knots) > KNOTS_MAX - 2 or (np.diff(values) > SLOPE_MAX * (np.diff(knots) - END)).any():
+        # Ward 1963: join the two neighbours whose rows move least, after those that are too steep.
+        costs = weights[:-1] * weights[1:] / (weights[:-1] + weights[1:]) * np.diff(values) ** 2
+        at = int(np.argmin(np.where(np.diff(values) > SLOPE_MAX * (np.diff(knots) - END), -1 / (1 + costs), costs)))
+        share = weights[at + 1] / (weights[at] + weights[at + 1])
+        knots, values = _joined(knots, at, share), _joined(values, at, share)
+        weights[at] += weights[at + 1]
+        weights = np.delete(weights, at + 1)
+    return knots, values
+
+
+def _joined(numbers: Floats, at: int, share: float) -> Floats:
+    """The numbers at `at` and behind it become one, which has `share` of the latter."""
+    numbers = numbers.copy()
+    numbers[at] += share * (numbers[at + 1] - numbers[at])
+    return np.delete(numbers, at + 1)
+
+
+def _to_the_ends(knots: Floats, values: Floats) -> tuple[Floats, Floats]:
+    """The same curve from 0 to 1; beyond its ends it goes halfway to what is certain, where that is not too steep."""
+    knots = np.where(knots < END, 0.0, np.where(knots > 1 - END, 1.0, knots))
+    if knots[0] > 0:
+        down = min(values[0] / 2, SLOPE_MAX * knots[0])
+        knots, values = np.append(0.0, knots), np.append(values[0] - down, values)
+    if knots[-1] < 1:
+        up = min((1 - values[-1]) / 2, SLOPE_MAX * (1 - knots[-1]))
+        knots, values = np.append(knots, 1.0), np.append(values, values[-1] + up)
+    return knots, values
