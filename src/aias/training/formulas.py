@@ -6,6 +6,7 @@ more than one, and the value itself is the case of equal weights.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -123,7 +124,7 @@ def _pr_auc(case: Case) -> Values:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class Counts:
     """For each weighting and class: rows answered right, rows of the class, rows answered so."""
 
     hits: Floats  # (weightings, classes)
@@ -131,7 +132,7 @@ class _Counts:
     found: Floats
 
 
-def _counted(case: Case, of: Callable[[_Counts], Floats]) -> Values:
+def _counted(case: Case, of: Callable[[Counts], Floats]) -> Values:
     hits = np.where(case.labels == case.y, case.y, case.classes)
 
     def sums(codes: Ints, w: Floats) -> Floats:
@@ -141,52 +142,50 @@ def _counted(case: Case, of: Callable[[_Counts], Floats]) -> Values:
         found = np.bincount(places.ravel(), w.ravel(), width * len(w)).reshape(len(w), width)
         return np.asarray(found[:, :-1])
 
-    return lambda w: of(_Counts(sums(hits, w), sums(case.y, w), sums(case.labels, w)))
+    return lambda w: of(Counts(sums(hits, w), sums(case.y, w), sums(case.labels, w)))
 
 
 def _ratio(above: Any, below: Any, *, otherwise: float) -> Floats:
     return np.asarray(np.divide(above, below, out=np.full(np.shape(below), otherwise), where=below > 0))
 
 
-def _balanced_accuracy(case: Case) -> Values:
-    return _counted(case, lambda c: np.nanmean(_ratio(c.hits, c.rows, otherwise=np.nan), axis=1))
+def _accuracy(c: Counts) -> Floats:
+    return np.asarray(c.hits.sum(axis=1) / c.rows.sum(axis=1))
 
 
-def _f1_of_each(c: _Counts) -> Floats:
+def _balanced_accuracy(c: Counts) -> Floats:
+    return np.asarray(np.nanmean(_ratio(c.hits, c.rows, otherwise=np.nan), axis=1))
+
+
+def _f1(c: Counts) -> Floats:
+    """Of each class; NaN where it stands neither in the rows nor in the answers."""
     return _ratio(2 * c.hits, c.rows + c.found, otherwise=np.nan)
 
 
-def _f1(case: Case) -> Values:
-    return _counted(case, lambda c: _f1_of_each(c)[:, 1])
+def _f1_weighted(c: Counts) -> Floats:
+    return np.asarray(np.nansum(_f1(c) * c.rows, axis=1) / c.rows.sum(axis=1))
 
 
-def _f1_macro(case: Case) -> Values:
-    """Over the classes that stand in the rows or in the answers."""
-    return _counted(case, lambda c: np.nanmean(_f1_of_each(c), axis=1))
-
-
-def _f1_weighted(case: Case) -> Values:
-    return _counted(case, lambda c: np.nansum(_f1_of_each(c) * c.rows, axis=1) / c.rows.sum(axis=1))
-
-
-def _precision(case: Case) -> Values:
-    return _counted(case, lambda c: _ratio(c.hits[:, 1], c.found[:, 1], otherwise=0.0))
-
-
-def _recall(case: Case) -> Values:
-    return _counted(case, lambda c: _ratio(c.hits[:, 1], c.rows[:, 1], otherwise=np.nan))
-
-
-def _mcc(case: Case) -> Values:
+def _mcc(c: Counts) -> Floats:
     """The correlation of labels and answers (Gorodkin 2004); 0 where either does not vary."""
+    n = c.rows.sum(axis=1)
+    together = c.hits.sum(axis=1) * n - (c.rows * c.found).sum(axis=1)
+    apart = (n**2 - (c.rows**2).sum(axis=1)) * (n**2 - (c.found**2).sum(axis=1))
+    return _ratio(together, np.sqrt(apart), otherwise=0.0)
 
-    def value(c: _Counts) -> Floats:
-        n = c.rows.sum(axis=1)
-        together = c.hits.sum(axis=1) * n - (c.rows * c.found).sum(axis=1)
-        apart = (n**2 - (c.rows**2).sum(axis=1)) * (n**2 - (c.found**2).sum(axis=1))
-        return _ratio(together, np.sqrt(apart), otherwise=0.0)
 
-    return _counted(case, value)
+COUNTED: Final[Mapping[str, Callable[[Counts], Floats]]] = MappingProxyType({
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "f1": lambda c: _f1(c)[:, 1],
+    "f1_macro": lambda c: np.asarray(np.nanmean(_f1(c), axis=1)),
+    "f1_micro": _accuracy,  # the same, of one label a row
+    "f1_weighted": _f1_weighted,
+    "precision": lambda c: _ratio(c.hits[:, 1], c.found[:, 1], otherwise=0.0),
+    "recall": lambda c: _ratio(c.hits[:, 1], c.rows[:, 1], otherwise=np.nan),
+    "mcc": _mcc,
+})  # fmt: skip
+"""The metrics that judge labels, from counts."""
 
 
 def _rmse(case: Case) -> Values:
@@ -244,15 +243,7 @@ FORMULAS: Final[Mapping[str, Callable[[Case], Values]]] = MappingProxyType({
     "log_loss": _log_loss,
     "brier": _brier,
     "ece": _ece,
-    "accuracy": lambda case: _mean(case.labels == case.y),
-    "balanced_accuracy": _balanced_accuracy,
-    "f1": _f1,
-    "f1_macro": _f1_macro,
-    "f1_micro": lambda case: _mean(case.labels == case.y),  # with one label a row it is the accuracy
-    "f1_weighted": _f1_weighted,
-    "precision": _precision,
-    "recall": _recall,
-    "mcc": _mcc,
+    **{name: partial(_counted, of=of) for name, of in COUNTED.items()},
     "rmse": _rmse,
     "mae": lambda case: _mean(np.abs(case.errors)),
     "median_absolute_error": _median_absolute_error,

@@ -15,7 +15,7 @@ from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, Case
 from aias.training.intervals import Interval, intervals, sampled
 
-LabelWeights = Sequence[float] | None
+LabelWeights = Sequence[float] | Floats | None
 
 REPORTED: Final[dict[TaskType, tuple[str, ...]]] = {
     "binary": ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "mcc", "log_loss", "brier", "ece"),
