@@ -4,7 +4,6 @@ The graph holds thresholds, leaves and sets of categories in float64, as LightGB
 same order: the scores are equal to the last bit.
 """
 
-import re
 import sys
 from collections.abc import Mapping
 from functools import cache
@@ -188,8 +187,7 @@ def _lightgbm() -> Any:
 
 def _forest(text: str, outputs: int) -> Forest:
     """LightGBM's own text of a model, its trees in turn for each output. Fields of all trees are read at once."""
-    trees = text[: text.index("\nend of trees")]
-    found = {name: _field(trees, name) for name in _FIELDS}
+    found = _fields(text[: text.index("\nend of trees")])
     leaves = found["num_leaves"].astype(np.int64)  # (trees,)
     lone = leaves == 1
     if lone.any():
@@ -226,10 +224,14 @@ _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 _MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2
 
 
-def _field(trees: str, name: str) -> Floats:
+def _fields(trees: str) -> dict[str, Floats]:
     """The numbers of all trees, one after another. Float64 holds every one exactly: whole ones are below 2^32."""
-    lines = re.findall(rf"^{name}=(.+)$", trees, re.MULTILINE)
-    return np.fromstring(" ".join(lines), sep=" ") if lines else np.zeros(0)
+    lines: dict[str, list[str]] = {name: [] for name in _FIELDS}
+    for line in trees.split("\n"):
+        name, _, values = line.partition("=")
+        if values and name in lines:
+            lines[name].append(values)
+    return {name: np.fromstring(" ".join(values), sep=" ") for name, values in lines.items()}
 
 
 def _starts(sizes: Ints) -> Ints:

@@ -77,9 +77,10 @@ def test_probabilities_in_the_graph_are_equal_in_float32(classes: int) -> None:
 
 
 def test_trees_that_could_not_split_are_exported_too() -> None:
-    constant = Examples(np.zeros((60, 5)), np.arange(60) % 2)
-    trees = fit(2, train=constant, rounds=3)
-    np.testing.assert_allclose(run(trees, 2, np.zeros((4, 5))), trees.scores(np.zeros((4, 5))), atol=1e-7)
+    for classes in (2, 3):
+        constant = Examples(np.zeros((60, 5)), np.arange(60) % classes)
+        trees = fit(classes, train=constant, rounds=3)
+        np.testing.assert_allclose(run(trees, classes, np.zeros((4, 5))), trees.scores(np.zeros((4, 5))), atol=1e-7)
 
 
 def test_rounds_are_chosen_by_validation_and_told() -> None:
