@@ -57,13 +57,17 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One line of the leaderboard."""
+    """One line of the leaderboard. `weight`: its share in the model; `row_us` and `size_bytes`: of itself, served."""
 
     learner: str
     settings: dict[str, object]
     validation: Measurement
     fit_seconds: float
     chosen: bool = False
+    name: str = ""
+    weight: float = 0.0
+    row_us: float = 0.0
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,12 @@ class Manifest:
     rows: dict[str, int]
     files: tuple[FileEntry, ...] = ()
     target: Field | None = None
+    form: str = ""
+    """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget."""
+    judged: str = "test"
+    """Where the measurements come from: rows set aside as a `test`, or rows `out of fold`."""
+    row_us: float = 0.0
+    """Microseconds from a row as a dict to its answer, on the machine it was trained on."""
 
     def as_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces; equal manifests are equal bytes."""

@@ -1,7 +1,11 @@
 """Training as a person watches it: one line for each thing learned, and one that changes while it runs."""
 
+import contextlib
+import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -58,3 +62,20 @@ class Progress:
         if self._live and self._width:
             click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
             self._width = 0
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """The first Ctrl-C sets the event, so that what was found can be finished; the second interrupts as always."""
+    stop = threading.Event()
+
+    def ask(_signal: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        click.echo("\nfinishing with what was found; Ctrl-C again breaks off", err=True)
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from aias.artifact.manifest import Manifest
 from aias.core.events import Event
 from aias.core.task import Measurement
 
@@ -33,6 +34,19 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for row in rows:
         drawn.add_row(*(str(cell) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)
+
+
+def leaderboard(manifest: Manifest) -> None:
+    """What was tried, best first, and how much of it is in this form."""
+    board = manifest.leaderboard
+    metric = board[0].validation.metric if board else "score"
+    rows = [
+        (f"{each.weight:.2f}" if each.chosen else "", each.name or each.learner, with_interval(each.validation),
+         f"{each.fit_seconds:.1f}", f"{each.row_us:.0f}", size(each.size_bytes))
+        for each in board
+    ]  # fmt: skip
+    columns = ("weight", "model", metric, "fit s", "µs/row", "size")
+    table("", columns, rows, right=("weight", metric, "fit s", "µs/row", "size"))
 
 
 def warn(event: Event) -> None:

@@ -72,11 +72,11 @@ class _Estimator(BaseEstimator):
         frame = dataset.frame.with_columns(pl.Series(TARGET, y))
         schema = Schema((*dataset.schema.fields, target))
         recipe = Recipe(
-            target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, fractions=(0.8, 0.2, 0.0),
+            target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, test=0.0,
             seed=0 if self.random_state is None else int(self.random_state), learners=tuple(self.learners),
         )  # fmt: skip
         try:
-            trained = fit_model(Dataset(frame, schema, ()), recipe)
+            trained = fit_model(Dataset(frame, schema, ()), recipe, inline=True).quality
         except UserError as fault:
             raise ValueError(f"{fault.message} ({fault.hint})") from fault
         self._files = trained.files

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from threading import Event as Stop
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from aias.registry.values import Endpoint, Version
 from aias.runtimes.contract import Answers
 from aias.runtimes.onnxruntime import OnnxRuntime
 
+WORK: Final = "work"
+"""Where in the home trainings keep their ledgers, by the model's name."""
+
 
 def train(
     source: Any,
@@ -32,16 +36,25 @@ def train(
     time: float | str = 60.0,
     metric: str | None = None,
     split: str = "random",
+    test: Any = None,
+    latency: float | str = "150us",
     learners: Sequence[str] = (),
     seed: int = 0,
     schema: Schema | Path | str | None = None,
+    resume: bool = False,
     home: Path | None = None,
+    stop: Stop | None = None,
     watch: Watch = nobody,
 ) -> "Model":
     """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
 
+    Two versions are published: the *quality* form, everything that was found, and the *serving* form, which answers a
+    row within `latency`. The serving form is returned; `.quality` is the other.
+
     `time` is a budget in seconds or a text such as `"5m"`. `split` is `"random"`, `"time:<column>"` or
-    `"group:<column>"`. Raises `UserError` with a hint when the data cannot be learned from.
+    `"group:<column>"`. `test`: other rows to measure on, or the share of rows to set aside for that; by default as many
+    as can be spared. `resume` goes on with a training of this name that was broken off. `stop`: set it, and what was
+    found so far is finished. Raises `UserError` with a hint when the data cannot be learned from.
     """
     from aias.data.read import read
     from aias.training.train import Recipe
@@ -50,16 +63,36 @@ def train(
     seconds = seconds_of(time)
     deadline = Deadline.after(seconds)
     dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
+    share = float(test) if isinstance(test, (int, float)) else None
+    given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
     fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
-        split=split, seed=seed, learners=tuple(learners),
+        split=split, test=share, seed=seed, learners=tuple(learners), latency_us=1e6 * seconds_of(latency),
     )  # fmt: skip
-    registry = Registry.open(home or default_home(), watch=watch)
-    trained = fit(dataset, recipe, deadline=deadline, watch=watch)
-    version = registry.publish(recipe.name, trained.files, trained.manifest)
+    home = home or default_home()
+    registry = Registry.open(home, watch=watch)
+    results = fit(
+        dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, stop=stop,
+        watch=watch,
+    )  # fmt: skip
+    quality = _publish(registry, results.quality, watch=watch)
+    return _publish(registry, results.serving, parent=quality, watch=watch)
+
+
+def _publish(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
+    from aias.training.finish import described
+
+    if parent:
+        lineage = replace(trained.manifest.lineage, parents=(parent.version.digest,))
+        trained = described(trained, replace(trained.manifest, lineage=lineage))
+    version = registry.publish(trained.manifest.name, trained.files, trained.manifest)
     ref = f"{version.name}@{version.number}"
-    watch(Event("train.published", f"published {ref}", facts={"version": ref, "size_bytes": version.size_bytes}))
+    facts: dict[str, object] = {
+        "version": ref, "form": trained.manifest.form, "size_bytes": version.size_bytes,
+        "row_us": trained.manifest.row_us,
+    }  # fmt: skip
+    watch(Event("train.published", f"published {ref}, the {trained.manifest.form} form", facts=facts))
     return Model(registry, version, runtime=trained.runtime)
 
 
@@ -95,6 +128,17 @@ class Model:
     @property
     def task(self) -> Task:
         return self.manifest.task
+
+    @property
+    def quality(self) -> "Model":
+        """The quality form that this serving form was made from; itself when it is not a serving form."""
+        if self.manifest.form != "serving":
+            return self
+        above = self.registry.lineage(Ref(self.version.name, self.version.number))
+        versions = [version for ancestor in above for version in ancestor.versions]
+        if not versions:
+            raise UserError(f"the quality form of {self.ref} was removed", hint="train again")
+        return Model(self.registry, versions[0])
 
     @property
     def folder(self) -> Path:
@@ -176,10 +220,10 @@ class Model:
 
 
 def seconds_of(text: float | str) -> float:
-    """`90`, `"90s"`, `"5m"` or `"1h"` in seconds. Raises `UserError`."""
+    """`90`, `"90s"`, `"5m"`, `"1h"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
     if not isinstance(text, str):
         return float(text)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(s|m|h|)", text.strip())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|s|m|h|)", text.strip())
     if not found:
-        raise UserError(f"{text!r} is no time", hint="write 90s, 5m or 1h")
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+        raise UserError(f"{text!r} is no time", hint="write 90s, 5m or 1h; or 150us, 2ms")
+    return float(found[1]) * {"": 1, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}[found[2]]

@@ -19,6 +19,10 @@ class Deadline:
     def after(cls, seconds: float, clock: Clock = time.monotonic) -> "Deadline":
         return cls(clock() + seconds, seconds, clock)
 
+    @classmethod
+    def until(cls, ends_at: float, clock: Clock = time.monotonic) -> "Deadline":
+        return cls(ends_at, max(0.0, ends_at - clock()), clock)
+
     @property
     def left(self) -> float:
         """Seconds to go; never negative."""

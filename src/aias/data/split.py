@@ -1,6 +1,7 @@
 """Train, validation and test rows: at random, by time or by group. Copies of a row never straddle."""
 
 from dataclasses import dataclass
+from heapq import heapify, heapreplace
 from typing import Final
 
 import numpy as np
@@ -69,6 +70,54 @@ def split(
         if unknown := int(np.isnan(moments).sum()):
             reason += f"; {unknown:,} rows without a `{column}` are in train"
     return _without_copies(parts, copies, reason)
+
+
+def folds(
+    dataset: Dataset,
+    y: npt.NDArray[np.int64] | npt.NDArray[np.float64],
+    *,
+    task: Task,
+    seed: int,
+    count: int,
+    how: str = "random",
+    holdout: float = 0.2,
+) -> npt.NDArray[np.int16]:
+    """For each row the fold in which it judges what was fitted on the others, or -1 for none.
+
+    Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. With a
+    `count` of 1, and always under `time:<column>`, a share `holdout` of the rows judges; under `time` the latest, less
+    those that equal an earlier one. Raises `BadSplit`.
+    """
+    way, _, column = how.partition(":")
+    if way == "time" or count == 1:
+        parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
+        judged = np.full(dataset.rows, -1, np.int16)
+        judged[parts.validation] = 0
+        return judged
+    groups = _groups(dataset, column) if way == "group" else _copies(dataset)
+    return _deal(groups, _strata(y, task), count, np.random.default_rng(seed))
+
+
+def _deal(groups: Ints, strata: Ints, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """Whole groups, the largest first, each to the fold that has the fewest rows of its stratum, then of all."""
+    sizes = np.bincount(groups)
+    first = np.full(len(sizes), len(groups))
+    np.minimum.at(first, groups, np.arange(len(groups)))
+    stratum = strata[first]  # (groups,) a group of several labels counts as the label of its first row
+    fold = np.zeros(len(sizes), np.int16)
+    rows = [0] * count
+    for one in np.unique(stratum):
+        members = rng.permutation(np.flatnonzero(stratum == one))
+        members = members[np.argsort(-sizes[members], kind="stable")]
+        waiting = [(0, rows[each], each) for each in range(count)]
+        heapify(waiting)
+        for group, size in zip(members.tolist(), sizes[members].tolist(), strict=True):
+            held, together, each = waiting[0]
+            fold[group] = each
+            heapreplace(waiting, (held + size, together + size, each))
+        for _, together, each in waiting:
+            rows[each] = together
+    return fold[groups]
 
 
 def _copies(dataset: Dataset) -> Ints:

@@ -78,12 +78,15 @@ class Trees(Fitted, Protocol):
 class Learner(Protocol):
     """`sparse`: whether it wants a CSR matrix of features or the encoded columns as they are.
 
-    `needs`: the modules of an optional dependency, which must be there for this learner to take part.
+    `needs`: the modules of an optional dependency, which must be there for this learner to take part. `shared`: the
+    settings that are chosen on the first fold for all of them. `rows_max`, `classes_max`, where there are any: beyond
+    them it does not take part.
     """
 
     name: ClassVar[str]
     sparse: ClassVar[bool]
     needs: ClassVar[tuple[str, ...]]
+    shared: ClassVar[tuple[str, ...]]
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:

@@ -1,6 +1,6 @@
 """Logistic regression and ridge: one convex problem, solved for one strength of regularisation after another.
 
-    minimise  mean loss(y, x W + b) + ‖W‖² / (2 C n)        loss: log loss, or half the squared error
+    minimise  Σ weight loss(y, x W + b) / n + ‖W‖² / (2 C n)        loss: log loss, or half the squared error
 
 by L-BFGS (Liu and Nocedal 1989) over variables scaled by the diagonal of the Hessian, so that rare terms move as easily
 as common ones. From C = 1 upwards, and downwards when that did not help, each solution starts from the last, until the
@@ -14,8 +14,9 @@ import numpy as np
 
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
+from aias.core.task import Task
 from aias.encoders.contract import Floats
-from aias.learners.contract import Examples, Fit
+from aias.learners.contract import Examples, Fit, State
 
 __all__ = ["Linear"]
 
@@ -45,6 +46,9 @@ class LinearModel:
     def scores(self, x: Any) -> Floats:
         return self.answer(np.asarray(x @ self.weights))
 
+    def state(self) -> State:
+        return {"weights": self.weights, "intercept": self.intercept}
+
     def answer(self, sums: Floats) -> Floats:
         """From `x @ weights` to probabilities or predictions."""
         z = sums + self.intercept
@@ -72,6 +76,8 @@ class LinearModel:
 class Linear:
     name: ClassVar[str] = "linear"
     sparse: ClassVar[bool] = True
+    needs: ClassVar[tuple[str, ...]] = ()
+    shared: ClassVar[tuple[str, ...]] = ("C",)
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:
@@ -91,6 +97,10 @@ class Linear:
             if best is not start:
                 break
         return best.model
+
+    @staticmethod
+    def load(state: State, task: Task, settings: dict[str, Any]) -> LinearModel:
+        return LinearModel(state["weights"], state["intercept"], classes=len(task.classes), settings=settings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,12 +123,14 @@ class _Problem:
         self.precision: Any = np.float32 if self.large else np.float64
         self.x = train.x.astype(self.precision)
         self.x_transposed = self.x.T.tocsr()
-        self.squares = np.asarray(train.x.multiply(train.x).mean(axis=0)).ravel()
+        self.each = (np.ones(self.rows) if train.weight is None else train.weight)[:, None] / self.rows  # (rows, 1)
+        self.squares = np.asarray(train.x.multiply(train.x).T @ self.each).ravel()
         if classes:
             self.shift, self.scale = 0.0, 1.0
             self.y = np.eye(classes)[train.y][:, (1 if classes == 2 else slice(None))].reshape(self.rows, -1)
         else:
-            self.shift, self.scale = float(np.mean(train.y)), float(np.std(train.y)) or 1.0
+            self.shift = float(np.average(train.y, weights=self.each[:, 0]))
+            self.scale = float(np.sqrt(np.average((train.y - self.shift) ** 2, weights=self.each[:, 0]))) or 1.0
             self.y = ((train.y - self.shift) / self.scale)[:, None]
         self.passes, self.steps, self.started_at = 0, 0, how.deadline.clock()
 
@@ -156,7 +168,7 @@ class _Problem:
         """No weights, and the intercepts that give the share of each class."""
         start = np.zeros((self.width + 1) * self.outputs)
         if self.classes:
-            rates = np.clip(self.y.mean(axis=0), 1e-6, 1 - 1e-6)
+            rates = np.clip((self.each * self.y).sum(axis=0) / self.each.sum(), 1e-6, 1 - 1e-6)
             start[-self.outputs :] = np.log(rates) if self.classes > 2 else np.log(rates / (1 - rates))
         return start
 
@@ -165,8 +177,8 @@ class _Problem:
         scores = model.scores(examples.x)
         if self.classes:
             right = scores[np.arange(len(scores)), examples.y]
-            return float(-np.log(np.maximum(right, 1e-15)).mean())
-        return float((((scores[:, 0] - examples.y) / self.scale) ** 2).mean())
+            return float(np.average(-np.log(np.maximum(right, 1e-15)), weights=examples.weight))
+        return float(np.average(((scores[:, 0] - examples.y) / self.scale) ** 2, weights=examples.weight))
 
     def _tell(self, step: _Step, judged: Examples) -> None:
         """One step of the path, for whoever watches."""
@@ -194,20 +206,21 @@ class _Problem:
         z = np.asarray(self.x @ weights.astype(self.precision), np.float64) + intercept
         if not self.classes:
             off = z - self.y
-            loss = 0.5 * float((off * off).mean())
+            loss = 0.5 * float((self.each * off * off).sum())
         elif self.classes == 2:
             off = _sigmoid(z) - self.y
-            loss = float((np.logaddexp(0, z) - self.y * z).mean())
+            loss = float((self.each * (np.logaddexp(0, z) - self.y * z)).sum())
         else:
             top = z.max(axis=1, keepdims=True)
             powers = np.exp(z - top)
             sums = powers.sum(axis=1, keepdims=True)
             off = powers / sums - self.y
-            loss = float((np.log(sums) + top - (self.y * z).sum(axis=1, keepdims=True)).mean())
-        gradient = np.asarray(self.x_transposed @ off.astype(self.precision), np.float64) / self.rows
+            loss = float((self.each * (np.log(sums) + top - (self.y * z).sum(axis=1, keepdims=True))).sum())
+        off = self.each * off
+        gradient = np.asarray(self.x_transposed @ off.astype(self.precision), np.float64)
         gradient = units * (gradient + penalty * weights)
         return loss + 0.5 * penalty * float((weights * weights).sum()), np.concatenate(
-            [gradient.ravel(), off.mean(axis=0)]
+            [gradient.ravel(), off.sum(axis=0)]
         )
 
 

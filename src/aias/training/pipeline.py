@@ -1,13 +1,15 @@
-"""A fitted pipeline: features and learners as Python objects, alive only inside a job.
+"""A fitted pipeline: features and a learner as Python objects, alive only inside a job.
 
-    linear          columns, terms → features → linear
-    boosted trees   columns + (terms → linear → sums) → trees
+    linear     columns, terms → features → linear
+    all else   columns + derived columns → learner
 
-Trees cannot read texts; they see what a linear model makes of them, out of fold while fitting.
+Features know nothing of the answers and are fitted once, on all rows; derived columns know them, and are made out of
+fold. Learners that cannot read texts see what a linear model makes of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -18,11 +20,12 @@ from aias.core.graph import GraphWriter
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
-from aias.learners.contract import Examples, Fit
+from aias.learners.contract import Fit, Fitted, State
+from aias.training.table import Table
 
 FEATURES: Final = ("numbers", "categories", "terms")
 
-TEXT_FOLDS: Final = 5
+TEXT_FOLDS: Final = 4
 
 BOTH: Final = np.array([[-1.0, 1.0]])
 """The log odds of the two classes, from those of the second."""
@@ -30,19 +33,9 @@ BOTH: Final = np.array([[-1.0, 1.0]])
 Answers = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Encoded rows with their answers."""
-
-    encoded: Encoded
-    y: Answers
-
-    def take(self, rows: npt.NDArray[np.int64]) -> "Part":
-        return Part(self.encoded.take(rows), self.y[rows])
-
-
 class Pipeline(Protocol):
-    settings: Mapping[str, Any]
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
 
     def scores(self, encoded: Encoded) -> Floats:
         """Probabilities (rows, classes), or predictions (rows, 1)."""
@@ -50,25 +43,45 @@ class Pipeline(Protocol):
     def export(self, graph: GraphWriter) -> str:
         """Write everything fitted into the graph; gives the scores' tensor."""
 
+    def state(self) -> State:
+        """What the learner learned, as arrays."""
+
+
+@dataclass(eq=False)
+class Features:
+    """The features of all rows, fitted once and shared by everything linear."""
+
+    encoder: RowEncoder
+    encoded: Encoded
+
+    @cached_property
+    def all(self) -> dict[str, Feature]:
+        fitted = {name: member("features", name).fit(self.encoded, self.encoder) for name in FEATURES}
+        return {name: feature for name, feature in fitted.items() if feature is not None}
+
+    def some(self, names: Sequence[str]) -> list[Feature]:
+        return [self.all[name] for name in names if name in self.all]
+
+    def matrix(self, names: Sequence[str]) -> Any:
+        """All rows, with the blocks of these features side by side: CSR (rows, width)."""
+        from scipy import sparse
+
+        if not hasattr(self, "_matrices"):
+            self._matrices: dict[tuple[str, ...], Any] = {}
+        if tuple(names) not in self._matrices:
+            blocks = [feature.matrix(self.encoded) for feature in self.some(names)]
+            self._matrices[tuple(names)] = sparse.hstack(blocks, format="csr")
+        return self._matrices[tuple(names)]
+
 
 class LinearPipeline:
     """Features side by side, each with its block of the weights."""
 
-    def __init__(self, features: list[Feature], model: Any) -> None:
-        self.features, self.model = features, model
+    def __init__(self, features: Sequence[Feature], model: Any) -> None:
+        self.features, self.model = list(features), model
         self.settings: Mapping[str, Any] = model.settings
         ends = np.cumsum([feature.width for feature in features])[:-1]
         self._blocks = np.split(model.weights, ends)
-
-    @classmethod
-    def fit(
-        cls, train: Part, valid: Part | None, how: Fit, *, encoder: RowEncoder, only: tuple[str, ...] = FEATURES
-    ) -> "LinearPipeline":
-        fitted = [member("features", name).fit(train.encoded, encoder) for name in only]
-        features = [feature for feature in fitted if feature is not None]
-        against = Examples(_matrix(features, valid.encoded), valid.y) if valid else None
-        model = member("learners", "linear").fit(Examples(_matrix(features, train.encoded), train.y), against, how)
-        return cls(features, model)
 
     def sums(self, encoded: Encoded) -> Floats:
         """Weighted features before the intercept: (rows, outputs)."""
@@ -79,6 +92,9 @@ class LinearPipeline:
 
     def scores(self, encoded: Encoded) -> Floats:
         return np.asarray(self.model.answer(self.sums(encoded)))
+
+    def state(self) -> State:
+        return self.model.state()  # type: ignore[no-any-return]
 
     def export_sums(self, graph: GraphWriter, *, signs: Floats | None = None) -> str:
         """The sums; with `signs`, (1, signs), times each of them: no node more, but larger tables."""
@@ -95,58 +111,150 @@ class LinearPipeline:
         return str(self.model.export_answer(graph, self.export_sums(graph)))
 
 
-class TreesPipeline:
-    """Trees over the encoded columns, beside the sums of a linear model over the terms when there are texts."""
+class Block(Protocol):
+    """Columns made from others with knowledge of the answers."""
 
-    def __init__(self, text: LinearPipeline | None, trees: Any) -> None:
-        self.text, self.trees = text, trees
-        self.settings: Mapping[str, Any] = trees.settings | ({"text_C": text.settings["C"]} if text else {})
+    @property
+    def width(self) -> int: ...
 
-    @classmethod
-    def fit(cls, train: Part, valid: Part | None, how: Fit, *, encoder: RowEncoder) -> "TreesPipeline":
-        text, train_x = None, train.encoded.columns
-        if encoder.layout.terms:
-            text, sums = _text_out_of_fold(train, valid, how, encoder=encoder)
-            train_x = np.hstack([train_x, sums])
-        own = {key: value for key, value in how.settings.items() if key != "text_C"}
-        how = replace(how, settings=own, categories=encoder.layout.categories)
-        against = Examples(_with_text(text, valid.encoded), valid.y) if valid else None
-        return cls(text, member("learners", "boosted_trees").fit(Examples(train_x, train.y), against, how))
+    def columns(self, encoded: Encoded) -> Floats:
+        """For new rows: (rows, width)."""
+
+    def export(self, graph: GraphWriter) -> str: ...
+
+    def state(self) -> State: ...
+
+
+class ColumnsPipeline:
+    """A learner over the encoded columns, beside derived ones."""
+
+    def __init__(self, blocks: Sequence[Block], fitted: Fitted) -> None:
+        self.blocks, self.fitted = list(blocks), fitted
+        self.settings: Mapping[str, Any] = fitted.settings
+
+    def columns(self, encoded: Encoded) -> Floats:
+        return _wide(encoded, [block.columns(encoded) for block in self.blocks])
 
     def scores(self, encoded: Encoded) -> Floats:
-        return np.asarray(self.trees.scores(_with_text(self.text, encoded)))
+        return np.asarray(self.fitted.scores(self.columns(encoded)))
+
+    def state(self) -> State:
+        return self.fitted.state()
+
+    def export_columns(self, graph: GraphWriter) -> str:
+        names = [block.export(graph) for block in self.blocks]
+        return graph.op("Concat", graph.columns, *names, axis=1) if names else graph.columns
 
     def export(self, graph: GraphWriter) -> str:
-        x = graph.columns
-        if self.text:
-            x = graph.op("Concat", x, self.text.export_sums(graph), axis=1)
-        return str(self.trees.export(graph, x))
+        return self.fitted.export(graph, self.export_columns(graph))
 
 
-def _matrix(features: list[Feature], encoded: Encoded) -> Any:
-    from scipy import sparse
+@dataclass(frozen=True, slots=True)
+class TextSums:
+    """What a linear model makes of the texts."""
 
-    return sparse.hstack([feature.matrix(encoded) for feature in features], format="csr")
+    linear: LinearPipeline
+
+    @property
+    def width(self) -> int:
+        return int(self.linear.model.weights.shape[1])
+
+    def columns(self, encoded: Encoded) -> Floats:
+        return self.linear.sums(encoded)
+
+    def export(self, graph: GraphWriter) -> str:
+        return self.linear.export_sums(graph)
+
+    def state(self) -> State:
+        return self.linear.state()
 
 
-def _with_text(text: LinearPipeline | None, encoded: Encoded) -> Floats:
-    return encoded.columns if text is None else np.hstack([encoded.columns, text.sums(encoded)])
+@dataclass(frozen=True, slots=True)
+class TargetMeans:
+    """The mean answer of each category and of pairs of them."""
+
+    means: Any
+
+    @property
+    def width(self) -> int:
+        return int(self.means.width)
+
+    def columns(self, encoded: Encoded) -> Floats:
+        return self.means.columns(encoded.columns)  # type: ignore[no-any-return]
+
+    def export(self, graph: GraphWriter) -> str:
+        return self.means.export(graph, graph.columns)  # type: ignore[no-any-return]
+
+    def state(self) -> State:
+        return self.means.state()  # type: ignore[no-any-return]
 
 
-def _text_out_of_fold(
-    train: Part, valid: Part | None, how: Fit, *, encoder: RowEncoder
-) -> tuple[LinearPipeline, Floats]:
-    """The text model of all training rows, and for each training row the sums of a model that never saw it."""
-    chosen = {"C": how.settings["text_C"]} if "text_C" in how.settings else {}
-    half = how.deadline.share(0.3)
-    text = LinearPipeline.fit(
-        train, valid, replace(how, settings=chosen, deadline=half), encoder=encoder, only=("terms",)
-    )
-    fixed = replace(how, settings=dict(text.settings), deadline=half)
-    folds = np.random.default_rng(how.seed).permutation(train.encoded.rows) % TEXT_FOLDS
-    sums = np.zeros((train.encoded.rows, text.model.weights.shape[1]))
+def fit_block(name: str, table: Table, rows: Any, how: Fit, features: Features) -> tuple[Block, Floats] | None:
+    """The block fitted on these rows of the table, and its columns for these very rows, made out of fold."""
+    fit: Callable[..., tuple[Block, Floats] | None] = _BLOCKS[name][0]
+    return fit(table, rows, how, features)
+
+
+def load_block(name: str, state: State, settings: dict[str, Any], table: Table, features: Features) -> Block:
+    load: Callable[..., Block] = _BLOCKS[name][1]
+    return load(state, settings, table, features)
+
+
+def load_pipeline(
+    learner: str, blocks: Sequence[Block], state: State, settings: dict[str, Any], table: Table, features: Features
+) -> Pipeline:
+    """The pipeline that a unit's state is of."""
+    fitted = member("learners", learner).load(state, table.task, settings)
+    if member("learners", learner).sparse:
+        return LinearPipeline(features.some(FEATURES), fitted)
+    return ColumnsPipeline(blocks, fitted)
+
+
+def _wide(encoded: Encoded, more: Sequence[Floats]) -> Floats:
+    return np.hstack([encoded.columns, *more]) if more else np.ascontiguousarray(encoded.columns)
+
+
+def _fit_text_sums(table: Table, rows: Any, how: Fit, features: Features) -> tuple[Block, Floats] | None:
+    """Four models that each did not see a quarter of the rows, and one of all of them for rows to come."""
+    x = features.matrix(("terms",)) if "terms" in features.all else None
+    if x is None:
+        return None
+    linear = member("learners", "linear")
+    part = table.whole
+    folds = np.random.default_rng(how.seed).permutation(len(rows)) % TEXT_FOLDS
+    sums = np.zeros((len(rows), 1 if table.task.outputs == 2 else table.task.outputs))
+    settings: dict[str, Any] = {}
     for fold in range(TEXT_FOLDS):
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        part = LinearPipeline.fit(train.take(inside), None, fixed, encoder=encoder, only=("terms",))
-        sums[outside] = part.sums(train.encoded.take(outside))
-    return text, sums
+        share = replace(how, settings=dict(settings), deadline=how.deadline.share(1 / (TEXT_FOLDS + 1 - fold)))
+        inside, outside = rows[folds != fold], rows[folds == fold]
+        valid = None if settings else part.take(outside).examples(x[outside])
+        model = linear.fit(part.take(inside).examples(x[inside]), valid, share)
+        settings = settings or model.settings
+        sums[folds == fold] = np.asarray(x[outside] @ model.weights)
+    whole = linear.fit(part.take(rows).examples(x[rows]), None, replace(how, settings=dict(settings)))
+    return TextSums(LinearPipeline(features.some(("terms",)), whole)), sums
+
+
+def _load_text_sums(state: State, settings: dict[str, Any], table: Table, features: Features) -> Block:
+    return TextSums(
+        LinearPipeline(features.some(("terms",)), member("learners", "linear").load(state, table.task, settings))
+    )
+
+
+def _fit_target_means(table: Table, rows: Any, how: Fit, _features: Features) -> tuple[Block, Floats] | None:
+    layout = table.encoder.layout
+    found = member("features", "target_means").fit(
+        table.whole.encoded.columns[rows], table.whole.y[rows], categories=layout.categories,
+        category_sizes=layout.category_sizes, classes=len(table.task.classes), seed=how.seed,
+    )  # fmt: skip
+    return None if found is None else (TargetMeans(found[0]), found[1])
+
+
+def _load_target_means(state: State, _settings: dict[str, Any], _table: Table, _features: Features) -> Block:
+    return TargetMeans(member("features", "target_means").load(state))
+
+
+_BLOCKS: Final[dict[str, tuple[Callable[..., Any], Callable[..., Any]]]] = {
+    "text_sums": (_fit_text_sums, _load_text_sums),
+    "target_means": (_fit_target_means, _load_target_means),
+}

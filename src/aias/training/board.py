@@ -1,0 +1,159 @@
+"""The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.deadline import Deadline
+from aias.core.events import Event, Watch
+from aias.core.failpoints import failpoint
+from aias.core.task import METRICS, Measurement
+from aias.encoders.contract import Floats
+from aias.training import metrics
+from aias.training.finish import Timed
+from aias.training.forms import Forms
+from aias.training.plan import Member
+from aias.training.weights import cross_fitted, greedy
+
+PATIENCE: Final = 5
+"""Members in a row that did not help, after which no more are fitted."""
+
+HELPED: Final = 1e-4
+"""The relative gain from which a member is said to have helped."""
+
+QUALITY_US_MAX: Final = 20_000.0
+"""Of one row; a model slower than this is of no use to anybody who waits for it."""
+
+FINISH_SECONDS: Final = 0.6
+"""What finishing takes even for the smallest model."""
+
+FINISH_SHARE: Final = 0.02
+REFIT_MARGIN: Final = 1.25
+REFIT_SHARE_MAX: Final = 0.4
+"""Of the whole time; when fitting again would take more, the serving form is what a fold left."""
+
+
+HOLDOUT_PARTS: Final = 5
+"""A holdout is divided so that no row helps to weigh its own answer."""
+
+
+@dataclass(eq=False)
+class Board:
+    forms: Forms
+    latency_us: float
+    deadline: Deadline
+    watch: Watch
+    stop: threading.Event
+    members: list[Member] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
+    scores: list[Measurement] = field(default_factory=list)
+    _best: float = -np.inf
+    _stale: int = 0
+    _serving: list[int] = field(default_factory=list)
+    weights: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        table = self.forms.prepared.table
+        self.table, self.task = table, table.task
+        self.y = table.whole.y[table.judged]
+        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def add(self, member: Member) -> bool:
+        """Take a new member in; False when no more are wanted."""
+        score = metrics.judge(self.task, self.y, member.scores, seed=0)
+        timed = self.forms.timed(member)
+        self.members.append(member)
+        self.timed.append(timed)
+        self.scores.append(score)
+        self.weights = self._greedy(self._quality_costs(), QUALITY_US_MAX)
+        self._serving = self._serving_places()
+        self._tell(member, score, timed)
+        failpoint("train.after_candidate")
+        return self._wants_more() and not self.stop.is_set()
+
+    def fit_ends_at(self) -> float:
+        """When fitting must be over, so that refitting and finishing end in time."""
+        if self.stop.is_set():
+            return 0.0
+        refit = self.refit_seconds()
+        return self.deadline.ends_at - max(refit, self._quality_seconds()) - self.serving_seconds()
+
+    def serving(self) -> list[int]:
+        """The places of the serving form's members."""
+        return self._serving
+
+    def refit_seconds(self) -> float:
+        """For fitting the serving form's members again, all workers at work."""
+        if not self._serving:
+            return 0.0
+        folds = self.table.fold_count
+        more = self.table.rows / max(1, self.table.rows - len(self.table.judged) / folds)
+        each = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self._serving]
+        return max(*each, sum(each) / self.forms.workers)
+
+    def serving_seconds(self) -> float:
+        """For finishing after the last fit."""
+        measured = sum(self.timed[place].seconds for place in self._serving)
+        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + 2 * measured
+
+    def serving_weights(self) -> Floats:
+        weights = np.zeros(len(self.members))
+        weights[self._serving] = self._serving_weights
+        return weights
+
+    def honest(self, *, serving: bool) -> Floats:
+        """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
+        costs = self._serving_costs() if serving else self._quality_costs()
+        limit = self._serving_limit() if serving else QUALITY_US_MAX
+        folds = self.table.folds[self.table.judged].astype(np.int64)
+        if self.table.fold_count == 1:
+            folds = np.arange(len(folds)) % HOLDOUT_PARTS
+        return cross_fitted(self.y, self._stack(), folds, task=self.task, costs=costs, cost_max=limit, seed=0)
+
+    def _serving_places(self) -> list[int]:
+        weights = self._greedy(self._serving_costs(), self._serving_limit())
+        places = np.flatnonzero(weights)
+        self._serving_weights = weights[places]
+        return [int(place) for place in places]
+
+    def _greedy(self, costs: Floats, limit: float) -> Floats:
+        return greedy(self.y, self._stack(), task=self.task, costs=costs, cost_max=limit, seed=0)
+
+    def _stack(self) -> Floats:
+        return np.stack([member.scores for member in self.members])
+
+    def _quality_costs(self) -> Floats:
+        return np.array([each.row_us for each in self.timed]) * self.table.fold_count
+
+    def _serving_costs(self) -> Floats:
+        """Beyond what encoding a row costs any model."""
+        return np.array([max(each.row_us - self.forms.encode_us, 0.1) for each in self.timed])
+
+    def _serving_limit(self) -> float:
+        return max(self.latency_us - self.forms.encode_us, 1.0)
+
+    def _quality_seconds(self) -> float:
+        used = [self.timed[place].seconds for place in np.flatnonzero(self.weights)]
+        return FINISH_SECONDS + 1.2 * self.table.fold_count * sum(used)
+
+    def _wants_more(self) -> bool:
+        mixed = np.einsum("m,mro->ro", self.weights, self._stack())
+        value = metrics.measure(self.task, self.y, mixed).value * self._direction
+        if value > self._best + HELPED * abs(self._best) or not np.isfinite(self._best):
+            self._best, self._stale = value, 0
+        else:
+            self._stale += 1
+        perfect = METRICS[self.task.metric][0] == "higher" and value >= 1.0
+        return self._stale < PATIENCE and not perfect
+
+    def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:
+        facts: dict[str, Any] = {
+            "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
+            "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,
+            "row_us": timed.row_us, "size_bytes": timed.graph_bytes, "seconds_left": self.deadline.left,
+            "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
+        }  # fmt: skip
+        message = f"{member.name}: {score.metric} {score.value:.4f}, {timed.row_us:.0f} µs a row"
+        self.watch(Event("train.candidate", message, facts=facts))

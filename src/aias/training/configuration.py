@@ -1,0 +1,37 @@
+"""A configuration: a learner, its settings, and the columns derived for it; and a unit: one of its fits."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from aias.core.names import digest_of
+
+ALL: Final = -1
+"""In place of a fold: fit on all rows, with settings that were chosen on the folds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """`name` is what people read; two configurations of one name are never in one run."""
+
+    name: str
+    learner: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
+    """Columns made from others, out of fold: `text_sums`, `target_means`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One fit: of a configuration, on all rows but those of a fold, with a seed."""
+
+    configuration: Configuration
+    fold: int
+    seed: int
+
+    def key(self, table: str) -> str:
+        """The unit's name in the ledger: a digest of everything that decides what comes out."""
+        each = self.configuration
+        parts = (table, each.learner, each.settings, each.derived, self.fold, self.seed)
+        return digest_of([msgspec.json.encode(parts, order="sorted")]).removeprefix("sha256:")[:32]

@@ -1,0 +1,173 @@
+"""The two forms of a result, each compiled, proved and measured."""
+
+import datetime as dt
+import importlib.metadata
+import platform
+from dataclasses import replace
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.events import Event, Watch
+from aias.core.task import Measurement
+from aias.encoders.contract import Floats
+from aias.training import metrics
+from aias.training.configuration import Unit
+from aias.training.ensemble import Ensemble, Part, bagged
+from aias.training.finish import Timed, Trained, described, finished, timed
+from aias.training.plan import Member
+from aias.training.prepare import Prepared, cores, encoded_of
+from aias.training.profile import profile
+from aias.training.unit import Bench
+
+if TYPE_CHECKING:
+    from aias.training.board import Board
+
+TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
+"""Beyond this a column more often knows the answer than predicts it."""
+
+_TOO_GOOD_ADVICE: Final = (
+    "almost perfect on rows never seen: if that surprises you, look for columns that are only known after the answer "
+    "and set their role to ignored (`aias data check FILE --target COLUMN --save schema.yaml`)"
+)
+
+LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
+
+USUAL_ROWS: Final = 60
+
+
+class Forms:
+    def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: Watch) -> None:
+        self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
+        self.workers = cores()
+        self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        names = [each.name for each in prepared.encoder.fields]
+        self._usual = prepared.dataset.take(np.arange(min(USUAL_ROWS, prepared.dataset.rows))).frame.select(names)
+        self._rows = self._usual.to_dicts()
+
+    @cached_property
+    def encode_us(self) -> float:
+        """Encoding one row, whatever the model."""
+        encoder, spent = self.prepared.encoder, []
+        for row in self._rows:
+            before = perf_counter()
+            encoder.one(row)
+            spent.append(perf_counter() - before)
+        return float(np.median(spent)) * 1e6
+
+    def timed(self, member: Member) -> Timed:
+        """A member as it would be served: one fit of it."""
+        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[0]))])
+        return timed(pipeline, self.prepared.encoder, self._draft("", ()), self._rows)
+
+    def quality(self, board: "Board") -> Trained:
+        """Every member that helps, with the pipelines of all its folds."""
+        parts: list[Part] = []
+        for member, weight in zip(board.members, board.weights, strict=True):
+            if weight > 0:
+                parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
+        return self._form("quality", parts, board, board.weights, board.honest(serving=False))
+
+    def serving(self, board: "Board", places: list[int], refitted: set[str]) -> Trained:
+        """The members that the latency allows, each fitted again on all rows, or, without the time, as a fold left it.
+
+        When they are slower together than each by itself promised, the least of them go.
+        """
+        weights = board.serving_weights()
+        honest = board.honest(serving=True)
+        while True:
+            parts = [
+                Part(float(weights[place]), self.bench.pipeline(self._unit(board.members[place], refitted)))
+                for place in places
+            ]
+            trained = self._form("serving", parts, board, weights, honest)
+            if trained.manifest.row_us <= board.latency_us or len(places) == 1:
+                return trained
+            least = min(places, key=lambda place: weights[place])
+            places = [place for place in places if place != least]
+            weights[least] = 0.0
+            weights = weights / weights.sum()
+
+    def _unit(self, member: Member, refitted: set[str]) -> Unit:
+        return member.refit if member.name in refitted else member.units[0]
+
+    def _form(self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats) -> Trained:
+        pipeline = self._ensemble(parts)
+        draft = self._draft(form, self._leaderboard(board, weights))
+        trained = finished(
+            pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
+            watch=self.watch,
+        )  # fmt: skip
+        measured = self._measure(trained, board, honest)
+        judged = "test" if self.prepared.test.rows else "out of fold"
+        return described(trained, replace(trained.manifest, measurements=measured, judged=judged))
+
+    def _measure(self, trained: Trained, board: "Board", honest: Floats) -> tuple[Measurement, ...]:
+        """On the test rows through the graph; without any, by the scores of rows that were out of fold."""
+        task, scores, y = self.prepared.task, honest, board.y
+        if self.prepared.test.rows:
+            found = trained.runtime.run(encoded_of(self.prepared.test, self.prepared.encoder))
+            scores = np.asarray(found, np.float64).reshape(self.prepared.test.rows, -1)
+            y = self.prepared.test_y
+        measured = metrics.report(task, y, scores, seed=self.recipe.seed, watch=self.watch)
+        for one in measured:
+            facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
+            self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", facts=facts))
+            if one.value >= TOO_GOOD.get(one.metric, np.inf):
+                self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
+        return measured
+
+    def _ensemble(self, parts: list[Part]) -> Ensemble:
+        return Ensemble(self.prepared.task, self.prepared.encoder.layout.width, parts)
+
+    def _leaderboard(self, board: "Board", weights: Floats) -> tuple[Candidate, ...]:
+        lines = [
+            Candidate(
+                member.configuration.learner, dict(member.refit.configuration.settings), score,
+                round(member.seconds, 3), chosen=bool(weight > 0), name=member.name, weight=round(float(weight), 4),
+                row_us=round(timed.row_us, 1), size_bytes=timed.graph_bytes,
+            )
+            for member, score, timed, weight in zip(board.members, board.scores, board.timed, weights, strict=True)
+        ]  # fmt: skip
+        higher = self.prepared.task.direction == "higher"
+        return tuple(sorted(lines, key=lambda line: line.validation.value, reverse=higher))
+
+    def _draft(self, form: str, leaderboard: tuple[Candidate, ...]) -> Manifest:
+        """The manifest before anything was proved or measured."""
+        prepared, encoder = self.prepared, self.prepared.encoder
+        entries = tuple(
+            EncoderEntry(each.name, each.kind, encoder.encoders[each.name].version, f"encoders/{i}.json")
+            for i, each in enumerate(encoder.fields)
+        )
+        schema = prepared.dataset.schema
+        lineage = Lineage(
+            "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed, libraries=_libraries(),
+            started_at=self._started_at,
+        )  # fmt: skip
+        rows = {"train": prepared.dataset.rows, "folds": prepared.table.fold_count, "test": prepared.test.rows}
+        ignored = tuple(each for each in schema if each.role == "ignored")
+        return Manifest(
+            FORMAT, self.recipe.name, prepared.task, encoder.fields, ignored, entries, lineage, (),
+            Parity(0, 0, 0.0, 0.0), leaderboard, rows, target=schema[self.recipe.target], form=form,
+        )  # fmt: skip
+
+    @cached_property
+    def _digest(self) -> str:
+        return self.prepared.dataset.digest
+
+    @cached_property
+    def _profile(self) -> bytes:
+        return msgspec.json.encode(profile(self.prepared.dataset))
+
+
+def _described(one: Measurement) -> str:
+    interval = f"{one.low:.4f} to {one.high:.4f}, " if one.low is not None and one.high is not None else ""
+    return f"{one.metric} {one.value:.4f} ({interval}{one.n:,} rows)"
+
+
+def _libraries() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}

@@ -1,0 +1,88 @@
+"""The ledger: what every unit came to, each written whole or not at all, so that nothing is fitted twice.
+
+<folder>/table/       the table, as all processes map it
+<folder>/units/<key>/ unit.json, arrays.npz     key: a digest of data, configuration, fold and seed
+"""
+
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from aias.encoders.contract import Floats
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_SCORES: Final = "scores"
+_STATE: Final = "state."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a fit came to. `scores` are those of the rows that judged: (rows of the fold, outputs)."""
+
+    settings: dict[str, Any]
+    seconds: float
+    cut: bool
+    """Whether the time ended the fit: only then could it have come out otherwise."""
+    state: Arrays
+    scores: Floats
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Ledger:
+    """Used by all processes of a run at once; a key never changes what it holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table = folder / "table"
+        self._units = folder / "units"
+        self._units.mkdir(parents=True, exist_ok=True)
+
+    def has(self, key: str) -> bool:
+        return (self._units / key / "unit.json").exists()
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Write beside, then rename: a process that dies leaves no half of a unit."""
+        room = self._units / f".{key}.{os.getpid()}"
+        room.mkdir(exist_ok=True)
+        arrays = {_STATE + name: array for name, array in entry.state.items()} | {_SCORES: entry.scores}
+        with (room / "arrays.npz").open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        said = {"settings": entry.settings, "seconds": entry.seconds, "cut": entry.cut, "facts": entry.facts}
+        (room / "unit.json").write_bytes(msgspec.json.encode(said, order="sorted"))
+        try:
+            room.rename(self._units / key)
+        except OSError:  # another process was first, with the same unit
+            shutil.rmtree(room, ignore_errors=True)
+
+    def get(self, key: str) -> Entry | None:
+        """None when the unit is not there, or is no longer whole: it is then fitted again."""
+        room = self._units / key
+        try:
+            said = msgspec.json.decode((room / "unit.json").read_bytes())
+            with np.load(room / "arrays.npz", allow_pickle=False) as held:
+                arrays = {name: held[name] for name in held.files}
+            scores = arrays.pop(_SCORES)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError):
+            shutil.rmtree(room, ignore_errors=True)
+            return None
+        state = {name.removeprefix(_STATE): array for name, array in arrays.items()}
+        return Entry(said["settings"], said["seconds"], said["cut"], state, scores, said["facts"])
+
+    def keep(self, key: str, entry: Entry) -> None:
+        """The best state so far of a unit that is still being fitted."""
+        shutil.rmtree(self._units / f"{key}-kept", ignore_errors=True)
+        self.put(f"{key}-kept", entry)
+
+    def kept(self, key: str) -> Entry | None:
+        return self.get(f"{key}-kept")

@@ -1,0 +1,80 @@
+"""How much memory there is, what a configuration would take of it, and when it is nearly gone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aias.training.configuration import Configuration
+from aias.training.table import Table
+
+VALUE_BYTES: Final = 24.0
+"""For each value of the matrix: a copy of it, the learner's own form, and what it works on."""
+
+SCORE_BYTES: Final = 32.0
+"""For each row and output: scores, gradients, and their sums."""
+
+PROCESS_BYTES: Final = 300e6
+"""A worker with its libraries."""
+
+RESERVE_SHARE: Final = 0.05
+"""Of all memory; with less than this left, the largest worker is ended before the system ends anything."""
+
+
+@dataclass(eq=False)
+class Memory:
+    """Asked often; `shrink` lets one worker fewer work from now on."""
+
+    _fewer: int = 0
+
+    @property
+    def available_bytes(self) -> float:
+        """Of the machine, or of the container when that has less."""
+        left = [_meminfo("MemAvailable")]
+        limit, used = _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory.current")
+        if limit is not None and used is not None:
+            left.append(limit - used + _reclaimable())
+        return min(left)
+
+    @property
+    def exhausted(self) -> bool:
+        return self.available_bytes < RESERVE_SHARE * _meminfo("MemTotal")
+
+    def workers_max(self, count: int) -> int:
+        return max(1, count - self._fewer)
+
+    def shrink(self) -> None:
+        self._fewer += 1
+
+    def fits(self, table: Table, configuration: Configuration) -> bool:
+        """Whether one worker can fit it."""
+        return estimated_bytes(table, configuration) < self.available_bytes
+
+
+def estimated_bytes(table: Table, configuration: Configuration) -> float:
+    """What one worker takes to fit one unit."""
+    width = table.encoder.layout.width + 20 * len(configuration.derived)
+    values = table.rows * width + len(table.whole.encoded.term_ids) * (2 if configuration.learner == "linear" else 1)
+    return PROCESS_BYTES + VALUE_BYTES * values + SCORE_BYTES * table.rows * table.task.outputs
+
+
+def _meminfo(name: str) -> float:
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith(f"{name}:"):
+            return float(line.split()[1]) * 1024
+    return float("inf")
+
+
+def _number(path: str) -> float | None:
+    try:
+        return float(Path(path).read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+
+
+def _reclaimable() -> float:
+    """Cached files of the container, which it gives back when asked."""
+    try:
+        lines = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))

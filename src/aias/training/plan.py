@@ -1,0 +1,267 @@
+"""The plan: configurations in their order, their folds side by side in worker processes, all inside the time.
+
+A configuration whose folds are all fitted is a member. The plan ends when the time for fitting is over, when members
+stop helping, or when somebody says so; what a unit reached by then is used.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.catalog import member
+from aias.core.events import Event, Watch
+from aias.encoders.contract import Floats
+from aias.training.configuration import ALL, Configuration, Unit
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.table import Table
+from aias.training.worker import Order, Word
+from aias.training.workers import InlineWorkers, Worker, Workers
+
+FIRST_SHARE: Final = 0.5
+"""Of the time left that the folds of one configuration may take while others wait."""
+
+UNIT_SECONDS_MIN: Final = 1.0
+"""In less a unit cannot even start its libraries."""
+
+GRACE_SECONDS: Final = 0.6
+"""From a unit's deadline to its end; a learner that is not back by then is killed."""
+
+STRETCH: Final = 1.5
+"""A configuration is left out when its like took more than this many times what is left: cut that short, it would only
+weaken the others."""
+
+LISTEN_SECONDS: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A configuration fitted on every fold."""
+
+    configuration: Configuration
+    units: tuple[Unit, ...]
+    scores: Floats  # (rows that judge, outputs) out of fold, in the order of `Table.judged`
+    refit: Unit
+    """The same on all rows: with the settings of the first fold, and rounds and the like as the mean of all."""
+    seconds: float
+    """Of all folds together."""
+
+    @property
+    def name(self) -> str:
+        return self.configuration.name
+
+
+@dataclass(eq=False)
+class _Trial:
+    """A configuration on its way to become a member."""
+
+    configuration: Configuration
+    waiting: deque[Unit]
+    done: dict[int, Unit] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def share(self, settings: dict[str, Any]) -> None:
+        """What the first fold chose, its others take."""
+        shared = {name: settings[name] for name in _shared(self.configuration) if name in settings}
+        if shared and self.waiting:
+            held = replace(self.configuration, settings=self.configuration.settings | shared)
+            self.waiting = deque(replace(unit, configuration=held) for unit in self.waiting)
+
+
+class Plan:
+    """`fit_ends_at()`: when fitting must be over, on the monotonic clock; it may move as members become known."""
+
+    def __init__(
+        self, table: Table, ledger: Ledger, workers: Workers | InlineWorkers, *, seed: int,
+        fit_ends_at: Callable[[], float], memory: Memory, watch: Watch,
+    ) -> None:  # fmt: skip
+        self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
+        self.seed, self.fit_ends_at = seed, fit_ends_at
+        self._coming: Iterator[Configuration] = iter(())
+        self._trials: list[_Trial] = []
+        self._fitting: dict[int, tuple[_Trial, Unit]] = {}
+        self._seconds: dict[str, float] = {}
+
+    def run(self, configurations: Iterable[Configuration], told: Callable[[Member], bool]) -> None:
+        """Fit until the time for it is over, or `told`, which gets each new member, says False."""
+        self._coming = iter(configurations)
+        while self._go_on() or self._whole():
+            for trial in self._whole():
+                self._trials.remove(trial)
+                if not told(self._member(trial)):
+                    return self.stop()
+        return self.stop()
+
+    def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
+        """Fit each again on all rows; gives those for which that could be done in time."""
+        self._coming, self.fit_ends_at = iter(()), lambda: ends_at
+        trials = [_Trial(each.configuration, deque([each.refit])) for each in members]
+        self._trials = list(trials)
+        while self._go_on():
+            pass
+        self.stop()
+        return [each for each, trial in zip(members, trials, strict=True) if ALL in trial.done]
+
+    def _whole(self) -> list[_Trial]:
+        return [each for each in self._trials if len(each.done) == self.table.fold_count]
+
+    def stop(self) -> None:
+        """Leave everything that is not finished."""
+        for worker in list(self.workers.busy):
+            self.workers.replace(worker)
+        self._trials, self._fitting, self._coming = [], {}, iter(())
+
+    def _go_on(self) -> bool:
+        """Give work and listen once; False when nothing is left to do."""
+        self._give_work()
+        if not self.workers.busy:
+            return False
+        for worker, word in self.workers.listen(LISTEN_SECONDS):
+            self._hear(worker, word)
+        self._end_overdue()
+        self._end_too_large()
+        return True
+
+    # Giving work
+
+    def _give_work(self) -> None:
+        for worker in self.workers.idle[: self.memory.workers_max(len(self.workers.all)) - len(self.workers.busy)]:
+            while (trial := self._next_trial()) is not None:
+                unit = trial.waiting.popleft()
+                found = self.ledger.get(unit.key(self.table.digest))
+                if found is None:
+                    self._order(worker, trial, unit)
+                    break
+                self._finish(trial, unit, found.seconds, found.settings)
+
+    def _order(self, worker: Worker, trial: _Trial, unit: Unit) -> None:
+        self._fitting[id(worker)] = (trial, unit)
+        ends_at = time.monotonic() + self._unit_seconds(trial, unit)
+        self.workers.give(worker, Order(unit.configuration, unit.fold, unit.seed, ends_at, self.workers.threads))
+
+    def _unit_seconds(self, trial: _Trial, unit: Unit) -> float:
+        left = self.fit_ends_at() - time.monotonic()
+        if unit.fold == ALL:
+            return left
+        running = [held for held, _ in self._fitting.values()].count(trial)
+        turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
+        return min(left, max(UNIT_SECONDS_MIN, FIRST_SHARE * left / turns))
+
+    def _next_trial(self) -> _Trial | None:
+        if time.monotonic() + UNIT_SECONDS_MIN > self.fit_ends_at():
+            return None
+        for trial in self._trials:
+            piloting = _shared(trial.configuration) and not trial.done and self._runs(trial)
+            if trial.waiting and not piloting:
+                return trial
+        for configuration in self._coming:
+            if self._worth_starting(configuration):
+                units = (Unit(configuration, fold, self.seed) for fold in range(self.table.fold_count))
+                self._trials.append(_Trial(configuration, deque(units)))
+                return self._trials[-1]
+        return None
+
+    def _worth_starting(self, configuration: Configuration) -> bool:
+        each = self._seconds.get(configuration.learner, UNIT_SECONDS_MIN)
+        turns = -(-self.table.fold_count // len(self.workers.all))
+        left = self.fit_ends_at() - time.monotonic()
+        if each * turns > STRETCH * left:
+            self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left")
+            return False
+        if not self.memory.fits(self.table, configuration):
+            self._skip(configuration, "there is not enough memory")
+            return False
+        return True
+
+    # Hearing what became of it
+
+    def _hear(self, worker: Worker, word: Word) -> None:
+        if word.kind == "event":
+            trial, _ = self._fitting[id(worker)]
+            facts = {"configuration": trial.configuration.name, **word.facts}
+            self.watch(Event(word.name, word.message, "debug", facts))
+        elif word.kind == "done":
+            trial, unit = self._released(worker)
+            self._finish(trial, unit, word.facts["seconds"], word.facts["settings"])
+        elif word.kind in {"failed", "gone"} and id(worker) in self._fitting:
+            trial, _ = self._released(worker)
+            self._give_up(trial, word.message)
+
+    def _released(self, worker: Worker) -> tuple[_Trial, Unit]:
+        worker.order = None
+        return self._fitting.pop(id(worker))
+
+    def _finish(self, trial: _Trial, unit: Unit, seconds: float, settings: dict[str, Any]) -> None:
+        trial.done[unit.fold] = unit
+        trial.seconds += seconds
+        trial.share(settings)
+        if unit.fold != ALL:
+            self._seconds[unit.configuration.learner] = trial.seconds / len(trial.done)
+
+    def _give_up(self, trial: _Trial, reason: str) -> None:
+        if trial in self._trials:
+            self._trials.remove(trial)
+            self._skip(trial.configuration, reason)
+        trial.waiting.clear()
+
+    def _skip(self, configuration: Configuration, reason: str) -> None:
+        facts: dict[str, object] = {"configuration": configuration.name, "reason": reason}
+        self.watch(Event("train.skipped", f"{configuration.name} is left out: {reason}", facts=facts))
+
+    # Watching time and memory
+
+    def _end_overdue(self) -> None:
+        for worker in list(self.workers.busy):
+            assert worker.order is not None
+            if time.monotonic() > worker.order.ends_at + GRACE_SECONDS:
+                self._kill(worker, "it did not end in time")
+
+    def _end_too_large(self) -> None:
+        if self.memory.exhausted and self.workers.busy:
+            self._kill(max(self.workers.busy, key=lambda each: each.memory_bytes), "it ran out of memory")
+            self.memory.shrink()
+
+    def _kill(self, worker: Worker, reason: str) -> None:
+        """What it had kept takes the place of the whole fit."""
+        trial, unit = self._released(worker)
+        self.workers.replace(worker)
+        key = unit.key(self.table.digest)
+        kept = self.ledger.kept(key)
+        if kept is None:
+            self._give_up(trial, reason)
+            return
+        self.ledger.put(key, kept)
+        self._finish(trial, unit, kept.seconds, kept.settings)
+
+    def _runs(self, trial: _Trial) -> bool:
+        return any(held is trial for held, _ in self._fitting.values())
+
+    def _member(self, trial: _Trial) -> Member:
+        units = tuple(trial.done[fold] for fold in range(self.table.fold_count))
+        entries = [self.ledger.get(unit.key(self.table.digest)) for unit in units]
+        scores = np.full((self.table.rows, self.table.task.outputs), np.nan)
+        for unit, entry in zip(units, entries, strict=True):
+            assert entry is not None
+            scores[self.table.outside(unit.fold)] = entry.scores
+        settings = _mean_settings([entry.settings for entry in entries if entry is not None])
+        refit = Unit(replace(trial.configuration, settings=settings), ALL, self.seed)
+        return Member(trial.configuration, units, scores[self.table.judged], refit, trial.seconds)
+
+
+def _shared(configuration: Configuration) -> tuple[str, ...]:
+    """The settings that the first fold chooses for all."""
+    return getattr(member("learners", configuration.learner), "shared", ())
+
+
+def _mean_settings(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Whole numbers that differ, such as rounds, become their mean; the rest is as in the first fold."""
+    settings = dict(found[0])
+    for name, value in settings.items():
+        held = [each[name] for each in found if type(each.get(name)) is int]
+        if type(value) is int and len(held) == len(found):
+            settings[name] = round(sum(held) / len(held))
+    return settings

@@ -1,0 +1,129 @@
+"""What is tried, in which order, and on how many folds: settings that are strong together on other people's data.
+
+The order follows what large comparisons of tabular models found (TabArena, Erickson et al. 2025; TabRepo, Salinas and
+Erickson 2024): a quick linear model; boosted trees of several characters; what errs differently (extremely random
+trees, a network); last the variations. Nothing here was chosen on the data sets that the benchmarks report.
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aias.core.catalog import member, members
+from aias.core.task import Task
+from aias.encoders.rows import Layout
+from aias.training.configuration import Configuration
+
+ROUND_SECONDS: Final = (1e-3, 2e-8)
+"""Of one boosting round on one thread: to start, and per value of the matrix; only the number of folds goes by it."""
+
+ROUNDS: Final = 300
+"""Typical for a learning rate of 0.05 with early stopping."""
+
+FOLDS: Final = (8, 5, 3)
+FOLD_ROWS_MAX: Final = {8: 20_000, 5: 50_000, 3: 200_000}
+MEMBERS_WANTED: Final = 3
+"""Members for which the folds must leave time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the order depends on."""
+
+    task: Task
+    rows: int
+    layout: Layout
+
+    @property
+    def outputs(self) -> int:
+        return len(self.task.classes) if self.task.type == "multiclass" else 1
+
+    @property
+    def round_seconds(self) -> float:
+        """What a round of boosting should take on one thread."""
+        start, each = ROUND_SECONDS
+        return self.outputs * (start + each * self.rows * (self.layout.width + 1))
+
+
+def fold_count(shape: Shape, *, seconds: float, workers: int) -> int:
+    """As many folds as rows need and the time allows; 1 is a holdout."""
+    each = ROUNDS * shape.round_seconds
+    for count in FOLDS:
+        if shape.rows <= FOLD_ROWS_MAX[count] and MEMBERS_WANTED * count * each / workers <= 0.6 * seconds:
+            return count
+    return 1
+
+
+def holdout_share(rows: int) -> float:
+    """At most a fifth, and no more than 20,000 rows."""
+    return min(0.2, max(0.05, 20_000 / rows))
+
+
+def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configuration]:
+    """Configurations in their order, for the learners that are there and can take part."""
+    for each in _ordered(shape):
+        if each.learner not in members("learners") or (only and each.learner not in only):
+            continue
+        learner = member("learners", each.learner)
+        if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
+            continue
+        if not learner.sparse and not shape.layout.width and not shape.layout.texts:
+            continue
+        if _within(learner, shape):
+            yield each
+
+
+def _within(learner: Any, shape: Shape) -> bool:
+    """Whether the data is no larger than the learner is good for."""
+    rows_max = getattr(learner, "rows_max", shape.rows)
+    return bool(shape.rows <= rows_max and shape.outputs <= getattr(learner, "classes_max", shape.outputs))
+
+
+def _ordered(shape: Shape) -> Iterator[Configuration]:
+    text = ("text_sums",) if shape.layout.terms else ()
+    crossed = ("target_means", *text) if shape.layout.categories else text
+
+    def trees(name: str, derived: tuple[str, ...] = text, **settings: Any) -> Configuration:
+        return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived)
+
+    yield Configuration("linear", "linear")
+    yield trees("", learning_rate=0.05)
+    yield Configuration("catboost", "catboost", {}, text)
+    yield trees("random", **RANDOM)
+    yield Configuration("extra_trees", "extra_trees", {}, text)
+    yield Configuration("mlp", "mlp", {}, text)
+    if shape.layout.categories:
+        yield trees("crossed", crossed, **CROSSED)
+    yield trees("deep", **DEEP)
+    yield Configuration("xgboost", "xgboost", {}, text)
+    yield trees("stumpy", **STUMPY)
+    yield Configuration("nearest", "nearest", {}, text)
+    yield Configuration("mlp again", "mlp", {"seed_shift": 1}, text)
+    yield trees("random deep", **RANDOM_DEEP)
+
+
+RANDOM: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
+    "bagging_freq": 1, "min_data_in_leaf": 4, "lambda_l1": 0.2, "lambda_l2": 0.4, "cat_smooth": 15.0,
+    "max_cat_to_onehot": 16,
+}  # fmt: skip
+CROSSED: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 48, "feature_fraction": 0.6, "min_data_in_leaf": 24, "lambda_l2": 1.0,
+    "extra_trees": True,
+}  # fmt: skip
+DEEP: Final[dict[str, Any]] = {
+    "learning_rate": 0.03,
+    "num_leaves": 96,
+    "feature_fraction": 0.5,
+    "min_data_in_leaf": 4,
+    "lambda_l2": 0.8,
+}
+STUMPY: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 7, "extra_trees": True, "feature_fraction": 0.5, "lambda_l2": 5.0,
+    "min_data_in_leaf": 10,
+}  # fmt: skip
+RANDOM_DEEP: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 128, "extra_trees": True, "feature_fraction": 0.7, "min_data_in_leaf": 8,
+    "lambda_l2": 0.5,
+}  # fmt: skip

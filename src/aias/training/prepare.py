@@ -1,0 +1,127 @@
+"""Before anything is fitted: the task, the rows that are set aside, the encoder, the folds."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.errors import UserError
+from aias.core.events import Event, Watch
+from aias.core.schema import Schema
+from aias.core.task import Task
+from aias.data.check import findings
+from aias.data.dataset import Dataset
+from aias.data.split import folds as fold_rows
+from aias.data.split import split
+from aias.data.target import labels_for, task_for
+from aias.encoders.contract import Floats
+from aias.encoders.rows import RowEncoder
+from aias.training.portfolio import Shape, fold_count, holdout_share
+from aias.training.table import Part, Table
+
+TEST_FROM_ROWS: Final = 5_000
+"""Below this every row is needed for fitting, and folds measure as well as a few hundred rows set aside."""
+
+TEST_SHARE: Final = 0.1
+TEST_ROWS_MAX: Final = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """`dataset`: the rows that are learned from, as raw values; `test`: those set aside or given, empty for none."""
+
+    dataset: Dataset
+    table: Table
+    test: Dataset
+    test_y: Any
+    reason: str
+
+    @property
+    def task(self) -> Task:
+        return self.table.task
+
+    @property
+    def encoder(self) -> RowEncoder:
+        return self.table.encoder
+
+    @property
+    def held_out(self) -> Dataset:
+        """Rows for proofs: of the test, or else of those that judge."""
+        return self.test if self.test.rows else self.dataset.take(self.table.judged)
+
+
+def prepare(
+    dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
+    seconds: float, folds: int | None, seed: int, watch: Watch,
+) -> Prepared:  # fmt: skip
+    """Raises `UserError` when the data cannot be learned from."""
+    dataset = _aside(dataset, target, how)
+    labels = task_for(dataset, target, metric)
+    for note in labels.notes:
+        watch(note)
+    dataset, task = dataset.take(labels.kept), labels.task
+    if not dataset.schema.inputs:
+        raise UserError("no column is left to learn from", hint="`aias data check` says why each was set aside")
+    for finding in findings(dataset, labels.y, task):
+        watch(finding)
+    share = 0.0 if given is not None else _test_share(dataset.rows, test)
+    if share:
+        parts = split(dataset, labels.y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
+        kept, aside, reason = parts.train, parts.test, parts.reason
+    else:
+        kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
+    held, held_y = dataset.take(aside), labels.y[aside]
+    if given is not None:
+        found = labels_for(given, task)
+        held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
+    learned, y = dataset.take(kept), labels.y[kept]
+    encoder = _fit_encoder(learned, target)
+    shape = Shape(task, learned.rows, encoder.layout)
+    count = folds or fold_count(shape, seconds=seconds, workers=cores())
+    judged = fold_rows(
+        learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
+        holdout=holdout_share(learned.rows),
+    )  # fmt: skip
+    table = Table(task, encoder, Part(encoded_of(learned, encoder), y, _weights()), judged)
+    reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
+    facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
+    watch(Event("train.split", reason, facts=facts))
+    return Prepared(learned, table, held, held_y, reason)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return max(1, len(os.sched_getaffinity(0)))
+
+
+def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Any:
+    return encoder.columns({each.name: dataset.values(each.name) for each in encoder.fields}, dataset.rows)
+
+
+def _test_share(rows: int, wanted: float | None) -> float:
+    if wanted is not None:
+        return wanted
+    return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
+
+
+def _weights() -> Floats | None:
+    return None
+
+
+def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
+    """The target marked, and the column of a group split taken out of the inputs."""
+    schema = dataset.schema.with_target(target)
+    way, _, column = how.partition(":")
+    if way == "group":
+        reason = "groups the rows: whole groups go to one fold, or to the test"
+        schema = Schema(tuple(
+            replace(each, role="ignored", reason=reason) if each.name == column else each for each in schema
+        ))  # fmt: skip
+    return dataset.with_schema(schema)
+
+
+def _fit_encoder(dataset: Dataset, target: str) -> RowEncoder:
+    others = [each.name for each in dataset.schema if each.role == "ignored"] + [target]
+    values = {each.name: dataset.values(each.name) for each in dataset.schema.inputs}
+    return RowEncoder.fit(dataset.schema.inputs, values, others=others)

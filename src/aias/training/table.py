@@ -1,0 +1,117 @@
+"""The table: encoded rows, answers, folds and weights; what every unit is fitted on, shared by all processes."""
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.names import digest_of
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.learners.contract import Examples
+from aias.training.configuration import ALL
+
+_META: Final = "table.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Encoded rows with their answers and, unless all count alike, their weights."""
+
+    encoded: Encoded
+    y: npt.NDArray[Any]
+    weight: Floats | None = None
+
+    def take(self, rows: npt.NDArray[np.int64]) -> "Part":
+        return Part(self.encoded.take(rows), self.y[rows], None if self.weight is None else self.weight[rows])
+
+    def examples(self, x: Any) -> Examples:
+        return Examples(x, self.y, self.weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """`folds`: for each row the fold in which it judges, or -1 for none. Lives in memory or is mapped from a folder."""
+
+    task: Task
+    encoder: RowEncoder
+    whole: Part
+    folds: npt.NDArray[np.int16]  # (rows,)
+
+    @property
+    def fold_count(self) -> int:
+        return int(self.folds.max()) + 1
+
+    @property
+    def rows(self) -> int:
+        return len(self.folds)
+
+    @cached_property
+    def judged(self) -> npt.NDArray[np.int64]:
+        """The rows that judge in some fold."""
+        return np.flatnonzero(self.folds >= 0)
+
+    def inside(self, fold: int) -> npt.NDArray[np.int64]:
+        """The rows to fit on."""
+        return np.arange(self.rows) if fold == ALL else np.flatnonzero(self.folds != fold)
+
+    def outside(self, fold: int) -> npt.NDArray[np.int64]:
+        """The rows that judge."""
+        return np.flatnonzero(self.folds == fold) if fold != ALL else np.arange(0)
+
+    @cached_property
+    def digest(self) -> str:
+        encoded = self.whole.encoded
+        arrays = [getattr(encoded, each.name) for each in fields(encoded)]
+        parts = [*arrays, self.whole.y, self.folds, self.whole.weight]
+        chunks = [np.ascontiguousarray(each).tobytes() for each in parts if each is not None]
+        return digest_of([msgspec.json.encode(self.task), *chunks])
+
+    def save(self, folder: Path) -> None:
+        """Into files that `load` maps into memory; `table.json` comes last and makes them whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        numbers: dict[str, int] = {}
+        for each in fields(self.whole.encoded):
+            held = getattr(self.whole.encoded, each.name)
+            if isinstance(held, np.ndarray):
+                np.save(folder / f"{each.name}.npy", held)
+            elif held is not None:
+                numbers[each.name] = int(held)
+        np.save(folder / "y.npy", self.whole.y)
+        np.save(folder / "folds.npy", self.folds)
+        if self.whole.weight is not None:
+            np.save(folder / "weight.npy", self.whole.weight)
+        meta = _Meta(self.task, self.digest, self.encoder.fields, self.encoder.tables(), numbers)
+        (folder / _META).write_bytes(msgspec.json.encode(meta))
+
+    @classmethod
+    def load(cls, folder: Path) -> "Table":
+        """From the files of `save`; the arrays are read when they are used."""
+        meta = msgspec.json.decode((folder / _META).read_bytes(), type=_Meta)
+        held: dict[str, Any] = dict(meta.numbers)
+        for each in fields(Encoded):
+            if each.name not in held:
+                held[each.name] = _mapped(folder / f"{each.name}.npy")
+        part = Part(Encoded(**held), _mapped(folder / "y.npy"), _mapped(folder / "weight.npy"))
+        table = cls(meta.task, RowEncoder.load(meta.fields, meta.tables), part, _mapped(folder / "folds.npy"))
+        table.__dict__["digest"] = meta.digest
+        return table
+
+
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    task: Task
+    digest: str
+    fields: tuple[Field, ...]
+    tables: dict[str, dict[str, Any]]
+    numbers: dict[str, int]
+
+
+def _mapped(path: Path) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False) if path.exists() else None

@@ -1,0 +1,158 @@
+"""One fit of one configuration on one fold: made in a worker, kept in the ledger, made again into a pipeline."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.catalog import member
+from aias.core.deadline import Deadline
+from aias.core.events import Watch
+from aias.learners.contract import Fit, Fitted
+from aias.training import metrics
+from aias.training.configuration import Unit
+from aias.training.ledger import Entry, Ledger
+from aias.training.pipeline import (
+    FEATURES,
+    Block,
+    ColumnsPipeline,
+    Features,
+    LinearPipeline,
+    Pipeline,
+    fit_block,
+    load_block,
+    load_pipeline,
+)
+from aias.training.table import Table
+
+KEEP_EVERY_SECONDS: Final = 2.0
+"""Between two states that are kept in case the fit has to be killed."""
+
+KEEP_SHARE_MAX: Final = 0.1
+"""Of the time of a fit that may go into keeping."""
+
+BLOCK_SHARE: Final = 0.4
+"""Of what is left of a unit's time for each block of derived columns."""
+
+
+@dataclass(eq=False)
+class Bench:
+    """What a process needs to fit units: the table, its features, the ledger."""
+
+    table: Table
+    ledger: Ledger
+
+    def __post_init__(self) -> None:
+        self.features = Features(self.table.encoder, self.table.whole.encoded)
+
+    def fit(self, unit: Unit, *, deadline: Deadline, threads: int, watch: Watch) -> Entry:
+        """Fit, judge on the rows of the fold, and put into the ledger."""
+        began = time.perf_counter()
+        key = unit.key(self.table.digest)
+        table, configuration = self.table, unit.configuration
+        rows, judges = table.inside(unit.fold), table.outside(unit.fold)
+        how = Fit(
+            table.task, unit.seed + unit.fold + 1, deadline, threads, watch, dict(configuration.settings),
+            score=lambda y, scores: metrics.measure(table.task, y, scores).value,
+        )  # fmt: skip
+        learner = member("learners", configuration.learner)
+        blocks: list[Block] = []
+        if learner.sparse:
+            x = self.features.matrix(FEATURES)
+            train, valid = x[rows], x[judges]
+        else:
+            train, valid, blocks, how = self._columns(unit, rows, judges, how)
+
+        def finished(fitted: Fitted, *, cut: bool) -> Entry:
+            pipeline = self._pipeline(learner, blocks, fitted)
+            scores = fitted.scores(valid) if len(judges) else np.zeros((0, table.task.outputs))
+            seconds = time.perf_counter() - began
+            return Entry(dict(fitted.settings), seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
+
+        how = replace(how, keep=self._keeper(key, finished))
+        part, judging = table.whole.take(rows).examples(train), table.whole.take(judges).examples(valid)
+        fitted = learner.fit(part, judging if len(judges) else None, how)
+        entry = finished(fitted, cut=deadline.passed)
+        self.ledger.put(key, entry)
+        return entry
+
+    def pipeline(self, unit: Unit) -> Pipeline:
+        """The fitted pipeline of a unit that is in the ledger."""
+        entry = self.ledger.get(unit.key(self.table.digest))
+        assert entry is not None, "a unit is loaded after it was fitted"
+        blocks = [] if member("learners", unit.configuration.learner).sparse else [
+            self._load_block(name, unit) for name in self._present(unit)
+        ]  # fmt: skip
+        return load_pipeline(
+            unit.configuration.learner, blocks, entry.state, dict(entry.settings), self.table, self.features
+        )
+
+    def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:
+        """The encoded columns of both parts, with the derived ones beside them."""
+        encoded = self.table.whole.encoded
+        inside, outside = [encoded.columns[rows]], [encoded.columns[judges]]
+        blocks: list[Block] = []
+        for name in unit.configuration.derived:
+            made = self._block(name, unit, rows, how)
+            if made is not None:
+                block, columns = made
+                blocks.append(block)
+                inside.append(columns)
+                outside.append(block.columns(encoded.take(judges)))
+        layout = self.table.encoder.layout
+        how = replace(how, categories=layout.categories, category_sizes=layout.category_sizes)
+        return np.hstack(inside), np.hstack(outside), blocks, how
+
+    def _block(self, name: str, unit: Unit, rows: Any, how: Fit) -> tuple[Block, Any] | None:
+        """From the ledger, or fitted and put there."""
+        key = self._block_key(name, unit)
+        entry = self.ledger.get(key)
+        if entry is not None:
+            if not entry.state:
+                return None
+            return load_block(name, entry.state, dict(entry.settings), self.table, self.features), entry.scores
+        how = replace(how, settings={}, deadline=how.deadline.share(BLOCK_SHARE))
+        made = fit_block(name, self.table, rows, how, self.features)
+        if made is None:
+            self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
+            return None
+        block, columns = made
+        settings = dict(block.linear.settings) if hasattr(block, "linear") else {}
+        self.ledger.put(key, Entry(settings, 0.0, how.deadline.passed, block.state(), columns))
+        return made
+
+    def _load_block(self, name: str, unit: Unit) -> Block:
+        entry = self.ledger.get(self._block_key(name, unit))
+        assert entry is not None, "blocks are made before what reads them"
+        return load_block(name, entry.state, dict(entry.settings), self.table, self.features)
+
+    def _present(self, unit: Unit) -> list[str]:
+        entries = ((name, self.ledger.get(self._block_key(name, unit))) for name in unit.configuration.derived)
+        return [name for name, entry in entries if entry is not None and entry.state]
+
+    def _block_key(self, name: str, unit: Unit) -> str:
+        alone = replace(unit.configuration, learner=f"block:{name}", settings={}, derived=())
+        return replace(unit, configuration=alone).key(self.table.digest)
+
+    def _pipeline(self, learner: Any, blocks: list[Block], fitted: Fitted) -> Pipeline:
+        if learner.sparse:
+            return LinearPipeline(self.features.some(FEATURES), fitted)
+        return ColumnsPipeline(blocks, fitted)
+
+    def _keeper(self, key: str, finished: Callable[..., Entry]) -> Callable[[Callable[[], Fitted]], None]:
+        """Keeps a state at most every two seconds, and for at most a tenth of the time."""
+        last, spent = time.perf_counter(), 0.0
+        began = last
+
+        def keep(make: Callable[[], Fitted]) -> None:
+            nonlocal last, spent
+            now = time.perf_counter()
+            if now - last < KEEP_EVERY_SECONDS or spent > KEEP_SHARE_MAX * (now - began):
+                return
+            self.ledger.keep(key, finished(make(), cut=True))
+            last = time.perf_counter()
+            spent += last - now
+
+        return keep

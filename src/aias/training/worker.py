@@ -1,0 +1,110 @@
+"""A child process that fits units: orders on standard input, events and results on standard output.
+
+A fit that hangs, grows too large or crashes takes this process with it and nothing else.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from aias.core.deadline import Deadline
+from aias.core.errors import AiasError
+from aias.core.events import Event
+from aias.training.configuration import Configuration, Unit
+from aias.training.ledger import Ledger
+from aias.training.table import Table
+from aias.training.unit import Bench
+
+FRAME: Final = 4
+"""Bytes that say how long a frame is."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """Fit this unit; `ends_at` is on the monotonic clock, which all processes of a machine share."""
+
+    configuration: Configuration
+    fold: int
+    seed: int
+    ends_at: float
+    threads: int
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(self.configuration, self.fold, self.seed)
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What a worker says. `kind`: ready, event, done or failed; `message` is the error, `facts` the event's."""
+
+    kind: str
+    name: str = ""
+    message: str = ""
+    level: str = "info"
+    facts: dict[str, Any] = {}
+
+
+def main() -> None:
+    """Fit what comes until the parent closes its end."""
+    orders, words = sys.stdin.buffer, _own_output()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    folder = Path(sys.argv[1])
+    bench = Bench(Table.load(folder / "table"), Ledger(folder))
+    _say(words, Word("ready"))
+    while (frame := read_frame(orders)) is not None:
+        obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(words, word))
+
+
+def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
+    """Fit what is ordered and say how it goes; whatever happens, the last word is done or failed."""
+
+    def watch(event: Event) -> None:
+        say(Word("event", event.name, event.message, event.level, event.facts))
+
+    deadline = Deadline.until(order.ends_at)
+    try:
+        entry = bench.fit(order.unit, deadline=deadline, threads=order.threads, watch=watch)
+    except MemoryError:
+        say(Word("failed", "memory", "there was not enough memory"))
+    except AiasError as fault:
+        say(Word("failed", fault.code, fault.message))
+    except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the parent goes on without it
+        say(Word("failed", type(fault).__name__, f"{fault}"[:500]))
+    else:
+        say(Word("done", facts={"seconds": entry.seconds, "cut": entry.cut, "settings": entry.settings}))
+
+
+def _own_output() -> BinaryIO:
+    """Standard output for words alone: what libraries print there goes to standard error."""
+    own = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return own
+
+
+def _say(words: BinaryIO, word: Word) -> None:
+    body = msgspec.msgpack.encode(word, enc_hook=_plain)
+    words.write(len(body).to_bytes(FRAME, "little") + body)
+
+
+def _plain(value: object) -> object:
+    """NumPy's scalars as Python's."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def read_frame(stream: BinaryIO) -> bytes | None:
+    """One frame, or None at the end of the stream."""
+    head = stream.read(FRAME)
+    if len(head) < FRAME:
+        return None
+    body = stream.read(int.from_bytes(head, "little"))
+    return body or None
+
+
+if __name__ == "__main__":
+    main()
