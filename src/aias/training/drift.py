@@ -15,10 +15,9 @@ from aias.core.task import Measurement
 from aias.encoders.contract import Floats, Ints
 from aias.training.metrics import measure_with_interval
 
-ROWS_MAX: Final = 5_000
+ROWS_MAX: Final = 10_000
 """Of each set: the standard error of the AUC is then 0.006, and the check takes about a second."""
 
-FOLDS: Final = 3
 COLUMNS_MAX: Final = 40
 """That the built-in classifier looks at: those that differ most alone."""
 
@@ -142,16 +141,17 @@ def _codes(column: Floats, *, is_category: bool) -> Ints:
 
 
 def _auc(columns: Any, sets: Ints, *, fit: Fit, seed: int) -> Measurement:
-    """Of rows that the classifier did not see."""
+    """Fitted on one half of the rows and measured on the other.
+
+    Not on folds: what two halves share by chance would count there twice, and the interval be about half as wide as it ought to be.
+    """
     rng = np.random.default_rng(seed)
-    folds, found = np.empty(len(sets), np.int64), np.empty(len(sets))
+    inside = np.zeros(len(sets), np.bool_)
     for side in (0, 1):
         rows = np.flatnonzero(sets == side)
-        folds[rows] = rng.permutation(len(rows)) % FOLDS
-    for fold in range(FOLDS):
-        inside, outside = folds != fold, folds == fold
-        found[outside] = fit(columns[inside], sets[inside])(columns[outside])
-    return measure_with_interval(sets, found[:, None], metric="roc_auc", seed=seed)
+        inside[rng.permutation(rows)[: len(rows) // 2]] = True
+    scores = fit(columns[inside], sets[inside])(columns[~inside])
+    return measure_with_interval(sets[~inside], scores[:, None], metric="roc_auc", seed=seed)
 
 
 def _logistic(codes: Any, sets: Ints) -> Tell:
