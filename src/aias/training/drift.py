@@ -143,7 +143,8 @@ def _codes(column: Floats, *, is_category: bool) -> Ints:
 def _auc(columns: Any, sets: Ints, *, fit: Fit, seed: int) -> Measurement:
     """Fitted on one half of the rows and measured on the other.
 
-    Not on folds: what two halves share by chance would count there twice, and the interval be about half as wide as it ought to be.
+    Not on folds: what two parts share by chance would count there twice, and the interval be about half as wide as it
+    ought to be.
     """
     rng = np.random.default_rng(seed)
     inside = np.zeros(len(sets), np.bool_)

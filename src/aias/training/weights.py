@@ -32,6 +32,9 @@ TIE_BREAK: Final = 1e-3
 UNMEASURED: Final = 1e6
 """The loss where these rows cannot give the metric: the squared error then decides."""
 
+PATIENCE: Final = 10
+"""Steps without a lower loss before no more are taken."""
+
 EQUAL: Final = 1e-9
 """Relative difference of two losses that are taken for the same."""
 
@@ -95,7 +98,7 @@ def _select(losses: Losses, *, steps: int, costs: Floats, cost_max: float) -> _C
     """The best prefix without its small weights; None where no member can be paid."""
     counts = np.zeros(len(costs), np.int64)
     path: list[tuple[float, Ints]] = []
-    for _ in range(steps):
+    while len(path) < steps and not _is_stale(path):
         spent = float(costs[counts > 0].sum())
         allowed = (counts > 0) | (spent + costs <= cost_max)
         found = np.where(allowed, losses(counts), np.inf)
@@ -108,6 +111,11 @@ def _select(losses: Losses, *, steps: int, costs: Floats, cost_max: float) -> _C
         return None
     alone = _Choice(path[0][1].astype(np.float64), path[0][0])
     return _without_small(losses, _best_prefix(path), alone)
+
+
+def _is_stale(path: list[tuple[float, Ints]]) -> bool:
+    losses = [loss for loss, _ in path]
+    return len(losses) > PATIENCE and min(losses[-PATIENCE:]) >= min(losses[:-PATIENCE])
 
 
 def _best_prefix(path: list[tuple[float, Ints]]) -> Ints:
@@ -199,10 +207,10 @@ def _ranks(positive: Flags, members: Floats) -> Losses:
     def losses(counts: Ints) -> Floats:
         if not pairs:
             return np.zeros(len(scores))
-        # Non-negative float64 are ordered as their bits are; the last bit holds the class, so that sorting bare
+        # Non-negative floats are ordered as their bits are; the last bit holds the class, so that sorting bare
         # numbers, which is ten times as fast as sorting places, is enough. Ties count half: once they put the
-        # positives last, once first.
-        bits = (_sum(scores, counts) + scores).view(np.int64) & ~np.int64(1)
+        # positives last, once first. The sum is one of float64: float32 only ranks.
+        bits = (_sum(scores, counts) + scores).astype(np.float32).view(np.int32) & ~np.int32(1)
         last = np.sort(bits | positive, axis=1) & 1
         first = 1 - (np.sort(bits | ~positive, axis=1) & 1)
         above = ((last + first) @ places) / 2 - ones * (ones + 1) / 2
