@@ -1,0 +1,173 @@
+"""A neural network for tables: members that share their layers (TabM), on robustly scaled numbers (RealMLP).
+
+It is trained by PyTorch, and then needs it no more: NumPy and the graph run the same layers in float32.
+"""
+
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from aias.core.events import Event
+from aias.core.graph import GraphWriter
+from aias.core.task import Task
+from aias.encoders.contract import Floats
+from aias.learners.contract import Examples, Fit, State
+from aias.networks.arithmetic import Graph, Numpy
+from aias.networks.design import design
+from aias.networks.inputs import Inputs
+from aias.networks.network import LINKS, Network
+from aias.networks.training import Rows, Training
+from aias.networks.updates import RATES
+
+__all__ = ["Mlp"]
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "members": 8, "width": 128, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
+    "expansion_width": 4, "frequency": 1.0, "vector_width": 8, "dropout": 0.0, "weight_decay": 0.01,
+    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
+}  # fmt: skip
+
+BATCH_ROWS: Final = ((2_000, 128), (20_000, 256), (100_000, 512))
+"""Up to so many rows, so many in a batch; beyond, 1,024."""
+
+EPOCHS: Final = ((2_000, 100), (20_000, 60), (100_000, 40))
+"""Up to so many rows, at most so many epochs; beyond, 40."""
+
+SCORED_AT_ONCE: Final = 1 << 22
+"""Numbers of one layer while scoring: some 16 MB."""
+
+TELL_SECONDS: Final = 0.5
+"""Between two events."""
+
+
+class FittedMlp:
+    def __init__(self, network: Network, settings: dict[str, Any]) -> None:
+        self.network, self.settings = network, settings
+
+    def scores(self, x: Floats) -> Floats:
+        members, _, width = self.network.adapter.shape
+        widest = max([width, *(len(layer.bias) for layer in self.network.dense)])
+        rows = max(1, SCORED_AT_ONCE // (members * widest))
+        parts = [x[start : start + rows] for start in range(0, max(len(x), 1), rows)]
+        return np.concatenate([self.network.scores(Numpy(), part) for part in parts])
+
+    def export(self, graph: GraphWriter, x: str) -> str:
+        return str(self.network.scores(Graph(graph), x))
+
+    def state(self) -> State:
+        return self.network.state()
+
+
+class Mlp:
+    name: ClassVar[str] = "mlp"
+    sparse: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ("torch",)
+
+    @staticmethod
+    def fit(train: Examples, valid: Examples | None, how: Fit) -> FittedMlp:
+        from aias.networks.tensors import threads
+
+        settings = _settings(how, len(train.y))
+        inputs = Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
+        span = _span(train, how.task)
+        with threads(how.threads):
+            rows = _rows(inputs, train, how.task, span)
+            network = design(
+                inputs, None if rows.read.numbers is None else rows.read.numbers.numpy(), link=LINKS[how.task.type],
+                outputs=len(how.task.classes) if how.task.type == "multiclass" else 1, span=span, settings=settings,
+                seed=how.seed,
+            )  # fmt: skip
+            judges = None if valid is None else _rows(inputs, valid, how.task, span)
+            monitor = _Monitor(how, valid)
+            training = Training(
+                network, rows, judges, task=how.task, settings=settings, seed=how.seed, deadline=how.deadline,
+                after=monitor.after,
+            )  # fmt: skip
+            training.run()
+        return _fitted(training)
+
+    @staticmethod
+    def load(state: State, task: Task, settings: dict[str, Any]) -> FittedMlp:  # noqa: ARG004  the state knows its task
+        return FittedMlp(Network.load(state), settings)
+
+
+def _fitted(training: Training) -> FittedMlp:
+    epochs = training.best_epoch or max(training.epoch, 1)
+    return FittedMlp(training.fitted(), {**training.settings, "epochs": epochs})
+
+
+class _Monitor:
+    """Tells how training goes, and keeps what it has reached."""
+
+    def __init__(self, how: Fit, valid: Examples | None) -> None:
+        self.how, self.valid, self.told_at = how, valid, -TELL_SECONDS
+
+    def after(self, training: Training) -> None:
+        now = self.how.deadline.clock()
+        if self.valid is not None and now - self.told_at >= TELL_SECONDS:
+            self.told_at = now
+            self._tell(training, now - training.started_at)
+        if self.how.keep is not None:
+            self.how.keep(lambda: _fitted(training))
+
+    def _tell(self, training: Training, seconds: float) -> None:
+        how, loss = self.how, training.last_loss
+        facts: dict[str, object] = {
+            "learner": "mlp", "round": training.epoch, "validation_loss": loss, "best_round": training.best_epoch,
+            "rows_per_second": training.step * training.batch_rows / max(seconds, 1e-9),
+            "seconds_left": how.deadline.left,
+        }  # fmt: skip
+        message = f"mlp: {training.epoch} epochs, validation loss {loss:.4f}"
+        if how.score is not None and self.valid is not None:
+            facts["score"] = how.score(self.valid.y, _fitted(training).scores(self.valid.x))
+            message += f", {how.task.metric} {facts['score']:.4f}"
+        how.watch(Event("train.round", message, "debug", facts))
+
+
+def _settings(how: Fit, rows: int) -> dict[str, Any]:
+    chosen = {**DEFAULTS, "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024), "epochs": _by_rows(EPOCHS, rows, 40)}
+    chosen |= how.settings
+    return {"learning_rate": RATES[chosen["update"]], **chosen}
+
+
+def _by_rows(steps: tuple[tuple[int, int], ...], rows: int, beyond: int) -> int:
+    return next((value for most, value in steps if rows <= most), beyond)
+
+
+def _span(train: Examples, task: Task) -> Floats:
+    """Shift, scale, least and largest answer of a regression."""
+    if task.type != "regression":
+        return np.array([0.0, 1.0, 0.0, 1.0])
+    shift = float(np.average(train.y, weights=train.weight))
+    scale = float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight)))
+    return np.array([shift, scale or 1.0, train.y.min(), train.y.max()])
+
+
+def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
+    """As tensors; `read` without categories, of which only the codes are kept."""
+    import torch
+
+    x = np.asarray(examples.x, np.float64)
+    y: Any = examples.y
+    weight = examples.weight
+    if task.type == "regression":
+        if task.metric == "mape":
+            each = 1 / np.maximum(np.abs(y), 1e-9) * (1.0 if weight is None else weight)
+            weight = each / each.mean()
+        y = (y - span[0]) / span[1]
+    kind = torch.int64 if task.type == "multiclass" else torch.float32
+    found = inputs.read(Numpy(), x)
+    return Rows(
+        _tensors(found), torch.as_tensor(x[:, inputs.categories].astype(np.int32)) if len(inputs.categories) else None,
+        torch.as_tensor(y).to(kind), None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
+    )  # fmt: skip
+
+
+def _tensors(read: Any) -> Any:
+    from dataclasses import replace
+
+    import torch
+
+    numbers = None if read.numbers is None else torch.from_numpy(np.ascontiguousarray(read.numbers))
+    flags = None if read.flags is None else torch.from_numpy(np.ascontiguousarray(read.flags))
+    return replace(read, numbers=numbers, flags=flags, small=None, large=None)

@@ -1,0 +1,53 @@
+"""Learning rates over a fit whose length may shrink while it runs, so that any deadline fits."""
+
+from dataclasses import dataclass
+from math import cos, log2, pi
+from typing import Final
+
+SCHEDULES: Final = ("warmup_stable_decay", "cosine", "coslog4", "constant")
+
+WARM_UP: Final = 0.05
+"""Of all steps; coslog4 begins at nothing by itself."""
+
+DECAY: Final = 0.3
+"""The last part of warmup_stable_decay."""
+
+
+@dataclass(slots=True)
+class Schedule:
+    """`total` steps; `shrink` and `decay_now` bring the end nearer, nothing moves it away."""
+
+    kind: str
+    total: int
+    decay_from: int = 0
+
+    def __post_init__(self) -> None:
+        assert self.kind in SCHEDULES, self.kind
+        self.total = max(1, self.total)
+        self.decay_from = round(self.total * (1 - DECAY))
+
+    def rate(self, step: int) -> float:
+        """The share of the highest rate, at step 0, 1, ... total - 1."""
+        part = min(1.0, (step + 0.5) / self.total)
+        if self.kind == "coslog4":  # RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), four cosine cycles
+            return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * part)))
+        warm = min(1.0, part / WARM_UP)
+        if self.kind == "cosine":
+            return warm * 0.5 * (1 + cos(pi * part))
+        if self.kind == "warmup_stable_decay" and step >= self.decay_from:
+            return warm * max(0.0, (self.total - step) / max(1, self.total - self.decay_from))
+        return warm
+
+    def shrink(self, total: int, step: int) -> None:
+        """End after `total` steps already."""
+        if total < self.total:
+            self.total = max(total, step + 1)
+            self.decay_from = max(min(self.decay_from, round(self.total * (1 - DECAY))), min(step, self.decay_from))
+
+    def decay_now(self, step: int) -> bool:
+        """Begin the last part, where there is one still to come."""
+        if self.kind != "warmup_stable_decay" or step >= self.decay_from:
+            return False
+        self.decay_from = step
+        self.total = min(self.total, step + max(1, round(step * DECAY / (1 - DECAY))))
+        return True

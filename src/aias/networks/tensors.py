@@ -1,0 +1,111 @@
+"""PyTorch's arithmetic; the one that learns."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+class Tensors:
+    """With `dropout`, that share of what an activation gives is dropped, as the `generator` wills."""
+
+    def __init__(self, *, dropout: float = 0.0, generator: Any = None) -> None:
+        import torch
+
+        self._torch = torch
+        self._dropout, self._generator = dropout, generator
+        self._kinds: dict[Any, Any] = {np.float32: torch.float32, np.float64: torch.float64, np.int64: torch.int64}
+
+    def _dropped(self, a: Any) -> Any:
+        if not self._dropout:
+            return a
+        kept = self._torch.empty_like(a).bernoulli_(1 - self._dropout, generator=self._generator)
+        return a * kept.div_(1 - self._dropout)
+
+    def _tensor(self, a: Any) -> Any:
+        return a if isinstance(a, self._torch.Tensor) else self._torch.as_tensor(a)
+
+    def add(self, a: Any, b: Any) -> Any:
+        return self._tensor(a) + self._tensor(b)
+
+    def subtract(self, a: Any, b: Any) -> Any:
+        return self._tensor(a) - self._tensor(b)
+
+    def multiply(self, a: Any, b: Any) -> Any:
+        return self._tensor(a) * self._tensor(b)
+
+    def divide(self, a: Any, b: Any) -> Any:
+        return self._tensor(a) / self._tensor(b)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        if a.ndim == 3 and b.ndim == 2:  # one product instead of one for each member
+            return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1])
+        return a @ b
+
+    def clip(self, a: Any, low: Any, high: Any) -> Any:
+        return self._torch.clamp(a, float(low), float(high))
+
+    def sqrt(self, a: Any) -> Any:
+        return self._torch.sqrt(a)
+
+    def cos(self, a: Any) -> Any:
+        return self._torch.cos(a)
+
+    def relu(self, a: Any) -> Any:
+        return self._dropped(self._torch.relu(a))
+
+    def silu(self, a: Any) -> Any:
+        return self._dropped(self._torch.nn.functional.silu(a))
+
+    def sigmoid(self, a: Any) -> Any:
+        return self._torch.sigmoid(a)
+
+    def softmax(self, a: Any) -> Any:
+        return self._torch.softmax(a, dim=-1)
+
+    def mean(self, a: Any) -> Any:
+        return a.mean(dim=0)
+
+    def missing(self, a: Any) -> Any:
+        return self._torch.isnan(a)
+
+    def where(self, flag: Any, a: Any, b: Any) -> Any:
+        return self._torch.where(flag, self._tensor(a), self._tensor(b))
+
+    def equal(self, a: Any, b: Any) -> Any:
+        return self._tensor(a) == self._tensor(b)
+
+    def cast(self, a: Any, kind: type[np.generic]) -> Any:
+        return self._tensor(a).to(self._kinds[kind])
+
+    def columns(self, a: Any, places: Any) -> Any:
+        return a[:, self._tensor(places)]
+
+    def rows(self, table: Any, index: Any) -> Any:
+        return self._torch.nn.functional.embedding(index, table)
+
+    def concat(self, parts: Sequence[Any]) -> Any:
+        return self._torch.cat(list(parts), dim=-1)
+
+    def transpose(self, a: Any, order: tuple[int, ...]) -> Any:
+        return a.permute(order)
+
+    def reshape(self, a: Any, shape: tuple[int, ...]) -> Any:
+        return a.reshape(shape)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch on so many threads and with repeatable results, and afterwards as it was before."""
+    import torch
+
+    before, repeatable = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.set_num_threads(max(1, count))
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(repeatable, warn_only=warns)
