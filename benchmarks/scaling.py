@@ -1,0 +1,161 @@
+"""What training costs as rows grow: seconds and memory for 1,000 to 1,000,000 rows of 20 columns.
+
+    python benchmarks/scaling.py [--rows 1000,10000,100000,1000000] [--budget 600] [--learners boosted_trees]
+
+16 numbers and 4 categories, drawn here, in a Parquet file; each size is trained in a process of its own. Memory is the
+peak of that process and its children (shared pages count once), beside the table's size in memory. A fit that has used
+up its budget says nothing of growth, and is told so: name fewer learners, or give more time.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from automl.memory import PeakMemory
+
+GROWTH_MAX: Final = 1.3
+"""How much more ten times the rows may cost than ten times as much; sorting alone asks for 1.2."""
+
+MEMORY_TIMES, MEMORY_BEYOND_MB = 3, 500
+BUDGET_SPENT: Final = 0.95
+COMMAND: Final = "python benchmarks/scaling.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    rows: int
+    seconds: float
+    peak_mb: float
+    data_mb: float
+    score: str
+    configurations: dict[str, float]
+    """Seconds of each."""
+
+
+def main() -> int:
+    if sys.argv[1:2] == ["fit"]:
+        fit(json.loads(sys.argv[2]))
+        return 0
+    asked = _arguments()
+    points = []
+    with tempfile.TemporaryDirectory() as folder:
+        for rows in sorted(int(text) for text in asked.rows.split(",")):
+            points.append(measured(rows, Path(folder), asked))
+            show(points[-1])
+    good = [*growth(points, asked.budget), *memory(points)]
+    print(f"({COMMAND} {' '.join(sys.argv[1:])})".replace(" )", ")"))
+    return 0 if all(good) else 1
+
+
+def measured(rows: int, folder: Path, asked: argparse.Namespace) -> Point:
+    data = table(rows)
+    path, told = folder / f"{rows}.parquet", folder / f"{rows}.json"
+    data.write_parquet(path)
+    what = {
+        "path": str(path), "told": str(told), "home": str(folder / f"home-{rows}"), "budget": asked.budget,
+        "learners": asked.learners.split(",") if asked.learners else [],
+    }  # fmt: skip
+    process = subprocess.Popen([sys.executable, __file__, "fit", json.dumps(what)])
+    seen = PeakMemory(process.pid)
+    seen.start()
+    code = process.wait()
+    peak_mb = seen.stop()
+    if code != 0:
+        raise SystemExit(f"training on {rows:,} rows ended with {code}; what it said stands above")
+    found = json.loads(told.read_text())
+    return Point(rows, found["seconds"], peak_mb, data.estimated_size("mb"), found["score"], found["configurations"])
+
+
+def fit(what: dict[str, Any]) -> None:
+    """In the child: from the file to the published version."""
+    import aias
+
+    began = time.perf_counter()
+    model = aias.train(
+        what["path"], target="y", name="scaling", time=what["budget"], learners=what["learners"],
+        home=Path(what["home"]),
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    best = model.quality.manifest.measurements[0]
+    told = {
+        "seconds": seconds, "score": f"{best.metric} {best.value:.4f}",
+        "configurations": {one["name"]: one["fit_seconds"] for one in model.quality.leaderboard()},
+    }  # fmt: skip
+    Path(what["told"]).write_text(json.dumps(told))
+
+
+def table(rows: int) -> pl.DataFrame:
+    rng = np.random.default_rng(rows)
+    numbers = {f"n{i}": rng.normal(size=rows) for i in range(16)}
+    categories = {f"c{i}": rng.choice(list("uvwxyz"), size=rows) for i in range(4)}
+    sums = numbers["n0"] * numbers["n1"] + numbers["n2"] + np.isin(categories["c0"], ["u", "v"])
+    y = np.where(sums + rng.normal(scale=0.5, size=rows) > 0.4, "yes", "no")
+    return pl.DataFrame(numbers | categories | {"y": y})
+
+
+def show(point: Point) -> None:
+    """A line of the curve, with a bar on a logarithmic scale."""
+    bar = "█" * max(1, round(8 * np.log10(1 + point.seconds)))
+    print(
+        f"{point.rows:>9,} rows {point.seconds:8.1f} s {1e6 * point.seconds / point.rows:9.0f} µs/row"
+        f" {point.peak_mb:7.0f} MB of {point.data_mb:5.0f} MB data  {point.score}  {bar}",
+        flush=True,
+    )
+
+
+def growth(points: list[Point], budget: float) -> list[bool]:
+    """Each size beside the next smaller one: the whole, and the configurations that both have fitted."""
+    good = []
+    for small, large in pairwise(points):
+        subject = f"scaling/{small.rows}_to_{large.rows}/seconds"
+        times = large.rows / small.rows
+        if large.seconds >= BUDGET_SPENT * budget:
+            print(f"{subject}  the budget of {budget:g} s was used up: no growth to tell")
+        else:
+            good.append(_linear(subject, small.seconds, large.seconds, times))
+        shared = small.configurations.keys() & large.configurations.keys()
+        if shared:
+            before, after = (sum(point.configurations[name] for name in shared) for point in (small, large))
+            good.append(_linear(f"{subject}_of_{len(shared)}_configurations", before, after, times))
+    return good
+
+
+def _linear(subject: str, before: float, after: float, times: float) -> bool:
+    ratio, met = after / (before * times), after <= before * times * GROWTH_MAX
+    print(f"{subject}  {ratio:.2f} × {before * times:.1f} s linear  goal ≤ {GROWTH_MAX} ×  {'ok' if met else 'MISS'}")
+    return met
+
+
+def memory(points: list[Point]) -> list[bool]:
+    good = []
+    for point in points:
+        allowed = MEMORY_TIMES * point.data_mb + MEMORY_BEYOND_MB
+        met = point.peak_mb <= allowed
+        print(
+            f"scaling/{point.rows}/peak_mb  {point.peak_mb / allowed:.2f} × {allowed:.0f} MB, which is"
+            f" {MEMORY_TIMES} × data + {MEMORY_BEYOND_MB} MB  ({point.peak_mb:.0f} MB)  goal ≤ 1 ×"
+            f"  {'ok' if met else 'MISS'}"
+        )
+        good.append(met)
+    return good
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default="1000,10000,100000,1000000", help="sizes with commas between")
+    parser.add_argument("--budget", type=float, default=600, help="seconds for each fit, more than it should need")
+    parser.add_argument("--learners", default="", help="names with commas between; by default what training chooses")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
