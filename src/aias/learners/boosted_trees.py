@@ -161,7 +161,8 @@ def _settings(how: Fit, rows: int) -> dict[str, Any]:
         "force_row_wise": True, "num_threads": how.threads, "verbose": -1,
     }  # fmt: skip
     if task.type == "multiclass":
-        chosen["num_class"] = len(task.classes)
+        # A rare class's first leaves would leap, since p (1 - p), by which gradients are divided, is next to nothing.
+        chosen |= {"num_class": len(task.classes), "lambda_l2": 1.0}
     return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
 
 

@@ -1,0 +1,196 @@
+"""Extremely random trees (Geurts, Ernst and Wehenkel 2006) by scikit-learn: splits drawn by chance, answers averaged.
+
+Scikit-learn compares float32(x) with a threshold. The graph compares x in float64 with the largest value that float32
+rounds to or below that threshold: equal for every x, infinite ones too, since what is beyond float32 counts as its end.
+"""
+
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from aias.core.events import Event
+from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
+from aias.core.graph import GraphWriter
+from aias.core.task import Task
+from aias.encoders.contract import Floats
+from aias.learners.contract import Examples, Fit, State
+
+__all__ = ["ExtraTrees"]
+
+TREES: Final = 200
+TREES_OF_MANY_ROWS: Final = 100
+MANY_ROWS: Final = 50_000
+
+SAMPLE_ROWS_MAX: Final = 100_000
+"""Of more rows each tree sees a sample: with so many leaves as are allowed, it could not tell more apart."""
+
+NODES_MAX: Final = 1_500_000
+"""In the graph; at 50 bytes a node this is 75 MB."""
+
+TREES_AT_ONCE: Final = 4
+"""For each thread, between two looks at the clock; the first time one."""
+
+CHECKED_ROWS: Final = 200
+
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+class Trees:
+    """`forest` gives the probability of the second class, of each of more classes, or the prediction."""
+
+    link: str = "identity"
+
+    def __init__(self, forest: Forest, task: Task, settings: dict[str, Any]) -> None:
+        self._forest, self.task, self.settings = forest, task, settings
+
+    def scores(self, x: Floats) -> Floats:
+        sums = self._forest.sums(x)
+        return np.clip(np.hstack([1 - sums, sums]), 0, 1) if self.task.type == "binary" else sums
+
+    def forest(self) -> Forest:
+        return self._forest
+
+    def export(self, graph: GraphWriter, x: str) -> str:
+        sums = self._forest.write(graph, x)
+        if self.task.type != "binary":
+            return sums
+        both = graph.op("Concat", graph.op("Sub", graph.constant(np.ones((1, 1))), sums), sums, axis=1)
+        return graph.op("Clip", both, graph.constant(0.0), graph.constant(1.0))
+
+    def state(self) -> State:
+        return self._forest.state()
+
+
+class ExtraTrees:
+    name: ClassVar[str] = "extra_trees"
+    sparse: ClassVar[bool] = False
+    needs: ClassVar[tuple[str, ...]] = ()
+    classes_max: ClassVar[int] = 10
+    """A tree stands in the graph once for each class."""
+
+    @staticmethod
+    def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
+        wanted = int(how.settings.get("trees", TREES if len(train.y) <= MANY_ROWS else TREES_OF_MANY_ROWS))
+        model = _model(how, len(train.y), wanted)
+        x = _narrow(train.x)
+        done, longest, batch = 0, 0.0, how.threads
+        # Trees that would be ready after the deadline are not begun; the first ones always are.
+        while done < wanted and (not done or how.deadline.left > longest * batch):
+            batch = min(batch, wanted - done)
+            began = how.deadline.clock()
+            model.set_params(n_estimators=done + batch)
+            model.fit(x, train.y, sample_weight=train.weight)
+            done += batch
+            longest = 1.2 * (how.deadline.clock() - began) / batch
+            batch = TREES_AT_ONCE * how.threads
+            if how.keep is not None:
+                how.keep(lambda: _trees(model, how))
+        fitted = _trees(model, how)
+        _check(fitted, model, x)
+        _tell(fitted, valid, how)
+        return fitted
+
+    @staticmethod
+    def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
+        return Trees(Forest.load(state), task, settings)
+
+
+def _model(how: Fit, rows: int, trees: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    leaves_max = max(2, NODES_MAX // (trees * _outputs(how.task)))
+    chosen: dict[str, Any] = {
+        "min_samples_leaf": 2, "max_features": 0.5, "max_leaf_nodes": leaves_max if rows > leaves_max else None,
+        "bootstrap": rows > SAMPLE_ROWS_MAX, "max_samples": SAMPLE_ROWS_MAX if rows > SAMPLE_ROWS_MAX else None,
+        "random_state": how.seed, "n_jobs": how.threads, "warm_start": True,
+    }  # fmt: skip
+    chosen |= {key: value for key, value in how.settings.items() if key != "trees"}
+    return (ExtraTreesClassifier if how.task.classes else ExtraTreesRegressor)(**chosen)
+
+
+def _outputs(task: Task) -> int:
+    return len(task.classes) if task.type == "multiclass" else 1
+
+
+def _narrow(x: Floats) -> Any:
+    """As scikit-learn reads numbers; NaN stays."""
+    return np.clip(x, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+
+
+def _trees(model: Any, how: Fit) -> Trees:
+    trees = [each.tree_ for each in model.estimators_]
+    settings = {**how.settings, "trees": len(trees), "max_leaf_nodes": model.max_leaf_nodes}
+    return Trees(_forest(trees, model, how.task), how.task, settings)
+
+
+def _forest(trees: list[Any], model: Any, task: Task) -> Forest:
+    """Scikit-learn's arrays one after another, once for each output; a tree that is one leaf gets a node above it."""
+    counts = np.array([tree.node_count for tree in trees])
+    starts = np.cumsum(counts) - counts
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(tree, name) for tree in trees])
+
+    is_leaf = joined("children_left") < 0
+    inner = ~is_leaf | np.repeat(counts == 1, counts)
+    node, leaf = np.cumsum(inner) - 1, np.cumsum(is_leaf) - 1
+
+    def child(side: str) -> tuple[Any, Any]:
+        there = np.where(is_leaf, np.arange(len(is_leaf)), np.repeat(starts, counts) + joined(side))[inner]
+        return np.where(is_leaf[there], leaf[there], node[there]), is_leaf[there]
+
+    left, left_is_leaf = child("children_left")
+    right, right_is_leaf = child("children_right")
+    values = _values(joined("value")[is_leaf, 0], model, task) / len(trees)
+    one = Forest(
+        np.maximum(joined("feature")[inner], 0).astype(np.int64), _widened(joined("threshold")[inner]),
+        np.full(int(inner.sum()), LESS_OR_EQUAL, np.uint8), joined("missing_go_to_left")[inner].astype(bool),
+        left, right, left_is_leaf, right_is_leaf, values[:, 0], np.zeros(len(values), np.int64), node[starts],
+        np.zeros(int(inner.sum()), np.int64), np.zeros(0), np.zeros(1),
+    )  # fmt: skip
+    if values.shape[1] == 1:
+        return one
+    return side_by_side([replace(one, leaf_value=column.copy()) for column in values.T])
+
+
+def _values(values: Floats, model: Any, task: Task) -> Floats:
+    """What the leaves add to each output: (leaves, outputs)."""
+    if not task.classes:
+        return values
+    shares = np.zeros((len(values), len(task.classes)))
+    shares[:, model.classes_] = values  # a class may be missing from these rows
+    return shares[:, 1:] if task.type == "binary" else shares
+
+
+def _widened(threshold: Floats) -> Floats:
+    """The largest t for each of which, for all x in float64, x <= t is float32(x) <= threshold."""
+    below = threshold.astype(np.float32)
+    below = np.where(below > threshold, np.nextafter(below, np.float32(-np.inf)), below)
+    with np.errstate(over="ignore"):
+        above = np.nextafter(below, np.float32(np.inf))
+    # What lies halfway rounds to the one of the two whose last bit is 0.
+    half = (below.astype(np.float64) + above.astype(np.float64)) / 2
+    return np.where(below.view(np.uint32) & 1, np.nextafter(half, -np.inf), half)
+
+
+def _check(fitted: Trees, model: Any, x: Any) -> None:
+    """On some rows, and on these with gaps, the forest adds up to what scikit-learn answers."""
+    some = x[:CHECKED_ROWS].copy()
+    gaps = np.where(np.arange(some.size).reshape(some.shape) % 3 == 0, np.float32(np.nan), some)
+    for rows in (some, gaps):
+        trees = [each.tree_ for each in model.estimators_]
+        shares = np.mean([tree.value[tree.apply(rows), 0] for tree in trees], axis=0)
+        found, expected = fitted.forest().sums(rows.astype(np.float64)), _values(shares, model, fitted.task)
+        assert np.allclose(found, expected, rtol=1e-9), "scikit-learn's trees are read rightly"
+
+
+def _tell(fitted: Trees, valid: Examples | None, how: Fit) -> None:
+    facts: dict[str, object] = {
+        "learner": "extra_trees", "round": fitted.settings["trees"], "seconds_left": how.deadline.left
+    }  # fmt: skip
+    message = f"extra trees: {fitted.settings['trees']} trees, {fitted.forest().nodes} nodes"
+    if how.score is not None and valid is not None and not how.deadline.passed:
+        facts["score"] = how.score(valid.y, fitted.scores(valid.x))
+        message += f", {how.task.metric} {facts['score']:.4f}"
+    how.watch(Event("train.round", message, "debug", facts))

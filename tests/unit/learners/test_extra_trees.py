@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.core.task import Task
+from aias.encoders.rows import Layout
+from aias.graph.compile import compile_graph
+from aias.learners import extra_trees
+from aias.learners.contract import Examples, Fit
+from aias.learners.extra_trees import ExtraTrees
+from aias.runtimes.onnxruntime import _session
+
+TASKS = {
+    2: Task("y", "binary", "roc_auc", ("a", "b")),
+    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
+    0: Task("y", "regression", "rmse"),
+}
+LAYOUT = Layout(4, (0, 1, 2), (3,), (30,), 0, 0)
+
+
+def examples(classes: int, rows: int = 400, *, missing: float = 0.1) -> Examples:
+    rng = np.random.default_rng(classes)
+    x = rng.normal(size=(rows, 4))
+    x[:, 3] = rng.integers(2, 30, rows)
+    z = x[:, 0] + np.isin(x[:, 3] % 7, [1, 3]) * 2 + rng.normal(size=rows) / 3
+    x[:, :3][rng.random((rows, 3)) < missing] = np.nan
+    x[:3, 1] = [np.inf, -np.inf, 1e308]
+    y = {2: (z > 1).astype(np.int64), 3: np.digitize(z, [0, 1]).astype(np.int64), 0: 1e6 * z}[classes]
+    return Examples(x, y)
+
+
+def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, seed: int = 0, **settings):
+    how = Fit(TASKS[classes], seed, Deadline.after(60), 1, nobody, {"trees": 8, **settings}, categories=(3,))
+    return ExtraTrees.fit(train or examples(classes), valid, how)
+
+
+class Whole:
+    """A pipeline that is nothing but trees."""
+
+    def __init__(self, trees) -> None:
+        self.trees = trees
+
+    def export(self, graph) -> str:
+        return self.trees.export(graph, graph.columns)
+
+
+def run(trees, classes: int, x):
+    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
+    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+
+
+def odd_rows() -> np.ndarray:
+    x = examples(2, 300).x.copy()
+    odd = [np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, -0.0, 16777217.0, 3.5e38]
+    x[:100, :3] = np.random.default_rng(0).choice(odd, (100, 3))
+    x[100:120, 3], x[120:140, 3] = 0, 1
+    return x
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_the_graph_answers_as_the_trees_do(classes: int, missing: float) -> None:
+    trees = fit(classes, train=examples(classes, missing=missing))
+    expected = trees.scores(odd_rows())
+    found = run(trees, classes, odd_rows())
+    np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7, rtol=1e-15)
+
+
+def test_a_threshold_in_float64_parts_as_scikit_learn_does_in_float32() -> None:
+    rng = np.random.default_rng(0)
+    t = np.concatenate([rng.normal(size=300) * 10.0 ** rng.integers(-44, 38, 300), [0.0, -0.0, 1.0, -1.0, 3.4e38]])
+    near = t.astype(np.float32)
+    for step in (-2, -1, 0, 1, 2):
+        other = near
+        for _ in range(abs(step)):
+            other = np.nextafter(other, np.float32(np.sign(step) * np.inf))
+        half = (other.astype(np.float64) + np.nextafter(other, np.float32(np.inf)).astype(np.float64)) / 2
+        for x in (other.astype(np.float64), half, np.nextafter(half, np.inf), np.nextafter(half, -np.inf)):
+            np.testing.assert_array_equal(x <= extra_trees._widened(t), extra_trees._narrow(x) <= t)
+
+
+def test_trees_of_one_leaf_are_read_too() -> None:
+    x = np.zeros((40, 4))
+    for classes, y in ((2, np.arange(40) % 2), (3, np.arange(40) % 3), (0, np.arange(40.0))):
+        trees = fit(classes, train=Examples(x, y))
+        np.testing.assert_allclose(run(trees, classes, x[:3]), run(trees, classes, odd_rows()[:3]))
+
+
+def test_a_class_that_is_missing_from_the_rows_has_no_probability() -> None:
+    data = examples(3)
+    keep = data.y != 1
+    trees = fit(3, train=Examples(data.x[keep], data.y[keep]))
+    scores = trees.scores(odd_rows())
+    np.testing.assert_array_equal(scores[:, 1], 0)
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+
+def test_they_learn() -> None:
+    train, test = examples(0, 1200), examples(0, 2000)
+    off = fit(0, train=train, trees=40).scores(test.x[1200:])[:, 0] - test.y[1200:]
+    assert np.mean(off**2) < 0.5 * test.y.var()
+
+
+def test_trees_that_were_stored_are_equal() -> None:
+    trees = fit(3)
+    loaded = ExtraTrees.load(trees.state(), TASKS[3], trees.settings)
+    np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
+
+
+def test_a_deadline_ends_the_growing_with_the_trees_so_far() -> None:
+    ticks = iter(range(10_000))
+    deadline = Deadline(100.0, 100.0, clock=lambda: float(next(ticks)))
+    trees = ExtraTrees.fit(examples(2), None, Fit(TASKS[2], 0, deadline, 1, nobody, {"trees": 1000}))
+    assert 0 < trees.settings["trees"] < 200
+    again = fit(2, **trees.settings)
+    np.testing.assert_array_equal(again.scores(odd_rows()), trees.scores(odd_rows()))
+
+
+def test_the_number_of_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extra_trees, "NODES_MAX", 1000)
+    noise = Examples(np.random.default_rng(0).normal(size=(3000, 4)), np.arange(3000) % 3)
+    assert fit(3, train=noise, trees=20).forest().nodes <= 1000
+
+
+def test_rows_count_by_their_weight_and_states_are_kept() -> None:
+    kept: list = []
+    x, y = np.zeros((40, 4)), np.arange(40) % 2
+    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"trees": 3}, keep=lambda make: kept.append(make()))
+    ExtraTrees.fit(Examples(x, y, weight=np.tile([1.5, 0.5], 20)), Examples(x, y), how)
+    np.testing.assert_allclose(kept[0].scores(x[:1]), [[0.75, 0.25]])
