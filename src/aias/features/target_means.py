@@ -154,7 +154,7 @@ def _out_of_fold(key: _Key, x: Floats, answers: Floats, folds: Ints) -> Floats:
 def _fold_means(answers: Floats, folds: Ints) -> Floats:
     """The mean of the other folds' answers: (folds, outputs)."""
     counts, sums = _totals(folds, answers, FOLDS)
-    return (sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1)
+    return np.asarray((sums.sum(axis=0) - sums) / np.maximum(counts.sum() - counts, 1))
 
 
 def _totals(codes: Ints, answers: Floats, size: int) -> tuple[Floats, Floats]:
