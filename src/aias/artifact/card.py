@@ -1,16 +1,19 @@
-"""The card: what a person should know about a model, in Markdown, made of the manifest alone."""
+"""The card: what a person should know about a model, in Markdown, made of its manifest and its report."""
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from aias.artifact.manifest import Candidate, Manifest
+from aias.artifact.manifest import Manifest
+from aias.artifact.report import PLOTS, Report, SliceScore
 from aias.core.schema import Field
 from aias.core.task import Measurement
 
 _CATEGORIES_SHOWN_MAX: Final = 8
 """The rest is in the manifest; a card is read by people."""
+
+_FIELDS_SHOWN_MAX: Final = 15
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
@@ -18,21 +21,40 @@ _ROWS_FEW: Final = 1_000
 """Below this, a percentage point of accuracy is less than the width of its interval."""
 
 
-def card(manifest: Manifest, *, sizes: Mapping[str, int] | None = None) -> str:
+PLOTTED: Final = {
+    "roc": "ROC curve", "precision_recall": "Precision and recall", "calibration": "Calibration",
+    "confusion": "Confusion matrix", "predicted_actual": "Predicted and actual", "residuals": "Errors by prediction",
+    "importance": "Importance of the fields", "learning_curve": "Learning curve", "ensemble": "Score over time",
+}  # fmt: skip
+"""Every plot, `plots/<name>.svg`, in the order of the card."""
+
+_FORMS: Final = {
+    "quality": "the *quality* form: the weighted mean of everything that helped",
+    "serving": "the *serving* form: fitted again on all rows, of as many models as the latency allows",
+}
+
+
+def card(manifest: Manifest, *, sizes: Mapping[str, int] | None = None, report: Report | None = None) -> str:
     """Write the card. `sizes` are the bytes of the files to come, for a manifest that does not list them yet."""
     sizes = {entry.path: entry.size_bytes for entry in manifest.files} if sizes is None else sizes
+    report = report or Report()
+    plots = [name for name in PLOTTED if f"{PLOTS}{name}.svg" in sizes]
+    of_scores = [name for name in plots if name not in {"importance", "learning_curve", "ensemble"}]
+    of_training = [name for name in plots if name in {"learning_curve", "ensemble"}]
     sections = [
         f"# {_text(manifest.name)}\n\n{_summary(manifest)}",
+        f"## {_judged(manifest)}\n\n{_measurements(manifest.measurements)}{_images(of_scores)}",
+        f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
+        f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
+        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}",
         f"## Data\n\n{_data(manifest)}",
-        f"## Measured on {manifest.rows.get('test', 0):,} test rows\n\n{_measurements(manifest.measurements)}",
-        f"## Leaderboard\n\n{_leaderboard(manifest.leaderboard)}",
         f"## Proof\n\n{_proof(manifest)}",
         f"## Sizes\n\n{_sizes(sizes)}",
         f"## How to call it\n\n{_call(manifest)}",
         f"## Limits\n\n{_limits(manifest)}",
         f"## Where it comes from\n\n{_lineage(manifest)}",
     ]
-    return "\n\n".join(section for section in sections) + "\n"
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _summary(manifest: Manifest) -> str:
@@ -42,7 +64,54 @@ def _summary(manifest: Manifest) -> str:
         "multiclass": f"one of {len(task.classes)} classes, {_classes(task.classes)}, with their probabilities",
         "regression": "a number",
     }[task.type]
-    return f"Predicts {_code(task.target)}: {answer}.\nChosen by {_code(task.metric)} ({task.direction} is better)."
+    lines = [
+        f"Predicts {_code(task.target)}: {answer}.\nChosen by {_code(task.metric)} ({task.direction} is better).",
+        f"This is {_FORMS[manifest.form]}." if manifest.form in _FORMS else "",
+        f"A row takes {manifest.row_us:,.0f} µs, from a dict to the answer, where it was trained."
+        if manifest.row_us else "",
+    ]  # fmt: skip
+    return "\n\n".join(line for line in lines if line)
+
+
+def _judged(manifest: Manifest) -> str:
+    if manifest.judged == "test":
+        return f"Measured on {manifest.rows.get('test', 0):,} test rows"
+    return f"Measured on {_measured_rows(manifest):,} rows out of fold"
+
+
+def _measured_rows(manifest: Manifest) -> int:
+    if manifest.judged == "test" or not manifest.measurements:
+        return manifest.rows.get("test", 0)
+    return manifest.measurements[0].n
+
+
+def _images(names: Iterable[str]) -> str:
+    shown = "\n".join(f"![{PLOTTED[name]}]({PLOTS}{name}.svg)" for name in names)
+    return f"\n\n{shown}" if shown else ""
+
+
+def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str:
+    """The table is for whoever cannot see the plot."""
+    metric = _code(manifest.task.metric)
+    rows = (
+        (_code(each.field), f"{each.drop:.4f}", f"{each.low:.4f} to {each.high:.4f}")
+        for each in report.importance[:_FIELDS_SHOWN_MAX]
+    )
+    said = (
+        f"How much worse {metric} gets when one field is mixed up among {report.importance_rows:,} rows that it was "
+        f"not fitted on. Of two fields that say the same, each hides the other."
+    )
+    table = _table(("field", f"worse {metric}", "95 % interval"), rows)
+    return f"{said}\n\n{table}{_images(name for name in plots if name == 'importance')}"
+
+
+def _slices(slices: Iterable[SliceScore]) -> str:
+    rows = (
+        (_code(each.column), _code(each.value), _code(each.measurement.metric), f"{each.measurement.value:.4f}",
+         _interval(each.measurement), f"{each.measurement.n:,}")
+        for each in slices
+    )  # fmt: skip
+    return _table(("column", "value", "metric", "score", "95 % interval", "rows"), rows)
 
 
 def _data(manifest: Manifest) -> str:
@@ -66,20 +135,22 @@ def _measurements(measurements: Iterable[Measurement]) -> str:
     return _table(("metric", "value", "95 % interval", "rows"), rows)
 
 
-def _leaderboard(candidates: Iterable[Candidate]) -> str:
+def _leaderboard(manifest: Manifest) -> str:
     rows = (
         (
-            f"**{_text(each.learner)}** (chosen)" if each.chosen else _text(each.learner),
+            f"{each.weight:.2f}" if each.chosen and each.weight else "yes" if each.chosen else "",
+            f"**{_text(each.name or each.learner)}**" if each.chosen else _text(each.name or each.learner),
             f"{_code(each.validation.metric)} {each.validation.value:.4f}",
             _interval(each.validation),
             f"{each.fit_seconds:.1f} s",
+            f"{each.row_us:,.0f}" if each.row_us else "",
+            _bytes(each.size_bytes) if each.size_bytes else "",
             _code(json.dumps(each.settings, ensure_ascii=False, sort_keys=True)) if each.settings else "",
         )
-        for each in candidates
+        for each in manifest.leaderboard
     )
-    return (
-        f"Judged on validation rows.\n\n{_table(('learner', 'score', '95 % interval', 'fitted in', 'settings'), rows)}"
-    )
+    head = ("weight", "model", "score", "95 % interval", "fitted in", "µs/row", "size", "settings")
+    return f"Judged on rows that it was not fitted on; the weight is the share in this form.\n\n{_table(head, rows)}"
 
 
 def _proof(manifest: Manifest) -> str:
@@ -108,13 +179,13 @@ def _call(manifest: Manifest) -> str:
 
 
 def _limits(manifest: Manifest) -> str:
-    test_rows = manifest.rows.get("test", 0)
+    rows = _measured_rows(manifest)
     limits = [
         "The figures above hold for rows like those it was tested on, from the same source and the same time.",
         "It finds what goes together in the data, not what causes what. It was not tested for fairness between groups.",
     ]
-    if test_rows < _ROWS_FEW:
-        limits.append(f"It was tested on {test_rows:,} rows only: read the intervals, not the values.")
+    if rows < _ROWS_FEW:
+        limits.append(f"It was tested on {rows:,} rows only: read the intervals, not the values.")
     if any(field.kind == "category" for field in manifest.inputs):
         limits.append("A category that was not in the training data is treated as unknown, not refused.")
     return "\n".join(f"- {limit}" for limit in limits)
@@ -138,6 +209,10 @@ def _interval(measurement: Measurement) -> str:
     if measurement.low is None or measurement.high is None:
         return ""
     return f"{measurement.low:.4f} to {measurement.high:.4f}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _classes(classes: Sequence[str]) -> str:

@@ -2,9 +2,14 @@ import json
 import shlex
 from dataclasses import replace
 
+import pytest
+
 import artifacts
 from aias.artifact.card import card
+from aias.artifact.report import FieldImportance, Report, SliceScore, read_report
+from aias.core.errors import Damaged
 from aias.core.schema import Field
+from aias.core.task import Measurement
 
 
 def test_a_card_tells_all_that_it_promises():
@@ -17,7 +22,7 @@ def test_a_card_tells_all_that_it_promises():
         "| `id` | a different value in every row |",
         "train 3,200, validation 800, test 1,000",
         "| `roc_auc` | 0.9050 | 0.8800 to 0.9300 | 1,000 |",
-        "| **boosted\\_trees** (chosen) | `roc_auc` 0.9100 |",
+        "| yes | **boosted\\_trees** | `roc_auc` 0.9100 |",
         "1,500 held-out and odd rows: 0 different answers, scores apart by at most 3.2e-07",
         "| all | 12,345 |",
         "aias deploy churn",
@@ -46,6 +51,41 @@ def test_what_a_column_is_called_never_becomes_markup():
     assert rows[0].startswith("| `a¦b # title` | text | yes |  | \\<script\\>")
     assert rows[0].replace("\\|", "").count("|") == 6
     assert "<script>" not in text
+
+
+def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_rows():
+    board = (replace(artifacts.manifest().leaderboard[0], name="deep", weight=0.625, row_us=41.2, size_bytes=81_000),)
+    form = replace(artifacts.manifest(), form="serving", judged="out of fold", row_us=52.4, leaderboard=board)
+    hostile = FieldImportance("![x](http://evil) | `", 0.0713, 0.07, 0.0726)
+    slices = (SliceScore("plan", "basic", Measurement("roc_auc", 0.86, 412, 0.82, 0.89)),)
+
+    text = card(
+        form, sizes={"model.onnx": 1, "plots/roc.svg": 2, "plots/importance.svg": 3, "plots/odd.svg": 4},
+        report=Report((hostile,), 2_000, slices),
+    )  # fmt: skip
+
+    for words in (
+        "the *serving* form",
+        "A row takes 52 µs",
+        "## Measured on 1,000 rows out of fold",
+        "![ROC curve](plots/roc.svg)",
+        "![Importance of the fields](plots/importance.svg)",
+        "mixed up among 2,000 rows",
+        "| 0.0713 | 0.0700 to 0.0726 |",
+        "| `plan` | `basic` | `roc_auc` | 0.8600 | 0.8200 to 0.8900 | 412 |",
+        "| 0.62 | **deep** | `roc_auc` 0.9100 | 0.8900 to 0.9300 | 2.5 s | 41 | 81 kB |",
+    ):
+        assert words in text
+    assert "odd.svg)" not in text
+    assert "| `` ![x](http://evil) ¦ ` `` |" in text  # code, and no picture
+
+
+def test_a_report_is_read_as_it_was_written_and_refused_when_it_is_none():
+    report = Report((FieldImportance("age", 0.1, 0.0, 0.2),), 500, ())
+
+    assert read_report(report.as_bytes()) == report
+    with pytest.raises(Damaged, match=r"report\.json"):
+        read_report(b'{"importance": 3}')
 
 
 def test_a_small_test_set_is_said_to_be_small():

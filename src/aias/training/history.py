@@ -1,0 +1,71 @@
+"""The history of a training: what its events said, and when; learning curves are drawn from it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aias.core.events import Event, Watch, nobody
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How good a fit of one fold was after so many rounds of whatever its learner counts."""
+
+    configuration: str
+    fold: int
+    round: float
+    value: float
+    metric: str
+    """The task's, or `validation loss` where the learner told no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A new member: its score, and that of the whole ensemble with it where that was told."""
+
+    configuration: str
+    seconds: float
+    value: float
+    ensemble: float | None
+
+
+@dataclass(eq=False)
+class History:
+    """A watch that passes every event on and remembers those of learning. Several threads may tell it."""
+
+    watch: Watch = nobody
+    clock: Callable[[], float] = time.monotonic
+    rounds: list[Round] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._began, self._lock = self.clock(), threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        with self._lock:
+            if event.name == "train.round":
+                self._remember_round(event.facts)
+            elif event.name == "train.candidate":
+                self._remember_step(event.facts)
+        self.watch(event)
+
+    def _remember_round(self, facts: dict[str, Any]) -> None:
+        value, metric = facts.get("score"), "score"
+        if value is None:
+            value, metric = facts.get("validation_loss"), "validation loss"
+        if value is not None and "round" in facts:
+            configuration = str(facts.get("configuration", facts.get("learner", "")))
+            self.rounds.append(
+                Round(configuration, int(facts.get("fold", 0)), float(facts["round"]), float(value), metric)
+            )
+
+    def _remember_step(self, facts: dict[str, Any]) -> None:
+        ensemble = facts.get("ensemble")
+        self.steps.append(
+            Step(
+                str(facts["configuration"]), self.clock() - self._began, float(facts["validation"]),
+                None if ensemble is None else float(ensemble),
+            )
+        )  # fmt: skip

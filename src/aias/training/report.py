@@ -1,0 +1,194 @@
+"""The report of a version: its plots, what its answers hang on, and how good it is for parts of the rows.
+
+All of it is made of the same rows and scores as the measurements: rows set aside, or scores out of fold.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from aias.artifact.report import PLOTS, REPORT, FieldImportance, Report, SliceScore
+from aias.core.deadline import Deadline
+from aias.core.events import Event, Watch, nobody
+from aias.core.task import Measurement, Task
+from aias.data.dataset import Dataset
+from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.plots.bars import Bar, bar_chart
+from aias.training.curves import Charts, history_charts, score_charts
+from aias.training.ensemble import Ensemble, Part
+from aias.training.history import History
+from aias.training.importance import Importance, importance
+from aias.training.metrics import LabelWeights
+from aias.training.slices import by_slice
+
+ROWS_MAX: Final = 20_000
+"""A plot of more looks the same."""
+
+IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200)
+IMPORTANCE_REPEATS: Final = 5
+IMPORTANCE_SHARE: Final = 0.6
+"""Of the time for the report."""
+
+PROBE_ROWS: Final = 100
+"""Answered first, to know what the others will take."""
+
+BARS_MAX: Final = 15
+SLICED_MAX: Final = 3
+"""Columns by whose values the rows are parted."""
+
+SLICED_ROWS_MAX: Final = 5_000
+
+Answer = Callable[[Encoded, Ints], Floats]
+"""Scores of encoded rows whose places among the judged are given: who answers out of fold must know the fold."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """The rows that a version is measured on, raw and encoded, with their true answers and honest scores."""
+
+    dataset: Dataset
+    encoded: Encoded
+    y: Any  # (rows,)
+    scores: Floats  # (rows, outputs)
+    answer: Answer
+
+    def take(self, rows: Ints) -> "Judged":
+        def answer(encoded: Encoded, places: Ints) -> Floats:
+            return self.answer(encoded, rows[places])
+
+        return Judged(self.dataset.take(rows), self.encoded.take(rows), self.y[rows], self.scores[rows], answer)
+
+
+def report(
+    task: Task, judged: Judged, encoder: RowEncoder, *, measured: Sequence[Measurement], history: History, best: str,
+    deadline: Deadline, seed: int, label_weights: LabelWeights = None, watch: Watch = nobody,
+) -> dict[str, bytes]:  # fmt: skip
+    """`plots/*.svg` and `report.json`, by path. `best`: the configuration whose learning curve is drawn.
+
+    What would end after the deadline is left out, and `watch` is told.
+    """
+    rng = np.random.default_rng(seed)
+    if len(judged.y) > ROWS_MAX:
+        judged = judged.take(np.sort(rng.permutation(len(judged.y))[:ROWS_MAX]))
+    charts = score_charts(task, judged.y, judged.scores, measured=measured, label_weights=label_weights)
+    charts |= history_charts(task, history, best=best)
+    found, rows = _importance(
+        task, judged, encoder, deadline=deadline, seed=seed, label_weights=label_weights, watch=watch
+    )
+    if found:
+        charts["importance"] = _importance_chart(task, found, rows)
+    few = judged.take(np.sort(rng.permutation(len(judged.y))[:SLICED_ROWS_MAX]))
+    slices = _slices(task, few, encoder, found, seed=seed, label_weights=label_weights)
+    said = Report(tuple(FieldImportance(each.field, each.drop, each.low, each.high) for each in found), rows, slices)
+    return _files(charts) | {REPORT: said.as_bytes()}
+
+
+def out_of_fold(ensembles: Sequence[Ensemble], folds: Ints) -> Answer:
+    """Each row is answered by the ensemble of the fold in which it judged; `folds`: (judged rows,)."""
+
+    def answer(encoded: Encoded, places: Ints) -> Floats:
+        found = np.zeros((encoded.rows, ensembles[0].task.outputs))
+        for fold in np.unique(folds[places]):
+            rows = np.flatnonzero(folds[places] == fold)
+            found[rows] = ensembles[fold].scores(encoded.take(rows))
+        return found
+
+    return answer
+
+
+def at_once(run: Callable[[Encoded], Any]) -> Answer:
+    """Each row is answered by the same graph."""
+
+    def answer(encoded: Encoded, _places: Ints) -> Floats:
+        return np.asarray(run(encoded), np.float64).reshape(encoded.rows, -1)
+
+    return answer
+
+
+def of_fold(task: Task, width: int, weighted: Sequence[tuple[float, Any]]) -> Ensemble:
+    """The pipelines that one fold left, with the weights of their members."""
+    total = sum(weight for weight, _ in weighted)
+    return Ensemble(task, width, [Part(weight / total, pipeline) for weight, pipeline in weighted])
+
+
+def _files(charts: Charts) -> dict[str, bytes]:
+    return {f"{PLOTS}{name}.svg": drawn for name, drawn in charts.items()}
+
+
+def _importance(
+    task: Task, judged: Judged, encoder: RowEncoder, *, deadline: Deadline, seed: int, label_weights: LabelWeights,
+    watch: Watch,
+) -> tuple[tuple[Importance, ...], int]:  # fmt: skip
+    """The fields, largest first, and the rows that they were found on."""
+    fields = _fields(encoder)
+    width = judged.encoded.columns.shape[1]
+    places = np.arange(len(judged.y))[:, None]
+    # The rows' own places come along unmixed, and once more as what stands for their texts.
+    columns = np.hstack([judged.encoded.columns, places, places])
+
+    def answer(x: Floats) -> Floats:
+        texts, own = x[:, width].astype(np.int64), x[:, width + 1].astype(np.int64)
+        return judged.answer(replace(judged.encoded.take(texts), columns=np.ascontiguousarray(x[:, :width])), own)
+
+    rows = _affordable(answer, columns, calls=1 + IMPORTANCE_REPEATS * len(fields), deadline=deadline)
+    if not rows:
+        message = f"what the answers hang on is left out: {len(fields):,} fields would take longer than there is"
+        watch(Event("train.unreported", message, facts={"fields": len(fields)}))
+        return (), 0
+    found = importance(
+        answer, columns, judged.y, fields, task=task, seed=seed, repeats=IMPORTANCE_REPEATS, rows_max=rows,
+        label_weights=label_weights,
+    )  # fmt: skip
+    return tuple(each for each in found if np.isfinite(each.drop)), min(rows, len(judged.y))
+
+
+def _fields(encoder: RowEncoder) -> dict[str, list[int]]:
+    """The columns of each field; all texts together are one, in the column after the last."""
+    fields: dict[str, list[int]] = {}
+    texts, at = [], 0
+    for each in encoder.fields:
+        width = getattr(encoder.encoders[each.name], "width", 0)
+        if each.kind == "text" or not width:
+            texts.append(each.name)
+            continue
+        fields[each.name] = list(range(at, at + width))
+        at += width
+    if texts:
+        fields[", ".join(texts)] = [at]
+    return fields
+
+
+def _affordable(answer: Callable[[Floats], Floats], columns: Floats, *, calls: int, deadline: Deadline) -> int:
+    """How many rows can be asked about so many times; 0 for too few to say anything."""
+    probe = columns[:PROBE_ROWS]
+    answer(probe[:1])  # the first call makes what the others find ready
+    began = deadline.clock()
+    answer(probe)
+    each = max(deadline.clock() - began, 1e-6) / len(probe)
+    most = IMPORTANCE_SHARE * deadline.left / (each * calls)
+    return next((rows for rows in IMPORTANCE_ROWS if min(rows, len(columns)) <= most), 0)
+
+
+def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> bytes:
+    bars = [Bar(each.field, each.drop, each.low, each.high) for each in found[:BARS_MAX]]
+    more = f"; the first {BARS_MAX} of {len(found)} fields" if len(found) > BARS_MAX else ""
+    note = f"{task.metric} lost when a field is mixed up, {rows:,} rows{more}"
+    return bar_chart("Importance of the fields", note, f"Worse {task.metric}", bars)
+
+
+def _slices(
+    task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[Importance], *, seed: int,
+    label_weights: LabelWeights,
+) -> tuple[SliceScore, ...]:  # fmt: skip
+    """By the categories that matter most, or where there are none, by numbers."""
+    kinds = {each.name: each.kind for each in encoder.fields}
+    order = [each.field for each in found if each.field in kinds] or list(kinds)
+    wanted = [[name for name in order if kinds[name] == kind][:SLICED_MAX] for kind in ("category", "number")]
+    values = {name: np.asarray(judged.dataset.values(name)) for name in wanted[0] or wanted[1]}
+    parts = by_slice(task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights)
+    return tuple(
+        SliceScore(each.column, each.value, each.measurement) for each in parts if np.isfinite(each.measurement.value)
+    )
