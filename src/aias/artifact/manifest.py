@@ -91,6 +91,12 @@ class Manifest:
     """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget."""
     judged: str = "test"
     """Where the measurements come from: rows set aside as a `test`, or rows `out of fold`."""
+    calibration: dict[str, object] | None = None
+    """What was done to the probabilities, in the graph, so that they come true as often as they say."""
+    label_weights: tuple[float, ...] = ()
+    """The label is the class of the largest probability times weight; empty weighs all classes alike."""
+    intervals: dict[str, object] | None = None
+    """For a regression, how far the truth lies from the prediction, by bins of the prediction."""
     row_us: float = 0.0
     """Microseconds from a row as a dict to its answer, on the machine it was trained on."""
 

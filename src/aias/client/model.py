@@ -39,9 +39,11 @@ def train(
     test: Any = None,
     latency: float | str = "150us",
     learners: Sequence[str] = (),
+    folds: int | None = None,
     seed: int = 0,
     schema: Schema | Path | str | None = None,
     resume: bool = False,
+    inline: bool = False,
     home: Path | None = None,
     stop: Stop | None = None,
     watch: Watch = nobody,
@@ -53,7 +55,8 @@ def train(
 
     `time` is a budget in seconds or a text such as `"5m"`. `split` is `"random"`, `"time:<column>"` or
     `"group:<column>"`. `test`: other rows to measure on, or the share of rows to set aside for that; by default as many
-    as can be spared. `resume` goes on with a training of this name that was broken off. `stop`: set it, and what was
+    as can be spared. `folds`: how many parts judge in turn; by default as many as the time allows. `resume` goes on with a training of this name that was broken off. `inline` fits in
+    this very process, where nothing can be killed when it hangs: for small data. `stop`: set it, and what was
     found so far is finished. Raises `UserError` with a hint when the data cannot be learned from.
     """
     from aias.data.read import read
@@ -68,13 +71,14 @@ def train(
     fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
-        split=split, test=share, seed=seed, learners=tuple(learners), latency_us=1e6 * seconds_of(latency),
+        split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
+        latency_us=1e6 * seconds_of(latency),
     )  # fmt: skip
     home = home or default_home()
     registry = Registry.open(home, watch=watch)
     results = fit(
-        dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, stop=stop,
-        watch=watch,
+        dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
+        stop=stop, watch=watch,
     )  # fmt: skip
     quality = _publish(registry, results.quality, watch=watch)
     return _publish(registry, results.serving, parent=quality, watch=watch)

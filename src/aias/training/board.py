@@ -9,7 +9,7 @@ import numpy as np
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
-from aias.core.task import METRICS, Measurement
+from aias.core.task import Measurement
 from aias.encoders.contract import Floats
 from aias.training import metrics
 from aias.training.finish import Timed
@@ -58,6 +58,9 @@ class Board:
         table = self.forms.prepared.table
         self.table, self.task = table, table.task
         self.y = table.whole.y[table.judged]
+        self.folds = table.folds[table.judged].astype(np.int64)
+        if table.fold_count == 1:
+            self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def add(self, member: Member) -> bool:
@@ -107,10 +110,7 @@ class Board:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
         limit = self._serving_limit() if serving else QUALITY_US_MAX
-        folds = self.table.folds[self.table.judged].astype(np.int64)
-        if self.table.fold_count == 1:
-            folds = np.arange(len(folds)) % HOLDOUT_PARTS
-        return cross_fitted(self.y, self._stack(), folds, task=self.task, costs=costs, cost_max=limit, seed=0)
+        return cross_fitted(self.y, self._stack(), self.folds, task=self.task, costs=costs, cost_max=limit, seed=0)
 
     def _serving_places(self) -> list[int]:
         weights = self._greedy(self._serving_costs(), self._serving_limit())
@@ -145,7 +145,7 @@ class Board:
             self._best, self._stale = value, 0
         else:
             self._stale += 1
-        perfect = METRICS[self.task.metric][0] == "higher" and value >= 1.0
+        perfect = self.task.direction == "higher" and value >= 1.0
         return self._stale < PATIENCE and not perfect
 
     def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:

@@ -5,7 +5,7 @@ Scores are probabilities (rows, classes), out of fold where something is fitted 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, Self
 
 import numpy as np
 
@@ -32,6 +32,9 @@ OWN_SHARE: Final = 1e-3
 
 
 class Calibration(Protocol):
+    @classmethod
+    def fit(cls, y: Any, scores: Floats) -> Self: ...
+
     def apply(self, scores: Floats) -> Floats:
         """(rows, classes) → (rows, classes)"""
 
@@ -50,7 +53,7 @@ class Temperature:
     kind: ClassVar[str] = "temperature"
 
     @classmethod
-    def fit(cls, y: Any, scores: Floats) -> "Temperature":
+    def fit(cls, y: Any, scores: Floats) -> Self:
         """The power of the least log loss, a convex function of it."""
         from scipy.optimize import minimize_scalar
 
@@ -94,7 +97,7 @@ class Isotonic:
         assert (np.diff(self.knots) > 0).all() and (np.diff(self.values) > 0).all(), "a curve rises"
 
     @classmethod
-    def fit(cls, y: Any, scores: Floats) -> "Isotonic":
+    def fit(cls, y: Any, scores: Floats) -> Self:
         knots, values = _levels(np.asarray(y, np.float64), scores[:, 1])
         rows = len(y)
         values = (rows * values + np.mean(y)) / (rows + 1)  # no probability of 0 or 1 from rows that happened to agree

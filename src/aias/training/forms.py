@@ -16,9 +16,11 @@ from aias.core.events import Event, Watch
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
 from aias.training import metrics
+from aias.training.answering import Answering, Calibrated
 from aias.training.configuration import Unit
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
+from aias.training.pipeline import Pipeline
 from aias.training.plan import Member
 from aias.training.prepare import Prepared, cores, encoded_of
 from aias.training.profile import profile
@@ -96,8 +98,11 @@ class Forms:
         return member.refit if member.name in refitted else member.units[0]
 
     def _form(self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats) -> Trained:
-        pipeline = self._ensemble(parts)
-        draft = self._draft(form, self._leaderboard(board, weights))
+        pipeline: Pipeline = self._ensemble(parts)
+        answering, honest = Answering.fit(self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed)
+        if answering.calibration:
+            pipeline = Calibrated(pipeline, answering.calibration)
+        draft = _answering(self._draft(form, self._leaderboard(board, weights)), answering)
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             watch=self.watch,
@@ -113,7 +118,14 @@ class Forms:
             found = trained.runtime.run(encoded_of(self.prepared.test, self.prepared.encoder))
             scores = np.asarray(found, np.float64).reshape(self.prepared.test.rows, -1)
             y = self.prepared.test_y
-        measured = metrics.report(task, y, scores, seed=self.recipe.seed, watch=self.watch)
+        measured = metrics.report(
+            task,
+            y,
+            scores,
+            seed=self.recipe.seed,
+            watch=self.watch,
+            label_weights=trained.manifest.label_weights or None,
+        )
         for one in measured:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
             self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", facts=facts))
@@ -167,6 +179,15 @@ class Forms:
 def _described(one: Measurement) -> str:
     interval = f"{one.low:.4f} to {one.high:.4f}, " if one.low is not None and one.high is not None else ""
     return f"{one.metric} {one.value:.4f} ({interval}{one.n:,} rows)"
+
+
+def _answering(draft: Manifest, answering: Answering) -> Manifest:
+    """The manifest with what is done to scores before they are answered."""
+    calibration, intervals = answering.calibration, answering.intervals
+    return replace(
+        draft, calibration=calibration.as_dict() if calibration else None,
+        label_weights=answering.label_weights or (), intervals=intervals.as_dict() if intervals else None,
+    )  # fmt: skip
 
 
 def _libraries() -> dict[str, str]:

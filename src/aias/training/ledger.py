@@ -73,7 +73,7 @@ class Ledger:
             scores = arrays.pop(_SCORES)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError):
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, msgspec.MsgspecError):
             shutil.rmtree(room, ignore_errors=True)
             return None
         state = {name.removeprefix(_STATE): array for name, array in arrays.items()}

@@ -28,8 +28,11 @@ FIRST_SHARE: Final = 0.5
 UNIT_SECONDS_MIN: Final = 1.0
 """In less a unit cannot even start its libraries."""
 
-GRACE_SECONDS: Final = 0.6
+GRACE_SECONDS: Final = 0.8
 """From a unit's deadline to its end; a learner that is not back by then is killed."""
+
+IMPORT_SECONDS: Final = 3.0
+"""What a worker gets besides when a learner's library has to be loaded, on a machine with other work to do."""
 
 STRETCH: Final = 1.5
 """A configuration is left out when its like took more than this many times what is left: cut that short, it would only
@@ -192,6 +195,8 @@ class Plan:
             self._give_up(trial, word.message)
 
     def _released(self, worker: Worker) -> tuple[_Trial, Unit]:
+        assert worker.order is not None
+        worker.loaded.add(worker.order.configuration.learner)
         worker.order = None
         return self._fitting.pop(id(worker))
 
@@ -217,7 +222,8 @@ class Plan:
     def _end_overdue(self) -> None:
         for worker in list(self.workers.busy):
             assert worker.order is not None
-            if time.monotonic() > worker.order.ends_at + GRACE_SECONDS:
+            loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
+            if time.monotonic() > worker.order.ends_at + GRACE_SECONDS + loading:
                 self._kill(worker, "it did not end in time")
 
     def _end_too_large(self) -> None:

@@ -17,7 +17,7 @@ from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Watch, nobody
-from aias.core.task import METRICS, Measurement
+from aias.core.task import METRICS, Measurement, is_metric
 from aias.data.dataset import Dataset
 from aias.training.board import Board
 from aias.training.finish import Trained
@@ -33,6 +33,7 @@ from aias.training.workers import InlineWorkers, Workers
 LATENCY_US: Final = 150.0
 """Of one row, from a dict to the answer: what a request costs beside it is about as much."""
 
+FOLDS_MAX: Final = 20
 SECONDS_MAX: Final = 30 * 86_400
 
 
@@ -165,7 +166,7 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
 
 
 def _check(recipe: Recipe) -> None:
-    if recipe.metric is not None and recipe.metric not in METRICS:
+    if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
     if not 0 < recipe.seconds <= SECONDS_MAX:
         raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
@@ -173,6 +174,8 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if not recipe.latency_us > 0:
         raise UserError(f"a latency of {recipe.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
+    if recipe.folds is not None and not 1 <= recipe.folds <= FOLDS_MAX:
+        raise UserError(f"{recipe.folds} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
     if recipe.test is not None and not 0 <= recipe.test < 1:
         raise UserError(f"{recipe.test:g} of the rows cannot be the test", hint="a share from 0 to 0.9, or a file")
     unknown = [name for name in recipe.learners if name not in members("learners")]

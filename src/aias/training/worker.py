@@ -40,7 +40,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What a worker says. `kind`: ready, event, done or failed; `message` is the error, `facts` the event's."""
+    """What a worker says. `kind`: event, done or failed; `message` is the error, `facts` the event's."""
 
     kind: str
     name: str = ""
@@ -56,7 +56,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     folder = Path(sys.argv[1])
     bench = Bench(Table.load(folder / "table"), Ledger(folder))
-    _say(words, Word("ready"))
     while (frame := read_frame(orders)) is not None:
         obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(words, word))
 

@@ -21,11 +21,12 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(eq=False)
 class Worker:
-    """One child. `order` is what it is fitting, if anything."""
+    """One child. `order`: what it is fitting, if anything."""
 
     process: subprocess.Popen[bytes]
     order: Order | None = None
-    ready: bool = False
+    loaded: set[str] = field(default_factory=set)
+    """Learners whose libraries it has loaded."""
     _unread: bytearray = field(default_factory=bytearray)
 
     @property
@@ -89,7 +90,6 @@ class Workers:
             heard = False
             for word in worker.words():
                 heard = True
-                worker.ready = worker.ready or word.kind == "ready"
                 yield worker, word
             if not heard and worker.process.poll() is not None:
                 yield worker, Word("gone", message=_died_of(worker.process.returncode))
@@ -163,6 +163,7 @@ class InlineWorkers:
 class _Inline:
     order: Order | None = None
     memory_bytes: int = 0
+    loaded: set[str] = field(default_factory=set)
 
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")

@@ -48,7 +48,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, churn: Path) -> Path:
 
     home = tmp_path_factory.mktemp("home")
     for seed in (0, 1):
-        aias.train(churn, target="left", learners=("linear",), seed=seed, time=20, home=home)
+        aias.train(churn, target="left", learners=("linear",), seed=seed, time=20, home=home, inline=True)
     return home
 
 

@@ -12,7 +12,7 @@ ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
-    return aias.train(ROWS, target="y", name="m", time=10, learners=("linear",), home=home)
+    return aias.train(ROWS, target="y", name="m", time=10, learners=("linear",), home=home, inline=True)
 
 
 def test_a_version_answers_as_the_model_that_was_trained(model: aias.Model) -> None:

@@ -1,3 +1,7 @@
+import threading
+from dataclasses import replace
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,51 +12,93 @@ from aias.core.events import Event
 from aias.data.read import read
 from aias.training.train import Recipe, train
 
-RNG = np.random.default_rng(5)
-
 
 def table(rows: int = 300) -> dict[str, list[object]]:
+    chance = np.random.default_rng(rows)
     words = ["free", "win", "home", "you", "later", "cash"]
-    age = RNG.normal(40, 10, rows)
-    notes = [" ".join(RNG.choice(words, 6)) for _ in range(rows)]
+    age = chance.normal(40, 10, rows)
+    notes = [" ".join(chance.choice(words, 6)) for _ in range(rows)]
     y = [
-        "spam" if ("free" in note) + (a > 45) + RNG.random() > 1 else "ham" for note, a in zip(notes, age, strict=True)
+        "spam" if ("free" in note) + (a > 45) + chance.random() > 1 else "ham"
+        for note, a in zip(notes, age, strict=True)
     ]
-    return {"age": age.tolist(), "job": RNG.choice(["a", "b", "c"], rows).tolist(), "note": notes, "y": y}
+    return {"age": age.tolist(), "job": chance.choice(["a", "b", "c"], rows).tolist(), "note": notes, "y": y}
 
 
-def test_training_gives_a_proved_and_measured_model_and_tells_each_step() -> None:
+LINEAR = Recipe(target="y", name="m", seconds=30, learners=("linear",))
+BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
+
+
+def test_training_gives_two_proved_and_measured_forms_and_tells_each_step() -> None:
     told: list[Event] = []
-    trained = train(read(table()), Recipe(target="y", name="m", seconds=20), watch=told.append)
+
+    results = train(read(table()), BOTH, watch=told.append)
+
     names = [event.name for event in told]
-    for step in ("train.split", "train.candidate", "train.chosen", "train.refit", "train.parity", "train.test"):
+    for step in ("train.split", "train.candidate", "train.parity", "train.test"):
         assert step in names
-    manifest = trained.manifest
-    assert manifest.parity.label_differences == 0
-    assert {candidate.learner for candidate in manifest.leaderboard} == {"linear", "boosted_trees"}
-    assert sum(candidate.chosen for candidate in manifest.leaderboard) == 1
-    assert manifest.measurements[0].metric == "roc_auc"
-    assert manifest.measurements[0].n == manifest.rows["test"]
     assert all(event.facts is not None and msgspec.json.encode(event.facts) for event in told)
+    for form in (results.quality.manifest, results.serving.manifest):
+        assert form.parity.label_differences == 0
+        assert {candidate.learner for candidate in form.leaderboard} == {"linear", "boosted_trees"}
+        assert sum(candidate.weight for candidate in form.leaderboard) == pytest.approx(1, abs=1e-3)
+        assert [(one.metric, one.n) for one in form.measurements][:1] == [("roc_auc", 300)]
+        assert form.judged == "out of fold"
+        assert form.row_us > 0
 
 
 def test_the_same_seed_and_data_give_the_same_graph() -> None:
     data = read(table())
-    recipe = Recipe(target="y", name="m", seconds=60)
-    first, again = train(data, recipe).files, train(data, recipe).files
+    first, again = (train(data, BOTH, inline=True).quality.files for _ in range(2))
     assert {path for path in first if first[path] != again[path]} <= {"card.md"}  # which holds the seconds it took
 
 
 def test_a_group_never_straddles_and_its_column_is_no_input() -> None:
     columns = table() | {"user": [f"u{i % 30}" for i in range(300)]}
-    trained = train(read(columns), Recipe(target="y", name="m", seconds=10, split="group:user"))
-    assert "user" not in [field.name for field in trained.manifest.inputs]
-    assert "groups the rows" in next(f.reason for f in trained.manifest.ignored if f.name == "user")
+    manifest = train(read(columns), replace(LINEAR, split="group:user"), inline=True).serving.manifest
+    assert "user" not in [field.name for field in manifest.inputs]
+    assert "groups the rows" in next(f.reason for f in manifest.ignored if f.name == "user")
 
 
-def test_without_test_rows_there_are_no_test_scores() -> None:
-    trained = train(read(table()), Recipe(target="y", name="m", seconds=10, fractions=(0.8, 0.2, 0.0)))
-    assert trained.manifest.measurements == ()
+@pytest.mark.parametrize(("test", "judged", "rows"), [(0.2, "test", 60), (0.0, "out of fold", 300)])
+def test_scores_say_on_which_rows_they_were_measured(test: float, judged: str, rows: int) -> None:
+    manifest = train(read(table()), replace(LINEAR, test=test), inline=True).serving.manifest
+    assert (manifest.judged, manifest.measurements[0].n) == (judged, rows)
+
+
+def test_rows_of_another_file_can_be_the_test() -> None:
+    data, other = read(table(), target="y"), read(table(80), target="y")
+    manifest = train(data, LINEAR, test=other, inline=True).serving.manifest
+    assert (manifest.judged, manifest.measurements[0].n, manifest.rows["train"]) == ("test", 80, 300)
+
+
+def test_labels_that_mean_nothing_are_scored_as_a_coin() -> None:
+    chance = np.random.default_rng(0)
+    columns = {"a": chance.normal(size=400), "b": chance.normal(size=400), "y": chance.choice(["p", "q"], 400)}
+    manifest = train(read(columns, target="y"), BOTH, inline=True).quality.manifest
+    auc = manifest.measurements[0]
+    assert auc.low < 0.5 < auc.high
+
+
+def test_a_training_that_is_stopped_gives_what_it_has() -> None:
+    stop = threading.Event()
+
+    def watch(event: Event) -> None:
+        if event.name == "train.candidate":
+            stop.set()
+
+    results = train(read(table()), replace(BOTH, seconds=300), stop=stop, watch=watch)
+    assert len(results.quality.manifest.leaderboard) == 1
+
+
+def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None:
+    told: list[Event] = []
+    train(read(table()), LINEAR, work=tmp_path, inline=True)
+
+    train(read(table()), replace(LINEAR, seconds=40), work=tmp_path, resume=True, inline=True, watch=told.append)
+
+    assert "train.candidate" in {event.name for event in told}
+    assert "train.round" not in {event.name for event in told}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +117,7 @@ def test_without_test_rows_there_are_no_test_scores() -> None:
 def test_what_cannot_be_done_is_said_before_any_work(changes, error, says) -> None:
     recipe = Recipe(**({"target": "y", "name": "m"} | changes))
     with pytest.raises(error, match=says) as caught:
-        train(read(table(60)), recipe)
+        train(read(table(60)), recipe, inline=True)
     assert caught.value.hint
 
 
@@ -89,6 +135,6 @@ def test_a_table_without_usable_columns_is_refused() -> None:
     ],
 )
 def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_reads_back(columns, split) -> None:
-    trained = train(read(columns, target="y"), Recipe(target="y", name="m", seconds=10, split=split))
+    manifest = train(read(columns, target="y"), replace(BOTH, split=split), inline=True).serving.manifest
 
-    assert read_manifest(trained.manifest.as_bytes()).leaderboard == trained.manifest.leaderboard
+    assert read_manifest(manifest.as_bytes()).leaderboard == manifest.leaderboard

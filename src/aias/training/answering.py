@@ -1,0 +1,63 @@
+"""From the mean of scores to what is answered: calibrated probabilities, class weights for labels, intervals."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aias.core.graph import GraphWriter
+from aias.core.task import Task
+from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import Encoded
+from aias.learners.contract import State
+from aias.training.calibration import Calibration, choose
+from aias.training.conformal import Conformal
+from aias.training.conformal import fit as fit_intervals
+from aias.training.pipeline import Pipeline
+from aias.training.thresholds import decision_weights
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Each is None where it would not help, or does not apply."""
+
+    calibration: Calibration | None = None
+    label_weights: tuple[float, ...] | None = None
+    intervals: Conformal | None = None
+
+    @classmethod
+    def fit(cls, task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int) -> "tuple[Answering, Floats]":
+        """Fitted on out-of-fold scores; and these scores calibrated, each by what other folds say."""
+        if task.type == "regression":
+            return cls(intervals=fit_intervals(y, scores)), scores
+        calibration = choose(y, scores, folds=folds, seed=seed)
+        honest = scores
+        if calibration is not None:
+            honest = np.empty_like(scores)
+            for fold in np.unique(folds):
+                inside, outside = folds != fold, folds == fold
+                honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
+        weights = decision_weights(task, y, honest, seed=seed)
+        return cls(calibration, weights), honest
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A pipeline whose probabilities come true."""
+
+    pipeline: Pipeline
+    calibration: Calibration
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.pipeline.settings
+
+    def scores(self, encoded: Encoded) -> Floats:
+        return self.calibration.apply(self.pipeline.scores(encoded))
+
+    def export(self, graph: GraphWriter) -> str:
+        return self.calibration.export(graph, self.pipeline.export(graph))
+
+    def state(self) -> State:
+        return self.pipeline.state()

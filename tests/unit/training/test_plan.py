@@ -1,0 +1,159 @@
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aias.core.events import Event
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.encoders.rows import RowEncoder
+from aias.training.configuration import Configuration
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.plan import Member, Plan
+from aias.training.table import Part, Table
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers, Workers
+
+TASK = Task("y", "binary", "roc_auc", ("a", "b"))
+LINEAR = Configuration("linear", "linear")
+STRONG = Configuration("strong", "linear", {"C": 0.1})
+
+
+def table(rows: int = 240, folds: int = 3) -> Table:
+    chance = np.random.default_rng(0)
+    values = {name: chance.normal(size=rows) for name in "pqr"}
+    judged = np.arange(rows) % folds if folds > 1 else np.arange(rows) % 2 - 1
+    y = (values["p"] + chance.normal(size=rows) > 0).astype(np.int64)
+    encoder = RowEncoder.fit([Field(name, "number") for name in "pqr"], values)
+    return Table(TASK, encoder, Part(encoder.columns(values, rows), y), judged.astype(np.int16))
+
+
+def plan(held: Table, workers: Workers | InlineWorkers, folder: Path, told: list[Event], seconds: float = 60) -> Plan:
+    ends_at = time.monotonic() + seconds
+    return Plan(held, Ledger(folder), workers, seed=0, fit_ends_at=lambda: ends_at, memory=Memory(), watch=told.append)
+
+
+def run(made: Plan, *configurations: Configuration, enough: int = 99) -> list[Member]:
+    members: list[Member] = []
+
+    def take(member: Member) -> bool:
+        members.append(member)
+        return len(members) < enough
+
+    made.run(configurations, take)
+    return members
+
+
+@pytest.fixture
+def inline(tmp_path: Path) -> Iterator[tuple[Table, InlineWorkers]]:
+    held = table()
+    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+        yield held, workers
+
+
+def test_each_row_is_scored_by_a_fit_that_never_saw_it(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    (member,) = run(plan(held, workers, tmp_path, []), LINEAR)
+    assert member.scores.shape == (held.rows, 2)
+    assert np.isfinite(member.scores).all()
+    for unit in member.units:
+        rows = held.outside(unit.fold)
+        pipeline = workers.bench.pipeline(unit)
+        np.testing.assert_allclose(pipeline.scores(held.whole.encoded.take(rows)), member.scores[rows], atol=1e-12)
+
+
+def test_what_the_first_fold_chose_the_others_take(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    (member,) = run(plan(held, workers, tmp_path, []), LINEAR)
+    chosen = [unit.configuration.settings.get("C") for unit in member.units]
+    assert chosen[0] is None
+    assert chosen[1] == chosen[2] == member.refit.configuration.settings["C"]
+
+
+def test_the_plan_ends_when_there_is_enough(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    assert len(run(plan(held, workers, tmp_path, []), LINEAR, STRONG, enough=1)) == 1
+
+
+def test_without_time_nothing_is_begun(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    assert run(plan(held, workers, tmp_path, [], seconds=0), LINEAR) == []
+
+
+def test_a_configuration_that_fails_is_left_out_with_the_reason(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    told: list[Event] = []
+    broken = Configuration("broken", "boosted_trees", {"objective": "no such objective"})
+    members = run(plan(held, workers, tmp_path, told), broken, STRONG)
+    assert [member.name for member in members] == ["strong"]
+    (skipped,) = [event for event in told if event.name == "train.skipped"]
+    assert skipped.facts["configuration"] == "broken" and skipped.facts["reason"]
+
+
+def test_a_fit_again_on_all_rows_takes_the_settings_of_the_folds(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    made = plan(held, workers, tmp_path, [])
+    members = run(made, STRONG)
+    assert made.refit(members, time.monotonic() + 30) == members
+    assert workers.bench.pipeline(members[0].refit).settings["C"] == 0.1
+
+
+def test_two_processes_come_to_the_same_as_one(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    (alone,) = run(plan(held, workers, tmp_path, []), STRONG)
+    folder = tmp_path / "two"
+    held.save(folder / "table")
+    with Workers(folder, count=2, threads=1) as two:
+        (together,) = run(plan(held, two, folder, []), STRONG)
+    np.testing.assert_array_equal(alone.scores, together.scores)
+
+
+def test_a_worker_that_dies_takes_its_configuration_with_it_and_nothing_else(tmp_path: Path) -> None:
+    held, told = table(), []
+    held.save(tmp_path / "table")
+    with Workers(tmp_path, count=1, threads=1) as workers:
+        os.kill(workers.all[0].process.pid, signal.SIGKILL)
+        members = run(plan(held, workers, tmp_path, told), LINEAR, STRONG)
+    assert [member.name for member in members] == ["strong"]
+    assert "killed by SIGKILL" in next(event.message for event in told if event.name == "train.skipped")
+
+
+def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    held, told = table(), []
+    held.save(tmp_path / "table")
+    with Workers(tmp_path, count=1, threads=1) as workers:
+        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
+        members = run(plan(held, workers, tmp_path, told, seconds=8), LINEAR, STRONG)
+    assert [member.name for member in members] == ["strong"]
+    assert "did not end in time" in next(event.message for event in told if event.name == "train.skipped")
+
+
+def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    held, ledger = table(folds=1), Ledger(tmp_path)
+    held.save(tmp_path / "table")
+    with InlineWorkers(Bench(held, Ledger(tmp_path / "before")), threads=1) as inline_:
+        (member,) = run(plan(held, inline_, tmp_path / "before", []), STRONG)
+    key = member.units[0].key(held.digest)
+    entry = Ledger(tmp_path / "before").get(key)
+    assert entry is not None
+    ledger.keep(key, entry)
+    with Workers(tmp_path, count=1, threads=1) as workers:
+        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
+        members = run(plan(held, workers, tmp_path, [], seconds=3), STRONG)
+    np.testing.assert_array_equal(members[0].scores, member.scores)
+
+
+def test_a_table_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:
+    held = table()
+    held.save(tmp_path)
+    found = Table.load(tmp_path)
+    assert found.digest == held.digest == Table(TASK, found.encoder, found.whole, found.folds).digest
+    np.testing.assert_array_equal(found.inside(0), held.inside(0))
+    assert not found.outside(-1).size and found.inside(-1).size == held.rows
