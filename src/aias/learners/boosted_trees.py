@@ -38,14 +38,17 @@ HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask
 
 
 class Trees:
-    """`booster` may hold more rounds than `settings["rounds"]`, those that were tried after the best one."""
+    """`booster` may hold more rounds than `settings["rounds"]`, those that were tried after the best one.
 
-    def __init__(self, booster: Any, task: Task, settings: dict[str, Any]) -> None:
-        self.booster, self.task, self.settings = booster, task, settings
+    `threads`: to answer with; 0 for all there are.
+    """
+
+    def __init__(self, booster: Any, task: Task, settings: dict[str, Any], *, threads: int = 0) -> None:
+        self.booster, self.task, self.settings, self.threads = booster, task, settings, threads
         self.link = LINKS[task.type]
 
     def scores(self, x: Floats) -> Floats:
-        raw = self.booster.predict(x, num_iteration=self.settings["rounds"])
+        raw = self.booster.predict(x, num_iteration=self.settings["rounds"], num_threads=self.threads)
         if self.task.type == "binary":
             return np.column_stack([1 - raw, raw])
         return np.asarray(raw, np.float64).reshape(len(x), -1)
@@ -119,7 +122,11 @@ class _Boosting:
 
     def _best(self) -> Trees:
         best = self.best_round if self.valid is not None else self.done
-        return Trees(self.booster, self.how.task, {**self.how.settings, "rounds": max(best, 1)})
+        return self._trees(max(best, 1))
+
+    def _trees(self, rounds: int) -> Trees:
+        settings = {**self.how.settings, "rounds": rounds}
+        return Trees(self.booster, self.how.task, settings, threads=self.how.threads)
 
     def _stale(self) -> bool:
         least, share, most = PATIENCE
@@ -146,8 +153,7 @@ class _Boosting:
         }  # fmt: skip
         message = f"boosted trees: {self.done} rounds, validation loss {loss:.4f}"
         if self.how.score is not None and self.valid is not None:
-            scores = Trees(self.booster, self.how.task, {"rounds": self.done}).scores(self.valid.x)
-            facts["score"] = self.how.score(self.valid.y, scores)
+            facts["score"] = self.how.score(self.valid.y, self._trees(self.done).scores(self.valid.x))
             message += f", {self.how.task.metric} {facts['score']:.4f}"
         self.how.watch(Event("train.round", message, "debug", facts))
 

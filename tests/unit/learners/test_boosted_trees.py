@@ -159,6 +159,22 @@ def test_the_best_state_so_far_can_be_kept() -> None:
     assert kept[2].forest().trees == 3
 
 
+def test_many_small_classes_are_learned_rather_than_leapt_over() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(500), 16)
+    x = rng.normal(size=(500, 12))[y] * 1.5 + rng.normal(size=(len(y), 12))
+    inside = rng.random(len(y)) < 0.75
+    task = Task("y", "multiclass", "log_loss", tuple(f"{i:03d}" for i in range(500)))
+
+    def loss(**settings) -> float:
+        how = Fit(task, 0, Deadline.after(60), 1, nobody, {"rounds": 3, **settings})
+        trees = BoostedTrees.fit(Examples(x[inside], y[inside]), None, how)
+        right = trees.scores(x[~inside])[np.arange((~inside).sum()), y[~inside]]
+        return -np.log(np.maximum(right, 1e-15)).mean()
+
+    assert loss() < 0.95 * np.log(500) < np.log(500) < loss(lambda_l2=0.0)
+
+
 def test_lightgbm_comes_without_what_it_only_serves() -> None:
     code = """
 import sys
