@@ -11,6 +11,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the run under way is ended, too
     asked = _arguments()
     results = Results(asked.out)
-    sets, systems = _sets(asked.sets), asked.systems.split(",")
+    sets, systems = _sets(asked.sets), _known(asked.systems, SYSTEMS)
     if not asked.report:
         if not asked.data.is_dir():
             print(f"skipped: {asked.data} is not here; name the folder of the data sets by --data")
@@ -70,7 +71,16 @@ def _told(found: dict[str, object]) -> str:
 
 def _sets(text: str) -> list[Set]:
     groups = {"reported": reported(), "others": others(), "all": tuple(all_sets().values())}
-    return list(groups[text]) if text in groups else [all_sets()[name] for name in text.split(",")]
+    if text in groups:
+        return list(groups[text])
+    return [all_sets()[name] for name in _known(text, all_sets())]
+
+
+def _known(text: str, names: Iterable[str]) -> list[str]:
+    found = text.split(",")
+    if unknown := set(found) - set(names):
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return found
 
 
 def _arguments() -> argparse.Namespace:

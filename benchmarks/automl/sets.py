@@ -20,11 +20,11 @@ PACK: Final[dict[str, Kind]] = {
 }  # fmt: skip
 
 COMPAS_KNOWN_BEFORE: Final = (
-    "compas_screening_date", "sex", "dob", "age", "age_cat", "race", "juv_fel_count", "juv_misd_count",
-    "juv_other_count", "priors_count", "days_b_screening_arrest", "c_jail_in", "c_jail_out", "c_offense_date",
-    "c_days_from_compas", "c_charge_degree", "c_charge_desc", "two_year_recid",
+    "sex", "dob", "age", "age_cat", "race", "juv_fel_count", "juv_misd_count", "juv_other_count", "priors_count",
+    "days_b_screening_arrest", "c_days_from_compas", "c_charge_degree", "c_charge_desc", "two_year_recid",
 )  # fmt: skip
-"""All else names the person, is COMPAS's own score, or was written down after the two years."""
+"""All else names the person, is COMPAS's own score, or was written down after the two years. Dates of the arrest and
+the screening tell the answer too: of those screened after April 2014 only who came back was kept (Barenstein 2019)."""
 
 
 @dataclass(frozen=True, slots=True)
