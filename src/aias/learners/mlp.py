@@ -16,7 +16,8 @@ from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import Inputs
 from aias.networks.network import LINKS, Network
-from aias.networks.training import Rows, Training
+from aias.networks.rows import Rows, rows_of
+from aias.networks.training import Training
 from aias.networks.updates import RATES
 
 __all__ = ["Mlp"]
@@ -73,7 +74,7 @@ class Mlp:
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
             network = design(
-                inputs, None if rows.read.numbers is None else rows.read.numbers.numpy(), link=LINKS[how.task.type],
+                inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
                 outputs=len(how.task.classes) if how.task.type == "multiclass" else 1, span=span, settings=settings,
                 seed=how.seed,
             )  # fmt: skip
@@ -134,40 +135,16 @@ def _by_rows(steps: tuple[tuple[int, int], ...], rows: int, beyond: int) -> int:
     return next((value for most, value in steps if rows <= most), beyond)
 
 
+def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
+    return rows_of(inputs, np.asarray(examples.x), examples.y, examples.weight, task=task, span=span)
+
+
 def _span(train: Examples, task: Task) -> Floats:
     """Shift, scale, least and largest answer of a regression."""
     if task.type != "regression":
         return np.array([0.0, 1.0, 0.0, 1.0])
-    shift = float(np.average(train.y, weights=train.weight))
-    scale = float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight)))
-    return np.array([shift, scale or 1.0, train.y.min(), train.y.max()])
-
-
-def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
-    """As tensors; `read` without categories, of which only the codes are kept."""
-    import torch
-
-    x = np.asarray(examples.x, np.float64)
-    y: Any = examples.y
-    weight = examples.weight
-    if task.type == "regression":
-        if task.metric == "mape":
-            each = 1 / np.maximum(np.abs(y), 1e-9) * (1.0 if weight is None else weight)
-            weight = each / each.mean()
-        y = (y - span[0]) / span[1]
-    kind = torch.int64 if task.type == "multiclass" else torch.float32
-    found = inputs.read(Numpy(), x)
-    return Rows(
-        _tensors(found), torch.as_tensor(x[:, inputs.categories].astype(np.int32)) if len(inputs.categories) else None,
-        torch.as_tensor(y).to(kind), None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
-    )  # fmt: skip
-
-
-def _tensors(read: Any) -> Any:
-    from dataclasses import replace
-
-    import torch
-
-    numbers = None if read.numbers is None else torch.from_numpy(np.ascontiguousarray(read.numbers))
-    flags = None if read.flags is None else torch.from_numpy(np.ascontiguousarray(read.flags))
-    return replace(read, numbers=numbers, flags=flags, small=None, large=None)
+    size = float(np.abs(train.y).max()) or 1.0  # so that nothing is squared that has no square
+    y = train.y / size
+    shift = float(np.average(y, weights=train.weight))
+    scale = float(np.sqrt(np.average((y - shift) ** 2, weights=train.weight)))
+    return np.array([shift * size, scale * size or 1.0, train.y.min(), train.y.max()])

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.networks.arithmetic import Arithmetic, Numpy
+from aias.networks.arithmetic import Arithmetic
 
 BOUND: Final = np.float32(3)
 """Scaled numbers stay within ±3: z / sqrt(1 + (z / 3)²) (RealMLP, Holzmüller, Grinsztajn and Steinwart 2024)."""
@@ -70,13 +70,16 @@ class Inputs:
     def fit(cls, x: Floats, categories: Sequence[int], sizes: Sequence[int]) -> "Inputs":
         numbers = np.setdiff1d(np.arange(x.shape[1]), np.array(categories, np.int64))
         center, scale = _robust(x[:, numbers])
+        varies = scale > 0
+        if not varies.any() and not len(categories):
+            varies[:1] = True  # a network reads something; a scale of 0 makes it nothing
         few = [(place, size) for place, size in zip(categories, sizes, strict=True) if size <= ONE_HOT_MAX]
         many = [(place, size) for place, size in zip(categories, sizes, strict=True) if size > ONE_HOT_MAX]
         # The unseen code is no column: it is what flags nothing.
         flags = [(place, code) for place, size in few for code in range(size) if code != UNSEEN]
         bounds = np.cumsum([0, *(size for _, size in many)]).astype(np.int64)
         return cls(
-            numbers[scale > 0], center[scale > 0], scale[scale > 0], numbers[np.isnan(x[:, numbers]).any(axis=0)],
+            numbers[varies], center[varies], scale[varies], numbers[np.isnan(x[:, numbers]).any(axis=0)],
             _ints([place for place, _ in flags]), _ints([code for _, code in flags]),
             _ints([place for place, _ in many]), bounds[:-1], bounds[1:],
         )  # fmt: skip
@@ -156,7 +159,3 @@ def _robust(x: Floats) -> tuple[Floats, Floats]:
 
 def _ints(values: Sequence[int]) -> Ints:
     return np.array(values, np.int64)
-
-
-def read_rows(inputs: Inputs, x: Floats) -> Read:
-    return inputs.read(Numpy(), x)

@@ -33,13 +33,8 @@ def loss_of(task: Task, *, smoothing: float = 0.0) -> Any:
 ABSOLUTE = ("mae", "median_absolute_error", "mape")
 
 
-def judged(task: Task, answer: Any, y: Any) -> Any:
-    """The loss of each row, of the mean of the members' answers: probabilities, or standardised predictions."""
-    import torch
-
+def judged(task: Task, answer: Any, y: Any, *, span: Any) -> Any:
+    """The loss of each row: `answer` as `Network.answer` gives it, `y` standardised by `span` in a regression."""
     if task.type == "regression":
-        return loss_of(task)(answer[None], y)[0]
-    if task.type == "binary":
-        answer = torch.cat([1 - answer, answer], dim=1)
-    right = answer.gather(1, y.long()[:, None])[:, 0]
-    return -right.clamp_min(1e-7).log()
+        return loss_of(task)(((answer - span[0]) / span[1])[None], y)[0]
+    return -answer.gather(1, y.long()[:, None])[:, 0].clamp_min(1e-7).log()

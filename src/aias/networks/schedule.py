@@ -15,15 +15,16 @@ DECAY: Final = 0.3
 
 @dataclass(slots=True)
 class Schedule:
-    """`total` steps; `shrink` and `decay_now` bring the end nearer, nothing moves it away."""
+    """`planned` steps at most; how many it will be is `total`."""
 
     kind: str
-    total: int
+    planned: int
+    total: int = 0
     decay_from: int = 0
 
     def __post_init__(self) -> None:
         assert self.kind in SCHEDULES, self.kind
-        self.total = max(1, self.total)
+        self.planned = self.total = max(1, self.planned)
         self.decay_from = round(self.total * (1 - DECAY))
 
     def rate(self, step: int) -> float:
@@ -38,11 +39,13 @@ class Schedule:
             return warm * max(0.0, (self.total - step) / max(1, self.total - self.decay_from))
         return warm
 
-    def shrink(self, total: int, step: int) -> None:
-        """End after `total` steps already."""
-        if total < self.total:
-            self.total = max(total, step + 1)
-            self.decay_from = max(min(self.decay_from, round(self.total * (1 - DECAY))), min(step, self.decay_from))
+    def fit(self, steps: int, step: int) -> None:
+        """End after `steps`, or after those planned where they are fewer. Once the last part has begun it only ends
+        earlier."""
+        decaying = self.kind == "warmup_stable_decay" and step >= self.decay_from
+        self.total = max(min(steps, self.total if decaying else self.planned), step)
+        if not decaying:
+            self.decay_from = max(step, round(self.total * (1 - DECAY)))
 
     def decay_now(self, step: int) -> bool:
         """Begin the last part, where there is one still to come."""

@@ -104,8 +104,13 @@ def threads(count: int) -> Iterator[None]:
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     torch.set_num_threads(max(1, count))
     torch.use_deterministic_algorithms(True)
+    fills, torch.utils.deterministic.fill_uninitialized_memory = (
+        torch.utils.deterministic.fill_uninitialized_memory,
+        False,
+    )
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fills
         torch.use_deterministic_algorithms(repeatable, warn_only=warns)

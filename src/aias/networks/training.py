@@ -1,16 +1,16 @@
 """Steps of a network down its loss, epoch after epoch, until epochs, patience or time are out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.task import Task
-from aias.networks.inputs import UNSEEN, Read
 from aias.networks.losses import judged, loss_of
 from aias.networks.network import Network
+from aias.networks.rows import Rows
 from aias.networks.schedule import Schedule
 from aias.networks.tensors import Tensors
 from aias.networks.updates import update
@@ -21,29 +21,22 @@ EPOCH_ROWS: Final = 50_000
 JUDGED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while judging: some 16 MB."""
 
-UNSEEN_RATE: Final = 0.01
-"""Of category codes, made unseen while training, so that the code of the unseen is known."""
-
 GRADIENT_MAX: Final = 1.0
 """Norm to which longer gradients are cut."""
 
 BATCH_ROWS_MIN: Final = 8
 
+SLOW_STEPS: Final = 2
+"""The first ones find nothing ready, and say nothing about the pace."""
+
+PACED_STEPS: Final = 16
+"""From so many on, the pace is believed."""
+
+FORWARD_SHARE: Final = 0.5
+"""Of a step: an upper bound."""
+
 SPARE: Final = 0.05
 """Of the time left, kept when steps are planned: their speed varies."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Tensors of rows; what `read.small` and `read.large` will be is computed from `codes`, batch by batch."""
-
-    read: Read
-    codes: Any  # (rows, categories) int32
-    y: Any  # (rows,) standardised in a regression
-    weight: Any  # (rows,) or None
-
-    def __len__(self) -> int:
-        return len(self.y)
 
 
 class Training:
@@ -65,7 +58,7 @@ class Training:
         self.step, self.epoch, self.best_epoch, self.best_loss, self.last_loss = 0, 0, 0, np.inf, np.nan
         self.judge_seconds = self.step_seconds = 0.0
         self.schedule = Schedule(settings["schedule"], settings["epochs"] * self.steps_an_epoch)
-        self.started_at = deadline.clock()
+        self.started_at = self.pace_from = deadline.clock()
 
     @property
     def steps_an_epoch(self) -> int:
@@ -144,36 +137,24 @@ class Training:
     def _step(self, batch: Any) -> None:
         began_at = self.deadline.clock()
         self.gradient.zero_()
-        each = self.loss(self.leaves.members(self.do, self._read(self.train, batch, noisy=True)), self.train.y[batch])
+        each = self.loss(
+            self.leaves.members(self.do, self.train.read(batch, generator=self.generator)), self.train.y[batch]
+        )
         if self.train.weight is not None:
             each = each * self.train.weight[batch]
         each.mean().backward()
-        norm = self.gradient.norm()
-        self.gradient.mul_((GRADIENT_MAX / norm).clamp(max=1.0).nan_to_num(0.0))
-        self.update.step(self.gradient, self.settings["learning_rate"] * self.schedule.rate(self.step))
+        norm = float(self.gradient.norm())
+        if isfinite(norm):  # a step to nowhere is not made
+            self.gradient.mul_(min(1.0, GRADIENT_MAX / max(norm, 1e-12)))
+            self.update.step(self.gradient, self.settings["learning_rate"] * self.schedule.rate(self.step))
         self.step += 1
         horizon = max(10.0, self.settings["average_epochs"] * self.steps_an_epoch)
         self.average.lerp_(self.flat, max(1 / horizon, 1 - (1 + self.step) / (10 + self.step)))
-        seconds = self.deadline.clock() - began_at
-        self.step_seconds = max(0.9 * self.step_seconds, seconds)
-        if self.step & (self.step - 1) == 0 and self.step > 2:
+        self.step_seconds = max(0.9 * self.step_seconds, self.deadline.clock() - began_at)
+        if self.step == SLOW_STEPS:
+            self.step_seconds, self.pace_from = 0.0, self.deadline.clock()
+        if self.step & (self.step - 1) == 0:
             self._plan()
-
-    def _read(self, rows: Rows, batch: Any, *, noisy: bool = False) -> Read:
-        """These rows as the network reads them; where it trains, some categories are made unseen."""
-        import torch
-
-        read, inputs = rows.read, self.network.inputs
-        small = large = codes = None
-        if rows.codes is not None:
-            codes = rows.codes[batch]
-            if noisy:
-                unseen = torch.rand(codes.shape, generator=self.generator) < UNSEEN_RATE
-                codes = codes.masked_fill(unseen, UNSEEN)
-            small = codes[:, inputs.small_at].float() if len(inputs.small) else None
-            large = codes[:, inputs.large_at] + torch.from_numpy(inputs.large_starts) if len(inputs.large) else None
-        numbers = None if read.numbers is None else read.numbers[batch]
-        return Read(numbers, None if read.flags is None else read.flags[batch], small, large)
 
     def _end_epoch(self) -> None:
         self.epoch += 1
@@ -198,12 +179,8 @@ class Training:
         with torch.no_grad():
             for start in range(0, len(rows), at_once):
                 part = slice(start, start + at_once)
-                z = leaves.members(do, self._read(rows, part))
-                if leaves.link == "sigmoid":
-                    z = z.sigmoid()
-                elif leaves.link == "softmax":
-                    z = z.softmax(dim=-1)
-                each = judged(self.task, z.mean(dim=0), rows.y[part])
+                answer = leaves.answer(do, leaves.members(do, rows.read(part)))
+                each = judged(self.task, answer, rows.y[part], span=leaves.range)
                 weight = torch.ones(len(each)) if rows.weight is None else rows.weight[part]
                 total, weights = total + float((each * weight).sum()), weights + float(weight.sum())
         return total / weights
@@ -215,20 +192,25 @@ class Training:
     def _stale(self) -> bool:
         if self.valid is None:
             return False
-        decaying = self.schedule.kind == "warmup_stable_decay" and self.step > self.schedule.decay_from
+        decaying = self.schedule.kind == "warmup_stable_decay" and self.step >= self.schedule.decay_from
         return not decaying and self.epoch - self.best_epoch >= self.settings["patience"]
 
     def _late(self) -> bool:
         """Whether another step, and judging it, could end after the deadline; the first step is always made."""
-        return self.step > 0 and self.deadline.left <= self.step_seconds + self.judge_seconds
+        return self.step > 0 and self.deadline.left <= self.step_seconds + self._judge_seconds()
+
+    def _judge_seconds(self) -> float:
+        if self.judge_seconds or self.valid is None:
+            return self.judge_seconds
+        return FORWARD_SHARE * self.step_seconds * len(self.valid) / self.batch_rows  # never judged yet
 
     def _plan(self) -> None:
         """As many steps as the time left allows, at the speed so far."""
-        if self.step < 4:
+        if self.step < PACED_STEPS:
             return
-        seconds = max((self.deadline.clock() - self.started_at) / self.step, 1e-9)
-        left = max(0.0, (1 - SPARE) * self.deadline.left - self.judge_seconds)
-        self.schedule.shrink(self.step + int(left / seconds), self.step)
+        pace = max((self.deadline.clock() - self.pace_from) / (self.step - SLOW_STEPS), 1e-9)
+        left = max(0.0, (1 - SPARE) * self.deadline.left - self._judge_seconds())
+        self.schedule.fit(self.step + int(left / pace), self.step)
 
     def _halve(self, fault: BaseException) -> None:
         """After memory ran out: smaller batches, and as many more steps. Raises what was something else."""

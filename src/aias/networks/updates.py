@@ -74,6 +74,7 @@ class ScheduleFree:
 
 def update(kind: str, weights: Any, decay: Any) -> Any:
     """`decay`: how fast each weight shrinks by itself, a vector like `weights`."""
+    assert kind in UPDATES, kind
     if kind == "schedule_free":
         return ScheduleFree(weights, decay)
     if kind == "adamw":

@@ -183,6 +183,18 @@ def test_columns_that_are_all_categories_will_do() -> None:
     assert fitted.scores(x).shape == (200, 2)
 
 
+def test_columns_that_say_nothing_will_do() -> None:
+    constant = Examples(np.zeros((60, 2)), np.arange(60) % 2)
+    fitted = Mlp.fit(constant, None, Fit(TASKS[2], 0, how(2).deadline, 1, nobody, SMALL))
+    np.testing.assert_allclose(fitted.scores(np.array([[np.inf, np.nan]])), 0.5, atol=0.2)
+
+
+def test_answers_that_overflow_teach_nothing_but_break_nothing() -> None:
+    train = examples(0)
+    train.y[0] = 1e300
+    assert np.isfinite(Mlp.fit(train, None, how(0)).scores(odd_rows())).all()
+
+
 def test_pytorch_is_left_as_it_was_found() -> None:
     import torch
 
