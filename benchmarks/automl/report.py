@@ -182,7 +182,7 @@ def _ratios(subject: str, pairs: list[Pair], goal: int | None, unit: str) -> Ite
     """How many times more than ours theirs is, set by set and at the median."""
     if not pairs:
         return
-    ours, theirs = (statistics.median(pair[i] for pair in pairs) for i in (1, 2))
+    ours, theirs = statistics.median(pair[1] for pair in pairs), statistics.median(pair[2] for pair in pairs)
     rows = [(one, other / own, own, other) for one, own, other in pairs]
     for one, ratio, own, other in [*rows, ("median", statistics.median(row[1] for row in rows), ours, theirs)]:
         told = f"{subject}/{one}  {ratio:,.1f} × ours of {own:.4g} {unit}  ({other:.4g} {unit})"

@@ -1,5 +1,6 @@
 """The file of results: what has been run, on which machine. It grows run by run, and is whole at every moment."""
 
+import hashlib
 import json
 import os
 import platform
@@ -25,8 +26,9 @@ class Results:
     def add(self, run: Run) -> None:
         """Read again what others may have added in the meantime, then replace the file in one step."""
         fresh = Results(self.path)
-        name = platform.node()
-        self.machines = fresh.machines | {name: machine()}
+        here = machine()
+        name = hashlib.sha256(json.dumps(here).encode()).hexdigest()[:8]
+        self.machines = fresh.machines | {name: here}
         self.runs = [each for each in fresh.runs if _key(each) != _key(run)] + [run | {"machine": name}]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = self.path.with_suffix(".new")

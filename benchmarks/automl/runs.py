@@ -73,7 +73,7 @@ def _watched(python: Path, job: Job) -> dict[str, Any]:
     folder = Path(job.folder)
     job.write(folder / "job.json")
     log = folder / "log.txt"
-    command = [python, "-m", "automl.child", folder / "job.json"]
+    command = [str(python), "-m", "automl.child", str(folder / "job.json")]
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(

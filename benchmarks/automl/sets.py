@@ -134,7 +134,7 @@ def _credit(folder: Path) -> pl.DataFrame:
 
 def _higgs(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     train, test = (_headless(folder / "higgs_like_binary" / f"binary.{part}", "\t") for part in ("train", "test"))
-    return train, test.cast(dict(train.schema))
+    return train, test.cast(train.schema)
 
 
 def _compas(folder: Path) -> pl.DataFrame:
