@@ -86,7 +86,9 @@ class BoostedTrees:
         )  # fmt: skip
         booster = lightgbm.Booster(settings, data)
         if valid is not None:
-            booster.add_valid(lightgbm.Dataset(valid.x, valid.y, weight=valid.weight, reference=data), "valid")
+            # Without the settings LightGBM would take all threads from here on, for everything.
+            judged = lightgbm.Dataset(valid.x, valid.y, weight=valid.weight, reference=data, params=settings)
+            booster.add_valid(judged, "valid")
         return _Boosting(booster, valid, how, rows=len(train.y)).run()
 
     @staticmethod

@@ -101,7 +101,7 @@ def _model(how: Fit, rows: int, trees: int) -> Any:
 
     leaves_max = max(2, NODES_MAX // (trees * _outputs(how.task)))
     chosen: dict[str, Any] = {
-        "min_samples_leaf": 2, "max_features": 0.5, "max_leaf_nodes": leaves_max if rows > leaves_max else None,
+        "min_samples_leaf": 2 if how.task.classes else 1, "max_features": 0.5, "max_leaf_nodes": leaves_max if rows > leaves_max else None,
         "bootstrap": rows > SAMPLE_ROWS_MAX, "max_samples": SAMPLE_ROWS_MAX if rows > SAMPLE_ROWS_MAX else None,
         "random_state": how.seed, "n_jobs": how.threads, "warm_start": True,
     }  # fmt: skip

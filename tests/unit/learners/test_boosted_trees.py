@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,6 +174,28 @@ def test_many_small_classes_are_learned_rather_than_leapt_over() -> None:
         return -np.log(np.maximum(right, 1e-15)).mean()
 
     assert loss() < 0.95 * np.log(500) < np.log(500) < loss(lambda_l2=0.0)
+
+
+def test_one_thread_is_one_thread() -> None:
+    code = """
+import os
+import numpy as np
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.core.task import Task
+from aias.learners.boosted_trees import BoostedTrees
+from aias.learners.contract import Examples, Fit
+x = np.random.default_rng(0).normal(size=(3000, 5))
+examples = Examples(x, x[:, 0])
+how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"rounds": 3})
+BoostedTrees.fit(examples, None, how)
+before = len(os.listdir("/proc/self/task"))
+BoostedTrees.fit(examples, examples, how).scores(x)
+assert len(os.listdir("/proc/self/task")) == before
+"""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("threads are counted in /proc")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_lightgbm_comes_without_what_it_only_serves() -> None:
