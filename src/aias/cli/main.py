@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
     "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),
     "predict": ("aias.cli.models", "Answer the rows of a file."),
+    "explain": ("aias.cli.explain", "Say what each field of a row does to its answer."),
     "export": ("aias.cli.models", "Copy a version with an example that runs it without Aias."),
     "rm": ("aias.cli.models", "Remove a version that no endpoint points at."),
     "deploy": ("aias.cli.endpoints", "Point an endpoint at a version."),

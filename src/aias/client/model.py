@@ -1,7 +1,7 @@
 """`aias.train`, `aias.load` and what they give: a published version of a model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event as Stop
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
@@ -40,6 +41,7 @@ def train(
     latency: float | str = "150us",
     learners: Sequence[str] = (),
     folds: int | None = None,
+    class_weights: str | dict[str, float] | None = None,
     seed: int = 0,
     schema: Schema | Path | str | None = None,
     resume: bool = False,
@@ -53,11 +55,16 @@ def train(
     Two versions are published: the *quality* form, everything that was found, and the *serving* form, which answers a
     row within `latency`. The serving form is returned; `.quality` is the other.
 
-    `time` is a budget in seconds or a text such as `"5m"`. `split` is `"random"`, `"time:<column>"` or
-    `"group:<column>"`. `test`: other rows to measure on, or the share of rows to set aside for that; by default as many
-    as can be spared. `folds`: how many parts judge in turn; by default as many as the time allows. `resume` goes on with a training of this name that was broken off. `inline` fits in
-    this very process, where nothing can be killed when it hangs: for small data. `stop`: set it, and what was
-    found so far is finished. Raises `UserError` with a hint when the data cannot be learned from.
+    - `time`: a budget in seconds or a text such as `"5m"`
+    - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
+    - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared
+    - `folds`: how many parts judge in turn; by default as many as the time allows
+    - `class_weights`: `"balanced"`, or how much the rows of some classes count
+    - `resume`: go on with a training of this name that was broken off
+    - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
+    - `stop`: set it, and what was found so far is finished
+
+    Raises `UserError` with a hint when the data cannot be learned from.
     """
     from aias.data.read import read
     from aias.training.train import Recipe
@@ -72,6 +79,7 @@ def train(
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
+        class_weights=class_weights,
         latency_us=1e6 * seconds_of(latency),
     )  # fmt: skip
     home = home or default_home()
@@ -178,6 +186,11 @@ class Model:
             return self.runtime.predict(source)
         columns, rows = self._columns(source, watch)
         return self.runtime.predict_columns(columns, rows)
+
+    def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
+        """Each field's part in the answer to a row; see `aias.client.explain`. Raises `BadValue`."""
+        profile = read_profile((self.folder / "profile.json").read_bytes())
+        return explained(self.runtime, profile, row, of=of, seed=seed)
 
     def evaluate(self, source: Any, *, seed: int = 0, watch: Watch = nobody) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out."""

@@ -41,8 +41,8 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A pipeline as it would be served: its runtime, µs from a dict to the answer, bytes of the graph, and what it took
-    to find out."""
+    """A pipeline as it would be served: its runtime, µs from a dict to the answer, bytes of the graph; and the seconds
+    it took to find out."""
 
     runtime: OnnxRuntime
     row_us: float

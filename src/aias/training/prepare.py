@@ -17,11 +17,18 @@ from aias.data.split import split
 from aias.data.target import labels_for, task_for
 from aias.encoders.contract import Floats
 from aias.encoders.rows import RowEncoder
+from aias.training.drift import drift
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
 TEST_FROM_ROWS: Final = 5_000
 """Below this every row is needed for fitting, and folds measure as well as a few hundred rows set aside."""
+
+ClassWeights = str | dict[str, float] | None
+"""`balanced`, or how much the rows of some classes count."""
+
+DRIFT_ROWS_MIN: Final = 50
+"""Fewer cannot be told from anything."""
 
 TEST_SHARE: Final = 0.1
 TEST_ROWS_MAX: Final = 20_000
@@ -53,7 +60,7 @@ class Prepared:
 
 def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
-    seconds: float, folds: int | None, seed: int, watch: Watch,
+    seconds: float, folds: int | None, class_weights: ClassWeights = None, seed: int, watch: Watch,
 ) -> Prepared:  # fmt: skip
     """Raises `UserError` when the data cannot be learned from."""
     dataset = _aside(dataset, target, how)
@@ -83,8 +90,10 @@ def prepare(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
-    table = Table(task, encoder, Part(encoded_of(learned, encoder), y, _weights()), judged)
+    table = Table(task, encoder, Part(encoded_of(learned, encoder), y, _weights(y, task, class_weights)), judged)
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
+    if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
+        watch(_drift(table, encoded_of(held, encoder), seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(learned, table, held, held_y, reason)
@@ -105,8 +114,35 @@ def _test_share(rows: int, wanted: float | None) -> float:
     return min(TEST_SHARE, TEST_ROWS_MAX / rows) if rows >= TEST_FROM_ROWS else 0.0
 
 
-def _weights() -> Floats | None:
-    return None
+def _weights(y: Any, task: Task, wanted: ClassWeights) -> Floats | None:
+    """For each row the weight of its class, of mean 1."""
+    if wanted is None:
+        return None
+    if not task.classes:
+        raise UserError("class weights are for classes; this is a regression", hint="leave them out")
+    if wanted == "balanced":
+        each = 1 / np.maximum(np.bincount(y, minlength=len(task.classes)), 1)
+    elif isinstance(wanted, str) or set(wanted) - set(task.classes) or min(wanted.values(), default=0) <= 0:
+        hint = f"`balanced`, or positive numbers for some of: {', '.join(task.classes[:20])}"
+        raise UserError(f"{wanted!r} cannot be class weights", hint=hint)
+    else:
+        each = np.array([float(wanted.get(label, 1.0)) for label in task.classes])
+    weights = each[y]
+    return np.asarray(weights / weights.mean())
+
+
+def _drift(table: Table, second: Any, *, seed: int) -> Event:
+    """Whether the test rows can be told from those that are learned from."""
+    fields, at = {}, 0
+    for each in table.encoder.fields:
+        width = getattr(table.encoder.encoders[each.name], "width", 0)
+        if width:
+            fields[each.name] = range(at, at + width)
+        at += width
+    if not fields:
+        return Event("train.drift", "texts are not compared between train and test", "debug")
+    first = table.whole.encoded.columns
+    return drift(first, second.columns, fields, categories=table.encoder.layout.categories, seed=seed).event()
 
 
 def _aside(dataset: Dataset, target: str, how: str) -> Dataset:

@@ -26,7 +26,7 @@ from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
-from aias.training.prepare import Prepared, cores, prepare
+from aias.training.prepare import ClassWeights, Prepared, cores, prepare
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
@@ -52,6 +52,7 @@ class Recipe:
     learners: tuple[str, ...] = ()
     latency_us: float = LATENCY_US
     folds: int | None = None
+    class_weights: ClassWeights = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ def train(
     with _room(work, resume=resume) as folder:
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
-            seconds=deadline.left, folds=recipe.folds, seed=recipe.seed, watch=watch,
+            seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, seed=recipe.seed,
+            watch=watch,
         )  # fmt: skip
         return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 

@@ -91,6 +91,35 @@ def test_a_training_that_is_stopped_gives_what_it_has() -> None:
     assert len(results.quality.manifest.leaderboard) == 1
 
 
+@pytest.mark.parametrize("weights", ["balanced", {"yes": 30.0}])
+def test_rows_of_a_rare_class_can_count_for_more(weights: str | dict[str, float]) -> None:
+    chance = np.random.default_rng(0)
+    x = chance.normal(size=600)
+    y = np.where(x + chance.normal(size=600) > 2.6, "yes", "no")
+    data = read({"x": x, "y": y}, target="y")
+    recipe = replace(LINEAR, metric="log_loss")
+
+    plain = train(data, recipe, inline=True).serving.runtime
+    weighted = train(data, replace(recipe, class_weights=weights), inline=True).serving.runtime
+
+    row = [{"x": 2.0}]
+    assert weighted.predict(row).probabilities[0, 1] > plain.predict(row).probabilities[0, 1]
+
+
+def test_class_weights_must_fit_the_classes() -> None:
+    with pytest.raises(UserError, match="cannot be class weights"):
+        train(read(table(60)), replace(LINEAR, class_weights={"nobody": 2.0}), inline=True)
+
+
+def test_test_rows_that_are_unlike_the_others_are_told_of() -> None:
+    other = table(80)
+    other["age"] = [float(age) + 60 for age in other["age"]]
+    told: list[Event] = []
+    train(read(table(), target="y"), LINEAR, test=read(other, target="y"), inline=True, watch=told.append)
+    (drift,) = [event for event in told if event.name == "train.drift"]
+    assert drift.level == "warning" and "`age`" in drift.message
+
+
 def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None:
     told: list[Event] = []
     train(read(table()), LINEAR, work=tmp_path, inline=True)

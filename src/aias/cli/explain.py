@@ -1,0 +1,43 @@
+"""`aias explain`."""
+
+from dataclasses import asdict
+
+import click
+
+from aias.cli.main import option_json
+from aias.cli.show import give, table
+
+
+@click.command()
+@click.argument("ref")
+@click.argument("row")
+@click.option("--of", help="The class whose probability is explained; by default the one that is answered.")
+@option_json
+def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
+    """Say what each field of ROW, a JSON object, does to the answer of REF.
+
+    The parts sum to the answer less that of a usual row: medians, and the most frequent categories.
+    """
+    import msgspec
+
+    from aias.client.model import load
+    from aias.core.errors import UserError
+
+    try:
+        fields = msgspec.json.decode(row, type=dict[str, object])
+    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
+        raise UserError(f"the row is no JSON object: {fault}", hint="""write '{"age": 39, "job": "clerk"}'""") from None
+    found = load(ref).explain(fields, of=of)
+    if as_json:
+        give(asdict(found), as_json=True)
+        return
+    shown = [
+        (name, _short(fields.get(name)), _short(found.reference[name]), f"{part:+.4f}") for name, part in found.parts
+    ]
+    rows = [*shown, ("", "", "a usual row", f"{found.usual:.4f}"), ("", "", "this row", f"{found.answer:.4f}")]
+    table(f"{found.of}: {found.answer:.4f}", ("field", "value", "usually", "part"), rows, right=("part",))
+
+
+def _short(value: object) -> str:
+    text = "" if value is None else str(value)
+    return text if len(text) <= 40 else text[:39] + "…"

@@ -1,0 +1,86 @@
+"""Why a row was answered as it was: each field's part in what sets the answer apart from a usual row's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from aias.artifact.manifest import Manifest
+from aias.core.errors import BadValue
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+PERMUTATIONS: Final = 32
+"""Orders in which fields are changed, each also walked backwards; the sum is exact with any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """`answer` = `usual` + the sum of `parts`, all of the output that `of` names; the largest part comes first."""
+
+    of: str
+    answer: float
+    usual: float
+    parts: tuple[tuple[str, float], ...]
+    reference: dict[str, object]
+
+
+def explained(
+    runtime: OnnxRuntime, profile: Mapping[str, Any], row: Mapping[str, object], *, of: str | None = None, seed: int = 0
+) -> Explained:
+    """Of a class, by default the one answered, the parts are of its probability; of a regression, of the prediction.
+
+    The usual row has the median of each number and the most frequent of each category; its texts are empty. Raises
+    `BadValue`.
+    """
+    from aias.training.importance import explain
+
+    manifest = runtime.manifest
+    reference = usual_row(manifest, profile)
+    names = [field.name for field in manifest.inputs]
+    whole = {name: row.get(name) for name in names}
+    runtime.predict([row])  # says what is wrong with the row before anything else
+
+    def answer(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        columns = {
+            name: [whole[name] if place else reference[name] for place in places[:, i]] for i, name in enumerate(names)
+        }
+        found = runtime.run(runtime.encoder.columns(columns, len(places)))
+        return np.asarray(found, np.float64).reshape(len(places), -1)
+
+    ones, zeros = np.ones(len(names)), np.zeros(len(names))
+    fields = {name: [i] for i, name in enumerate(names)}
+    found = explain(answer, ones, zeros, fields, permutations=PERMUTATIONS, seed=seed)
+    output = _output(manifest, found.answer, of)
+    parts = sorted(((name, each[output]) for name, each in found.contributions.items()), key=lambda part: -abs(part[1]))
+    named = manifest.task.classes[output] if manifest.task.classes else manifest.task.target
+    return Explained(named, found.answer[output], found.base[output], tuple(parts), reference)
+
+
+def usual_row(manifest: Manifest, profile: Mapping[str, Any]) -> dict[str, object]:
+    """Made of the profile: no row of the training data."""
+    row: dict[str, object] = {}
+    for field in manifest.inputs:
+        held = profile["columns"][field.name]
+        row[field.name] = None
+        if held["kind"] == "number" and held["quantiles"]:
+            row[field.name] = held["quantiles"][len(held["quantiles"]) // 2]
+        elif held["kind"] == "category" and held["frequent"]:
+            row[field.name] = held["frequent"][0][0]
+    return row
+
+
+def read_profile(raw: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(raw)
+    return found
+
+
+def _output(manifest: Manifest, answer: tuple[float, ...], of: str | None) -> int:
+    classes = manifest.task.classes
+    if of is None or not classes:
+        return int(np.argmax(answer))
+    if of not in classes:
+        raise BadValue(f"there is no class `{of}`", hint=f"the classes are: {', '.join(classes[:20])}")
+    return classes.index(of)
