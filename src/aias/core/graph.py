@@ -21,6 +21,18 @@ class GraphWriter(Protocol):
     def term_segments(self) -> str:
         """For each term, `row * texts + text`: (terms, 1) int64."""
 
+    @property
+    def tokens(self) -> str:
+        """The subwords of all texts, `row * texts + text`, padded: (rows * texts, length) int64."""
+
+    @property
+    def token_mask(self) -> str:
+        """Which of the tokens are there: (rows * texts, length) bool."""
+
+    @property
+    def vectors(self) -> str:
+        """What the sentence encoder makes of each row's texts: (rows, width) float32. Written when first asked for."""
+
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output; gives the output's name."""
 

@@ -4,6 +4,11 @@
     → columns       (rows, width)  float64   numbers, category codes and calendar parts, NaN for missing
       term_ids      (terms,)       int64     the terms of all texts, one after another
       term_segments (terms, 1)     int64     row * texts + text, for each term
+
+and, of a model with a sentence encoder, for each text of each row, padded at the end:
+
+      tokens        (rows * texts, length) int64
+      token_mask    (rows * texts, length) bool    which of them are there
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +23,7 @@ from aias.core.catalog import member
 from aias.core.errors import BadValue
 from aias.core.schema import Field
 from aias.encoders.contract import ColumnEncoder, Floats, Ints
+from aias.encoders.subwords import Subwords
 from aias.encoders.text import Text
 
 
@@ -29,13 +35,17 @@ class Encoded:
     term_ids: Ints  # (terms,)
     term_segments: Ints  # (terms, 1)
     texts: int
+    tokens: Ints | None = None  # (rows * texts, length)
+    token_mask: npt.NDArray[np.bool_] | None = None  # (rows * texts, length)
+    vectors: npt.NDArray[np.float32] | None = None  # (rows, width)
+    """What the sentence encoder makes of each row's tokens, where somebody has asked it."""
 
     @property
     def rows(self) -> int:
         return len(self.columns)
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Encoded":
-        """The given rows, in the given order."""
+        """The given rows, in the given order; padding that none of them needs is cut off."""
         if not self.texts:
             return Encoded(self.columns[rows], self.term_ids, self.term_segments, 0)
         bounds = np.searchsorted(self.term_segments[:, 0], np.arange(self.rows * self.texts + 1))
@@ -44,7 +54,17 @@ class Encoded:
         starts = np.repeat(bounds[segments] - np.concatenate(([0], np.cumsum(counts)[:-1])), counts)
         picked = starts + np.arange(counts.sum())
         fresh = np.repeat(np.arange(len(segments)), counts)
-        return Encoded(self.columns[rows], self.term_ids[picked], fresh[:, None], self.texts)
+        tokens, mask = self._take_tokens(segments)
+        vectors = None if self.vectors is None else self.vectors[rows]
+        columns = self.columns[rows]
+        return Encoded(columns, self.term_ids[picked], fresh[:, None], self.texts, tokens, mask, vectors)
+
+    def _take_tokens(self, segments: Ints) -> tuple[Ints | None, npt.NDArray[np.bool_] | None]:
+        if self.tokens is None or self.token_mask is None:
+            return None, None
+        mask = self.token_mask[segments]
+        length = int(mask.sum(axis=1).max(initial=0))
+        return self.tokens[segments, :length], mask[:, :length]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +80,18 @@ class Layout:
 
 
 class RowEncoder:
-    """Built by `fit` or `load`; afterwards it never changes and may be shared by threads."""
+    """Built by `fit` or `load`; afterwards it never changes and may be shared by threads.
 
-    def __init__(self, fields: Sequence[Field], encoders: Mapping[str, Any], *, others: Sequence[str] = ()) -> None:
+    `subwords`: for models with a sentence encoder, what makes tokens of every text beside its terms.
+    """
+
+    def __init__(
+        self, fields: Sequence[Field], encoders: Mapping[str, Any], *, others: Sequence[str] = (),
+        subwords: Subwords | None = None,
+    ) -> None:  # fmt: skip
         self.fields = tuple(fields)
         self.encoders = dict(encoders)
+        self._others = tuple(others)
         self._known = frozenset(field.name for field in fields) | frozenset(others)
         self._columns: list[tuple[str, ColumnEncoder]] = []
         self._texts: list[tuple[str, Text, int]] = []
@@ -79,6 +106,9 @@ class RowEncoder:
         self._plain = [
             (name, encoder.encode, encoder.kind == "number") for name, encoder in self._columns if encoder.width == 1
         ]
+        self.subwords = subwords if self._texts else None
+        texts = [field for field in fields if field.kind == "text"]
+        self._subwords = [(field.name, subwords.of(field)) for field in texts] if subwords else []
         self._all_plain = len(self._plain) == len(self._columns)
         self.layout = self._make_layout(terms)
 
@@ -90,11 +120,18 @@ class RowEncoder:
 
     @classmethod
     def load(
-        cls, fields: Sequence[Field], tables: Mapping[str, Mapping[str, object]], *, others: Sequence[str] = ()
-    ) -> "RowEncoder":
-        """The encoder whose tables these are."""
+        cls, fields: Sequence[Field], tables: Mapping[str, Mapping[str, object]], *, others: Sequence[str] = (),
+        subwords: Mapping[str, object] | None = None,
+    ) -> "RowEncoder":  # fmt: skip
+        """The encoder whose tables these are; `subwords`: the table of the one that all texts share."""
         loaded = {field.name: member("encoders", field.kind).load(field, tables[field.name]) for field in fields}
-        return cls(fields, loaded, others=others)
+        texts = [field for field in fields if field.kind == "text"]
+        shared = Subwords.load(texts[0], subwords) if subwords and texts else None
+        return cls(fields, loaded, others=others, subwords=shared)
+
+    def with_subwords(self, subwords: Subwords | None) -> "RowEncoder":
+        """The same with other subwords, or without any."""
+        return RowEncoder(self.fields, self.encoders, others=self._others, subwords=subwords)
 
     def one(self, row: Mapping[str, object]) -> Encoded:
         """One row, by the shortest way: the hot path of an endpoint."""
@@ -114,7 +151,7 @@ class RowEncoder:
             columns = np.array([numbers]) if numbers else _NO_COLUMNS
             if not self._texts:
                 return Encoded(columns, _NO_IDS, _NO_SEGMENTS, 0)
-            if len(self._texts) == 1:
+            if len(self._texts) == 1 and self.subwords is None:
                 name, text, _ = self._texts[0]
                 found = text.encode(row.get(name))
                 count = len(found)
@@ -122,8 +159,8 @@ class RowEncoder:
                 return Encoded(columns, np.fromiter(found, np.int64, count), segments, 1)
         except BadValue as fault:
             raise fault.at(field=name, row=0) from None
-        ids, segments = self._terms({name: [row.get(name)] for name, _, _ in self._texts}, 1)
-        return Encoded(columns, ids, segments, len(self._texts))
+        values = {name: [row.get(name)] for name, _, _ in self._texts}
+        return Encoded(columns, *self._terms(values, 1), len(self._texts), *self._tokens(values, 1))
 
     def rows(self, rows: Sequence[Mapping[str, object]]) -> Encoded:
         """Many rows; equal to `one` of each."""
@@ -146,8 +183,7 @@ class RowEncoder:
             except BadValue as fault:
                 raise fault.at(field=name, row=fault.row) from None
             at += encoder.width
-        ids, segments = self._terms(values, rows)
-        return Encoded(columns, ids, segments, len(self._texts))
+        return Encoded(columns, *self._terms(values, rows), len(self._texts), *self._tokens(values, rows))
 
     def tables(self) -> dict[str, dict[str, object]]:
         """What was learned, by field."""
@@ -172,6 +208,13 @@ class RowEncoder:
         counts = [len(ids) for ids in in_order]
         flat = np.fromiter((i for ids in in_order for i in ids), np.int64, sum(counts))
         return flat, np.repeat(np.arange(rows * texts), counts)[:, None]
+
+    def _tokens(self, values: Mapping[str, Any], rows: int) -> tuple[Ints | None, npt.NDArray[np.bool_] | None]:
+        """After `_terms`, which refuses what is no text."""
+        if self.subwords is None:
+            return None, None
+        columns = [[each.encode(value) for value in values.get(name, [None] * rows)] for name, each in self._subwords]
+        return self.subwords.padded([column[row] for row in range(rows) for column in columns])
 
     def _make_layout(self, terms: int) -> Layout:
         numbers: list[int] = []

@@ -1,6 +1,8 @@
 """Writes an ONNX graph node by node. The one file of this room that knows the ONNX library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -17,10 +19,13 @@ IR_VERSION: Final = 10
 
 
 class Builder(GraphWriter):
-    """`texts`: how many text fields the rows have; without any, the graph has no term inputs."""
+    """`texts`: how many text fields the rows have; without any, the graph has no term inputs. `sentences`: writes the
+    sentence encoder, once something asks for its vectors; until then the graph has no token inputs either.
+    """
 
-    def __init__(self, *, width: int, texts: int) -> None:
-        self._width, self._texts = width, texts
+    def __init__(self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None) -> None:
+        self._width, self._texts, self._sentences = width, texts, sentences
+        self._reads_tokens = False
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
@@ -39,6 +44,21 @@ class Builder(GraphWriter):
         assert self._texts, "a graph without texts has no terms"
         return "term_segments"
 
+    @property
+    def tokens(self) -> str:
+        self._reads_tokens = True
+        return "tokens"
+
+    @property
+    def token_mask(self) -> str:
+        self._reads_tokens = True
+        return "token_mask"
+
+    @cached_property
+    def vectors(self) -> str:
+        assert self._sentences is not None, "a graph without a sentence encoder has no vectors"
+        return self._sentences(self)
+
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         (name,) = self._add(kind, inputs, 1, domain, attributes)
         return name
@@ -52,7 +72,7 @@ class Builder(GraphWriter):
             name = f"c{len(self._initializers)}"
             self._initializers.append(numpy_helper.from_array(array, name))
             return name
-        key = (array.dtype.str, array.shape, array.tobytes())
+        key = (array.dtype.str, array.shape, blake2b(array.tobytes(), digest_size=32).digest())
         if key not in self._constants:
             self._constants[key] = name = f"c{len(self._initializers)}"
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
@@ -64,10 +84,6 @@ class Builder(GraphWriter):
         Outputs of a classifier: `probabilities` (rows, classes) float32 and `label` (rows,) string, the class of the
         largest float32 probability and the first of equals. Of a regression: `prediction` (rows,) float64.
         """
-        inputs = [helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", self._width])]
-        if self._texts:
-            inputs.append(helper.make_tensor_value_info("term_ids", TensorProto.INT64, ["terms"]))
-            inputs.append(helper.make_tensor_value_info("term_segments", TensorProto.INT64, ["terms", 1]))
         if classes:
             self._name(self.op("Cast", scores, to=TensorProto.FLOAT), "probabilities")
             best = self.op("ArgMax", "probabilities", axis=1, keepdims=0)
@@ -80,11 +96,30 @@ class Builder(GraphWriter):
         else:
             self._name(self.op("Squeeze", scores, self.constant(np.array([1]))), "prediction")
             outputs = [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["rows"])]
-        graph = helper.make_graph(self._nodes, "aias", inputs, outputs, self._initializers)
+        return self._file(outputs)
+
+    def finish_vectors(self, vectors: str) -> bytes:
+        """Close a graph whose one output is `vectors`, (rows, width) float32."""
+        self._name(self.op("Identity", vectors), "vectors")
+        return self._file([helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["rows", None])])
+
+    def _file(self, outputs: Sequence[onnx.ValueInfoProto]) -> bytes:
+        graph = helper.make_graph(self._nodes, "aias", self._inputs(), outputs, self._initializers)
         opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="aias")
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString(deterministic=True))
+
+    def _inputs(self) -> list[onnx.ValueInfoProto]:
+        inputs = [helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", self._width])]
+        if self._texts:
+            inputs.append(helper.make_tensor_value_info("term_ids", TensorProto.INT64, ["terms"]))
+            inputs.append(helper.make_tensor_value_info("term_segments", TensorProto.INT64, ["terms", 1]))
+        if self._reads_tokens:
+            shape = ["row_texts", "length"]
+            inputs.append(helper.make_tensor_value_info("tokens", TensorProto.INT64, shape))
+            inputs.append(helper.make_tensor_value_info("token_mask", TensorProto.BOOL, shape))
+        return inputs
 
     def _add(
         self, kind: str, inputs: Sequence[str], outputs: int, domain: str, attributes: dict[str, Any]

@@ -1,6 +1,6 @@
 """A fitted pipeline → the bytes of one ONNX file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aias.core.graph import GraphWriter
@@ -13,7 +13,11 @@ class Exporter(Protocol):
         """Write everything fitted into the graph; gives the scores' tensor."""
 
 
-def compile_graph(pipeline: Exporter, layout: Layout, *, classes: Sequence[str]) -> bytes:
-    """`classes`: the labels in the order of the scores; empty for regression."""
-    builder = Builder(width=layout.width, texts=layout.texts)
+def compile_graph(
+    pipeline: Exporter, layout: Layout, *, classes: Sequence[str], sentences: Callable[[GraphWriter], str] | None = None
+) -> bytes:
+    """`classes`: the labels in the order of the scores; empty for regression. `sentences`: what writes the sentence
+    encoder, should the pipeline ask for its vectors.
+    """
+    builder = Builder(width=layout.width, texts=layout.texts, sentences=sentences)
     return builder.finish(pipeline.export(builder), classes=classes)

@@ -11,6 +11,7 @@ import numpy as np
 from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.encoders.subwords import Subwords
 from aias.runtimes.contract import Answers, Column, Row
 
 __all__ = ["OnnxRuntime"]
@@ -21,15 +22,63 @@ CHUNK_ROWS: Final = 4_096
 """Rows of one call into the graph; bounds the memory of its intermediate tensors."""
 
 
+TOKENS_AT_ONCE: Final = 4_096
+"""Of a sentence encoder. Attention needs some 200 kB for each token of a text of 512, so this bounds it to 1 GB; and
+more at once is no faster."""
+
+
+class Session:
+    """A graph in memory, of which one output is asked for."""
+
+    def __init__(self, model: bytes, *, output: str, threads: int = 1) -> None:
+        session = _session(model, threads=threads)
+        # The session under the session: what the public `run` checks on every call costs as much as a small graph.
+        self._run = getattr(session, "_sess", session).run
+        names = {each.name for each in session.get_inputs()}
+        self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
+        self._output = [output]
+
+    def run(self, encoded: Encoded) -> Any:
+        """The output of all rows, (rows, ...), a part of them after another."""
+        if self.reads_tokens and encoded.tokens is not None and encoded.tokens.size > TOKENS_AT_ONCE:
+            return self._run_by_length(encoded, encoded.tokens, np.asarray(encoded.token_mask))
+        if encoded.rows <= CHUNK_ROWS:
+            return self._run(self._output, self._feeds(encoded), None)[0]
+        starts = range(0, encoded.rows, CHUNK_ROWS)
+        parts = [encoded.take(np.arange(at, min(at + CHUNK_ROWS, encoded.rows))) for at in starts]
+        return np.concatenate([self.run(part) for part in parts])
+
+    def _run_by_length(self, encoded: Encoded, tokens: Any, mask: Any) -> Any:
+        """Texts of about one length together, so that hardly any padding is computed."""
+        texts = len(tokens) // encoded.rows
+        lengths = mask.sum(axis=1).reshape(encoded.rows, texts).max(axis=1)
+        order = np.argsort(lengths, kind="stable")
+        parts = []
+        at = 0
+        while at < len(order):
+            cost = np.arange(1, 1 + min(CHUNK_ROWS, len(order) - at)) * texts * lengths[order[at : at + CHUNK_ROWS]]
+            count = max(1, int(np.searchsorted(cost, TOKENS_AT_ONCE, side="right")))
+            part = encoded.take(order[at : at + count])
+            parts.append(self._run(self._output, self._feeds(part), None)[0])
+            at += count
+        return np.concatenate(parts)[np.argsort(order, kind="stable")]
+
+    def _feeds(self, encoded: Encoded) -> dict[str, Any]:
+        feeds: dict[str, Any] = {"columns": encoded.columns}
+        if self._reads_terms:
+            feeds["term_ids"], feeds["term_segments"] = encoded.term_ids, encoded.term_segments
+        if self.reads_tokens:
+            feeds["tokens"], feeds["token_mask"] = encoded.tokens, encoded.token_mask
+        return feeds
+
+
 class OnnxRuntime:
     def __init__(self, manifest: Manifest, encoder: RowEncoder, model: bytes) -> None:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)
-        session = _session(model)
-        # The session under the session: what the public `run` checks on every call costs as much as a small graph.
-        self._run = getattr(session, "_sess", session).run
-        self._texts = encoder.layout.texts
-        self._output = ["probabilities" if self._classes else "prediction"]
+        self.session = Session(model, output="probabilities" if self._classes else "prediction")
+        if self.session.reads_tokens and encoder.subwords is None:
+            raise Damaged(f"the artifact of `{manifest.name}` has no tokenizer, and its graph reads tokens")
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> "OnnxRuntime":
@@ -48,10 +97,7 @@ class OnnxRuntime:
     def from_files(cls, files: Mapping[str, bytes], manifest: Manifest) -> "OnnxRuntime":
         """From the files of an artifact in memory. Raises `Damaged`."""
         try:
-            tables = {entry.field: msgspec.json.decode(files[entry.path]) for entry in manifest.encoders}
-            others = [field.name for field in manifest.ignored] + [manifest.task.target]
-            encoder = RowEncoder.load(manifest.inputs, tables, others=others)
-            return cls(manifest, encoder, files[MODEL])
+            return cls(manifest, _encoder_of(files, manifest), files[MODEL])
         except (KeyError, msgspec.MsgspecError, TypeError, ValueError) as fault:
             raise Damaged(f"the artifact of `{manifest.name}` does not fit together: {fault!r}") from None
 
@@ -67,16 +113,7 @@ class OnnxRuntime:
 
     def run(self, encoded: Encoded) -> Any:
         """Probabilities (rows, classes) float32, or predictions (rows,) float64."""
-        if encoded.rows <= CHUNK_ROWS:
-            return self._run(self._output, self._feeds(encoded), None)[0]
-        starts = range(0, encoded.rows, CHUNK_ROWS)
-        parts = [encoded.take(np.arange(at, min(at + CHUNK_ROWS, encoded.rows))) for at in starts]
-        return np.concatenate([self.run(part) for part in parts])
-
-    def _feeds(self, encoded: Encoded) -> dict[str, Any]:
-        if not self._texts:
-            return {"columns": encoded.columns}
-        return {"columns": encoded.columns, "term_ids": encoded.term_ids, "term_segments": encoded.term_segments}
+        return self.session.run(encoded)
 
     def _answers(self, found: Any) -> Answers:
         if not self._classes:
@@ -87,11 +124,23 @@ class OnnxRuntime:
         return Answers([classes[i] for i in found.argmax(axis=1).tolist()], found)
 
 
-def _session(model: bytes) -> Any:
+def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:
+    """One table for each field, and one of subwords that all texts share."""
+    own = [entry for entry in manifest.encoders if entry.kind != Subwords.kind]
+    shared = sorted({entry.path for entry in manifest.encoders if entry.kind == Subwords.kind})
+    if len(shared) > 1:
+        raise ValueError("there are several tokenizers")
+    tables = {entry.field: msgspec.json.decode(files[entry.path]) for entry in own}
+    subwords = msgspec.json.decode(files[shared[0]]) if shared else None
+    others = [field.name for field in manifest.ignored] + [manifest.task.target]
+    return RowEncoder.load(manifest.inputs, tables, others=others, subwords=subwords)
+
+
+def _session(model: bytes, *, threads: int = 1) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.log_severity_level = 3

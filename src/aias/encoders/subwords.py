@@ -1,0 +1,110 @@
+"""Text → the ids of its subwords, for a sentence encoder: what the encoder's own `tokenizer.json` says, cut off.
+
+    "Unhappily!"  →  [CLS] un ##ha ##pp ##ily ! [SEP]  →  101 4895 3270 9397 6588 999 102
+
+Nothing is learned from the rows. The library `tokenizers` (the extra `text`) is imported when the first one is made.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.errors import Damaged, UserError
+from aias.core.schema import Field
+from aias.encoders.contract import Ints
+from aias.encoders.text import as_text
+
+__all__ = ["Subwords"]
+
+LENGTH_MAX: Final = 128
+"""Tokens of one text, with those that mark its ends; a transformer's cost grows with them, and its answer hardly."""
+
+CHARS_PER_TOKEN: Final = 64
+"""Of a text so many characters a token are read: beyond them the tokens would be cut off anyhow, but only once made."""
+
+
+class Subwords:
+    """Safe to share between threads. All text fields of a model share one tokenizer: `of` gives a field's own view."""
+
+    kind: ClassVar[str] = "subwords"
+    version: ClassVar[int] = 1
+
+    def __init__(self, tokenizer: Any, *, missing: Sequence[str] = ()) -> None:
+        self._tokenizer, self._missing = tokenizer, frozenset(missing)
+        self.length_max = int(tokenizer.truncation["max_length"])
+        self.pad_id = int(tokenizer.padding["pad_id"])
+        self._chars_max = self.length_max * CHARS_PER_TOKEN
+
+    @classmethod
+    def read(cls, folder: Path, *, length_max: int = LENGTH_MAX) -> "Subwords":
+        """From a Hugging Face folder. Raises `UserError`."""
+        try:
+            tokenizer = _parsed(_text_of(folder / "tokenizer.json"))
+        except ValueError as fault:
+            raise UserError(f"the tokenizer in {folder} cannot be read: {fault}", hint="try another encoder") from None
+        config = msgspec.json.decode(_text_of(folder / "config.json"))
+        sentence = folder / "sentence_bert_config.json"
+        if sentence.exists() and msgspec.json.decode(sentence.read_bytes()).get("do_lower_case"):
+            from tokenizers import normalizers
+
+            first = normalizers.Lowercase()
+            tokenizer.normalizer = normalizers.Sequence([first, *filter(None, [tokenizer.normalizer])])
+        pad_id = int((tokenizer.padding or {}).get("pad_id", config.get("pad_token_id") or 0))
+        tokenizer.enable_padding(pad_id=pad_id, pad_token=tokenizer.id_to_token(pad_id) or "[PAD]")
+        tokenizer.enable_truncation(length_max)
+        return cls(tokenizer)
+
+    @classmethod
+    def load(cls, field: Field, table: Mapping[str, object]) -> "Subwords":
+        try:
+            return cls(_parsed(msgspec.json.encode(table).decode()), missing=field.missing)
+        except (ValueError, KeyError, TypeError) as fault:
+            raise Damaged(f"the subword encoder of field `{field.name}` is no tokenizer: {fault}") from None
+
+    def table(self) -> dict[str, object]:
+        """The tokenizer's own JSON, with where it cuts off and what it pads with."""
+        return dict(msgspec.json.decode(self._tokenizer.to_str()))
+
+    def of(self, field: Field) -> "Subwords":
+        return Subwords(self._tokenizer, missing=field.missing)
+
+    def encode(self, value: object) -> list[int]:
+        """One text: at most `length_max` ids, those that mark its ends among them. Raises `BadValue`."""
+        text = as_text(value, self._missing)[: self._chars_max]
+        if not text.isascii():  # half a surrogate pair is no character, and the tokenizer takes characters only
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return list(self._tokenizer.encode(text).ids)
+
+    def padded(self, texts: Sequence[Sequence[int]]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """Ids of many texts as one matrix, (texts, length), and which of them are there."""
+        lengths = np.array([len(ids) for ids in texts], np.int64)
+        mask = np.arange(lengths.max(initial=0)) < lengths[:, None]
+        tokens = np.full(mask.shape, self.pad_id, np.int64)
+        tokens[mask] = np.fromiter((i for ids in texts for i in ids), np.int64, int(lengths.sum()))
+        return tokens, mask
+
+
+def _parsed(text: str) -> Any:
+    """Raises `ValueError` when it is no tokenizer, and `UserError` when nothing is installed to read it."""
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        raise UserError("sentence encoders need `tokenizers`", hint="pip install 'aias[text]'") from None
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as fault:  # noqa: BLE001  the library raises bare exceptions
+        raise ValueError(str(fault)) from None
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"the sentence encoder has no `{path.name}`",
+            hint="name a folder in the Hugging Face format, with tokenizer.json, config.json and model.safetensors",
+        ) from None

@@ -1,0 +1,156 @@
+"""A folder in the Hugging Face format → a transformer: BERT, MiniLM, RoBERTa, XLM-R, DistilBERT and their like.
+
+Read are `config.json`, `model.safetensors` (the one form that cannot hold code) and what sentence-transformers lays
+beside them: `modules.json` with the pooling. What would be computed otherwise than here is refused.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.core.errors import UserError
+from aias.graph.transformer import Affine, Layer, Norm, Transformer, Weights
+
+BYTES_MAX: Final = 1_900_000_000
+"""A file of ONNX holds 2 GB; the rest of the graph needs its place."""
+
+ACTIVATIONS: Final = {
+    "gelu": "gelu", "gelu_python": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu",
+}  # fmt: skip
+
+_BERT: Final = {
+    "layer": "encoder.layer.{}.", "query": "attention.self.query", "key": "attention.self.key",
+    "value": "attention.self.value", "output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm", "wider": "intermediate.dense", "narrower": "output.dense",
+    "norm": "output.LayerNorm",
+}  # fmt: skip
+_DISTILBERT: Final = {
+    "layer": "transformer.layer.{}.", "query": "attention.q_lin", "key": "attention.k_lin", "value": "attention.v_lin",
+    "output": "attention.out_lin", "attention_norm": "sa_layer_norm", "wider": "ffn.lin1", "narrower": "ffn.lin2",
+    "norm": "output_layer_norm",
+}  # fmt: skip
+NAMES: Final = {
+    "bert": _BERT, "roberta": _BERT, "xlm-roberta": _BERT, "camembert": _BERT, "distilbert": _DISTILBERT,
+}  # fmt: skip
+"""What the tensors of each model type are called."""
+
+PADDED_POSITIONS: Final = ("roberta", "xlm-roberta", "camembert")
+"""Whose first position is the one after the padding token's id."""
+
+
+class UnknownEncoder(UserError):
+    code = "graph.unknown-encoder"
+
+
+def read_transformer(folder: Path) -> Transformer:
+    """Raises `UnknownEncoder` naming what this sentence encoder has that cannot be written."""
+    modules = _modules(folder)
+    inside = folder / modules["Transformer"]
+    config = _json(inside / "config.json")
+    model_type = config.get("model_type")
+    if model_type not in NAMES or config.get("is_decoder"):
+        raise _refusal(f"is of the type {model_type!r}", f"use an encoder of type {', '.join(NAMES)}")
+    if config.get("position_embedding_type", "absolute") != "absolute":
+        raise _refusal("has relative positions", "use one with absolute positions")
+    activation = ACTIVATIONS.get(str(config.get("hidden_act", config.get("activation", "gelu"))))
+    if activation is None:
+        raise _refusal("has an activation that is not known here", f"known are: {', '.join(ACTIVATIONS)}")
+    tensors = _tensors(inside / "model.safetensors")
+    try:
+        return Transformer(
+            *_embeddings(tensors, config), _layers(tensors, NAMES[model_type], config),
+            heads=config.get("num_attention_heads") or config["n_heads"], epsilon=config.get("layer_norm_eps", 1e-12),
+            activation=activation, pooling=_pooling(folder, modules), normalised="Normalize" in modules,  # type: ignore[arg-type]
+        )  # fmt: skip
+    except KeyError as missing:
+        raise _refusal(f"has no {missing}", "use the folder as it was published") from None
+
+
+def _modules(folder: Path) -> dict[str, str]:
+    """The steps of the encoder: the last word of each type → its folder."""
+    if not (folder / "modules.json").exists():
+        return {"Transformer": ""}  # a plain transformer; its tokens are averaged, as sentence-transformers does
+    found = {each["type"].rpartition(".")[2]: each["path"] for each in _json(folder / "modules.json")}
+    extra = set(found) - {"Transformer", "Pooling", "Normalize"}
+    if extra or "Transformer" not in found:
+        raise _refusal(f"goes through {', '.join(sorted(extra or found))}", "use one with pooling and nothing after it")
+    settings = folder / "config_sentence_transformers.json"
+    if settings.exists() and _json(settings).get("default_prompt_name"):
+        raise _refusal("puts a prompt before each text", "use one without a default prompt")
+    return found
+
+
+def _pooling(folder: Path, modules: Mapping[str, str]) -> str:
+    config = _json(folder / modules["Pooling"] / "config.json") if "Pooling" in modules else {}
+    flags = {key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
+             for key, value in config.items() if key.startswith("pooling_mode_") and value is True}  # fmt: skip
+    chosen = flags or {str(config.get("pooling_mode", "mean"))}
+    if chosen not in ({"mean"}, {"cls"}):
+        raise _refusal(f"pools by {', '.join(sorted(chosen))}", "use one that pools by `mean` or `cls`")
+    return str(chosen.pop())
+
+
+def _embeddings(tensors: Mapping[str, Weights], config: Mapping[str, Any]) -> tuple[Weights, Weights, Norm]:
+    first = 1 + int(config.get("pad_token_id", 1)) if config["model_type"] in PADDED_POSITIONS else 0
+    positions = tensors["embeddings.position_embeddings.weight"][first:]
+    if "embeddings.token_type_embeddings.weight" in tensors:
+        positions = positions + tensors["embeddings.token_type_embeddings.weight"][0]
+    return tensors["embeddings.word_embeddings.weight"], positions, _norm(tensors, "embeddings.LayerNorm")
+
+
+def _layers(tensors: Mapping[str, Weights], names: Mapping[str, str], config: Mapping[str, Any]) -> tuple[Layer, ...]:
+    count = config.get("num_hidden_layers") or config["n_layers"]
+    parts: dict[str, Callable[[Mapping[str, Weights], str], Any]] = {
+        name: _norm if name.endswith("norm") else _affine for name in names if name != "layer"
+    }
+    return tuple(
+        Layer(**{part: make(tensors, names["layer"].format(i) + names[part]) for part, make in parts.items()})
+        for i in range(count)
+    )
+
+
+def _affine(tensors: Mapping[str, Weights], name: str) -> Affine:
+    return Affine(np.ascontiguousarray(tensors[f"{name}.weight"].T), tensors[f"{name}.bias"])
+
+
+def _norm(tensors: Mapping[str, Weights], name: str) -> Norm:
+    return Norm(tensors[f"{name}.weight"], tensors[f"{name}.bias"])
+
+
+def _tensors(path: Path) -> dict[str, Weights]:
+    """By the names they have below the model's own prefix (`bert.`, `roberta.`, ...)."""
+    try:
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise UserError("sentence encoders need `safetensors`", hint="pip install 'aias[text]'") from None
+    if not path.exists():
+        raise _refusal("has no model.safetensors", "use one that was published in this form, in one file")
+    if path.stat().st_size > BYTES_MAX:
+        raise _refusal(f"has {path.stat().st_size:,} bytes of weights", f"use one with at most {BYTES_MAX:,}")
+    try:
+        held = load_file(path)
+    except Exception as fault:  # noqa: BLE001  the library raises its own and TypeErrors
+        raise _refusal(f"has weights that cannot be read ({fault})", "use float32 or float16 weights") from None
+    cut = {name.partition("embeddings.word_embeddings.")[0] for name in held if "embeddings.word_embeddings." in name}
+    prefix = cut.pop() if cut else ""
+    # Older files call a norm's scale and bias `gamma` and `beta`.
+    return {
+        name.removeprefix(prefix).replace("LayerNorm.gamma", "LayerNorm.weight").replace(
+            "LayerNorm.beta", "LayerNorm.bias"): value.astype(np.float32)
+        for name, value in held.items() if value.dtype.kind == "f"
+    }  # fmt: skip
+
+
+def _json(path: Path) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}") from None
+
+
+def _refusal(what: str, hint: str) -> UnknownEncoder:
+    return UnknownEncoder(f"the sentence encoder {what}", hint=hint)

