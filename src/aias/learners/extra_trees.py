@@ -26,7 +26,7 @@ SAMPLE_ROWS_MAX: Final = 100_000
 """Of more rows each tree sees a sample: with so many leaves as are allowed, it could not tell more apart."""
 
 # Categories stay codes: what they say of the answers comes as columns of `target_means`, which on generated data gives
-# as much as sorting them by it within the trees (AUC 0.900 and 0.900, without either 0.809), and makes no sets of codes.
+# as much as sorting them by it within the trees (AUC 0.900 both, without either 0.809), and makes no sets of codes.
 
 NODES_MAX: Final = 1_500_000
 """In the graph; at 50 bytes a node this is 75 MB."""
