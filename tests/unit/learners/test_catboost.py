@@ -1,0 +1,210 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aias.core.deadline import Deadline
+from aias.core.events import Event, nobody
+from aias.core.task import Task
+from aias.encoders.rows import Layout
+from aias.graph.compile import compile_graph
+from aias.learners.catboost import FLOAT32_MAX, CatBoost, Trees, _loss, _widest
+from aias.learners.contract import Examples, Fit
+from aias.runtimes.onnxruntime import _session
+
+pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
+
+TASKS = {
+    2: Task("y", "binary", "roc_auc", ("a", "b")),
+    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
+    0: Task("y", "regression", "rmse"),
+}
+
+LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
+
+
+def examples(classes: int, rows: int = 800) -> Examples:
+    rng = np.random.default_rng(classes)
+    x = rng.normal(size=(rows, 5))
+    x[:, 3] = np.round(x[:, 3], 1)
+    x[:, 4] = rng.integers(2, 30, rows)
+    z = x[:, 0] + np.isin(x[:, 4] % 7, [1, 3]) * 2 + rng.normal(size=rows) / 3
+    x[:, :4][rng.random((rows, 4)) < 0.1] = np.nan
+    x[:9, 1], x[9:18, 1] = np.inf, -np.inf
+    y = {2: (z > 1).astype(np.int64), 3: np.digitize(z, [0, 1]).astype(np.int64), 0: 1e9 + z}[classes]
+    return Examples(x, y)
+
+
+def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, metric: str = "", **settings):
+    task = Task("y", "regression", metric) if metric else TASKS[classes]
+    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,), category_sizes=(30,))
+    return CatBoost.fit(train or examples(classes), valid, how)
+
+
+class Whole:
+    """A pipeline that is nothing but trees."""
+
+    def __init__(self, trees) -> None:
+        self.trees = trees
+
+    def export(self, graph) -> str:
+        return self.trees.export(graph, graph.columns)
+
+
+def run(trees, classes: int, x):
+    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
+    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+
+
+def odd_rows() -> np.ndarray:
+    x = examples(2, 400).x.copy()
+    odd = [np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 16777217, 0.0, FLOAT32_MAX, -FLOAT32_MAX, 1e-45, 0.1]
+    x[:48, :4] = np.repeat(odd, 4)[:, None]
+    x[:12, 1:4] = x[100:112, 1:4]
+    x[50:60, 4] = 1  # unseen
+    x[60:70, 4] = 0  # missing
+    x[70:80, 4] = 29
+    return x
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_the_graph_adds_up_the_leaves_that_catboost_reaches(classes: int) -> None:
+    trees = fit(classes, rounds=60)
+    found = run(trees, classes, odd_rows())
+    expected = trees.scores(odd_rows())
+    np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7, rtol=1e-15)
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_every_code_is_answered_as_catboost_does(classes: int, monkeypatch) -> None:
+    compared: list = []
+
+    def compare(found, model, rows, unit, x) -> None:
+        x = np.repeat(examples(0, 40).x, 30, axis=0)
+        x[:, 4] = np.tile(np.arange(30), 40)
+        raw = model.predict(rows.pool(x), prediction_type="RawFormulaVal").reshape(len(x), -1) * unit[1] + unit[0]
+        np.testing.assert_allclose(found.sums(x), raw, rtol=1e-12, atol=1e-12)
+        compared.append(len(np.unique(found.extra(x), axis=0)))
+
+    monkeypatch.setattr("aias.learners.catboost._check", compare)
+    fit(classes, rounds=20)
+    fit(classes, rounds=20, one_hot_max_size=100)
+    assert len(compared) == 2 and min(compared) > 5
+
+
+def test_categories_are_columns_of_their_own_in_the_forest() -> None:
+    trees = fit(2, rounds=20)
+    x = odd_rows()
+    both = np.hstack([x, trees.extra(x)])
+    assert trees.extra_width > 0 and trees.forest().feature.max() >= 5
+    np.testing.assert_allclose(trees.forest().sums(both), trees.sums(x), rtol=1e-12)
+
+
+def test_without_categories_nothing_is_added() -> None:
+    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5})
+    trees = CatBoost.fit(Examples(examples(2).x[:, :4], examples(2).y), None, how)
+    assert trees.extra_width == 0 and trees.export_extra(None, "x") is None
+    only = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5}, categories=(0,), category_sizes=(30,))
+    trees = CatBoost.fit(Examples(examples(2).x[:, 4:], examples(2).y), None, only)
+    assert trees.extra_width > 0
+
+
+def test_the_widest_number_up_to_a_border_is_exact() -> None:
+    for exact in np.array([0.0, 1e-45, -1e-45, 1.0, -1.0, 0.1, 3e38, 1.1754944e-38, -FLOAT32_MAX], np.float32):
+        widest = _widest(float(exact))
+        assert np.float32(widest) <= exact < np.float32(np.nextafter(widest, np.inf))
+    assert _widest(FLOAT32_MAX) == np.inf
+
+
+def test_values_beside_a_border_go_the_same_way() -> None:
+    trees = fit(0, rounds=20)
+    cuts = np.unique(trees.forest().threshold[trees.forest().feature == 0])
+    values = np.concatenate([cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf)])
+    x = np.repeat(examples(0, 1).x, len(values), axis=0)
+    x[:, 0] = values
+    np.testing.assert_allclose(run(trees, 0, x), trees.scores(x)[:, 0], rtol=1e-15)
+    assert len(cuts) > 10
+
+
+def test_nodes_that_nothing_reaches_are_left_out() -> None:
+    train = Examples(np.column_stack([np.linspace(0, 1, 300), np.zeros((300, 4))]), np.sin(np.linspace(0, 9, 300)))
+    trees = fit(0, train=train, rounds=10)
+    assert trees.forest().nodes <= 10 * 7  # six borders of one column make seven intervals
+    np.testing.assert_allclose(run(trees, 0, train.x), trees.scores(train.x)[:, 0], rtol=1e-15, atol=1e-15)
+
+
+def test_trees_without_a_split_stand_among_others() -> None:
+    trees = fit(0, train=Examples(examples(0, 60).x, np.arange(60) % 2.0), rounds=30)
+    arrays = replace(trees.arrays, leaves=trees.arrays.leaves.copy())
+    arrays.leaves[::2] = 1.0
+    constant = Trees(arrays, TASKS[0], trees.settings)
+    assert constant.forest().trees == 30
+    np.testing.assert_allclose(run(constant, 0, odd_rows()), constant.scores(odd_rows())[:, 0], rtol=1e-15)
+
+
+def test_rounds_are_chosen_by_validation_and_told() -> None:
+    told: list[Event] = []
+    how = Fit(TASKS[2], 0, Deadline.after(60), 1, told.append, {}, categories=(4,), category_sizes=(30,))
+    trees = CatBoost.fit(examples(2), examples(2, 300), how)
+    assert 0 < trees.settings["rounds"] < 3000
+    facts = {"learner", "round", "validation_loss", "best_round", "rows_per_second", "seconds_left"}
+    assert told[0].facts.keys() == facts
+
+
+def test_a_deadline_stops_the_rounds_with_a_model() -> None:
+    ticks = iter(range(10_000))
+    how = Fit(
+        TASKS[2],
+        0,
+        Deadline(20.0, 20.0, clock=lambda: float(next(ticks))),
+        1,
+        nobody,
+        {},
+        categories=(4,),
+        category_sizes=(30,),
+    )
+    trees = CatBoost.fit(examples(2), None, how)
+    assert 0 < trees.settings["rounds"] < 25
+    assert np.isfinite(trees.scores(odd_rows())).all()
+
+
+def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
+    first = fit(3, valid=examples(3, 300), learning_rate=0.2)
+    again = fit(3, **first.settings)
+    assert again.settings == first.settings and first.settings["rounds"] < 150
+    assert first.state().keys() == again.state().keys()
+    assert all(first.state()[name].tobytes() == again.state()[name].tobytes() for name in first.state())
+
+
+def test_trees_that_were_stored_are_equal() -> None:
+    for classes in (0, 3):
+        trees = fit(classes, rounds=20)
+        settings = json.loads(json.dumps(trees.settings))
+        loaded = CatBoost.load(trees.state(), TASKS[classes], settings)
+        np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
+        assert compile_graph(Whole(loaded), LAYOUT, classes=()) == compile_graph(Whole(trees), LAYOUT, classes=())
+
+
+def test_rows_count_by_their_weight() -> None:
+    x = np.repeat([[0.0] * 5, [1.0] * 5], 100, axis=0)
+    train = Examples(x, np.tile([0.0, 8.0], 100), weight=np.tile([1.5, 0.5], 100))
+    np.testing.assert_allclose(fit(0, train=train, rounds=3, bootstrap_type="No").scores(x), 2.0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "answer"),
+    [
+        ("mae", "MAE", 3.0),
+        ("mape", "MAPE", 1.0),
+        ("quantile_loss:0.9", "Quantile", 9),
+    ],
+)
+def test_the_objective_follows_the_metric(metric: str, objective: str, answer: float) -> None:
+    x = np.zeros((180, 5))
+    x[90:, 0] = 1.0
+    train = Examples(x, np.tile(np.repeat([1.0, 3.0, 9.0], 30), 2))
+    trees = fit(0, train=train, metric=metric, rounds=90, bootstrap_type="No")
+    assert _loss(Task("y", "regression", metric)).startswith(objective)
+    np.testing.assert_allclose(trees.scores(np.zeros((1, 5))), answer, atol=0.3)
+    np.testing.assert_allclose(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0], rtol=1e-15)
