@@ -16,7 +16,7 @@ from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, state_text, text_state
+from aias.learners.contract import Examples, Fit, State, halves, joined, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
@@ -43,8 +43,11 @@ class Trees:
     `threads`: to answer with; 0 for all there are.
     """
 
-    def __init__(self, booster: Any, task: Task, settings: dict[str, Any], *, threads: int = 0) -> None:
+    def __init__(
+        self, booster: Any, task: Task, settings: dict[str, Any], *, threads: int = 0, judged: Floats | None = None
+    ) -> None:
         self.booster, self.task, self.settings, self.threads = booster, task, settings, threads
+        self.judged = judged
         self.link = LINKS[task.type]
 
     def scores(self, x: Floats) -> Floats:
@@ -87,8 +90,9 @@ class BoostedTrees:
         booster = lightgbm.Booster(settings, data)
         if valid is not None:
             # Without the settings LightGBM would take all threads from here on, for everything.
-            judged = lightgbm.Dataset(valid.x, valid.y, weight=valid.weight, reference=data, params=settings)
-            booster.add_valid(judged, "valid")
+            for half in halves(valid):
+                judging = lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
+                booster.add_valid(judging, f"valid {len(half.y)}")
         return _Boosting(booster, valid, how, rows=len(train.y)).run()
 
     @staticmethod
@@ -103,6 +107,8 @@ class _Boosting:
     def __init__(self, booster: Any, valid: Examples | None, how: Fit, *, rows: int) -> None:
         self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
         self.done, self.best_round, self.best_loss = 0, 0, np.inf
+        self._halves = halves(valid) if valid is not None else []
+        self._best_of = [(np.inf, 1)] * len(self._halves)
         self.told_at = -TELL_SECONDS
         self.started_at = how.deadline.clock()
 
@@ -123,8 +129,12 @@ class _Boosting:
         return self._best()
 
     def _best(self) -> Trees:
-        best = self.best_round if self.valid is not None else self.done
-        return self._trees(max(best, 1))
+        best = self._trees(max(self.best_round if self.valid is not None else self.done, 1))
+        if self.valid is not None:
+            rounds = [at for _, at in reversed(self._best_of)]  # each half by what the other says
+            found = [self._trees(at).scores(half.x) for at, half in zip(rounds, self._halves, strict=True)]
+            best.judged = joined(found)
+        return best
 
     def _trees(self, rounds: int) -> Trees:
         settings = {**self.how.settings, "rounds": rounds}
@@ -136,8 +146,10 @@ class _Boosting:
 
     def _judge(self) -> None:
         if self.valid is not None:
-            _, _, loss, higher_is_better = self.booster.eval_valid()[0]
-            loss = -loss if higher_is_better else loss
+            losses = [value for _, _, value, _ in self.booster.eval_valid()]
+            for i, value in enumerate(losses):
+                self._best_of[i] = min(self._best_of[i], (value, self.done))
+            loss = float(np.average(losses, weights=[len(half.y) for half in self._halves]))
             if loss < self.best_loss:
                 self.best_round, self.best_loss = self.done, loss
             now = self.how.deadline.clock()

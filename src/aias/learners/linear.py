@@ -42,6 +42,7 @@ class LinearModel:
     def __init__(self, weights: Floats, intercept: Floats, *, classes: int, settings: dict[str, Any]) -> None:
         self.weights, self.intercept = weights, intercept
         self.classes, self.settings = classes, settings
+        self.judged: Floats | None = None
 
     def scores(self, x: Any) -> Floats:
         return self.answer(np.asarray(x @ self.weights))

@@ -67,7 +67,7 @@ class Bench:
 
         def finished(fitted: Fitted, *, cut: bool) -> Entry:
             pipeline = self._pipeline(learner, blocks, fitted)
-            scores = fitted.scores(valid) if len(judges) else np.zeros((0, table.task.outputs))
+            scores = _judged(fitted, valid, table.task.outputs) if len(judges) else np.zeros((0, table.task.outputs))
             seconds = time.perf_counter() - began
             return Entry(dict(fitted.settings), seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
 
@@ -156,3 +156,9 @@ class Bench:
             spent += last - now
 
         return keep
+
+
+def _judged(fitted: Fitted, valid: Any, outputs: int) -> Any:
+    """Scores of the rows that judge, such that none helped to choose what scores it."""
+    judged = getattr(fitted, "judged", None)
+    return fitted.scores(valid).reshape(-1, outputs) if judged is None else judged
