@@ -1,0 +1,1 @@
+"""A trained version → a better one, published only if that is certain."""

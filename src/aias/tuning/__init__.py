@@ -1,0 +1,1 @@
+"""Searchers: trials so far → the settings to try next."""
