@@ -36,17 +36,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     Console(highlight=False, soft_wrap=False).print(drawn)
 
 
-def leaderboard(manifest: Manifest) -> None:
-    """What was tried, best first, and how much of it is in this form."""
-    board = manifest.leaderboard
-    metric = board[0].validation.metric if board else "score"
-    rows = [
-        (f"{each.weight:.2f}" if each.chosen else "", each.name or each.learner, with_interval(each.validation),
-         f"{each.fit_seconds:.1f}", f"{each.row_us:.0f}", size(each.size_bytes))
-        for each in board
-    ]  # fmt: skip
-    columns = ("weight", "model", metric, "fit s", "µs/row", "size")
-    table("", columns, rows, right=("weight", metric, "fit s", "µs/row", "size"))
+def leaderboard(manifests: Sequence[Manifest]) -> None:
+    """What was tried, best first, and how much of it is in each form."""
+    from rich.console import Console
+
+    from aias.cli.leaderboard import drawn_lines, lines_of
+
+    lines = lines_of(manifests)
+    if lines:
+        console = Console(highlight=False)
+        console.print(drawn_lines(lines, [each.form or "weight" for each in manifests], width=console.width))
 
 
 def warn(event: Event) -> None:
@@ -64,6 +63,13 @@ def document(markdown: str) -> None:
     from rich.markdown import Markdown
 
     Console().print(Markdown(markdown))
+
+
+def plus_minus(one: Measurement) -> str:
+    """`0.9258 ± 0.0060`: half the width of the interval, which need not lie evenly about the value."""
+    digits = 4 if abs(one.value) < 10 else 1
+    half = "" if one.low is None or one.high is None else f" ± {(one.high - one.low) / 2:.{digits}f}"
+    return f"{one.value:.{digits}f}{half}"
 
 
 def with_interval(one: Measurement) -> str:

@@ -1,12 +1,15 @@
 """`aias train`."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import hint, leaderboard, size, with_interval
+from aias.cli.show import hint, leaderboard, plus_minus, size, table
 
 
 @click.command()
@@ -45,22 +48,34 @@ def train(
     JSONL, Parquet, Arrow, Excel or ARFF, plain or in gzip or zip. With --json each event is a line. Ctrl-C finishes
     with what was found so far; a second one breaks off.
     """
+    from aias.client.model import seconds_of
     from aias.client.model import train as run
 
-    with Progress(as_json=as_json) as watch, interruptible() as stop:
+    with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
             latency=latency, schema=schema, learners=learners, seed=seed, resume=resume, stop=stop, watch=watch,
         )  # fmt: skip
+        forms = (model.quality, model)
+        watch.conclude([each.manifest for each in forms])
     if as_json:
         return
-    leaderboard(model.manifest)
-    for each in (model.quality, model):
-        first = each.manifest.measurements[:1]
-        score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
-        click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "
-                   f"{size(each.version.size_bytes)}")  # fmt: skip
-    hint(f"aias deploy {model.ref} && aias serve")
+    if not (watch.shows_board and sys.stdout.isatty()):
+        leaderboard([each.manifest for each in forms])
+    _show_forms(forms)
+    hint(f"aias show {model.ref} --html {model.version.name}.html; aias deploy {model.ref} && aias serve")
+
+
+def _show_forms(forms: Sequence[Any]) -> None:
+    """How good each version is on rows that it was not fitted on, how fast and how large."""
+    first = forms[0].manifest.measurements[:1]
+    metric = f"{first[0].metric}, {forms[0].manifest.judged}" if first else "score"
+    rows = [
+        (each.ref, each.manifest.form, plus_minus(each.manifest.measurements[0]) if first else "",
+         f"{each.manifest.row_us:,.0f}", size(each.version.size_bytes))
+        for each in forms
+    ]  # fmt: skip
+    table("", ("version", "form", metric, "µs/row", "size"), rows, right=(metric, "µs/row", "size"))
 
 
 def _share(test: str | None) -> float | str | None:

@@ -72,9 +72,10 @@ class Board:
         self.scores.append(score)
         self.weights = self._greedy(self._quality_costs(), QUALITY_US_MAX)
         self._serving = self._serving_places()
-        self._tell(member, score, timed)
+        together = self._together()
+        self._tell(member, score, timed, together)
         failpoint("train.after_candidate")
-        return self._wants_more() and not self.stop.is_set()
+        return self._wants_more(together) and not self.stop.is_set()
 
     def fit_ends_at(self) -> float:
         """When fitting must be over, so that refitting and finishing end in time."""
@@ -138,9 +139,13 @@ class Board:
         used = [self.timed[place].seconds for place in np.flatnonzero(self.weights)]
         return FINISH_SECONDS + 1.2 * self.table.fold_count * sum(used)
 
-    def _wants_more(self) -> bool:
+    def _together(self) -> float:
+        """The score of all members so far."""
         mixed = np.einsum("m,mro->ro", self.weights, self._stack())
-        value = metrics.measure(self.task, self.y, mixed).value * self._direction
+        return metrics.measure(self.task, self.y, mixed).value
+
+    def _wants_more(self, together: float) -> bool:
+        value = together * self._direction
         if value > self._best + HELPED * abs(self._best) or not np.isfinite(self._best):
             self._best, self._stale = value, 0
         else:
@@ -148,11 +153,12 @@ class Board:
         perfect = self.task.direction == "higher" and value >= 1.0
         return self._stale < PATIENCE and not perfect
 
-    def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:
+    def _tell(self, member: Member, score: Measurement, timed: Timed, together: float) -> None:
         facts: dict[str, Any] = {
             "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
             "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,
             "row_us": timed.row_us, "size_bytes": timed.graph_bytes, "seconds_left": self.deadline.left,
+            "ensemble": together,
             "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
         }  # fmt: skip
         message = f"{member.name}: {score.metric} {score.value:.4f}, {timed.row_us:.0f} µs a row"

@@ -11,7 +11,7 @@ from aias.plots.frame import FAR, axis, number, share
 from aias.plots.grids import confusion_chart, density_chart
 from aias.plots.lines import Counts, Line, line_chart, thinned
 from aias.training import conformal
-from aias.training.history import History
+from aias.training.history import History, Step
 from aias.training.metrics import LabelWeights, decide
 
 CLASSES_SHOWN_MAX: Final = 20
@@ -61,8 +61,9 @@ def history_charts(task: Task, history: History, *, best: str) -> Charts:
     charts: Charts = {}
     if (curve := _learning_curve(task, history, best)) is not None:
         charts["learning_curve"] = curve
-    if len([step for step in history.steps if step.ensemble is not None]) > 1:
-        charts["ensemble"] = _ensemble(task, history)
+    steps = [step for step in history.steps if np.isfinite([step.value, step.ensemble]).all()]
+    if len(steps) > 1:
+        charts["ensemble"] = _ensemble(task, steps)
     return charts
 
 
@@ -188,10 +189,9 @@ def _learning_curve(task: Task, history: History, best: str) -> bytes | None:
     return line_chart("Learning curve", note, x, axis(up, np.concatenate([line.y for line in lines])), lines)
 
 
-def _ensemble(task: Task, history: History) -> bytes:
-    steps = [step for step in history.steps if step.ensemble is not None and np.isfinite(step.ensemble)]
+def _ensemble(task: Task, steps: Sequence[Step]) -> bytes:
     seconds = np.array([step.seconds for step in steps])
-    whole = np.array([step.ensemble for step in steps], np.float64)
+    whole = np.array([step.ensemble for step in steps])
     each = np.array([step.value for step in steps])
     x = axis("Seconds", np.append(0.0, seconds), margin=0.02)
     note = f"line: ensemble, {whole[-1]:.4g} at last; dots: each model"

@@ -10,6 +10,7 @@ import numpy as np
 
 from aias.artifact.card import card
 from aias.artifact.manifest import Manifest, Parity
+from aias.artifact.report import REPORT, read_report
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.schema import Field
@@ -99,9 +100,11 @@ def finished(
 
 def described(trained: Trained, manifest: Manifest) -> Trained:
     """The same with its last word: measurements in the manifest, and the card."""
-    sizes = {path: len(held) for path, held in trained.files.items()}
+    sizes = {path: len(held) for path, held in trained.files.items() if path != "card.md"}
     trained.runtime.manifest = manifest
-    return Trained(manifest, trained.files | {"card.md": card(manifest, sizes=sizes).encode()}, trained.runtime)
+    report = read_report(trained.files[REPORT]) if REPORT in trained.files else None
+    written = card(manifest, sizes=sizes, report=report).encode()
+    return Trained(manifest, trained.files | {"card.md": written}, trained.runtime)
 
 
 def _prove(

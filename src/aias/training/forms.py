@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
-from aias.core.events import Event, Watch
+from aias.core.events import Event
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
 from aias.training import metrics
@@ -20,10 +20,12 @@ from aias.training.answering import Answering, Calibrated
 from aias.training.configuration import Unit
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
+from aias.training.history import History
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Member
 from aias.training.prepare import Prepared, cores, encoded_of
 from aias.training.profile import profile
+from aias.training.report import Judged, OutOfFold, at_once, report
 from aias.training.unit import Bench
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ USUAL_ROWS: Final = 60
 
 
 class Forms:
-    def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: Watch) -> None:
+    def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
         self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
         self.workers = cores()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -72,7 +74,8 @@ class Forms:
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
                 parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
-        return self._form("quality", parts, board, board.weights, board.honest(serving=False))
+        trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
+        return self._reported(trained, judged, board, board.weights)
 
     def serving(self, board: "Board", places: list[int], refitted: set[str]) -> Trained:
         """The members that the latency allows, each fitted again on all rows, or, without the time, as a fold left it.
@@ -86,9 +89,9 @@ class Forms:
                 Part(float(weights[place]), self.bench.pipeline(self._unit(board.members[place], refitted)))
                 for place in places
             ]
-            trained = self._form("serving", parts, board, weights, honest)
+            trained, judged = self._form("serving", parts, board, weights, honest)
             if trained.manifest.row_us <= board.latency_us or len(places) == 1:
-                return trained
+                return self._reported(trained, judged, board, weights)
             least = min(places, key=lambda place: weights[place])
             places = [place for place in places if place != least]
             weights[least] = 0.0
@@ -97,7 +100,9 @@ class Forms:
     def _unit(self, member: Member, refitted: set[str]) -> Unit:
         return member.refit if member.name in refitted else member.units[0]
 
-    def _form(self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats) -> Trained:
+    def _form(
+        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats
+    ) -> tuple[Trained, Judged]:
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed)
         if answering.calibration:
@@ -107,25 +112,38 @@ class Forms:
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             watch=self.watch,
         )  # fmt: skip
-        measured = self._measure(trained, board, honest)
-        judged = "test" if self.prepared.test.rows else "out of fold"
-        return described(trained, replace(trained.manifest, measurements=measured, judged=judged))
+        judged = self._judged(trained, board, weights, honest)
+        where = "test" if self.prepared.test.rows else "out of fold"
+        manifest = replace(trained.manifest, measurements=self._measure(trained, judged), judged=where)
+        return described(trained, manifest), judged
 
-    def _measure(self, trained: Trained, board: "Board", honest: Floats) -> tuple[Measurement, ...]:
-        """On the test rows through the graph; without any, by the scores of rows that were out of fold."""
-        task, scores, y = self.prepared.task, honest, board.y
-        if self.prepared.test.rows:
-            found = trained.runtime.run(encoded_of(self.prepared.test, self.prepared.encoder))
-            scores = np.asarray(found, np.float64).reshape(self.prepared.test.rows, -1)
-            y = self.prepared.test_y
+    def _judged(self, trained: Trained, board: "Board", weights: Floats, honest: Floats) -> Judged:
+        """The test rows with the graph's scores; without any, the rows that were out of fold."""
+        prepared, table = self.prepared, self.prepared.table
+        if prepared.test.rows:
+            encoded, answer = encoded_of(prepared.test, prepared.encoder), at_once(trained.runtime.run)
+            scores = answer(encoded, np.arange(encoded.rows))
+            return Judged(prepared.test, encoded, prepared.test_y, scores, answer)
+        members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
+        folds = table.folds[table.judged].astype(np.int64)
+        out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble)
+        encoded = table.whole.encoded.take(table.judged)
+        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
+
+    def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats) -> Trained:
+        """With its plots, and what its answers hang on."""
+        files = report(
+            self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
+            history=self.watch, best=board.members[int(weights.argmax())].name, deadline=board.deadline,
+            seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
+        )  # fmt: skip
+        return described(replace(trained, files=trained.files | files), trained.manifest)
+
+    def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(
-            task,
-            y,
-            scores,
-            seed=self.recipe.seed,
-            watch=self.watch,
+            self.prepared.task, judged.y, judged.scores, seed=self.recipe.seed, watch=self.watch,
             label_weights=trained.manifest.label_weights or None,
-        )
+        )  # fmt: skip
         for one in measured:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
             self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", facts=facts))

@@ -23,12 +23,12 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A new member: its score, and that of the whole ensemble with it where that was told."""
+    """A new member: its score, and that of the whole ensemble with it; NaN where they could not be measured."""
 
     configuration: str
     seconds: float
     value: float
-    ensemble: float | None
+    ensemble: float
 
 
 @dataclass(eq=False)
@@ -62,10 +62,6 @@ class History:
             )
 
     def _remember_step(self, facts: dict[str, Any]) -> None:
-        ensemble = facts.get("ensemble")
-        self.steps.append(
-            Step(
-                str(facts["configuration"]), self.clock() - self._began, float(facts["validation"]),
-                None if ensemble is None else float(ensemble),
-            )
-        )  # fmt: skip
+        together = float(facts.get("ensemble", "nan"))
+        seconds = self.clock() - self._began
+        self.steps.append(Step(str(facts["configuration"]), seconds, float(facts["validation"]), together))

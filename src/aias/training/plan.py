@@ -143,6 +143,7 @@ class Plan:
 
     def _order(self, worker: Worker, trial: _Trial, unit: Unit) -> None:
         self._fitting[id(worker)] = (trial, unit)
+        self._tell(unit, ended=False)
         ends_at = time.monotonic() + self._unit_seconds(trial, unit)
         self.workers.give(worker, Order(unit.configuration, unit.fold, unit.seed, ends_at, self.workers.threads))
 
@@ -184,8 +185,8 @@ class Plan:
 
     def _hear(self, worker: Worker, word: Word) -> None:
         if word.kind == "event":
-            trial, _ = self._fitting[id(worker)]
-            facts = {"configuration": trial.configuration.name, **word.facts}
+            trial, unit = self._fitting[id(worker)]
+            facts = {"configuration": trial.configuration.name, "fold": unit.fold, **word.facts}
             self.watch(Event(word.name, word.message, "debug", facts))
         elif word.kind == "done":
             trial, unit = self._released(worker)
@@ -198,7 +199,14 @@ class Plan:
         assert worker.order is not None
         worker.loaded.add(worker.order.configuration.learner)
         worker.order = None
-        return self._fitting.pop(id(worker))
+        trial, unit = self._fitting.pop(id(worker))
+        self._tell(unit, ended=True)
+        return trial, unit
+
+    def _tell(self, unit: Unit, *, ended: bool) -> None:
+        facts: dict[str, object] = {"configuration": unit.configuration.name, "fold": unit.fold, "ended": ended}
+        message = f"{unit.configuration.name}, fold {unit.fold}: {'ended' if ended else 'begun'}"
+        self.watch(Event("train.unit", message, "debug", facts))
 
     def _finish(self, trial: _Trial, unit: Unit, seconds: float, settings: dict[str, Any]) -> None:
         trial.done[unit.fold] = unit

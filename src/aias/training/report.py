@@ -17,11 +17,13 @@ from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.plots.bars import Bar, bar_chart
+from aias.training.configuration import Unit
 from aias.training.curves import Charts, history_charts, score_charts
 from aias.training.ensemble import Ensemble, Part
 from aias.training.history import History
 from aias.training.importance import Importance, importance
 from aias.training.metrics import LabelWeights
+from aias.training.pipeline import Pipeline
 from aias.training.slices import by_slice
 
 ROWS_MAX: Final = 20_000
@@ -29,8 +31,13 @@ ROWS_MAX: Final = 20_000
 
 IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200)
 IMPORTANCE_REPEATS: Final = 5
-IMPORTANCE_SHARE: Final = 0.6
-"""Of the time for the report."""
+IMPORTANCE_SHARE: Final = 0.5
+"""Of what is left of the time."""
+
+IMPORTANCE_SECONDS_MAX: Final = 1.0
+
+HEAVIEST: Final = 3
+"""Members that are asked out of fold: the others hardly change what the answers hang on, and each has to be loaded."""
 
 PROBE_ROWS: Final = 100
 """Answered first, to know what the others will take."""
@@ -86,17 +93,35 @@ def report(
     return _files(charts) | {REPORT: said.as_bytes()}
 
 
-def out_of_fold(ensembles: Sequence[Ensemble], folds: Ints) -> Answer:
-    """Each row is answered by the ensemble of the fold in which it judged; `folds`: (judged rows,)."""
+@dataclass(eq=False)
+class OutOfFold:
+    """Answers each row with what did not see it: the pipelines of the fold in which it judged.
 
-    def answer(encoded: Encoded, places: Ints) -> Floats:
-        found = np.zeros((encoded.rows, ensembles[0].task.outputs))
-        for fold in np.unique(folds[places]):
-            rows = np.flatnonzero(folds[places] == fold)
-            found[rows] = ensembles[fold].scores(encoded.take(rows))
-        return found
+    Of the members, with their weights and units, the heaviest; `folds`: (judged rows,).
+    """
 
-    return answer
+    members: Sequence[tuple[float, Sequence[Unit]]]
+    folds: Ints
+    load: Callable[[Unit], Pipeline]
+    mix: Callable[[list[Part]], Ensemble]
+
+    def __post_init__(self) -> None:
+        self._ensembles: dict[int, Ensemble] = {}
+
+    def __call__(self, encoded: Encoded, places: Ints) -> Floats:
+        folds = self.folds[places]
+        parts = [(np.flatnonzero(folds == fold), int(fold)) for fold in np.unique(folds)]
+        found = [self._ensemble(fold).scores(encoded.take(rows)) for rows, fold in parts]
+        order = np.concatenate([rows for rows, _ in parts])
+        return np.concatenate(found)[np.argsort(order)]
+
+    def _ensemble(self, fold: int) -> Ensemble:
+        if fold not in self._ensembles:
+            heaviest = sorted(self.members, key=lambda each: -each[0])[:HEAVIEST]
+            kept = [(weight, units) for weight, units in heaviest if weight > 0]
+            total = sum(weight for weight, _ in kept)
+            self._ensembles[fold] = self.mix([Part(weight / total, self.load(units[fold])) for weight, units in kept])
+        return self._ensembles[fold]
 
 
 def at_once(run: Callable[[Encoded], Any]) -> Answer:
@@ -106,12 +131,6 @@ def at_once(run: Callable[[Encoded], Any]) -> Answer:
         return np.asarray(run(encoded), np.float64).reshape(encoded.rows, -1)
 
     return answer
-
-
-def of_fold(task: Task, width: int, weighted: Sequence[tuple[float, Any]]) -> Ensemble:
-    """The pipelines that one fold left, with the weights of their members."""
-    total = sum(weight for weight, _ in weighted)
-    return Ensemble(task, width, [Part(weight / total, pipeline) for weight, pipeline in weighted])
 
 
 def _files(charts: Charts) -> dict[str, bytes]:
@@ -142,7 +161,8 @@ def _importance(
         answer, columns, judged.y, fields, task=task, seed=seed, repeats=IMPORTANCE_REPEATS, rows_max=rows,
         label_weights=label_weights,
     )  # fmt: skip
-    return tuple(each for each in found if np.isfinite(each.drop)), min(rows, len(judged.y))
+    known = tuple(each for each in found if np.isfinite([each.drop, each.low, each.high]).all())
+    return known, min(rows, len(judged.y))
 
 
 def _fields(encoder: RowEncoder) -> dict[str, list[int]]:
@@ -168,7 +188,7 @@ def _affordable(answer: Callable[[Floats], Floats], columns: Floats, *, calls: i
     began = deadline.clock()
     answer(probe)
     each = max(deadline.clock() - began, 1e-6) / len(probe)
-    most = IMPORTANCE_SHARE * deadline.left / (each * calls)
+    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left) / (each * calls)
     return next((rows for rows in IMPORTANCE_ROWS if min(rows, len(columns)) <= most), 0)
 
 

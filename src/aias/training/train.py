@@ -22,6 +22,7 @@ from aias.data.dataset import Dataset
 from aias.training.board import Board
 from aias.training.finish import Trained
 from aias.training.forms import Forms
+from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.plan import Plan
@@ -89,7 +90,7 @@ def train(
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, seed=recipe.seed,
             watch=watch,
         )  # fmt: skip
-        return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
+        return _Job(recipe, prepared, folder, deadline, History(watch), stop or threading.Event()).run(inline=inline)
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class _Job:
     prepared: Prepared
     folder: Path
     deadline: Deadline
-    watch: Watch
+    watch: History
     stop: threading.Event
     board: Board = field(init=False)
 
