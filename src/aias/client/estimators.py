@@ -140,7 +140,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        found = self._answers(X).argmax(axis=1)
+        found = (self._answers(X) * np.array(self._runtime.manifest.label_weights or 1.0)).argmax(axis=1)
         known = np.array([int(label) for label in self._runtime.manifest.task.classes])
         return np.asarray(self.classes_[known[found]])
 

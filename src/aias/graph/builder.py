@@ -78,15 +78,19 @@ class Builder(GraphWriter):
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return self._constants[key]
 
-    def finish(self, scores: str, *, classes: Sequence[str]) -> bytes:
+    def finish(self, scores: str, *, classes: Sequence[str], label_weights: Sequence[float] = ()) -> bytes:
         """Close the graph over `scores`, (rows, classes) or (rows, 1) float64, and give the file's bytes.
 
         Outputs of a classifier: `probabilities` (rows, classes) float32 and `label` (rows,) string, the class of the
-        largest float32 probability and the first of equals. Of a regression: `prediction` (rows,) float64.
+        largest float32 probability (times weight) and the first of equals. Of a regression: `prediction` (rows,)
+        float64.
         """
         if classes:
             self._name(self.op("Cast", scores, to=TensorProto.FLOAT), "probabilities")
-            best = self.op("ArgMax", "probabilities", axis=1, keepdims=0)
+            weighed = "probabilities"
+            if label_weights:
+                weighed = self.op("Mul", weighed, self.constant(np.array([label_weights], np.float32)))
+            best = self.op("ArgMax", weighed, axis=1, keepdims=0)
             labels = self.constant(np.array(list(classes), dtype=object))
             self._name(self.op("Gather", labels, best), "label")
             outputs = [

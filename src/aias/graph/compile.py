@@ -14,10 +14,12 @@ class Exporter(Protocol):
 
 
 def compile_graph(
-    pipeline: Exporter, layout: Layout, *, classes: Sequence[str], sentences: Callable[[GraphWriter], str] | None = None
-) -> bytes:
-    """`classes`: the labels in the order of the scores; empty for regression. `sentences`: what writes the sentence
-    encoder, should the pipeline ask for its vectors.
+    pipeline: Exporter, layout: Layout, *, classes: Sequence[str], label_weights: Sequence[float] = (),
+    sentences: Callable[[GraphWriter], str] | None = None,
+) -> bytes:  # fmt: skip
+    """`classes`: the labels in the order of the scores; empty for regression. `label_weights`: times which the largest
+    probability gives the label; empty weighs all alike. `sentences`: what writes the sentence encoder, should the
+    pipeline ask for its vectors.
     """
     builder = Builder(width=layout.width, texts=layout.texts, sentences=sentences)
-    return builder.finish(pipeline.export(builder), classes=classes)
+    return builder.finish(pipeline.export(builder), classes=classes, label_weights=label_weights)

@@ -34,8 +34,8 @@ def prove(
     classes = runtime.manifest.task.classes
     if classes:
         assert together.probabilities is not None
-        rounded = expected.astype(np.float32)
-        wrong = sum(classes[i] != label for i, label in zip(rounded.argmax(axis=1), together.predictions, strict=True))
+        weighed = expected.astype(np.float32) * np.array(runtime.manifest.label_weights or 1.0, np.float32)
+        wrong = sum(classes[i] != label for i, label in zip(weighed.argmax(axis=1), together.predictions, strict=True))
         found = together.probabilities.astype(np.float64)
         difference = _largest(np.abs(found - expected))
     else:

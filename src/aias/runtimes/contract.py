@@ -21,10 +21,13 @@ Column = Sequence[object] | npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression."""
+    """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression.
+    `intervals`: of a regression, from and to where the truth lies as often as the manifest says; None where none are
+    known."""
 
     predictions: list[str] | list[float]
     probabilities: npt.NDArray[np.float32] | None
+    intervals: list[tuple[float, float]] | None = None
 
 
 class Runtime(Protocol):

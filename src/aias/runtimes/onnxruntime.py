@@ -1,6 +1,7 @@
 """ONNX Runtime on one thread: a row costs a few microseconds, and no neighbour is disturbed."""
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +78,11 @@ class OnnxRuntime:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)
         self.session = Session(model, output="probabilities" if self._classes else "prediction")
+        self._weights = np.array(manifest.label_weights, np.float32) if manifest.label_weights else None
+        self._bins: tuple[Any, Any, Any] | None = None
+        if manifest.intervals is not None:
+            held: Any = manifest.intervals
+            self._bins = (held["edges"], held["lower"], held["upper"])
         if self.session.reads_tokens and encoder.subwords is None:
             raise Damaged(f"the artifact of `{manifest.name}` has no tokenizer, and its graph reads tokens")
 
@@ -117,11 +123,20 @@ class OnnxRuntime:
 
     def _answers(self, found: Any) -> Answers:
         if not self._classes:
-            return Answers(found.tolist(), None)
-        classes = self._classes
+            predictions: list[float] = found.tolist()
+            return Answers(predictions, None, self._within(predictions))
+        classes, weighed = self._classes, found if self._weights is None else found * self._weights
         if len(found) == 1:
-            return Answers([classes[found.argmax()]], found)
-        return Answers([classes[i] for i in found.argmax(axis=1).tolist()], found)
+            return Answers([classes[weighed.argmax()]], found)
+        return Answers([classes[i] for i in weighed.argmax(axis=1).tolist()], found)
+
+    def _within(self, predictions: list[float]) -> list[tuple[float, float]] | None:
+        """From and to where the truth should lie, for each prediction."""
+        if self._bins is None:
+            return None
+        edges, lower, upper = self._bins
+        places = [bisect_right(edges, value) for value in predictions]
+        return [(value + lower[i], value + upper[i]) for value, i in zip(predictions, places, strict=True)]
 
 
 def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import msgspec
 import numpy as np
@@ -44,7 +45,7 @@ class AnswerForm:
 
     def _each(self, answers: Answers) -> Iterator[str]:
         if answers.probabilities is None:
-            return (f'{{"prediction":{_json(plain(value))}}}' for value in answers.predictions)
+            return map(_amount, answers.predictions, answers.intervals or repeat(None))
         shares = answers.probabilities.tolist()
         # One NaN or infinity makes the sum one.
         if not math.isfinite(sum(map(sum, shares))):
@@ -57,6 +58,12 @@ class AnswerForm:
 
     def _plainly(self, label: object, row: list[float]) -> dict[str, object]:
         return {"prediction": label, "probabilities": dict(zip(self.classes, map(plain, row), strict=True))}
+
+
+def _amount(value: object, interval: tuple[float, float] | None) -> str:
+    if interval is None or not math.isfinite(sum(interval)):
+        return f'{{"prediction":{_json(plain(value))}}}'
+    return f'{{"prediction":{_json(plain(value))},"interval":[{_json(interval[0])},{_json(interval[1])}]}}'
 
 
 def plain(value: object) -> object:

@@ -55,7 +55,9 @@ def compiled(pipeline: Pipeline, encoder: RowEncoder, draft: Manifest) -> tuple[
     """The files of the artifact, and their runtime."""
     tables = encoder.tables()
     files = {entry.path: msgspec.json.encode(tables[entry.field]) for entry in draft.encoders}
-    files["model.onnx"] = compile_graph(pipeline, encoder.layout, classes=draft.task.classes)
+    files["model.onnx"] = compile_graph(
+        pipeline, encoder.layout, classes=draft.task.classes, label_weights=draft.label_weights
+    )
     return files, OnnxRuntime.from_files(files, draft)
 
 
