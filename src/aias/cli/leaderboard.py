@@ -24,7 +24,7 @@ SPARKS_MAX: Final = 24
 BAR_WIDTH: Final = 24
 NAME_WIDTH: Final = 40
 NAME_WIDTH_MIN: Final = 12
-OTHERS_WIDTH: Final = (44, 9)
+OTHERS_WIDTH: Final = (41, 9)
 """Of a table: what stands beside the name, and each weight."""
 
 SKIPPED_SHOWN_MAX: Final = 3

@@ -15,6 +15,7 @@ from aias.training import metrics
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.plan import Member
+from aias.training.report import report_seconds
 from aias.training.weights import cross_fitted, greedy
 
 PATIENCE: Final = 5
@@ -100,7 +101,8 @@ class Board:
     def serving_seconds(self) -> float:
         """For finishing after the last fit."""
         measured = sum(self.timed[place].seconds for place in self._serving)
-        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + 2 * measured
+        reported = report_seconds(self.deadline.seconds)
+        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + 2 * measured + reported
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))

@@ -29,7 +29,10 @@ from aias.training.slices import by_slice
 ROWS_MAX: Final = 20_000
 """A plot of more looks the same."""
 
-IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200)
+REPORT_SHARE: Final = 0.03
+REPORT_SECONDS_MAX: Final = 1.0
+
+IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200, 100)
 IMPORTANCE_REPEATS: Final = 5
 IMPORTANCE_SHARE: Final = 0.5
 """Of what is left of the time."""
@@ -50,6 +53,11 @@ SLICED_ROWS_MAX: Final = 5_000
 
 Answer = Callable[[Encoded, Ints], Floats]
 """Scores of encoded rows whose places among the judged are given: who answers out of fold must know the fold."""
+
+
+def report_seconds(budget: float) -> float:
+    """What should be left of a training's time for the report of its last form."""
+    return min(REPORT_SECONDS_MAX, REPORT_SHARE * budget)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,7 +163,7 @@ def _importance(
     rows = _affordable(answer, columns, calls=1 + IMPORTANCE_REPEATS * len(fields), deadline=deadline)
     if not rows:
         message = f"what the answers hang on is left out: {len(fields):,} fields would take longer than there is"
-        watch(Event("train.unreported", message, facts={"fields": len(fields)}))
+        watch(Event("train.unreported", message, "debug", {"fields": len(fields)}))
         return (), 0
     found = importance(
         answer, columns, judged.y, fields, task=task, seed=seed, repeats=IMPORTANCE_REPEATS, rows_max=rows,
