@@ -5,7 +5,7 @@ same order: the scores are equal to the last bit.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar, Final
 
@@ -87,13 +87,11 @@ class BoostedTrees:
             np.ascontiguousarray(train.x), train.y, weight=train.weight,
             categorical_feature=list(how.categories), params=settings,
         )  # fmt: skip
-        booster = lightgbm.Booster(settings, data)
-        if valid is not None:
-            # Without the settings LightGBM would take all threads from here on, for everything.
-            for half in halves(valid):
-                judging = lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
-                booster.add_valid(judging, f"valid {len(half.y)}")
-        return _Boosting(booster, valid, how, rows=len(train.y)).run()
+        judging = [  # without the settings LightGBM would take all threads from here on, for everything
+            lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
+            for half in (halves(valid) if valid is not None else [])
+        ]
+        return _Boosting(_booster(settings, data, judging, how.start), valid, how, rows=len(train.y)).run()
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
@@ -101,12 +99,26 @@ class BoostedTrees:
         return Trees(booster, task, settings)
 
 
+def _booster(settings: dict[str, Any], data: Any, judging: Sequence[Any], start: State | None) -> Any:
+    """Without a round yet or, with a `start`, with its rounds and the next."""
+    lightgbm = _lightgbm()
+    if start is not None:
+        return lightgbm.train(
+            settings, data, 1, init_model=lightgbm.Booster(model_str=state_text(start["text"])),
+            valid_sets=judging, valid_names=[f"half {i}" for i in range(len(judging))], keep_training_booster=True,
+        )  # fmt: skip
+    booster = lightgbm.Booster(settings, data)
+    for i, rows in enumerate(judging):
+        booster.add_valid(rows, f"half {i}")
+    return booster
+
+
 class _Boosting:
     """Round after round, until patience, rounds or time are out."""
 
     def __init__(self, booster: Any, valid: Examples | None, how: Fit, *, rows: int) -> None:
         self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
-        self.done, self.best_round, self.best_loss = 0, 0, np.inf
+        self.done, self.best_round, self.best_loss = booster.current_iteration(), 0, np.inf
         self._halves = halves(valid) if valid is not None else []
         self._best_of = [(np.inf, 1)] * len(self._halves)
         self.told_at = -TELL_SECONDS
@@ -116,6 +128,8 @@ class _Boosting:
         how, longest = self.how, 0.0
         rounds = int(how.settings.get("rounds", ROUNDS_MAX))
         before = self.started_at
+        if self.done:
+            self._judge()
         while self.done < rounds and not self._stale():
             # A round that would end after the deadline is not begun; the first one always is.
             if self.done and how.deadline.left <= longest:

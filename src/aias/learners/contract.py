@@ -49,6 +49,8 @@ class Fit:
     """The task's metric of `y` and scores, to be told as fitting goes on."""
     keep: Callable[[Callable[[], "Fitted"]], None] | None = None
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
+    start: State | None = None
+    """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`)."""
 
 
 class Fitted(Protocol):

@@ -69,11 +69,12 @@ class Mlp:
         from aias.networks.tensors import threads
 
         settings = _settings(how, len(train.y))
-        inputs = Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
+        started = None if how.start is None else Network.load(how.start)
+        inputs = started.inputs if started else Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
         span = _span(train, how.task)
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
-            network = design(
+            network = started or design(
                 inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
                 outputs=len(how.task.classes) if how.task.type == "multiclass" else 1, span=span, settings=settings,
                 seed=how.seed,

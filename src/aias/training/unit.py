@@ -10,9 +10,9 @@ import numpy as np
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
-from aias.learners.contract import Fit, Fitted
+from aias.learners.contract import Fit, Fitted, State
 from aias.training import metrics
-from aias.training.configuration import Unit
+from aias.training.configuration import ALL, Unit
 from aias.training.ledger import Entry, Ledger
 from aias.training.pipeline import (
     FEATURES,
@@ -37,6 +37,21 @@ BLOCK_SHARE: Final = 0.4
 """Of what is left of a unit's time for each block of derived columns."""
 
 
+START_SHARE: Final = 0.6
+"""Of a unit's time for what it goes on from, where that is no longer there."""
+
+OURS: Final = ("seed_shift", "start", "hidden")
+"""Settings for every learner, which do not get to see them.
+
+seed_shift   another seed, everything else alike
+start        go on from what these settings came to: `asked` on a fold, `refit` on all rows (`Fit.start`)
+hidden       columns that learn nothing, for trees: they are constant while fitting, hence never asked for
+"""
+
+SEED_STEP: Final = 1_000
+"""More than there are folds."""
+
+
 @dataclass(eq=False)
 class Bench:
     """What a process needs to fit units: the table, its features, the ledger."""
@@ -53,8 +68,12 @@ class Bench:
         key = unit.key(self.table.digest)
         table, configuration = self.table, unit.configuration
         rows, judges = table.inside(unit.fold), table.outside(unit.fold)
+        ours = {name: value for name, value in configuration.settings.items() if name in OURS}
+        settings = {name: value for name, value in configuration.settings.items() if name not in OURS}
+        seed = unit.seed + unit.fold + 1 + SEED_STEP * ours.get("seed_shift", 0)
+        start = self._start(unit, deadline=deadline, threads=threads, watch=watch) if "start" in ours else None
         how = Fit(
-            table.task, unit.seed + unit.fold + 1, deadline, threads, watch, dict(configuration.settings),
+            table.task, seed, deadline, threads, watch, settings, start=start,
             score=lambda y, scores: metrics.measure(table.task, y, scores).value,
         )  # fmt: skip
         learner = member("learners", configuration.learner)
@@ -69,7 +88,7 @@ class Bench:
             pipeline = self._pipeline(learner, blocks, fitted)
             scores = _judged(fitted, valid, table.task.outputs) if len(judges) else np.zeros((0, table.task.outputs))
             seconds = time.perf_counter() - began
-            return Entry(dict(fitted.settings), seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
+            return Entry({**fitted.settings, **ours}, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
 
         how = replace(how, keep=self._keeper(key, finished))
         part, judging = table.whole.take(rows).examples(train), table.whole.take(judges).examples(valid)
@@ -103,7 +122,18 @@ class Bench:
                 outside.append(block.columns(encoded.take(judges)))
         layout = self.table.encoder.layout
         how = replace(how, categories=layout.categories, category_sizes=layout.category_sizes)
-        return np.hstack(inside), np.hstack(outside), blocks, how
+        train, valid = np.hstack(inside), np.hstack(outside)
+        for hidden in unit.configuration.settings.get("hidden", ()):
+            train[:, hidden] = valid[:, hidden] = 0.0
+        return train, valid, blocks, how
+
+    def _start(self, unit: Unit, *, deadline: Deadline, threads: int, watch: Watch) -> State:
+        """What the settings in `start` came to on the same rows: fitted before, or now."""
+        phase = "refit" if unit.fold == ALL else "asked"
+        settings = dict(unit.configuration.settings["start"][phase])
+        before = replace(unit, configuration=replace(unit.configuration, settings=settings))
+        entry = self.ledger.get(before.key(self.table.digest))
+        return (entry or self.fit(before, deadline=deadline.share(START_SHARE), threads=threads, watch=watch)).state
 
     def _block(self, name: str, unit: Unit, rows: Any, how: Fit) -> tuple[Block, Any] | None:
         """From the ledger, or fitted and put there."""
@@ -113,7 +143,9 @@ class Bench:
             if not entry.state:
                 return None
             return load_block(name, entry.state, dict(entry.settings), self.table, self.features), entry.scores
-        how = replace(how, settings={}, deadline=how.deadline.share(BLOCK_SHARE))
+        how = replace(
+            how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE)
+        )
         made = fit_block(name, self.table, rows, how, self.features)
         if made is None:
             self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))

@@ -1,0 +1,74 @@
+"""`training/unit.py`: settings that every learner obeys without seeing them."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.data.read import read
+from aias.training.configuration import ALL, Configuration, Unit
+from aias.training.ledger import Ledger
+from aias.training.prepare import prepare
+from aias.training.unit import Bench
+
+SMALL = {"num_leaves": 4, "learning_rate": 0.1, "feature_fraction": 0.6}
+
+
+@pytest.fixture
+def bench(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b, c = rng.normal(size=(3, 240))
+    y = np.where(a + 0.5 * b + 0.3 * rng.normal(size=240) > 0, "yes", "no")
+    dataset = read(pl.DataFrame({"a": a, "b": b, "c": c, "y": y}), target="y")
+    prepared = prepare(
+        dataset, target="y", metric=None, how="random", test=0.0, given=None, seconds=10, folds=3, class_weights=None,
+        seed=0, watch=nobody,
+    )  # fmt: skip
+    return Bench(prepared.table, Ledger(tmp_path))
+
+
+def fit(bench, settings, fold=0, learner="boosted_trees"):
+    unit = Unit(Configuration("one", learner, settings), fold, 0)
+    entry = bench.fit(unit, deadline=Deadline.after(20), threads=1, watch=nobody)
+    return unit, entry
+
+
+def test_a_shifted_seed_fits_another_model_and_stays_in_its_settings(bench):
+    _, first = fit(bench, SMALL)
+    _, second = fit(bench, {**SMALL, "seed_shift": 1})
+    assert second.settings["seed_shift"] == 1
+    assert not np.array_equal(first.scores, second.scores)
+
+
+def test_hidden_columns_are_never_asked_for(bench):
+    unit, _ = fit(bench, {**SMALL, "hidden": [0]})
+    assert 0 not in bench.pipeline(unit).fitted.forest().feature
+
+
+def test_boosters_go_on_from_the_rounds_of_others(bench):
+    _, before = fit(bench, {**SMALL, "rounds": 5})
+    start = {"asked": {**SMALL, "rounds": 5}, "refit": {**SMALL, "rounds": 5}}
+    unit, entry = fit(bench, {**SMALL, "learning_rate": 0.02, "rounds": 9, "start": start})
+    assert before.settings["rounds"] <= 5 < 9 >= entry.settings["rounds"]
+    old = bench.pipeline(Unit(Configuration("one", "boosted_trees", {**SMALL, "rounds": 5}), 0, 0)).fitted.forest()
+    new = bench.pipeline(unit).fitted.forest()
+    shared = min(old.trees, new.trees)
+    assert new.leaf_value[: new.roots[shared - 1]].tolist()[:8] == old.leaf_value[:8].tolist()
+
+
+def test_what_is_gone_on_from_is_fitted_when_it_is_not_there(bench):
+    start = {"asked": {**SMALL, "rounds": 5}, "refit": {**SMALL, "rounds": 4}}
+    unit, entry = fit(bench, {**SMALL, "rounds": 7, "start": start}, fold=ALL)
+    assert entry.settings["rounds"] == 7
+    assert bench.pipeline(unit).fitted.forest().trees == 7
+    assert bench.ledger.has(Unit(Configuration("one", "boosted_trees", start["refit"]), ALL, 0).key(bench.table.digest))
+
+
+def test_a_network_goes_on_from_the_weights_of_another(bench):
+    pytest.importorskip("torch")
+    settings = {"width": 16, "layers": 1, "members": 2, "epochs": 3}
+    _, before = fit(bench, settings, learner="mlp")
+    start = {"asked": settings, "refit": settings}
+    _, after = fit(bench, {**settings, "learning_rate": 1e-9, "epochs": 1, "start": start}, learner="mlp")
+    np.testing.assert_allclose(after.scores, before.scores, atol=1e-4)
