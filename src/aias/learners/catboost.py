@@ -12,19 +12,19 @@ the same bytes, and the 400 MB library is needed for fitting only.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.core.events import Event
-from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
+from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
+from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import Examples, Fit, State, halves, joined
 
 __all__ = ["CatBoost"]
 
@@ -38,9 +38,6 @@ TELL_SECONDS: Final = 0.5
 FINISH_SECONDS: Final = (0.1, 1e-4)
 """To read the model back when rounds are over: at least, and for each round and class."""
 
-VALUES_AT_ONCE: Final = 1 << 22
-"""Rows times trees that `scores` moves together: some 100 MB."""
-
 LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 
 CHECKED_ROWS: Final = 200
@@ -53,77 +50,28 @@ _Split = tuple[int, int, Mapping[str, Any]]
 _Places = dict[int, tuple[int, float]]
 
 
-@dataclass(frozen=True, eq=False)
-class Arrays:
-    """Symmetric trees, all as deep as the deepest: a level that a tree has not is a border that nothing passes.
-
-    Columns from the width of x on are the tables': `table[starts[j] + x[:, sources[j]]]` for the j-th.
-    """
-
-    feature: Ints  # (depth, trees)
-    border: Floats  # (depth, trees) passed by what is greater, so never by NaN
-    leaves: Floats  # (trees, 2 ** depth, outputs); bit i of a leaf: whether the border of level i was passed
-    base: Floats  # (outputs,)
-    sources: Ints  # (extra,)
-    starts: Ints  # (extra,)
-    table: Floats  # (values,)
-
-
 class Trees:
-    def __init__(self, arrays: Arrays, task: Task, settings: dict[str, Any]) -> None:
-        self.arrays, self.task, self.settings = arrays, task, settings
+    def __init__(self, trees: SymmetricTrees, task: Task, settings: dict[str, Any]) -> None:
+        self.trees, self.task, self.settings = trees, task, settings
         self.link = LINKS[task.type]
+        self.judged: Floats | None = None
 
     @property
     def extra_width(self) -> int:
-        """Columns that the trees read after those of x."""
-        return len(self.arrays.sources)
+        """Columns that the forest reads after those of x."""
+        return self.trees.extra_width
 
     def extra(self, x: Floats) -> Floats:
-        """How many borders each code passes: (rows, extra_width)."""
-        places = x[:, self.arrays.sources].astype(np.int64) + self.arrays.starts
-        return np.asarray(self.arrays.table[places])
+        return self.trees.extra_columns(x)
 
     def export_extra(self, graph: GraphWriter, x: str) -> str | None:
-        if not self.extra_width:
-            return None
-        codes = graph.op("Gather", x, graph.constant(self.arrays.sources), axis=1)
-        places = graph.op("Add", codes, graph.constant(self.arrays.starts.astype(np.float64)))
-        return graph.op("Gather", graph.constant(self.arrays.table), graph.op("Cast", places, to=_INT64), axis=0)
+        return self.trees.write_extra(graph, x) if self.extra_width else None
 
     def scores(self, x: Floats) -> Floats:
-        sums = self.sums(x)
-        if self.link == "identity":
-            return sums
-        if self.link == "sigmoid":
-            with np.errstate(over="ignore"):
-                return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
-        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-    def sums(self, x: Floats) -> Floats:
-        """What the trees add up to: (rows, outputs)."""
-        arrays = self.arrays
-        trees = np.arange(len(arrays.leaves))
-        total = np.empty((len(x), len(arrays.base)))
-        step = max(1, VALUES_AT_ONCE // (len(trees) * len(arrays.base)))
-        for start in range(0, len(x), step):
-            part = x[start : start + step]
-            leaf = self._leaf(np.hstack([part, self.extra(part)]).T)  # noqa: S610 not Django's
-            total[start : start + step] = arrays.leaves[trees[:, None], leaf].sum(axis=0)
-        return total + arrays.base
-
-    def _leaf(self, columns: Floats) -> Ints:
-        """The leaf that each row reaches in each tree: (trees, rows)."""
-        arrays = self.arrays
-        leaf = np.zeros((len(arrays.leaves), columns.shape[1]), np.int64)
-        for level, feature in enumerate(arrays.feature):
-            leaf |= (columns[feature] > arrays.border[level][:, None]).astype(np.int64) << level
-        return leaf
+        return _answers(self.trees.sums(x), self.task)
 
     def forest(self) -> Forest:
-        one = [_forest(self.arrays, output) for output in range(len(self.arrays.base))]
-        return one[0] if len(one) == 1 else side_by_side(one)
+        return self.trees.forest()
 
     def export(self, graph: GraphWriter, x: str) -> str:
         extra = self.export_extra(graph, x)
@@ -135,7 +83,7 @@ class Trees:
         return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
 
     def state(self) -> State:
-        return {each.name: getattr(self.arrays, each.name) for each in fields(Arrays)}
+        return self.trees.state()
 
 
 class CatBoost:
@@ -150,36 +98,55 @@ class CatBoost:
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
         import catboost
 
-        watcher = _Watcher(how, rows=len(train.y), judged=valid is not None)
         rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), _unit(train, how.task)
+        parts = [] if valid is None else halves(valid)
+        watcher = _Watcher(how, rows=len(train.y), judges=[len(part.y) for part in parts])
         model = catboost.CatBoost(_settings(how))
-        pools = [rows.labelled_pool(each, unit, how.task) for each in (train, valid) if each is not None]
+        pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *parts)]
         model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[watcher])
-        done = max(1, watcher.best_round if valid is not None else watcher.done)
-        model.shrink(ntree_end=done)
-        found = Trees(_arrays(model, rows, unit), how.task, {**how.settings, "rounds": done})
+        # Each half is scored by the rounds that the other chose.
+        rounds = [at for _, at in reversed(watcher.best_of)]
+        judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in zip(rounds, pools[1:], strict=True)]
+        model.shrink(ntree_end=watcher.best_round)
+        found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": watcher.best_round})
+        found.judged = _answers(joined(judged), how.task) if judged else None
         _check(found, model, rows, unit, train.x)
         return found
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
-        return Trees(Arrays(**{each.name: state[each.name] for each in fields(Arrays)}), task, settings)
+        return Trees(SymmetricTrees.load(state), task, settings)
+
+
+def _answers(sums: Floats, task: Task) -> Floats:
+    """From sums to probabilities or predictions."""
+    if task.type == "regression":
+        return sums
+    if task.type == "binary":
+        with np.errstate(over="ignore"):
+            return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 @dataclass(eq=False)
 class _Watcher:
-    """Called by CatBoost after each round; says whether to go on. There is no state to keep before the last round."""
+    """Called by CatBoost after each round; says whether to go on. There is no state to keep before the last round.
+
+    `judges`: rows of each part that judges; `best_of`: the least loss of each, and its round.
+    """
 
     how: Fit
     rows: int
-    judged: bool
+    judges: list[int]
     done: int = 0
-    best_round: int = 0
+    best_round: int = 1
     best_loss: float = np.inf
 
     def __post_init__(self) -> None:
         self.started_at = self.before = self.how.deadline.clock()
         self.told_at, self.longest = -TELL_SECONDS, 0.0
+        self.best_of = [(np.inf, 1)] * len(self.judges)
 
     def after_iteration(self, info: Any) -> bool:
         now = self.how.deadline.clock()
@@ -187,20 +154,32 @@ class _Watcher:
         if self.done > 1:  # the first is long by what comes before it
             self.longest = max(0.9 * self.longest, now - self.before)
         self.before = now
-        if self.judged:
-            (losses,) = info.metrics["validation"].values()
-            if losses[-1] < self.best_loss:
-                self.best_round, self.best_loss = self.done, losses[-1]
-            if now - self.told_at >= TELL_SECONDS:
-                self.told_at = now
-                self._tell(losses[-1], now)
+        self._judge(info, now)
         least, each = FINISH_SECONDS
-        finish = least + each * self.done * self.how.task.outputs
-        return not self._stale() and self.how.deadline.left > self.longest + finish
+        return not self._stale() and self.how.deadline.left > self.longest + least + each * self.done * self.outputs
+
+    @property
+    def outputs(self) -> int:
+        return self.how.task.outputs
+
+    def _judge(self, info: Any, now: float) -> None:
+        if not self.judges:
+            self.best_round = self.done
+            return
+        parts = [values for name, values in sorted(info.metrics.items()) if name != "learn"]
+        losses = [values[-1] for part in parts for values in part.values()]
+        self.best_of = [min(best, (loss, self.done)) for best, loss in zip(self.best_of, losses, strict=True)]
+        loss = float(np.average(losses, weights=self.judges))
+        if loss < self.best_loss:
+            self.best_round, self.best_loss = self.done, loss
+        if now - self.told_at >= TELL_SECONDS:
+            self.told_at = now
+            self._tell(loss, now)
 
     def _stale(self) -> bool:
         least, share, most = PATIENCE
-        return self.judged and self.done - self.best_round >= min(least + share * self.best_round, most)
+        waited = self.done - self.best_round
+        return bool(self.judges) and waited >= min(least + share * self.best_round, most)
 
     def _tell(self, loss: float, now: float) -> None:
         facts: dict[str, object] = {
@@ -271,7 +250,7 @@ class _Rows:
         return x
 
 
-def _arrays(model: Any, rows: _Rows, unit: Floats) -> Arrays:
+def _trees(model: Any, rows: _Rows, unit: Floats) -> SymmetricTrees:
     found = _description(model)
     trees, (scale, base), (shift, spread) = found["oblivious_trees"], found["scale_and_bias"], unit
     splits = [
@@ -290,7 +269,7 @@ def _arrays(model: Any, rows: _Rows, unit: Floats) -> Arrays:
     for place, tree in enumerate(trees):
         values = np.array(tree["leaf_values"]).reshape(-1, len(base))
         leaves[place, : len(values)] = values * (scale * spread)
-    return Arrays(feature, border, leaves, np.array(base) * spread + shift, *tables)
+    return SymmetricTrees(feature, border, leaves, np.array(base) * spread + shift, *tables)
 
 
 def _description(model: Any) -> dict[str, Any]:
@@ -353,57 +332,12 @@ def _check(found: Trees, model: Any, rows: _Rows, unit: Floats, x: Floats) -> No
     gaps = some.copy()
     gaps[:, rows.numbers] = np.where(np.arange(len(some))[:, None] % 2 == 0, np.nan, some[:, rows.numbers])
     part = np.vstack([some, gaps, rows.of_all_codes()])
+    expected = _raw(model, rows.pool(part), unit)
+    assert np.allclose(found.trees.sums(part), expected, rtol=1e-9, atol=1e-9 * unit[1]), "CatBoost is read rightly"
+
+
+def _raw(model: Any, pool: Any, unit: Floats, **how: int) -> Floats:
+    """CatBoost's own sums: (rows, outputs)."""
     shift, scale = unit
-    expected = model.predict(rows.pool(part), prediction_type="RawFormulaVal").reshape(len(part), -1) * scale + shift
-    assert np.allclose(found.sums(part), expected, rtol=1e-9, atol=1e-9 * scale), "CatBoost's trees are read rightly"
-
-
-def _forest(arrays: Arrays, output: int) -> Forest:
-    """Plain trees: a node whose one side nothing can reach, or whose sides are one leaf, is left out."""
-    depth, trees = arrays.feature.shape
-    values, ref = np.unique(arrays.leaves[:, :, output], return_inverse=True)
-    ref = -1 - ref.reshape(trees, -1)  # (trees, paths); leaves are below zero, nodes not
-    reached, made = _reached(arrays), list[tuple[Any, ...]]()
-    count = 0
-    for level in reversed(range(depth)):
-        half = 1 << level
-        left, right = ref[:, :half], ref[:, half:]
-        goes_left, goes_right = reached[level + 1][:, :half], reached[level + 1][:, half:]
-        asks = goes_left & goes_right & (left != right)
-        tree = np.nonzero(asks)[0]
-        each = arrays.feature[level, tree], arrays.border[level, tree]
-        made.append((*each, left[asks], right[asks]))
-        ref = np.where(asks, count + np.cumsum(asks).reshape(asks.shape) - 1, np.where(goes_left, left, right))
-        count += len(tree)
-    lone = ref[:, 0] < 0  # a tree of one leaf gets a node above it
-    alone = np.zeros(lone.sum(), np.int64)
-    made.append((alone, alone.astype(np.float64), ref[lone, 0], ref[lone, 0]))
-    roots = np.where(lone, count + np.cumsum(lone) - 1, ref[:, 0])
-    feature, border, left, right = (np.concatenate(each) for each in zip(*made, strict=True))
-    return Forest(
-        feature, border, np.full(len(feature), LESS_OR_EQUAL, np.uint8), np.ones(len(feature), np.bool_),
-        np.where(left < 0, -1 - left, left), np.where(right < 0, -1 - right, right), left < 0, right < 0,
-        values, np.zeros(len(values), np.int64), roots,
-        np.zeros(len(feature), np.int64), np.zeros(0), arrays.base[output : output + 1],
-    )  # fmt: skip
-
-
-def _reached(arrays: Arrays) -> list[npt.NDArray[np.bool_]]:
-    """For each level, which paths to it some row can take: (trees, 2 ** level). Bit i: border of level i passed."""
-    depth, trees = arrays.feature.shape
-    reached = [np.ones((trees, 1), np.bool_)]
-    for level in range(depth):
-        path = np.arange(1 << level)
-        left = reached[level].copy()
-        right = left & np.isfinite(arrays.border[level])[:, None]
-        for above in range(level):
-            same = arrays.feature[above] == arrays.feature[level]
-            passed = (path >> above & 1 > 0)[None, :]
-            right &= ~((same & (arrays.border[above] <= arrays.border[level]))[:, None] & ~passed)
-            left &= ~((same & (arrays.border[above] >= arrays.border[level]))[:, None] & passed)
-        reached.append(np.hstack([left, right]))
-    return reached
-
-
-_INT64: Final = 7
-"""`TensorProto.INT64`, from the ONNX specification."""
+    sums = np.asarray(model.predict(pool, prediction_type="RawFormulaVal", **how), np.float64)
+    return np.asarray(sums.reshape(pool.num_row(), -1) * scale + shift)

@@ -7,7 +7,10 @@ regression are standardised while fitting, so that float32 holds them. Leaves ar
 
 import importlib.util
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any, ClassVar, Final
@@ -19,7 +22,7 @@ from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import Examples, Fit, State, halves, joined
 
 __all__ = ["XGBoost"]
 
@@ -43,17 +46,22 @@ HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask
 
 OWN_NAME: Final = "_xgboost_of_aias"
 
+WAIT_POLICY: Final = "OMP_WAIT_POLICY"
+"""Read by OpenMP when it is loaded, and XGBoost brings its own."""
+
 
 class Trees:
     """`booster` may hold more rounds than `settings["rounds"]`, those that were tried after the best one.
 
-    Its sums times `scale` plus `shift` are those of the task.
+    Its sums times the second of `unit` plus the first are those of the task. `sizes`: each column's codes, 0 for
+    numbers.
     """
 
-    def __init__(self, booster: Any, task: Task, settings: dict[str, Any], *, categories: Ints, unit: Floats) -> None:
+    def __init__(self, booster: Any, task: Task, settings: dict[str, Any], *, sizes: Ints, unit: Floats) -> None:
         self.booster, self.task, self.settings = booster, task, settings
-        self.categories, self.unit = categories, unit
+        self.sizes, self.unit = sizes, unit
         self.link = LINKS[task.type]
+        self.judged: Floats | None = None
 
     def scores(self, x: Floats) -> Floats:
         sums = self._sums(x)
@@ -67,7 +75,7 @@ class Trees:
 
     def forest(self) -> Forest:
         shift, scale = self.unit
-        forest = _forest(self._nodes).scaled(scale)
+        forest = _forest(self._nodes, self.sizes).scaled(scale)
         return replace(forest, base=forest.base + shift)
 
     def export(self, graph: GraphWriter, x: str) -> str:
@@ -80,7 +88,7 @@ class Trees:
 
     def state(self) -> State:
         model = self.booster[: self.settings["rounds"]].save_raw("ubj")
-        return {"model": np.frombuffer(model, np.uint8), "categories": self.categories, "unit": self.unit}
+        return {"model": np.frombuffer(model, np.uint8), "sizes": self.sizes, "unit": self.unit}
 
     @cached_property
     def _nodes(self) -> "_Nodes":
@@ -93,7 +101,7 @@ class Trees:
         sums = np.empty((len(x), outputs))
         step = max(1, STEPS_AT_ONCE // len(nodes.counts))
         for start in range(0, len(x), step):
-            data = _matrix(x[start : start + step], self.categories, threads=1)
+            data = _matrix(x[start : start + step], self.sizes, threads=1)
             leaf = self.booster.predict(data, pred_leaf=True, iteration_range=(0, rounds), strict_shape=True)
             leaf = leaf.reshape(len(leaf), -1).T.astype(np.int64)  # (trees, rows)
             value = nodes.value[nodes.starts[:, None] + leaf] * scale
@@ -114,7 +122,7 @@ class XGBoost:
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
         booster = _xgboost().Booster(model_file=bytearray(state["model"].tobytes()))
-        return Trees(booster, task, settings, categories=state["categories"], unit=state["unit"])
+        return Trees(booster, task, settings, sizes=state["sizes"], unit=state["unit"])
 
 
 class _Boosting:
@@ -122,12 +130,14 @@ class _Boosting:
 
     def __init__(self, train: Examples, valid: Examples | None, how: Fit) -> None:
         self.how, self.valid, self.rows = how, valid, len(train.y)
-        self.categories, self.unit = np.array(how.categories, np.int64), _unit(train, how.task)
+        self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), _unit(train, how.task)
+        self.sizes[list(how.categories)] = how.category_sizes
         settings = _settings(how)
         self.data = self._matrix(train, max_bin=settings["max_bin"])
-        self.valid_data = None if valid is None else self._matrix(valid)
-        held = [self.data] if valid is None else [self.data, self.valid_data]
-        self.booster = _xgboost().Booster(settings, held)
+        self.halves = [] if valid is None else halves(valid)
+        self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(self.halves)]
+        self.best_of = [(np.inf, 1)] * len(self.halves)
+        self.booster = _xgboost().Booster(settings, [self.data, *(each for each, _ in self.judging)])
         self.done, self.best_round, self.best_loss = 0, 0, np.inf
         self.told_at = -TELL_SECONDS
         self.started_at = how.deadline.clock()
@@ -153,20 +163,31 @@ class _Boosting:
         if self.how.task.metric == "mape":  # an error counts by its share of the value
             weight = (1.0 if weight is None else weight) / np.maximum(1.0, np.abs(examples.y))
         labels = {"label": (examples.y - shift) / scale, "weight": weight}
-        return _matrix(examples.x, self.categories, threads=self.how.threads, max_bin=max_bin, **labels)
+        return _matrix(examples.x, self.sizes, threads=self.how.threads, max_bin=max_bin, **labels)
 
     def _best(self) -> Trees:
-        best = self.best_round if self.valid is not None else self.done
-        settings = {**self.how.settings, "rounds": max(best, 1)}
-        return Trees(self.booster, self.how.task, settings, categories=self.categories, unit=self.unit)
+        best = self._trees(max(self.best_round if self.halves else self.done, 1))
+        if self.halves:
+            rounds = [at for _, at in reversed(self.best_of)]  # each half by what the other says
+            best.judged = joined([
+                self._trees(at).scores(half.x) for at, half in zip(rounds, self.halves, strict=True)
+            ])  # fmt: skip
+        return best
+
+    def _trees(self, rounds: int) -> Trees:
+        settings = {**self.how.settings, "rounds": rounds}
+        return Trees(self.booster, self.how.task, settings, sizes=self.sizes, unit=self.unit)
 
     def _stale(self) -> bool:
         least, share, most = PATIENCE
         return self.valid is not None and self.done - self.best_round >= min(least + share * self.best_round, most)
 
     def _judge(self) -> None:
-        if self.valid_data is not None:
-            loss = float(self.booster.eval(self.valid_data).rpartition(":")[2])
+        if self.halves:
+            text = self.booster.eval_set(self.judging, self.done - 1)  # [3]\thalf 0-rmse:0.5\thalf 1-rmse:0.6
+            losses = [float(each.rpartition(":")[2]) for each in text.split("\t")[1:]]
+            self.best_of = [min(best, (loss, self.done)) for best, loss in zip(self.best_of, losses, strict=True)]
+            loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
             if loss < self.best_loss:
                 self.best_round, self.best_loss = self.done, loss
             now = self.how.deadline.clock()
@@ -191,8 +212,9 @@ class _Boosting:
     def _valid_scores(self) -> Floats:
         """In float32: XGBoost remembers the sums of rows that it judges."""
         shift, scale = self.unit
-        raw = np.asarray(self.booster.predict(self.valid_data), np.float64) * scale + shift
-        return np.column_stack([1 - raw, raw]) if self.how.task.type == "binary" else raw.reshape(len(raw), -1)
+        parts = [self.booster.predict(data) for data, _ in self.judging]
+        raw = joined([part.reshape(len(part), -1) * scale + shift for part in parts])
+        return np.hstack([1 - raw, raw]) if self.how.task.type == "binary" else raw
 
 
 def _settings(how: Fit) -> dict[str, Any]:
@@ -225,11 +247,9 @@ def _unit(train: Examples, task: Task) -> Floats:
     return np.array([shift, float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight))) or 1.0])
 
 
-def _matrix(x: Floats, categories: Ints, *, threads: int, max_bin: int = 0, **labels: Any) -> Any:
+def _matrix(x: Floats, sizes: Ints, *, threads: int, max_bin: int = 0, **labels: Any) -> Any:
     """Rows as XGBoost reads them; with `max_bin`, to be trained on."""
-    kinds = np.full(x.shape[1], "q")
-    kinds[categories] = "c"
-    labels |= {"feature_types": kinds.tolist(), "nthread": threads}
+    labels |= {"feature_types": np.where(sizes > 0, "c", "q").tolist(), "nthread": threads}
     narrow = np.clip(x, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
     if max_bin:
         return _xgboost().QuantileDMatrix(narrow, max_bin=max_bin, **labels)
@@ -254,15 +274,15 @@ class _Nodes:
     def joined(self, name: str, kind: Any = np.int64) -> Any:
         return np.concatenate([np.array(tree[name], kind) for tree in self.trees])
 
-    def sets(self) -> tuple[Ints, Floats]:
-        """The sizes of the sets of all nodes, leaves too, and their members in the order of the nodes."""
+    def sets(self, inner: Any) -> tuple[Ints, Floats]:
+        """The sizes of the sets of the inner nodes, and their members in the order of the nodes."""
         sizes = np.zeros(int(self.counts.sum()), np.int64)
         at = np.repeat(self.starts, [len(tree["categories_nodes"]) for tree in self.trees])
         sizes[at + self.joined("categories_nodes")] = self.joined("categories_sizes")
-        return sizes, self.joined("categories", np.float64)
+        return sizes[inner], self.joined("categories", np.float64)
 
 
-def _forest(nodes: _Nodes) -> Forest:
+def _forest(nodes: _Nodes, sizes: Ints) -> Forest:
     """A tree that is one leaf gets a node above it, whose children are both that leaf."""
     is_leaf = nodes.left < 0
     inner = ~is_leaf | np.repeat(nodes.counts == 1, nodes.counts)
@@ -271,19 +291,35 @@ def _forest(nodes: _Nodes) -> Forest:
     starts = np.repeat(nodes.starts, nodes.counts)
     leaf_places = np.arange(len(is_leaf))
     left, right = (np.where(is_leaf, leaf_places, starts + side)[inner] for side in (nodes.left, nodes.right))
-    sizes, members = nodes.sets()
     # XGBoost's sets hold what goes right, and everything that it does not know goes left.
     member = (nodes.joined("split_type") == 1)[inner]
-    left, right = np.where(member, right, left), np.where(member, left, right)
-    missing_left = (nodes.joined("default_left") > 0)[inner] ^ member
+    feature = np.where(is_leaf, 0, nodes.joined("split_indices"))[inner]
+    counts, members, swapped = _shortest(*nodes.sets(inner), sizes[feature])
+    to_right = member & ~swapped
+    left, right = np.where(to_right, right, left), np.where(to_right, left, right)
+    missing_left = (nodes.joined("default_left") > 0)[inner] ^ to_right
     threshold, mode = _below(nodes.value[inner])
     return Forest(
-        np.where(is_leaf, 0, nodes.joined("split_indices"))[inner], np.where(member, 0.0, threshold),
-        np.where(member, MEMBER, mode).astype(np.uint8), missing_left,
+        feature, np.where(member, 0.0, threshold), np.where(member, MEMBER, mode).astype(np.uint8), missing_left,
         index[left], index[right], is_leaf[left], is_leaf[right],
         nodes.value[is_leaf], np.repeat(nodes.output, nodes.counts)[is_leaf], index[nodes.starts],
-        np.cumsum(sizes[inner]), members, nodes.base,
+        np.cumsum(counts), members, nodes.base,
     )  # fmt: skip
+
+
+def _shortest(counts: Ints, members: Floats, sizes: Ints) -> tuple[Ints, Floats, Any]:
+    """Sets of more than half of a column's codes become sets of the others; and which did.
+
+    XGBoost chooses at most 64 categories, for the one side or for the other.
+    """
+    counts, swapped = counts.copy(), np.zeros(len(counts), np.bool_)
+    at = np.flatnonzero(counts)
+    sets = np.split(members, np.cumsum(counts[at])[:-1])
+    for place, node in enumerate(at):
+        if sizes[node] < 2 * counts[node] < 2 * sizes[node]:
+            sets[place] = np.delete(np.arange(sizes[node], dtype=np.float64), sets[place].astype(np.int64))
+            counts[node], swapped[node] = len(sets[place]), True
+    return counts, np.concatenate([np.zeros(0), *sets]), swapped
 
 
 def _below(threshold: Floats) -> tuple[Floats, Any]:
@@ -308,14 +344,27 @@ def _xgboost() -> Any:
     found = importlib.util.find_spec("xgboost")
     if "xgboost" in sys.modules or found is None or found.origin is None:
         return importlib.import_module("xgboost")
-    hidden = [name for name in HIDDEN if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
+    with _bare():
         spec = importlib.util.spec_from_file_location(OWN_NAME, found.origin)
         assert spec is not None and spec.loader is not None, "a package that was found has a loader"
         sys.modules[OWN_NAME] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def _bare() -> Iterator[None]:
+    """What XGBoost serves is hidden, and its threads will sleep while they wait: on a busy machine they took five times
+    as long to wait for each other as to work.
+    """
+    hidden = [name for name in HIDDEN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    policy = os.environ.get(WAIT_POLICY)
+    os.environ.setdefault(WAIT_POLICY, "passive")
+    try:
+        yield
     finally:
         for name in hidden:
             del sys.modules[name]
-    return module
+        if policy is None:
+            del os.environ[WAIT_POLICY]

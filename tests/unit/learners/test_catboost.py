@@ -84,7 +84,7 @@ def test_every_code_is_answered_as_catboost_does(classes: int, monkeypatch) -> N
         x = np.repeat(examples(0, 40).x, 30, axis=0)
         x[:, 4] = np.tile(np.arange(30), 40)
         raw = model.predict(rows.pool(x), prediction_type="RawFormulaVal").reshape(len(x), -1) * unit[1] + unit[0]
-        np.testing.assert_allclose(found.sums(x), raw, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(found.trees.sums(x), raw, rtol=1e-12, atol=1e-12)
         compared.append(len(np.unique(found.extra(x), axis=0)))
 
     monkeypatch.setattr("aias.learners.catboost._check", compare)
@@ -98,7 +98,7 @@ def test_categories_are_columns_of_their_own_in_the_forest() -> None:
     x = odd_rows()
     both = np.hstack([x, trees.extra(x)])
     assert trees.extra_width > 0 and trees.forest().feature.max() >= 5
-    np.testing.assert_allclose(trees.forest().sums(both), trees.sums(x), rtol=1e-12)
+    np.testing.assert_allclose(trees.forest().sums(both), trees.trees.sums(x), rtol=1e-12)
 
 
 def test_without_categories_nothing_is_added() -> None:
@@ -136,7 +136,7 @@ def test_nodes_that_nothing_reaches_are_left_out() -> None:
 
 def test_trees_without_a_split_stand_among_others() -> None:
     trees = fit(0, train=Examples(examples(0, 60).x, np.arange(60) % 2.0), rounds=30)
-    arrays = replace(trees.arrays, leaves=trees.arrays.leaves.copy())
+    arrays = replace(trees.trees, leaves=trees.trees.leaves.copy())
     arrays.leaves[::2] = 1.0
     constant = Trees(arrays, TASKS[0], trees.settings)
     assert constant.forest().trees == 30
@@ -175,6 +175,17 @@ def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
     assert again.settings == first.settings and first.settings["rounds"] < 150
     assert first.state().keys() == again.state().keys()
     assert all(first.state()[name].tobytes() == again.state()[name].tobytes() for name in first.state())
+
+
+def test_no_row_helps_to_choose_the_rounds_that_score_it() -> None:
+    train, valid = examples(0), examples(0, 101)
+    trees = fit(0, train=train, valid=valid, learning_rate=0.3)
+    assert trees.judged.shape == (101, 1)
+    assert not np.array_equal(trees.judged, trees.scores(valid.x))
+    other = Examples(valid.x, np.where(np.arange(101) % 2, valid.y, valid.y[::-1]))
+    again = fit(0, train=train, valid=other, learning_rate=0.3)
+    np.testing.assert_array_equal(again.judged[0::2], trees.judged[0::2])
+    assert fit(0, rounds=3).judged is None
 
 
 def test_trees_that_were_stored_are_equal() -> None:

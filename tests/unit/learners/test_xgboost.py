@@ -39,7 +39,7 @@ def examples(classes: int, rows: int = 800) -> Examples:
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, metric: str = "", **settings):
     task = Task("y", "regression", metric) if metric else TASKS[classes]
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,))
+    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,), category_sizes=(30,))
     return XGBoost.fit(train or examples(classes), valid, how)
 
 
@@ -93,10 +93,11 @@ def test_scores_are_those_of_xgboost_itself(classes: int) -> None:
 def test_every_category_goes_where_xgboost_sends_it() -> None:
     for onehot in (1, 100):
         trees = fit(0, rounds=30, max_cat_to_onehot=onehot, max_depth=8)
-        x = np.repeat(examples(0, 1).x, 40, axis=0)
-        x[:, 4] = np.arange(40)
+        x = np.repeat(examples(0, 1).x, 30, axis=0)
+        x[:, 4] = np.arange(30)
         np.testing.assert_array_equal(run(trees, 0, x), trees.scores(x)[:, 0])
         assert len(np.unique(trees.scores(x))) > 3
+        assert np.diff(trees.forest().set_ends, prepend=0).max() <= 15
 
 
 def test_the_widest_number_below_a_threshold_is_exact() -> None:
@@ -133,7 +134,17 @@ def test_trees_that_could_not_split_are_exported_too() -> None:
 
 def test_rounds_are_chosen_by_validation_and_told() -> None:
     told: list[Event] = []
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, told.append, {}, categories=(4,), score=lambda y, s: s[y == 1].mean())
+    how = Fit(
+        TASKS[2],
+        0,
+        Deadline.after(60),
+        1,
+        told.append,
+        {},
+        categories=(4,),
+        category_sizes=(30,),
+        score=lambda y, s: s[y == 1].mean(),
+    )
     trees = XGBoost.fit(examples(2), examples(2, 300), how)
     assert 0 < trees.settings["rounds"] < 3000
     facts = {"learner", "round", "validation_loss", "best_round", "rows_per_second", "seconds_left", "score"}
@@ -142,7 +153,16 @@ def test_rounds_are_chosen_by_validation_and_told() -> None:
 
 def test_a_deadline_stops_the_rounds_with_a_model() -> None:
     ticks = iter(range(10_000))
-    how = Fit(TASKS[2], 0, Deadline(20.0, 20.0, clock=lambda: float(next(ticks))), 1, nobody, {}, categories=(4,))
+    how = Fit(
+        TASKS[2],
+        0,
+        Deadline(20.0, 20.0, clock=lambda: float(next(ticks))),
+        1,
+        nobody,
+        {},
+        categories=(4,),
+        category_sizes=(30,),
+    )
     trees = XGBoost.fit(examples(2), None, how)
     assert 0 < trees.settings["rounds"] < 25
     assert np.isfinite(trees.scores(odd_rows())).all()
@@ -153,6 +173,17 @@ def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
     again = fit(3, **first.settings)
     assert again.settings == first.settings and first.settings["rounds"] < 150
     assert bytes(first.state()["model"]) == bytes(again.state()["model"])
+
+
+def test_no_row_helps_to_choose_the_rounds_that_score_it() -> None:
+    train, valid = examples(0), examples(0, 101)
+    trees = fit(0, train=train, valid=valid, learning_rate=0.3)
+    assert trees.judged.shape == (101, 1)
+    assert not np.array_equal(trees.judged, trees.scores(valid.x))
+    other = Examples(valid.x, np.where(np.arange(101) % 2, valid.y, valid.y[::-1]))
+    again = fit(0, train=train, valid=other, learning_rate=0.3)
+    np.testing.assert_array_equal(again.judged[0::2], trees.judged[0::2])
+    assert fit(0, rounds=3).judged is None
 
 
 def test_trees_that_were_stored_are_equal() -> None:
