@@ -16,7 +16,8 @@ from aias.encoders.rows import Encoded, RowEncoder
 __all__ = ["Sentences"]
 
 LENGTH: Final = 2.0
-"""Of words, a text's length is one; at twice that, both are heard. Chosen on `sms_spam`, which nothing reports."""
+"""Of words, a text's length is one; at twice that, both are heard. Chosen on `sms_spam` and `subj`: of 1, 2 and 4 the
+best mean over all rows, 8 and 16 of each class."""
 
 
 class Sentences:

@@ -4,20 +4,28 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
-from aias.core.errors import UserError
+from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.catalog import member
+from aias.core.errors import Damaged, UserError
 from aias.core.graph import GraphWriter
 from aias.core.schema import Field
+from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.graph.compile import compile_graph
+from aias.graph.nasty import nasty_rows
+from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder, folder_of
 from aias.graph.transformer_files import NAMES, UnknownEncoder, read_transformer
+from aias.learners.linear import LinearModel
 from aias.runtimes import onnxruntime as runtime
+from aias.training.pipeline import LinearPipeline
 
 WORDS = ["[CLS]", "[PAD]", "[UNK]", "[SEP]", *"abcdefghijkl"]
 TEXTS = ["a b c", "d", "", "e f g h i j k l a b c d e f", "a b"]
@@ -226,3 +234,38 @@ def test_a_name_that_is_no_folder_and_cannot_be_fetched_is_refused(monkeypatch: 
     with pytest.raises(UserError, match="no folder") as caught:
         folder_of("nobody/nothing")
     assert "huggingface_hub" in caught.value.hint
+
+
+def manifest_for(fields: tuple[Field, ...], *, subwords: bool) -> Manifest:
+    entries = [EncoderEntry(field.name, "text", 1, f"encoders/{i}.json") for i, field in enumerate(fields)]
+    if subwords:
+        entries += [EncoderEntry(field.name, "subwords", 1, "encoders/tokenizer.json") for field in fields]
+    task = Task("y", "multiclass", "accuracy", ("a", "b", "c"))
+    return Manifest(
+        FORMAT, "m", task, fields, (), tuple(entries), Lineage("train", "", {}, 0), (), Parity(0, 0, 0.0, 0.0), (), {}
+    )
+
+
+def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> None:
+    fields = (FIELD, Field("title", "text"))
+    sentences = SentenceEncoder.read(str(folder), texts=2)
+    texts = {"note": TEXTS * 6, "title": ["a b", "c d", "b"] * 10}
+    encoder = RowEncoder.fit(fields, texts).with_subwords(sentences.subwords)
+    encoded = sentences.embedded(encoder.columns(texts, 30))
+    features = [member("features", name).fit(encoded, encoder) for name in ("sentences", "terms")]
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(sum(feature.width for feature in features), 3))
+    pipeline = LinearPipeline(features, LinearModel(weights, rng.normal(size=3), classes=3, settings={}))
+    manifest = manifest_for(fields, subwords=True)
+    graph = compile_graph(pipeline, encoder.layout, classes=manifest.task.classes, sentences=sentences.write)
+    assert encoder.subwords is not None
+    files = {f"encoders/{i}.json": msgspec.json.encode(encoder.tables()[each.name]) for i, each in enumerate(fields)}
+    files |= {"model.onnx": graph, "encoders/tokenizer.json": msgspec.json.encode(encoder.subwords.table())}
+    served = runtime.OnnxRuntime.from_files(files, manifest)
+    usual = [{"note": note, "title": title} for note, title in zip(texts["note"], texts["title"], strict=True)]
+    rows = [*usual, *nasty_rows(fields, usual)]
+    proof = prove(lambda encoded: pipeline.scores(sentences.embedded(encoded)), encoder, served, rows)
+    assert proof.label_differences == 0
+    assert max(proof.score_difference_max, proof.batch_difference_max) <= 1e-6
+    with pytest.raises(Damaged, match="tokenizer"):
+        runtime.OnnxRuntime.from_files(files, manifest_for(fields, subwords=False))
