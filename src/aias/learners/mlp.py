@@ -24,15 +24,15 @@ __all__ = ["Mlp"]
 
 DEFAULTS: Final[dict[str, Any]] = {
     "members": 8, "width": 128, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
-    "expansion_width": 4, "frequency": 1.0, "vector_width": 8, "dropout": 0.0, "weight_decay": 0.01,
+    "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.01,
     "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
 }  # fmt: skip
 
-BATCH_ROWS: Final = ((2_000, 128), (20_000, 256), (100_000, 512))
+BATCH_ROWS: Final = ((1_000, 64), (20_000, 128), (50_000, 256), (200_000, 512))
 """Up to so many rows, so many in a batch; beyond, 1,024."""
 
-EPOCHS: Final = ((2_000, 100), (20_000, 60), (100_000, 40))
-"""Up to so many rows, at most so many epochs; beyond, 40."""
+EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
+"""Up to so many rows, at most so many epochs; beyond, 50. Most fits are stopped by patience."""
 
 SCORED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while scoring: some 16 MB."""
@@ -71,7 +71,7 @@ class Mlp:
         settings = _settings(how, len(train.y))
         started = None if how.start is None else Network.load(how.start)
         inputs = started.inputs if started else Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
-        span = _span(train, how.task)
+        span = started.range if started else _span(train, how.task)
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
             network = started or design(
@@ -127,7 +127,7 @@ class _Monitor:
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
-    chosen = {**DEFAULTS, "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024), "epochs": _by_rows(EPOCHS, rows, 40)}
+    chosen = {**DEFAULTS, "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024), "epochs": _by_rows(EPOCHS, rows, 50)}
     chosen |= how.settings
     return {"learning_rate": RATES[chosen["update"]], **chosen}
 

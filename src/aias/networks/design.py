@@ -11,6 +11,9 @@ from aias.networks.network import Dense, Expansion, Network
 
 Floats32 = npt.NDArray[np.float32]
 
+VECTOR_SIZE: Final = 0.25
+"""Deviation of the first vectors of categories."""
+
 SAMPLE_ROWS: Final = 50_000
 """Enough for the ends of the pieces."""
 
@@ -54,7 +57,7 @@ def _adapter(rng: np.random.Generator, members: int, width: int) -> Floats32:
 def _table(inputs: Inputs, settings: dict[str, Any], rng: np.random.Generator) -> Floats32 | None:
     if not len(inputs.large):
         return None
-    return (rng.normal(size=(inputs.codes, settings["vector_width"])) / 4).astype(np.float32)
+    return (rng.normal(size=(inputs.codes, settings["vector_width"])) * VECTOR_SIZE).astype(np.float32)
 
 
 def _expansion(numbers: Floats32, settings: dict[str, Any], rng: np.random.Generator) -> Expansion | None:

@@ -15,6 +15,10 @@ READ_AT_ONCE: Final = 1 << 16
 UNSEEN_RATE: Final = 0.01
 """Of category codes, made unseen while training, so that the code of the unseen is known."""
 
+UNSEEN_ROWS: Final = 2.0
+UNSEEN_RATE_MAX: Final = 0.3
+"""Codes of few rows are learned by heart: the rate is so many rows over the mean rows of a code, up to a maximum."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
@@ -24,6 +28,7 @@ class Rows:
     numbers: Any  # (rows, numbers) or None
     flags: Any  # (rows, flagged) or None
     codes: Any  # (rows, categories) int32, or None
+    unseen: Any  # (categories,) the rate at which codes are made unseen, or None
     y: Any  # (rows,)
     weight: Any  # (rows,) or None
 
@@ -38,7 +43,7 @@ class Rows:
         if self.codes is not None:
             codes = self.codes[batch]
             if generator is not None:
-                codes = codes.masked_fill(torch.rand(codes.shape, generator=generator) < UNSEEN_RATE, UNSEEN)
+                codes = codes.masked_fill(torch.rand(codes.shape, generator=generator) < self.unseen, UNSEEN)
             if len(self.inputs.small):
                 small = codes[:, self.inputs.small_at].float()
             if len(self.inputs.large):
@@ -61,12 +66,18 @@ def rows_of(
         if task.metric == "mape":  # the error of a small answer counts for more
             each = (1.0 if weight is None else weight) / np.maximum(np.abs(y), 1e-9)
             weight = each / each.mean()
+    codes = torch.from_numpy(x[:, inputs.categories].astype(np.int32)) if len(inputs.categories) else None
     return Rows(
         inputs, _joined([part.numbers for part in parts]), _joined([part.flags for part in parts]),
-        torch.from_numpy(x[:, inputs.categories].astype(np.int32)) if len(inputs.categories) else None,
+        codes, None if codes is None else _unseen(codes),
         torch.as_tensor(answers).to(torch.int64 if task.type == "multiclass" else torch.float32),
         None if weight is None else torch.as_tensor(weight, dtype=torch.float32),
     )  # fmt: skip
+
+
+def _unseen(codes: Any) -> Any:
+    rates = UNSEEN_ROWS * (codes.amax(dim=0) + 1) / max(1, len(codes))
+    return rates.clamp(UNSEEN_RATE, UNSEEN_RATE_MAX)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.task import Task
+from aias.networks.flat import Flat
 from aias.networks.losses import judged, loss_of
 from aias.networks.network import Network
 from aias.networks.rows import Rows
@@ -48,13 +49,17 @@ class Training:
     ) -> None:  # fmt: skip
         import torch
 
-        self.network, self.train, self.valid = network, train, valid
+        self.train, self.valid = train, valid
         self.task, self.settings, self.deadline, self.after = task, settings, deadline, after
         self.generator = torch.Generator().manual_seed(seed)
         self.loss = loss_of(task, smoothing=settings["label_smoothing"])
         self.do = Tensors(dropout=settings["dropout"], generator=self.generator)
         self.batch_rows = int(settings["batch_rows"])
-        self._flatten()
+        self.flat = Flat(network)
+        self.weights, self.gradient = self.flat.start(), torch.zeros(self.flat.size)
+        self.network = self.flat.learning(self.weights, self.gradient)
+        self.update = update(settings["update"], self.weights, self.flat.decay(settings["weight_decay"]))
+        self.average, self.best = self.weights.clone(), self.weights.clone()
         self.step, self.epoch, self.best_epoch, self.best_loss, self.last_loss = 0, 0, 0, np.inf, np.nan
         self.judge_seconds = self.step_seconds = 0.0
         self.schedule = Schedule(settings["schedule"], settings["epochs"] * self.steps_an_epoch)
@@ -84,46 +89,7 @@ class Training:
 
     def fitted(self) -> Network:
         """The network with the best averaged weights so far."""
-        flat = (self.best if self.best_epoch else self._averaged()).numpy()
-        return self.network.with_weights(
-            {
-                name: np.ascontiguousarray(flat[start : start + size]).reshape(shape).copy()
-                for name, start, size, shape in self._places
-            }
-        )
-
-    def _flatten(self) -> None:
-        """All weights in one vector, which the tensors of the network are views of; and so their gradients."""
-        import torch
-
-        self._places, start = [], 0
-        for name, value in self.network.weights().items():
-            self._places.append((name, start, value.size, value.shape))
-            start += value.size
-        self.flat, self.gradient = torch.empty(start), torch.zeros(start)
-        decay = torch.zeros(start)
-        leaves = {}
-        for name, value in self.network.weights().items():
-            self._view(self.flat, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
-            leaves[name] = self._view(self.flat, name).detach().requires_grad_()
-            leaves[name].grad = self._view(self.gradient, name)
-            if name.endswith("weight") or name in ("head", "table"):
-                self._view(decay, name).fill_(self.settings["weight_decay"])
-        self.leaves = self.network.with_weights(leaves, torch.from_numpy)
-        self.update = update(self.settings["update"], self.flat, decay)
-        self.average, self.best = self.flat.clone(), self.flat.clone()
-        self.judged_leaves = self._leaves_of(self.average)
-
-    def _view(self, flat: Any, name: str) -> Any:
-        start, size, shape = next(place[1:] for place in self._places if place[0] == name)
-        return flat[start : start + size].view(shape)
-
-    def _leaves_of(self, flat: Any) -> Network:
-        import torch
-
-        return self.network.with_weights(
-            {place[0]: self._view(flat, place[0]) for place in self._places}, torch.from_numpy
-        )
+        return self.flat.copy(self.best if self.best_epoch else self._averaged())
 
     def _shuffled(self) -> Any:
         import torch
@@ -137,9 +103,8 @@ class Training:
     def _step(self, batch: Any) -> None:
         began_at = self.deadline.clock()
         self.gradient.zero_()
-        each = self.loss(
-            self.leaves.members(self.do, self.train.read(batch, generator=self.generator)), self.train.y[batch]
-        )
+        read = self.train.read(batch, generator=self.generator)
+        each = self.loss(self.network.members(self.do, read), self.train.y[batch])  # (members, rows)
         if self.train.weight is not None:
             each = each * self.train.weight[batch]
         each.mean().backward()
@@ -149,7 +114,7 @@ class Training:
             self.update.step(self.gradient, self.settings["learning_rate"] * self.schedule.rate(self.step))
         self.step += 1
         horizon = max(10.0, self.settings["average_epochs"] * self.steps_an_epoch)
-        self.average.lerp_(self.flat, max(1 / horizon, 1 - (1 + self.step) / (10 + self.step)))
+        self.average.lerp_(self.weights, max(1 / horizon, 1 - (1 + self.step) / (10 + self.step)))
         self.step_seconds = max(0.9 * self.step_seconds, self.deadline.clock() - began_at)
         if self.step == SLOW_STEPS:
             self.step_seconds, self.pace_from = 0.0, self.deadline.clock()
@@ -172,15 +137,14 @@ class Training:
         """The mean loss of the averaged weights."""
         import torch
 
-        average = self._averaged()
-        leaves = self.judged_leaves if average is self.average else self._leaves_of(average)
+        network = self.flat.over(self._averaged())
         do, total, weights = Tensors(), 0.0, 0.0
         at_once = max(256, JUDGED_AT_ONCE // (self.settings["members"] * self.settings["width"]))
         with torch.no_grad():
             for start in range(0, len(rows), at_once):
                 part = slice(start, start + at_once)
-                answer = leaves.answer(do, leaves.members(do, rows.read(part)))
-                each = judged(self.task, answer, rows.y[part], span=leaves.range)
+                answer = network.answer(do, network.members(do, rows.read(part)))
+                each = judged(self.task, answer, rows.y[part], span=network.range)
                 weight = torch.ones(len(each)) if rows.weight is None else rows.weight[part]
                 total, weights = total + float((each * weight).sum()), weights + float(weight.sum())
         return total / weights
