@@ -150,7 +150,7 @@ class _Space:
         numbers = np.setdiff1d(np.arange(x.shape[1]), how.categories)
         known = np.where(np.isfinite(x[:, numbers]), x[:, numbers], np.nan)
         known[:, np.isnan(known).all(axis=0)] = 0.0
-        low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0)
+        low, middle, high = np.nanquantile(known, [0.25, 0.5, 0.75], axis=0) if len(numbers) else np.zeros((3, 0))
         with np.errstate(over="ignore"):
             deviation = np.nanstd(known, axis=0)
         spread = np.where(high > low, (high - low) / _QUARTILES, deviation)

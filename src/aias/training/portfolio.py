@@ -91,7 +91,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield trees("", learning_rate=0.05)
     yield Configuration("catboost", "catboost", {}, text)
     yield trees("random", **RANDOM)
-    yield Configuration("extra_trees", "extra_trees", {}, text)
+    yield Configuration("extra_trees", "extra_trees", {}, crossed)
     yield Configuration("mlp", "mlp", {}, text)
     if shape.layout.categories:
         yield trees("crossed", crossed, **CROSSED)
