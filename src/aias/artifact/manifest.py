@@ -57,7 +57,10 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One line of the leaderboard. `weight`: its share in the model; `row_us` and `size_bytes`: of itself, served."""
+    """One line of the leaderboard. `weight`: its share in the model; `row_us` and `size_bytes`: of itself, served.
+
+    `settings`: what it came to; `asked`: those that it was begun with, and `derived`: the columns made for it.
+    """
 
     learner: str
     settings: dict[str, object]
@@ -68,6 +71,8 @@ class Candidate:
     weight: float = 0.0
     row_us: float = 0.0
     size_bytes: int = 0
+    asked: dict[str, object] = field(default_factory=dict)
+    derived: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ def train(
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
-        class_weights=class_weights,
-        latency_us=1e6 * seconds_of(latency),
+        class_weights=class_weights, latency_us=1e6 * seconds_of(latency), source=_path(source),
+        test_source=_path(test),
     )  # fmt: skip
     home = home or default_home()
     registry = Registry.open(home, watch=watch)
@@ -90,6 +90,10 @@ def train(
     )  # fmt: skip
     quality = _publish(registry, results.quality, watch=watch)
     return _publish(registry, results.serving, parent=quality, watch=watch)
+
+
+def _path(source: Any) -> str | None:
+    return str(source) if isinstance(source, (str, Path)) else None
 
 
 def _publish(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":

@@ -160,6 +160,7 @@ class Forms:
                 member.configuration.learner, dict(member.refit.configuration.settings), score,
                 round(member.seconds, 3), chosen=bool(weight > 0), name=member.name, weight=round(float(weight), 4),
                 row_us=round(timed.row_us, 1), size_bytes=timed.graph_bytes,
+                asked=dict(member.configuration.settings), derived=member.configuration.derived,
             )
             for member, score, timed, weight in zip(board.members, board.scores, board.timed, weights, strict=True)
         ]  # fmt: skip

@@ -54,6 +54,9 @@ class Recipe:
     latency_us: float = LATENCY_US
     folds: int | None = None
     class_weights: ClassWeights = None
+    source: str | None = None
+    """The file that was read and, in `test_source`, the one to measure on, as they were named."""
+    test_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ class _Job:
         self.board = Board(
             forms, latency_us=self.recipe.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop
         )
-        with self._workers(bench, inline=inline) as workers:
+        with workers_for(bench, inline=inline) as workers:
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self.watch,
@@ -121,32 +124,35 @@ class _Job:
                 raise UserError(
                     "no learner was ready in the time given", hint="give more time, or fewer rows or columns"
                 )
-            return self._finish(plan, forms)
+            return both_forms(plan, self.board)
 
-    def _finish(self, plan: Plan, forms: Forms) -> Results:
-        """The quality form is compiled here while the workers fit the serving form's members again."""
-        serving = self.board.serving()
-        refitted: list[str] = []
 
-        def refit() -> None:
-            wanted = [self.board.members[place] for place in serving]
-            ends_at = self.deadline.ends_at - self.board.serving_seconds()
-            refitted.extend(each.name for each in plan.refit(wanted, ends_at))
+def both_forms(plan: Plan, board: Board) -> Results:
+    """The quality form is compiled here while the workers fit the serving form's members again."""
+    serving = board.serving()
+    refitted: list[str] = []
 
-        thread = threading.Thread(target=refit)
-        thread.start()
-        try:
-            quality = forms.quality(self.board)
-        finally:
-            thread.join()
-        return Results(quality, forms.serving(self.board, serving, set(refitted)))
+    def refit() -> None:
+        wanted = [board.members[place] for place in serving]
+        ends_at = board.deadline.ends_at - board.serving_seconds()
+        refitted.extend(each.name for each in plan.refit(wanted, ends_at))
 
-    def _workers(self, bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
-        if inline:
-            return InlineWorkers(bench, threads=1)
-        self.prepared.table.save(bench.ledger.table)
-        count = cores() if self.prepared.table.fold_count > 1 else 1
-        return Workers(self.folder, count=count, threads=cores() // count)
+    thread = threading.Thread(target=refit)
+    thread.start()
+    try:
+        quality = board.forms.quality(board)
+    finally:
+        thread.join()
+    return Results(quality, board.forms.serving(board, serving, set(refitted)))
+
+
+def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
+    """They read the table from the ledger's folder."""
+    if inline:
+        return InlineWorkers(bench, threads=1)
+    bench.table.save(bench.ledger.table)
+    count = cores() if bench.table.fold_count > 1 else 1
+    return Workers(bench.ledger.folder, count=count, threads=cores() // count)
 
 
 def describe(one: Measurement) -> str:
