@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from aias.artifact.manifest import Manifest
+from aias.artifact.manifest import Candidate, Manifest
 from aias.artifact.report import PLOTS, Report, SliceScore
 from aias.core.schema import Field
 from aias.core.task import Measurement
@@ -13,7 +14,13 @@ from aias.core.task import Measurement
 _CATEGORIES_SHOWN_MAX: Final = 8
 """The rest is in the manifest; a card is read by people."""
 
+_NUMBERS: Final = frozenset({
+    "value", "95 % interval", "rows", "score", "weight", "fitted in", "µs/row", "size", "bytes",
+})  # fmt: skip
+"""Columns that stand at the right."""
+
 _FIELDS_SHOWN_MAX: Final = 15
+_SLICES_SHOWN_MAX: Final = 6
 
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 
@@ -46,7 +53,7 @@ def card(manifest: Manifest, *, sizes: Mapping[str, int] | None = None, report: 
         f"## {_judged(manifest)}\n\n{_measurements(manifest.measurements)}{_images(of_scores)}",
         f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
         f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
-        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}",
+        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}",
         f"## Data\n\n{_data(manifest)}",
         f"## Proof\n\n{_proof(manifest)}",
         f"## Sizes\n\n{_sizes(sizes)}",
@@ -94,7 +101,7 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
     """The table is for whoever cannot see the plot."""
     metric = _code(manifest.task.metric)
     rows = (
-        (_code(each.field), f"{each.drop:.4f}", f"{each.low:.4f} to {each.high:.4f}")
+        (_code(each.field), _number(each.drop), f"{_number(each.low)} to {_number(each.high)}")
         for each in report.importance[:_FIELDS_SHOWN_MAX]
     )
     said = (
@@ -102,16 +109,20 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
         f"not fitted on. Of two fields that say the same, each hides the other."
     )
     table = _table(("field", f"worse {metric}", "95 % interval"), rows)
-    return f"{said}\n\n{table}{_images(name for name in plots if name == 'importance')}"
+    return f"{said}{_images(name for name in plots if name == 'importance')}\n\n{table}"
 
 
-def _slices(slices: Iterable[SliceScore]) -> str:
-    rows = (
-        (_code(each.column), _code(each.value), _code(each.measurement.metric), f"{each.measurement.value:.4f}",
-         _interval(each.measurement), f"{each.measurement.n:,}")
-        for each in slices
-    )  # fmt: skip
-    return _table(("column", "value", "metric", "score", "95 % interval", "rows"), rows)
+def _slices(slices: Sequence[SliceScore]) -> str:
+    """Of each column the largest parts; `report.json` holds all."""
+    seen = Counter[str]()
+    rows = []
+    for each in slices:
+        seen[each.column] += 1
+        if seen[each.column] <= _SLICES_SHOWN_MAX:
+            one = each.measurement
+            score = (_code(one.metric), _number(one.value), _interval(one), f"{one.n:,}")
+            rows.append((_code(each.column), _code(each.value), *score))
+    return _table(("column", "part", "metric", "score", "95 % interval", "rows"), rows)
 
 
 def _data(manifest: Manifest) -> str:
@@ -131,7 +142,7 @@ def _column(field: Field) -> tuple[str, ...]:
 
 
 def _measurements(measurements: Iterable[Measurement]) -> str:
-    rows = ((_code(each.metric), f"{each.value:.4f}", _interval(each), f"{each.n:,}") for each in measurements)
+    rows = ((_code(each.metric), _number(each.value), _interval(each), f"{each.n:,}") for each in measurements)
     return _table(("metric", "value", "95 % interval", "rows"), rows)
 
 
@@ -140,17 +151,25 @@ def _leaderboard(manifest: Manifest) -> str:
         (
             f"{each.weight:.2f}" if each.chosen and each.weight else "yes" if each.chosen else "",
             f"**{_text(each.name or each.learner)}**" if each.chosen else _text(each.name or each.learner),
-            f"{_code(each.validation.metric)} {each.validation.value:.4f}",
+            f"{_code(each.validation.metric)} {_number(each.validation.value)}",
             _interval(each.validation),
             f"{each.fit_seconds:.1f} s",
             f"{each.row_us:,.0f}" if each.row_us else "",
             _bytes(each.size_bytes) if each.size_bytes else "",
-            _code(json.dumps(each.settings, ensure_ascii=False, sort_keys=True)) if each.settings else "",
         )
         for each in manifest.leaderboard
     )
-    head = ("weight", "model", "score", "95 % interval", "fitted in", "µs/row", "size", "settings")
+    head = ("weight", "model", "score", "95 % interval", "fitted in", "µs/row", "size")
     return f"Judged on rows that it was not fitted on; the weight is the share in this form.\n\n{_table(head, rows)}"
+
+
+def _settings(candidates: Iterable[Candidate]) -> str:
+    rows = [
+        (_text(each.name or each.learner), _code(json.dumps(each.settings, ensure_ascii=False, sort_keys=True)))
+        for each in candidates
+        if each.settings
+    ]
+    return f"\n\n{_table(('model', 'settings'), rows)}" if rows else ""
 
 
 def _proof(manifest: Manifest) -> str:
@@ -163,8 +182,16 @@ def _proof(manifest: Manifest) -> str:
 
 
 def _sizes(sizes: Mapping[str, int]) -> str:
-    rows = [(_code(path), f"{size:,}") for path, size in sorted(sizes.items())]
-    return _table(("file", "bytes"), [*rows, ("all", f"{sum(sizes.values()):,}")])
+    """Folders of many files are one line."""
+    folders: dict[str, list[int]] = {}
+    for path, size in sorted(sizes.items()):
+        head, slash, _ = path.partition("/")
+        folders.setdefault(head + slash, []).append(size)
+    rows = [
+        (_code(name), f"{len(found):,} files" if name.endswith("/") else "", f"{sum(found):,}")
+        for name, found in folders.items()
+    ]
+    return _table(("file", "", "bytes"), [*rows, ("all", "", f"{sum(sizes.values()):,}")])
 
 
 def _call(manifest: Manifest) -> str:
@@ -208,7 +235,13 @@ def _lineage(manifest: Manifest) -> str:
 def _interval(measurement: Measurement) -> str:
     if measurement.low is None or measurement.high is None:
         return ""
-    return f"{measurement.low:.4f} to {measurement.high:.4f}"
+    return f"{_number(measurement.low)} to {_number(measurement.high)}"
+
+
+def _number(value: float) -> str:
+    """Four digits after the point, and fewer of large numbers."""
+    size = abs(value)
+    return f"{value:,.{4 if size < 10 else 2 if size < 1000 else 1}f}"
 
 
 def _bytes(size: int) -> str:
@@ -221,7 +254,7 @@ def _classes(classes: Sequence[str]) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+    lines = [head, ["---:" if name in _NUMBERS or name.startswith("worse") else "---" for name in head], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -169,9 +169,10 @@ class Board:
         if facts.get("ended"):
             self.running.pop(key, None)
             return
-        self.running[key] = Running()
-        if key[1] < 0:
+        if key[1] < 0:  # whatever was being fitted on folds has been left
+            self.running = {other: each for other, each in self.running.items() if other[1] < 0}
             self.phase = "fitting again on all rows"
+        self.running[key] = Running()
 
     def _round(self, facts: dict[str, Any]) -> None:
         key = (str(facts.get("configuration", facts.get("learner", ""))), int(facts.get("fold", 0)))

@@ -1,13 +1,25 @@
 """`aias ls`, `show`, `evaluate`, `predict`, `export` and `rm`."""
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
+from aias.artifact.manifest import Manifest, read_manifest
+from aias.artifact.names import MANIFEST
+from aias.artifact.report import PLOTS
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import document, give, hint, size, table, warn
+from aias.cli.show import give, hint, made_from, size, table, warn
+from aias.core.errors import Damaged
+from aias.core.names import digest_of
+
+if TYPE_CHECKING:
+    from aias.client.model import Model
+    from aias.registry.registry import Registry
+    from aias.registry.values import Version
 
 
 @click.command()
@@ -19,10 +31,13 @@ def ls(*, as_json: bool) -> None:
 
     with Registry.open(home(), watch=warn) as registry:
         versions, endpoints = registry.versions(), registry.endpoints()
+        manifests = [_manifest(registry, version) for version in versions]
     if as_json:
-        return give(
-            {"versions": msgspec.to_builtins(versions), "endpoints": msgspec.to_builtins(endpoints)}, as_json=True
-        )
+        told = [
+            msgspec.to_builtins(version) | {"form": each and each.form, "row_us": each and each.row_us}
+            for version, each in zip(versions, manifests, strict=True)
+        ]
+        return give({"versions": told, "endpoints": msgspec.to_builtins(endpoints)}, as_json=True)
     if not versions:
         click.echo("no models yet", err=True)
         return hint("aias train FILE --target COLUMN, or aias demo")
@@ -30,26 +45,67 @@ def ls(*, as_json: bool) -> None:
     for endpoint in endpoints:
         live.setdefault(str(endpoint.ref), []).append(endpoint.name)
     rows = [
-        (str(version), size(version.size_bytes), f"{version.created_at:%Y-%m-%d %H:%M}",
+        (str(version), *_form(told), size(version.size_bytes), f"{version.created_at:%Y-%m-%d %H:%M}",
          ", ".join(live.get(str(version), [])))
-        for version in versions
+        for version, told in zip(versions, manifests, strict=True)
     ]  # fmt: skip
-    return table("", ("version", "size", "created (UTC)", "endpoints"), rows, right=("size",))
+    columns = ("version", "form", "score", "µs/row", "size", "created (UTC)", "endpoints")
+    return table("", columns, rows, right=("score", "µs/row", "size"))
+
+
+def _manifest(registry: "Registry", version: "Version") -> Manifest | None:
+    """What a version says of itself, its other files unread; None when it is damaged."""
+    try:
+        raw = (registry.folder(version) / MANIFEST).read_bytes()
+        return read_manifest(raw) if digest_of([raw]) == version.digest else None
+    except (OSError, Damaged):
+        return None
+
+
+def _form(manifest: Manifest | None) -> tuple[str, str, str]:
+    if manifest is None:
+        return "damaged", "", ""
+    first = manifest.measurements[:1]
+    score = f"{first[0].metric} {first[0].value:.4f}" if first else ""
+    return manifest.form, score, f"{manifest.row_us:,.0f}" if manifest.row_us else ""
 
 
 @click.command()
 @click.argument("ref")
+@click.option(
+    "--html", "page_at", type=click.Path(path_type=Path), help="Write the card with its plots there, as a page."
+)
 @option_json
-def show(ref: str, *, as_json: bool) -> None:
-    """Show a version: data, leaderboard, scores, proof. REF is a model, or MODEL@NUMBER."""
+def show(ref: str, page_at: Path | None, *, as_json: bool) -> None:
+    """Show a version: form, scores, leaderboard, proof, sizes. REF is a model, or MODEL@NUMBER.
+
+    On a terminal the essence; in a pipe the whole card, as Markdown.
+    """
     from aias.client.model import load
 
     model = load(ref)
     manifest = model.manifest  # verifies the whole folder, the card included
+    if page_at is not None:
+        page_at.write_text(_page(model), encoding="utf-8")
+        click.echo(f"the card is in {page_at}", err=True)
     if as_json:
         facts = {"version": model.ref, "digest": model.version.digest, "folder": str(model.folder)}
         return give(facts | msgspec.to_builtins(manifest), as_json=True)
-    return document((model.folder / "card.md").read_text(encoding="utf-8"))
+    if page_at is not None:
+        return None
+    if not sys.stdout.isatty():
+        return click.echo((model.folder / "card.md").read_text(encoding="utf-8"))
+    from aias.cli.version import draw
+
+    return draw(model)
+
+
+def _page(model: "Model") -> str:
+    from aias.cli.page import page
+
+    paths = [entry.path for entry in model.manifest.files if entry.path.startswith(PLOTS)]
+    plots = {path: (model.folder / path).read_bytes() for path in paths}
+    return page((model.folder / "card.md").read_text(encoding="utf-8"), plots, version=f"{model.ref}{made_from(model)}")
 
 
 @click.command()

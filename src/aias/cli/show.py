@@ -1,15 +1,18 @@
 """How answers look: tables on stdout, or JSON. Rich is loaded only when a table is drawn."""
 
 import json
-import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aias.artifact.manifest import Manifest
+from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.task import Measurement
+
+if TYPE_CHECKING:
+    from aias.client.model import Model
 
 
 def give(value: Any, *, as_json: bool) -> None:
@@ -25,6 +28,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if title:
         click.secho(title, bold=True)
@@ -32,7 +36,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     for column in columns:
         drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
+        drawn.add_row(*(Text(str(cell)) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)
 
 
@@ -54,17 +58,6 @@ def warn(event: Event) -> None:
         click.secho(event.message, fg="yellow", err=True)
 
 
-def document(markdown: str) -> None:
-    """Markdown on stdout: drawn on a terminal, as it is in a pipe."""
-    if not sys.stdout.isatty():
-        click.echo(markdown)
-        return
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    Console().print(Markdown(markdown))
-
-
 def plus_minus(one: Measurement) -> str:
     """`0.9258 ± 0.0060`: half the width of the interval, which need not lie evenly about the value."""
     digits = 4 if abs(one.value) < 10 else 1
@@ -78,6 +71,16 @@ def with_interval(one: Measurement) -> str:
         return f"{one.value:.4f}"
     digits = 4 if abs(one.value) < 10 else 1
     return f"{one.value:.{digits}f} ({one.low:.{digits}f} to {one.high:.{digits}f})"
+
+
+def made_from(model: "Model") -> str:
+    """`, made from churn@1`, for a serving form whose quality form is still there."""
+    if model.manifest.form != "serving":
+        return ""
+    try:
+        return f", made from {model.quality.ref}"
+    except UserError:
+        return ""
 
 
 def hint(text: str) -> None:

@@ -46,7 +46,9 @@ class Axis:
         return [i * step for i in range(first, first + 2 * TICKS + 2) if i * step <= self.high + 1e-9 * step]
 
     def label(self, tick: float) -> str:
-        return f"{100 * tick:.4g} %" if self.percent else number(tick, self.step)
+        if self.percent:
+            return f"{100 * tick:.4g} %"
+        return number(tick, self.step, size=max(abs(self.low), abs(self.high)))
 
 
 def axis(name: str, values: Any, *, margin: float = 0.04) -> Axis:
@@ -108,13 +110,16 @@ def framed(title: str, note: str, x: Axis, y: Axis, draw: Callable[[Frame], None
     return drawing.as_bytes()
 
 
-def number(value: float, step: float = 0.0) -> str:
-    """Short: `12k`, `0.925`, `3.4M`; with digits enough for multiples of `step`, or else with three."""
+def number(value: float, step: float = 0.0, *, size: float = 0.0) -> str:
+    """Short: `12k`, `0.925`, `3.4M`; with digits enough for multiples of `step`, or else with three.
+
+    `size`: of the largest of its neighbours, with which it shares its unit.
+    """
     if value == 0:
         return "0"
     step = step or (10.0 ** (math.floor(math.log10(abs(value))) - 2))
     for unit, from_, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e3, 1e4, "k")):
-        if max(abs(value), step) >= from_:
+        if max(abs(value), step, size) >= from_:
             return f"{_rounded(value / unit, step / unit)}{letter}"
     return f"{value:.2g}" if 0 < abs(value) < 1e-4 else _rounded(value, step)
 

@@ -85,7 +85,7 @@ class _Grid:
             self.drawing.text(x, y + 4, number(rows) if rows else "", "small", anchor="middle")
             return
         self.drawing.text(x, y, f"{rows:,}", anchor="middle")
-        self.drawing.text(x, y + 17, f"{share:.1%}", "quiet small", anchor="middle")
+        self.drawing.text(x, y + 17, f"{share:.1%}", "small", anchor="middle")
 
     def name(self, classes: Sequence[str]) -> None:
         """The true classes at the left, the answers below; many of them stand upright."""

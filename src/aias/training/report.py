@@ -202,8 +202,8 @@ def _affordable(answer: Callable[[Floats], Floats], columns: Floats, *, calls: i
 
 def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> bytes:
     bars = [Bar(each.field, each.drop, each.low, each.high) for each in found[:BARS_MAX]]
-    more = f"; the first {BARS_MAX} of {len(found)} fields" if len(found) > BARS_MAX else ""
-    note = f"{task.metric} lost when a field is mixed up, {rows:,} rows{more}"
+    more = f"; {BARS_MAX} of {len(found):,} fields" if len(found) > BARS_MAX else ""
+    note = f"{task.metric} lost by mixing up, {rows:,} rows{more}"
     return bar_chart("Importance of the fields", note, f"Worse {task.metric}", bars)
 
 

@@ -24,7 +24,7 @@ def test_a_card_tells_all_that_it_promises():
         "| `roc_auc` | 0.9050 | 0.8800 to 0.9300 | 1,000 |",
         "| yes | **boosted\\_trees** | `roc_auc` 0.9100 |",
         "1,500 held-out and odd rows: 0 different answers, scores apart by at most 3.2e-07",
-        "| all | 12,345 |",
+        "| all |  | 12,345 |",
         "aias deploy churn",
         "not tested for fairness",
         f"| data | `sha256:{'d' * 64}` |",

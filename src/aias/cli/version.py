@@ -1,0 +1,80 @@
+"""The essence of a version on a terminal: what it predicts, how well, how fast, and what it is made of."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from aias.artifact.manifest import Manifest
+from aias.artifact.report import REPORT, Report, read_report
+from aias.cli.show import hint, leaderboard, made_from, size, table
+from aias.plots.svg import printable
+
+if TYPE_CHECKING:
+    from aias.client.model import Model
+
+FIELDS_SHOWN_MAX: Final = 10
+BAR_WIDTH: Final = 24
+
+
+def draw(model: "Model") -> None:
+    manifest = model.manifest
+    raw = model.folder / REPORT
+    report = read_report(raw.read_bytes()) if any(each.path == REPORT for each in manifest.files) else Report()
+    click.secho(model.ref, bold=True)
+    for line in _facts(model):
+        click.echo(line)
+    _draw_measurements(manifest)
+    click.echo()
+    leaderboard([manifest])
+    _draw_importance(manifest, report)
+    _draw_sizes(manifest)
+    hint(f"aias show {model.ref} --html {manifest.name}.html   # data, plots, parts of the rows")
+
+
+def _facts(model: "Model") -> Iterator[str]:
+    manifest = model.manifest
+    task, proof = manifest.task, manifest.parity
+    answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
+    yield f"predicts `{task.target}` ({answers}), chosen by {task.metric}"
+    if manifest.form:
+        yield f"{manifest.form} form{made_from(model)}"
+    if manifest.row_us:
+        yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
+    rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
+    yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
+    yield (
+        f"proved on {proof.rows:,} rows: {proof.label_differences} different answers, "
+        f"scores apart by at most {proof.score_difference_max:.1e}"
+    )
+
+
+def _draw_measurements(manifest: Manifest) -> None:
+    rows = [
+        (one.metric, f"{one.value:.4f}", "" if one.low is None else f"{one.low:.4f} to {one.high:.4f}", f"{one.n:,}")
+        for one in manifest.measurements
+    ]
+    click.echo()
+    table("", (manifest.judged, "value", "95 % interval", "rows"), rows, right=("value", "rows"))
+
+
+def _draw_importance(manifest: Manifest, report: Report) -> None:
+    shown = report.importance[:FIELDS_SHOWN_MAX]
+    if not shown:
+        return
+    most = max(shown[0].drop, 1e-12)
+    rows = [
+        (printable(each.field), f"{each.drop:.4f}", "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
+    ]  # fmt: skip
+    click.echo()
+    table(
+        "",
+        ("field", f"worse {manifest.task.metric} without", ""),
+        rows,
+        right=(f"worse {manifest.task.metric} without",),
+    )
+
+
+def _draw_sizes(manifest: Manifest) -> None:
+    graph = sum(each.size_bytes for each in manifest.files if each.path == "model.onnx")
+    click.echo(f"\ngraph {size(graph)}, all {len(manifest.files):,} files {size(manifest.size_bytes)}")
