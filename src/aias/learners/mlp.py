@@ -42,8 +42,8 @@ TELL_SECONDS: Final = 0.5
 
 
 class FittedMlp:
-    def __init__(self, network: Network, settings: dict[str, Any]) -> None:
-        self.network, self.settings = network, settings
+    def __init__(self, network: Network, settings: dict[str, Any], *, judged: Floats | None = None) -> None:
+        self.network, self.settings, self.judged = network, settings, judged
 
     def scores(self, x: Floats) -> Floats:
         members, _, width = self.network.adapter.shape
@@ -95,7 +95,8 @@ class Mlp:
 
 def _fitted(training: Training) -> FittedMlp:
     epochs = training.best_epoch or max(training.epoch, 1)
-    return FittedMlp(training.fitted(), {**training.settings, "epochs": epochs})
+    answers = None if training.judged is None else training.judged.copy()
+    return FittedMlp(training.fitted(), {**training.settings, "epochs": epochs}, judged=answers)
 
 
 class _Monitor:

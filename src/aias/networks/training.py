@@ -8,6 +8,7 @@ import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.task import Task
+from aias.encoders.contract import Floats
 from aias.networks.flat import Flat
 from aias.networks.losses import judged, loss_of
 from aias.networks.network import Network
@@ -61,6 +62,8 @@ class Training:
         self.update = update(settings["update"], self.weights, self.flat.decay(settings["weight_decay"]))
         self.average, self.best = self.weights.clone(), self.weights.clone()
         self.step, self.epoch, self.best_epoch, self.best_loss, self.last_loss = 0, 0, 0, np.inf, np.nan
+        self.best_of = [np.inf, np.inf]
+        self.judged: Floats | None = None
         self.judge_seconds = self.step_seconds = 0.0
         self.schedule = Schedule(settings["schedule"], settings["epochs"] * self.steps_an_epoch)
         self.started_at = self.pace_from = deadline.clock()
@@ -125,29 +128,40 @@ class Training:
         self.epoch += 1
         if self.valid is not None:
             began_at = self.deadline.clock()
-            self.last_loss = self._judge(self.valid)
+            self._choose(*self._judge(self.valid))
             self.judge_seconds = self.deadline.clock() - began_at
-            if self.last_loss < self.best_loss:
-                self.best_loss, self.best_epoch = self.last_loss, self.epoch
-                self.best.copy_(self._averaged())
         self._plan()
         self.after(self)
 
-    def _judge(self, rows: Rows) -> float:
-        """The mean loss of the averaged weights."""
+    def _judge(self, rows: Rows) -> tuple[Floats, Floats]:
+        """What the averaged weights answer, (rows, outputs), and each row's loss times its weight, (rows,)."""
         import torch
 
         network = self.flat.over(self._averaged())
-        do, total, weights = Tensors(), 0.0, 0.0
+        do, answers, losses = Tensors(), [], []
         at_once = max(256, JUDGED_AT_ONCE // (self.settings["members"] * self.settings["width"]))
         with torch.no_grad():
             for start in range(0, len(rows), at_once):
                 part = slice(start, start + at_once)
                 answer = network.answer(do, network.members(do, rows.read(part)))
                 each = judged(self.task, answer, rows.y[part], span=network.range)
-                weight = torch.ones(len(each)) if rows.weight is None else rows.weight[part]
-                total, weights = total + float((each * weight).sum()), weights + float(weight.sum())
-        return total / weights
+                answers.append(answer.numpy())
+                losses.append((each if rows.weight is None else each * rows.weight[part]).numpy())
+        return np.concatenate(answers), np.concatenate(losses)
+
+    def _choose(self, answers: Floats, losses: Floats) -> None:
+        """Keep the best weights by all rows; and for each half of the rows, what the best by the other half answer."""
+        self.last_loss = float(losses.mean())
+        if self.last_loss < self.best_loss:
+            self.best_loss, self.best_epoch = self.last_loss, self.epoch
+            self.best.copy_(self._averaged())
+        if self.judged is None:
+            self.judged = answers.copy()
+        for half in (0, 1):
+            loss = float(losses[half::2].mean()) if len(losses) > 1 else self.last_loss
+            if loss < self.best_of[half]:
+                self.best_of[half] = loss
+                self.judged[1 - half :: 2] = answers[1 - half :: 2]
 
     def _averaged(self) -> Any:
         found = self.update.averaged()
