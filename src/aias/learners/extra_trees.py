@@ -46,6 +46,7 @@ class Trees:
 
     def __init__(self, forest: Forest, task: Task, settings: dict[str, Any]) -> None:
         self._forest, self.task, self.settings = forest, task, settings
+        self.judged: Floats | None = None
 
     def scores(self, x: Floats) -> Floats:
         sums = self._forest.sums(x)

@@ -18,7 +18,7 @@ from aias.training.plan import Member
 from aias.training.report import report_seconds
 from aias.training.weights import cross_fitted, greedy
 
-PATIENCE: Final = 5
+PATIENCE: Final = 8
 """Members in a row that did not help, after which no more are fitted."""
 
 HELPED: Final = 1e-4

@@ -68,7 +68,7 @@ def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configura
         learner = member("learners", each.learner)
         if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
             continue
-        if not learner.sparse and not shape.layout.width and not shape.layout.texts:
+        if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
             continue
         if _within(learner, shape):
             yield each

@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
 from aias.training.prepare import ClassWeights, Prepared, cores, prepare
+from aias.training.search import searched
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
@@ -119,7 +121,8 @@ class _Job:
                 memory=Memory(), watch=self.watch,
             )  # fmt: skip
             shape = Shape(table.task, table.rows, table.encoder.layout)
-            plan.run(portfolio(shape, only=self.recipe.learners), self.board.add)
+            searching = searched(self.board, seed=self.recipe.seed)
+            plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
             if not self.board.members:
                 raise UserError(
                     "no learner was ready in the time given", hint="give more time, or fewer rows or columns"
