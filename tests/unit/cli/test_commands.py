@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from aias.cli.version import draw
+from aias.client.model import load
 from shell import Run
 
 
@@ -13,10 +15,11 @@ def test_train_publishes_and_says_what_it_tried(run: Run, empty_home: Path, chur
     done = run("train", churn, "--target", "left", "--learner", "linear", "--time", "20s")
 
     assert done.status == 0
-    assert "→" in done.out
-    assert "linear" in done.out
-    assert done.out.splitlines()[-1].startswith("churn@1  ")
-    assert "next: aias deploy churn@1" in done.err
+    assert done.out.splitlines()[0].split() == ["model", "roc_auc", "fit", "s", "µs/row", "size", "quality", "serving"]
+    assert done.out.splitlines()[2].split()[0] == "linear"
+    forms = [line.split() for line in done.out.splitlines() if "churn@" in line]
+    assert [line[:2] for line in forms] == [["churn@1", "quality"], ["churn@2", "serving"]]
+    assert "aias deploy churn@2" in done.err
 
 
 def test_train_with_json_tells_each_event_in_a_line(run: Run, empty_home: Path, churn: Path) -> None:
@@ -25,7 +28,7 @@ def test_train_with_json_tells_each_event_in_a_line(run: Run, empty_home: Path, 
     events = [json.loads(line) for line in done.out.splitlines()]
     names = [event["event"] for event in events]
     assert names[-1] == "train.published"
-    assert events[-1]["version"] == "x@1"
+    assert events[-1]["version"] == "x@2"
     assert {"train.split", "train.candidate", "train.parity", "train.test"} <= set(names)
 
 
@@ -36,7 +39,7 @@ def test_the_events_of_a_score_that_cannot_be_measured_are_json(run: Run, empty_
 
     assert done.status == 0
     assert "NaN" not in done.out
-    assert json.loads(done.out.splitlines()[-1])["version"] == "few@1"
+    assert json.loads(done.out.splitlines()[-1])["version"] == "few@2"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,7 @@ def test_ls_shows_versions_with_their_endpoints(run: Run, home: Path) -> None:
     line = next(line for line in run("ls").out.splitlines() if "churn@1" in line)
 
     assert "live" in line
+    assert line.split()[1:3] == ["quality", "roc_auc"]
     assert [each["number"] for each in run("ls", "--json").json["versions"]] == [1, 2]
 
 
@@ -86,6 +90,40 @@ def test_show_is_the_card(run: Run, home: Path) -> None:
     assert done.status == 0
     assert done.out.startswith("# churn")
     assert "## Proof" in done.out
+
+
+def test_show_writes_a_page_with_the_plots_of_the_version(run: Run, home: Path, tmp_path: Path) -> None:
+    done = run("show", "churn", "--html", tmp_path / "churn.html")
+
+    assert (done.status, done.out) == (0, "")
+    page = (tmp_path / "churn.html").read_text("utf-8")
+    assert "churn@2, made from churn@1" in page
+    assert page.count("data:image/svg+xml;base64,") >= 4
+    assert 'src=""' not in page
+
+
+def test_a_version_whose_quality_form_was_removed_is_still_shown(run: Run, home: Path, tmp_path: Path) -> None:
+    assert run("rm", "churn@1").status == 0
+
+    assert run("show", "churn", "--html", tmp_path / "churn.html").status == 0
+    assert '<p class="version">churn@2</p>' in (tmp_path / "churn.html").read_text("utf-8")
+
+
+def test_the_essence_of_a_version_fits_a_terminal(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    draw(load("churn", home=home))
+
+    shown = capfd.readouterr().out
+    for words in ("churn@2\n", "serving form, made from churn@1", "µs a row", "proved on", "roc_auc", "linear"):
+        assert words in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_ls_says_which_version_is_damaged(run: Run, home: Path) -> None:
+    manifest = Path(run("show", "churn@1", "--json").json["folder"]) / "manifest.json"
+    manifest.chmod(0o600)
+    manifest.write_bytes(b"{}")
+
+    assert next(line for line in run("ls").out.splitlines() if "churn@1" in line).split()[1] == "damaged"
 
 
 def test_show_with_json_is_the_manifest_and_where_it_lies(run: Run, home: Path) -> None:
@@ -198,7 +236,7 @@ def test_a_removed_version_is_gone_and_its_number_stays_taken(run: Run, home: Pa
 
     run("train", churn, "--target", "left", "--learner", "linear", "--seed", 5)
 
-    assert [each["number"] for each in run("ls", "--json").json["versions"]] == [1, 3]
+    assert [each["number"] for each in run("ls", "--json").json["versions"]] == [1, 3, 4]
 
 
 def test_export_makes_a_folder_once(run: Run, home: Path, tmp_path: Path) -> None:
