@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event as Stop
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from aias.registry.registry import Registry
 from aias.registry.values import Endpoint, Version
 from aias.runtimes.contract import Answers
 from aias.runtimes.onnxruntime import OnnxRuntime
+
+if TYPE_CHECKING:
+    from aias.client.optimize import Optimized
 
 WORK: Final = "work"
 """Where in the home trainings keep their ledgers, by the model's name."""
@@ -88,12 +91,17 @@ def train(
         dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
         stop=stop, watch=watch,
     )  # fmt: skip
-    quality = _publish(registry, results.quality, watch=watch)
-    return _publish(registry, results.serving, parent=quality, watch=watch)
+    return publish(registry, results, watch=watch)
 
 
 def _path(source: Any) -> str | None:
     return str(source) if isinstance(source, (str, Path)) else None
+
+
+def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
+    """Both forms of a result; gives the serving form."""
+    quality = _publish(registry, results.quality, watch=watch)
+    return _publish(registry, results.serving, parent=quality, watch=watch)
 
 
 def _publish(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
@@ -218,6 +226,20 @@ class Model:
     def leaderboard(self) -> list[dict[str, Any]]:
         """What was tried, best first."""
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
+
+    def optimize(
+        self, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", inline: bool = False,
+        stop: Stop | None = None, watch: Watch = nobody,
+    ) -> "Optimized":  # fmt: skip
+        """Search from where training ended, and publish what is certain to be better on rows not searched on.
+
+        `data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`.
+        """
+        from aias.client.optimize import optimize
+
+        return optimize(
+            self, time=time, data=data, searcher=searcher, inline=inline, stop=stop, watch=watch
+        )  # fmt: skip
 
     def deploy(self, endpoint: str | None = None) -> Endpoint:
         """Point an endpoint, by default of the model's own name, at this version."""

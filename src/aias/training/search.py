@@ -6,7 +6,7 @@ Every proposal is a new member of its family; the trials so far are the family's
 """
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -65,6 +65,7 @@ class _Proposal:
 class _Searching:
     board: Judged
     families: list[_Family]
+    label: str
     proposals: list[_Proposal] = field(default_factory=list)
     heard: int = 0
 
@@ -75,10 +76,10 @@ class _Searching:
         settings = family.search.ask()
         family.asked += 1
         always = SPACES[family.learner].always
-        configuration = Configuration(
-            f"{family.learner} #{family.asked}", family.learner, {**family.best.settings, **always, **settings},
-            family.best.derived,
-        )  # fmt: skip
+        # What goes on from another fit has that one's shape.
+        kept = {name: value for name, value in family.best.settings.items() if name != "start"}
+        name = f"{family.learner} {self.label}#{family.asked}"
+        configuration = Configuration(name, family.learner, {**kept, **always, **settings}, family.best.derived)
         self.proposals.append(_Proposal(configuration, family, settings))
         return configuration
 
@@ -95,13 +96,18 @@ class _Searching:
             self.heard += 1
 
 
-def searched(board: Judged, *, seed: int, searcher: str = "tpe") -> Iterator[Configuration]:
-    """Configurations without end; none where no member's family can be searched. Raises `NotFound`, `UserError`."""
+def searched(
+    board: Judged, *, seed: int, searcher: str = "tpe", of: Callable[[str], bool] = lambda _: True, label: str = ""
+) -> Iterator[Configuration]:
+    """Configurations without end; none where no member's family can be searched. Raises `NotFound`, `UserError`.
+
+    `of`: the dimensions that are searched, all others staying as they are; `label`: what their names say.
+    """
     found = searcher_of(searcher)
-    families = _families(board, found, seed)
+    families = _families(board, found, seed, of)
     if not families:
         return
-    searching = _Searching(board, families)
+    searching = _Searching(board, families, f"{label} " if label else "")
     while True:
         yield searching.next()
 
@@ -125,23 +131,26 @@ def losses_of(board: Judged) -> dict[str, float]:
     return {each.name: sign * one.value for each, one in zip(board.members, board.scores, strict=True)}
 
 
-def _families(board: Judged, searcher: Any, seed: int) -> list[_Family]:
+def _families(board: Judged, searcher: Any, seed: int, of: Callable[[str], bool]) -> list[_Family]:
     losses = losses_of(board)
     ranked = sorted(board.members, key=lambda each: losses[each.name])
     first = {each.configuration.learner: each for each in reversed(ranked)}  # the best of each learner
-    learners = [name for name in dict.fromkeys(each.configuration.learner for each in ranked) if name in SPACES]
     categories = bool(board.table.encoder.layout.categories)
+    spaces = {
+        learner: {name: each for name, each in searched.over(categories=categories).items() if of(name)}
+        for learner, searched in SPACES.items()
+    }
+    learners = [name for name in dict.fromkeys(each.configuration.learner for each in ranked) if spaces.get(name)]
     return [
-        _family(first[name].configuration, board, losses, searcher, seed=seed + place, categories=categories)
+        _family(first[name].configuration, board, losses, searcher, seed=seed + place, space=spaces[name])
         for place, name in enumerate(learners[:FAMILIES_MAX])
     ]
 
 
 def _family(
-    best: Configuration, board: Judged, losses: Mapping[str, float], searcher: Any, *, seed: int, categories: bool
+    best: Configuration, board: Judged, losses: Mapping[str, float], searcher: Any, *, seed: int, space: Space
 ) -> _Family:
     searched = SPACES[best.learner]
-    space = searched.over(categories=categories)
     trials = [
         Trial(point, losses[each.name])
         for each in board.members

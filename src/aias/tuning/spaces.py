@@ -107,7 +107,7 @@ SPACES: Final[Mapping[str, Searched]] = {
         },
         {
             "learning_rate": 2e-3, "weight_decay": 0.01, "width": 128, "layers": 2, "members": 8, "activation": "relu",
-            "dropout": 0.0, "expansion": "pieces", "expansion_parts": 16, "expansion_width": 4,
+            "dropout": 0.1, "expansion": "pieces", "expansion_parts": 16, "expansion_width": 4,
         },
     ),
     "linear": Searched({"C": Float(1e-3, 1e3, log=True)}, {"C": 1.0}),

@@ -1,0 +1,50 @@
+"""A published version → a better one, or the word that none was found."""
+
+from dataclasses import dataclass
+from threading import Event as Stop
+from typing import TYPE_CHECKING, Any
+
+from aias.client.model import WORK, Model, publish, seconds_of
+from aias.core.deadline import Deadline
+from aias.core.events import Watch, nobody
+
+if TYPE_CHECKING:
+    from aias.optimize.certify import Gain
+    from aias.optimize.outcome import AxisReport
+
+
+@dataclass(frozen=True, slots=True)
+class Optimized:
+    """`model`: the new version, or the old one where nothing was certain to be better."""
+
+    model: Model
+    better: bool
+    gain: "Gain"
+    """On rows that were not searched on, with 95 % confidence above `gain.low`."""
+    axes: "tuple[AxisReport, ...]"
+    """What each axis gave on the rows that were searched on."""
+
+
+def optimize(
+    model: Model, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", inline: bool = False,
+    stop: Stop | None = None, watch: Watch = nobody,
+) -> Optimized:  # fmt: skip
+    """Search from where the training of `model` ended; publish both forms of what is certain to be better.
+
+    `data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`.
+    """
+    from aias.optimize.optimize import optimize as search
+    from aias.optimize.parent import Parent, rows_of
+
+    deadline = Deadline.after(seconds_of(time))
+    parent = Parent(model.ref, model.manifest, model.runtime)
+    dataset, test = rows_of(parent, data, watch=watch)
+    outcome = search(
+        parent, dataset, test=test, deadline=deadline, work=model.registry.home / WORK / model.version.name,
+        searcher=searcher, number=model.version.number, inline=inline, stop=stop, watch=watch,
+    )  # fmt: skip
+    if outcome.results is None:
+        return Optimized(model, False, outcome.gain, outcome.axes)
+    serving = publish(model.registry, outcome.results, watch=watch)
+    better = serving if model.manifest.form == "serving" else serving.quality
+    return Optimized(better, True, outcome.gain, outcome.axes)

@@ -1,0 +1,221 @@
+"""A trained version → a better one: search from where training ended, along three axes; publish what is certain.
+
+parameters   where fitting starts, how it moves, what is worth keeping
+structure    members, leaves, rounds, layers: more, fewer, or two made one
+strategy     rates and schedules, batches and samples, seeds and averages
+
+Everything that is tried is a unit of training, on the same folds, through the same ledger.
+"""
+
+import contextlib
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from aias.core.deadline import Deadline
+from aias.core.errors import UserError
+from aias.core.events import Event, Watch, nobody
+from aias.data.dataset import Dataset
+from aias.encoders.contract import Floats
+from aias.optimize.certify import Answered, Gain, certify
+from aias.optimize.outcome import AxisReport, Outcome, reports
+from aias.optimize.parameters import parameters
+from aias.optimize.parent import Parent, test_scores
+from aias.optimize.reserve import Reserve, reserve
+from aias.optimize.situation import Axis, Situation
+from aias.optimize.strategy import strategy
+from aias.optimize.structure import structure
+from aias.training.answering import Answering
+from aias.training.board import Board
+from aias.training.calibration import from_dict
+from aias.training.configuration import Configuration, Unit
+from aias.training.finish import Trained, described
+from aias.training.forms import Forms
+from aias.training.history import History
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.plan import Member, Plan
+from aias.training.portfolio import Shape
+from aias.training.search import searcher_of
+from aias.training.train import Results, both_forms, workers_for
+from aias.training.unit import Bench
+from aias.training.weights import mix
+
+AXES: Final[Mapping[str, Axis]] = {"parameters": parameters, "structure": structure, "strategy": strategy}
+"""In the order in which they take turns."""
+
+
+def optimize(
+    parent: Parent, dataset: Dataset, *, deadline: Deadline, test: Dataset | None = None, work: Path | None = None,
+    searcher: str = "tpe", number: int = 0, inline: bool = False, stop: threading.Event | None = None,
+    watch: Watch = nobody,
+) -> Outcome:  # fmt: skip
+    """`dataset`: the rows that the parent was trained on; `test`: those it was measured on, if they were a file.
+    `work`: where training kept its ledger; what lies there is not fitted again. `number`: of the parent; other versions
+    are judged on other folds.
+
+    Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
+    """
+    searcher_of(searcher)
+    prepared = parent.prepared(dataset, test, seconds=deadline.left, watch=watch)
+    held = reserve(prepared, seed=parent.recipe.seed + number)
+    with _room(work, prepared.table.digest) as folder:
+        job = _Job(parent, held, Ledger(folder), deadline, searcher, number, stop or threading.Event(), History(watch))
+        return job.run(inline=inline)
+
+
+@dataclass(eq=False)
+class _Job:
+    parent: Parent
+    held: Reserve
+    ledger: Ledger
+    deadline: Deadline
+    searcher: str
+    number: int
+    stop: threading.Event
+    watch: History
+    whole: dict[str, Floats] = field(default_factory=dict)
+    """Out-of-fold scores of each member, those of the reserved rows too."""
+    axis_of: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.recipe = replace(self.parent.recipe, learners=())
+        self.table, self.task = self.held.prepared.table, self.held.prepared.task
+        self.bench = Bench(self.table, self.ledger)
+        forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
+        self.board = Board(
+            forms, latency_us=self.recipe.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop
+        )
+
+    def run(self, *, inline: bool) -> Outcome:
+        with workers_for(self.bench, inline=inline) as workers:
+            plan = Plan(
+                self.table, self.ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
+                memory=Memory(), watch=self.watch,
+            )  # fmt: skip
+            plan.run(self._parents(), self._take)
+            if missing := self.parent.weights.keys() - self.whole.keys():
+                raise UserError(
+                    f"there was no time to fit `{min(missing)}` of {self.parent.ref} again", hint="give more time"
+                )
+            plan.run(self._proposals(), self._take)
+            return self._outcome(plan)
+
+    def _parents(self) -> Iterator[Configuration]:
+        """What the parent is made of; of what else was tried, what need not be fitted again."""
+        for each in self.parent.configurations:
+            first = Unit(each, 0, self.recipe.seed).key(self.table.digest)
+            if each.name in self.parent.weights or self.ledger.has(first):
+                yield each
+
+    def _proposals(self) -> Iterator[Configuration]:
+        """Of each axis in turn, as long as it has any; never one name twice."""
+        layout = self.table.encoder.layout
+        situation = Situation(
+            self.board, Shape(self.task, self.table.rows, layout), self.recipe.seed + self.number, self.searcher,
+            lambda member: [self.bench.pipeline(unit) for unit in member.units],
+        )  # fmt: skip
+        waiting = {name: axis(situation) for name, axis in AXES.items()}
+        known = set(self.whole)
+        while waiting:
+            for axis in list(waiting):
+                found = next((each for each in waiting[axis] if each.name not in known), None)
+                if found is None:
+                    del waiting[axis]
+                    continue
+                known.add(found.name)
+                self.axis_of[found.name] = axis
+                yield found
+
+    def _take(self, member: Member) -> bool:
+        self.whole[member.name] = member.scores
+        self.board.add(self.held.seen(member))
+        return not self.stop.is_set()
+
+    def _outcome(self, plan: Plan) -> Outcome:
+        """With test rows the published graphs are compared on them; else the means of out-of-fold scores."""
+        serving = self.parent.manifest.form == "serving"
+        weights = self.board.serving_weights() if serving else self.board.weights
+        axes = reports(self.board, self.axis_of, tuple(AXES), weights)
+        self._tell(axes)
+        results: Results | None = None
+        if self.held.prepared.test.rows:
+            results = both_forms(plan, self.board)
+            gain = self._gain_on_test(results.serving if serving else results.quality)
+        else:
+            gain = self._gain_on_reserved(weights, serving=serving)
+        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=msgspec.to_builtins(gain)))
+        if not gain.certain:
+            return Outcome(axes, gain, None)
+        results = results or both_forms(plan, self.board)
+        return Outcome(axes, gain, Results(self._child(results.quality, gain), self._child(results.serving, gain)))
+
+    def _tell(self, axes: tuple[AxisReport, ...]) -> None:
+        for each in axes:
+            gave = "nothing was ready" if each.gain is None else f"{each.gain:+.4f} where it was searched"
+            message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
+            self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
+
+    def _gain_on_test(self, child: Trained) -> Gain:
+        prepared, parent = self.held.prepared, self.parent
+        before = Answered(parent.scores(prepared), parent.manifest.label_weights or None)
+        after = Answered(test_scores(child.runtime, prepared), child.manifest.label_weights or None)
+        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed)
+
+    def _gain_on_reserved(self, weights: Floats, *, serving: bool) -> Gain:
+        """Each as it answers: with its own calibration and its own weights of labels."""
+        board, rows = self.board, np.flatnonzero(self.held.held)
+        names = [each.name for each in board.members]
+        held = np.stack([self.whole[name][rows] for name in names])
+        old = np.array([self.parent.weights.get(name, 0.0) for name in names])
+        manifest = self.parent.manifest
+        before = mix(held, old)
+        if manifest.calibration:
+            before = from_dict(manifest.calibration).apply(before)
+        answering, _ = Answering.fit(
+            self.task, board.y, board.honest(serving=serving), board.folds, seed=self.recipe.seed
+        )
+        after = mix(held, weights)
+        if answering.calibration:
+            after = answering.calibration.apply(after)
+        y = self.table.whole.y[self.table.judged[rows]]
+        return certify(
+            self.task, y, Answered(before, manifest.label_weights or None), Answered(after, answering.label_weights),
+            seed=self.recipe.seed,
+        )  # fmt: skip
+
+    def _child(self, trained: Trained, gain: Gain) -> Trained:
+        """With its lineage: what it was made from, how, and what it gained."""
+        manifest = trained.manifest
+        settings = {**manifest.lineage.settings, "searcher": self.searcher, "gain": msgspec.to_builtins(gain)}
+        lineage = replace(manifest.lineage, verb="optimize", settings=settings, parents=(self.parent.manifest.digest,))
+        return described(trained, replace(manifest, lineage=lineage))
+
+
+def _verdict(ref: str, gain: Gain) -> str:
+    if gain.certain:
+        return f"better than {ref} on rows not searched on: {gain}"
+    return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"
+
+
+@contextlib.contextmanager
+def _room(work: Path | None, digest: str) -> Iterator[Path]:
+    """Training's own folder while it holds these very rows and folds; else one that is gone afterwards."""
+    if work is not None and _digest_in(work) == digest:
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix="aias-") as folder:
+        yield Path(folder)
+
+
+def _digest_in(work: Path) -> str | None:
+    try:
+        return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
+    except (OSError, KeyError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,54 @@
+"""What optimising came to: what each axis gave on the rows that were searched on, and the gain on those reserved."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aias.encoders.contract import Floats
+from aias.optimize.certify import Gain
+from aias.training.board import Board
+from aias.training.metrics import measure
+from aias.training.train import Results
+from aias.training.weights import greedy, mix
+
+
+@dataclass(frozen=True, slots=True)
+class AxisReport:
+    """`gain`: how much better the parent's members are with the axis's, by the metric, above 0 being better; None when
+    nothing was ready in time. `kept`: those in the new model."""
+
+    axis: str
+    tried: tuple[str, ...]
+    gain: float | None
+    kept: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`results` are None when nothing is certain to be better."""
+
+    axes: tuple[AxisReport, ...]
+    gain: Gain
+    results: Results | None
+
+
+def reports(board: Board, axis_of: Mapping[str, str], axes: Sequence[str], kept: Floats) -> tuple[AxisReport, ...]:
+    """`axis_of` each new member, by name; `kept`: weights of the new model, (members,)."""
+    parents = [place for place, each in enumerate(board.members) if each.name not in axis_of]
+    before = _together(board, parents)
+    found = []
+    for axis in axes:
+        places = [place for place, each in enumerate(board.members) if axis_of.get(each.name) == axis]
+        names = tuple(board.members[place].name for place in places)
+        gain = _together(board, [*parents, *places]) - before if places else None
+        found.append(AxisReport(axis, names, gain, tuple(board.members[place].name for place in places if kept[place])))
+    return tuple(found)
+
+
+def _together(board: Board, places: Sequence[int]) -> float:
+    """How good the best mean of these members is; higher is better."""
+    scores = np.stack([board.members[place].scores for place in places])
+    weights = greedy(board.y, scores, task=board.task, seed=0)
+    value = measure(board.task, board.y, mix(scores, weights)).value
+    return value if board.task.direction == "higher" else -value

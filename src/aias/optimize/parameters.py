@@ -1,0 +1,60 @@
+"""The first axis, what a model holds: where fitting starts, how it moves, and what of it is worth keeping."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from aias.optimize.situation import BOOSTED, TREES, Situation, asked_of, changed, setting
+from aias.training.configuration import Configuration
+from aias.training.plan import Member
+
+__all__ = ["parameters"]
+
+RARE: Final = 0.25
+"""Of an even share of all splits: a column that is asked for less often is tried to do without."""
+
+FEWER_ROUNDS: Final = 0.7
+SLOWER: Final = 0.3
+"""Times the rate, when the rounds of another model are gone on from."""
+
+
+def parameters(situation: Situation) -> Iterator[Configuration]:
+    for member in situation.best:
+        yield from _warm(member)
+        yield from _updates(member)
+        yield from _pruned(situation, member)
+
+
+def _warm(member: Member) -> Iterator[Configuration]:
+    """On from the parent's own rounds or weights, in smaller steps."""
+    asked = dict(member.configuration.settings)
+    start = {"asked": asked, "refit": dict(member.refit.configuration.settings)}
+    if "start" in asked:  # once is enough: each step back would have to be fitted again on all rows
+        return
+    if member.configuration.learner == "boosted_trees":
+        rate = SLOWER * setting(member, "learning_rate", 0.05)
+        yield changed(member.configuration, "continued", learning_rate=rate, start=start)
+    if member.configuration.learner == "mlp":
+        rate = SLOWER * setting(member, "learning_rate", 2e-3)
+        yield changed(member.configuration, "continued", learning_rate=rate, schedule="cosine", start=start)
+
+
+def _updates(member: Member) -> Iterator[Configuration]:
+    """Another rule by which weights move; each has its own usual rate."""
+    if member.configuration.learner == "mlp" and "start" not in member.configuration.settings:
+        for rule in ("schedule_free", "momentum"):
+            if setting(member, "update", "adamw") != rule:
+                yield changed(member.configuration, rule.replace("_", " "), update=rule, learning_rate=None)
+
+
+def _pruned(situation: Situation, member: Member) -> Iterator[Configuration]:
+    """Without the columns that trees hardly ask for; and without the last trees."""
+    if member.configuration.learner in TREES:
+        share = asked_of(situation.load(member), situation.shape.layout.width)
+        rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
+        if rare and len(rare) < len(share):
+            yield changed(member.configuration, f"without {len(rare)} columns", hidden=rare)
+    rounds = setting(member, "rounds", 0)
+    if member.configuration.learner in BOOSTED and rounds > 1 and "start" not in member.configuration.settings:
+        yield changed(member.configuration, "fewer trees", rounds=max(1, round(FEWER_ROUNDS * rounds)))

@@ -1,0 +1,118 @@
+"""The version that is to be made better, and the rows that it was trained on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import Candidate, Manifest
+from aias.core.errors import UserError
+from aias.core.events import Watch
+from aias.core.schema import Schema
+from aias.data.dataset import Dataset
+from aias.data.errors import NoSuchFile
+from aias.data.read import read
+from aias.encoders.contract import Floats
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.training.configuration import Configuration
+from aias.training.prepare import Prepared, prepare
+from aias.training.train import Recipe
+
+
+class OtherRows(UserError):
+    """The rows that were found are not those that the version was trained on."""
+
+    code = "optimize.other-rows"
+
+
+@dataclass(frozen=True, eq=False)
+class Parent:
+    """`ref` is how people call it."""
+
+    ref: str
+    manifest: Manifest
+    runtime: OnnxRuntime
+
+    @property
+    def recipe(self) -> Recipe:
+        """As it was asked for. Raises `UserError` when it was not made by training."""
+        try:
+            return msgspec.convert(self.manifest.lineage.settings, Recipe)
+        except msgspec.ValidationError as fault:
+            raise UserError(f"{self.ref} does not say how it was trained: {fault}", hint="train it again") from None
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """Of its members, of sum 1."""
+        held = {each.name: each.weight for each in self.manifest.leaderboard if each.weight > 0}
+        total = sum(held.values())
+        return {name: weight / total for name, weight in held.items()}
+
+    @property
+    def configurations(self) -> list[Configuration]:
+        """Of everything that was tried: what it is made of first, then the others, best first."""
+        lines = sorted(self.manifest.leaderboard, key=lambda each: -each.weight)
+        return [_configuration(each) for each in lines]
+
+    def prepared(self, dataset: Dataset, test: Dataset | None, *, seconds: float, watch: Watch) -> Prepared:
+        """The same rows, folds and encoder as in training. Raises `OtherRows`."""
+        recipe = self.recipe
+        prepared = prepare(
+            dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
+            seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights, seed=recipe.seed,
+            watch=watch,
+        )  # fmt: skip
+        if prepared.dataset.digest != self.manifest.lineage.dataset:
+            raise OtherRows(
+                f"these {prepared.dataset.rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was "
+                "trained on", hint="name the file that it was trained on with --data, or train on the new one",
+            )  # fmt: skip
+        return prepared
+
+    def scores(self, prepared: Prepared) -> Floats:
+        """Its answers for the test rows, (rows, outputs)."""
+        return test_scores(self.runtime, prepared)
+
+
+def test_scores(runtime: OnnxRuntime, prepared: Prepared) -> Floats:
+    """What a published form answers for the rows that were set aside."""
+    test, encoder = prepared.test, runtime.encoder
+    columns = {each.name: test.values(each.name) for each in encoder.fields}
+    return np.asarray(runtime.run(encoder.columns(columns, test.rows)), np.float64).reshape(test.rows, -1)
+
+
+def rows_of(parent: Parent, source: Any, *, watch: Watch) -> tuple[Dataset, Dataset | None]:
+    """What it was trained on, and the file it was measured on, if there was one.
+
+    `source`: where the rows are, if not where training found them. Raises `UserError` when nobody knows.
+    """
+    recipe = parent.recipe
+    if source is None and recipe.source is None:
+        raise UserError(
+            f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"
+        )
+    try:
+        dataset = _read(recipe.source if source is None else source, parent.manifest, watch)
+        test = None if recipe.test_source is None else _read(recipe.test_source, parent.manifest, watch)
+    except NoSuchFile as fault:
+        raise NoSuchFile(fault.message, hint=f"say with --data where the rows of {parent.ref} are now") from None
+    return dataset, test
+
+
+def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
+    """Each column as it was read in training, in the order of the file."""
+    target = manifest.target
+    assert target is not None, "training always records the target"
+    known = {each.name: each for each in (*manifest.inputs, *manifest.ignored, target)}
+    found = read(source, target=target.name, watch=watch)
+    names = [name for name in found.schema.names if name in known]
+    if missing := known.keys() - set(names):
+        raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint="name the right file with --data")
+    schema = Schema(tuple(known[name] for name in names))
+    return found.with_schema(schema) if len(names) == len(found.schema.names) else read(source, schema=schema)
+
+
+def _configuration(line: Candidate) -> Configuration:
+    return Configuration(line.name, line.learner, dict(line.asked), line.derived)

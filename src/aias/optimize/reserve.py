@@ -1,0 +1,66 @@
+"""Rows that the search never looks at, so that they can say in the end whether anything was gained.
+
+With a test part these are its rows. Without, they are some folds: members are fitted on all folds as ever, but the
+search and the weights see only the out-of-fold scores of the others.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.errors import UserError
+from aias.training.plan import Member
+from aias.training.prepare import Prepared
+
+SHARE: Final = 0.25
+"""Of the folds, or of the rows of a holdout."""
+
+ROWS_MIN: Final = 20
+"""On fewer rows nothing can be certain."""
+
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Reserve:
+    """`held`: which of the rows that judge are reserved, (judged rows,); none where there are test rows."""
+
+    prepared: Prepared
+    held: Flags
+
+    @property
+    def searched(self) -> Prepared:
+        """What the search sees: the same rows to fit on, but those reserved judge nothing."""
+        table = self.prepared.table
+        folds = table.folds.copy()
+        folds[table.judged[self.held]] = -1
+        return replace(self.prepared, table=replace(table, folds=folds))
+
+    def seen(self, member: Member) -> Member:
+        """The member with the scores that the search may look at."""
+        return replace(member, scores=member.scores[~self.held])
+
+
+def reserve(prepared: Prepared, *, seed: int) -> Reserve:
+    """Raises `UserError` when there are too few rows."""
+    table = prepared.table
+    if prepared.test.rows:
+        held = np.zeros(len(table.judged), bool)
+    elif table.fold_count > 1:
+        held = np.isin(table.folds[table.judged], _folds(table.fold_count, seed=seed))
+    else:
+        held = np.random.default_rng(seed).permutation(len(table.judged)) < SHARE * len(table.judged)
+    rows = prepared.test.rows or int(held.sum())
+    if rows < ROWS_MIN:
+        raise UserError(
+            f"{rows} rows are too few to say whether anything was gained", hint=f"at least {ROWS_MIN} are needed"
+        )
+    return Reserve(prepared, held)
+
+
+def _folds(count: int, *, seed: int) -> list[int]:
+    """Never the last one: how many folds there are is read from it."""
+    order = np.random.default_rng(seed).permutation(count - 1)
+    return [int(fold) for fold in order[: max(1, round(SHARE * count))]]

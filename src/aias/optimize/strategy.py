@@ -1,0 +1,67 @@
+"""The third axis, how a model is trained: rates and schedules, batches and samples, seeds and averages."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from aias.optimize.situation import Situation, changed, setting
+from aias.optimize.structure import DIMENSIONS
+from aias.training.configuration import Configuration
+from aias.training.plan import Member
+from aias.training.search import searched
+
+__all__ = ["strategy"]
+
+SEEDS: Final = 2
+"""Further ones for each of the best members: the mean of three varies half as much as one."""
+
+
+def strategy(situation: Situation) -> Iterator[Configuration]:
+    best = situation.best
+    yield from _seeds(best[0], 1)
+    for member in best:
+        yield from _rates(member)
+        yield from _samples(member)
+        yield from _averages(member)
+    for member in best:
+        for shift in range(1 if member is not best[0] else 2, SEEDS + 1):
+            yield from _seeds(member, shift)
+    yield from searched(
+        situation.board, seed=situation.seed + 1, searcher=situation.searcher,
+        of=lambda name: name not in DIMENSIONS, label="strategy",
+    )  # fmt: skip
+
+
+def _seeds(member: Member, shift: int) -> Iterator[Configuration]:
+    """The same again by other chance; the weights of the ensemble then average them."""
+    if member.configuration.learner != "linear":  # it has one solution
+        shift += member.configuration.settings.get("seed_shift", 0)
+        yield changed(member.configuration, f"seed {shift}", seed_shift=shift)
+
+
+def _rates(member: Member) -> Iterator[Configuration]:
+    learner = member.configuration.learner
+    if learner in ("boosted_trees", "xgboost", "catboost"):
+        rate = setting(member, "learning_rate", 0.05)
+        yield changed(member.configuration, "half the rate", learning_rate=rate / 2)
+    if learner == "mlp":
+        other = "cosine" if setting(member, "schedule", "") != "cosine" else "coslog4"
+        yield changed(member.configuration, f"schedule {other}", schedule=other)
+
+
+def _samples(member: Member) -> Iterator[Configuration]:
+    """Smaller batches; trees on samples of rows and columns."""
+    learner = member.configuration.learner
+    if learner == "boosted_trees":
+        yield changed(member.configuration, "sampled", bagging_fraction=0.7, bagging_freq=1, feature_fraction=0.6)
+    if learner == "xgboost":
+        yield changed(member.configuration, "sampled", subsample=0.7, colsample_bynode=0.6)
+    if learner == "mlp":
+        rows = max(16, setting(member, "batch_rows", 128) // 2)
+        yield changed(member.configuration, f"batches of {rows}", batch_rows=rows)
+
+
+def _averages(member: Member) -> Iterator[Configuration]:
+    """Weights averaged over more steps."""
+    if member.configuration.learner == "mlp":
+        epochs = 4 * setting(member, "average_epochs", 1.0)
+        yield changed(member.configuration, f"averaged over {epochs:g} epochs", average_epochs=epochs)

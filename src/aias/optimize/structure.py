@@ -1,0 +1,85 @@
+"""The second axis, what a model is made of: members, leaves, rounds, layers; more of them, fewer, or two made one."""
+
+import math
+from collections.abc import Iterator, Mapping
+from itertools import combinations, islice
+from typing import Any, Final
+
+from aias.optimize.situation import Situation, changed, setting
+from aias.training.configuration import Configuration
+from aias.training.plan import Member
+from aias.training.portfolio import portfolio
+from aias.training.search import losses_of, searched
+
+__all__ = ["structure"]
+
+NEW_FAMILIES_FIRST: Final = 3
+"""Members of learners that the parent does not have, before anything else is grown: they err differently."""
+
+DIMENSIONS: Final = frozenset({
+    "num_leaves", "min_data_in_leaf", "max_cat_to_onehot", "max_depth", "min_child_weight", "depth", "one_hot_max_size",
+    "min_samples_leaf", "width", "layers", "members", "activation", "expansion", "expansion_parts", "expansion_width",
+})  # fmt: skip
+"""Settings that say what a model is made of; all others say how it is trained."""
+
+SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
+    "boosted_trees": (("num_leaves", 31, 4, 255),),
+    "xgboost": (("max_leaves", 64, 4, 255),),
+    "catboost": (("depth", 6, 3, 8),),
+    "extra_trees": (("trees", 200, 50, 400),),
+    "mlp": (("width", 128, 16, 512), ("members", 8, 2, 32)),
+}
+"""What grows with each learner: the setting, its usual value, its least and its largest."""
+
+
+def structure(situation: Situation) -> Iterator[Configuration]:
+    new = _new_members(situation)
+    yield from islice(new, NEW_FAMILIES_FIRST)
+    for member in situation.best:
+        yield from _sized(member, 2.0, "grown")
+        yield from _sized(member, 0.5, "pruned")
+    yield from _merged(situation)
+    yield from new
+    yield from searched(
+        situation.board, seed=situation.seed, searcher=situation.searcher, of=DIMENSIONS.__contains__,
+        label="structure",
+    )  # fmt: skip
+
+
+def _new_members(situation: Situation) -> Iterator[Configuration]:
+    """What the portfolio has and the parent has not: first of learners that are new to it."""
+    names = situation.names
+    learners = {each.configuration.learner for each in situation.board.members}
+    missing = [each for each in portfolio(situation.shape) if each.name not in names]
+    return iter(sorted(missing, key=lambda each: each.learner in learners))
+
+
+def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
+    for name, usual, low, high in SIZES.get(member.configuration.learner, ()):
+        now = setting(member, name, usual)
+        wanted = now + round(math.log2(times)) if name == "depth" else round(now * times)
+        wanted = min(max(wanted, low), high)
+        if wanted != now and "start" not in member.configuration.settings:
+            yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted})
+
+
+def _merged(situation: Situation) -> Iterator[Configuration]:
+    """Two members of one learner made one, half-way between them."""
+    losses = losses_of(situation.board)
+    ranked = sorted(situation.board.members, key=lambda each: losses[each.name])
+    for first, second in combinations(ranked[:4], 2):
+        one, other = first.configuration, second.configuration
+        if (one.learner, one.derived) == (other.learner, other.derived):
+            between = {name: _between(value, other.settings[name]) for name, value in one.settings.items()
+                       if name in other.settings}  # fmt: skip
+            if between != {name: one.settings[name] for name in between}:
+                yield changed(one, f"merged with {second.name}", **between)
+                return
+
+
+def _between(one: Any, other: Any) -> Any:
+    """The geometric mean of two positive numbers; of anything else the first."""
+    if isinstance(one, bool) or not all(isinstance(each, int | float) and each > 0 for each in (one, other)):
+        return one
+    mean = math.sqrt(one * other)
+    return round(mean) if isinstance(one, int) else mean

@@ -1,0 +1,52 @@
+"""A version is made better where that is certain, and left alone where it is not."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import aias
+from aias.optimize.parent import OtherRows
+
+LINEAR = {"target": "y", "time": "8s", "learners": ("linear",), "folds": 4, "inline": True}
+
+
+def xor(rows: int = 400) -> pl.DataFrame:
+    """What no linear model can tell."""
+    a, b = np.random.default_rng(0).uniform(-1, 1, (2, rows))
+    return pl.DataFrame({"a": a, "b": b, "y": np.where(a * b > 0, "same", "other")})
+
+
+def test_what_was_bad_becomes_better_and_says_how(tmp_path: Path) -> None:
+    file = tmp_path / "xor.csv"
+    xor().write_csv(file)
+    model = aias.train(str(file), name="xor", home=tmp_path, **LINEAR)
+
+    found = model.optimize(time="14s", inline=True)
+
+    assert found.better
+    assert found.gain.low > 0.1
+    manifest = found.model.manifest
+    assert (manifest.form, manifest.lineage.verb) == ("serving", "optimize")
+    assert found.model.quality.manifest.lineage.parents == (model.version.digest,)
+    assert found.model.ref == "xor@4"
+    assert {each.axis for each in found.axes} == {"parameters", "structure", "strategy"}
+    assert any(each.kept for each in found.axes)
+    right = xor(100)
+    assert (found.model.predict(right.drop("y")) == right["y"].to_numpy()).mean() > 0.8
+
+
+def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
+    model = aias.train(frame, name="noise", home=tmp_path, **LINEAR)
+
+    found = model.optimize(time="8s", data=frame, inline=True)
+
+    assert not found.better
+    assert found.model is model
+    assert found.gain.low <= 0
+    assert [version.number for version in aias.models(home=tmp_path)] == [1, 2]
+    with pytest.raises(OtherRows, match="not the 300"):
+        model.optimize(time="5s", data=frame.head(200))
