@@ -5,9 +5,14 @@ folder → subwords       text → tokens, by the very tokenizer that is served
 """
 
 import hashlib
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
@@ -18,7 +23,10 @@ from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import read_transformer
 from aias.runtimes.onnxruntime import Session
 
-_FILES = ("*.json", "model.safetensors", "1_Pooling/config.json")
+TRIED_ROWS: Final = 64
+"""Whose vectors tell how long all rows will take."""
+
+_FILES: Final = ("*.json", "model.safetensors", "1_Pooling/config.json")
 """What is fetched of a published encoder; never a file that could hold code."""
 
 
@@ -58,6 +66,16 @@ class SentenceEncoder:
         """The same rows with their vectors, computed by the graph that is served."""
         assert encoded.tokens is not None, "rows are encoded with the subwords of their sentence encoder"
         return replace(encoded, vectors=self._session.run(encoded))
+
+    def expected_seconds(self, encoded: Encoded, *, clock: Callable[[], float] = time.perf_counter) -> float:
+        """What `embedded` will take, by what some of the rows take now."""
+        if not encoded.rows:
+            return 0.0
+        tried = np.unique(np.linspace(0, encoded.rows - 1, TRIED_ROWS).astype(np.int64))
+        self._session.run(encoded.take(tried[:1]))  # the first run makes room in memory
+        began = clock()
+        self._session.run(encoded.take(tried))
+        return (clock() - began) * encoded.rows / len(tried)
 
     @cached_property
     def _session(self) -> Session:

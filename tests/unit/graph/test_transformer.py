@@ -136,6 +136,13 @@ def test_long_batches_are_cut_up_by_length_and_come_back_in_order(
     np.testing.assert_allclose(encoder.embedded(encoded).vectors, whole, atol=1e-6)
 
 
+def test_what_all_rows_will_take_is_told_by_some(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    encoded = rows_for(encoder).columns({"note": TEXTS * 64}, 320)
+    ticks = iter([10.0, 12.0])
+    assert encoder.expected_seconds(encoded, clock=lambda: next(ticks)) == pytest.approx(2.0 * 320 / 64)
+
+
 class Doubled:
     """Stands for a pipeline that reads the vectors twice."""
 
