@@ -34,6 +34,9 @@ PATIENCE: Final = (20, 0.3, 200)
 TELL_SECONDS: Final = 0.5
 """Between two events; each asks the trees so far for the validation score."""
 
+FINISH_SECONDS: Final = (0.05, 1e-3)
+"""To answer the validation rows when rounds are over: at least, and for each tree."""
+
 STEPS_AT_ONCE: Final = 1 << 21
 """Rows times trees whose leaves are added up together: some 50 MB."""
 
@@ -143,12 +146,13 @@ class _Boosting:
         self.started_at = how.deadline.clock()
 
     def run(self) -> Trees:
-        how, longest = self.how, 0.0
+        how, longest, (least, each) = self.how, 0.0, FINISH_SECONDS
+        trees = len(how.task.classes) if how.task.type == "multiclass" else 1
         rounds = int(how.settings.get("rounds", ROUNDS_MAX))
         before = self.started_at
         while self.done < rounds and not self._stale():
             # A round that would end after the deadline is not begun; the first one always is.
-            if self.done and how.deadline.left <= longest:
+            if self.done and how.deadline.left <= longest + least + each * trees * self.done:
                 break
             self.booster.update(self.data, self.done)
             self.done += 1
@@ -219,8 +223,8 @@ class _Boosting:
 
 def _settings(how: Fit) -> dict[str, Any]:
     chosen: dict[str, Any] = {
-        "tree_method": "hist", "max_bin": 256, "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 2.0,
-        "subsample": 0.8, "colsample_bynode": 0.7, "max_cat_to_onehot": 8,
+        "tree_method": "hist", "max_bin": 256, "learning_rate": 0.04, "max_depth": 7, "min_child_weight": 4.0,
+        "subsample": 0.75, "colsample_bynode": 0.6, "max_cat_to_onehot": 8, "max_cat_threshold": 32,
         "seed": how.seed % (1 << 31), "nthread": how.threads, "verbosity": 0, **_objective(how.task),
     }  # fmt: skip
     return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
@@ -310,7 +314,7 @@ def _forest(nodes: _Nodes, sizes: Ints) -> Forest:
 def _shortest(counts: Ints, members: Floats, sizes: Ints) -> tuple[Ints, Floats, Any]:
     """Sets of more than half of a column's codes become sets of the others; and which did.
 
-    XGBoost chooses at most 64 categories, for the one side or for the other.
+    XGBoost chooses a few categories, `max_cat_threshold`, for the one side or for the other.
     """
     counts, swapped = counts.copy(), np.zeros(len(counts), np.bool_)
     at = np.flatnonzero(counts)
