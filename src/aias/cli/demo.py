@@ -104,10 +104,10 @@ def _table_of(models: list[Any]) -> None:
     lines = []
     for model in models:
         test = next(one for one in model.manifest.measurements if one.metric == "accuracy")
-        learner = next(one.learner for one in model.manifest.leaderboard if one.chosen)
-        lines.append((model.ref, learner, f"{test.value:.1%} ({test.low:.1%} to {test.high:.1%})",
+        chosen = " + ".join(one.name for one in model.manifest.leaderboard if one.chosen)
+        lines.append((model.ref, chosen, f"{test.value:.1%} ({test.low:.1%} to {test.high:.1%})",
                       size(model.version.size_bytes)))  # fmt: skip
-    table("", ("version", "learner", "accuracy on test rows (95 % interval)", "size"), lines, right=("size",))
+    table("", ("version", "made of", "accuracy on rows never seen (95 % interval)", "size"), lines, right=("size",))
 
 
 def _next(url: str | None, secret: str | None, samples: list[Sample]) -> None:
