@@ -65,11 +65,12 @@ class Session:
         return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
     def _feeds(self, encoded: Encoded) -> dict[str, Any]:
-        feeds: dict[str, Any] = {"columns": encoded.columns}
-        if self._reads_terms:
-            feeds["term_ids"], feeds["term_segments"] = encoded.term_ids, encoded.term_segments
+        if not self._reads_terms:
+            feeds: dict[str, Any] = {"columns": encoded.columns}
+        else:
+            feeds = {"columns": encoded.columns, "term_ids": encoded.term_ids, "term_segments": encoded.term_segments}
         if self.reads_tokens:
-            feeds["tokens"], feeds["token_mask"] = encoded.tokens, encoded.token_mask
+            feeds |= {"tokens": encoded.tokens, "token_mask": encoded.token_mask}
         return feeds
 
 
@@ -78,6 +79,7 @@ class OnnxRuntime:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)
         self.session = Session(model, output="probabilities" if self._classes else "prediction")
+        self._run = self.session.run
         self._weights = np.array(manifest.label_weights, np.float32) if manifest.label_weights else None
         self._bins: tuple[Any, Any, Any] | None = None
         if manifest.intervals is not None:
@@ -110,12 +112,12 @@ class OnnxRuntime:
     def predict(self, rows: Sequence[Row]) -> Answers:
         """The answers in the order of the rows. Raises `BadValue`."""
         if len(rows) == 1:
-            return self._answers(self.run(self.encoder.one(rows[0])))
-        return self._answers(self.run(self.encoder.rows(rows)))
+            return self._answers(self._run(self.encoder.one(rows[0])))
+        return self._answers(self._run(self.encoder.rows(rows)))
 
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length. Raises `BadValue`."""
-        return self._answers(self.run(self.encoder.columns(columns, rows)))
+        return self._answers(self._run(self.encoder.columns(columns, rows)))
 
     def run(self, encoded: Encoded) -> Any:
         """Probabilities (rows, classes) float32, or predictions (rows,) float64."""
