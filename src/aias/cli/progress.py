@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
-from aias.artifact.manifest import Manifest
 from aias.core.events import Event
+
+if TYPE_CHECKING:
+    from aias.artifact.manifest import Manifest
 
 REFRESH_SECONDS: Final = 0.1
 
@@ -69,7 +71,7 @@ class Progress:
             mark = click.style("! ", fg="yellow") if event.level == "warning" else click.style("· ", dim=True)
             click.echo(mark + event.message, err=True)
 
-    def conclude(self, manifests: Sequence[Manifest]) -> None:
+    def conclude(self, manifests: "Sequence[Manifest]") -> None:
         """The forms that came of it."""
         if self._board is not None:
             self._board.conclude(manifests)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aias.artifact.manifest import Manifest
 from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.task import Measurement
 
 if TYPE_CHECKING:
+    from aias.artifact.manifest import Manifest
     from aias.client.model import Model
 
 
@@ -40,7 +40,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     Console(highlight=False, soft_wrap=False).print(drawn)
 
 
-def leaderboard(manifests: Sequence[Manifest]) -> None:
+def leaderboard(manifests: "Sequence[Manifest]") -> None:
     """What was tried, best first, and how much of it is in each form."""
     from rich.console import Console
 

@@ -33,7 +33,7 @@ REPORT_SHARE: Final = 0.03
 REPORT_SECONDS_MAX: Final = 1.0
 
 IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200, 100)
-IMPORTANCE_REPEATS: Final = 5
+IMPORTANCE_REPEATS: Final = (5, 3)
 IMPORTANCE_SHARE: Final = 0.5
 """Of what is left of the time."""
 
@@ -160,13 +160,13 @@ def _importance(
         texts, own = x[:, width].astype(np.int64), x[:, width + 1].astype(np.int64)
         return judged.answer(replace(judged.encoded.take(texts), columns=np.ascontiguousarray(x[:, :width])), own)
 
-    rows = _affordable(answer, columns, calls=1 + IMPORTANCE_REPEATS * len(fields), deadline=deadline)
+    rows, repeats = _affordable(answer, columns, fields=len(fields), deadline=deadline)
     if not rows:
         message = f"what the answers hang on is left out: {len(fields):,} fields would take longer than there is"
         watch(Event("train.unreported", message, "debug", {"fields": len(fields)}))
         return (), 0
     found = importance(
-        answer, columns, judged.y, fields, task=task, seed=seed, repeats=IMPORTANCE_REPEATS, rows_max=rows,
+        answer, columns, judged.y, fields, task=task, seed=seed, repeats=repeats, rows_max=rows,
         label_weights=label_weights,
     )  # fmt: skip
     known = tuple(each for each in found if np.isfinite([each.drop, each.low, each.high]).all())
@@ -189,15 +189,21 @@ def _fields(encoder: RowEncoder) -> dict[str, list[int]]:
     return fields
 
 
-def _affordable(answer: Callable[[Floats], Floats], columns: Floats, *, calls: int, deadline: Deadline) -> int:
-    """How many rows can be asked about so many times; 0 for too few to say anything."""
+def _affordable(
+    answer: Callable[[Floats], Floats], columns: Floats, *, fields: int, deadline: Deadline
+) -> tuple[int, int]:
+    """How many rows can be asked about, and how often for each field; (0, 0) for too few to say anything."""
     probe = columns[:PROBE_ROWS]
     answer(probe[:1])  # the first call makes what the others find ready
     began = deadline.clock()
     answer(probe)
     each = max(deadline.clock() - began, 1e-6) / len(probe)
-    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left) / (each * calls)
-    return next((rows for rows in IMPORTANCE_ROWS if min(rows, len(columns)) <= most), 0)
+    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left) / each  # rows, of all calls together
+    choices = ((rows, repeats) for repeats in IMPORTANCE_REPEATS for rows in IMPORTANCE_ROWS)
+    return next(
+        ((rows, repeats) for rows, repeats in choices if min(rows, len(columns)) * (1 + repeats * fields) <= most),
+        (0, 0),
+    )
 
 
 def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> bytes:
