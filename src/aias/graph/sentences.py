@@ -71,7 +71,7 @@ class SentenceEncoder:
         """What `embedded` will take, by what some of the rows take now."""
         if not encoded.rows:
             return 0.0
-        tried = np.unique(np.linspace(0, encoded.rows - 1, TRIED_ROWS).astype(np.int64))
+        tried = np.unique(np.linspace(0, encoded.rows - 1, TRIED_ROWS * self.threads).astype(np.int64))
         self._session.run(encoded.take(tried[:1]))  # the first run makes room in memory
         began = clock()
         self._session.run(encoded.take(tried))
