@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
 from aias.core.catalog import member
-from aias.core.events import Event, Watch
+from aias.core.events import Event, Level, Watch
 from aias.encoders.contract import Floats
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
@@ -34,9 +35,18 @@ GRACE_SECONDS: Final = 0.8
 IMPORT_SECONDS: Final = 3.0
 """What a worker gets besides when a learner's library has to be loaded, on a machine with other work to do."""
 
-STRETCH: Final = 1.5
-"""A configuration is left out when its like took more than this many times what is left: cut that short, it would only
+STRETCH: Final = 1.3
+"""A configuration is left out when it should take more than this many times what is left: cut that short, it would only
 weaken the others."""
+
+PACED_STRETCH: Final = 4.0
+"""The same for a learner that fits its schedule to the time it is given."""
+
+LAST_SHARE: Final = 0.9
+"""Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
+
+SKIPPED_MAX: Final = 30
+"""In a row, more than a portfolio holds: a search that goes on without end then has nothing that could be started."""
 
 LISTEN_SECONDS: Final = 0.1
 
@@ -87,7 +97,7 @@ class Plan:
         self._coming: Iterator[Configuration] = iter(())
         self._trials: list[_Trial] = []
         self._fitting: dict[int, tuple[_Trial, Unit]] = {}
-        self._seconds: dict[str, float] = {}
+        self._paces: dict[str, float] = {}
 
     def run(self, configurations: Iterable[Configuration], told: Callable[[Member], bool]) -> None:
         """Fit until the time for it is over, or `told`, which gets each new member, says False."""
@@ -153,7 +163,8 @@ class Plan:
             return left
         running = [held for held, _ in self._fitting.values()].count(trial)
         turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
-        return min(left, max(UNIT_SECONDS_MIN, FIRST_SHARE * left / turns))
+        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
+        return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
     def _next_trial(self) -> _Trial | None:
         if time.monotonic() + UNIT_SECONDS_MIN > self.fit_ends_at():
@@ -162,24 +173,31 @@ class Plan:
             piloting = _shared(trial.configuration) and not trial.done and self._runs(trial)
             if trial.waiting and not piloting:
                 return trial
-        for configuration in self._coming:
+        for configuration in islice(self._coming, SKIPPED_MAX):
             if self._worth_starting(configuration):
                 units = (Unit(configuration, fold, self.seed) for fold in range(self.table.fold_count))
                 self._trials.append(_Trial(configuration, deque(units)))
                 return self._trials[-1]
+        self._coming = iter(())
         return None
 
     def _worth_starting(self, configuration: Configuration) -> bool:
-        each = self._seconds.get(configuration.learner, UNIT_SECONDS_MIN)
+        each = self._estimate(configuration)
         turns = -(-self.table.fold_count // len(self.workers.all))
         left = self.fit_ends_at() - time.monotonic()
-        if each * turns > STRETCH * left:
-            self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left")
+        patient = PACED_STRETCH if getattr(member("learners", configuration.learner), "paced", False) else STRETCH
+        if each * turns > patient * left:
+            self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
             return False
         if not self.memory.fits(self.table, configuration):
             self._skip(configuration, "there is not enough memory")
             return False
         return True
+
+    def _estimate(self, configuration: Configuration) -> float:
+        """Seconds of one fold, from what its learner took so far, or else from what other trees took."""
+        pace = self._paces.get(configuration.learner, self._paces.get("boosted_trees"))
+        return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost
 
     # Hearing what became of it
 
@@ -213,7 +231,7 @@ class Plan:
         trial.seconds += seconds
         trial.share(settings)
         if unit.fold != ALL:
-            self._seconds[unit.configuration.learner] = trial.seconds / len(trial.done)
+            self._paces[unit.configuration.learner] = trial.seconds / len(trial.done) / unit.configuration.cost
 
     def _give_up(self, trial: _Trial, reason: str) -> None:
         if trial in self._trials:
@@ -221,9 +239,9 @@ class Plan:
             self._skip(trial.configuration, reason)
         trial.waiting.clear()
 
-    def _skip(self, configuration: Configuration, reason: str) -> None:
+    def _skip(self, configuration: Configuration, reason: str, level: Level = "info") -> None:
         facts: dict[str, object] = {"configuration": configuration.name, "reason": reason}
-        self.watch(Event("train.skipped", f"{configuration.name} is left out: {reason}", facts=facts))
+        self.watch(Event("train.skipped", f"{configuration.name} is left out: {reason}", level, facts))
 
     # Watching time and memory
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound, UserError
 from aias.core.task import Measurement, Task
+from aias.encoders.contract import Floats
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 from aias.training.table import Table
@@ -20,7 +21,7 @@ from aias.tuning.contract import Search, Space, Trial, fits
 from aias.tuning.spaces import SPACES, Searched
 
 FAMILIES_MAX: Final = 3
-"""Searched in turns; time spent on a fourth is taken from better ones."""
+"""Searched in turns, if they are in the ensemble; time spent on a fourth is taken from better ones."""
 
 UNHEARD: Final = 2
 """Proposals that may still be fitted when the next is asked for. Their results are not looked at yet, even where they
@@ -34,6 +35,8 @@ class Judged(Protocol):
     table: Table
     members: list[Member]
     scores: list[Measurement]
+    weights: Floats
+    """How much each of them counts in the ensemble so far, (members,)."""
 
 
 @dataclass(eq=False)
@@ -141,6 +144,8 @@ def _families(board: Judged, searcher: Any, seed: int, of: Callable[[str], bool]
         for learner, searched in SPACES.items()
     }
     learners = [name for name in dict.fromkeys(each.configuration.learner for each in ranked) if spaces.get(name)]
+    used = {each.configuration.learner for each, weight in zip(board.members, board.weights, strict=True) if weight > 0}
+    learners = learners[:1] + [name for name in learners[1:] if name in used]
     return [
         _family(first[name].configuration, board, losses, searcher, seed=seed + place, space=spaces[name])
         for place, name in enumerate(learners[:FAMILIES_MAX])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from aias.core.errors import NotFound
@@ -25,6 +26,10 @@ class Board:
     scores: list = field(default_factory=list)
     task: Task = TASK
     table: object = field(default_factory=lambda: SimpleNamespace(encoder=ENCODER))
+
+    @property
+    def weights(self):
+        return np.array([0.0 if each.name == "boosted_trees deep" else 0.2 for each in self.members])
 
     def add(self, configuration, value):
         self.members.append(SimpleNamespace(configuration=configuration, name=configuration.name))
