@@ -12,6 +12,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +30,7 @@ from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
 from aias.optimize.parent import Parent, test_scores
 from aias.optimize.reserve import Reserve, reserve
-from aias.optimize.situation import Axis, Situation
+from aias.optimize.situation import Axis, Situation, asked_of
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
 from aias.training.answering import Answering
@@ -115,23 +117,26 @@ class _Job:
                 yield each
 
     def _proposals(self) -> Iterator[Configuration]:
-        """Of each axis in turn, as long as it has any; never one name twice."""
+        """Of each axis in turn; never one name twice."""
         layout = self.table.encoder.layout
         situation = Situation(
             self.board, Shape(self.task, self.table.rows, layout), self.recipe.seed + self.number, self.searcher,
-            lambda member: [self.bench.pipeline(unit) for unit in member.units],
+            cache(lambda member: asked_of([self.bench.pipeline(unit) for unit in member.units], layout.width)),
         )  # fmt: skip
         waiting = {name: axis(situation) for name, axis in AXES.items()}
-        known = set(self.whole)
-        while waiting:
-            for axis in list(waiting):
-                found = next((each for each in waiting[axis] if each.name not in known), None)
-                if found is None:
-                    del waiting[axis]
-                    continue
-                known.add(found.name)
-                self.axis_of[found.name] = axis
-                yield found
+        known, idle = set(self.whole), 0
+        for name, axis in cycle(AXES.items()):
+            found = next((each for each in waiting[name] if each.name not in known), None)
+            if found is None:
+                waiting[name] = axis(situation)  # when its turn comes again, others may be the best
+                idle += 1
+                if idle == len(AXES):
+                    return
+                continue
+            idle = 0
+            known.add(found.name)
+            self.axis_of[found.name] = name
+            yield found
 
     def _take(self, member: Member) -> bool:
         self.whole[member.name] = member.scores

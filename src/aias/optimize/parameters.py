@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.optimize.situation import BOOSTED, TREES, Situation, asked_of, changed, setting
+from aias.optimize.situation import BOOSTED, TREES, Situation, around_best, changed, setting
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 
@@ -20,10 +20,13 @@ SLOWER: Final = 0.3
 
 
 def parameters(situation: Situation) -> Iterator[Configuration]:
-    for member in situation.best:
-        yield from _warm(member)
-        yield from _updates(member)
-        yield from _pruned(situation, member)
+    return around_best(situation, _variations)
+
+
+def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+    yield from _warm(member)
+    yield from _updates(member)
+    yield from _pruned(situation, member)
 
 
 def _warm(member: Member) -> Iterator[Configuration]:
@@ -51,7 +54,7 @@ def _updates(member: Member) -> Iterator[Configuration]:
 def _pruned(situation: Situation, member: Member) -> Iterator[Configuration]:
     """Without the columns that trees hardly ask for; and without the last trees."""
     if member.configuration.learner in TREES:
-        share = asked_of(situation.load(member), situation.shape.layout.width)
+        share = situation.asked(member)
         rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
         if rare and len(rare) < len(share):
             yield changed(member.configuration, f"without {len(rare)} columns", hidden=rare)

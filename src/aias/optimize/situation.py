@@ -1,7 +1,9 @@
 """What the axes see when they propose: the members of the parent, how good each is, and the shape of the data."""
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +14,16 @@ from aias.training.configuration import Configuration
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Member
 from aias.training.portfolio import Shape
-from aias.training.search import losses_of
+from aias.training.search import losses_of, searched
 
 BEST: Final = 2
 """Members around which is tried; more would take their time from them."""
+
+STEPS_MAX: Final = 3
+"""Variations of variations: further away nothing is known any more of what made the first one good."""
+
+STEP: Final = ", "
+"""Between the name of a configuration and what was changed in it."""
 
 TREES: Final = ("boosted_trees", "xgboost", "catboost", "extra_trees")
 BOOSTED: Final = TREES[:3]
@@ -27,8 +35,8 @@ class Situation:
     shape: Shape
     seed: int
     searcher: str
-    load: Callable[[Member], list[Pipeline]]
-    """The fitted pipelines of all folds of a member."""
+    asked: Callable[[Member], Floats]
+    """How large a share of all splits of a member of trees asks for each encoded column, (width,)."""
 
     @property
     def best(self) -> list[Member]:
@@ -43,14 +51,59 @@ class Situation:
         return {each.name for each in self.board.members}
 
 
+Variations = Callable[[Situation, Member], Iterator[Configuration]]
+
 Axis = Callable[[Situation], Iterator[Configuration]]
 """What one axis proposes, in its order; pulled when there is time for another, so it sees what came of the last."""
+
+
+def around_best(situation: Situation, vary: Variations) -> Iterator[Configuration]:
+    """Variations of the members that are best whenever another is asked for, each once."""
+    given: set[str] = set()
+    while True:
+        found = (
+            each
+            for member in situation.best
+            if member.name.count(STEP) < STEPS_MAX
+            for each in vary(situation, member)
+            if each.name not in given
+        )
+        new = next(found, None)
+        if new is None:
+            return
+        given.add(new.name)
+        yield new
+
+
+def around_used(situation: Situation, of: Callable[[str], bool], label: str) -> Iterator[Configuration]:
+    """What the searcher proposes for the families that are best; when these change it begins anew."""
+    for turn in count(1):
+        families = {each.configuration.learner for each in situation.best}
+        name = label if turn == 1 else f"{label} {turn}"
+        asked = searched(situation.board, seed=situation.seed + turn, searcher=situation.searcher, of=of, label=name)
+        for configuration in asked:
+            yield configuration
+            if {each.configuration.learner for each in situation.best} != families:
+                break
+        else:
+            return
+
+
+def in_turns(*parts: Iterator[Configuration]) -> Iterator[Configuration]:
+    """One of each, as long as it has any."""
+    waiting = deque(parts)
+    while waiting:
+        part = waiting.popleft()
+        found = next(part, None)
+        if found is not None:
+            waiting.append(part)
+            yield found
 
 
 def changed(configuration: Configuration, what: str, **settings: Any) -> Configuration:
     """The same with other settings; `what` says so in its name. What is set to None is left to the learner."""
     held = {name: value for name, value in {**configuration.settings, **settings}.items() if value is not None}
-    return replace(configuration, name=f"{configuration.name}, {what}", settings=held)
+    return replace(configuration, name=f"{configuration.name}{STEP}{what}", settings=held)
 
 
 def setting(member: Member, name: str, usual: Any) -> Any:
@@ -60,7 +113,7 @@ def setting(member: Member, name: str, usual: Any) -> Any:
 
 
 def asked_of(pipelines: list[Pipeline], width: int) -> Floats:
-    """How large a share of all splits asks for each encoded column, (width,)."""
+    """`Situation.asked` of the fitted pipelines of a member's folds."""
     counts = np.zeros(width)
     for pipeline in pipelines:
         fitted: Any = getattr(pipeline, "fitted", None)

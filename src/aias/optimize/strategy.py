@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from aias.optimize.situation import Situation, changed, setting
+from aias.optimize.situation import BOOSTED, Situation, around_best, around_used, changed, in_turns, setting
 from aias.optimize.structure import DIMENSIONS
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
-from aias.training.search import searched
 
 __all__ = ["strategy"]
 
@@ -16,19 +15,17 @@ SEEDS: Final = 2
 
 
 def strategy(situation: Situation) -> Iterator[Configuration]:
-    best = situation.best
-    yield from _seeds(best[0], 1)
-    for member in best:
-        yield from _rates(member)
-        yield from _samples(member)
-        yield from _averages(member)
-    for member in best:
-        for shift in range(1 if member is not best[0] else 2, SEEDS + 1):
-            yield from _seeds(member, shift)
-    yield from searched(
-        situation.board, seed=situation.seed + 1, searcher=situation.searcher,
-        of=lambda name: name not in DIMENSIONS, label="strategy",
-    )  # fmt: skip
+    varied = around_best(situation, _variations)
+    return in_turns(varied, around_used(situation, lambda name: name not in DIMENSIONS, "strategy"))
+
+
+def _variations(_situation: Situation, member: Member) -> Iterator[Configuration]:
+    yield from _seeds(member, 1)
+    yield from _rates(member)
+    yield from _samples(member)
+    yield from _averages(member)
+    for shift in range(2, SEEDS + 1):
+        yield from _seeds(member, shift)
 
 
 def _seeds(member: Member, shift: int) -> Iterator[Configuration]:
@@ -40,7 +37,7 @@ def _seeds(member: Member, shift: int) -> Iterator[Configuration]:
 
 def _rates(member: Member) -> Iterator[Configuration]:
     learner = member.configuration.learner
-    if learner in ("boosted_trees", "xgboost", "catboost"):
+    if learner in BOOSTED:
         rate = setting(member, "learning_rate", 0.05)
         yield changed(member.configuration, "half the rate", learning_rate=rate / 2)
     if learner == "mlp":

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
-from aias.optimize.situation import Situation, changed, setting
+from aias.optimize.situation import Situation, around_best, around_used, changed, in_turns, setting
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 from aias.training.portfolio import portfolio
-from aias.training.search import losses_of, searched
+from aias.training.search import losses_of
 
 __all__ = ["structure"]
 
@@ -35,15 +35,15 @@ SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
 def structure(situation: Situation) -> Iterator[Configuration]:
     new = _new_members(situation)
     yield from islice(new, NEW_FAMILIES_FIRST)
-    for member in situation.best:
-        yield from _sized(member, 2.0, "grown")
-        yield from _sized(member, 0.5, "pruned")
+    yield from in_turns(
+        around_best(situation, _variations), new, around_used(situation, DIMENSIONS.__contains__, "structure")
+    )
+
+
+def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+    yield from _sized(member, 2.0, "grown")
+    yield from _sized(member, 0.5, "pruned")
     yield from _merged(situation)
-    yield from new
-    yield from searched(
-        situation.board, seed=situation.seed, searcher=situation.searcher, of=DIMENSIONS.__contains__,
-        label="structure",
-    )  # fmt: skip
 
 
 def _new_members(situation: Situation) -> Iterator[Configuration]:

@@ -1,0 +1,98 @@
+"""The axes: what each proposes around which members."""
+
+from dataclasses import dataclass, field
+from itertools import islice
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aias.core.task import Measurement, Task
+from aias.optimize.parameters import parameters
+from aias.optimize.situation import Situation
+from aias.optimize.strategy import strategy
+from aias.optimize.structure import structure
+from aias.training.configuration import Configuration
+from aias.training.portfolio import Shape
+
+TASK = Task("y", "binary", "roc_auc", ("a", "b"))
+
+
+@dataclass
+class Board:
+    members: list = field(default_factory=list)
+    scores: list = field(default_factory=list)
+    task: Task = TASK
+
+    @property
+    def weights(self):
+        return np.ones(len(self.members))
+
+    @property
+    def table(self):
+        return SimpleNamespace(encoder=SimpleNamespace(layout=SimpleNamespace(categories=())))
+
+    def add(self, configuration, value, **came_to):
+        refit = SimpleNamespace(configuration=Configuration("", "", {**configuration.settings, **came_to}))
+        self.members.append(SimpleNamespace(configuration=configuration, name=configuration.name, refit=refit))
+        self.scores.append(Measurement("roc_auc", value, 100))
+
+
+@pytest.fixture
+def situation():
+    board = Board()
+    board.add(Configuration("boosted_trees", "boosted_trees", {"learning_rate": 0.06}), 0.9, rounds=100)
+    board.add(Configuration("mlp", "mlp"), 0.8, batch_rows=64, average_epochs=1.0)
+    board.add(Configuration("linear", "linear"), 0.7, C=1.0)
+    return Situation(board, Shape(TASK, 1_000, _layout(3)), 0, "random", lambda _: np.array([0.6, 0.39, 0.01]))
+
+
+def _layout(width):
+    return SimpleNamespace(width=width, categories=(), terms=0, texts=(), category_sizes=())
+
+
+def test_parameters_start_from_the_parent_move_otherwise_and_prune(situation):
+    found = {each.name: each.settings for each in parameters(situation)}
+    start = {"asked": {"learning_rate": 0.06}, "refit": {"learning_rate": 0.06, "rounds": 100}}
+    assert found["boosted_trees, continued"] == {"learning_rate": pytest.approx(0.018), "start": start}
+    assert found["boosted_trees, without 1 columns"]["hidden"] == [2]
+    assert found["boosted_trees, fewer trees"]["rounds"] == 70
+    assert found["mlp, schedule free"]["update"] == "schedule_free"
+    assert found["mlp, continued"]["start"]["refit"]["batch_rows"] == 64
+    assert not any(name.startswith("linear") for name in found)
+
+
+def test_structure_grows_prunes_and_takes_in_new_families(situation):
+    names = [each.name for each in islice(structure(situation), 12)]
+    assert names[0] not in {"boosted_trees", "mlp", "linear"}
+    assert "boosted_trees, grown to num_leaves 62" in names
+    assert "boosted_trees, pruned to num_leaves 16" in names
+    assert "boosted_trees structure #1" in names
+
+
+def test_strategy_changes_rates_samples_seeds_and_averages(situation):
+    found = {each.name: each.settings for each in islice(strategy(situation), 30)}
+    assert found["boosted_trees, seed 1"]["seed_shift"] == 1
+    assert found["boosted_trees, half the rate"]["learning_rate"] == pytest.approx(0.03)
+    assert found["mlp, batches of 32"]["batch_rows"] == 32
+    assert found["mlp, averaged over 4 epochs"]["average_epochs"] == 4
+    searched = found["boosted_trees strategy #1"]
+    assert "num_leaves" not in searched
+    assert "learning_rate" in searched
+
+
+def test_what_became_best_is_varied_next(situation):
+    varied = parameters(situation)
+    first = next(varied)
+    situation.board.add(Configuration("extra_trees", "extra_trees"), 0.99)
+    names = [each.name for each in varied]
+    assert first.name == "boosted_trees, continued"
+    assert "extra_trees, without 1 columns" in names
+    assert not any(name.startswith("mlp") for name in names)
+
+
+def test_variations_of_variations_end(situation):
+    situation.board.add(
+        Configuration("boosted_trees, a, b, c", "boosted_trees", {"learning_rate": 0.01}), 0.99, rounds=10
+    )
+    assert not any(each.name.startswith("boosted_trees") for each in parameters(situation))

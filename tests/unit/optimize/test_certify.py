@@ -1,0 +1,66 @@
+"""`optimize/certify.py`: what is better is called so, and what is not is not."""
+
+import numpy as np
+import pytest
+
+from aias.core.task import Task
+from aias.optimize.certify import RISK, Answered, certify
+
+BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
+AMOUNTS = Task("y", "regression", "rmse")
+
+
+def scored(rng, y, noise):
+    second = 1 / (1 + np.exp(-(2 * y - 1 + noise * rng.normal(size=len(y)))))
+    return Answered(np.column_stack([1 - second, second]))
+
+
+def test_a_clear_gain_is_certain_and_its_loss_is_not():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 500)
+    bad, good = scored(rng, y, 3.0), scored(rng, y, 1.0)
+    gain = certify(BINARY, y, bad, good, seed=0)
+    assert gain.certain and 0 < gain.low < gain.value < gain.high
+    loss = certify(BINARY, y, good, bad, seed=0)
+    assert not loss.certain
+    assert loss.value == pytest.approx(-gain.value)
+
+
+def test_lower_is_better_where_the_metric_says_so():
+    y = np.random.default_rng(0).normal(size=300)
+    gain = certify(AMOUNTS, y, Answered(y[:, None] + 1.0), Answered(y[:, None] + 0.5), seed=0)
+    assert gain.value == pytest.approx(0.5)
+    assert gain.certain
+
+
+def test_the_same_model_gains_nothing():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 100)
+    one = scored(rng, y, 1.0)
+    gain = certify(BINARY, y, one, one, seed=0)
+    assert (gain.value, gain.low, gain.high, gain.certain) == (0, 0, 0, False)
+
+
+def test_models_that_are_alike_are_seldom_called_better():
+    rng = np.random.default_rng(0)
+    called = 0
+    for _ in range(100):
+        y = rng.normal(size=200)
+        before, after = (Answered((y + rng.normal(size=200))[:, None]) for _ in range(2))
+        called += certify(AMOUNTS, y, before, after, seed=0).certain
+    assert called <= 100 * RISK + 5
+
+
+def test_labels_are_answered_by_their_weights():
+    task = Task("y", "binary", "accuracy", ("a", "b"))
+    y = np.array([0, 1] * 50)
+    scores = np.column_stack([np.full(100, 0.6), np.full(100, 0.4)])
+    scores[1::2] = [0.55, 0.45]
+    gain = certify(task, y, Answered(scores), Answered(scores, (0.44, 0.56)), seed=0)
+    assert gain.value == pytest.approx(0.5)
+
+
+def test_where_the_metric_cannot_be_had_nothing_is_certain():
+    y = np.zeros(50, np.int64)
+    one = Answered(np.full((50, 2), 0.5))
+    assert not certify(BINARY, y, one, one, seed=0).certain

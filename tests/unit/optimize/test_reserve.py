@@ -1,0 +1,61 @@
+"""`optimize/reserve.py`: rows that the search never looks at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.core.errors import UserError
+from aias.core.events import nobody
+from aias.data.read import read
+from aias.optimize.reserve import reserve
+from aias.training.prepare import prepare
+
+
+@dataclass(frozen=True)
+class Member:
+    scores: np.ndarray
+
+
+def prepared(rows=200, folds=4, test=0.0):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"a": rng.normal(size=rows), "y": rng.choice(["n", "y"], rows)})
+    return prepare(
+        read(frame, target="y"), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=folds,
+        seed=0, watch=nobody,
+    )  # fmt: skip
+
+
+def test_a_quarter_of_the_folds_is_reserved_and_their_count_stays():
+    whole = prepared(folds=8, rows=240)
+    held = reserve(whole, seed=0)
+    assert held.held.sum() == 60
+    assert held.searched.table.fold_count == 8
+    assert len(held.searched.table.judged) == 180
+    assert set(held.searched.table.judged).isdisjoint(whole.table.judged[held.held])
+    assert held.seen(Member(np.arange(240))).scores.tolist() == np.flatnonzero(~held.held).tolist()
+
+
+def test_another_version_is_judged_on_other_folds():
+    whole = prepared(folds=8, rows=240)
+    assert not np.array_equal(reserve(whole, seed=1).held, reserve(whole, seed=2).held)
+
+
+def test_with_a_test_part_nothing_else_is_reserved():
+    whole = prepared(test=0.2)
+    held = reserve(whole, seed=0)
+    assert not held.held.any()
+    assert np.array_equal(held.searched.table.folds, whole.table.folds)
+
+
+def test_of_a_holdout_some_rows_are_reserved():
+    whole = prepared(folds=1, rows=600)
+    held = reserve(whole, seed=0)
+    assert 0 < held.held.sum() < len(whole.table.judged) / 3
+    assert held.searched.table.fold_count == 1
+
+
+def test_a_handful_of_rows_cannot_certify():
+    with pytest.raises(UserError, match="too few"):
+        reserve(prepared(rows=60, folds=4), seed=0)
