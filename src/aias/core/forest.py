@@ -72,6 +72,7 @@ class Forest:
         for side, is_leaf in ((self.left, self.left_is_leaf), (self.right, self.right_is_leaf)):
             assert len(side) == self.nodes, "two children to a node"
             assert ((side >= 0) & (side < np.where(is_leaf, len(self.leaf_value), self.nodes))).all(), "children exist"
+        assert ((self.roots >= 0) & (self.roots < self.nodes)).all(), "every tree begins somewhere"
         sizes = np.diff(self.set_ends, prepend=0)
         assert (sizes[self.mode == MEMBER] > 0).all() and not sizes[self.mode != MEMBER].any(), "sets where they belong"
         assert not np.isnan(self.set_values).any(), "NaN closes a set, and missing values have their own flag"

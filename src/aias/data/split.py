@@ -47,9 +47,7 @@ def split(
     is left out. A fraction of 0 gives an empty part. Raises `BadSplit`.
     """
     assert len(y) == dataset.rows
-    way, _, column = how.partition(":")
-    if way not in {"random", "time", "group"} or (way == "random") == bool(column):
-        raise BadSplit(f"there is no split {how!r}", hint="use random, time:<column> or group:<column>")
+    way, column = _way(how)
     if min(fractions) < 0 or fractions[0] <= 0 or abs(sum(fractions) - 1) > 1e-9:
         raise BadSplit(
             f"the fractions {fractions} do not divide the rows", hint="use three that sum to 1: 0.7, 0.15, 0.15"
@@ -88,7 +86,7 @@ def folds(
     `count` of 1, and always under `time:<column>`, a share `holdout` of the rows judges; under `time` the latest, less
     those that equal an earlier one. Raises `BadSplit`.
     """
-    way, _, column = how.partition(":")
+    way, column = _way(how)
     if way == "time" or count == 1:
         parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
         judged = np.full(dataset.rows, -1, np.int16)
@@ -96,6 +94,13 @@ def folds(
         return judged
     groups = _groups(dataset, column) if way == "group" else _copies(dataset)
     return _deal(groups, _strata(y, task), count, np.random.default_rng(seed))
+
+
+def _way(how: str) -> tuple[str, str]:
+    way, _, column = how.partition(":")
+    if way not in {"random", "time", "group"} or (way == "random") == bool(column):
+        raise BadSplit(f"there is no split {how!r}", hint="use random, time:<column> or group:<column>")
+    return way, column
 
 
 def _deal(groups: Ints, strata: Ints, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:

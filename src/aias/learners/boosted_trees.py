@@ -16,7 +16,7 @@ from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined, state_text, text_state
+from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
@@ -120,7 +120,7 @@ class _Boosting:
         self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
         self.done, self.best_round, self.best_loss = booster.current_iteration(), 0, np.inf
         self._halves = halves(valid) if valid is not None else []
-        self._best_of = [(np.inf, 1)] * len(self._halves)
+        self._losses: list[list[float]] = []
         self.told_at = -TELL_SECONDS
         self.started_at = how.deadline.clock()
 
@@ -145,7 +145,7 @@ class _Boosting:
     def _best(self) -> Trees:
         best = self._trees(max(self.best_round if self.valid is not None else self.done, 1))
         if self.valid is not None:
-            rounds = [at for _, at in reversed(self._best_of)]  # each half by what the other says
+            rounds = rounds_for_halves(self._losses, max(self.best_round, 1))
             found = [self._trees(at).scores(half.x) for at, half in zip(rounds, self._halves, strict=True)]
             best.judged = joined(found)
         return best
@@ -161,8 +161,7 @@ class _Boosting:
     def _judge(self) -> None:
         if self.valid is not None:
             losses = [value for _, _, value, _ in self.booster.eval_valid()]
-            for i, value in enumerate(losses):
-                self._best_of[i] = min(self._best_of[i], (value, self.done))
+            self._losses.append(losses)
             loss = float(np.average(losses, weights=[len(half.y) for half in self._halves]))
             if loss < self.best_loss:
                 self.best_round, self.best_loss = self.done, loss

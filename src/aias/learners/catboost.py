@@ -24,7 +24,7 @@ from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined
+from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves
 
 __all__ = ["CatBoost"]
 
@@ -105,7 +105,7 @@ class CatBoost:
         pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *parts)]
         model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[watcher])
         # Each half is scored by the rounds that the other chose.
-        rounds = [at for _, at in reversed(watcher.best_of)]
+        rounds = rounds_for_halves(watcher.losses, max(watcher.best_round, 1)) if parts else []
         judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in zip(rounds, pools[1:], strict=True)]
         model.shrink(ntree_end=watcher.best_round)
         found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": watcher.best_round})
@@ -133,7 +133,7 @@ def _answers(sums: Floats, task: Task) -> Floats:
 class _Watcher:
     """Called by CatBoost after each round; says whether to go on. There is no state to keep before the last round.
 
-    `judges`: rows of each part that judges; `best_of`: the least loss of each, and its round.
+    `judges`: rows of each part that judges; `losses`: of each round, those of the parts.
     """
 
     how: Fit
@@ -146,7 +146,7 @@ class _Watcher:
     def __post_init__(self) -> None:
         self.started_at = self.before = self.how.deadline.clock()
         self.told_at, self.longest = -TELL_SECONDS, 0.0
-        self.best_of = [(np.inf, 1)] * len(self.judges)
+        self.losses: list[list[float]] = []
 
     def after_iteration(self, info: Any) -> bool:
         now = self.how.deadline.clock()
@@ -168,7 +168,7 @@ class _Watcher:
             return
         parts = [values for name, values in sorted(info.metrics.items()) if name != "learn"]
         losses = [values[-1] for part in parts for values in part.values()]
-        self.best_of = [min(best, (loss, self.done)) for best, loss in zip(self.best_of, losses, strict=True)]
+        self.losses.append(losses)
         loss = float(np.average(losses, weights=self.judges))
         if loss < self.best_loss:
             self.best_round, self.best_loss = self.done, loss

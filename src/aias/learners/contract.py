@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
+
+NEAR: Final = 1.5
 
 State = Mapping[str, npt.NDArray[Any]]
 """A fitted learner as named arrays (a model's own text or bytes as uint8); no Python objects, ever."""
@@ -85,7 +87,7 @@ class Learner(Protocol):
 
     `needs`: the modules of an optional dependency, which must be there for this learner to take part. `shared`: the
     settings that are chosen on the first fold for all of them. `rows_max`, `classes_max`, where there are any: beyond
-    them it does not take part.
+    them it does not take part. `paced`, where it is True: the learner fits its schedule to the time it is given.
     """
 
     name: ClassVar[str]
@@ -109,6 +111,16 @@ def halves(valid: Examples) -> list[Examples]:
     return [
         Examples(valid.x[i::2], valid.y[i::2], None if valid.weight is None else valid.weight[i::2]) for i in (0, 1)
     ]
+
+
+def rounds_for_halves(losses: Sequence[Sequence[float]], best: int) -> list[int]:
+    """For each half the round that the other half likes best; `losses` are those of each round's halves.
+
+    No further than by half from the best round of both: what few rows say of rounds further off is luck.
+    """
+    first, last = max(1, int(best / NEAR)), max(1, int(best * NEAR))
+    near = np.array(losses[first - 1 : last])  # (rounds, halves)
+    return [first + int(at) for at in near.argmin(axis=0)[::-1]]
 
 
 def joined(scores: Sequence[Floats]) -> Floats:

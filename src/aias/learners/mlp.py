@@ -63,6 +63,7 @@ class Mlp:
     name: ClassVar[str] = "mlp"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("torch",)
+    paced: ClassVar[bool] = True
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> FittedMlp:

@@ -22,7 +22,7 @@ from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined
+from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves
 
 __all__ = ["XGBoost"]
 
@@ -139,7 +139,7 @@ class _Boosting:
         self.data = self._matrix(train, max_bin=settings["max_bin"])
         self.halves = [] if valid is None else halves(valid)
         self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(self.halves)]
-        self.best_of = [(np.inf, 1)] * len(self.halves)
+        self.losses: list[list[float]] = []
         self.booster = _xgboost().Booster(settings, [self.data, *(each for each, _ in self.judging)])
         self.done, self.best_round, self.best_loss = 0, 0, np.inf
         self.told_at = -TELL_SECONDS
@@ -172,7 +172,7 @@ class _Boosting:
     def _best(self) -> Trees:
         best = self._trees(max(self.best_round if self.halves else self.done, 1))
         if self.halves:
-            rounds = [at for _, at in reversed(self.best_of)]  # each half by what the other says
+            rounds = rounds_for_halves(self.losses, max(self.best_round, 1))
             best.judged = joined([
                 self._trees(at).scores(half.x) for at, half in zip(rounds, self.halves, strict=True)
             ])  # fmt: skip
@@ -190,7 +190,7 @@ class _Boosting:
         if self.halves:
             text = self.booster.eval_set(self.judging, self.done - 1)  # [3]\thalf 0-rmse:0.5\thalf 1-rmse:0.6
             losses = [float(each.rpartition(":")[2]) for each in text.split("\t")[1:]]
-            self.best_of = [min(best, (loss, self.done)) for best, loss in zip(self.best_of, losses, strict=True)]
+            self.losses.append(losses)
             loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
             if loss < self.best_loss:
                 self.best_round, self.best_loss = self.done, loss
@@ -306,7 +306,7 @@ def _forest(nodes: _Nodes, sizes: Ints) -> Forest:
     return Forest(
         feature, np.where(member, 0.0, threshold), np.where(member, MEMBER, mode).astype(np.uint8), missing_left,
         index[left], index[right], is_leaf[left], is_leaf[right],
-        nodes.value[is_leaf], np.repeat(nodes.output, nodes.counts)[is_leaf], index[nodes.starts],
+        nodes.value[is_leaf], np.repeat(nodes.output, nodes.counts)[is_leaf], (np.cumsum(inner) - 1)[nodes.starts],
         np.cumsum(counts), members, nodes.base,
     )  # fmt: skip
 

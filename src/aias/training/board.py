@@ -7,10 +7,12 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.deadline import Deadline
+from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
+from aias.graph.parity import ParityBroken
 from aias.training import metrics
 from aias.training.finish import Timed
 from aias.training.forms import Forms
@@ -67,7 +69,13 @@ class Board:
     def add(self, member: Member) -> bool:
         """Take a new member in; False when no more are wanted."""
         score = metrics.judge(self.task, self.y, member.scores, seed=0)
-        timed = self.forms.timed(member)
+        try:
+            timed = self.forms.timed(member)
+        except (Damaged, ParityBroken) as fault:  # one faulty export must not cost all the others
+            facts: dict[str, object] = {"configuration": member.name, "reason": fault.message}
+            message = f"{member.name} is left out, its graph is not what was fitted: {fault.message}"
+            self.watch(Event("train.skipped", message, "warning", facts))
+            return not self.stop.is_set()
         self.members.append(member)
         self.timed.append(timed)
         self.scores.append(score)

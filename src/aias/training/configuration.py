@@ -20,6 +20,8 @@ class Configuration:
     settings: dict[str, Any] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
     """Columns made from others, out of fold: `text_sums`, `target_means`."""
+    cost: float = 1.0
+    """About how long it takes, where plain boosted trees take 1; only whether it is begun hangs on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from aias.graph.parity import prove
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.pipeline import Pipeline
 
-PARITY_ROWS_MAX: Final = 2_000
+PARITY_ROWS_MAX: Final = 1_000
 PARITY_SECONDS_MAX: Final = 2.0
 """A slow ensemble is proved on fewer held-out rows; never on fewer than `PARITY_ROWS_MIN`."""
 PARITY_ROWS_MIN: Final = 200
@@ -62,9 +62,10 @@ def compiled(pipeline: Pipeline, encoder: RowEncoder, draft: Manifest) -> tuple[
 
 
 def timed(pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, rows: Sequence[Mapping[str, object]]) -> Timed:
-    """Compile it and ask it row by row."""
+    """Compile it and ask it row by row. Raises `ParityBroken`, `Damaged`."""
     began = time.perf_counter()
     files, runtime = compiled(pipeline, encoder, draft)
+    prove(pipeline.scores, encoder, runtime, rows)
     row_us = row_microseconds(runtime, rows)
     return Timed(runtime, row_us, len(files["model.onnx"]), time.perf_counter() - began)
 

@@ -84,23 +84,22 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     text = ("text_sums",) if shape.layout.terms else ()
     crossed = ("target_means", *text) if shape.layout.categories else text
 
-    def trees(name: str, derived: tuple[str, ...] = text, **settings: Any) -> Configuration:
-        return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived)
+    def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
+        return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, cost)
 
     yield Configuration("linear", "linear")
-    yield trees("", learning_rate=0.05)
-    yield Configuration("catboost", "catboost", {}, text)
-    yield trees("random", **RANDOM)
-    yield Configuration("extra_trees", "extra_trees", {}, crossed)
-    yield Configuration("mlp", "mlp", {}, text)
+    yield trees("", 1.0, {"learning_rate": 0.05})
+    yield Configuration("extra_trees", "extra_trees", {}, crossed, 0.6)
+    yield Configuration("catboost", "catboost", {}, text, 5.0)
+    yield trees("random", 2.0, RANDOM)
+    yield Configuration("mlp", "mlp", {}, text, 12.0)
     if shape.layout.categories:
-        yield trees("crossed", crossed, **CROSSED)
-    yield trees("deep", **DEEP)
-    yield Configuration("xgboost", "xgboost", {}, text)
-    yield trees("stumpy", **STUMPY)
-    yield Configuration("nearest", "nearest", {}, text)
-    yield Configuration("mlp again", "mlp", {"seed_shift": 1}, text)
-    yield trees("random deep", **RANDOM_DEEP)
+        yield trees("crossed", 2.0, CROSSED, crossed)
+    yield trees("deep", 2.5, DEEP)
+    yield Configuration("xgboost", "xgboost", {}, text, 2.5)
+    yield trees("stumpy", 1.5, STUMPY)
+    yield Configuration("nearest", "nearest", {}, text, 0.5)
+    yield trees("random deep", 4.0, RANDOM_DEEP)
 
 
 RANDOM: Final[dict[str, Any]] = {
