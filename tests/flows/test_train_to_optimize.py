@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import aias
+from aias.core.events import Event
 from aias.optimize.parent import OtherRows
 
 LINEAR = {"target": "y", "time": "5s", "learners": ("linear",), "folds": 4, "inline": True}
@@ -23,8 +24,12 @@ def test_what_was_bad_becomes_better_and_says_how(tmp_path: Path) -> None:
     xor().write_csv(file)
     model = aias.train(str(file), name="xor", home=tmp_path, **LINEAR)
 
-    found = model.optimize(time="9s", inline=True)
+    told: list[Event] = []
+    found = model.optimize(time="9s", inline=True, watch=told.append)
 
+    begun = [event.facts["configuration"] for event in told if event.name == "train.unit"]
+    assert begun
+    assert "linear" not in begun  # what training left is not fitted again
     assert found.better
     assert found.gain.low > 0.1
     manifest = found.model.manifest

@@ -211,8 +211,8 @@ def _verdict(ref: str, gain: Gain) -> str:
 
 @contextlib.contextmanager
 def _room(work: Path | None, digest: str) -> Iterator[Path]:
-    """Training's own folder while it holds these very rows and folds; else one that is gone afterwards."""
-    if work is not None and _digest_in(work) == digest:
+    """Training's own folder unless it holds other rows or folds by now; else one that is gone afterwards."""
+    if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
         yield work
         return
     with tempfile.TemporaryDirectory(prefix="aias-") as folder:
@@ -220,6 +220,7 @@ def _room(work: Path | None, digest: str) -> Iterator[Path]:
 
 
 def _digest_in(work: Path) -> str | None:
+    """Of the table that lies there; None where there is none, as after fits in the same process."""
     try:
         return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
     except (OSError, KeyError, msgspec.MsgspecError):
