@@ -120,7 +120,8 @@ class _Boosting:
         self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
         self.done, self.best_round, self.best_loss = booster.current_iteration(), 0, np.inf
         self._halves = halves(valid) if valid is not None else []
-        self._losses: list[list[float]] = []
+        # Of each round; those of a start are not chosen from.
+        self._losses = [[np.inf] * len(self._halves) for _ in range(self.done - 1)]
         self.told_at = -TELL_SECONDS
         self.started_at = how.deadline.clock()
 
