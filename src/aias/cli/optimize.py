@@ -34,7 +34,7 @@ def optimize(ref: str, seconds: str, data: str | None, searcher: str, *, as_json
     if not found.better:
         click.echo(f"nothing is certain to be better than {found.model.ref}: {found.gain}")
         return
-    for each in (found.model.quality, found.model):
+    for each in {each.ref: each for each in (found.model.quality, found.model)}.values():
         first = each.manifest.measurements[:1]
         score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
         click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "

@@ -198,7 +198,10 @@ class _Job:
     def _child(self, trained: Trained, gain: Gain) -> Trained:
         """With its lineage: what it was made from, how, and what it gained."""
         manifest = trained.manifest
-        settings = {**manifest.lineage.settings, "searcher": self.searcher, "gain": msgspec.to_builtins(gain)}
+        settings = {
+            **manifest.lineage.settings, "seconds": self.deadline.seconds, "searcher": self.searcher,
+            "gain": msgspec.to_builtins(gain),
+        }  # fmt: skip
         lineage = replace(manifest.lineage, verb="optimize", settings=settings, parents=(self.parent.manifest.digest,))
         return described(trained, replace(manifest, lineage=lineage))
 

@@ -69,7 +69,7 @@ def _merged(situation: Situation) -> Iterator[Configuration]:
     ranked = sorted(situation.board.members, key=lambda each: losses[each.name])
     for first, second in combinations(ranked[:4], 2):
         one, other = first.configuration, second.configuration
-        if (one.learner, one.derived) == (other.learner, other.derived):
+        if (one.learner, one.derived, one.features) == (other.learner, other.derived, other.features):
             between = {name: _between(value, other.settings[name]) for name, value in one.settings.items()
                        if name in other.settings}  # fmt: skip
             if between != {name: one.settings[name] for name in between}:
