@@ -24,7 +24,7 @@ DIMENSIONS: Final = frozenset({
 
 SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
     "boosted_trees": (("num_leaves", 31, 4, 255),),
-    "xgboost": (("max_leaves", 64, 4, 255),),
+    "xgboost": (("max_depth", 6, 2, 12),),
     "catboost": (("depth", 6, 3, 8),),
     "extra_trees": (("trees", 200, 50, 400),),
     "mlp": (("width", 128, 16, 512), ("members", 8, 2, 32)),
@@ -57,7 +57,7 @@ def _new_members(situation: Situation) -> Iterator[Configuration]:
 def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
     for name, usual, low, high in SIZES.get(member.configuration.learner, ()):
         now = setting(member, name, usual)
-        wanted = now + round(math.log2(times)) if name == "depth" else round(now * times)
+        wanted = now + round(math.log2(times)) if name.endswith("depth") else round(now * times)
         wanted = min(max(wanted, low), high)
         if wanted != now and "start" not in member.configuration.settings:
             yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted})
