@@ -40,7 +40,7 @@ class SideBySide:
         return SideBySide(self.dense[rows], self.sparse[rows])
 
     def astype(self, kind: Any) -> "SideBySide":
-        return SideBySide(self.dense.astype(kind), self.sparse.astype(kind))
+        return SideBySide(self.dense.astype(kind, copy=False), self.sparse.astype(kind, copy=False))
 
     def multiply(self, other: "SideBySide") -> "SideBySide":
         """Element by element."""

@@ -20,6 +20,8 @@ class Configuration:
     settings: dict[str, Any] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
     """Columns made from others, out of fold: `text_sums`, `target_means`."""
+    features: tuple[str, ...] = ()
+    """What is read by what is linear here, the learner itself or the text sums; empty for all but `sentences`."""
     cost: float = 1.0
     """About how long it takes, where plain boosted trees take 1; only whether it is begun hangs on it."""
 
@@ -35,5 +37,7 @@ class Unit:
     def key(self, table: str) -> str:
         """The unit's name in the ledger: a digest of everything that decides what comes out."""
         each = self.configuration
-        parts = (table, each.learner, each.settings, each.derived, self.fold, self.seed)
+        parts: tuple[object, ...] = (table, each.learner, each.settings, each.derived, self.fold, self.seed)
+        if each.features:
+            parts += (each.features,)
         return digest_of([msgspec.json.encode(parts, order="sorted")]).removeprefix("sha256:")[:32]

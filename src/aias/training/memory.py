@@ -53,6 +53,9 @@ class Memory:
 def estimated_bytes(table: Table, configuration: Configuration) -> float:
     """What one worker takes to fit one unit."""
     width = table.encoder.layout.width + 20 * len(configuration.derived)
+    vectors = table.whole.encoded.vectors
+    if vectors is not None and "sentences" in configuration.features:
+        width += vectors.shape[1]
     values = table.rows * width + len(table.whole.encoded.term_ids) * (2 if configuration.learner == "linear" else 1)
     return PROCESS_BYTES + VALUE_BYTES * values + SCORE_BYTES * table.rows * table.task.outputs
 

@@ -1,6 +1,6 @@
 """A fitted pipeline: features and a learner as Python objects, alive only inside a job.
 
-    linear     columns, terms → features → linear
+    linear     columns, terms, vectors → features → linear
     all else   columns + derived columns → learner
 
 Features know nothing of the answers and are fitted once, on all rows; derived columns know them, and are made out of
@@ -9,21 +9,26 @@ fold. Learners that cannot read texts see what a linear model makes of them.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from aias.core.catalog import member
 from aias.core.graph import GraphWriter
+from aias.core.side_by_side import SideBySide
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
 from aias.learners.contract import Fit, Fitted, State
+from aias.training.configuration import Configuration
 from aias.training.table import Table
 
-FEATURES: Final = ("numbers", "categories", "terms")
+FEATURES: Final = ("sentences", "numbers", "categories", "terms")
+"""The one that is dense comes first."""
+
+WITHOUT_SENTENCES: Final = FEATURES[1:]
+TEXTS: Final = ("sentences", "terms")
 
 TEXT_FOLDS: Final = 4
 
@@ -54,24 +59,37 @@ class Features:
     encoder: RowEncoder
     encoded: Encoded
 
-    @cached_property
-    def all(self) -> dict[str, Feature]:
-        fitted = {name: member("features", name).fit(self.encoded, self.encoder) for name in FEATURES}
-        return {name: feature for name, feature in fitted.items() if feature is not None}
+    def __post_init__(self) -> None:
+        self._fitted: dict[str, Feature | None] = {}
+        self._matrices: dict[tuple[str, ...], Any] = {}
 
     def some(self, names: Sequence[str]) -> list[Feature]:
-        return [self.all[name] for name in names if name in self.all]
+        """Those of them for which the rows hold anything."""
+        for name in names:
+            if name not in self._fitted:
+                self._fitted[name] = member("features", name).fit(self.encoded, self.encoder)
+        return [feature for name in names if (feature := self._fitted[name]) is not None]
 
     def matrix(self, names: Sequence[str]) -> Any:
-        """All rows, with the blocks of these features side by side: CSR (rows, width)."""
-        from scipy import sparse
-
-        if not hasattr(self, "_matrices"):
-            self._matrices: dict[tuple[str, ...], Any] = {}
+        """All rows, with the blocks of these features side by side, (rows, width): CSR, or `SideBySide` where
+        sentences are among them.
+        """
         if tuple(names) not in self._matrices:
-            blocks = [feature.matrix(self.encoded) for feature in self.some(names)]
-            self._matrices[tuple(names)] = sparse.hstack(blocks, format="csr")
+            some = self.some(names)
+            dense = [feature.columns(self.encoded) for feature in some if isinstance(feature, Dense)]
+            rest = [feature.matrix(self.encoded) for feature in some if not isinstance(feature, Dense)]
+            sparse = _side_by_side(rest, self.encoded.rows)
+            # The vectors are float32, and so is a product with them for all rows at twice the speed.
+            matrix = SideBySide(np.hstack(dense).astype(np.float32), sparse) if dense else sparse
+            self._matrices[tuple(names)] = matrix
         return self._matrices[tuple(names)]
+
+
+@runtime_checkable
+class Dense(Protocol):
+    """A feature without zeros."""
+
+    def columns(self, encoded: Encoded) -> Floats: ...
 
 
 class LinearPipeline:
@@ -189,24 +207,39 @@ class TargetMeans:
         return self.means.state()  # type: ignore[no-any-return]
 
 
-def fit_block(name: str, table: Table, rows: Any, how: Fit, features: Features) -> tuple[Block, Floats] | None:
-    """The block fitted on these rows of the table, and its columns for these very rows, made out of fold."""
+def read_by(configuration: Configuration) -> tuple[str, ...]:
+    """The names of the features that its linear learner reads."""
+    return configuration.features or WITHOUT_SENTENCES
+
+
+def fit_block(
+    name: str, table: Table, rows: Any, how: Fit, features: Features, *, read: Sequence[str] = WITHOUT_SENTENCES
+) -> tuple[Block, Floats] | None:
+    """The block fitted on these rows of the table, and its columns for these very rows, made out of fold.
+
+    `read`: the features, for those that read any.
+    """
     fit: Callable[..., tuple[Block, Floats] | None] = _BLOCKS[name][0]
-    return fit(table, rows, how, features)
+    return fit(table, rows, how, features, read)
 
 
-def load_block(name: str, state: State, settings: dict[str, Any], table: Table, features: Features) -> Block:
+def load_block(
+    name: str, state: State, settings: dict[str, Any], table: Table, features: Features,
+    *, read: Sequence[str] = WITHOUT_SENTENCES,
+) -> Block:  # fmt: skip
     load: Callable[..., Block] = _BLOCKS[name][1]
-    return load(state, settings, table, features)
+    return load(state, settings, table, features, read)
 
 
 def load_pipeline(
-    learner: str, blocks: Sequence[Block], state: State, settings: dict[str, Any], table: Table, features: Features
-) -> Pipeline:
+    configuration: Configuration, blocks: Sequence[Block], state: State, settings: dict[str, Any], table: Table,
+    features: Features,
+) -> Pipeline:  # fmt: skip
     """The pipeline that a unit's state is of."""
-    fitted = member("learners", learner).load(state, table.task, settings)
-    if member("learners", learner).sparse:
-        return LinearPipeline(features.some(FEATURES), fitted)
+    learner = member("learners", configuration.learner)
+    fitted = learner.load(state, table.task, settings)
+    if learner.sparse:
+        return LinearPipeline(features.some(read_by(configuration)), fitted)
     return ColumnsPipeline(blocks, fitted)
 
 
@@ -214,11 +247,20 @@ def _wide(encoded: Encoded, more: Sequence[Floats]) -> Floats:
     return np.hstack([encoded.columns, *more]) if more else np.ascontiguousarray(encoded.columns)
 
 
-def _fit_text_sums(table: Table, rows: Any, how: Fit, features: Features) -> tuple[Block, Floats] | None:
+def _side_by_side(blocks: Sequence[Any], rows: int) -> Any:
+    from scipy import sparse
+
+    return sparse.hstack(blocks, format="csr") if blocks else sparse.csr_matrix((rows, 0))
+
+
+def _fit_text_sums(
+    table: Table, rows: Any, how: Fit, features: Features, read: Sequence[str]
+) -> tuple[Block, Floats] | None:
     """Four models that each did not see a quarter of the rows, and one of all of them for rows to come."""
-    x = features.matrix(("terms",)) if "terms" in features.all else None
-    if x is None:
+    texts = [name for name in read if name in TEXTS]
+    if not features.some(texts):
         return None
+    x = features.matrix(texts)
     linear = member("learners", "linear")
     part = table.whole
     folds = np.random.default_rng(how.seed).permutation(len(rows)) % TEXT_FOLDS
@@ -232,16 +274,19 @@ def _fit_text_sums(table: Table, rows: Any, how: Fit, features: Features) -> tup
         settings = settings or model.settings
         sums[folds == fold] = np.asarray(x[outside] @ model.weights)
     whole = linear.fit(part.take(rows).examples(x[rows]), None, replace(how, settings=dict(settings)))
-    return TextSums(LinearPipeline(features.some(("terms",)), whole)), sums
+    return TextSums(LinearPipeline(features.some(texts), whole)), sums
 
 
-def _load_text_sums(state: State, settings: dict[str, Any], table: Table, features: Features) -> Block:
-    return TextSums(
-        LinearPipeline(features.some(("terms",)), member("learners", "linear").load(state, table.task, settings))
-    )
+def _load_text_sums(
+    state: State, settings: dict[str, Any], table: Table, features: Features, read: Sequence[str]
+) -> Block:
+    texts = features.some([name for name in read if name in TEXTS])
+    return TextSums(LinearPipeline(texts, member("learners", "linear").load(state, table.task, settings)))
 
 
-def _fit_target_means(table: Table, rows: Any, how: Fit, _features: Features) -> tuple[Block, Floats] | None:
+def _fit_target_means(
+    table: Table, rows: Any, how: Fit, _features: Features, _read: Sequence[str]
+) -> tuple[Block, Floats] | None:
     layout = table.encoder.layout
     found = member("features", "target_means").fit(
         table.whole.encoded.columns[rows], table.whole.y[rows], categories=layout.categories,
@@ -250,7 +295,9 @@ def _fit_target_means(table: Table, rows: Any, how: Fit, _features: Features) ->
     return None if found is None else (TargetMeans(found[0]), found[1])
 
 
-def _load_target_means(state: State, _settings: dict[str, Any], _table: Table, _features: Features) -> Block:
+def _load_target_means(
+    state: State, _settings: dict[str, Any], _table: Table, _features: Features, _read: Sequence[str]
+) -> Block:
     return TargetMeans(member("features", "target_means").load(state))
 
 

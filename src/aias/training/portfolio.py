@@ -7,13 +7,14 @@ trees, a network); last the variations. Nothing here was chosen on the data sets
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aias.core.catalog import member, members
 from aias.core.task import Task
 from aias.encoders.rows import Layout
 from aias.training.configuration import Configuration
+from aias.training.pipeline import FEATURES
 
 ROUND_SECONDS: Final = (1e-3, 2e-8)
 """Of one boosting round on one thread: to start, and per value of the matrix; only the number of folds goes by it."""
@@ -27,6 +28,10 @@ MEMBERS_WANTED: Final = 3
 """Members for which the folds must leave time."""
 
 
+SENTENCES_COST: Final = 3.0
+"""Of a linear learner that reads sentences too, for one that reads words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What the order depends on."""
@@ -34,6 +39,8 @@ class Shape:
     task: Task
     rows: int
     layout: Layout
+    sentences: bool = False
+    """Whether a sentence encoder has read the texts."""
 
     @property
     def outputs(self) -> int:
@@ -81,24 +88,28 @@ def _within(learner: Any, shape: Shape) -> bool:
 
 
 def _ordered(shape: Shape) -> Iterator[Configuration]:
-    text = ("text_sums",) if shape.layout.terms else ()
+    text = ("text_sums",) if shape.layout.terms or shape.sentences else ()
+    read = FEATURES if shape.sentences else ()
     crossed = ("target_means", *text) if shape.layout.categories else text
 
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
-        return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, cost)
+        return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
     yield Configuration("linear", "linear")
-    yield trees("", 1.0, {"learning_rate": 0.05})
-    yield Configuration("extra_trees", "extra_trees", {}, crossed, 0.6)
-    yield Configuration("catboost", "catboost", {}, text, 5.0)
+    if read:
+        yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
+        yield trees("sentences", 1.0, {"learning_rate": 0.05})
+    yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
+    yield Configuration("extra_trees", "extra_trees", {}, crossed, read, 0.6)
+    yield Configuration("catboost", "catboost", {}, text, read, 5.0)
     yield trees("random", 2.0, RANDOM)
-    yield Configuration("mlp", "mlp", {}, text, 12.0)
+    yield Configuration("mlp", "mlp", {}, text, read, 12.0)
     if shape.layout.categories:
         yield trees("crossed", 2.0, CROSSED, crossed)
     yield trees("deep", 2.5, DEEP)
-    yield Configuration("xgboost", "xgboost", {}, text, 2.5)
+    yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
-    yield Configuration("nearest", "nearest", {}, text, 0.5)
+    yield Configuration("nearest", "nearest", {}, text, read, 0.5)
     yield trees("random deep", 4.0, RANDOM_DEEP)
 
 

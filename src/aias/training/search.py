@@ -82,7 +82,8 @@ class _Searching:
         # What goes on from another fit has that one's shape.
         kept = {name: value for name, value in family.best.settings.items() if name != "start"}
         name = f"{family.learner} {self.label}#{family.asked}"
-        configuration = Configuration(name, family.learner, {**kept, **always, **settings}, family.best.derived)
+        best = family.best
+        configuration = Configuration(name, family.learner, {**kept, **always, **settings}, best.derived, best.features)
         self.proposals.append(_Proposal(configuration, family, settings))
         return configuration
 
@@ -159,11 +160,15 @@ def _family(
     trials = [
         Trial(point, losses[each.name])
         for each in board.members
-        if each.configuration.learner == best.learner and each.configuration.derived == best.derived
+        if _reads(each.configuration) == _reads(best)
         if (point := _point(each.configuration, space, searched)) is not None
     ]
     search = searcher.start(space, seed=seed, trials=trials)
     return _Family(best.learner, best, space, search, losses[best.name])
+
+
+def _reads(configuration: Configuration) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    return configuration.learner, configuration.derived, configuration.features
 
 
 def _point(configuration: Configuration, space: Space, searched: Searched) -> dict[str, Any] | None:

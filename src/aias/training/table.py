@@ -87,7 +87,8 @@ class Table:
         np.save(folder / "folds.npy", self.folds)
         if self.whole.weight is not None:
             np.save(folder / "weight.npy", self.whole.weight)
-        meta = _Meta(self.task, self.digest, self.encoder.fields, self.encoder.tables(), numbers)
+        subwords = self.encoder.subwords.table() if self.encoder.subwords else None
+        meta = _Meta(self.task, self.digest, self.encoder.fields, self.encoder.tables(), numbers, subwords)
         (folder / _META).write_bytes(msgspec.json.encode(meta))
 
     @classmethod
@@ -99,7 +100,8 @@ class Table:
             if each.name not in held:
                 held[each.name] = _mapped(folder / f"{each.name}.npy")
         part = Part(Encoded(**held), _mapped(folder / "y.npy"), _mapped(folder / "weight.npy"))
-        table = cls(meta.task, RowEncoder.load(meta.fields, meta.tables), part, _mapped(folder / "folds.npy"))
+        encoder = RowEncoder.load(meta.fields, meta.tables, subwords=meta.subwords)
+        table = cls(meta.task, encoder, part, _mapped(folder / "folds.npy"))
         table.__dict__["digest"] = meta.digest
         return table
 
@@ -111,6 +113,7 @@ class _Meta:
     fields: tuple[Field, ...]
     tables: dict[str, dict[str, Any]]
     numbers: dict[str, int]
+    subwords: dict[str, Any] | None = None
 
 
 def _mapped(path: Path) -> Any:

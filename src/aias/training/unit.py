@@ -12,10 +12,9 @@ from aias.core.deadline import Deadline
 from aias.core.events import Watch
 from aias.learners.contract import Fit, Fitted, State
 from aias.training import metrics
-from aias.training.configuration import ALL, Unit
+from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Entry, Ledger
 from aias.training.pipeline import (
-    FEATURES,
     Block,
     ColumnsPipeline,
     Features,
@@ -24,6 +23,7 @@ from aias.training.pipeline import (
     fit_block,
     load_block,
     load_pipeline,
+    read_by,
 )
 from aias.training.table import Table
 
@@ -79,13 +79,13 @@ class Bench:
         learner = member("learners", configuration.learner)
         blocks: list[Block] = []
         if learner.sparse:
-            x = self.features.matrix(FEATURES)
+            x = self.features.matrix(read_by(configuration))
             train, valid = x[rows], x[judges]
         else:
             train, valid, blocks, how = self._columns(unit, rows, judges, how)
 
         def finished(fitted: Fitted, *, cut: bool) -> Entry:
-            pipeline = self._pipeline(learner, blocks, fitted)
+            pipeline = self._pipeline(configuration, blocks, fitted)
             scores = _judged(fitted, valid, table.task.outputs) if len(judges) else np.zeros((0, table.task.outputs))
             seconds = time.perf_counter() - began
             return Entry({**fitted.settings, **ours}, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
@@ -104,9 +104,7 @@ class Bench:
         blocks = [] if member("learners", unit.configuration.learner).sparse else [
             self._load_block(name, unit) for name in self._present(unit)
         ]  # fmt: skip
-        return load_pipeline(
-            unit.configuration.learner, blocks, entry.state, dict(entry.settings), self.table, self.features
-        )
+        return load_pipeline(unit.configuration, blocks, entry.state, dict(entry.settings), self.table, self.features)
 
     def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:
         """The encoded columns of both parts, with the derived ones beside them."""
@@ -142,11 +140,11 @@ class Bench:
         if entry is not None:
             if not entry.state:
                 return None
-            return load_block(name, entry.state, dict(entry.settings), self.table, self.features), entry.scores
+            return self._load_block(name, unit), entry.scores
         how = replace(
             how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE)
         )
-        made = fit_block(name, self.table, rows, how, self.features)
+        made = fit_block(name, self.table, rows, how, self.features, read=read_by(unit.configuration))
         if made is None:
             self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
             return None
@@ -158,7 +156,8 @@ class Bench:
     def _load_block(self, name: str, unit: Unit) -> Block:
         entry = self.ledger.get(self._block_key(name, unit))
         assert entry is not None, "blocks are made before what reads them"
-        return load_block(name, entry.state, dict(entry.settings), self.table, self.features)
+        read = read_by(unit.configuration)
+        return load_block(name, entry.state, dict(entry.settings), self.table, self.features, read=read)
 
     def _present(self, unit: Unit) -> list[str]:
         entries = ((name, self.ledger.get(self._block_key(name, unit))) for name in unit.configuration.derived)
@@ -168,9 +167,9 @@ class Bench:
         alone = replace(unit.configuration, learner=f"block:{name}", settings={}, derived=())
         return replace(unit, configuration=alone).key(self.table.digest)
 
-    def _pipeline(self, learner: Any, blocks: list[Block], fitted: Fitted) -> Pipeline:
-        if learner.sparse:
-            return LinearPipeline(self.features.some(FEATURES), fitted)
+    def _pipeline(self, configuration: Configuration, blocks: list[Block], fitted: Fitted) -> Pipeline:
+        if member("learners", configuration.learner).sparse:
+            return LinearPipeline(self.features.some(read_by(configuration)), fitted)
         return ColumnsPipeline(blocks, fitted)
 
     def _keeper(self, key: str, finished: Callable[..., Entry]) -> Callable[[Callable[[], Fitted]], None]:
