@@ -73,6 +73,7 @@ class _Estimator(BaseEstimator):
         schema = Schema((*dataset.schema.fields, target))
         recipe = Recipe(
             target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, test=0.0,
+            search=False,  # so that equal fits are equal, as scikit-learn wants it
             seed=0 if self.random_state is None else int(self.random_state), learners=tuple(self.learners),
         )  # fmt: skip
         try:

@@ -1,6 +1,7 @@
 """The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -34,8 +35,9 @@ FINISH_SECONDS: Final = 0.6
 
 FINISH_SHARE: Final = 0.02
 REFIT_MARGIN: Final = 1.25
-REFIT_SHARE_MAX: Final = 0.4
-"""Of the whole time; when fitting again would take more, the serving form is what a fold left."""
+AFTER_SHARE_MAX: Final = 0.5
+"""Of the whole time, for all that comes after fitting; when fitting again would take more, the serving form is what a
+fold left."""
 
 
 HOLDOUT_PARTS: Final = 5
@@ -79,7 +81,7 @@ class Board:
         self.members.append(member)
         self.timed.append(timed)
         self.scores.append(score)
-        self.weights = self._greedy(self._quality_costs(), QUALITY_US_MAX)
+        self.weights = self._greedy(self._quality_costs(), self._quality_limit())
         self._serving = self._serving_places()
         together = self._together()
         self._tell(member, score, timed, together)
@@ -90,8 +92,8 @@ class Board:
         """When fitting must be over, so that refitting and finishing end in time."""
         if self.stop.is_set():
             return 0.0
-        refit = self.refit_seconds()
-        return self.deadline.ends_at - max(refit, self._quality_seconds()) - self.serving_seconds()
+        after = max(self.refit_seconds(), self._quality_seconds()) + self.serving_seconds()
+        return self.deadline.ends_at - min(after, AFTER_SHARE_MAX * self.deadline.seconds)
 
     def serving(self) -> list[int]:
         """The places of the serving form's members."""
@@ -108,9 +110,9 @@ class Board:
 
     def serving_seconds(self) -> float:
         """For finishing after the last fit."""
-        measured = sum(self.timed[place].seconds for place in self._serving)
+        measured = 2 * sum(self.timed[place].seconds for place in self._serving) + self._shared_seconds(self._serving)
         reported = report_seconds(self.deadline.seconds)
-        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + 2 * measured + reported
+        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + measured + reported
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
@@ -120,7 +122,7 @@ class Board:
     def honest(self, *, serving: bool) -> Floats:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
-        limit = self._serving_limit() if serving else QUALITY_US_MAX
+        limit = self._serving_limit() if serving else self._quality_limit()
         return cross_fitted(self.y, self._stack(), self.folds, task=self.task, costs=costs, cost_max=limit, seed=0)
 
     def _serving_places(self) -> list[int]:
@@ -136,18 +138,31 @@ class Board:
         return np.stack([member.scores for member in self.members])
 
     def _quality_costs(self) -> Floats:
-        return np.array([each.row_us for each in self.timed]) * self.table.fold_count
+        """Beyond the sentence encoder."""
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * self.table.fold_count
+
+    def _quality_limit(self) -> float:
+        return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
 
     def _serving_costs(self) -> Floats:
-        """Beyond what encoding a row costs any model."""
-        return np.array([max(each.row_us - self.forms.encode_us, 0.1) for each in self.timed])
+        """Beyond what members pay together."""
+        return np.array([max(each.row_us - self._shared_us(each), 0.1) for each in self.timed])
 
     def _serving_limit(self) -> float:
-        return max(self.latency_us - self.forms.encode_us, 1.0)
+        shared = max((self._shared_us(each) for each in self.timed), default=self.forms.encode_us)
+        return max(self.latency_us - shared, 1.0)
+
+    def _shared_us(self, each: Timed) -> float:
+        """Of encoding a row and, where the latency allows that at all, of reading it by the sentence encoder."""
+        return max(self.forms.encode_us, each.shared_us if each.shared_us < self.latency_us else 0.0)
+
+    def _shared_seconds(self, places: Iterable[int]) -> float:
+        return self.forms.shared_seconds if any(self.timed[place].shared_us for place in places) else 0.0
 
     def _quality_seconds(self) -> float:
-        used = [self.timed[place].seconds for place in np.flatnonzero(self.weights)]
-        return FINISH_SECONDS + 1.2 * self.table.fold_count * sum(used)
+        places = [int(place) for place in np.flatnonzero(self.weights)]
+        used = sum(self.timed[place].seconds for place in places)
+        return FINISH_SECONDS + 1.2 * self.table.fold_count * used + self._shared_seconds(places)
 
     def _together(self) -> float:
         """The score of all members so far."""

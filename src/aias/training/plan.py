@@ -29,6 +29,9 @@ FIRST_SHARE: Final = 0.5
 UNIT_SECONDS_MIN: Final = 1.0
 """In less a unit cannot even start its libraries."""
 
+START_SECONDS_MIN: Final = 0.2
+"""With less left nothing is begun."""
+
 GRACE_SECONDS: Final = 0.8
 """From a unit's deadline to its end; a learner that is not back by then is killed."""
 
@@ -167,7 +170,7 @@ class Plan:
         return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
     def _next_trial(self) -> _Trial | None:
-        if time.monotonic() + UNIT_SECONDS_MIN > self.fit_ends_at():
+        if time.monotonic() + START_SECONDS_MIN > self.fit_ends_at():
             return None
         for trial in self._trials:
             piloting = _shared(trial.configuration) and not trial.done and self._runs(trial)
@@ -186,7 +189,7 @@ class Plan:
         turns = -(-self.table.fold_count // len(self.workers.all))
         left = self.fit_ends_at() - time.monotonic()
         patient = PACED_STRETCH if getattr(member("learners", configuration.learner), "paced", False) else STRETCH
-        if each * turns > patient * left:
+        if self._paces and each * turns > patient * left:  # the first is begun, however little time there is
             self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
             return False
         if not self.memory.fits(self.table, configuration):
