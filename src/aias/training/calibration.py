@@ -23,7 +23,8 @@ END: Final = 1e-9
 """So near to 0 or 1 is there."""
 
 FOLDS: Final = 5
-PROBABILITY_MIN: Final = 1e-15
+PROBABILITY_MIN: Final = 1e-10
+"""Below this a float64 that was rounded elsewhere is a visibly different logarithm, and a small power shows it."""
 POWER_MAX: Final = 20.0
 """And its inverse: beyond, the scores say nothing or are perfect, and the search would run away."""
 
