@@ -43,6 +43,8 @@ class Lineage:
     parents: tuple[str, ...] = ()
     libraries: dict[str, str] = field(default_factory=dict)
     started_at: str = ""
+    sentence_encoder: str = ""
+    """The SHA-256 of the weights of the sentence encoder in the graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Parity:
 class Candidate:
     """One line of the leaderboard. `weight`: its share in the model; `row_us` and `size_bytes`: of itself, served.
 
-    `settings`: what it came to; `asked`: those that it was begun with, and `derived`: the columns made for it.
+    `settings`: what it came to; `asked`: those that it was begun with, `derived`: the columns made for it, and
+    `features`: what it reads, where that is told.
     """
 
     learner: str
@@ -73,6 +76,7 @@ class Candidate:
     size_bytes: int = 0
     asked: dict[str, object] = field(default_factory=dict)
     derived: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,15 @@ IR_VERSION: Final = 10
 class Builder(GraphWriter):
     """`texts`: how many text fields the rows have; without any, the graph has no term inputs. `sentences`: writes the
     sentence encoder, once something asks for its vectors; until then the graph has no token inputs either.
+    `vectors_width`: where it is not 0, vectors of this width come from outside, and nothing writes the encoder.
     """
 
-    def __init__(self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None) -> None:
+    def __init__(
+        self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None, vectors_width: int = 0
+    ) -> None:
         self._width, self._texts, self._sentences = width, texts, sentences
-        self._reads_tokens = False
+        self._vectors_width = vectors_width
+        self._reads_tokens = self._reads_vectors = False
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
@@ -56,6 +60,9 @@ class Builder(GraphWriter):
 
     @cached_property
     def vectors(self) -> str:
+        if self._vectors_width:
+            self._reads_vectors = True
+            return "vectors"
         assert self._sentences is not None, "a graph without a sentence encoder has no vectors"
         return self._sentences(self)
 
@@ -120,9 +127,12 @@ class Builder(GraphWriter):
             inputs.append(helper.make_tensor_value_info("term_ids", TensorProto.INT64, ["terms"]))
             inputs.append(helper.make_tensor_value_info("term_segments", TensorProto.INT64, ["terms", 1]))
         if self._reads_tokens:
-            shape = ["row_texts", "length"]
+            shape: list[str | int] = ["row_texts", "length"]
             inputs.append(helper.make_tensor_value_info("tokens", TensorProto.INT64, shape))
             inputs.append(helper.make_tensor_value_info("token_mask", TensorProto.BOOL, shape))
+        if self._reads_vectors:
+            shape = ["rows", self._vectors_width]
+            inputs.append(helper.make_tensor_value_info("vectors", TensorProto.FLOAT, shape))
         return inputs
 
     def _add(

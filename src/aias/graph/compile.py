@@ -15,11 +15,11 @@ class Exporter(Protocol):
 
 def compile_graph(
     pipeline: Exporter, layout: Layout, *, classes: Sequence[str], label_weights: Sequence[float] = (),
-    sentences: Callable[[GraphWriter], str] | None = None,
+    sentences: Callable[[GraphWriter], str] | None = None, vectors_width: int = 0,
 ) -> bytes:  # fmt: skip
     """`classes`: the labels in the order of the scores; empty for regression. `label_weights`: times which the largest
     probability gives the label; empty weighs all alike. `sentences`: what writes the sentence encoder, should the
-    pipeline ask for its vectors.
+    pipeline ask for its vectors; `vectors_width`: that of vectors which come from outside instead, as in a trial.
     """
-    builder = Builder(width=layout.width, texts=layout.texts, sentences=sentences)
+    builder = Builder(width=layout.width, texts=layout.texts, sentences=sentences, vectors_width=vectors_width)
     return builder.finish(pipeline.export(builder), classes=classes, label_weights=label_weights)

@@ -67,20 +67,34 @@ class SentenceEncoder:
         assert encoded.tokens is not None, "rows are encoded with the subwords of their sentence encoder"
         return replace(encoded, vectors=self._session.run(encoded))
 
+    def tried_rows(self, encoded: Encoded) -> int:
+        """How many rows `expected_seconds` goes by."""
+        return min(encoded.rows, TRIED_ROWS * self.threads)
+
     def expected_seconds(self, encoded: Encoded, *, clock: Callable[[], float] = time.perf_counter) -> float:
         """What `embedded` will take, by what some of the rows take now."""
         if not encoded.rows:
             return 0.0
-        tried = np.unique(np.linspace(0, encoded.rows - 1, TRIED_ROWS * self.threads).astype(np.int64))
+        tried = np.unique(np.linspace(0, encoded.rows - 1, self.tried_rows(encoded)).astype(np.int64))
         self._session.run(encoded.take(tried[:1]))  # the first run makes room in memory
         began = clock()
         self._session.run(encoded.take(tried))
         return (clock() - began) * encoded.rows / len(tried)
 
-    @cached_property
+    @property
+    def size_bytes(self) -> int:
+        """Of the encoder as a graph."""
+        return self._compiled[1]
+
+    @property
     def _session(self) -> Session:
-        graph = Builder(width=0, texts=0, sentences=self.write)
-        return Session(graph.finish_vectors(graph.vectors), output="vectors", threads=self.threads)
+        return self._compiled[0]
+
+    @cached_property
+    def _compiled(self) -> tuple[Session, int]:
+        builder = Builder(width=0, texts=0, sentences=self.write)
+        graph = builder.finish_vectors(builder.vectors)
+        return Session(graph, output="vectors", threads=self.threads), len(graph)
 
 
 def folder_of(name: str) -> Path:

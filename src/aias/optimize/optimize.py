@@ -91,9 +91,7 @@ class _Job:
         self.table, self.task = self.held.prepared.table, self.held.prepared.task
         self.bench = Bench(self.table, self.ledger)
         forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
-        self.board = Board(
-            forms, latency_us=self.recipe.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop
-        )
+        self.board = Board(forms, latency_us=forms.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop)
 
     def run(self, *, inline: bool) -> Outcome:
         with workers_for(self.bench, inline=inline) as workers:
@@ -118,9 +116,10 @@ class _Job:
 
     def _proposals(self) -> Iterator[Configuration]:
         """Of each axis in turn; never one name twice."""
-        layout = self.table.encoder.layout
+        layout, sentences = self.table.encoder.layout, self.held.prepared.embedding is not None
         situation = Situation(
-            self.board, Shape(self.task, self.table.rows, layout), self.recipe.seed + self.number, self.searcher,
+            self.board, Shape(self.task, self.table.rows, layout, sentences), self.recipe.seed + self.number,
+            self.searcher,
             cache(lambda member: asked_of([self.bench.pipeline(unit) for unit in member.units], layout.width)),
         )  # fmt: skip
         waiting = {name: axis(situation) for name, axis in AXES.items()}

@@ -61,15 +61,27 @@ class Parent:
         recipe = self.recipe
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
-            seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights, seed=recipe.seed,
-            watch=watch,
+            seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
+            sentences=recipe.encoder, seed=recipe.seed, watch=watch,
         )  # fmt: skip
+        self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:
             raise OtherRows(
                 f"these {prepared.dataset.rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was "
                 "trained on", hint="name the file that it was trained on with --data, or train on the new one",
             )  # fmt: skip
         return prepared
+
+    def _check_sentences(self, prepared: Prepared) -> None:
+        """Members that read sentences can only be fitted again with the vectors that they knew."""
+        wanted, found = self.manifest.lineage.sentence_encoder, prepared.embedding
+        if wanted and found is None:
+            raise UserError(f"there is no time to read the texts of {self.ref} again", hint="give more time")
+        if wanted and found is not None and found.sentences.digest != wanted:
+            raise OtherRows(
+                f"the sentence encoder {self.recipe.encoder} is not the one that {self.ref} was made with",
+                hint="train again",
+            )
 
     def scores(self, prepared: Prepared) -> Floats:
         """Its answers for the test rows, (rows, outputs)."""
@@ -115,4 +127,4 @@ def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
 
 
 def _configuration(line: Candidate) -> Configuration:
-    return Configuration(line.name, line.learner, dict(line.asked), line.derived)
+    return Configuration(line.name, line.learner, dict(line.asked), line.derived, line.features)

@@ -36,11 +36,12 @@ class Session:
 
     def __init__(self, model: bytes, *, output: str, threads: int = 1) -> None:
         session = _session(model)
-        self._threads = threads
+        self.threads = threads
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
         self._run = getattr(session, "_sess", session).run
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
+        self.reads_vectors = "vectors" in names
         self._output = [output]
 
     def run(self, encoded: Encoded) -> Any:
@@ -69,7 +70,7 @@ class Session:
         def run(rows: Any) -> Any:
             return self._run(self._output, self._feeds(encoded.take(rows)), None)[0]
 
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             parts = list(pool.map(run, places))
         return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
@@ -80,6 +81,8 @@ class Session:
             feeds = {"columns": encoded.columns, "term_ids": encoded.term_ids, "term_segments": encoded.term_segments}
         if self.reads_tokens:
             feeds |= {"tokens": encoded.tokens, "token_mask": encoded.token_mask}
+        if self.reads_vectors:
+            feeds["vectors"] = encoded.vectors
         return feeds
 
 

@@ -1,25 +1,29 @@
 """From a fitted pipeline to a model that is proved and measured: compile, prove, time, test, describe."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import numpy as np
 
 from aias.artifact.card import card
-from aias.artifact.manifest import Manifest, Parity
+from aias.artifact.manifest import EncoderEntry, Manifest, Parity
 from aias.artifact.report import REPORT, read_report
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
+from aias.core.graph import GraphWriter
 from aias.core.schema import Field
 from aias.data.dataset import Dataset
-from aias.encoders.rows import RowEncoder
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.encoders.subwords import Subwords
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.training.embedding import Embedding, KnownRows
 from aias.training.pipeline import Pipeline
 
 PARITY_ROWS_MAX: Final = 1_000
@@ -42,32 +46,61 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A pipeline as it would be served: its runtime, µs from a dict to the answer, bytes of the graph; and the seconds
-    it took to find out."""
+    """A pipeline as it would be served: µs from a dict to the answer, bytes of the graph; and the seconds it took to
+    find out. `shared_us`: how much of the row's time is the sentence encoder's, which any number of members share."""
 
-    runtime: OnnxRuntime
     row_us: float
     graph_bytes: int
     seconds: float
+    shared_us: float = 0.0
 
 
-def compiled(pipeline: Pipeline, encoder: RowEncoder, draft: Manifest) -> tuple[dict[str, bytes], OnnxRuntime]:
-    """The files of the artifact, and their runtime."""
-    tables = encoder.tables()
-    files = {entry.path: msgspec.json.encode(tables[entry.field]) for entry in draft.encoders}
-    files["model.onnx"] = compile_graph(
-        pipeline, encoder.layout, classes=draft.task.classes, label_weights=draft.label_weights
+def compiled(
+    pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, embedding: Embedding | None
+) -> tuple[dict[str, bytes], OnnxRuntime]:
+    """The files of the artifact, and their runtime; its manifest lists no tokenizer where the graph reads no tokens."""
+    asked = []
+
+    def write(graph: GraphWriter) -> str:
+        assert embedding is not None
+        asked.append(True)
+        return embedding.sentences.write(graph)
+
+    graph = compile_graph(
+        pipeline, encoder.layout, classes=draft.task.classes, label_weights=draft.label_weights, sentences=write
     )
-    return files, OnnxRuntime.from_files(files, draft)
+    draft = draft if asked else _without_sentences(draft)
+    files = {entry.path: msgspec.json.encode(_table(encoder, entry)) for entry in draft.encoders}
+    files["model.onnx"] = graph
+    runtime = OnnxRuntime.from_files(files, draft)
+    assert runtime.session.reads_tokens == bool(asked)
+    if asked and embedding:
+        runtime.session.threads = embedding.sentences.threads  # for the test rows; the answers do not change
+    return files, runtime
 
 
-def timed(pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, rows: Sequence[Mapping[str, object]]) -> Timed:
-    """Compile it and ask it row by row. Raises `ParityBroken`, `Damaged`."""
+def timed(
+    pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, rows: Sequence[Mapping[str, object]],
+    *, known: KnownRows | None = None, shared_bytes: int = 0,
+) -> Timed:  # fmt: skip
+    """Compile it and ask it row by row. Raises `ParityBroken`, `Damaged`.
+
+    `known`: the rows with their vectors, where there is a sentence encoder, which is then not compiled with every
+    member; `shared_bytes`: what it would add to the graph.
+    """
     began = time.perf_counter()
-    files, runtime = compiled(pipeline, encoder, draft)
-    prove(pipeline.scores, encoder, runtime, rows)
-    row_us = row_microseconds(runtime, rows)
-    return Timed(runtime, row_us, len(files["model.onnx"]), time.perf_counter() - began)
+    graph = compile_graph(
+        pipeline, encoder.layout, classes=draft.task.classes, vectors_width=known.width if known else 0
+    )
+    runtime = OnnxRuntime(draft, encoder.with_subwords(None), graph)
+    reads = known is not None and runtime.session.reads_vectors
+    if reads:
+        runtime.encoder = cast("RowEncoder", known)
+    prove(pipeline.scores, runtime.encoder, runtime, rows)
+    row_us, seconds = row_microseconds(runtime, rows), time.perf_counter() - began
+    if known is None or not reads:
+        return Timed(row_us, len(graph), seconds)
+    return Timed(row_us + known.row_us, len(graph) + shared_bytes, seconds, known.row_us)
 
 
 def row_microseconds(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]]) -> float:
@@ -82,21 +115,23 @@ def row_microseconds(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]])
 
 
 def finished(
-    pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, *, held_out: Dataset, profile: bytes, watch: Watch
-) -> Trained:
+    pipeline: Pipeline, encoder: RowEncoder, draft: Manifest, *, held_out: Dataset, profile: bytes,
+    embedding: Embedding | None = None, watch: Watch,
+) -> Trained:  # fmt: skip
     """Compile and prove; raises `ParityBroken` when the graph answers otherwise than the pipeline."""
-    files, runtime = compiled(pipeline, encoder, draft)
+    files, runtime = compiled(pipeline, encoder, draft, embedding)
     failpoint("train.after_compile")
     files["profile.json"] = profile
     usual = held_out.frame.select([each.name for each in draft.inputs]).to_dicts()
     row_us = row_microseconds(runtime, usual)
-    proof = _prove(pipeline, encoder, runtime, usual, draft.inputs, row_us=row_us)
+    expected = embedding.expected(pipeline) if embedding and runtime.session.reads_tokens else pipeline.scores
+    proof = _prove(expected, runtime, usual, draft.inputs, row_us=row_us)
     failpoint("train.after_proof")
     watch(Event(
         "train.parity", f"the graph answers as the pipeline on {proof.rows:,} held-out and nasty rows",
         facts={"form": draft.form, **msgspec.to_builtins(proof)},
     ))  # fmt: skip
-    manifest = replace(draft, parity=proof, row_us=round(row_us, 1))
+    manifest = replace(runtime.manifest, parity=proof, row_us=round(row_us, 1))
     runtime.manifest = manifest
     return Trained(manifest, files, runtime)
 
@@ -110,11 +145,23 @@ def described(trained: Trained, manifest: Manifest) -> Trained:
     return Trained(manifest, trained.files | {"card.md": written}, trained.runtime)
 
 
+def _without_sentences(draft: Manifest) -> Manifest:
+    entries = tuple(entry for entry in draft.encoders if entry.kind != Subwords.kind)
+    return replace(draft, encoders=entries, lineage=replace(draft.lineage, sentence_encoder=""))
+
+
+def _table(encoder: RowEncoder, entry: EncoderEntry) -> dict[str, object]:
+    if entry.kind == Subwords.kind:
+        assert encoder.subwords is not None
+        return encoder.subwords.table()
+    return dict(encoder.encoders[entry.field].table())
+
+
 def _prove(
-    pipeline: Pipeline, encoder: RowEncoder, runtime: OnnxRuntime, usual: list[dict[str, Any]],
-    inputs: Sequence[Field], *, row_us: float,
+    expected: Callable[[Encoded], Floats], runtime: OnnxRuntime, usual: list[dict[str, Any]], inputs: Sequence[Field],
+    *, row_us: float,
 ) -> Parity:  # fmt: skip
     affordable = int(PARITY_SECONDS_MAX / max(row_us * 4e-6, 1e-9))
     count = min(PARITY_ROWS_MAX, max(PARITY_ROWS_MIN, affordable))
     rows = [*usual[:count], *nasty_rows(inputs, usual[:50])]
-    return prove(pipeline.scores, encoder, runtime, rows)
+    return prove(expected, runtime.encoder, runtime, rows)

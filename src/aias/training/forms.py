@@ -15,9 +15,11 @@ from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Man
 from aias.core.events import Event
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
+from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
 from aias.training.configuration import Unit
+from aias.training.embedding import KnownRows
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
@@ -41,7 +43,21 @@ _TOO_GOOD_ADVICE: Final = (
 
 LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
 
+LATENCY_US: Final = 150.0
+"""Of one row, from a dict to the answer: what a request costs beside it is about as much."""
+
+SENTENCES_LATENCY_US: Final = 20_000.0
+"""Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
+
 USUAL_ROWS: Final = 60
+
+PROVED_CALLS: Final = 1_000
+"""Times the sentence encoder reads a row while a form is proved: 250 rows, nasty ones, three times each."""
+
+SEALED_BYTES_A_SECOND: Final = 100e6
+"""Copied, hashed, written and flushed."""
+
+TOKENIZER: Final = "encoders/tokenizer.json"
 
 
 class Forms:
@@ -56,17 +72,40 @@ class Forms:
     @cached_property
     def encode_us(self) -> float:
         """Encoding one row, whatever the model."""
-        encoder, spent = self.prepared.encoder, []
+        encoder, spent = self.prepared.encoder.with_subwords(None), []
         for row in self._rows:
             before = perf_counter()
             encoder.one(row)
             spent.append(perf_counter() - before)
         return float(np.median(spent)) * 1e6
 
+    @property
+    def latency_us(self) -> float:
+        """What a row may take in the serving form."""
+        usual = LATENCY_US if self.prepared.embedding is None else SENTENCES_LATENCY_US
+        return float(self.recipe.latency_us or usual)
+
+    @cached_property
+    def shared_seconds(self) -> float:
+        """What finishing a form takes besides when the sentence encoder goes into it, however many members read it."""
+        embedding = self.prepared.embedding
+        if embedding is None or self._known_rows is None:
+            return 0.0
+        rows = PROVED_CALLS * 1e-6 * self._known_rows.row_us + self.prepared.test.rows * embedding.row_seconds
+        return embedding.start_seconds + rows + embedding.sentences.size_bytes / SEALED_BYTES_A_SECOND
+
+    @cached_property
+    def _known_rows(self) -> KnownRows | None:
+        embedding = self.prepared.embedding
+        return KnownRows.of(self._rows, self.prepared.encoder, embedding.sentences) if embedding else None
+
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
         pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[0]))])
-        return timed(pipeline, self.prepared.encoder, self._draft("", ()), self._rows)
+        known = self._known_rows
+        shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
+        draft = self._draft("", ())
+        return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)
 
     def quality(self, board: "Board") -> Trained:
         """Every member that helps, with the pipelines of all its folds."""
@@ -110,7 +149,7 @@ class Forms:
         draft = _answering(self._draft(form, self._leaderboard(board, weights)), answering)
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
-            watch=self.watch,
+            embedding=self.prepared.embedding, watch=self.watch,
         )  # fmt: skip
         judged = self._judged(trained, board, weights, honest)
         where = "test" if self.prepared.test.rows else "out of fold"
@@ -121,7 +160,7 @@ class Forms:
         """The test rows with the graph's scores; without any, the rows that were out of fold."""
         prepared, table = self.prepared, self.prepared.table
         if prepared.test.rows:
-            encoded, answer = encoded_of(prepared.test, prepared.encoder), at_once(trained.runtime.run)
+            encoded, answer = encoded_of(prepared.test, trained.runtime.encoder), at_once(trained.runtime.run)
             scores = answer(encoded, np.arange(encoded.rows))
             return Judged(prepared.test, encoded, prepared.test_y, scores, answer)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
@@ -161,6 +200,7 @@ class Forms:
                 round(member.seconds, 3), chosen=bool(weight > 0), name=member.name, weight=round(float(weight), 4),
                 row_us=round(timed.row_us, 1), size_bytes=timed.graph_bytes,
                 asked=dict(member.configuration.settings), derived=member.configuration.derived,
+                features=member.configuration.features,
             )
             for member, score, timed, weight in zip(board.members, board.scores, board.timed, weights, strict=True)
         ]  # fmt: skip
@@ -174,10 +214,14 @@ class Forms:
             EncoderEntry(each.name, each.kind, encoder.encoders[each.name].version, f"encoders/{i}.json")
             for i, each in enumerate(encoder.fields)
         )
+        if encoder.subwords:
+            texts = (each.name for each in encoder.fields if each.kind == "text")
+            entries += tuple(EncoderEntry(name, Subwords.kind, Subwords.version, TOKENIZER) for name in texts)
         schema = prepared.dataset.schema
         lineage = Lineage(
             "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed, libraries=_libraries(),
             started_at=self._started_at,
+            sentence_encoder=prepared.embedding.sentences.digest if prepared.embedding else "",
         )  # fmt: skip
         rows = {"train": prepared.dataset.rows, "folds": prepared.table.fold_count, "test": prepared.test.rows}
         ignored = tuple(each for each in schema if each.role == "ignored")

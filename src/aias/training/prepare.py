@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
@@ -16,8 +17,9 @@ from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
 from aias.encoders.contract import Floats
-from aias.encoders.rows import RowEncoder
+from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.drift import drift
+from aias.training.embedding import Embedding, embedding_of, sentences_for, without_tokens
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
@@ -43,6 +45,8 @@ class Prepared:
     test: Dataset
     test_y: Any
     reason: str
+    embedding: Embedding | None = None
+    """Where a sentence encoder has read the texts."""
 
     @property
     def task(self) -> Task:
@@ -60,9 +64,11 @@ class Prepared:
 
 def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
-    seconds: float, folds: int | None, class_weights: ClassWeights = None, seed: int, watch: Watch,
+    seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None, seed: int,
+    watch: Watch,
 ) -> Prepared:  # fmt: skip
-    """Raises `UserError` when the data cannot be learned from."""
+    """`sentences`: the name of a sentence encoder. Raises `UserError` when the data cannot be learned from."""
+    deadline = Deadline.after(seconds)
     dataset = _aside(dataset, target, how)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
@@ -83,20 +89,20 @@ def prepare(
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
-    encoder = _fit_encoder(learned, target)
+    encoder, encoded, embedding = _encoded(learned, target, sentences, held.rows, deadline, watch)
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cores())
     judged = fold_rows(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
-    table = Table(task, encoder, Part(encoded_of(learned, encoder), y, _weights(y, task, class_weights)), judged)
+    table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), judged)
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
         watch(_drift(table, encoded_of(held, encoder), seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(learned, table, held, held_y, reason)
+    return Prepared(learned, table, held, held_y, reason, embedding)
 
 
 def cores() -> int:
@@ -104,7 +110,7 @@ def cores() -> int:
     return max(1, len(os.sched_getaffinity(0)))
 
 
-def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Any:
+def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:
     return encoder.columns({each.name: dataset.values(each.name) for each in encoder.fields}, dataset.rows)
 
 
@@ -155,6 +161,22 @@ def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
             replace(each, role="ignored", reason=reason) if each.name == column else each for each in schema
         ))  # fmt: skip
     return dataset.with_schema(schema)
+
+
+def _encoded(
+    learned: Dataset, target: str, name: str | None, test_rows: int, deadline: Deadline, watch: Watch
+) -> tuple[RowEncoder, Encoded, Embedding | None]:
+    """The rows for fitting: with vectors where a sentence encoder was asked for and there is the time."""
+    encoder = _fit_encoder(learned, target)
+    sentences = sentences_for(name, encoder, threads=cores(), watch=watch)
+    if sentences is None:
+        return encoder, encoded_of(learned, encoder), None
+    reading = encoder.with_subwords(sentences.subwords)
+    encoded = encoded_of(learned, reading)
+    embedding = embedding_of(sentences, encoded, test_rows=test_rows, deadline=deadline, watch=watch)
+    if embedding is None:
+        return encoder, without_tokens(encoded), None
+    return reading, without_tokens(sentences.embedded(encoded)), embedding
 
 
 def _fit_encoder(dataset: Dataset, target: str) -> RowEncoder:

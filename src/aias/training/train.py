@@ -33,9 +33,6 @@ from aias.training.search import searched
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
-LATENCY_US: Final = 150.0
-"""Of one row, from a dict to the answer: what a request costs beside it is about as much."""
-
 FOLDS_MAX: Final = 20
 SECONDS_MAX: Final = 30 * 86_400
 
@@ -53,9 +50,14 @@ class Recipe:
     """The share of rows set aside for the last measurement; None sets aside as many as can be spared."""
     seed: int = 0
     learners: tuple[str, ...] = ()
-    latency_us: float = LATENCY_US
+    latency_us: float | None = None
+    """Of one row in the serving form; None for what is usual, with a sentence encoder or without."""
     folds: int | None = None
     class_weights: ClassWeights = None
+    search: bool = True
+    """Whether the time that the portfolio leaves goes into a search."""
+    encoder: str | None = None
+    """The folder, or the name on the hub, of a sentence encoder."""
     source: str | None = None
     """The file that was read and, in `test_source`, the one to measure on, as they were named."""
     test_source: str | None = None
@@ -92,8 +94,8 @@ def train(
     with _room(work, resume=resume) as folder:
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
-            seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, seed=recipe.seed,
-            watch=watch,
+            seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
+            seed=recipe.seed, watch=watch,
         )  # fmt: skip
         return _Job(recipe, prepared, folder, deadline, History(watch), stop or threading.Event()).run(inline=inline)
 
@@ -112,16 +114,15 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
-        self.board = Board(
-            forms, latency_us=self.recipe.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop
-        )
+        self.board = Board(forms, latency_us=forms.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop)
         with workers_for(bench, inline=inline) as workers:
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self.watch,
             )  # fmt: skip
-            shape = Shape(table.task, table.rows, table.encoder.layout)
-            searching = searched(self.board, seed=self.recipe.seed)
+            sentences = self.prepared.embedding is not None
+            shape = Shape(table.task, table.rows, table.encoder.layout, sentences)
+            searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
             if not self.board.members:
                 raise UserError(
@@ -184,7 +185,7 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
     if not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
-    if not recipe.latency_us > 0:
+    if recipe.latency_us is not None and not recipe.latency_us > 0:
         raise UserError(f"a latency of {recipe.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
     if recipe.folds is not None and not 1 <= recipe.folds <= FOLDS_MAX:
         raise UserError(f"{recipe.folds} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
