@@ -28,7 +28,7 @@ def table(rows: int = 300) -> dict[str, list[object]]:
     return {"age": age.tolist(), "job": chance.choice(["a", "b", "c"], rows).tolist(), "note": notes, "y": y}
 
 
-LINEAR = Recipe(target="y", name="m", seconds=30, learners=("linear",))
+LINEAR = Recipe(target="y", name="m", seconds=30, learners=("linear",), search=False)
 BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
 
 
