@@ -20,7 +20,8 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--metric", help="What decides: roc_auc, accuracy, log_loss, f1_macro, rmse, mae, r2, ...")
 @click.option("--split", default="random", show_default=True, help="random, time:COLUMN or group:COLUMN.")
 @click.option("--test", help="A file to measure on, or the share of rows to set aside; by default what can be spared.")
-@click.option("--latency", default="150us", show_default=True, help="What one row may take in the serving form.")
+@click.option("--latency", help="What one row may take in the serving form: 150us, or 20ms where an encoder reads.")
+@click.option("--encoder", help="A sentence encoder that reads the texts: a folder, or a name on the hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
 @click.option("--learner", "learners", multiple=True, help="Try only this one; may be given again.")
 @click.option("--seed", default=0, show_default=True, help="The same seed and data give the same model.")
@@ -34,7 +35,8 @@ def train(
     metric: str | None,
     split: str,
     test: str | None,
-    latency: str,
+    latency: str | None,
+    encoder: str | None,
     schema: Path | None,
     learners: tuple[str, ...],
     seed: int,
@@ -54,7 +56,8 @@ def train(
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
-            latency=latency, schema=schema, learners=learners, seed=seed, resume=resume, stop=stop, watch=watch,
+            latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, resume=resume, stop=stop,
+            watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])

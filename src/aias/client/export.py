@@ -14,12 +14,15 @@ from aias.encoders.time import Time
 
 EXAMPLE: Final = "predict.py"
 
-_HEAD: Final = '''"""{ref} without Aias: pip install onnxruntime && python predict.py"""
+_LIBRARIES: Final = {"onnxruntime", "tokenizers"}
+
+_HEAD: Final = '''"""{ref} without Aias: pip install {libraries} && python predict.py"""
 {imports}
 here = pathlib.Path(__file__).parent
 session = onnxruntime.InferenceSession(here / "model.onnx")
 manifest = json.loads((here / "manifest.json").read_text("utf-8"))
-tables = {{e["field"]: json.loads((here / e["path"]).read_text("utf-8")) for e in manifest["encoders"]}}
+own = [e for e in manifest["encoders"] if e["kind"] != "subwords"]
+tables = {{e["field"]: json.loads((here / e["path"]).read_text("utf-8")) for e in own}}
 row = json.loads({row!r})
 '''
 
@@ -74,11 +77,21 @@ def time_parts(value):
     return [days, t.year, t.month, t.day, t.weekday(), t.timetuple().tm_yday, hour]
 """
 
-_TAIL: Final = """
+_FEEDS: Final = """
 feeds = {"columns": numpy.array([columns], "float64").reshape(1, -1)}
 if texts:
     feeds["term_ids"] = numpy.array(ids, "int64")
     feeds["term_segments"] = numpy.array(segments, "int64").reshape(-1, 1)
+"""
+
+_TOKENS: Final = """
+tokenizer = tokenizers.Tokenizer.from_file(str(here / "encoders/tokenizer.json"))
+found = tokenizer.encode_batch([row.get(name) or "" for name in texts])
+feeds["tokens"] = numpy.array([each.ids for each in found], "int64")
+feeds["token_mask"] = numpy.array([each.attention_mask for each in found], "bool")
+"""
+
+_TAIL: Final = """
 for output, value in zip(session.get_outputs(), session.run(None, feeds)):
     print(output.name, value.tolist())
 """
@@ -110,13 +123,16 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
     if "text" in kinds:
         needs |= {"re", "unicodedata"}
         parts.append(_TEXT_FUNCTIONS.format(pattern=text.PATTERN, longest=text.WORD_CHARS_MAX, sizes=text.GROUP_SIZES))
+    if any(entry.kind == "subwords" for entry in manifest.encoders):
+        needs |= {"tokenizers"}
     if "time" in kinds:
         needs |= {"datetime"}
         parts.append(_TIME_FUNCTIONS)
     row = json.dumps(_plain(manifest), ensure_ascii=False)
     imports = "".join(f"import {name}\n" for name in sorted(needs))
-    head = _HEAD.format(ref=ref, imports=imports, row=row)
-    return head + "".join(parts) + _COLUMNS + "".join(_KIND[kind] for kind in sorted(kinds)) + _TAIL
+    head = _HEAD.format(ref=ref, imports=imports, row=row, libraries=" ".join(sorted(needs & _LIBRARIES)))
+    feeds = _FEEDS + (_TOKENS if "tokenizers" in needs else "")
+    return head + "".join(parts) + _COLUMNS + "".join(_KIND[kind] for kind in sorted(kinds)) + feeds + _TAIL
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:

@@ -41,7 +41,8 @@ def train(
     metric: str | None = None,
     split: str = "random",
     test: Any = None,
-    latency: float | str = "150us",
+    latency: float | str | None = None,
+    encoder: str | Path | None = None,
     learners: Sequence[str] = (),
     folds: int | None = None,
     class_weights: str | dict[str, float] | None = None,
@@ -59,6 +60,8 @@ def train(
     row within `latency`. The serving form is returned; `.quality` is the other.
 
     - `time`: a budget in seconds or a text such as `"5m"`
+    - `latency`: by default `"150us"`; with an encoder that reads the texts `"20ms"`
+    - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
     - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared
     - `folds`: how many parts judge in turn; by default as many as the time allows
@@ -82,7 +85,8 @@ def train(
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
-        class_weights=class_weights, latency_us=1e6 * seconds_of(latency), source=_path(source),
+        class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
+        encoder=None if encoder is None else str(encoder), source=_path(source),
         test_source=_path(test),
     )  # fmt: skip
     home = home or default_home()

@@ -65,7 +65,7 @@ class SentenceEncoder:
     def embedded(self, encoded: Encoded) -> Encoded:
         """The same rows with their vectors, computed by the graph that is served."""
         assert encoded.tokens is not None, "rows are encoded with the subwords of their sentence encoder"
-        return replace(encoded, vectors=self._session.run(encoded))
+        return replace(encoded, vectors=self._session.run(_texts_of(encoded)))
 
     def tried_rows(self, encoded: Encoded) -> int:
         """How many rows `expected_seconds` goes by."""
@@ -75,6 +75,7 @@ class SentenceEncoder:
         """What `embedded` will take, by what some of the rows take now."""
         if not encoded.rows:
             return 0.0
+        encoded = _texts_of(encoded)
         tried = np.unique(np.linspace(0, encoded.rows - 1, self.tried_rows(encoded)).astype(np.int64))
         self._session.run(encoded.take(tried[:1]))  # the first run makes room in memory
         began = clock()
@@ -95,6 +96,11 @@ class SentenceEncoder:
         builder = Builder(width=0, texts=0, sentences=self.write)
         graph = builder.finish_vectors(builder.vectors)
         return Session(graph, output="vectors", threads=self.threads), len(graph)
+
+
+def _texts_of(encoded: Encoded) -> Encoded:
+    """The rows as the encoder's own graph takes them, which reads nothing but tokens."""
+    return replace(encoded, columns=np.empty((encoded.rows, 0)))
 
 
 def folder_of(name: str) -> Path:

@@ -22,20 +22,14 @@ from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder, folder_of
-from aias.graph.transformer_files import NAMES, UnknownEncoder, read_transformer
+from aias.graph.transformer_files import UnknownEncoder, read_transformer
 from aias.learners.linear import LinearModel
 from aias.runtimes import onnxruntime as runtime
 from aias.training.pipeline import LinearPipeline
+from tiny_encoder import CONFIGS, encoder_into
 
-WORDS = ["[CLS]", "[PAD]", "[UNK]", "[SEP]", *"abcdefghijkl"]
 TEXTS = ["a b c", "d", "", "e f g h i j k l a b c d e f", "a b"]
 FIELD = Field("note", "text")
-SIZES = {"vocab_size": 16, "max_position_embeddings": 32, "pad_token_id": 1, "layer_norm_eps": 1e-12}
-BERT = SIZES | {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 12}
-CONFIGS: dict[str, dict[str, Any]] = {
-    "bert": BERT, "roberta": BERT | {"hidden_act": "gelu_new"},
-    "distilbert": SIZES | {"dim": 8, "n_layers": 2, "n_heads": 2, "hidden_dim": 12, "activation": "relu"},
-}  # fmt: skip
 KNOWN: dict[tuple[str, str], Any] = {
     ("bert", "mean"): [[0.293487, -0.103276], [0.239635, -0.117342], [0.267764, -0.123874]],
     ("bert", "cls"): [[0.293187, -0.103326], [0.239568, -0.117392], [0.267668, -0.123564]],
@@ -48,43 +42,6 @@ KNOWN: dict[tuple[str, str], Any] = {
 MINILM = [[-0.010167, 0.018827, -0.05755, 0.016098], [-0.008341, 0.022403, -0.038022, 0.029813],
           [-0.038345, -0.0194, 0.032177, 0.08967]]  # fmt: skip
 """By sentence-transformers 6.2.0 with torch 2.13.0."""
-
-
-def tokenizer_into(folder: Path) -> None:
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-
-    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 0))
-    tokenizer.save(str(folder / "tokenizer.json"))
-
-
-def weights(model_type: str = "bert") -> dict[str, Any]:
-    """Of two layers, as small as can be, by the names that the model type has."""
-    rng = np.random.default_rng(0)
-    names = NAMES[model_type]
-    shapes = {"query": (8, 8), "key": (8, 8), "value": (8, 8), "output": (8, 8), "wider": (12, 8), "narrower": (8, 12)}
-    tensors = {"embeddings.word_embeddings.weight": rng.normal(size=(16, 8)),
-               "embeddings.position_embeddings.weight": rng.normal(size=(32, 8))}  # fmt: skip
-    if model_type != "distilbert":
-        tensors["embeddings.token_type_embeddings.weight"] = rng.normal(size=(2, 8))
-    layers = [names["layer"].format(i) for i in range(2)]
-    for layer in layers:
-        for part, shape in shapes.items():
-            tensors[f"{layer}{names[part]}.weight"] = rng.normal(size=shape)
-            tensors[f"{layer}{names[part]}.bias"] = rng.normal(size=shape[0])
-    norms = [f"{layer}{names[part]}" for layer in layers for part in ("attention_norm", "norm")]
-    for norm in ("embeddings.LayerNorm", *norms):
-        tensors |= {f"{norm}.weight": rng.normal(size=8), f"{norm}.bias": rng.normal(size=8)}
-    return {f"{model_type}.{name}": value.astype(np.float32) for name, value in tensors.items()}
-
-
-def encoder_into(folder: Path, model_type: str) -> None:
-    from safetensors.numpy import save_file
-
-    tokenizer_into(folder)
-    save_file(weights(model_type), folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(CONFIGS[model_type] | {"model_type": model_type}))
 
 
 @pytest.fixture
