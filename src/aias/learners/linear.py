@@ -14,6 +14,7 @@ import numpy as np
 
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
+from aias.core.lbfgs import Vector, minimise
 from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
@@ -151,19 +152,13 @@ class _Problem:
 
     def _solve(self, state: Floats, units: Floats, penalty: float) -> Floats:
         """L-BFGS from the weights in `state`; what it has reached when the deadline comes."""
-        from scipy import optimize
-
-        def stop_in_time(_at: Floats) -> None:
-            if self.how.deadline.passed:
-                raise StopIteration
-
         each = np.concatenate([np.repeat(units, self.outputs), np.ones(self.outputs)])
-        found = optimize.minimize(
-            self._value, state / each, args=(units[:, None], penalty), jac=True, method="L-BFGS-B",
-            callback=stop_in_time,
-            options={"maxiter": ROUNDS_MAX, "ftol": COARSE_LOSS_TOLERANCE if self.large else LOSS_TOLERANCE},
+        units = units[:, None].astype(self.precision)
+        found = minimise(
+            lambda at: self._value(at, units, penalty), (state / each).astype(self.precision), rounds_max=ROUNDS_MAX,
+            tolerance=COARSE_LOSS_TOLERANCE if self.large else LOSS_TOLERANCE, stop=lambda: self.how.deadline.passed,
         )  # fmt: skip
-        return np.asarray(found.x * each, np.float64)
+        return np.asarray(found * each, np.float64)
 
     def _start(self) -> Floats:
         """No weights, and the intercepts that give the share of each class."""
@@ -195,16 +190,16 @@ class _Problem:
             message += f", {how.task.metric} {facts['score']:.4f}"
         how.watch(Event("train.round", message, "debug", facts))
 
-    def _parts(self, state: Floats) -> tuple[Floats, Floats]:
+    def _parts(self, state: Vector) -> tuple[Any, Any]:
         split = self.width * self.outputs
         return state[:split].reshape(self.width, self.outputs), state[split:]
 
-    def _value(self, state: Floats, units: Floats, penalty: float) -> tuple[float, Floats]:
+    def _value(self, state: Vector, units: Vector, penalty: float) -> tuple[float, Vector]:
         """The objective and its gradient, both with respect to the scaled weights."""
         self.passes += 1
         scaled, intercept = self._parts(state)
         weights = units * scaled
-        z = np.asarray(self.x @ weights.astype(self.precision), np.float64) + intercept
+        z = np.asarray(self.x @ weights, np.float64) + intercept
         if not self.classes:
             off = z - self.y
             loss = 0.5 * float((self.each * off * off).sum())
@@ -218,11 +213,11 @@ class _Problem:
             off = powers / sums - self.y
             loss = float((self.each * (np.log(sums) + top - (self.y * z).sum(axis=1, keepdims=True))).sum())
         off = self.each * off
-        gradient = np.asarray(self.x_transposed @ off.astype(self.precision), np.float64)
-        gradient = units * (gradient + penalty * weights)
-        return loss + 0.5 * penalty * float((weights * weights).sum()), np.concatenate(
-            [gradient.ravel(), off.sum(axis=0)]
-        )
+        gradient = self.x_transposed @ off.astype(self.precision)
+        gradient = units * (gradient + self.precision(penalty) * weights)
+        flat = weights.ravel()
+        whole = loss + 0.5 * penalty * float(flat @ flat)
+        return whole, np.concatenate([gradient.ravel(), off.sum(axis=0).astype(self.precision)])
 
 
 def _sigmoid(z: Floats) -> Floats:
