@@ -17,7 +17,9 @@ LINES_MAX = 400
 VAGUE = {"utils", "util", "helpers", "common", "misc", "base", "manager"}
 PICKLES = {"pickle", "_pickle", "cPickle", "joblib", "dill", "cloudpickle", "marshal", "shelve", "jsonpickle"}
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
-OPEN_SETS = {"data/readers", "encoders", "features", "learners", "registry/stores", "runtimes", "serving/protocols"}
+OPEN_SETS = {
+    "data/readers", "encoders", "features", "learners", "registry/stores", "runtimes", "serving/protocols", "tuning",
+}  # fmt: skip
 
 
 def tree(path: Path) -> ast.Module:

@@ -353,7 +353,20 @@ def _xgboost() -> Any:
         assert spec is not None and spec.loader is not None, "a package that was found has a loader"
         sys.modules[OWN_NAME] = module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
+    _freed_quietly(module)
     return module
+
+
+def _freed_quietly(module: Any) -> None:
+    """A booster that outlives its library, as the process ends, has nothing left to free."""
+    core = module.core
+    free = core.Booster.__del__
+
+    def quietly(self: Any) -> None:
+        if core._LIB is not None:  # noqa: SLF001  the library itself
+            free(self)
+
+    core.Booster.__del__ = quietly
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -40,6 +41,9 @@ AFTER_SHARE_MAX: Final = 0.5
 fold left."""
 
 
+ABLE_SHARE: Final = 0.8
+"""Of what the best member knows beyond chance."""
+
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to weigh its own answer."""
 
@@ -67,6 +71,16 @@ class Board:
         if table.fold_count == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    @cached_property
+    def _chance(self) -> float:
+        """What the metric says of answers that are the same for every row, turned so that more is better."""
+        if self.task.classes:
+            same = np.bincount(self.y, minlength=len(self.task.classes)) / len(self.y)
+        else:
+            same = np.array([np.median(self.y) if self.task.metric == "mae" else np.mean(self.y)])
+        found = metrics.measure(self.task, self.y, np.tile(same, (len(self.y), 1))).value * self._direction
+        return found if np.isfinite(found) else -np.inf
 
     def add(self, member: Member) -> bool:
         """Take a new member in; False when no more are wanted."""
@@ -123,7 +137,10 @@ class Board:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
         limit = self._serving_limit() if serving else self._quality_limit()
-        return cross_fitted(self.y, self._stack(), self.folds, task=self.task, costs=costs, cost_max=limit, seed=0)
+        able = self._able()
+        return cross_fitted(
+            self.y, self._stack()[able], self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0
+        )
 
     def _serving_places(self) -> list[int]:
         weights = self._greedy(self._serving_costs(), self._serving_limit())
@@ -132,7 +149,16 @@ class Board:
         return [int(place) for place in places]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
-        return greedy(self.y, self._stack(), task=self.task, costs=costs, cost_max=limit, seed=0)
+        able = self._able()
+        weights = np.zeros(len(self.members))
+        weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
+        return weights
+
+    def _able(self) -> Any:
+        """The places of members that know nearly as much as the best; what others add on few rows is luck."""
+        values = np.array([each.value for each in self.scores]) * self._direction
+        known = values - self._chance
+        return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])
 
     def _stack(self) -> Floats:
         return np.stack([member.scores for member in self.members])

@@ -31,6 +31,8 @@ WITHOUT_SENTENCES: Final = FEATURES[1:]
 TEXTS: Final = ("sentences", "terms")
 
 TEXT_FOLDS: Final = 4
+CHOOSING_SHARE: Final = 0.5
+"""Of a block's time for the first fold, on which the strength of regularisation is chosen."""
 
 BOTH: Final = np.array([[-1.0, 1.0]])
 """The log odds of the two classes, from those of the second."""
@@ -267,7 +269,11 @@ def _fit_text_sums(
     sums = np.zeros((len(rows), 1 if table.task.outputs == 2 else table.task.outputs))
     settings: dict[str, Any] = {}
     for fold in range(TEXT_FOLDS):
-        share = replace(how, settings=dict(settings), deadline=how.deadline.share(1 / (TEXT_FOLDS + 1 - fold)))
+        share = replace(
+            how,
+            settings=dict(settings),
+            deadline=how.deadline.share(1 / (TEXT_FOLDS + 1 - fold) if settings else CHOOSING_SHARE),
+        )
         inside, outside = rows[folds != fold], rows[folds == fold]
         valid = None if settings else part.take(outside).examples(x[outside])
         model = linear.fit(part.take(inside).examples(x[inside]), valid, share)

@@ -145,6 +145,7 @@ def _families(board: Judged, searcher: Any, seed: int, of: Callable[[str], bool]
         for learner, searched in SPACES.items()
     }
     learners = [name for name in dict.fromkeys(each.configuration.learner for each in ranked) if spaces.get(name)]
+    learners = [name for name in learners if name != "linear"] or learners  # its one setting was searched by its path
     used = {each.configuration.learner for each, weight in zip(board.members, board.weights, strict=True) if weight > 0}
     learners = learners[:1] + [name for name in learners[1:] if name in used]
     return [

@@ -55,14 +55,20 @@ def run(made, count, value):
 
 
 def test_the_best_family_that_can_be_searched_is_first():
-    assert [each.learner for each in run(board(), 3, lambda _: 0.1)] == ["boosted_trees", "extra_trees", "linear"]
+    assert [each.learner for each in run(board(), 3, lambda _: 0.1)] == ["boosted_trees", "extra_trees", "boosted_trees"]
+
+
+def test_the_linear_model_is_searched_only_where_there_is_nothing_else():
+    made = Board()
+    made.add(Configuration("linear", "linear"), 0.7)
+    assert [each.learner for each in run(made, 2, lambda _: 0.1)] == ["linear", "linear"]
 
 
 def test_a_family_that_gains_is_asked_more_often():
     made, best = board(), iter(range(100))
     asked = run(made, 20, lambda each: 0.9 + next(best) / 1000 if each.learner == "extra_trees" else 0.1)
-    counts = [sum(each.learner == name for each in asked) for name in ("extra_trees", "boosted_trees", "linear")]
-    assert counts[0] > 2 * counts[1] and counts[1] >= counts[2] > 0
+    counts = [sum(each.learner == name for each in asked) for name in ("extra_trees", "boosted_trees")]
+    assert counts[0] > 2 * counts[1] > 0
 
 
 def test_a_proposal_is_the_best_of_its_family_with_other_settings():
