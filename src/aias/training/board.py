@@ -137,7 +137,7 @@ class Board:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
         limit = self._serving_limit() if serving else self._quality_limit()
-        able = self._able()
+        able = self._able(costs, limit)
         return cross_fitted(
             self.y, self._stack()[able], self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0
         )
@@ -149,14 +149,16 @@ class Board:
         return [int(place) for place in places]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
-        able = self._able()
+        able = self._able(costs, limit)
         weights = np.zeros(len(self.members))
         weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
         return weights
 
-    def _able(self) -> Any:
-        """The places of members that know nearly as much as the best; what others add on few rows is luck."""
-        values = np.array([each.value for each in self.scores]) * self._direction
+    def _able(self, costs: Floats, limit: float) -> Any:
+        """The places of members that know nearly as much as the best that can be paid; what others add on few rows is
+        luck."""
+        payable = costs <= max(limit, float(costs.min()))
+        values = np.where(payable, np.array([each.value for each in self.scores]) * self._direction, -np.inf)
         known = values - self._chance
         return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])
 
