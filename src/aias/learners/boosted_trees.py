@@ -146,7 +146,7 @@ class _Boosting:
     def _best(self) -> Trees:
         best = self._trees(max(self.best_round if self.valid is not None else self.done, 1))
         if self.valid is not None:
-            rounds = rounds_for_halves(self._losses, max(self.best_round, 1))
+            rounds = rounds_for_halves(self._losses, max(self.best_round, 1), parts=len(self._halves))
             found = [self._trees(at).scores(half.x) for at, half in zip(rounds, self._halves, strict=True)]
             best.judged = joined(found)
         return best
@@ -296,7 +296,9 @@ def _sets(found: Mapping[str, Floats], nodes: Ints, categorical: Any) -> tuple[I
     member = (word - _starts(words)[bitset_of_word[word]]) * 32 + bit
     # Bitsets stand in the order in which the tree was grown, sets in the order of nodes.
     tree_of_node = np.repeat(np.arange(len(nodes)), nodes)
-    bitset = (_starts(counts)[tree_of_node] + found["threshold"].astype(np.int64))[categorical]
+    bitset = (_starts(counts)[tree_of_node] + np.where(categorical, found["threshold"], 0).astype(np.int64))[
+        categorical
+    ]
     node_of_bitset = np.empty(len(words), np.int64)
     node_of_bitset[bitset] = np.flatnonzero(categorical)
     node = node_of_bitset[bitset_of_word[word]]

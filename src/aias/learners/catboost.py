@@ -105,7 +105,7 @@ class CatBoost:
         pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *parts)]
         model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[watcher])
         # Each half is scored by the rounds that the other chose.
-        rounds = rounds_for_halves(watcher.losses, max(watcher.best_round, 1)) if parts else []
+        rounds = rounds_for_halves(watcher.losses, max(watcher.best_round, 1), parts=len(parts)) if parts else []
         judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in zip(rounds, pools[1:], strict=True)]
         model.shrink(ntree_end=watcher.best_round)
         found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": watcher.best_round})

@@ -113,13 +113,16 @@ def halves(valid: Examples) -> list[Examples]:
     ]
 
 
-def rounds_for_halves(losses: Sequence[Sequence[float]], best: int) -> list[int]:
-    """For each half the round that the other half likes best; `losses` are those of each round's halves.
+def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:
+    """For each of the `parts`, two halves as a rule, the round that the other likes best; `losses` are each round's.
 
-    No further than by half from the best round of both: what few rows say of rounds further off is luck.
+    No further than by half from the best round of both: what few rows say of rounds further off is luck. Where nothing
+    could be learned there are no losses, and every round is as good.
     """
     first, last = max(1, int(best / NEAR)), max(1, int(best * NEAR))
     near = np.array(losses[first - 1 : last])  # (rounds, halves)
+    if not len(near):
+        return [best] * parts
     return [first + int(at) for at in near.argmin(axis=0)[::-1]]
 
 

@@ -172,7 +172,7 @@ class _Boosting:
     def _best(self) -> Trees:
         best = self._trees(max(self.best_round if self.halves else self.done, 1))
         if self.halves:
-            rounds = rounds_for_halves(self.losses, max(self.best_round, 1))
+            rounds = rounds_for_halves(self.losses, max(self.best_round, 1), parts=len(self.halves))
             best.judged = joined([
                 self._trees(at).scores(half.x) for at, half in zip(rounds, self.halves, strict=True)
             ])  # fmt: skip
