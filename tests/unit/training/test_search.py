@@ -55,7 +55,8 @@ def run(made, count, value):
 
 
 def test_the_best_family_that_can_be_searched_is_first():
-    assert [each.learner for each in run(board(), 3, lambda _: 0.1)] == ["boosted_trees", "extra_trees", "boosted_trees"]
+    asked = [each.learner for each in run(board(), 3, lambda _: 0.1)]
+    assert asked == ["boosted_trees", "extra_trees", "boosted_trees"]
 
 
 def test_the_linear_model_is_searched_only_where_there_is_nothing_else():
