@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
-from aias.core.events import Event
+from aias.core.events import Event, Level
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
 from aias.encoders.subwords import Subwords
@@ -185,7 +185,8 @@ class Forms:
         )  # fmt: skip
         for one in measured:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
-            self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", facts=facts))
+            level: Level = "info" if one.metric == self.prepared.task.metric else "debug"
+            self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", level, facts))
             if one.value >= TOO_GOOD.get(one.metric, np.inf):
                 self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
         return measured
