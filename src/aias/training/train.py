@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import Final
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
-from aias.core.events import Watch, nobody
-from aias.core.task import METRICS, Measurement, is_metric
+from aias.core.events import Event, Watch, nobody
+from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.training.board import Board
 from aias.training.finish import Trained
@@ -134,20 +135,15 @@ class _Job:
 def both_forms(plan: Plan, board: Board) -> Results:
     """The quality form is compiled here while the workers fit the serving form's members again."""
     serving = board.serving()
-    refitted: list[str] = []
-
-    def refit() -> None:
-        wanted = [board.members[place] for place in serving]
-        ends_at = board.deadline.ends_at - board.serving_seconds()
-        refitted.extend(each.name for each in plan.refit(wanted, ends_at))
-
-    thread = threading.Thread(target=refit)
-    thread.start()
-    try:
+    wanted = [board.members[place] for place in serving]
+    with ThreadPoolExecutor(1) as beside:
+        refitting = beside.submit(plan.refit, wanted, board.deadline.ends_at - board.serving_seconds())
         quality = board.forms.quality(board)
-    finally:
-        thread.join()
-    return Results(quality, board.forms.serving(board, serving, set(refitted)))
+        refitted = {each.name for each in refitting.result()}
+    if late := [each.name for each in wanted if each.name not in refitted]:
+        message = f"no time was left to fit {', '.join(late)} again on all rows: the serving form has one fold's fit"
+        board.watch(Event("train.refit", message, "warning", {"configurations": late}))
+    return Results(quality, board.forms.serving(board, serving, refitted))
 
 
 def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
@@ -157,12 +153,6 @@ def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
     bench.table.save(bench.ledger.table)
     count = cores() if bench.table.fold_count > 1 else 1
     return Workers(bench.ledger.folder, count=count, threads=cores() // count)
-
-
-def describe(one: Measurement) -> str:
-    """`roc_auc 0.9271 (0.9238 to 0.9305, 16,281 rows)`."""
-    interval = f"{one.low:.4f} to {one.high:.4f}, " if one.low is not None and one.high is not None else ""
-    return f"{one.metric} {one.value:.4f} ({interval}{one.n:,} rows)"
 
 
 @contextlib.contextmanager

@@ -173,3 +173,20 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
     manifest = train(read(columns, target="y"), replace(BOTH, split=split), inline=True).serving.manifest
 
     assert read_manifest(manifest.as_bytes()).leaderboard == manifest.leaderboard
+
+
+def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
+    told: list[Event] = []
+    train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    (late,) = [event for event in told if event.name == "train.refit"]
+    assert late.level == "warning" and late.facts["configurations"] == ["linear"]
+
+
+def test_a_refit_that_goes_wrong_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("broken refit")
+
+    monkeypatch.setattr("aias.training.plan.Plan.refit", broken)
+    with pytest.raises(RuntimeError, match="broken refit"):
+        train(read(table(), target="y"), LINEAR, inline=True)
