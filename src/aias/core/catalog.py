@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aias.core.errors import NotFound
 
-MACHINERY: Final = {"contract", "rows", "spaces", "study"}
-"""Files beside the members that are none: the promise itself, the row encoder that puts encoders side by side, where
-searchers search, and what those of Optuna share."""
+MACHINERY: Final = {"boosting", "contract", "rows", "spaces", "study"}
+"""Files beside the members that are none: the promise itself, what boosters share, the row encoder that puts encoders
+side by side, where searchers search, and what those of Optuna share."""
 
 
 @cache  # a wide table asks for each of its columns

@@ -6,32 +6,25 @@ same order: the scores are equal to the last bit.
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves, state_text, text_state
+from aias.learners.boosting import LINKS, Rounds, boost, halves, write_answers
+from aias.learners.contract import Examples, Fit, Fitted, State, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
 ROUNDS_MAX: Final = 3_000
 
-PATIENCE: Final = (20, 0.3, 200)
-"""Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
-
-TELL_SECONDS: Final = 0.5
-"""Between two events; each asks the trees so far for the validation score."""
-
 OBJECTIVES: Final = {"mae": "regression_l1", "mape": "mape", "quantile_loss": "quantile"}
 """Of LightGBM, for metrics that the mean does not answer best."""
-
-LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 
 HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil")
 """What LightGBM imports when it is there, a second or more, and does not need here."""
@@ -60,12 +53,7 @@ class Trees:
         return _forest(self._text(), len(self.task.classes) if self.task.type == "multiclass" else 1)
 
     def export(self, graph: GraphWriter, x: str) -> str:
-        sums = self.forest().write(graph, x)
-        if self.link == "softmax":
-            return graph.op("Softmax", sums, axis=1)
-        if self.link == "identity":
-            return sums
-        return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
+        return write_answers(graph, self.forest().write(graph, x), self.link)
 
     def state(self) -> State:
         return {"text": text_state(self._text())}
@@ -80,9 +68,8 @@ class BoostedTrees:
     needs: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
-    def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
-        lightgbm = _lightgbm()
-        settings = _settings(how, len(train.y))
+    def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
+        lightgbm, settings = _lightgbm(), _settings(how, len(train.y))
         data = lightgbm.Dataset(
             np.ascontiguousarray(train.x), train.y, weight=train.weight,
             categorical_feature=list(how.categories), params=settings,
@@ -91,7 +78,13 @@ class BoostedTrees:
             lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
             for half in (halves(valid) if valid is not None else [])
         ]
-        return _Boosting(_booster(settings, data, judging, how.start), valid, how, rows=len(train.y)).run()
+        growing = _Growing(_booster(settings, data, judging, how.start), valid, how)
+        begun = growing.booster.current_iteration()  # with a round of its own, where it goes on from others
+        most = int(how.settings.get("rounds", ROUNDS_MAX))
+        rounds = Rounds(BoostedTrees.name, how, len(train.y), valid, most, done=max(begun - 1, 0))
+        if begun:
+            rounds.over(growing.losses() if judging else [], growing.scores)
+        return boost(growing, rounds)
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
@@ -113,77 +106,26 @@ def _booster(settings: dict[str, Any], data: Any, judging: Sequence[Any], start:
     return booster
 
 
-class _Boosting:
-    """Round after round, until patience, rounds or time are out."""
+@dataclass(frozen=True, eq=False)
+class _Growing:
+    """A booster on its way; `valid` are the rows that judge."""
 
-    def __init__(self, booster: Any, valid: Examples | None, how: Fit, *, rows: int) -> None:
-        self.booster, self.valid, self.how, self.rows = booster, valid, how, rows
-        self.done, self.best_round, self.best_loss = booster.current_iteration(), 0, np.inf
-        self._halves = halves(valid) if valid is not None else []
-        # Of each round; those of a start are not chosen from.
-        self._losses = [[np.inf] * len(self._halves) for _ in range(self.done - 1)]
-        self.told_at = -TELL_SECONDS
-        self.started_at = how.deadline.clock()
+    booster: Any
+    valid: Examples | None
+    how: Fit
 
-    def run(self) -> Trees:
-        how, longest = self.how, 0.0
-        rounds = int(how.settings.get("rounds", ROUNDS_MAX))
-        before = self.started_at
-        if self.done:
-            self._judge()
-        while self.done < rounds and not self._stale():
-            # A round that would end after the deadline is not begun; the first one always is.
-            if self.done and how.deadline.left <= longest:
-                break
-            if self.booster.update():
-                break
-            self.done += 1
-            self._judge()
-            now = how.deadline.clock()
-            before, longest = now, max(0.9 * longest, now - before)
-        return self._best()
+    def grow(self) -> bool:
+        return not self.booster.update()
 
-    def _best(self) -> Trees:
-        best = self._trees(max(self.best_round if self.valid is not None else self.done, 1))
-        if self.valid is not None:
-            rounds = rounds_for_halves(self._losses, max(self.best_round, 1), parts=len(self._halves))
-            found = [self._trees(at).scores(half.x) for at, half in zip(rounds, self._halves, strict=True)]
-            best.judged = joined(found)
-        return best
+    def losses(self) -> list[float]:
+        return [value for _, _, value, _ in self.booster.eval_valid()]
 
-    def _trees(self, rounds: int) -> Trees:
-        settings = {**self.how.settings, "rounds": rounds}
-        return Trees(self.booster, self.how.task, settings, threads=self.how.threads)
+    def scores(self) -> Floats:
+        assert self.valid is not None, "rows that judge are asked for"
+        return self.trees(self.booster.current_iteration()).scores(self.valid.x)
 
-    def _stale(self) -> bool:
-        least, share, most = PATIENCE
-        return self.valid is not None and self.done - self.best_round >= min(least + share * self.best_round, most)
-
-    def _judge(self) -> None:
-        if self.valid is not None:
-            losses = [value for _, _, value, _ in self.booster.eval_valid()]
-            self._losses.append(losses)
-            loss = float(np.average(losses, weights=[len(half.y) for half in self._halves]))
-            if loss < self.best_loss:
-                self.best_round, self.best_loss = self.done, loss
-            now = self.how.deadline.clock()
-            if now - self.told_at >= TELL_SECONDS:
-                self.told_at = now
-                self._tell(loss)
-        if self.how.keep is not None:
-            self.how.keep(self._best)
-
-    def _tell(self, loss: float) -> None:
-        seconds = max(self.how.deadline.clock() - self.started_at, 1e-9)
-        facts: dict[str, object] = {
-            "learner": "boosted_trees", "round": self.done, "validation_loss": loss, "best_round": self.best_round,
-            "rows_per_second": self.rows * self.done / seconds, "seconds_left": self.how.deadline.left,
-        }  # fmt: skip
-        message = f"boosted trees: {self.done} rounds, validation loss {loss:.4f}"
-        if self.how.score is not None and self.valid is not None:
-            facts["score"] = self.how.score(self.valid.y, self._trees(self.done).scores(self.valid.x))
-            message += f", {self.how.task.metric} {facts['score']:.4f}"
-        self.how.watch(Event("train.round", message, "debug", facts))
+    def trees(self, rounds: int) -> Trees:
+        return Trees(self.booster, self.how.task, {**self.how.settings, "rounds": rounds}, threads=self.how.threads)
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:

@@ -18,27 +18,23 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves
+from aias.learners.boosting import LINKS, Rounds, answers, joined, write_answers
+from aias.learners.contract import Examples, Fit, State
 
 __all__ = ["CatBoost"]
 
 ROUNDS_MAX: Final = 2_000
 
 PATIENCE: Final = (20, 0.3, 150)
-"""Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
-
-TELL_SECONDS: Final = 0.5
+"""As `boosting.PATIENCE`; its rounds take longer."""
 
 FINISH_SECONDS: Final = (0.1, 1e-4)
-"""To read the model back when rounds are over: at least, and for each round and class."""
-
-LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
+"""To read the model back when rounds are over: at least, and for each tree."""
 
 CHECKED_ROWS: Final = 200
 
@@ -68,7 +64,7 @@ class Trees:
         return self.trees.write_extra(graph, x) if self.extra_width else None
 
     def scores(self, x: Floats) -> Floats:
-        return _answers(self.trees.sums(x), self.task)
+        return answers(self.trees.sums(x), self.link)
 
     def forest(self) -> Forest:
         return self.trees.forest()
@@ -76,11 +72,7 @@ class Trees:
     def export(self, graph: GraphWriter, x: str) -> str:
         extra = self.export_extra(graph, x)
         sums = self.forest().write(graph, x if extra is None else graph.op("Concat", x, extra, axis=1))
-        if self.link == "softmax":
-            return graph.op("Softmax", sums, axis=1)
-        if self.link == "identity":
-            return sums
-        return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
+        return write_answers(graph, sums, self.link)
 
     def state(self) -> State:
         return self.trees.state()
@@ -99,17 +91,20 @@ class CatBoost:
         import catboost
 
         rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), _unit(train, how.task)
-        parts = [] if valid is None else halves(valid)
-        watcher = _Watcher(how, rows=len(train.y), judges=[len(part.y) for part in parts])
-        model = catboost.CatBoost(_settings(how))
-        pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *parts)]
-        model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[watcher])
+        settings = _settings(how)
+        rounds = Rounds(
+            CatBoost.name, how, len(train.y), valid, settings["iterations"], finish_seconds=FINISH_SECONDS,
+            patience=PATIENCE,
+        )  # fmt: skip
+        model = catboost.CatBoost(settings)
+        pools = [rows.labelled_pool(part, unit, how.task) for part in (train, *rounds.halves)]
+        model.fit(pools[0], eval_set=pools[1:] or None, callbacks=[_Watcher(rounds)])
         # Each half is scored by the rounds that the other chose.
-        rounds = rounds_for_halves(watcher.losses, max(watcher.best_round, 1), parts=len(parts)) if parts else []
-        judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in zip(rounds, pools[1:], strict=True)]
-        model.shrink(ntree_end=watcher.best_round)
-        found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": watcher.best_round})
-        found.judged = _answers(joined(judged), how.task) if judged else None
+        parts = zip(rounds.for_halves, pools[1:], strict=True)
+        judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in parts]
+        model.shrink(ntree_end=rounds.best)
+        found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": rounds.best})
+        found.judged = answers(joined(judged), found.link) if judged else None
         _check(found, model, rows, unit, train.x)
         return found
 
@@ -118,77 +113,18 @@ class CatBoost:
         return Trees(SymmetricTrees.load(state), task, settings)
 
 
-def _answers(sums: Floats, task: Task) -> Floats:
-    """From sums to probabilities or predictions."""
-    if task.type == "regression":
-        return sums
-    if task.type == "binary":
-        with np.errstate(over="ignore"):
-            return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
-    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Watcher:
-    """Called by CatBoost after each round; says whether to go on. There is no state to keep before the last round.
+    """Called by CatBoost after each round; says whether to go on. There is no state to keep before the last round."""
 
-    `judges`: rows of each part that judges; `losses`: of each round, those of the parts.
-    """
-
-    how: Fit
-    rows: int
-    judges: list[int]
-    done: int = 0
-    best_round: int = 1
-    best_loss: float = np.inf
-
-    def __post_init__(self) -> None:
-        self.started_at = self.before = self.how.deadline.clock()
-        self.told_at, self.longest = -TELL_SECONDS, 0.0
-        self.losses: list[list[float]] = []
+    rounds: Rounds
 
     def after_iteration(self, info: Any) -> bool:
-        now = self.how.deadline.clock()
-        self.done += 1
-        if self.done > 1:  # the first is long by what comes before it
-            self.longest = max(0.9 * self.longest, now - self.before)
-        self.before = now
-        self._judge(info, now)
-        least, each = FINISH_SECONDS
-        return not self._stale() and self.how.deadline.left > self.longest + least + each * self.done * self.outputs
-
-    @property
-    def outputs(self) -> int:
-        return self.how.task.outputs
-
-    def _judge(self, info: Any, now: float) -> None:
-        if not self.judges:
-            self.best_round = self.done
-            return
+        if not self.rounds.done:
+            self.rounds.begun()  # the first would be long by what comes before it
         parts = [values for name, values in sorted(info.metrics.items()) if name != "learn"]
-        losses = [values[-1] for part in parts for values in part.values()]
-        self.losses.append(losses)
-        loss = float(np.average(losses, weights=self.judges))
-        if loss < self.best_loss:
-            self.best_round, self.best_loss = self.done, loss
-        if now - self.told_at >= TELL_SECONDS:
-            self.told_at = now
-            self._tell(loss, now)
-
-    def _stale(self) -> bool:
-        least, share, most = PATIENCE
-        waited = self.done - self.best_round
-        return bool(self.judges) and waited >= min(least + share * self.best_round, most)
-
-    def _tell(self, loss: float, now: float) -> None:
-        facts: dict[str, object] = {
-            "learner": "catboost", "round": self.done, "validation_loss": loss, "best_round": self.best_round,
-            "rows_per_second": self.rows * self.done / max(now - self.started_at, 1e-9),
-            "seconds_left": self.how.deadline.left,
-        }  # fmt: skip
-        message = f"catboost: {self.done} rounds, validation loss {loss:.4f}"
-        self.how.watch(Event("train.round", message, "debug", facts))
+        self.rounds.over([values[-1] for part in parts for values in part.values()])
+        return self.rounds.more()
 
 
 def _settings(how: Fit) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The promise of a learner: fit on some rows, stop by looking at others, be stored, and write itself into a graph."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,6 @@ from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-
-NEAR: Final = 1.5
 
 State = Mapping[str, npt.NDArray[Any]]
 """A fitted learner as named arrays (a model's own text or bytes as uint8); no Python objects, ever."""
@@ -102,37 +100,6 @@ class Learner(Protocol):
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Fitted:
         """The fitted learner that `state` and `settings` are of."""
-
-
-def halves(valid: Examples) -> list[Examples]:
-    """The validation rows in two: what judges one half is chosen by the other, so that no row chooses for itself."""
-    if len(valid.y) < 2:
-        return [valid]
-    return [
-        Examples(valid.x[i::2], valid.y[i::2], None if valid.weight is None else valid.weight[i::2]) for i in (0, 1)
-    ]
-
-
-def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:
-    """For each of the `parts`, two halves as a rule, the round that the other likes best; `losses` are each round's.
-
-    No further than by half from the best round of both: what few rows say of rounds further off is luck. Where nothing
-    could be learned there are no losses, and every round is as good.
-    """
-    first, last = max(1, int(best / NEAR)), max(1, int(best * NEAR))
-    near = np.array(losses[first - 1 : last])  # (rounds, halves)
-    if not len(near):
-        return [best] * parts
-    return [first + int(at) for at in near.argmin(axis=0)[::-1]]
-
-
-def joined(scores: Sequence[Floats]) -> Floats:
-    """Scores of the halves as those of all rows, in their order."""
-    if len(scores) == 1:
-        return scores[0]
-    whole = np.empty((sum(map(len, scores)), scores[0].shape[1]))
-    whole[0::2], whole[1::2] = scores
-    return whole
 
 
 def text_state(text: str) -> npt.NDArray[np.uint8]:

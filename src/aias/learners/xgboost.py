@@ -17,30 +17,22 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State, halves, joined, rounds_for_halves
+from aias.learners.boosting import LINKS, Rounds, answers, boost, joined, write_answers
+from aias.learners.contract import Examples, Fit, Fitted, State
 
 __all__ = ["XGBoost"]
 
 ROUNDS_MAX: Final = 3_000
-
-PATIENCE: Final = (20, 0.3, 200)
-"""Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
-
-TELL_SECONDS: Final = 0.5
-"""Between two events; each asks the trees so far for the validation score."""
 
 FINISH_SECONDS: Final = (0.05, 1e-3)
 """To answer the validation rows when rounds are over: at least, and for each tree."""
 
 STEPS_AT_ONCE: Final = 1 << 21
 """Rows times trees whose leaves are added up together: some 50 MB."""
-
-LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
@@ -67,14 +59,7 @@ class Trees:
         self.judged: Floats | None = None
 
     def scores(self, x: Floats) -> Floats:
-        sums = self._sums(x)
-        if self.link == "identity":
-            return sums
-        if self.link == "sigmoid":
-            with np.errstate(over="ignore"):
-                return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
-        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return answers(self._sums(x), self.link)
 
     def forest(self) -> Forest:
         shift, scale = self.unit
@@ -82,12 +67,7 @@ class Trees:
         return replace(forest, base=forest.base + shift)
 
     def export(self, graph: GraphWriter, x: str) -> str:
-        sums = self.forest().write(graph, x)
-        if self.link == "softmax":
-            return graph.op("Softmax", sums, axis=1)
-        if self.link == "identity":
-            return sums
-        return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
+        return write_answers(graph, self.forest().write(graph, x), self.link)
 
     def state(self) -> State:
         model = self.booster[: self.settings["rounds"]].save_raw("ubj")
@@ -119,8 +99,10 @@ class XGBoost:
     shared: ClassVar[tuple[str, ...]] = ()
 
     @staticmethod
-    def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
-        return _Boosting(train, valid, how).run()
+    def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
+        most = int(how.settings.get("rounds", ROUNDS_MAX))
+        rounds = Rounds(XGBoost.name, how, len(train.y), valid, most, finish_seconds=FINISH_SECONDS)
+        return boost(_Growing(train, rounds), rounds)
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Trees:
@@ -128,38 +110,38 @@ class XGBoost:
         return Trees(booster, task, settings, sizes=state["sizes"], unit=state["unit"])
 
 
-class _Boosting:
-    """Round after round, until patience, rounds or time are out."""
+class _Growing:
+    """A booster on its way."""
 
-    def __init__(self, train: Examples, valid: Examples | None, how: Fit) -> None:
-        self.how, self.valid, self.rows = how, valid, len(train.y)
+    def __init__(self, train: Examples, rounds: Rounds) -> None:
+        self.how = how = rounds.how
         self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), _unit(train, how.task)
         self.sizes[list(how.categories)] = how.category_sizes
         settings = _settings(how)
         self.data = self._matrix(train, max_bin=settings["max_bin"])
-        self.halves = [] if valid is None else halves(valid)
-        self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(self.halves)]
-        self.losses: list[list[float]] = []
+        self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(rounds.halves)]
         self.booster = _xgboost().Booster(settings, [self.data, *(each for each, _ in self.judging)])
-        self.done, self.best_round, self.best_loss = 0, 0, np.inf
-        self.told_at = -TELL_SECONDS
-        self.started_at = how.deadline.clock()
+        self.done = 0
 
-    def run(self) -> Trees:
-        how, longest, (least, each) = self.how, 0.0, FINISH_SECONDS
-        trees = len(how.task.classes) if how.task.type == "multiclass" else 1
-        rounds = int(how.settings.get("rounds", ROUNDS_MAX))
-        before = self.started_at
-        while self.done < rounds and not self._stale():
-            # A round that would end after the deadline is not begun; the first one always is.
-            if self.done and how.deadline.left <= longest + least + each * trees * self.done:
-                break
-            self.booster.update(self.data, self.done)
-            self.done += 1
-            self._judge()
-            now = how.deadline.clock()
-            before, longest = now, max(0.9 * longest, now - before)
-        return self._best()
+    def grow(self) -> bool:
+        self.booster.update(self.data, self.done)
+        self.done += 1
+        return True
+
+    def losses(self) -> list[float]:
+        text = self.booster.eval_set(self.judging, self.done - 1)  # [3]\thalf 0-rmse:0.5\thalf 1-rmse:0.6
+        return [float(each.rpartition(":")[2]) for each in text.split("\t")[1:]]
+
+    def scores(self) -> Floats:
+        """In float32: XGBoost remembers the sums of rows that it judges."""
+        shift, scale = self.unit
+        parts = [self.booster.predict(data) for data, _ in self.judging]
+        raw = joined([part.reshape(len(part), -1) * scale + shift for part in parts])
+        return np.hstack([1 - raw, raw]) if self.how.task.type == "binary" else raw
+
+    def trees(self, rounds: int) -> Trees:
+        settings = {**self.how.settings, "rounds": rounds}
+        return Trees(self.booster, self.how.task, settings, sizes=self.sizes, unit=self.unit)
 
     def _matrix(self, examples: Examples, *, max_bin: int = 0) -> Any:
         shift, scale = self.unit
@@ -168,57 +150,6 @@ class _Boosting:
             weight = (1.0 if weight is None else weight) / np.maximum(1.0, np.abs(examples.y))
         labels = {"label": (examples.y - shift) / scale, "weight": weight}
         return _matrix(examples.x, self.sizes, threads=self.how.threads, max_bin=max_bin, **labels)
-
-    def _best(self) -> Trees:
-        best = self._trees(max(self.best_round if self.halves else self.done, 1))
-        if self.halves:
-            rounds = rounds_for_halves(self.losses, max(self.best_round, 1), parts=len(self.halves))
-            best.judged = joined([
-                self._trees(at).scores(half.x) for at, half in zip(rounds, self.halves, strict=True)
-            ])  # fmt: skip
-        return best
-
-    def _trees(self, rounds: int) -> Trees:
-        settings = {**self.how.settings, "rounds": rounds}
-        return Trees(self.booster, self.how.task, settings, sizes=self.sizes, unit=self.unit)
-
-    def _stale(self) -> bool:
-        least, share, most = PATIENCE
-        return self.valid is not None and self.done - self.best_round >= min(least + share * self.best_round, most)
-
-    def _judge(self) -> None:
-        if self.halves:
-            text = self.booster.eval_set(self.judging, self.done - 1)  # [3]\thalf 0-rmse:0.5\thalf 1-rmse:0.6
-            losses = [float(each.rpartition(":")[2]) for each in text.split("\t")[1:]]
-            self.losses.append(losses)
-            loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
-            if loss < self.best_loss:
-                self.best_round, self.best_loss = self.done, loss
-            now = self.how.deadline.clock()
-            if now - self.told_at >= TELL_SECONDS:
-                self.told_at = now
-                self._tell(loss)
-        if self.how.keep is not None:
-            self.how.keep(self._best)
-
-    def _tell(self, loss: float) -> None:
-        seconds = max(self.how.deadline.clock() - self.started_at, 1e-9)
-        facts: dict[str, object] = {
-            "learner": "xgboost", "round": self.done, "validation_loss": loss, "best_round": self.best_round,
-            "rows_per_second": self.rows * self.done / seconds, "seconds_left": self.how.deadline.left,
-        }  # fmt: skip
-        message = f"xgboost: {self.done} rounds, validation loss {loss:.4f}"
-        if self.how.score is not None and self.valid is not None:
-            facts["score"] = self.how.score(self.valid.y, self._valid_scores())
-            message += f", {self.how.task.metric} {facts['score']:.4f}"
-        self.how.watch(Event("train.round", message, "debug", facts))
-
-    def _valid_scores(self) -> Floats:
-        """In float32: XGBoost remembers the sums of rows that it judges."""
-        shift, scale = self.unit
-        parts = [self.booster.predict(data) for data, _ in self.judging]
-        raw = joined([part.reshape(len(part), -1) * scale + shift for part in parts])
-        return np.hstack([1 - raw, raw]) if self.how.task.type == "binary" else raw
 
 
 def _settings(how: Fit) -> dict[str, Any]:

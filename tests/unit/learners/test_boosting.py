@@ -1,6 +1,7 @@
 import numpy as np
 
-from aias.learners.contract import Examples, halves, joined, rounds_for_halves
+from aias.learners.boosting import halves, joined, rounds_for_halves
+from aias.learners.contract import Examples
 
 
 def test_each_half_takes_the_round_that_the_other_likes_near_the_best_of_both() -> None:

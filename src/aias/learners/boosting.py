@@ -1,0 +1,193 @@
+"""What boosters share: round after round until patience, rounds or time are out, and from sums to scores.
+
+A member keeps what is its own: how a round is made, and how what was fitted is read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, Protocol
+
+import numpy as np
+
+from aias.core.events import Event
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats
+from aias.learners.contract import Examples, Fit, Fitted
+
+LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
+"""From sums to scores, by the type of the task."""
+
+PATIENCE: Final = (20, 0.3, 200)
+"""Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
+
+TELL_SECONDS: Final = 0.5
+"""Between two events; each asks the trees so far for the validation score."""
+
+NEAR: Final = 1.5
+
+
+class Booster(Protocol):
+    """What a member does in its own way."""
+
+    def grow(self) -> bool:
+        """One round more; False when nothing was left to learn."""
+
+    def losses(self) -> list[float]:
+        """Of each half of the validation rows, after the last round."""
+
+    def scores(self) -> Floats:
+        """Of the validation rows, by all rounds so far; to be told."""
+
+    def trees(self, rounds: int) -> Fitted:
+        """What the first rounds came to."""
+
+
+@dataclass(eq=False)
+class Rounds:
+    """How many there were, how good each was, and whether there is to be another."""
+
+    learner: str
+    how: Fit
+    rows: int
+    valid: Examples | None
+    most: int
+    """However good they are."""
+    finish_seconds: tuple[float, float] = (0.0, 0.0)
+    """What has to be done after the last round takes: at least, and for each tree."""
+    patience: tuple[int, float, int] = PATIENCE
+    done: int = 0
+    best_round: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.halves = halves(self.valid) if self.valid is not None else []
+        self.losses = [[np.inf] * len(self.halves) for _ in range(self.done)]  # those of a start are not chosen from
+        self._best_loss, self._longest, self._told_at = np.inf, 0.0, -TELL_SECONDS
+        self._started_at = self._before = self.how.deadline.clock()
+
+    def begun(self) -> None:
+        """What came before belongs to no round."""
+        self._before = self.how.deadline.clock()
+
+    def more(self) -> bool:
+        """Whether another is worth it; one that would end after the deadline is not begun, but the first always is."""
+        if self.done >= self.most or self._stale():
+            return False
+        least, each = self.finish_seconds
+        trees = self.done * (len(self.how.task.classes) if self.how.task.type == "multiclass" else 1)
+        return not self.done or self.how.deadline.left > self._longest + least + each * trees
+
+    def over(self, losses: Sequence[float], scores: Callable[[], Floats] | None = None) -> None:
+        """A round has ended, with these `losses` of the halves; `scores` as in `Booster`."""
+        self.done += 1
+        if self.halves:
+            self._judge(list(losses), scores)
+        now = self.how.deadline.clock()
+        self._longest, self._before = max(0.9 * self._longest, now - self._before), now
+
+    @property
+    def best(self) -> int:
+        """How many to keep."""
+        return max(self.best_round if self.halves else self.done, 1)
+
+    @property
+    def for_halves(self) -> list[int]:
+        """How many are to score each half."""
+        return rounds_for_halves(self.losses, self.best, parts=len(self.halves))
+
+    def _stale(self) -> bool:
+        least, share, most = self.patience
+        return bool(self.halves) and self.done - self.best_round >= min(least + share * self.best_round, most)
+
+    def _judge(self, losses: list[float], scores: Callable[[], Floats] | None) -> None:
+        self.losses.append(losses)
+        loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
+        if loss < self._best_loss:
+            self.best_round, self._best_loss = self.done, loss
+        now = self.how.deadline.clock()
+        if now - self._told_at >= TELL_SECONDS:
+            self._told_at = now
+            self._tell(loss, scores)
+
+    def _tell(self, loss: float, scores: Callable[[], Floats] | None) -> None:
+        how = self.how
+        seconds = max(how.deadline.clock() - self._started_at, 1e-9)
+        facts: dict[str, object] = {
+            "learner": self.learner, "round": self.done, "validation_loss": loss, "best_round": self.best_round,
+            "rows_per_second": self.rows * self.done / seconds, "seconds_left": how.deadline.left,
+        }  # fmt: skip
+        message = f"{self.learner.replace('_', ' ')}: {self.done} rounds, validation loss {loss:.4f}"
+        if how.score is not None and self.valid is not None and scores is not None:
+            facts["score"] = how.score(self.valid.y, scores())
+            message += f", {how.task.metric} {facts['score']:.4f}"
+        how.watch(Event("train.round", message, "debug", facts))
+
+
+def boost(booster: Booster, rounds: Rounds) -> Fitted:
+    """The best of as many rounds as there are to be."""
+    best = partial(_best, booster, rounds)
+    while rounds.more() and booster.grow():
+        rounds.over(booster.losses() if rounds.halves else [], booster.scores)
+        if rounds.how.keep is not None:
+            rounds.how.keep(best)
+    return best()
+
+
+def _best(booster: Booster, rounds: Rounds) -> Fitted:
+    """Each half of the rows that judge is scored by as many rounds as the other chose."""
+    found = booster.trees(rounds.best)
+    if rounds.halves:
+        parts = zip(rounds.for_halves, rounds.halves, strict=True)
+        found.judged = joined([booster.trees(at).scores(half.x) for at, half in parts])
+    return found
+
+
+def halves(valid: Examples) -> list[Examples]:
+    """The validation rows in two: what judges one half is chosen by the other, so that no row chooses for itself."""
+    if len(valid.y) < 2:
+        return [valid]
+    return [
+        Examples(valid.x[i::2], valid.y[i::2], None if valid.weight is None else valid.weight[i::2]) for i in (0, 1)
+    ]
+
+
+def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:
+    """For each of the `parts`, two halves as a rule, the round that the other likes best; `losses` are each round's.
+
+    No further than by half from the best round of both: what few rows say of rounds further off is luck. Where nothing
+    could be learned there are no losses, and every round is as good.
+    """
+    first, last = max(1, int(best / NEAR)), max(1, int(best * NEAR))
+    near = np.array(losses[first - 1 : last])  # (rounds, halves)
+    if not len(near):
+        return [best] * parts
+    return [first + int(at) for at in near.argmin(axis=0)[::-1]]
+
+
+def joined(scores: Sequence[Floats]) -> Floats:
+    """Scores of the halves as those of all rows, in their order."""
+    if len(scores) == 1:
+        return scores[0]
+    whole = np.empty((sum(map(len, scores)), scores[0].shape[1]))
+    whole[0::2], whole[1::2] = scores
+    return whole
+
+
+def answers(sums: Floats, link: str) -> Floats:
+    """From the trees' sums, (rows, outputs), to probabilities or predictions; a binary task has one output."""
+    if link == "identity":
+        return sums
+    if link == "sigmoid":
+        with np.errstate(over="ignore"):
+            return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
+    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def write_answers(graph: GraphWriter, sums: str, link: str) -> str:
+    """`answers` in the graph."""
+    if link == "softmax":
+        return graph.op("Softmax", sums, axis=1)
+    if link == "identity":
+        return sums
+    return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
