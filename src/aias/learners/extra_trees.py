@@ -31,8 +31,8 @@ SAMPLE_ROWS_MAX: Final = 100_000
 NODES_MAX: Final = 1_500_000
 """In the graph; at 50 bytes a node this is 75 MB."""
 
-TREES_AT_ONCE: Final = 4
-"""For each thread, between two looks at the clock; the first time one."""
+BATCH_SECONDS: Final = 0.5
+"""Of trees between two looks at the clock; each batch costs scikit-learn as much besides as a few small trees."""
 
 CHECKED_ROWS: Final = 200
 
@@ -86,8 +86,8 @@ class ExtraTrees:
             model.set_params(n_estimators=done + batch)
             model.fit(x, train.y, sample_weight=train.weight)
             done += batch
-            longest = 1.2 * (how.deadline.clock() - began) / batch
-            batch = TREES_AT_ONCE * how.threads
+            longest = 1.2 * max((how.deadline.clock() - began) / batch, 1e-6)
+            batch = max(how.threads, int(min(BATCH_SECONDS, how.deadline.left / 2) / longest))
             if how.keep is not None:
                 how.keep(lambda: _trees(model, how))
         fitted = _trees(model, how)
