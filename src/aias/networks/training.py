@@ -54,7 +54,7 @@ class Training:
         self.task, self.settings, self.deadline, self.after = task, settings, deadline, after
         self.generator = torch.Generator().manual_seed(seed)
         self.loss = loss_of(task, smoothing=settings["label_smoothing"])
-        self.do = Tensors(dropout=settings["dropout"], generator=self.generator)
+        self.do = Tensors(dropout=settings["dropout"], generator=np.random.default_rng(seed))
         self.batch_rows = int(settings["batch_rows"])
         self.flat = Flat(network)
         self.weights, self.gradient = self.flat.start(), torch.zeros(self.flat.size)
