@@ -23,12 +23,15 @@ from aias.networks.updates import RATES
 __all__ = ["Mlp"]
 
 DEFAULTS: Final[dict[str, Any]] = {
-    "members": 8, "width": 128, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
+    "members": 8, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
     "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.01,
-    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
+    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 6, "average_epochs": 1.0,
 }  # fmt: skip
 
-BATCH_ROWS: Final = ((1_000, 64), (20_000, 128), (50_000, 256), (200_000, 512))
+WIDTH: Final = ((10_000, 64), (100_000, 128))
+"""Up to so many rows, so wide; beyond, 256."""
+
+BATCH_ROWS: Final = ((1_000, 64), (4_000, 128), (50_000, 256), (200_000, 512))
 """Up to so many rows, so many in a batch; beyond, 1,024."""
 
 EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
@@ -129,7 +132,10 @@ class _Monitor:
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
-    chosen = {**DEFAULTS, "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024), "epochs": _by_rows(EPOCHS, rows, 50)}
+    chosen = {
+        **DEFAULTS, "width": _by_rows(WIDTH, rows, 256), "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024),
+        "epochs": _by_rows(EPOCHS, rows, 50),
+    }  # fmt: skip
     chosen |= how.settings
     return {"learning_rate": RATES[chosen["update"]], **chosen}
 
