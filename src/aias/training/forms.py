@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.deadline import Deadline
 from aias.core.events import Event, Level
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
@@ -114,7 +115,8 @@ class Forms:
             if weight > 0:
                 parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
-        return self._reported(trained, judged, board, board.weights)
+        until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
+        return self._reported(trained, judged, board, board.weights, until)
 
     def serving(self, board: "Board", places: list[int], refitted: set[str]) -> Trained:
         """The members that the latency allows, each fitted again on all rows, or, without the time, as a fold left it.
@@ -130,7 +132,7 @@ class Forms:
             ]
             trained, judged = self._form("serving", parts, board, weights, honest)
             if trained.manifest.row_us <= board.latency_us or len(places) == 1:
-                return self._reported(trained, judged, board, weights)
+                return self._reported(trained, judged, board, weights, board.deadline)
             least = min(places, key=lambda place: weights[place])
             places = [place for place in places if place != least]
             weights[least] = 0.0
@@ -169,11 +171,13 @@ class Forms:
         encoded = table.whole.encoded.take(table.judged)
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 
-    def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats) -> Trained:
+    def _reported(
+        self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline
+    ) -> Trained:
         """With its plots, and what its answers hang on."""
         files = report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
-            history=self.watch, best=board.members[int(weights.argmax())].name, deadline=board.deadline,
+            history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
         )  # fmt: skip
         return described(replace(trained, files=trained.files | files), trained.manifest)
