@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import numpy as np
 
-
 BYTES: Final = 256
 """A number is dropped by one byte of chance: PyTorch's own way takes half of a training's time."""
 
