@@ -44,6 +44,10 @@ fold left."""
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
 
+FITS_LATENCY_SHARE: Final = 0.9
+"""Of the latency, that is filled with more fits of the same members: what each promised by itself is not quite what all
+take together."""
+
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to weigh its own answer."""
 
@@ -60,7 +64,7 @@ class Board:
     scores: list[Measurement] = field(default_factory=list)
     _best: float = -np.inf
     _stale: int = 0
-    _serving: list[int] = field(default_factory=list)
+    _serving: dict[int, int] = field(default_factory=dict)
     weights: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
@@ -96,7 +100,7 @@ class Board:
         self.timed.append(timed)
         self.scores.append(score)
         self.weights = self._greedy(self._quality_costs(), self._quality_limit())
-        self._serving = self._serving_places()
+        self._choose_serving()
         together = self._together()
         self._tell(member, score, timed, together)
         failpoint("train.after_candidate")
@@ -109,8 +113,8 @@ class Board:
         after = max(self.refit_seconds(), self._quality_seconds()) + self.serving_seconds()
         return self.deadline.ends_at - min(after, AFTER_SHARE_MAX * self.deadline.seconds)
 
-    def serving(self) -> list[int]:
-        """The places of the serving form's members."""
+    def serving(self) -> dict[int, int]:
+        """By the places of the serving form's members: how many fits of each the latency allows."""
         return self._serving
 
     def refit_seconds(self) -> float:
@@ -124,13 +128,14 @@ class Board:
 
     def serving_seconds(self) -> float:
         """For finishing after the last fit."""
-        measured = 2 * sum(self.timed[place].seconds for place in self._serving) + self._shared_seconds(self._serving)
+        each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
+        measured = 2 * each + self._shared_seconds(self._serving)
         reported = report_seconds(self.deadline.seconds)
         return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + measured + reported
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
-        weights[self._serving] = self._serving_weights
+        weights[list(self._serving)] = self._serving_weights
         return weights
 
     def honest(self, *, serving: bool) -> Floats:
@@ -142,11 +147,18 @@ class Board:
             self.y, self._stack()[able], self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0
         )
 
-    def _serving_places(self) -> list[int]:
-        weights = self._greedy(self._serving_costs(), self._serving_limit())
-        places = np.flatnonzero(weights)
-        self._serving_weights = weights[places]
-        return [int(place) for place in places]
+    def _choose_serving(self) -> None:
+        """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""
+        costs, limit = self._serving_costs(), self._serving_limit()
+        weights = self._greedy(costs, limit)
+        places = [int(place) for place in np.flatnonzero(weights)]
+        self._serving, self._serving_weights = dict.fromkeys(places, 1), weights[places]
+        left = FITS_LATENCY_SHARE * limit - costs[places].sum()
+        for place in sorted(places, key=lambda place: -weights[place]):
+            if not self.members[place].merges:
+                more = min(self.table.fold_count, int(max(left, 0.0) / costs[place]))
+                self._serving[place] += more
+                left -= more * costs[place]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
         able = self._able(costs, limit)

@@ -70,6 +70,11 @@ class Member:
     def name(self) -> str:
         return self.configuration.name
 
+    @property
+    def merges(self) -> bool:
+        """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
+        return bool(member("learners", self.configuration.learner).sparse)
+
 
 @dataclass(eq=False)
 class _Trial:
