@@ -80,8 +80,7 @@ class Mlp:
             rows = _rows(inputs, train, how.task, span)
             network = started or design(
                 inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
-                outputs=len(how.task.classes) if how.task.type == "multiclass" else 1, span=span, settings=settings,
-                seed=how.seed,
+                usual=_usual(train, how.task), span=span, settings=settings, seed=how.seed,
             )  # fmt: skip
             judges = None if valid is None else _rows(inputs, valid, how.task, span)
             monitor = _Monitor(how, valid)
@@ -146,6 +145,15 @@ def _by_rows(steps: tuple[tuple[int, int], ...], rows: int, beyond: int) -> int:
 
 def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
     return rows_of(inputs, np.asarray(examples.x), examples.y, examples.weight, task=task, span=span)
+
+
+def _usual(train: Examples, task: Task) -> Floats:
+    """The log odds of the second class, the logarithms of all shares, or the mean of standardised answers."""
+    if task.type == "regression":
+        return np.zeros(1)
+    shares = np.bincount(train.y, train.weight, len(task.classes)) + 1.0
+    logs = np.log(shares / shares.sum())
+    return np.asarray(logs[1:] - logs[0] if task.type == "binary" else logs)
 
 
 def _span(train: Examples, task: Task) -> Floats:

@@ -87,7 +87,7 @@ class Training:
                 continue
             order = order[EPOCH_ROWS:]
             self._end_epoch()
-            if self._stale() and not self.schedule.decay_now(self.step):
+            if self._stale():  # the averaged weights are as good as a decay from here would make them
                 break
 
     def fitted(self) -> Network:
