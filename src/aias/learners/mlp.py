@@ -25,7 +25,7 @@ __all__ = ["Mlp"]
 DEFAULTS: Final[dict[str, Any]] = {
     "members": 8, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
     "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.01,
-    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 6, "average_epochs": 1.0,
+    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
 }  # fmt: skip
 
 WIDTH: Final = ((10_000, 64), (100_000, 128))
