@@ -16,8 +16,8 @@ from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, boost, halves, write_answers
-from aias.learners.contract import Examples, Fit, Fitted, State, state_text, text_state
+from aias.learners.boosting import LINKS, Rounds, boost, write_answers
+from aias.learners.contract import Examples, Fit, Fitted, State, halves, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
 from aias.encoders.contract import Floats
-from aias.learners.contract import Examples, Fit, Fitted
+from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
 LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 """From sums to scores, by the type of the task."""
@@ -157,15 +157,6 @@ def _best(booster: Booster, rounds: Rounds) -> Fitted:
     return found
 
 
-def halves(valid: Examples) -> list[Examples]:
-    """The validation rows in two: what judges one half is chosen by the other, so that no row chooses for itself."""
-    if len(valid.y) < 2:
-        return [valid]
-    return [
-        Examples(valid.x[i::2], valid.y[i::2], None if valid.weight is None else valid.weight[i::2]) for i in (0, 1)
-    ]
-
-
 def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:
     """For each of the `parts`, two halves as a rule, the round that the other likes best; `losses` are each round's.
 
@@ -177,15 +168,6 @@ def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: in
     if not len(near):
         return [best] * parts
     return [first + int(at) for at in near.argmin(axis=0)[::-1]]
-
-
-def joined(scores: Sequence[Floats]) -> Floats:
-    """Scores of the halves as those of all rows, in their order."""
-    if len(scores) == 1:
-        return scores[0]
-    whole = np.empty((sum(map(len, scores)), scores[0].shape[1]))
-    whole[0::2], whole[1::2] = scores
-    return whole
 
 
 def answers(sums: Floats, link: str) -> Floats:

@@ -12,7 +12,7 @@ the same bytes, and the 400 MB library is needed for fitting only.
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -23,8 +23,8 @@ from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, answers, joined, write_answers
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.boosting import LINKS, Rounds, answers, write_answers
+from aias.learners.contract import Examples, Fit, State, joined
 
 __all__ = ["CatBoost"]
 
@@ -35,6 +35,9 @@ PATIENCE: Final = (20, 0.3, 150)
 
 FINISH_SECONDS: Final = (0.1, 1e-4)
 """To read the model back when rounds are over: at least, and for each tree."""
+
+ABSENT: Final = -100.0
+"""The sum of a class that no row has; CatBoost says -inf."""
 
 CHECKED_ROWS: Final = 200
 
@@ -103,7 +106,10 @@ class CatBoost:
         parts = zip(rounds.for_halves, pools[1:], strict=True)
         judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in parts]
         model.shrink(ntree_end=rounds.best)
-        found = Trees(_trees(model, rows, unit), how.task, {**how.settings, "rounds": rounds.best})
+        trees = _trees(model, rows, unit)
+        if how.task.type == "multiclass":
+            trees = _of_all_classes(trees, np.unique(train.y), len(how.task.classes))
+        found = Trees(trees, how.task, {**how.settings, "rounds": rounds.best})
         found.judged = answers(joined(judged), found.link) if judged else None
         _check(found, model, rows, unit, train.x)
         return found
@@ -208,6 +214,13 @@ def _trees(model: Any, rows: _Rows, unit: Floats) -> SymmetricTrees:
     return SymmetricTrees(feature, border, leaves, np.array(base) * spread + shift, *tables)
 
 
+def _of_all_classes(trees: SymmetricTrees, seen: Ints, classes: int) -> SymmetricTrees:
+    """CatBoost's trees know the classes that they have seen."""
+    leaves, base = np.zeros((*trees.leaves.shape[:2], classes)), np.full(classes, ABSENT)
+    leaves[..., seen], base[seen] = trees.leaves, trees.base
+    return replace(trees, leaves=leaves, base=base)
+
+
 def _description(model: Any) -> dict[str, Any]:
     """The model as CatBoost writes it down, which it does to files only."""
     with tempfile.TemporaryDirectory() as folder:
@@ -276,4 +289,5 @@ def _raw(model: Any, pool: Any, unit: Floats, **how: int) -> Floats:
     """CatBoost's own sums: (rows, outputs)."""
     shift, scale = unit
     sums = np.asarray(model.predict(pool, prediction_type="RawFormulaVal", **how), np.float64)
+    sums = np.where(np.isneginf(sums), ABSENT, sums)
     return np.asarray(sums.reshape(pool.num_row(), -1) * scale + shift)

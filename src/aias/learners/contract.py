@@ -1,6 +1,6 @@
 """The promise of a learner: fit on some rows, stop by looking at others, be stored, and write itself into a graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -58,7 +58,8 @@ class Fitted(Protocol):
     """Everything that was chosen while fitting; given back as `Fit.settings`, no validation rows are needed."""
 
     judged: Floats | None
-    """Scores of the validation rows, each by a state that was chosen without it; None when nothing was chosen."""
+    """Scores of the validation rows, each by a state that was chosen without it; None when nothing was chosen, or one
+    of a few values for all folds alike."""
 
     def scores(self, x: Any) -> Floats:
         """Probabilities (rows, classes), or predictions (rows, 1)."""
@@ -95,11 +96,32 @@ class Learner(Protocol):
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
-        """Stops early by `valid`, and in any case by `how.deadline` with the best state so far."""
+        """Stops early by `valid`, and in any case by `how.deadline` with the best state so far.
+
+        May raise what its library does where nothing can be learned; it is then left out.
+        """
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Fitted:
         """The fitted learner that `state` and `settings` are of."""
+
+
+def halves(valid: Examples) -> list[Examples]:
+    """The validation rows in two: what judges one half is chosen by the other, so that no row chooses for itself."""
+    if len(valid.y) < 2:
+        return [valid]
+    return [
+        Examples(valid.x[i::2], valid.y[i::2], None if valid.weight is None else valid.weight[i::2]) for i in (0, 1)
+    ]
+
+
+def joined(scores: Sequence[Floats]) -> Floats:
+    """Scores of the halves as those of all rows, in their order."""
+    if len(scores) == 1:
+        return scores[0]
+    whole = np.empty((sum(map(len, scores)), scores[0].shape[1]))
+    whole[0::2], whole[1::2] = scores
+    return whole
 
 
 def text_state(text: str) -> npt.NDArray[np.uint8]:

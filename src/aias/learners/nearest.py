@@ -16,7 +16,7 @@ from aias.core.events import Event
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.contract import Examples, Fit, State
+from aias.learners.contract import Examples, Fit, State, halves, joined
 
 __all__ = ["Nearest"]
 
@@ -41,10 +41,12 @@ class Neighbours:
     def __init__(
         self, space: "_Space", points: Floats, answers: Floats, *, classes: int, settings: dict[str, Any]
     ) -> None:
-        self.space, self.points, self.answers = space, points, answers
+        # In the order in which they are stored, so that what was stored adds up to the last bit.
+        self.space, self.points, self.answers = space, np.ascontiguousarray(points), np.ascontiguousarray(answers)
         self.classes, self.settings = classes, settings
         self.k = min(int(settings["k"]), len(points))
-        self.mean = answers[:, :-1].sum(axis=0) / answers[:, -1].sum()
+        self.mean = self.answers[:, :-1].sum(axis=0) / self.answers[:, -1].sum()
+        self.judged: Floats | None = None
 
     def scores(self, x: Floats) -> Floats:
         parts = [self._scores(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE)]
@@ -114,16 +116,21 @@ class Nearest:
 
         if valid is None or "k" in how.settings:
             return made(int(how.settings.get("k", NEIGHBOURS_USUAL)))
-        best, best_loss, apart = made(1), np.inf, made(1).distances(space.points(valid.x))
+        apart = made(1).distances(space.points(valid.x))
+        tried: dict[int, Floats] = {}
+        losses: dict[int, list[float]] = {}  # of all rows that judge, and of each half
+        parts = [(slice(None), valid), *((slice(i, None, 2), half) for i, half in enumerate(halves(valid)))]
         for k in [k for k in NEIGHBOURS if k <= len(points)]:
-            scores = made(k).answer(apart)
-            loss = _loss(scores, valid, classes)
-            _tell(k, loss, scores, valid, how)
-            if loss < best_loss:
-                best, best_loss = made(k), loss
+            scores = tried[k] = made(k).answer(apart)
+            losses[k] = [_loss(scores[rows], part, classes) for rows, part in parts]
+            _tell(k, losses[k][0], scores, valid, how)
             if how.deadline.passed:
                 break
-        return best
+        best, *others = (min(losses, key=lambda k: losses[k][place]) for place in range(len(parts)))
+        found = made(best)
+        # What scores one half is chosen by the other.
+        found.judged = joined([tried[k][rows] for k, (rows, _) in zip(others[::-1], parts[1:], strict=True)])
+        return found
 
     @staticmethod
     def load(state: State, task: Task, settings: dict[str, Any]) -> Neighbours:

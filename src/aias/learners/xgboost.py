@@ -21,8 +21,8 @@ from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, answers, boost, joined, write_answers
-from aias.learners.contract import Examples, Fit, Fitted, State
+from aias.learners.boosting import LINKS, Rounds, answers, boost, write_answers
+from aias.learners.contract import Examples, Fit, Fitted, State, joined
 
 __all__ = ["XGBoost"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
-from aias.core.events import Event, nobody
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
@@ -71,54 +71,11 @@ def test_a_regression_in_the_graph_is_equal_to_the_last_bit(missing: float) -> N
     np.testing.assert_array_equal(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0])
 
 
-@pytest.mark.parametrize("classes", [2, 3])
-def test_probabilities_in_the_graph_are_equal_in_float32(classes: int) -> None:
-    trees = fit(classes, rounds=60)
-    np.testing.assert_allclose(run(trees, classes, odd_rows()), trees.scores(odd_rows()), atol=1e-7, rtol=0)
-
-
-def test_trees_that_could_not_split_are_exported_too() -> None:
-    for classes in (2, 3):
-        constant = Examples(np.zeros((60, 5)), np.arange(60) % classes)
-        trees = fit(classes, train=constant, rounds=3)
-        np.testing.assert_allclose(run(trees, classes, np.zeros((4, 5))), trees.scores(np.zeros((4, 5))), atol=1e-7)
-
-
-def test_rounds_are_chosen_by_validation_and_told() -> None:
-    told: list[Event] = []
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, told.append, {}, categories=(4,))
-    trees = BoostedTrees.fit(examples(2), examples(2, 300), how)
-    assert 0 < trees.settings["rounds"] < 3000
-    assert {"rows_per_second", "seconds_left", "validation_loss"} <= told[0].facts.keys()
-
-
-def test_a_deadline_stops_the_rounds_with_a_model() -> None:
-    ticks = iter(range(10_000))
-    how = Fit(TASKS[2], 0, Deadline(20.0, 20.0, clock=lambda: float(next(ticks))), 1, nobody, {}, categories=(4,))
-    trees = BoostedTrees.fit(examples(2), None, how)
-    assert 0 < trees.settings["rounds"] < 25
-    assert np.isfinite(trees.scores(odd_rows())).all()
-
-
-def test_the_same_seed_gives_the_same_trees() -> None:
-    first, again = fit(3, rounds=20), fit(3, rounds=20)
-    np.testing.assert_array_equal(first.scores(odd_rows()), again.scores(odd_rows()))
-
-
 @pytest.mark.parametrize("classes", [0, 2, 3])
 def test_the_forest_adds_up_to_what_lightgbm_does(classes: int) -> None:
     trees = fit(classes, rounds=30, min_data_per_group=1, num_leaves=60)
     raw = trees.booster.predict(odd_rows(), raw_score=True, num_iteration=30).reshape(300, -1)
     np.testing.assert_array_equal(trees.forest().sums(odd_rows()), raw)
-
-
-def test_trees_that_were_stored_are_equal() -> None:
-    trees = fit(3, rounds=20)
-    loaded = BoostedTrees.load(trees.state(), TASKS[3], trees.settings)
-    np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
-    assert compile_graph(Whole(loaded), LAYOUT, classes=TASKS[3].classes) == compile_graph(
-        Whole(trees), LAYOUT, classes=TASKS[3].classes
-    )
 
 
 def test_some_trees_of_one_leaf_stand_among_others() -> None:
@@ -137,27 +94,12 @@ def test_settings_of_a_fit_repeat_its_rounds_without_validation_rows() -> None:
     np.testing.assert_array_equal(again.scores(odd_rows()), first.scores(odd_rows()))
 
 
-def test_rows_count_by_their_weight() -> None:
-    x = np.repeat([[0.0] * 5, [1.0] * 5], 100, axis=0)
-    y = np.tile([0.0, 8.0], 100)
-    train = Examples(x, y, weight=np.tile([1.5, 0.5], 100))
-    np.testing.assert_allclose(fit(0, train=train, rounds=3).scores(x), 2.0)
-
-
 @pytest.mark.parametrize(("metric", "objective"), [("mae", "regression_l1"), ("rmse", "regression")])
 def test_the_objective_follows_the_metric(metric: str, objective: str) -> None:
     how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 3}, categories=(4,))
     trees = BoostedTrees.fit(examples(0), None, how)
     assert f"\nobjective={objective}" in trees._text()
     np.testing.assert_array_equal(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0])
-
-
-def test_the_best_state_so_far_can_be_kept() -> None:
-    kept: list = []
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 7}, keep=lambda make: kept.append(make()))
-    BoostedTrees.fit(examples(2), None, how)
-    assert [trees.settings["rounds"] for trees in kept] == [1, 2, 3, 4, 5, 6, 7]
-    assert kept[2].forest().trees == 3
 
 
 def test_many_small_classes_are_learned_rather_than_leapt_over() -> None:

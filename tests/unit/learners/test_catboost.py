@@ -1,11 +1,10 @@
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
-from aias.core.events import Event, nobody
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
@@ -66,14 +65,6 @@ def odd_rows() -> np.ndarray:
     x[60:70, 4] = 0  # missing
     x[70:80, 4] = 29
     return x
-
-
-@pytest.mark.parametrize("classes", [0, 2, 3])
-def test_the_graph_adds_up_the_leaves_that_catboost_reaches(classes: int) -> None:
-    trees = fit(classes, rounds=60)
-    found = run(trees, classes, odd_rows())
-    expected = trees.scores(odd_rows())
-    np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7, rtol=1e-15)
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
@@ -143,64 +134,12 @@ def test_trees_without_a_split_stand_among_others() -> None:
     np.testing.assert_allclose(run(constant, 0, odd_rows()), constant.scores(odd_rows())[:, 0], rtol=1e-15)
 
 
-def test_rounds_are_chosen_by_validation_and_told() -> None:
-    told: list[Event] = []
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, told.append, {}, categories=(4,), category_sizes=(30,))
-    trees = CatBoost.fit(examples(2), examples(2, 300), how)
-    assert 0 < trees.settings["rounds"] < 3000
-    facts = {"learner", "round", "validation_loss", "best_round", "rows_per_second", "seconds_left"}
-    assert told[0].facts.keys() == facts
-
-
-def test_a_deadline_stops_the_rounds_with_a_model() -> None:
-    ticks = iter(range(10_000))
-    how = Fit(
-        TASKS[2],
-        0,
-        Deadline(20.0, 20.0, clock=lambda: float(next(ticks))),
-        1,
-        nobody,
-        {},
-        categories=(4,),
-        category_sizes=(30,),
-    )
-    trees = CatBoost.fit(examples(2), None, how)
-    assert 0 < trees.settings["rounds"] < 25
-    assert np.isfinite(trees.scores(odd_rows())).all()
-
-
 def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
     first = fit(3, valid=examples(3, 300), learning_rate=0.2)
     again = fit(3, **first.settings)
     assert again.settings == first.settings and first.settings["rounds"] < 150
     assert first.state().keys() == again.state().keys()
     assert all(first.state()[name].tobytes() == again.state()[name].tobytes() for name in first.state())
-
-
-def test_no_row_helps_to_choose_the_rounds_that_score_it() -> None:
-    train, valid = examples(0), examples(0, 101)
-    trees = fit(0, train=train, valid=valid, learning_rate=0.9, rounds=19)
-    assert trees.judged.shape == (101, 1)
-    assert not np.array_equal(trees.judged, trees.scores(valid.x))
-    other = Examples(valid.x, np.where(np.arange(101) % 2, valid.y, valid.y[::-1]))
-    again = fit(0, train=train, valid=other, learning_rate=0.9, rounds=19)
-    np.testing.assert_array_equal(again.judged[0::2], trees.judged[0::2])
-    assert fit(0, rounds=3).judged is None
-
-
-def test_trees_that_were_stored_are_equal() -> None:
-    for classes in (0, 3):
-        trees = fit(classes, rounds=20)
-        settings = json.loads(json.dumps(trees.settings))
-        loaded = CatBoost.load(trees.state(), TASKS[classes], settings)
-        np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
-        assert compile_graph(Whole(loaded), LAYOUT, classes=()) == compile_graph(Whole(trees), LAYOUT, classes=())
-
-
-def test_rows_count_by_their_weight() -> None:
-    x = np.repeat([[0.0] * 5, [1.0] * 5], 100, axis=0)
-    train = Examples(x, np.tile([0.0, 8.0], 100), weight=np.tile([1.5, 0.5], 100))
-    np.testing.assert_allclose(fit(0, train=train, rounds=3, bootstrap_type="No").scores(x), 2.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

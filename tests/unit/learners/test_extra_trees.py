@@ -58,15 +58,6 @@ def odd_rows() -> np.ndarray:
     return x
 
 
-@pytest.mark.parametrize("missing", [0.0, 0.1])
-@pytest.mark.parametrize("classes", [0, 2, 3])
-def test_the_graph_answers_as_the_trees_do(classes: int, missing: float) -> None:
-    trees = fit(classes, train=examples(classes, missing=missing))
-    expected = trees.scores(odd_rows())
-    found = run(trees, classes, odd_rows())
-    np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7, rtol=1e-15)
-
-
 def test_a_threshold_in_float64_parts_as_scikit_learn_does_in_float32() -> None:
     rng = np.random.default_rng(0)
     t = np.concatenate([rng.normal(size=300) * 10.0 ** rng.integers(-44, 38, 300), [0.0, -0.0, 1.0, -1.0, 3.4e38]])
@@ -94,18 +85,6 @@ def test_a_class_that_is_missing_from_the_rows_has_no_probability() -> None:
     scores = trees.scores(odd_rows())
     np.testing.assert_array_equal(scores[:, 1], 0)
     np.testing.assert_allclose(scores.sum(axis=1), 1)
-
-
-def test_they_learn() -> None:
-    train, test = examples(0, 1200), examples(0, 2000)
-    off = fit(0, train=train, trees=40).scores(test.x[1200:])[:, 0] - test.y[1200:]
-    assert np.mean(off**2) < 0.5 * test.y.var()
-
-
-def test_trees_that_were_stored_are_equal() -> None:
-    trees = fit(3)
-    loaded = ExtraTrees.load(trees.state(), TASKS[3], trees.settings)
-    np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
 
 
 def test_a_deadline_ends_the_growing_with_the_trees_so_far() -> None:

@@ -85,14 +85,6 @@ def test_the_graph_answers_odd_rows_as_numpy_does_alone_and_together(classes: in
     np.testing.assert_allclose(alone.reshape(expected.shape) / size, expected / size, atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("classes", [2, 3, 0])
-def test_a_stored_network_is_the_same_network(classes: int) -> None:
-    fitted = fit(classes)
-    again = Mlp.load(fitted.state(), TASKS[classes], fitted.settings)
-    np.testing.assert_array_equal(again.scores(odd_rows()), fitted.scores(odd_rows()))
-    assert all(array.dtype != object for array in fitted.state().values())
-
-
 @pytest.mark.parametrize("update", ["adamw", "sgd", "momentum", "schedule_free"])
 @pytest.mark.parametrize("schedule", ["warmup_stable_decay", "cosine", "coslog4", "constant"])
 def test_every_update_and_schedule_learns(update: str, schedule: str) -> None:
@@ -111,13 +103,6 @@ def test_no_row_chooses_the_epoch_that_scores_it() -> None:
     by_even = Mlp.fit(train, even, how(2, epochs=12))  # the same steps, chosen by half of the rows
     assert fitted.judged.shape == (200, 2)
     np.testing.assert_allclose(fitted.judged[1::2], by_even.scores(valid.x[1::2]), atol=1e-5)
-
-
-def test_the_same_seed_gives_the_same_bytes() -> None:
-    first, again = fit(3).state(), fit(3).state()
-    assert {name: array.tobytes() for name, array in first.items()} == {
-        name: array.tobytes() for name, array in again.items()
-    }
 
 
 def test_settings_hold_what_a_refit_without_validation_rows_needs() -> None:
@@ -154,24 +139,6 @@ def test_a_deadline_stops_the_steps_with_a_network() -> None:
     assert np.isfinite(fitted.scores(odd_rows())).all()
 
 
-def test_what_is_kept_on_the_way_is_a_network() -> None:
-    kept = []
-    plain = how(0)
-    keeping = Fit(
-        **{name: getattr(plain, name) for name in plain.__slots__} | {"keep": lambda make: kept.append(make())}
-    )
-    Mlp.fit(examples(0), examples(0, 200, seed=1), keeping)
-    assert len(kept) == 3
-    assert np.isfinite(kept[0].scores(odd_rows())).all()
-
-
-def test_rows_that_weigh_nothing_teach_nothing() -> None:
-    train = examples(2)
-    lies = Examples(np.vstack([train.x, train.x]), np.concatenate([train.y, 1 - train.y]), np.repeat([2.0, 0.0], 500))
-    fitted = Mlp.fit(lies, None, how(2, epochs=20))
-    assert (fitted.scores(train.x).argmax(axis=1) == train.y).mean() > 0.8
-
-
 def test_a_quantile_stands_where_so_many_answers_are_below() -> None:
     task = Task("y", "regression", "quantile_loss:0.9")
     train = Examples(np.random.default_rng(0).normal(size=(2000, 6)), np.random.default_rng(1).normal(size=2000))
@@ -201,12 +168,6 @@ def test_columns_that_are_all_categories_will_do() -> None:
     only = Fit(TASKS[2], 0, plain.deadline, 1, nobody, SMALL, categories=(0, 1), category_sizes=(5, 5))
     fitted = Mlp.fit(Examples(x, rng.integers(0, 2, 200)), None, only)
     assert fitted.scores(x).shape == (200, 2)
-
-
-def test_columns_that_say_nothing_will_do() -> None:
-    constant = Examples(np.zeros((60, 2)), np.arange(60) % 2)
-    fitted = Mlp.fit(constant, None, Fit(TASKS[2], 0, how(2).deadline, 1, nobody, SMALL))
-    np.testing.assert_allclose(fitted.scores(np.array([[np.inf, np.nan]])), 0.5, atol=0.2)
 
 
 def test_answers_that_overflow_teach_nothing_but_break_nothing() -> None:

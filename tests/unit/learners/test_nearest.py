@@ -88,21 +88,3 @@ def test_the_number_of_neighbours_is_chosen_by_validation_and_told() -> None:
     fitted = fit(2, valid=examples(2, seed=1), watch=told.append)
     assert 1 < fitted.settings["k"] < 400
     assert {"round", "validation_loss", "seconds_left"} <= told[0].facts.keys()
-
-
-def test_they_learn() -> None:
-    test = examples(0, seed=2)
-    off = fit(0, valid=examples(0, seed=1)).scores(test.x)[:, 0] - test.y
-    assert np.mean(off**2) < 0.5 * test.y.var()
-
-
-def test_rows_count_by_their_weight() -> None:
-    x = np.tile([0.0, 0.0, 0.0, 2.0], (40, 1))
-    train = Examples(x, np.tile([0.0, 8.0], 20), weight=np.tile([1.5, 0.5], 20))
-    np.testing.assert_allclose(fit(0, train=train, k=3).scores(x[:1]), [[2.0]])
-
-
-def test_what_was_stored_is_equal() -> None:
-    fitted = fit(3, k=9)
-    loaded = Nearest.load(fitted.state(), TASKS[3], fitted.settings)
-    np.testing.assert_array_equal(loaded.scores(odd_rows()), fitted.scores(odd_rows()))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
-from aias.core.events import Event, nobody
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
@@ -70,14 +70,6 @@ def odd_rows() -> np.ndarray:
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
-def test_the_graph_adds_up_the_leaves_that_xgboost_reaches(classes: int) -> None:
-    trees = fit(classes, rounds=60, max_cat_to_onehot=4)
-    found = run(trees, classes, odd_rows())
-    expected = trees.scores(odd_rows())
-    np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7, rtol=1e-15)
-
-
-@pytest.mark.parametrize("classes", [0, 2, 3])
 def test_scores_are_those_of_xgboost_itself(classes: int) -> None:
     import xgboost
 
@@ -123,78 +115,11 @@ def test_values_beside_a_threshold_go_the_same_way() -> None:
     assert len(cuts) > 10
 
 
-def test_trees_that_could_not_split_are_exported_too() -> None:
-    for classes in (2, 3, 0):
-        constant = Examples(np.zeros((60, 5)), np.arange(60) % max(classes, 2))
-        trees = fit(classes, train=constant, rounds=3)
-        found = run(trees, classes, np.zeros((4, 5)))
-        expected = trees.scores(np.zeros((4, 5)))
-        np.testing.assert_allclose(found, expected if classes else expected[:, 0], atol=1e-7)
-
-
-def test_rounds_are_chosen_by_validation_and_told() -> None:
-    told: list[Event] = []
-    how = Fit(
-        TASKS[2],
-        0,
-        Deadline.after(60),
-        1,
-        told.append,
-        {},
-        categories=(4,),
-        category_sizes=(30,),
-        score=lambda y, s: s[y == 1].mean(),
-    )
-    trees = XGBoost.fit(examples(2), examples(2, 300), how)
-    assert 0 < trees.settings["rounds"] < 3000
-    facts = {"learner", "round", "validation_loss", "best_round", "rows_per_second", "seconds_left", "score"}
-    assert told[0].facts.keys() == facts
-
-
-def test_a_deadline_stops_the_rounds_with_a_model() -> None:
-    ticks = iter(range(10_000))
-    how = Fit(
-        TASKS[2],
-        0,
-        Deadline(20.0, 20.0, clock=lambda: float(next(ticks))),
-        1,
-        nobody,
-        {},
-        categories=(4,),
-        category_sizes=(30,),
-    )
-    trees = XGBoost.fit(examples(2), None, how)
-    assert 0 < trees.settings["rounds"] < 25
-    assert np.isfinite(trees.scores(odd_rows())).all()
-
-
 def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
     first = fit(3, valid=examples(3, 300), learning_rate=0.2)
     again = fit(3, **first.settings)
     assert again.settings == first.settings and first.settings["rounds"] < 150
     assert bytes(first.state()["model"]) == bytes(again.state()["model"])
-
-
-def test_each_half_of_the_rows_is_scored_by_the_rounds_that_the_other_chose() -> None:
-    train, valid = examples(0), examples(0, 101)
-    trees = fit(0, train=train, valid=valid, learning_rate=0.9, rounds=19)
-    assert trees.judged.shape == (101, 1)
-    assert fit(0, rounds=3).judged is None
-
-
-def test_trees_that_were_stored_are_equal() -> None:
-    for classes in (0, 3):
-        trees = fit(classes, rounds=20)
-        settings = json.loads(json.dumps(trees.settings))
-        loaded = XGBoost.load(trees.state(), TASKS[classes], settings)
-        np.testing.assert_array_equal(loaded.scores(odd_rows()), trees.scores(odd_rows()))
-        assert compile_graph(Whole(loaded), LAYOUT, classes=()) == compile_graph(Whole(trees), LAYOUT, classes=())
-
-
-def test_rows_count_by_their_weight() -> None:
-    x = np.repeat([[0.0] * 5, [1.0] * 5], 100, axis=0)
-    train = Examples(x, np.tile([0.0, 8.0], 100), weight=np.tile([1.5, 0.5], 100))
-    np.testing.assert_allclose(fit(0, train=train, rounds=3, subsample=1.0).scores(x), 2.0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -211,14 +136,6 @@ def test_the_objective_follows_the_metric(metric: str, objective: str, answer: f
     assert json.loads(trees.booster.save_config())["learner"]["objective"]["name"] == objective
     np.testing.assert_allclose(trees.scores(np.zeros((1, 5))), answer, atol=0.2)
     np.testing.assert_array_equal(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0])
-
-
-def test_the_best_state_so_far_can_be_kept() -> None:
-    kept: list = []
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 7}, keep=lambda make: kept.append(make()))
-    XGBoost.fit(examples(2), None, how)
-    assert [trees.settings["rounds"] for trees in kept] == [1, 2, 3, 4, 5, 6, 7]
-    assert kept[2].forest().trees == 3
 
 
 def test_xgboost_comes_without_what_it_only_serves() -> None:
