@@ -44,7 +44,7 @@ fold left."""
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
 
-FITS_LATENCY_SHARE: Final = 0.9
+FITS_LATENCY_SHARE: Final = 0.75
 """Of the latency, that is filled with more fits of the same members: what each promised by itself is not quite what all
 take together."""
 

@@ -50,6 +50,9 @@ LATENCY_US: Final = 150.0
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
 
+NEAR_ENOUGH: Final = 1.05
+"""Times the latency: no measurement of microseconds is nearer than that."""
+
 USUAL_ROWS: Final = 60
 
 PROVED_CALLS: Final = 1_000
@@ -132,7 +135,7 @@ class Forms:
             ]
             trained, judged = self._form("serving", parts, board, weights, honest)
             over = trained.manifest.row_us / board.latency_us
-            fewer = _fewer(fits, weights, over) if over > 1 else fits
+            fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
             if fewer == fits:
                 return self._reported(trained, judged, board, weights, board.deadline)
             fits = fewer

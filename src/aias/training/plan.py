@@ -169,6 +169,7 @@ class Plan:
         left = self.fit_ends_at() - time.monotonic()
         if unit.fold == ALL:
             return left
+        left = max(left - self._again(unit.configuration), left / 2)
         running = [held for held, _ in self._fitting.values()].count(trial)
         turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
         wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
@@ -192,7 +193,7 @@ class Plan:
     def _worth_starting(self, configuration: Configuration) -> bool:
         each = self._estimate(configuration)
         turns = -(-self.table.fold_count // len(self.workers.all))
-        left = self.fit_ends_at() - time.monotonic()
+        left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
         patient = PACED_STRETCH if getattr(member("learners", configuration.learner), "paced", False) else STRETCH
         if self._paces and each * turns > patient * left:  # the first is begun, however little time there is
             self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
@@ -201,6 +202,10 @@ class Plan:
             self._skip(configuration, "there is not enough memory")
             return False
         return True
+
+    def _again(self, configuration: Configuration) -> float:
+        """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
+        return self._estimate(configuration) if self._paces else 0.0
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of one fold, from what its learner took so far, or else from what other trees took."""

@@ -28,6 +28,9 @@ MEMBERS_WANTED: Final = 3
 """Members for which the folds must leave time."""
 
 
+EXTRA_FIRST_ROWS_MAX: Final = 5_000
+"""Up to which extremely random trees cost next to nothing."""
+
 SENTENCES_COST: Final = 3.0
 """Of a linear learner that reads sentences too, for one that reads words."""
 
@@ -100,11 +103,15 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
-    yield Configuration("extra_trees", "extra_trees", {}, crossed, read, 0.6)
-    yield Configuration("mlp", "mlp", {}, text, read, 4.0)
-    yield Configuration("catboost", "catboost", {}, text, read, 5.0)
     if shape.layout.categories:
         yield trees("crossed", 2.0, CROSSED, crossed)
+    extra = Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5)
+    if shape.rows <= EXTRA_FIRST_ROWS_MAX:
+        yield extra
+    yield Configuration("mlp", "mlp", {}, text, read, 4.0)
+    yield Configuration("catboost", "catboost", {}, text, read, 5.0)
+    if shape.rows > EXTRA_FIRST_ROWS_MAX:
+        yield extra
     yield trees("random", 3.0, RANDOM)
     yield trees("deep", 2.5, DEEP)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
