@@ -101,7 +101,7 @@ class Forms:
 
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
-        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[0]))])
+        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[-1]))])
         known = self._known_rows
         shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
         draft = self._draft("", ())
@@ -112,7 +112,8 @@ class Forms:
         parts: list[Part] = []
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
+                units = [member.units[fold] for fold in self.prepared.table.together]
+                parts += bagged([self.bench.pipeline(unit) for unit in units], float(weight))
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         return self._reported(trained, judged, board, board.weights)
 
@@ -137,7 +138,7 @@ class Forms:
             weights = weights / weights.sum()
 
     def _unit(self, member: Member, refitted: set[str]) -> Unit:
-        return member.refit if member.name in refitted else member.units[0]
+        return member.refit if member.name in refitted else member.units[-1]
 
     def _form(
         self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats
