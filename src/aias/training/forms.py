@@ -129,7 +129,8 @@ class Forms:
                 Part(float(weights[place]), self.bench.pipeline(self._unit(board.members[place], refitted)))
                 for place in places
             ]
-            trained, judged = self._form("serving", parts, board, weights, honest)
+            late = tuple(board.members[place].name for place in places if board.members[place].name not in refitted)
+            trained, judged = self._form("serving", parts, board, weights, honest, late)
             if trained.manifest.row_us <= board.latency_us or len(places) == 1:
                 return self._reported(trained, judged, board, weights)
             least = min(places, key=lambda place: weights[place])
@@ -141,13 +142,15 @@ class Forms:
         return member.refit if member.name in refitted else member.units[-1]
 
     def _form(
-        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats
-    ) -> tuple[Trained, Judged]:
+        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats,
+        late: tuple[str, ...] = (),
+    ) -> tuple[Trained, Judged]:  # fmt: skip
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed)
         if answering.calibration:
             pipeline = Calibrated(pipeline, answering.calibration)
-        draft = _answering(self._draft(form, self._leaderboard(board, weights)), answering)
+        draft = self._draft(form, self._leaderboard(board, weights))
+        draft = _answering(replace(draft, not_refitted=late), answering)
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             embedding=self.prepared.embedding, watch=self.watch,

@@ -189,7 +189,10 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
 def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
-    train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    assert results.serving.manifest.not_refitted == ("linear",) and results.quality.manifest.not_refitted == ()
+    assert b"no time to fit `linear` again" in results.serving.files["card.md"]
+    assert b"no time to fit" not in results.quality.files["card.md"]
     (late,) = [event for event in told if event.name == "train.refit"]
     assert late.level == "warning" and late.facts["configurations"] == ["linear"]
 
