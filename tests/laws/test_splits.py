@@ -9,7 +9,7 @@ from aias.core.task import Task
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.read import read
-from aias.data.split import split
+from aias.data.split import FORWARD_SHARE, folds, split
 
 BINARY = Task("y", "binary", "roc_auc", ("no", "yes"))
 AMOUNT = Task("y", "regression", "rmse")
@@ -93,6 +93,43 @@ def test_a_split_by_time_never_looks_ahead(pairs):
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
 
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 27)), min_size=3, max_size=120), st.integers(1, 8))
+def test_folds_under_time_lead_forward(pairs, count):
+    values, days = [value for value, _ in pairs], np.array([day for _, day in pairs])
+    dataset = dataset_of(values, days.tolist())
+    try:
+        found = folds(dataset, np.zeros(len(pairs)), task=AMOUNT, seed=0, count=count, how="time:at")
+    except BadSplit:
+        assert set(values) == {value for value, day in pairs if day == days.min()}
+        return
+    last = int(found.judges.max())
+    assert 0 <= last < count
+    for fold in range(last + 1):
+        inside, outside = np.flatnonzero(found.blocks <= fold), np.flatnonzero(found.judges == fold)
+        assert len(inside) and len(outside)
+        assert days[inside].max() < days[outside].min()
+        assert not {values[row] for row in inside} & {values[row] for row in outside}
+
+
+def test_the_latest_half_of_the_rows_judges_in_blocks_of_one_size():
+    days = [day for day in range(20) for _ in range(5)]
+    made = folds(dataset_of(list(range(100)), days), np.zeros(100), task=AMOUNT, seed=0, count=5, how="time:at")
+    assert np.bincount(made.judges + 1).tolist() == [100 * FORWARD_SHARE] + [10] * 5
+    alone = folds(
+        dataset_of(list(range(100)), days), np.zeros(100), task=AMOUNT, seed=0, count=1, how="time:at", holdout=0.2
+    )
+    assert np.bincount(alone.judges + 1).tolist() == [80, 20]
+
+
+def test_a_block_begins_where_there_are_rows_that_equal_no_earlier_one():
+    values, days = [*range(8), *range(4), 20, 21], [0] * 8 + [1] * 2 + [2] * 2 + [3, 4]
+    made = folds(dataset_of(values, days), np.zeros(14), task=AMOUNT, seed=0, count=4, how="time:at")
+    assert made.judges.tolist() == [-1] * 12 + [0, 0]
+    with pytest.raises(BadSplit, match="copy of an earlier"):
+        folds(dataset_of([1, 1, 1], [0, 1, 2]), np.zeros(3), task=AMOUNT, seed=0, count=2, how="time:at")
+
+
 def test_labels_are_shared_out_evenly():
     y = np.array([1] * 100 + [0] * 900)
     done = split(dataset_of(list(range(1000))), y, task=BINARY, seed=3)
@@ -126,6 +163,7 @@ def test_rows_without_a_time_are_learned_from():
     done = split(dataset, np.zeros(10), task=AMOUNT, seed=0, how="time:at")
     assert 0 in done.train
     assert "1 rows without a `at` are in train" in done.reason
+    assert folds(dataset, np.zeros(10), task=AMOUNT, seed=0, count=3, how="time:at").blocks[0] == 0
 
 
 @pytest.mark.parametrize(

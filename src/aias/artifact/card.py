@@ -74,10 +74,18 @@ def _summary(manifest: Manifest) -> str:
     lines = [
         f"Predicts {_code(task.target)}: {answer}.\nChosen by {_code(task.metric)} ({task.direction} is better).",
         f"This is {_FORMS[manifest.form]}." if manifest.form in _FORMS else "",
+        _late(manifest.not_refitted),
         f"A row takes {manifest.row_us:,.0f} µs, from a dict to the answer, where it was trained."
         if manifest.row_us else "",
     ]  # fmt: skip
     return "\n\n".join(line for line in lines if line)
+
+
+def _late(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    late = ", ".join(map(_code, names))
+    return f"There was no time to fit {late} again: what answers was fitted on a part of the rows."
 
 
 def _judged(manifest: Manifest) -> str:

@@ -98,6 +98,8 @@ class Manifest:
     target: Field | None = None
     form: str = ""
     """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget."""
+    not_refitted: tuple[str, ...] = ()
+    """In the serving form, the models that there was no time to fit again: they answer as one fold left them."""
     judged: str = "test"
     """Where the measurements come from: rows set aside as a `test`, or rows `out of fold`."""
     calibration: dict[str, object] | None = None

@@ -16,6 +16,9 @@ from aias.encoders.time import Time
 FRACTIONS: Final = (0.7, 0.15, 0.15)
 ROWS_MIN: Final = 3
 
+FORWARD_SHARE: Final = 0.5
+"""Of the rows, that judge under `time`: what is fitted on the earliest block alone has seen half of them."""
+
 _STRATA: Final = 10
 """Amounts are stratified by their tenths."""
 
@@ -29,6 +32,18 @@ class Split:
     test: Ints
     reason: str
     left_out: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """`judges`: for each row the fold in which it judges, or -1 for none.
+
+    `blocks`: under `time`, the place of each row in it. Fold f is then fitted on the blocks up to f and judged by block
+    f + 1. None where a fold is fitted on every row that does not judge in it.
+    """
+
+    judges: npt.NDArray[np.int16]  # (rows,)
+    blocks: npt.NDArray[np.int16] | None = None  # (rows,)
 
 
 def split(
@@ -79,21 +94,25 @@ def folds(
     count: int,
     how: str = "random",
     holdout: float = 0.2,
-) -> npt.NDArray[np.int16]:
-    """For each row the fold in which it judges what was fitted on the others, or -1 for none.
+) -> Folds:
+    """Which rows judge what was fitted on which others.
 
     Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. With a
-    `count` of 1, and always under `time:<column>`, a share `holdout` of the rows judges; under `time` the latest, less
-    those that equal an earlier one. Raises `BadSplit`.
+    `count` of 1 a share `holdout` of the rows judges. Under `time:<column>` folds lead forward: each is judged by rows
+    later than all that it was fitted on, less those that equal an earlier one; equal times stay together, so there may
+    be fewer folds than `count`. Raises `BadSplit`.
     """
     way, column = _way(how)
-    if way == "time" or count == 1:
+    if way == "time":
+        share = holdout if count == 1 else FORWARD_SHARE
+        return _forward(_moments(dataset, column), _copies(dataset), count=count, share=share, column=column)
+    if count == 1:
         parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
-        judged = np.full(dataset.rows, -1, np.int16)
-        judged[parts.validation] = 0
-        return judged
+        judges = np.full(dataset.rows, -1, np.int16)
+        judges[parts.validation] = 0
+        return Folds(judges)
     groups = _groups(dataset, column) if way == "group" else _copies(dataset)
-    return _deal(groups, _strata(y, task), count, np.random.default_rng(seed))
+    return Folds(_deal(groups, _strata(y, task), count, np.random.default_rng(seed)))
 
 
 def _way(how: str) -> tuple[str, str]:
@@ -255,6 +274,25 @@ def _by_time(
         if after < len(times):
             parts[known & (moments >= times[after])] = place
     return parts
+
+
+def _forward(moments: npt.NDArray[np.float64], copies: Ints, *, count: int, share: float, column: str) -> Folds:
+    """Cut the latest `share` of the rows into blocks of about one size. Rows without a time are in the first block."""
+    times, counts = np.unique(moments[~np.isnan(moments)], return_counts=True)
+    if len(times) < 2:
+        raise BadSplit(f"`{column}` has only {len(times)} different times", hint="use another column, or `random`")
+    at = np.where(np.isnan(moments), -1, np.searchsorted(times, moments))  # (rows,)
+    first = np.full(int(copies.max()) + 1, len(times))
+    np.minimum.at(first, copies, at)
+    news = np.unique(at[(at == first[copies]) & (at > 0)])  # times with rows that equal no earlier one: a block's begin
+    if not len(news):
+        raise BadSplit("every later row is a copy of an earlier one", hint="use the split `random`")
+    before = (np.cumsum(counts) - counts)[news]
+    wanted = counts.sum() * (1 - share + share * np.arange(count) / count)
+    starts = np.unique([news[np.abs(before - rows).argmin()] for rows in wanted])
+    blocks = np.searchsorted(starts, at, side="right")
+    judges = np.where(blocks > np.searchsorted(starts, first, side="right")[copies], -1, blocks - 1)
+    return Folds(judges.astype(np.int16), blocks.astype(np.int16))
 
 
 def _without_copies(parts: npt.NDArray[np.int8], copies: Ints, reason: str) -> Split:

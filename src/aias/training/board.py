@@ -122,7 +122,7 @@ class Board:
         if not self._serving:
             return 0.0
         folds = self.table.fold_count
-        more = self.table.rows / max(1, self.table.rows - len(self.table.judged) / folds)
+        more = self.table.rows / max(1.0, self.table.inside_rows)
         each = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self._serving]
         return max(*each, sum(each) / self.forms.workers)
 
@@ -156,7 +156,7 @@ class Board:
         left = FITS_LATENCY_SHARE * limit - costs[places].sum()
         for place in sorted(places, key=lambda place: -weights[place]):
             if not self.members[place].merges:
-                more = min(self.table.fold_count, int(max(left, 0.0) / costs[place]))
+                more = min(len(self.table.together), int(max(left, 0.0) / costs[place]))
                 self._serving[place] += more
                 left -= more * costs[place]
 
@@ -179,7 +179,7 @@ class Board:
 
     def _quality_costs(self) -> Floats:
         """Beyond the sentence encoder."""
-        return np.array([each.row_us - each.shared_us for each in self.timed]) * self.table.fold_count
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * len(self.table.together)
 
     def _quality_limit(self) -> float:
         return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
@@ -202,7 +202,7 @@ class Board:
     def _quality_seconds(self) -> float:
         places = [int(place) for place in np.flatnonzero(self.weights)]
         used = sum(self.timed[place].seconds for place in places)
-        return FINISH_SECONDS + 1.2 * self.table.fold_count * used + self._shared_seconds(places)
+        return FINISH_SECONDS + 1.2 * len(self.table.together) * used + self._shared_seconds(places)
 
     def _together(self) -> float:
         """The score of all members so far."""

@@ -1,9 +1,10 @@
-"""Probabilities that come true as often as they say: nothing, a temperature or an isotonic curve, as the rows decide.
+"""Probabilities that come true as often as they say: nothing, a temperature, Platt's line or an isotonic curve, as the
+rows decide.
 
 Scores are probabilities (rows, classes), out of fold where something is fitted on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol, Self
 
@@ -27,6 +28,8 @@ PROBABILITY_MIN: Final = 1e-10
 """Below this a float64 that was rounded elsewhere is a visibly different logarithm, and a small power shows it."""
 POWER_MAX: Final = 20.0
 """And its inverse: beyond, the scores say nothing or are perfect, and the search would run away."""
+OFFSET_MAX: Final = 20.0
+"""Of log odds, which are within 23 by `PROBABILITY_MIN`; to count one class a million times moves them by 14."""
 
 OWN_SHARE: Final = 1e-3
 """How much of the score itself is in an isotonic answer: so that float32, too, sees no ties where there were none."""
@@ -82,6 +85,47 @@ class Temperature:
 
 
 @dataclass(frozen=True, slots=True)
+class Platt:
+    """Log odds of the second class times `slope` plus `offset` (Platt 1999): ranks stay, and scores that lean to one
+    class, as after class weights or much regularisation, are set upright."""
+
+    slope: float
+    offset: float
+    kind: ClassVar[str] = "platt"
+
+    @classmethod
+    def fit(cls, y: Any, scores: Floats) -> Self:
+        """The line of the least log loss against targets that are never certain, a convex function of it."""
+        from scipy.optimize import minimize
+
+        odds = np.diff(np.log(np.maximum(scores, PROBABILITY_MIN)), axis=1)[:, 0]
+        ones, rows = int(np.sum(y)), len(y)
+        target = np.where(y == 1, (ones + 1) / (ones + 2), 1 / (rows - ones + 2))
+
+        def loss(line: Floats) -> tuple[float, Floats]:
+            z = line[0] * odds + line[1]
+            off = np.exp(-np.logaddexp(0, -z)) - target
+            return float((np.logaddexp(0, z) - target * z).mean()), np.array([(off * odds).mean(), off.mean()])
+
+        bounds = ((1 / POWER_MAX, POWER_MAX), (-OFFSET_MAX, OFFSET_MAX))
+        found = minimize(loss, np.array([1.0, 0.0]), jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-12)
+        return cls(float(found.x[0]), float(found.x[1]))
+
+    def apply(self, scores: Floats) -> Floats:
+        raised = self.slope * np.log(np.maximum(scores, PROBABILITY_MIN)) + np.array([0.0, self.offset])
+        return np.asarray(np.exp(raised - _log_of_sums(raised)[:, None]))
+
+    def export(self, graph: GraphWriter, scores: str) -> str:
+        logs = graph.op("Log", graph.op("Max", scores, graph.constant(np.float64(PROBABILITY_MIN))))
+        raised = graph.op("Mul", logs, graph.constant(np.float64(self.slope)))
+        raised = graph.op("Add", raised, graph.constant(np.array([[0.0, self.offset]])))
+        return graph.op("Softmax", raised, axis=1)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "slope": self.slope, "offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True)
 class Isotonic:
     """A strictly increasing curve of straight lines over the probability of the second class, so that ranks stay.
 
@@ -126,20 +170,22 @@ class Isotonic:
 
 
 def from_dict(held: Mapping[str, Any]) -> Calibration:
-    if held["kind"] == Temperature.kind:
-        return Temperature(held["power"])
-    assert held["kind"] == Isotonic.kind, "there are two kinds of calibration"
-    return Isotonic(tuple(held["knots"]), tuple(held["values"]))
+    kinds: dict[str, Callable[[], Calibration]] = {
+        Temperature.kind: lambda: Temperature(held["power"]),
+        Platt.kind: lambda: Platt(held["slope"], held["offset"]),
+        Isotonic.kind: lambda: Isotonic(tuple(held["knots"]), tuple(held["values"])),
+    }
+    return kinds[held["kind"]]()
 
 
 def choose(y: Any, scores: Floats, *, folds: Ints, seed: int) -> Calibration | None:
     """What lowers the log loss of folds that it was not fitted on by more than a standard error; else nothing.
 
-    Isotonic must beat temperature by as much. A single fold is cut into five at random.
+    Each kind must beat the simpler ones by as much. A single fold is cut into five at random.
     """
     if len(np.unique(folds)) < 2:
         folds = np.random.default_rng(seed).permutation(len(y)) % FOLDS
-    best: type[Temperature | Isotonic] | None = None
+    best: type[Calibration] | None = None
     losses = _losses(y, scores)
     for kind in _kinds(y, scores):
         found = _cross_fitted(kind, y, scores, folds)
@@ -148,13 +194,14 @@ def choose(y: Any, scores: Floats, *, folds: Ints, seed: int) -> Calibration | N
     return best.fit(y, scores) if best else None
 
 
-def _kinds(y: Any, scores: Floats) -> tuple[type[Temperature | Isotonic], ...]:
-    if scores.shape[1] == 2 and len(y) >= ISOTONIC_ROWS_MIN and len(np.unique(y)) == 2:
-        return Temperature, Isotonic
-    return (Temperature,)
+def _kinds(y: Any, scores: Floats) -> tuple[type[Calibration], ...]:
+    """From the simplest on."""
+    if scores.shape[1] != 2 or len(np.unique(y)) != 2:
+        return (Temperature,)
+    return (Temperature, Platt, Isotonic) if len(y) >= ISOTONIC_ROWS_MIN else (Temperature, Platt)
 
 
-def _cross_fitted(kind: type[Temperature | Isotonic], y: Any, scores: Floats, folds: Ints) -> Floats:
+def _cross_fitted(kind: type[Calibration], y: Any, scores: Floats, folds: Ints) -> Floats:
     losses = np.empty(len(y))
     for fold in np.unique(folds):
         inside, outside = folds != fold, folds == fold

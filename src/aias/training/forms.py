@@ -105,7 +105,7 @@ class Forms:
 
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
-        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[0]))])
+        pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[-1]))])
         known = self._known_rows
         shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
         draft = self._draft("", ())
@@ -116,7 +116,8 @@ class Forms:
         parts: list[Part] = []
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
+                units = [member.units[fold] for fold in self.prepared.table.together]
+                parts += bagged([self.bench.pipeline(unit) for unit in units], float(weight))
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)
@@ -133,7 +134,8 @@ class Forms:
                 for place, count in fits.items()
                 for part in self._fits(board.members[place], count, float(weights[place]), refitted)
             ]
-            trained, judged = self._form("serving", parts, board, weights, honest)
+            late = tuple(board.members[place].name for place in fits if board.members[place].name not in refitted)
+            trained, judged = self._form("serving", parts, board, weights, honest, late)
             over = trained.manifest.row_us / board.latency_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
             if fewer == fits:
@@ -144,23 +146,27 @@ class Forms:
 
     def _fits(self, member: Member, count: int, weight: float, refitted: set[str]) -> list[Part]:
         """One fit on all rows and, for half of the weight, `count` - 1 that folds left; without it, only these."""
+        units = [member.units[fold] for fold in self.prepared.table.together]
         if member.name not in refitted:
-            units = member.units if member.merges else member.units[:count]
-            return bagged([self.bench.pipeline(unit) for unit in units], weight)
+            return bagged([self.bench.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)
         whole = self.bench.pipeline(member.refit)
         if count == 1:
             return [Part(weight, whole)]
-        folds = [self.bench.pipeline(unit) for unit in member.units[: count - 1]]
-        return [Part(weight / 2, whole), *bagged(folds, weight / 2)]
+        return [
+            Part(weight / 2, whole),
+            *bagged([self.bench.pipeline(unit) for unit in units[1 - count :]], weight / 2),
+        ]
 
     def _form(
-        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats
-    ) -> tuple[Trained, Judged]:
+        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats,
+        late: tuple[str, ...] = (),
+    ) -> tuple[Trained, Judged]:  # fmt: skip
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed)
         if answering.calibration:
             pipeline = Calibrated(pipeline, answering.calibration)
-        draft = _answering(self._draft(form, self._leaderboard(board, weights)), answering)
+        draft = self._draft(form, self._leaderboard(board, weights))
+        draft = _answering(replace(draft, not_refitted=late), answering)
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             embedding=self.prepared.embedding, watch=self.watch,

@@ -16,6 +16,9 @@ SCORE_BYTES: Final = 32.0
 PROCESS_BYTES: Final = 300e6
 """A worker with its libraries."""
 
+SAMPLE_ROWS_MIN: Final = 1_000
+"""A configuration is left out rather than fitted on fewer of its rows."""
+
 RESERVE_SHARE: Final = 0.05
 """Of all memory; with less than this left, the largest worker is ended before the system ends anything."""
 
@@ -45,19 +48,27 @@ class Memory:
     def shrink(self) -> None:
         self._fewer += 1
 
-    def fits(self, table: Table, configuration: Configuration) -> bool:
-        """Whether one worker can fit it."""
-        return estimated_bytes(table, configuration) < self.available_bytes
+    def rows_share(self, table: Table, configuration: Configuration) -> float | None:
+        """On how many of a fold's rows one worker can fit it: 1 for all, halved as often as it takes, so that what was
+        fitted is found again where there is a little less memory; None where that would be too few."""
+        share, available = float(configuration.settings.get("rows_share", 1.0)), self.available_bytes
+        while estimated_bytes(table, configuration, share) >= available:
+            share /= 2
+            if share * table.inside_rows < SAMPLE_ROWS_MIN:
+                return None
+        return share
 
 
-def estimated_bytes(table: Table, configuration: Configuration) -> float:
-    """What one worker takes to fit one unit."""
+def estimated_bytes(table: Table, configuration: Configuration, share: float) -> float:
+    """What one worker takes to fit one unit on this share of the rows, and to answer all that judge."""
+    rows = share * table.inside_rows + (table.rows - table.inside_rows)
     width = table.encoder.layout.width + 20 * len(configuration.derived)
     vectors = table.whole.encoded.vectors
     if vectors is not None and "sentences" in configuration.features:
         width += vectors.shape[1]
-    values = table.rows * width + len(table.whole.encoded.term_ids) * (2 if configuration.learner == "linear" else 1)
-    return PROCESS_BYTES + VALUE_BYTES * values + SCORE_BYTES * table.rows * table.task.outputs
+    # Of texts the matrix of all rows is there, whatever is fitted on.
+    terms = len(table.whole.encoded.term_ids) * (1 + (share if configuration.learner == "linear" else 0.0))
+    return PROCESS_BYTES + VALUE_BYTES * (rows * width + terms) + SCORE_BYTES * rows * table.task.outputs
 
 
 def _meminfo(name: str) -> float:

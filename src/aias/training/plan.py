@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
@@ -183,10 +183,19 @@ class Plan:
             if trial.waiting and not piloting:
                 return trial
         for configuration in islice(self._coming, SKIPPED_MAX):
-            if self._worth_starting(configuration):
-                units = (Unit(configuration, fold, self.seed) for fold in range(self.table.fold_count))
-                self._trials.append(_Trial(configuration, deque(units)))
-                return self._trials[-1]
+            if not self._worth_starting(configuration):
+                continue
+            share = self.memory.rows_share(self.table, configuration)
+            if self.workers.busy and share != configuration.settings.get("rows_share", 1.0):
+                self._coming = chain((configuration,), self._coming)  # there is more when these are through
+                return None
+            if share is None:
+                self._skip(configuration, "there is not enough memory")
+                continue
+            held = self._on_some_rows(configuration, share)
+            units = (Unit(held, fold, self.seed) for fold in range(self.table.fold_count))
+            self._trials.append(_Trial(held, deque(units)))
+            return self._trials[-1]
         self._coming = iter(())
         return None
 
@@ -198,14 +207,25 @@ class Plan:
         if self._paces and each * turns > patient * left:  # the first is begun, however little time there is
             self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
             return False
-        if not self.memory.fits(self.table, configuration):
-            self._skip(configuration, "there is not enough memory")
-            return False
         return True
 
     def _again(self, configuration: Configuration) -> float:
         """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
         return self._estimate(configuration) if self._paces else 0.0
+
+    def _on_some_rows(self, configuration: Configuration, share: float) -> Configuration:
+        """The same, told where it is not fitted on all rows for want of memory."""
+        before = configuration.settings.get("rows_share", 1.0)
+        if share == before:
+            return configuration
+        said = f"1/{round(1 / share)} of the rows"
+        facts: dict[str, object] = {"configuration": configuration.name, "rows_share": share}
+        message = f"{configuration.name} is fitted on {said}: there is not enough memory for more"
+        self.watch(Event("train.sampled", message, facts=facts))
+        return replace(
+            configuration, name=f"{configuration.name}, {said}", cost=configuration.cost * share / before,
+            settings=configuration.settings | {"rows_share": share},
+        )  # fmt: skip
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of one fold, from what its learner took so far, or else from what other trees took."""

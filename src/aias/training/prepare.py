@@ -92,12 +92,13 @@ def prepare(
     encoder, encoded, embedding = _encoded(learned, target, sentences, held.rows, deadline, watch)
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cores())
-    judged = fold_rows(
+    folded = fold_rows(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
-    table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), judged)
+    table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), folded.judges, folded.blocks)
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
+    reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
         watch(_drift(table, encoded_of(held, encoder), seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}

@@ -37,12 +37,13 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """`folds`: for each row the fold in which it judges, or -1 for none. Lives in memory or is mapped from a folder."""
+    """`folds`, `blocks`: `data.split.Folds`. Lives in memory or is mapped from a folder."""
 
     task: Task
     encoder: RowEncoder
     whole: Part
     folds: npt.NDArray[np.int16]  # (rows,)
+    blocks: npt.NDArray[np.int16] | None = None  # (rows,)
 
     @property
     def fold_count(self) -> int:
@@ -59,17 +60,31 @@ class Table:
 
     def inside(self, fold: int) -> npt.NDArray[np.int64]:
         """The rows to fit on."""
-        return np.arange(self.rows) if fold == ALL else np.flatnonzero(self.folds != fold)
+        if fold == ALL:
+            return np.arange(self.rows)
+        return np.flatnonzero(self.folds != fold if self.blocks is None else self.blocks <= fold)
 
     def outside(self, fold: int) -> npt.NDArray[np.int64]:
         """The rows that judge."""
         return np.flatnonzero(self.folds == fold) if fold != ALL else np.arange(0)
 
     @cached_property
+    def inside_rows(self) -> float:
+        """How many rows a fold is fitted on, in the mean."""
+        if self.blocks is None:
+            return self.rows - len(self.judged) / self.fold_count
+        return float(np.mean([(self.blocks <= fold).sum() for fold in range(self.fold_count)]))
+
+    @property
+    def together(self) -> tuple[int, ...]:
+        """The folds whose fits answer together: all, or under time the last, which has seen the most."""
+        return tuple(range(self.fold_count)) if self.blocks is None else (self.fold_count - 1,)
+
+    @cached_property
     def digest(self) -> str:
         encoded = self.whole.encoded
         arrays = [getattr(encoded, each.name) for each in fields(encoded)]
-        parts = [*arrays, self.whole.y, self.folds, self.whole.weight]
+        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight]
         chunks = [np.ascontiguousarray(each).tobytes() for each in parts if each is not None]
         return digest_of([msgspec.json.encode(self.task), *chunks])
 
@@ -85,6 +100,8 @@ class Table:
                 numbers[each.name] = int(held)
         np.save(folder / "y.npy", self.whole.y)
         np.save(folder / "folds.npy", self.folds)
+        if self.blocks is not None:
+            np.save(folder / "blocks.npy", self.blocks)
         if self.whole.weight is not None:
             np.save(folder / "weight.npy", self.whole.weight)
         subwords = self.encoder.subwords.table() if self.encoder.subwords else None
@@ -101,7 +118,7 @@ class Table:
                 held[each.name] = _mapped(folder / f"{each.name}.npy")
         part = Part(Encoded(**held), _mapped(folder / "y.npy"), _mapped(folder / "weight.npy"))
         encoder = RowEncoder.load(meta.fields, meta.tables, subwords=meta.subwords)
-        table = cls(meta.task, encoder, part, _mapped(folder / "folds.npy"))
+        table = cls(meta.task, encoder, part, _mapped(folder / "folds.npy"), _mapped(folder / "blocks.npy"))
         table.__dict__["digest"] = meta.digest
         return table
 

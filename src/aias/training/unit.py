@@ -10,6 +10,7 @@ import numpy as np
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
+from aias.encoders.contract import Ints
 from aias.learners.contract import Fit, Fitted, State
 from aias.training import metrics
 from aias.training.configuration import ALL, Configuration, Unit
@@ -40,12 +41,13 @@ BLOCK_SHARE: Final = 0.4
 START_SHARE: Final = 0.6
 """Of a unit's time for what it goes on from, where that is no longer there."""
 
-OURS: Final = ("seed_shift", "start", "hidden")
+OURS: Final = ("seed_shift", "start", "hidden", "rows_share")
 """Settings for every learner, which do not get to see them.
 
 seed_shift   another seed, everything else alike
 start        go on from what these settings came to: `asked` on a fold, `refit` on all rows (`Fit.start`)
 hidden       columns that learn nothing, for trees: they are constant while fitting, hence never asked for
+rows_share   fit on this share of the rows, drawn from each class alike
 """
 
 SEED_STEP: Final = 1_000
@@ -67,7 +69,7 @@ class Bench:
         began = time.perf_counter()
         key = unit.key(self.table.digest)
         table, configuration = self.table, unit.configuration
-        rows, judges = table.inside(unit.fold), table.outside(unit.fold)
+        rows, judges = self._inside(unit), table.outside(unit.fold)
         ours = {name: value for name, value in configuration.settings.items() if name in OURS}
         settings = {name: value for name, value in configuration.settings.items() if name not in OURS}
         seed = unit.seed + unit.fold + 1 + SEED_STEP * ours.get("seed_shift", 0)
@@ -105,6 +107,17 @@ class Bench:
             self._load_block(name, unit) for name in self._present(unit)
         ]  # fmt: skip
         return load_pipeline(unit.configuration, blocks, entry.state, dict(entry.settings), self.table, self.features)
+
+    def _inside(self, unit: Unit) -> Ints:
+        """The rows to fit on, sorted: all of the fold's, or a share of each class and at least one row of it."""
+        rows = self.table.inside(unit.fold)
+        share = unit.configuration.settings.get("rows_share", 1.0)
+        if share == 1.0:
+            return rows
+        rows = np.random.default_rng(unit.seed).permutation(rows)
+        label = self.table.whole.y[rows] if self.table.task.classes else np.zeros(len(rows))
+        parts = [rows[label == each] for each in np.unique(label)]
+        return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
 
     def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:
         """The encoded columns of both parts, with the derived ones beside them."""
@@ -164,7 +177,8 @@ class Bench:
         return [name for name, entry in entries if entry is not None and entry.state]
 
     def _block_key(self, name: str, unit: Unit) -> str:
-        alone = replace(unit.configuration, learner=f"block:{name}", settings={}, derived=())
+        kept = {key: value for key, value in unit.configuration.settings.items() if key == "rows_share"}
+        alone = replace(unit.configuration, learner=f"block:{name}", settings=kept, derived=())
         return replace(unit, configuration=alone).key(self.table.digest)
 
     def _pipeline(self, configuration: Configuration, blocks: list[Block], fitted: Fitted) -> Pipeline:

@@ -6,7 +6,16 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from aias.graph.builder import Builder
-from aias.training.calibration import ISOTONIC_ROWS_MIN, KNOTS_MAX, Isotonic, Temperature, choose, from_dict
+from aias.training.calibration import (
+    ISOTONIC_ROWS_MIN,
+    KNOTS_MAX,
+    OFFSET_MAX,
+    Isotonic,
+    Platt,
+    Temperature,
+    choose,
+    from_dict,
+)
 
 NASTY = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [1 - 1e-16, 1e-16], [1.0, 5e-324], [0.3, 0.7], [1e-9, 1 - 1e-9]])
 
@@ -29,6 +38,21 @@ def bent(rows: int, seed: int = 0) -> tuple:
     rng = np.random.default_rng(seed)
     score = rng.random(rows)
     return (rng.random(rows) < 0.1 + 0.5 * score**3).astype(np.int64), pairs(score)
+
+
+def stepped(rows: int) -> tuple:
+    """Scores whose truth is a step, which no line through log odds is near."""
+    rng = np.random.default_rng(0)
+    score = rng.random(rows)
+    return (rng.random(rows) < np.where(score > 0.7, 0.9, 0.2)).astype(np.int64), pairs(score)
+
+
+def leaning(rows: int, *, odds: float = 3.0, slope: float = 1.0, seed: int = 0) -> tuple:
+    """Scores whose log odds are too high by `odds`, as those of a class that counted e^3 times while fitting."""
+    rng = np.random.default_rng(seed)
+    true = rng.normal(-2, 1.5, rows)
+    y = (rng.random(rows) < 1 / (1 + np.exp(-true))).astype(np.int64)
+    return y, pairs(1 / (1 + np.exp(-slope * (true + odds))))
 
 
 def answered(calibration, scores: np.ndarray) -> np.ndarray:
@@ -57,6 +81,34 @@ def test_a_temperature_never_changes_the_label() -> None:
         assert found.sum(axis=1) == pytest.approx(1)
 
 
+def test_a_line_takes_back_a_slope_and_an_offset() -> None:
+    y, scores = leaning(20_000, odds=3.0, slope=2.0)
+    found = Platt.fit(y, scores)
+    assert found.slope == pytest.approx(0.5, rel=0.05)
+    assert found.offset == pytest.approx(-3.0, abs=0.15)
+    assert found.apply(scores)[:, 1].mean() == pytest.approx(y.mean(), abs=1e-3)
+    assert np.array_equal(np.argsort(found.apply(scores)[:, 1]), np.argsort(scores[:, 1]))
+
+
+def test_labels_that_leaned_to_a_class_that_counted_for_more_are_set_upright() -> None:
+    y, scores = leaning(2_000)
+    found = choose(y, scores, folds=np.arange(2_000) % 5, seed=0)
+    assert isinstance(found, Platt)
+    test, raw = leaning(20_000, seed=1)
+    right, before = ((found.apply(raw).argmax(axis=1) == test).mean(), (raw.argmax(axis=1) == test).mean())
+    assert right > before + 0.1
+    assert found.apply(raw).argmax(axis=1).mean() < test.mean() < raw.argmax(axis=1).mean()
+
+
+@pytest.mark.parametrize("y", [np.zeros(50, np.int64), np.ones(50, np.int64), np.arange(50) % 2])
+def test_a_line_through_scores_that_say_nothing_or_all_stays_within_bounds(y) -> None:
+    for second in (np.full(50, 0.5), np.where(y == 1, 1.0, 0.0), np.where(y == 1, 0.0, 1.0)):
+        found = Platt.fit(y, pairs(second))
+        assert found.slope > 0 and abs(found.offset) <= OFFSET_MAX
+        after = found.apply(pairs(second))
+        assert np.isfinite(after).all() and after.sum(axis=1) == pytest.approx(1)
+
+
 def test_scores_without_an_error_do_not_become_certainties() -> None:
     y = np.arange(100) % 2
     assert Temperature.fit(y, pairs(np.where(y == 1, 0.6, 0.4))).apply(np.array([[0.4, 0.6]]))[0, 1] < 0.999
@@ -82,7 +134,10 @@ def test_an_isotonic_curve_of_extreme_scores_stays_inside(spoilt) -> None:
     assert ((after > 0) & (after < 1)).all()
 
 
-@pytest.mark.parametrize("calibration", [Temperature(0.4), Temperature(19.0), Isotonic.fit(*bent(8_000))])
+@pytest.mark.parametrize(
+    "calibration",
+    [Temperature(0.4), Temperature(19.0), Platt(0.3, -4.0), Platt(19.0, OFFSET_MAX), Isotonic.fit(*bent(8_000))],
+)
 def test_the_graph_says_the_same(calibration) -> None:
     scores = np.vstack([NASTY, bent(500, seed=1)[1]])
     assert answered(calibration, scores) == pytest.approx(calibration.apply(scores)[:, 0], abs=1e-9)
@@ -102,7 +157,7 @@ def test_the_graph_says_the_same_of_many_classes() -> None:
     assert answered(calibration, scores) == pytest.approx(calibration.apply(scores)[:, 0], abs=1e-9)
 
 
-@pytest.mark.parametrize("calibration", [Temperature(0.4), Isotonic.fit(*bent(8_000))])
+@pytest.mark.parametrize("calibration", [Temperature(0.4), Platt(1.5, -2.0), Isotonic.fit(*bent(8_000))])
 def test_a_calibration_comes_back_from_json(calibration) -> None:
     assert from_dict(json.loads(json.dumps(calibration.as_dict()))) == calibration
 
@@ -112,10 +167,10 @@ def test_what_is_calibrated_is_left_alone() -> None:
     assert choose(y, scores, folds=np.arange(6_000) % 5, seed=0) is None
 
 
-def test_a_power_is_answered_by_a_temperature_and_a_curve_by_an_isotonic() -> None:
+def test_a_power_is_answered_by_a_temperature_and_a_step_by_an_isotonic_curve() -> None:
     y, scores = said(6_000, power=3.0)
     assert isinstance(choose(y, scores, folds=np.arange(6_000) % 5, seed=0), Temperature)
-    y, scores = bent(12_000)
+    y, scores = stepped(12_000)
     assert isinstance(choose(y, scores, folds=np.zeros(12_000, np.int64), seed=0), Isotonic)
 
 

@@ -13,7 +13,7 @@ from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
-from aias.training.memory import Memory
+from aias.training.memory import PROCESS_BYTES, Memory, estimated_bytes
 from aias.training.plan import Member, Plan
 from aias.training.table import Part, Table
 from aias.training.unit import Bench
@@ -33,9 +33,25 @@ def table(rows: int = 240, folds: int = 3) -> Table:
     return Table(TASK, encoder, Part(encoder.columns(values, rows), y), judged.astype(np.int16))
 
 
-def plan(held: Table, workers: Workers | InlineWorkers, folder: Path, told: list[Event], seconds: float = 60) -> Plan:
+class Little(Memory):
+    """As much as a worker takes for nothing, and `bytes` for rows."""
+
+    bytes: float = 0.0
+
+    @property
+    def available_bytes(self) -> float:
+        return PROCESS_BYTES + self.bytes
+
+
+def plan(
+    held: Table, workers: Workers | InlineWorkers, folder: Path, told: list[Event], seconds: float = 60,
+    memory: Memory | None = None,
+) -> Plan:  # fmt: skip
     ends_at = time.monotonic() + seconds
-    return Plan(held, Ledger(folder), workers, seed=0, fit_ends_at=lambda: ends_at, memory=Memory(), watch=told.append)
+    return Plan(
+        held, Ledger(folder), workers, seed=0, fit_ends_at=lambda: ends_at, memory=memory or Memory(),
+        watch=told.append,
+    )  # fmt: skip
 
 
 def run(made: Plan, *configurations: Configuration, enough: int = 99) -> list[Member]:
@@ -148,6 +164,32 @@ def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pyt
         os.kill(workers.all[0].process.pid, signal.SIGSTOP)
         members = run(plan(held, workers, tmp_path, [], seconds=3), STRONG)
     np.testing.assert_array_equal(members[0].scores, member.scores)
+
+
+def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:
+    held, told = table(6_000), []
+    memory = Little()
+    memory.bytes = estimated_bytes(held, STRONG, 0.3) - PROCESS_BYTES
+    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+        made = plan(held, workers, tmp_path, told, memory=memory)
+        (member,) = run(made, STRONG)
+        assert made.refit([member], time.monotonic() + 30) == [member]
+    assert member.name == "strong, 1/4 of the rows"
+    (sampled,) = [event for event in told if event.name == "train.sampled"]
+    assert sampled.facts == {"configuration": "strong", "rows_share": 0.25}
+    assert member.scores.shape == (6_000, 2) and np.isfinite(member.scores).all()
+    for unit, rows in ((member.units[0], 1_000), (member.refit, 1_500)):
+        entry = Ledger(tmp_path).get(unit.key(held.digest))
+        assert entry is not None
+        assert entry.facts["rows"] == rows and entry.settings["rows_share"] == 0.25
+
+
+def test_where_that_would_be_too_few_rows_a_configuration_is_left_out(tmp_path: Path) -> None:
+    held, told = table(3_000), []
+    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+        assert run(plan(held, workers, tmp_path, told, memory=Little()), STRONG) == []
+    (skipped,) = [event for event in told if event.name == "train.skipped"]
+    assert skipped.facts["reason"] == "there is not enough memory"
 
 
 def test_a_table_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:

@@ -66,6 +66,17 @@ def test_a_group_never_straddles_and_its_column_is_no_input() -> None:
     assert "groups the rows" in next(f.reason for f in manifest.ignored if f.name == "user")
 
 
+def test_under_time_folds_lead_forward_and_the_latest_fit_answers() -> None:
+    columns = table() | {"day": list(range(300))}
+    told: list[Event] = []
+    results = train(read(columns), replace(BOTH, split="time:day", test=0.0), inline=True, watch=told.append)
+    manifest = results.quality.manifest
+    assert manifest.rows == {"train": 300, "folds": 3, "test": 0}
+    assert (manifest.judged, manifest.measurements[0].n) == ("out of fold", 150)
+    assert "each what was fitted on earlier rows alone" in next(e.message for e in told if e.name == "train.split")
+    assert np.isfinite([candidate.validation.value for candidate in manifest.leaderboard]).all()
+
+
 @pytest.mark.parametrize(("test", "judged", "rows"), [(0.2, "test", 60), (0.0, "out of fold", 300)])
 def test_scores_say_on_which_rows_they_were_measured(test: float, judged: str, rows: int) -> None:
     manifest = train(read(table()), replace(LINEAR, test=test), inline=True).serving.manifest
@@ -178,7 +189,10 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
 def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
-    train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    assert results.serving.manifest.not_refitted == ("linear",) and results.quality.manifest.not_refitted == ()
+    assert b"no time to fit `linear` again" in results.serving.files["card.md"]
+    assert b"no time to fit" not in results.quality.files["card.md"]
     (late,) = [event for event in told if event.name == "train.refit"]
     assert late.level == "warning" and late.facts["configurations"] == ["linear"]
 

@@ -72,3 +72,19 @@ def test_a_network_goes_on_from_the_weights_of_another(bench):
     start = {"asked": settings, "refit": settings}
     _, after = fit(bench, {**settings, "learning_rate": 1e-9, "epochs": 1, "start": start}, learner="mlp")
     np.testing.assert_allclose(after.scores, before.scores, atol=1e-4)
+
+
+def test_a_share_of_the_rows_is_drawn_from_each_class_alike_and_has_blocks_of_its_own(bench):
+    share = {**SMALL, "rows_share": 0.25}
+    rows = bench._inside(Unit(Configuration("one", "boosted_trees", share), 0, 0))
+    inside = bench.table.inside(0)
+    assert set(rows) < set(inside) and (np.diff(rows) > 0).all()
+    counts, whole = (np.bincount(bench.table.whole.y[each]) for each in (rows, inside))
+    np.testing.assert_allclose(counts, 0.25 * whole, atol=0.5)
+    every, some = (
+        bench._block_key("target_means", Unit(Configuration("one", "boosted_trees", settings, ("target_means",)), 0, 0))
+        for settings in (SMALL, share)
+    )
+    assert every != some
+    _, entry = fit(bench, share)
+    assert entry.settings["rows_share"] == 0.25 and len(entry.scores) == len(bench.table.outside(0))

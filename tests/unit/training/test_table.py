@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.encoders.rows import RowEncoder
+from aias.training.configuration import ALL
+from aias.training.table import Part, Table
+
+FOLDS = np.array([-1, -1, -1, 0, 0, 1, -1, 1], np.int16)
+BLOCKS = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int16)  # the last but one is a copy of an earlier row
+
+
+def table(blocks: np.ndarray | None) -> Table:
+    values = {"a": np.arange(8.0)}
+    encoder = RowEncoder.fit([Field("a", "number")], values)
+    task = Task("y", "regression", "rmse")
+    return Table(task, encoder, Part(encoder.columns(values, 8), np.arange(8.0)), FOLDS, blocks)
+
+
+def test_a_fold_is_fitted_on_all_that_does_not_judge_in_it() -> None:
+    held = table(None)
+    assert held.inside(0).tolist() == [0, 1, 2, 5, 6, 7] and held.outside(0).tolist() == [3, 4]
+    assert held.inside_rows == 6 and held.together == (0, 1)
+
+
+def test_under_time_it_is_fitted_on_what_came_before() -> None:
+    held = table(BLOCKS)
+    assert held.inside(0).tolist() == [0, 1, 2] and held.outside(0).tolist() == [3, 4]
+    assert held.inside(1).tolist() == [0, 1, 2, 3, 4] and held.outside(1).tolist() == [5, 7]
+    assert held.inside(ALL).tolist() == list(range(8))
+    assert held.inside_rows == 4 and held.together == (1,)
+
+
+def test_a_table_that_was_stored_is_the_same(tmp_path: Path) -> None:
+    for place, blocks in enumerate((None, BLOCKS)):
+        held = table(blocks)
+        held.save(tmp_path / str(place))
+        loaded = Table.load(tmp_path / str(place))
+        assert replace(loaded).digest == held.digest  # read again, not remembered
+        assert [loaded.inside(fold).tolist() for fold in (0, 1)] == [held.inside(fold).tolist() for fold in (0, 1)]
+    assert table(None).digest != table(BLOCKS).digest
