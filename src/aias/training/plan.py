@@ -85,6 +85,11 @@ class _Trial:
     done: dict[int, Unit] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def pace(self) -> float:
+        """Seconds of a fold, of something that costs 1."""
+        return self.seconds / max(len(self.done), 1) / self.configuration.cost
+
     def share(self, settings: dict[str, Any]) -> None:
         """What the first fold chose, its others take."""
         shared = {name: settings[name] for name in _shared(self.configuration) if name in settings}
@@ -105,7 +110,8 @@ class Plan:
         self._coming: Iterator[Configuration] = iter(())
         self._trials: list[_Trial] = []
         self._fitting: dict[int, tuple[_Trial, Unit]] = {}
-        self._paces: dict[str, float] = {}
+        self._paces: dict[tuple[str, ...], float] = {}  # of each learner on what it last read, and whatever it read
+        self._plain: _Trial | None = None  # the first trees, whose pace stands for learners that were not met yet
 
     def run(self, configurations: Iterable[Configuration], told: Callable[[Member], bool]) -> None:
         """Fit until the time for it is over, or `told`, which gets each new member, says False."""
@@ -229,7 +235,8 @@ class Plan:
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of one fold, from what its learner took so far, or else from what other trees took."""
-        pace = self._paces.get(configuration.learner, self._paces.get("boosted_trees"))
+        learner, plain = configuration.learner, self._plain.pace if self._plain else None
+        pace = self._paces.get((learner, *configuration.derived), self._paces.get((learner,), plain))
         return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost
 
     # Hearing what became of it
@@ -264,7 +271,10 @@ class Plan:
         trial.seconds += seconds
         trial.share(settings)
         if unit.fold != ALL:
-            self._paces[unit.configuration.learner] = trial.seconds / len(trial.done) / unit.configuration.cost
+            learner = unit.configuration.learner
+            self._paces[(learner,)] = self._paces[(learner, *unit.configuration.derived)] = trial.pace
+            if self._plain is None and learner == "boosted_trees":
+                self._plain = trial
 
     def _give_up(self, trial: _Trial, reason: str) -> None:
         if trial in self._trials:
