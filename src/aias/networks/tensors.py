@@ -100,10 +100,10 @@ def threads(count: int) -> Iterator[None]:
     """PyTorch on so many threads and with repeatable results, and afterwards as it was before."""
     import torch
 
-    before, repeatable = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(max(1, count))
-    torch.use_deterministic_algorithms(True)
+    # `use_deterministic_algorithms` would load PyTorch's compiler and SymPy: 70 MB, and 2 of 5 seconds to begin.
+    torch.set_deterministic_debug_mode("error")
     fills, torch.utils.deterministic.fill_uninitialized_memory = (
         torch.utils.deterministic.fill_uninitialized_memory,
         False,
@@ -113,4 +113,4 @@ def threads(count: int) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         torch.utils.deterministic.fill_uninitialized_memory = fills
-        torch.use_deterministic_algorithms(repeatable, warn_only=warns)
+        torch.set_deterministic_debug_mode(mode)
