@@ -57,6 +57,18 @@ def test_help_loads_no_framework(arguments: list[str]) -> None:
     assert not loaded(HELP.format(arguments=arguments)) & FRAMEWORKS
 
 
+def test_a_worker_is_without_what_its_learners_libraries_only_serve() -> None:
+    source = """
+import sys
+from aias.training.worker import HIDDEN, hide
+hide()
+import sklearn.ensemble
+print(*(name for name, module in sys.modules.items() if module is not None), sep="\\n", file=sys.stderr)
+"""
+    found = loaded(source)
+    assert "sklearn" in found and not found & {"pandas", "pyarrow", "matplotlib", "rich"}
+
+
 def test_importing_aias_loads_nothing_beyond_the_standard_library() -> None:
     told = "print(*(set(sys.modules) - before), file=sys.stderr)"
 

@@ -101,16 +101,20 @@ class Tensors:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """PyTorch on so many threads, and afterwards on as many as before.
-
-    Results are repeatable without `torch.use_deterministic_algorithms`: nothing here adds up in an order that threads
-    decide. That switch alone loads PyTorch's compiler, a second and 100 MB in each worker.
-    """
+    """PyTorch on so many threads and with repeatable results, and afterwards as it was before."""
     import torch
 
-    before = torch.get_num_threads()
+    before, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(max(1, count))
+    # `use_deterministic_algorithms` would load PyTorch's compiler and SymPy: 70 MB, and 2 of 5 seconds to begin.
+    torch.set_deterministic_debug_mode("error")
+    fills, torch.utils.deterministic.fill_uninitialized_memory = (
+        torch.utils.deterministic.fill_uninitialized_memory,
+        False,
+    )
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        torch.utils.deterministic.fill_uninitialized_memory = fills
+        torch.set_deterministic_debug_mode(mode)

@@ -21,6 +21,9 @@ from aias.training.ledger import Ledger
 from aias.training.table import Table
 from aias.training.unit import Bench
 
+HIDDEN: Final = ("graphviz", "matplotlib", "pandas", "plotly", "pyarrow", "rich")
+"""What the learners' libraries import where it is installed, 90 MB in all, and no fit needs."""
+
 FRAME: Final = 4
 """Bytes that say how long a frame is."""
 
@@ -51,6 +54,7 @@ class Word(msgspec.Struct, frozen=True):
 
 def main() -> None:
     """Fit what comes until the parent closes its end."""
+    hide()
     orders, words = sys.stdin.buffer, _own_output()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
@@ -58,6 +62,11 @@ def main() -> None:
     bench = Bench(Table.load(folder / "table"), Ledger(folder))
     while (frame := read_frame(orders)) is not None:
         obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(words, word))
+
+
+def hide() -> None:
+    """From here on this process is without what it does not need."""
+    sys.modules.update(dict.fromkeys(HIDDEN))  # type: ignore[arg-type]
 
 
 def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:

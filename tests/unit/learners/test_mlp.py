@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -185,3 +188,20 @@ def test_pytorch_is_left_as_it_was_found() -> None:
     fit(2, dropout=0.1)
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.initial_seed()) == before
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_pytorch_comes_without_its_compiler() -> None:
+    code = """
+import sys
+import numpy as np
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.core.task import Task
+from aias.learners.contract import Examples, Fit
+from aias.learners.mlp import Mlp
+part = Examples(np.arange(40.0)[:, None], np.arange(40.0))
+Mlp.fit(part, part, Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"epochs": 2}))
+loaded = {"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)
+assert "torch" in sys.modules and not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
