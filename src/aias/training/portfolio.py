@@ -104,7 +104,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
     if shape.layout.categories:
-        yield trees("crossed", 2.0, CROSSED, crossed)
+        yield trees("crossed", 1.5, CROSSED, crossed)
     extra = Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5)
     if shape.rows <= EXTRA_FIRST_ROWS_MAX:
         yield extra
@@ -112,7 +112,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
     if shape.rows > EXTRA_FIRST_ROWS_MAX:
         yield extra
-    yield trees("random", 3.0, RANDOM)
+    yield trees("random", 4.0, RANDOM)
     yield trees("deep", 2.5, DEEP)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
@@ -126,8 +126,7 @@ RANDOM: Final[dict[str, Any]] = {
     "max_cat_to_onehot": 16,
 }  # fmt: skip
 CROSSED: Final[dict[str, Any]] = {
-    "learning_rate": 0.03, "num_leaves": 48, "feature_fraction": 0.6, "min_data_in_leaf": 24, "lambda_l2": 1.0,
-    "extra_trees": True,
+    "learning_rate": 0.05, "num_leaves": 48, "feature_fraction": 0.6, "min_data_in_leaf": 24, "lambda_l2": 1.0,
 }  # fmt: skip
 DEEP: Final[dict[str, Any]] = {
     "learning_rate": 0.03,
