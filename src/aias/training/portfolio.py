@@ -28,8 +28,8 @@ MEMBERS_WANTED: Final = 3
 """Members for which the folds must leave time."""
 
 
-EXTRA_FIRST_ROWS_MAX: Final = 5_000
-"""Up to which extremely random trees cost next to nothing."""
+FEW_ROWS: Final = 10_000
+"""Up to which a network and extremely random trees cost little; beyond, they learn slowly beside boosters."""
 
 SENTENCES_COST: Final = 3.0
 """Of a linear learner that reads sentences too, for one that reads words."""
@@ -105,15 +105,17 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
-    extra = Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5)
-    if shape.rows <= EXTRA_FIRST_ROWS_MAX:
-        yield extra
-    yield Configuration("mlp", "mlp", {}, text, read, 4.0)
+    different = (
+        Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5),
+        Configuration("mlp", "mlp", {}, text, read, 4.0),
+    )
+    if shape.rows <= FEW_ROWS:
+        yield from different
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
-    if shape.rows > EXTRA_FIRST_ROWS_MAX:
-        yield extra
     yield trees("random", 4.0, RANDOM)
     yield trees("deep", 2.5, DEEP)
+    if shape.rows > FEW_ROWS:
+        yield from different
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
