@@ -172,7 +172,7 @@ class Board:
         self._serving, self._serving_weights = dict.fromkeys(places, 1), weights[places]
         left = FITS_LATENCY_SHARE * limit - costs[places].sum()
         for place in sorted(places, key=lambda place: -weights[place]):
-            if not self.members[place].merges:
+            if not self.members[place].merges and self.table.blocks is None:  # under time what is newest answers best
                 more = min(len(self.table.together), int(max(left, 0.0) / costs[place]))
                 self._serving[place] += more
                 left -= more * costs[place]
