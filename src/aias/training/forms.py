@@ -185,7 +185,7 @@ class Forms:
             return Judged(prepared.test, encoded, prepared.test_y, scores, answer)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
         folds = table.folds[table.judged].astype(np.int64)
-        out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble)
+        out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble, board.deadline)
         encoded = table.whole.encoded.take(table.judged)
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 

@@ -29,8 +29,8 @@ from aias.training.slices import by_slice
 ROWS_MAX: Final = 20_000
 """A plot of more looks the same."""
 
-REPORT_SHARE: Final = 0.03
-REPORT_SECONDS_MAX: Final = 1.0
+REPORT_SHARE: Final = 0.04
+REPORT_SECONDS_MAX: Final = 2.0
 
 IMPORTANCE_ROWS: Final = (5_000, 2_000, 1_000, 500, 200, 100)
 IMPORTANCE_REPEATS: Final = (5, 3)
@@ -40,11 +40,14 @@ IMPORTANCE_SHARE: Final = 0.5
 IMPORTANCE_SECONDS_MAX: Final = 4.0
 """When training ended early; else what was kept for the report is all there is."""
 
-HEAVIEST: Final = 3
-"""Members that are asked out of fold: the others hardly change what the answers hang on, and each has to be loaded."""
+HEAVIEST: Final = (3, 1)
+"""Members that are asked out of fold: the others hardly change what the answers hang on, and each has to be loaded; the
+fewer when there is less time than `HURRIED_SECONDS`."""
 
-PROBE_ROWS: Final = 100
-"""Answered first, to know what the others will take."""
+HURRIED_SECONDS: Final = 4.0
+
+PROBE_ROWS: Final = (30, 300)
+"""Answered first, to know what a call and a row will take."""
 
 BARS_MAX: Final = 15
 SLICED_MAX: Final = 3
@@ -113,9 +116,12 @@ class OutOfFold:
     folds: Ints
     load: Callable[[Unit], Pipeline]
     mix: Callable[[list[Part]], Ensemble]
+    deadline: Deadline
 
     def __post_init__(self) -> None:
         self._ensembles: dict[int, Ensemble] = {}
+        most = HEAVIEST[self.deadline.left < HURRIED_SECONDS]
+        self._heaviest = [each for each in sorted(self.members, key=lambda each: -each[0])[:most] if each[0] > 0]
 
     def __call__(self, encoded: Encoded, places: Ints) -> Floats:
         folds = self.folds[places]
@@ -126,10 +132,9 @@ class OutOfFold:
 
     def _ensemble(self, fold: int) -> Ensemble:
         if fold not in self._ensembles:
-            heaviest = sorted(self.members, key=lambda each: -each[0])[:HEAVIEST]
-            kept = [(weight, units) for weight, units in heaviest if weight > 0]
-            total = sum(weight for weight, _ in kept)
-            self._ensembles[fold] = self.mix([Part(weight / total, self.load(units[fold])) for weight, units in kept])
+            total = sum(weight for weight, _ in self._heaviest)
+            parts = [Part(weight / total, self.load(units[fold])) for weight, units in self._heaviest]
+            self._ensembles[fold] = self.mix(parts)
         return self._ensembles[fold]
 
 
@@ -194,15 +199,23 @@ def _affordable(
     answer: Callable[[Floats], Floats], columns: Floats, *, fields: int, deadline: Deadline
 ) -> tuple[int, int]:
     """How many rows can be asked about, and how often for each field; (0, 0) for too few to say anything."""
-    probe = columns[:PROBE_ROWS]
-    answer(probe[:1])  # the first call makes what the others find ready
-    began = deadline.clock()
-    answer(probe)
-    each = max(deadline.clock() - began, 1e-6) / len(probe)
-    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left) / each  # rows, of all calls together
+    few, more = (columns[:rows] for rows in PROBE_ROWS)
+    answer(few[:1])  # the first call makes what the others find ready
+    seconds = []
+    for probe in (few, more):
+        began = deadline.clock()
+        answer(probe)
+        seconds.append(max(deadline.clock() - began, 1e-6))
+    row = max(seconds[1] - seconds[0], 0.0) / max(1, len(more) - len(few))
+    call = max(seconds[0] - row * len(few), 0.0)
+    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left)
     choices = ((rows, repeats) for repeats in IMPORTANCE_REPEATS for rows in IMPORTANCE_ROWS)
     return next(
-        ((rows, repeats) for rows, repeats in choices if min(rows, len(columns)) * (1 + repeats * fields) <= most),
+        (
+            (rows, repeats)
+            for rows, repeats in choices
+            if (1 + repeats * fields) * (call + row * min(rows, len(columns))) <= most
+        ),
         (0, 0),
     )
 

@@ -124,7 +124,8 @@ def test_texts_are_mixed_up_too() -> None:
     assert importance[1].drop == 0
 
 
-def test_a_row_out_of_fold_is_answered_by_what_did_not_see_it() -> None:
+@pytest.mark.parametrize(("seconds", "of_fold"), [(60, 0.2), (1, 0.1)], ids=["all", "the heaviest in a hurry"])
+def test_a_row_out_of_fold_is_answered_by_what_did_not_see_it(seconds: float, of_fold: float) -> None:
     found, _ = judged(60)
     folds = np.arange(60) % 3
 
@@ -141,13 +142,13 @@ def test_a_row_out_of_fold_is_answered_by_what_did_not_see_it() -> None:
     members = [(0.75, units("heavy")), (0.25, units("light")), (0.0, units("unused"))]
     answer = OutOfFold(
         members, folds, lambda unit: Constant({"heavy": 0.1, "light": 0.5}[unit.configuration.name] * unit.fold),
-        lambda parts: Ensemble(BINARY, 3, parts),
+        lambda parts: Ensemble(BINARY, 3, parts), Deadline.after(seconds),
     )  # fmt: skip
     places = np.array([5, 0, 1, 7])
 
     scores = answer(found.encoded.take(places), places)
 
-    assert scores[:, 1] == pytest.approx(0.2 * np.array([2, 0, 1, 1]))
+    assert scores[:, 1] == pytest.approx(of_fold * np.array([2, 0, 1, 1]))
 
 
 @pytest.mark.parametrize(
