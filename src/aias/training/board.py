@@ -48,10 +48,6 @@ fold left."""
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
 
-FITS_LATENCY_SHARE: Final = 0.75
-"""Of the latency, that is filled with more fits of the same members: what each promised by itself is not quite what all
-take together."""
-
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to weigh its own answer."""
 
@@ -127,13 +123,24 @@ class Board:
         """By the places of the serving form's members: how many fits of each the latency allows."""
         return self._serving
 
+    @property
+    def forward(self) -> bool:
+        """Whether rows are parted by time: what has seen the latest of them then answers best, in both forms."""
+        return self.table.blocks is not None
+
+    def again(self) -> list[int]:
+        """The places of members to be fitted again on all rows."""
+        both = [int(place) for place in np.flatnonzero(self.weights)] if self.forward else []
+        return list(dict.fromkeys([*self._serving, *both]))
+
     def _after_seconds(self) -> float:
         """For all that comes after the folds: the quality form is made while members are fitted again."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self._serving]
-        quality = self._quality_seconds()
-        return max(quality, *fits, (quality + sum(fits)) / workers) + self.serving_seconds()
+        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again()]
+        quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
+        together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
+        return together + self.serving_seconds()
 
     def _lateness(self) -> float:
         """By how much finishing may be late for the sake of a member."""
@@ -170,9 +177,9 @@ class Board:
         weights = self._greedy(costs, limit)
         places = [int(place) for place in np.flatnonzero(weights)]
         self._serving, self._serving_weights = dict.fromkeys(places, 1), weights[places]
-        left = FITS_LATENCY_SHARE * limit - costs[places].sum()
+        left = limit - costs[places].sum()
         for place in sorted(places, key=lambda place: -weights[place]):
-            if not self.members[place].merges and self.table.blocks is None:  # under time what is newest answers best
+            if not self.members[place].merges and not self.forward:
                 more = min(len(self.table.together), int(max(left, 0.0) / costs[place]))
                 self._serving[place] += more
                 left -= more * costs[place]

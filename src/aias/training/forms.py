@@ -111,13 +111,13 @@ class Forms:
         draft = self._draft("", ())
         return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)
 
-    def quality(self, board: "Board") -> Trained:
-        """Every member that helps, with the pipelines of all its folds."""
+    def quality(self, board: "Board", refitted: set[str]) -> Trained:
+        """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""
         parts: list[Part] = []
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                units = [member.units[fold] for fold in self.prepared.table.together]
-                parts += bagged([self.bench.pipeline(unit) for unit in units], float(weight))
+                count = 1 if member.name in refitted else len(self.prepared.table.together)
+                parts += self._fits(member, count, float(weight), refitted)
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)

@@ -133,15 +133,15 @@ class _Job:
 
 
 def both_forms(plan: Plan, board: Board) -> Results:
-    """The quality form is compiled here while the workers fit the serving form's members again."""
-    serving = board.serving()
-    wanted = [board.members[place] for place in serving]
+    """The quality form is compiled here while the workers fit members again; under time it is made of what they fit."""
+    serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     with ThreadPoolExecutor(1) as beside:
         refitting = beside.submit(plan.refit, wanted, board.deadline.ends_at - board.serving_seconds())
-        quality = board.forms.quality(board)
+        quality = None if board.forward else board.forms.quality(board, set())
         refitted = {each.name for each in refitting.result()}
+    quality = quality or board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
-        message = f"no time was left to fit {', '.join(late)} again on all rows: the serving form has what folds left"
+        message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
     return Results(quality, board.forms.serving(board, serving, refitted))
 

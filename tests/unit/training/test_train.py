@@ -197,6 +197,15 @@ def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: p
     assert late.level == "warning" and late.facts["configurations"] == ["linear"]
 
 
+def test_under_time_both_forms_have_seen_the_latest_rows() -> None:
+    data = read(
+        {"day": list(range(200)), "a": [0.0, 1.0, 2.0, 3.0] * 50, "y": [5.0 * i for i in range(200)]}, target="y"
+    )
+    both = train(data, replace(LINEAR, split="time:day"), inline=True)
+    rows = [{"day": 250, "a": 1.0}]
+    assert both.quality.runtime.predict(rows).predictions == both.serving.runtime.predict(rows).predictions
+
+
 def test_a_refit_that_goes_wrong_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("broken refit")
