@@ -116,6 +116,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield trees("deep", 2.5, DEEP)
     if shape.rows > FEW_ROWS:
         yield from different
+    else:
+        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
