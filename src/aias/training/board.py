@@ -22,8 +22,11 @@ from aias.training.plan import Member
 from aias.training.report import report_seconds
 from aias.training.weights import cross_fitted, greedy
 
-PATIENCE: Final = 8
-"""Members in a row that did not help, after which no more are fitted."""
+PATIENCE: Final = (8, 16)
+"""Members in a row that did not help, after which no more are fitted: on few rows, and from `PATIENT_ROWS` on, where what
+helps is less likely luck."""
+
+PATIENT_ROWS: Final = 2_500
 
 HELPED: Final = 1e-4
 """The relative gain from which a member is said to have helped."""
@@ -241,7 +244,7 @@ class Board:
         else:
             self._stale += 1
         perfect = self.task.direction == "higher" and value >= 1.0
-        return self._stale < PATIENCE and not perfect
+        return self._stale < PATIENCE[len(self.y) >= PATIENT_ROWS] and not perfect
 
     def _tell(self, member: Member, score: Measurement, timed: Timed, together: float) -> None:
         facts: dict[str, Any] = {
