@@ -16,12 +16,16 @@ from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, boost, write_answers
+from aias.learners.boosting import CODES_MAX, LINKS, Rounds, boost, sets_of, write_answers
 from aias.learners.contract import Examples, Fit, Fitted, State, halves, state_text, text_state
 
 __all__ = ["BoostedTrees"]
 
 ROUNDS_MAX: Final = 3_000
+
+OURS: Final = ("rounds", "codes_max")
+"""Settings that LightGBM does not know. `codes_max`: as `boosting.CODES_MAX`."""
+
 
 OBJECTIVES: Final = {"mae": "regression_l1", "mape": "mape", "quantile_loss": "quantile"}
 """Of LightGBM, for metrics that the mean does not answer best."""
@@ -72,7 +76,7 @@ class BoostedTrees:
         lightgbm, settings = _lightgbm(), _settings(how, len(train.y))
         data = lightgbm.Dataset(
             np.ascontiguousarray(train.x), train.y, weight=train.weight,
-            categorical_feature=list(how.categories), params=settings,
+            categorical_feature=sets_of(how, most=how.settings.get("codes_max", CODES_MAX)), params=settings,
         )  # fmt: skip
         judging = [  # without the settings LightGBM would take all threads from here on, for everything
             lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
@@ -139,7 +143,7 @@ def _settings(how: Fit, rows: int) -> dict[str, Any]:
     if task.type == "multiclass":
         # A rare class's first leaves would leap, since p (1 - p), by which gradients are divided, is next to nothing.
         chosen |= {"num_class": len(task.classes), "lambda_l2": 1.0}
-    return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
+    return chosen | {key: value for key, value in how.settings.items() if key not in OURS}
 
 
 @cache

@@ -18,8 +18,16 @@ from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 """From sums to scores, by the type of the task."""
 
+CODES_MAX: Final = 64
+"""Codes of a category up to which its values are parted into sets, of which there are too many to choose from beyond:
+where a category had 3,400 codes, the AUC was 0.757 with sets of them, and 0.785 with codes as numbers."""
+
 PATIENCE: Final = (20, 0.3, 200)
 """Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
+
+GAIN_MIN: Final = (1e-3, 5e-3)
+"""Of the loss, or of all that was gained so far: what as many rounds as patience holds must gain of one of them.
+Boosting can go on for thousands of rounds for less."""
 
 TELL_SECONDS: Final = 0.5
 """Between two events; each asks the trees so far for the validation score."""
@@ -62,7 +70,8 @@ class Rounds:
     def __post_init__(self) -> None:
         self.halves = halves(self.valid) if self.valid is not None else []
         self.losses = [[np.inf] * len(self.halves) for _ in range(self.done)]  # those of a start are not chosen from
-        self._best_loss, self._longest, self._told_at = np.inf, 0.0, -TELL_SECONDS
+        self._lowest = [np.inf] * self.done  # the best loss so far, after each round
+        self._longest, self._told_at = 0.0, -TELL_SECONDS
         self._started_at = self._before = self.how.deadline.clock()
 
     def begun(self) -> None:
@@ -96,14 +105,24 @@ class Rounds:
         return rounds_for_halves(self.losses, self.best, parts=len(self.halves))
 
     def _stale(self) -> bool:
+        if not self.halves:
+            return False
         least, share, most = self.patience
-        return bool(self.halves) and self.done - self.best_round >= min(least + share * self.best_round, most)
+        if self.done - self.best_round >= min(least + share * self.best_round, most):
+            return True
+        before = self.done - 1 - int(min(least + share * self.done, most))
+        if before < 0:
+            return False
+        now, of_loss, of_gain = self._lowest[-1], *GAIN_MIN
+        return self._lowest[before] - now < min(of_loss * abs(now), of_gain * (self._lowest[0] - now))
 
     def _judge(self, losses: list[float], scores: Callable[[], Floats] | None) -> None:
         self.losses.append(losses)
         loss = float(np.average(losses, weights=[len(half.y) for half in self.halves]))
-        if loss < self._best_loss:
-            self.best_round, self._best_loss = self.done, loss
+        before = self._lowest[-1] if self._lowest else np.inf
+        if loss < before:
+            self.best_round = self.done
+        self._lowest.append(min(before, loss))
         now = self.how.deadline.clock()
         if now - self._told_at >= TELL_SECONDS:
             self._told_at = now
@@ -140,6 +159,12 @@ def _best(booster: Booster, rounds: Rounds) -> Fitted:
         parts = zip(rounds.for_halves, rounds.halves, strict=True)
         found.judged = joined([booster.trees(at).scores(half.x) for at, half in parts])
     return found
+
+
+def sets_of(how: Fit, *, most: int = CODES_MAX) -> list[int]:
+    """The categories that are parted into sets; others are numbers, which say how frequent each value is."""
+    sizes = how.category_sizes or [0] * len(how.categories)
+    return [place for place, size in zip(how.categories, sizes, strict=True) if size <= most]
 
 
 def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: int) -> list[int]:

@@ -14,7 +14,7 @@ from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
-from aias.networks.inputs import Inputs
+from aias.networks.inputs import ONE_HOT_MAX, Inputs
 from aias.networks.network import LINKS, Network
 from aias.networks.rows import Rows, rows_of
 from aias.networks.training import Training
@@ -23,16 +23,22 @@ from aias.networks.updates import RATES
 __all__ = ["Mlp"]
 
 DEFAULTS: Final[dict[str, Any]] = {
-    "members": 8, "width": 128, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
+    "members": 8, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
     "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.01,
     "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
 }  # fmt: skip
 
-BATCH_ROWS: Final = ((1_000, 64), (20_000, 128), (50_000, 256), (200_000, 512))
+WIDTH: Final = ((10_000, 64), (100_000, 128))
+"""Up to so many rows, so wide; beyond, 256."""
+
+BATCH_ROWS: Final = ((1_000, 64), (4_000, 128), (50_000, 256), (200_000, 512))
 """Up to so many rows, so many in a batch; beyond, 1,024."""
 
 EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
 """Up to so many rows, at most so many epochs; beyond, 50. Most fits are stopped by patience."""
+
+CODE_ROWS_MIN: Final = 20
+"""Rows of a code, on average, from which codes get vectors."""
 
 SCORED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while scoring: some 16 MB."""
@@ -71,14 +77,13 @@ class Mlp:
 
         settings = _settings(how, len(train.y))
         started = None if how.start is None else Network.load(how.start)
-        inputs = started.inputs if started else Inputs.fit(np.asarray(train.x), how.categories, how.category_sizes)
+        inputs = started.inputs if started else _inputs(train, how)
         span = started.range if started else _span(train, how.task)
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
             network = started or design(
                 inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
-                outputs=len(how.task.classes) if how.task.type == "multiclass" else 1, span=span, settings=settings,
-                seed=how.seed,
+                usual=_usual(train, how.task), span=span, settings=settings, seed=how.seed,
             )  # fmt: skip
             judges = None if valid is None else _rows(inputs, valid, how.task, span)
             monitor = _Monitor(how, valid)
@@ -129,7 +134,10 @@ class _Monitor:
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
-    chosen = {**DEFAULTS, "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024), "epochs": _by_rows(EPOCHS, rows, 50)}
+    chosen = {
+        **DEFAULTS, "width": _by_rows(WIDTH, rows, 256), "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024),
+        "epochs": _by_rows(EPOCHS, rows, 50),
+    }  # fmt: skip
     chosen |= how.settings
     return {"learning_rate": RATES[chosen["update"]], **chosen}
 
@@ -140,6 +148,22 @@ def _by_rows(steps: tuple[tuple[int, int], ...], rows: int, beyond: int) -> int:
 
 def _rows(inputs: Inputs, examples: Examples, task: Task, span: Floats) -> Rows:
     return rows_of(inputs, np.asarray(examples.x), examples.y, examples.weight, task=task, span=span)
+
+
+def _inputs(train: Examples, how: Fit) -> Inputs:
+    """Codes of few rows each would be learned by heart: they are a number, how frequent the value is."""
+    sizes = zip(how.categories, how.category_sizes, strict=True)
+    known = [(place, size) for place, size in sizes if size * CODE_ROWS_MIN <= len(train.y) or size <= ONE_HOT_MAX]
+    return Inputs.fit(np.asarray(train.x), [place for place, _ in known], [size for _, size in known])
+
+
+def _usual(train: Examples, task: Task) -> Floats:
+    """The log odds of the second class, the logarithms of all shares, or the mean of standardised answers."""
+    if task.type == "regression":
+        return np.zeros(1)
+    shares = np.bincount(train.y, train.weight, len(task.classes)) + 1.0
+    logs = np.log(shares / shares.sum())
+    return np.asarray(logs[1:] - logs[0] if task.type == "binary" else logs)
 
 
 def _span(train: Examples, task: Task) -> Floats:

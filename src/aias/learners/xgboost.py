@@ -21,7 +21,7 @@ from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.learners.boosting import LINKS, Rounds, answers, boost, write_answers
+from aias.learners.boosting import LINKS, Rounds, answers, boost, sets_of, write_answers
 from aias.learners.contract import Examples, Fit, Fitted, State, joined
 
 __all__ = ["XGBoost"]
@@ -116,7 +116,9 @@ class _Growing:
     def __init__(self, train: Examples, rounds: Rounds) -> None:
         self.how = how = rounds.how
         self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), _unit(train, how.task)
-        self.sizes[list(how.categories)] = how.category_sizes
+        sizes = dict(zip(how.categories, how.category_sizes, strict=True))
+        for place in sets_of(how):
+            self.sizes[place] = sizes[place]
         settings = _settings(how)
         self.data = self._matrix(train, max_bin=settings["max_bin"])
         self.judging = [(self._matrix(half), f"half {i}") for i, half in enumerate(rounds.halves)]

@@ -19,10 +19,11 @@ SAMPLE_ROWS: Final = 50_000
 
 
 def design(
-    inputs: Inputs, numbers: Floats32 | None, *, link: str, outputs: int, span: npt.NDArray[np.float64],
-    settings: dict[str, Any], seed: int,
+    inputs: Inputs, numbers: Floats32 | None, *, link: str, usual: npt.NDArray[np.float64],
+    span: npt.NDArray[np.float64], settings: dict[str, Any], seed: int,
 ) -> Network:  # fmt: skip
-    """`numbers` are the training rows as `inputs` reads them: the pieces of a number end at its quantiles."""
+    """`numbers` are the training rows as `inputs` reads them: the pieces of a number end at its quantiles. `usual`: the
+    outputs before the link that answer every row alike, (outputs,), from where learning starts."""
     rng = np.random.default_rng(seed)
     members, width = settings["members"], settings["width"]
     expansion = None
@@ -38,7 +39,8 @@ def design(
     )
     return Network(
         inputs, link, expansion, table, _adapter(rng, members, total), dense,
-        _uniform(rng, (members, sizes[-1], outputs), sizes[-1]), _uniform(rng, (members, 1, outputs), sizes[-1]), span,
+        _uniform(rng, (members, sizes[-1], len(usual)), sizes[-1]),
+        _uniform(rng, (members, 1, len(usual)), sizes[-1]) + usual.astype(np.float32), span,
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from typing import Final
 SCHEDULES: Final = ("warmup_stable_decay", "cosine", "coslog4", "constant")
 
 WARM_UP: Final = 0.05
-"""Of all steps; coslog4 begins at nothing by itself."""
+WARM_UP_STEPS_MAX: Final = 50
+"""A share of all steps, but no more than so many; coslog4 begins at nothing by itself."""
 
 DECAY: Final = 0.3
 """The last part of warmup_stable_decay."""
@@ -32,7 +33,7 @@ class Schedule:
         part = min(1.0, (step + 0.5) / self.total)
         if self.kind == "coslog4":  # RealMLP (Holzmüller, Grinsztajn and Steinwart 2024), four cosine cycles
             return 0.5 * (1 - cos(2 * pi * log2(1 + 15 * part)))
-        warm = min(1.0, part / WARM_UP)
+        warm = min(1.0, max(part / WARM_UP, (step + 0.5) / WARM_UP_STEPS_MAX))
         if self.kind == "cosine":
             return warm * 0.5 * (1 + cos(pi * part))
         if self.kind == "warmup_stable_decay" and step >= self.decay_from:
@@ -46,11 +47,3 @@ class Schedule:
         self.total = max(min(steps, self.total if decaying else self.planned), step)
         if not decaying:
             self.decay_from = max(step, round(self.total * (1 - DECAY)))
-
-    def decay_now(self, step: int) -> bool:
-        """Begin the last part, where there is one still to come."""
-        if self.kind != "warmup_stable_decay" or step >= self.decay_from:
-            return False
-        self.decay_from = step
-        self.total = min(self.total, step + max(1, round(step * DECAY / (1 - DECAY))))
-        return True

@@ -2,26 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+BYTES: Final = 256
+"""A number is dropped by one byte of chance: PyTorch's own way takes half of a training's time."""
+
 
 class Tensors:
-    """With `dropout`, that share of what an activation gives is dropped, as the `generator` wills."""
+    """With `dropout`, that share of what an activation gives is dropped, as the generator of NumPy wills."""
 
-    def __init__(self, *, dropout: float = 0.0, generator: Any = None) -> None:
+    def __init__(self, *, dropout: float = 0.0, generator: np.random.Generator | None = None) -> None:
         import torch
 
         self._torch = torch
-        self._dropout, self._generator = dropout, generator
+        self._dropped_below, self._generator = round(dropout * BYTES), generator
         self._kinds: dict[Any, Any] = {np.float32: torch.float32, np.float64: torch.float64, np.int64: torch.int64}
 
     def _dropped(self, a: Any) -> Any:
-        if not self._dropout:
+        if not self._dropped_below or self._generator is None:
             return a
-        kept = self._torch.empty_like(a).bernoulli_(1 - self._dropout, generator=self._generator)
-        return a * kept.div_(1 - self._dropout)
+        chance = np.frombuffer(self._generator.bytes(a.numel()), np.uint8).reshape(a.shape)
+        kept = self._torch.from_numpy(chance >= self._dropped_below).to(a.dtype)
+        return a * kept.mul_(BYTES / (BYTES - self._dropped_below))
 
     def _tensor(self, a: Any) -> Any:
         return a if isinstance(a, self._torch.Tensor) else self._torch.as_tensor(a)

@@ -54,7 +54,7 @@ class Training:
         self.task, self.settings, self.deadline, self.after = task, settings, deadline, after
         self.generator = torch.Generator().manual_seed(seed)
         self.loss = loss_of(task, smoothing=settings["label_smoothing"])
-        self.do = Tensors(dropout=settings["dropout"], generator=self.generator)
+        self.do = Tensors(dropout=settings["dropout"], generator=np.random.default_rng(seed))
         self.batch_rows = int(settings["batch_rows"])
         self.flat = Flat(network)
         self.weights, self.gradient = self.flat.start(), torch.zeros(self.flat.size)
@@ -87,7 +87,7 @@ class Training:
                 continue
             order = order[EPOCH_ROWS:]
             self._end_epoch()
-            if self._stale() and not self.schedule.decay_now(self.step):
+            if self._stale():  # the averaged weights are as good as a decay from here would make them
                 break
 
     def fitted(self) -> Network:

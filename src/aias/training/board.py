@@ -36,6 +36,10 @@ FINISH_SECONDS: Final = 0.6
 
 FINISH_SHARE: Final = 0.02
 REFIT_MARGIN: Final = 1.25
+LATE_SECONDS: Final = 1.0
+LATE_SHARE: Final = 0.02
+"""Of the whole time; a member that makes finishing later than both is left out."""
+
 AFTER_SHARE_MAX: Final = 0.5
 """Of the whole time, for all that comes after fitting; when fitting again would take more, the serving form is what a
 fold left."""
@@ -43,6 +47,10 @@ fold left."""
 
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
+
+FITS_LATENCY_SHARE: Final = 0.75
+"""Of the latency, that is filled with more fits of the same members: what each promised by itself is not quite what all
+take together."""
 
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to weigh its own answer."""
@@ -60,7 +68,9 @@ class Board:
     scores: list[Measurement] = field(default_factory=list)
     _best: float = -np.inf
     _stale: int = 0
-    _serving: list[int] = field(default_factory=list)
+    _late: set[int] = field(default_factory=set)
+    """The places of members that nothing can be made of in time."""
+    _serving: dict[int, int] = field(default_factory=dict)
     weights: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
@@ -95,8 +105,13 @@ class Board:
         self.members.append(member)
         self.timed.append(timed)
         self.scores.append(score)
-        self.weights = self._greedy(self._quality_costs(), self._quality_limit())
-        self._serving = self._serving_places()
+        before = self._after_seconds() if self.timed[:-1] else None
+        self._weigh()
+        if before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness()):
+            self._late.add(len(self.members) - 1)
+            self._weigh()
+            message = f"{member.name} is left out: there is no time to finish with it"
+            self.watch(Event("train.skipped", message, facts={"configuration": member.name, "reason": "late"}))
         together = self._together()
         self._tell(member, score, timed, together)
         failpoint("train.after_candidate")
@@ -106,31 +121,34 @@ class Board:
         """When fitting must be over, so that refitting and finishing end in time."""
         if self.stop.is_set():
             return 0.0
-        after = max(self.refit_seconds(), self._quality_seconds()) + self.serving_seconds()
-        return self.deadline.ends_at - min(after, AFTER_SHARE_MAX * self.deadline.seconds)
+        return self.deadline.ends_at - min(self._after_seconds(), AFTER_SHARE_MAX * self.deadline.seconds)
 
-    def serving(self) -> list[int]:
-        """The places of the serving form's members."""
+    def serving(self) -> dict[int, int]:
+        """By the places of the serving form's members: how many fits of each the latency allows."""
         return self._serving
 
-    def refit_seconds(self) -> float:
-        """For fitting the serving form's members again, all workers at work."""
-        if not self._serving:
-            return 0.0
-        folds = self.table.fold_count
+    def _after_seconds(self) -> float:
+        """For all that comes after the folds: the quality form is made while members are fitted again."""
+        folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        each = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self._serving]
-        return max(*each, sum(each) / self.forms.workers)
+        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self._serving]
+        quality = self._quality_seconds()
+        return max(quality, *fits, (quality + sum(fits)) / workers) + self.serving_seconds()
+
+    def _lateness(self) -> float:
+        """By how much finishing may be late for the sake of a member."""
+        return max(LATE_SECONDS, LATE_SHARE * self.deadline.seconds)
 
     def serving_seconds(self) -> float:
         """For finishing after the last fit."""
-        measured = 2 * sum(self.timed[place].seconds for place in self._serving) + self._shared_seconds(self._serving)
+        each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
+        measured = 2 * each + self._shared_seconds(self._serving)
         reported = report_seconds(self.deadline.seconds)
         return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + measured + reported
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
-        weights[self._serving] = self._serving_weights
+        weights[list(self._serving)] = self._serving_weights
         return weights
 
     def honest(self, *, serving: bool) -> Floats:
@@ -142,11 +160,22 @@ class Board:
             self.y, self._stack()[able], self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0
         )
 
-    def _serving_places(self) -> list[int]:
-        weights = self._greedy(self._serving_costs(), self._serving_limit())
-        places = np.flatnonzero(weights)
-        self._serving_weights = weights[places]
-        return [int(place) for place in places]
+    def _weigh(self) -> None:
+        self.weights = self._greedy(self._quality_costs(), self._quality_limit())
+        self._choose_serving()
+
+    def _choose_serving(self) -> None:
+        """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""
+        costs, limit = self._serving_costs(), self._serving_limit()
+        weights = self._greedy(costs, limit)
+        places = [int(place) for place in np.flatnonzero(weights)]
+        self._serving, self._serving_weights = dict.fromkeys(places, 1), weights[places]
+        left = FITS_LATENCY_SHARE * limit - costs[places].sum()
+        for place in sorted(places, key=lambda place: -weights[place]):
+            if not self.members[place].merges:
+                more = min(len(self.table.together), int(max(left, 0.0) / costs[place]))
+                self._serving[place] += more
+                left -= more * costs[place]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
         able = self._able(costs, limit)
@@ -158,6 +187,7 @@ class Board:
         """The places of members that know nearly as much as the best that can be paid; what others add on few rows is
         luck."""
         payable = costs <= max(limit, float(costs.min()))
+        payable[list(self._late)] = False
         values = np.where(payable, np.array([each.value for each in self.scores]) * self._direction, -np.inf)
         known = values - self._chance
         return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])

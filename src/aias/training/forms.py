@@ -3,6 +3,7 @@
 import datetime as dt
 import importlib.metadata
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from time import perf_counter
@@ -12,13 +13,13 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.deadline import Deadline
 from aias.core.events import Event, Level
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
-from aias.training.configuration import Unit
 from aias.training.embedding import KnownRows
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
@@ -48,6 +49,9 @@ LATENCY_US: Final = 150.0
 
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
+
+NEAR_ENOUGH: Final = 1.05
+"""Times the latency: no measurement of microseconds is nearer than that."""
 
 USUAL_ROWS: Final = 60
 
@@ -115,31 +119,43 @@ class Forms:
                 units = [member.units[fold] for fold in self.prepared.table.together]
                 parts += bagged([self.bench.pipeline(unit) for unit in units], float(weight))
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
-        return self._reported(trained, judged, board, board.weights)
+        until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
+        return self._reported(trained, judged, board, board.weights, until)
 
-    def serving(self, board: "Board", places: list[int], refitted: set[str]) -> Trained:
-        """The members that the latency allows, each fitted again on all rows, or, without the time, as a fold left it.
+    def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
+        """The members that the latency allows, by their places, each as the mean of so many fits.
 
-        When they are slower together than each by itself promised, the least of them go.
+        When they are slower together than each by itself promised, there are fewer fits, then fewer members.
         """
-        weights = board.serving_weights()
-        honest = board.honest(serving=True)
+        weights, honest = board.serving_weights(), board.honest(serving=True)
         while True:
             parts = [
-                Part(float(weights[place]), self.bench.pipeline(self._unit(board.members[place], refitted)))
-                for place in places
+                part
+                for place, count in fits.items()
+                for part in self._fits(board.members[place], count, float(weights[place]), refitted)
             ]
-            late = tuple(board.members[place].name for place in places if board.members[place].name not in refitted)
+            late = tuple(board.members[place].name for place in fits if board.members[place].name not in refitted)
             trained, judged = self._form("serving", parts, board, weights, honest, late)
-            if trained.manifest.row_us <= board.latency_us or len(places) == 1:
-                return self._reported(trained, judged, board, weights)
-            least = min(places, key=lambda place: weights[place])
-            places = [place for place in places if place != least]
-            weights[least] = 0.0
+            over = trained.manifest.row_us / board.latency_us
+            fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
+            if fewer == fits:
+                return self._reported(trained, judged, board, weights, board.deadline)
+            fits = fewer
+            weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)
             weights = weights / weights.sum()
 
-    def _unit(self, member: Member, refitted: set[str]) -> Unit:
-        return member.refit if member.name in refitted else member.units[-1]
+    def _fits(self, member: Member, count: int, weight: float, refitted: set[str]) -> list[Part]:
+        """One fit on all rows and, for half of the weight, `count` - 1 that folds left; without it, only these."""
+        units = [member.units[fold] for fold in self.prepared.table.together]
+        if member.name not in refitted:
+            return bagged([self.bench.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)
+        whole = self.bench.pipeline(member.refit)
+        if count == 1:
+            return [Part(weight, whole)]
+        return [
+            Part(weight / 2, whole),
+            *bagged([self.bench.pipeline(unit) for unit in units[1 - count :]], weight / 2),
+        ]
 
     def _form(
         self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats,
@@ -173,11 +189,11 @@ class Forms:
         encoded = table.whole.encoded.take(table.judged)
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 
-    def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats) -> Trained:
+    def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
         """With its plots, and what its answers hang on."""
         files = report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
-            history=self.watch, best=board.members[int(weights.argmax())].name, deadline=board.deadline,
+            history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
         )  # fmt: skip
         return described(replace(trained, files=trained.files | files), trained.manifest)
@@ -242,6 +258,15 @@ class Forms:
     @cached_property
     def _profile(self) -> bytes:
         return msgspec.json.encode(profile(self.prepared.dataset))
+
+
+def _fewer(fits: Mapping[int, int], weights: Floats, over: float) -> dict[int, int]:
+    """Of fits that take `over` times too long: fewer of each member; where that does not help, not the least one."""
+    shrunk = {place: max(1, int(count / over)) for place, count in fits.items()}
+    if shrunk != fits or len(fits) == 1:
+        return shrunk
+    least = min(fits, key=lambda place: weights[place])
+    return {place: count for place, count in fits.items() if place != least}
 
 
 def _described(one: Measurement) -> str:

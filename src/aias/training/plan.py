@@ -70,6 +70,11 @@ class Member:
     def name(self) -> str:
         return self.configuration.name
 
+    @property
+    def merges(self) -> bool:
+        """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
+        return bool(member("learners", self.configuration.learner).sparse)
+
 
 @dataclass(eq=False)
 class _Trial:
@@ -79,6 +84,11 @@ class _Trial:
     waiting: deque[Unit]
     done: dict[int, Unit] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def pace(self) -> float:
+        """Seconds of a fold, of something that costs 1."""
+        return self.seconds / max(len(self.done), 1) / self.configuration.cost
 
     def share(self, settings: dict[str, Any]) -> None:
         """What the first fold chose, its others take."""
@@ -100,7 +110,8 @@ class Plan:
         self._coming: Iterator[Configuration] = iter(())
         self._trials: list[_Trial] = []
         self._fitting: dict[int, tuple[_Trial, Unit]] = {}
-        self._paces: dict[str, float] = {}
+        self._paces: dict[tuple[str, ...], float] = {}  # of each learner on what it last read, and whatever it read
+        self._plain: _Trial | None = None  # the first trees, whose pace stands for learners that were not met yet
 
     def run(self, configurations: Iterable[Configuration], told: Callable[[Member], bool]) -> None:
         """Fit until the time for it is over, or `told`, which gets each new member, says False."""
@@ -164,6 +175,7 @@ class Plan:
         left = self.fit_ends_at() - time.monotonic()
         if unit.fold == ALL:
             return left
+        left = max(left - self._again(unit.configuration), left / 2)
         running = [held for held, _ in self._fitting.values()].count(trial)
         turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
         wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
@@ -196,12 +208,16 @@ class Plan:
     def _worth_starting(self, configuration: Configuration) -> bool:
         each = self._estimate(configuration)
         turns = -(-self.table.fold_count // len(self.workers.all))
-        left = self.fit_ends_at() - time.monotonic()
+        left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
         patient = PACED_STRETCH if getattr(member("learners", configuration.learner), "paced", False) else STRETCH
         if self._paces and each * turns > patient * left:  # the first is begun, however little time there is
             self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
             return False
         return True
+
+    def _again(self, configuration: Configuration) -> float:
+        """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
+        return self._estimate(configuration) if self._paces else 0.0
 
     def _on_some_rows(self, configuration: Configuration, share: float) -> Configuration:
         """The same, told where it is not fitted on all rows for want of memory."""
@@ -219,7 +235,8 @@ class Plan:
 
     def _estimate(self, configuration: Configuration) -> float:
         """Seconds of one fold, from what its learner took so far, or else from what other trees took."""
-        pace = self._paces.get(configuration.learner, self._paces.get("boosted_trees"))
+        learner, plain = configuration.learner, self._plain.pace if self._plain else None
+        pace = self._paces.get((learner, *configuration.derived), self._paces.get((learner,), plain))
         return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost
 
     # Hearing what became of it
@@ -254,7 +271,10 @@ class Plan:
         trial.seconds += seconds
         trial.share(settings)
         if unit.fold != ALL:
-            self._paces[unit.configuration.learner] = trial.seconds / len(trial.done) / unit.configuration.cost
+            learner = unit.configuration.learner
+            self._paces[(learner,)] = self._paces[(learner, *unit.configuration.derived)] = trial.pace
+            if self._plain is None and learner == "boosted_trees":
+                self._plain = trial
 
     def _give_up(self, trial: _Trial, reason: str) -> None:
         if trial in self._trials:

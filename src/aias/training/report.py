@@ -37,7 +37,8 @@ IMPORTANCE_REPEATS: Final = (5, 3)
 IMPORTANCE_SHARE: Final = 0.5
 """Of what is left of the time."""
 
-IMPORTANCE_SECONDS_MAX: Final = 1.0
+IMPORTANCE_SECONDS_MAX: Final = 4.0
+"""When training ended early; else what was kept for the report is all there is."""
 
 HEAVIEST: Final = 3
 """Members that are asked out of fold: the others hardly change what the answers hang on, and each has to be loaded."""

@@ -1,7 +1,7 @@
 """From a dataset to two published forms: prepare, fit a portfolio on folds, weigh, fit again, prove, measure.
 
 quality   the weighted mean of all that helps, each member as its folds left it
-serving   fitted again on all rows, of as few members as the latency allows
+serving   as few members as the latency allows, each fitted again on all rows, and as folds left it where there is room
 """
 
 import contextlib
@@ -141,7 +141,7 @@ def both_forms(plan: Plan, board: Board) -> Results:
         quality = board.forms.quality(board)
         refitted = {each.name for each in refitting.result()}
     if late := [each.name for each in wanted if each.name not in refitted]:
-        message = f"no time was left to fit {', '.join(late)} again on all rows: the serving form has one fold's fit"
+        message = f"no time was left to fit {', '.join(late)} again on all rows: the serving form has what folds left"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
     return Results(quality, board.forms.serving(board, serving, refitted))
 

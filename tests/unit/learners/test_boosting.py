@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -143,3 +144,22 @@ def test_halves_come_together_as_they_were() -> None:
     assert [len(part.y) for part in parts] == [3, 2]
     np.testing.assert_array_equal(joined([part.x for part in parts])[:, 0], y)
     assert len(halves(Examples(y[:1, None], y[:1]))) == 1
+
+
+def rounds_made(loss: Callable[[int], float]) -> int:
+    """How many rounds there are when the validation loss after round n is `loss(n)`."""
+    how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(3_600), 1, nobody)
+    rounds = Rounds("boosted_trees", how, 4, Examples(np.zeros((4, 1)), np.zeros(4)), 5_000)
+    while rounds.more():
+        rounds.over([loss(rounds.done + 1)] * 2)
+    return rounds.done
+
+
+def test_what_gains_next_to_nothing_is_stopped_and_what_gains_goes_on() -> None:
+    assert 400 < rounds_made(lambda n: 1 + float(np.exp(-n / 50))) < 600
+    assert rounds_made(lambda n: 2 - 1e-6 * n) == 5_000  # hard to learn, and as fast as ever
+    assert rounds_made(lambda n: 1 / n) == 5_000
+
+
+def test_losses_that_are_no_numbers_end_early() -> None:
+    assert rounds_made(lambda _: float("nan")) == 20
