@@ -183,8 +183,9 @@ class _Job:
         if manifest.calibration:
             before = from_dict(manifest.calibration).apply(before)
         answering, _ = Answering.fit(
-            self.task, board.y, board.honest(serving=serving), board.folds, seed=self.recipe.seed
-        )
+            self.task, board.y, board.honest(serving=serving), board.folds, seed=self.recipe.seed,
+            costs=self.table.class_costs,
+        )  # fmt: skip
         after = mix(held, weights)
         if answering.calibration:
             after = answering.calibration.apply(after)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -11,11 +11,14 @@ from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.learners.contract import State
-from aias.training.calibration import Calibration, choose
+from aias.training.calibration import Calibration, Isotonic, Platt, choose
 from aias.training.conformal import Conformal
 from aias.training.conformal import fit as fit_intervals
 from aias.training.pipeline import Pipeline
 from aias.training.thresholds import decision_weights
+
+UPRIGHT: Final = (Platt, Isotonic)
+"""Calibrations after which probabilities lean to no class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,14 @@ class Answering:
     intervals: Conformal | None = None
 
     @classmethod
-    def fit(cls, task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int) -> "tuple[Answering, Floats]":
-        """Fitted on out-of-fold scores; and these scores calibrated, each by what other folds say."""
+    def fit(
+        cls, task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int, costs: Floats | None = None
+    ) -> "tuple[Answering, Floats]":
+        """Fitted on out-of-fold scores; and these scores calibrated, each by what other folds say.
+
+        `costs`: how much each class counts, (classes,), where somebody said so. Fitting leaned to them; once the
+        probabilities are upright again, the labels still lean.
+        """
         if task.type == "regression":
             return cls(intervals=fit_intervals(y, scores)), scores
         calibration = choose(y, scores, folds=folds, seed=seed)
@@ -39,6 +48,8 @@ class Answering:
                 inside, outside = folds != fold, folds == fold
                 honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
         weights = decision_weights(task, y, honest, seed=seed)
+        if weights is None and costs is not None and isinstance(calibration, UPRIGHT):
+            weights = tuple(costs / costs.sum())
         return cls(calibration, weights), honest
 
 

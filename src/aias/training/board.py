@@ -23,8 +23,8 @@ from aias.training.report import report_seconds
 from aias.training.weights import cross_fitted, greedy
 
 PATIENCE: Final = (8, 16)
-"""Members in a row that did not help, after which no more are fitted: on few rows, and from `PATIENT_ROWS` on, where what
-helps is less likely luck."""
+"""Members in a row that did not help, after which no more are fitted: on few rows; and from `PATIENT_ROWS` on, where
+what helps is less likely luck."""
 
 PATIENT_ROWS: Final = 2_500
 

@@ -162,7 +162,10 @@ class Forms:
         late: tuple[str, ...] = (),
     ) -> tuple[Trained, Judged]:  # fmt: skip
         pipeline: Pipeline = self._ensemble(parts)
-        answering, honest = Answering.fit(self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed)
+        answering, honest = Answering.fit(
+            self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed,
+            costs=self.prepared.table.class_costs,
+        )  # fmt: skip
         if answering.calibration:
             pipeline = Calibrated(pipeline, answering.calibration)
         draft = self._draft(form, self._leaderboard(board, weights))

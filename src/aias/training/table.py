@@ -53,6 +53,15 @@ class Table:
     def rows(self) -> int:
         return len(self.folds)
 
+    @property
+    def class_costs(self) -> Floats | None:
+        """How much a row of each class counts, (classes,); None where all count alike."""
+        weight, classes = self.whole.weight, len(self.task.classes)
+        if weight is None or not classes:
+            return None
+        rows = np.bincount(self.whole.y, minlength=classes)
+        return np.asarray(np.bincount(self.whole.y, weight, classes) / np.maximum(rows, 1))
+
     @cached_property
     def judged(self) -> npt.NDArray[np.int64]:
         """The rows that judge in some fold."""
