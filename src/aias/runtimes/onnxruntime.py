@@ -1,5 +1,7 @@
 """ONNX Runtime on one thread: a row costs a few microseconds, and no neighbour is disturbed."""
 
+import contextlib
+import ctypes
 import hashlib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
@@ -23,6 +25,9 @@ MODEL: Final = "model.onnx"
 CHUNK_ROWS: Final = 4_096
 """Rows of one call into the graph; bounds the memory of its intermediate tensors."""
 
+
+TRIM_FROM_BYTES: Final = 1 << 20
+"""Of a graph. What ONNX Runtime reads it with is several times as large, and stays with the process if it is not asked."""
 
 TOKENS_AT_ONCE: Final = 512
 """Of a sentence encoder: what it works on then stays in the processor's cache. MiniLM reads half as many texts again a
@@ -174,6 +179,15 @@ def _session(model: bytes) -> Any:
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
         raise Damaged(f"{MODEL} is not a graph that can run: {fault}") from None
+    if len(model) >= TRIM_FROM_BYTES:
+        _trim()
+    return session
+
+
+def _trim() -> None:
+    """What is free goes back to the system; only glibc has to be asked."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
