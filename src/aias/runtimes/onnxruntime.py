@@ -27,7 +27,7 @@ CHUNK_ROWS: Final = 4_096
 
 
 TRIM_FROM_BYTES: Final = 1 << 20
-"""Of a graph. What ONNX Runtime reads it with is several times as large, and stays with the process if it is not asked."""
+"""Of a graph. What ONNX Runtime reads it with is several times as large, and stays with the process unless asked."""
 
 TOKENS_AT_ONCE: Final = 512
 """Of a sentence encoder: what it works on then stays in the processor's cache. MiniLM reads half as many texts again a
