@@ -95,9 +95,16 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
+    ratios = {"ratios": True} if shape.layout.terms and shape.task.classes else {}
+
     yield Configuration("linear", "linear")
+    if read and ratios:
+        yield Configuration("linear ratios sentences", "linear", ratios, features=read, cost=SENTENCES_COST)
     if read:
         yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
+    if ratios:
+        yield Configuration("linear ratios", "linear", ratios)
+    if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
     yield Configuration("extra_trees", "extra_trees", {}, crossed, read, 0.6)
