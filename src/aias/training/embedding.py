@@ -30,7 +30,7 @@ TRIED_ROWS: Final = 64
 PART_TOKENS: Final = 16_384
 """Between two looks at the clock; a second or two of work, and what `--resume` repeats at most."""
 
-SHARE_MAX: Final = 0.5
+SHARE_MAX: Final = 0.6
 """Of the time left that the vectors of the rows to learn from may take."""
 
 WITH_TEST_SHARE_MAX: Final = 0.75

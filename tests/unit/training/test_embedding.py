@@ -85,8 +85,8 @@ def asked(encoder: Timed, some: Encoded, told: list[Event], **changes: Any) -> A
     return embedding_of(encoder, some, **usual | changes, deadline=deadline, watch=told.append)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("row_seconds", "test_rows", "there"), [(1, 0, True), (3, 0, False), (1, 9, False)])
-def test_half_of_the_time_must_be_enough_for_all_rows(row_seconds: float, test_rows: int, there: bool) -> None:
+@pytest.mark.parametrize(("row_seconds", "test_rows", "there"), [(1, 0, True), (4, 0, False), (1, 9, False)])
+def test_a_share_of_the_time_must_be_enough_for_all_rows(row_seconds: float, test_rows: int, there: bool) -> None:
     told: list[Event] = []
     found = asked(Timed(row_seconds), tokens_of(5, 9, 20, 30), told, test_rows=test_rows)
     assert (found is not None) is there
