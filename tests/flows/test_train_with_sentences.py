@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.schema import Field
 from aias.encoders.rows import RowEncoder
-from aias.graph.sentences import SentenceEncoder
+from aias.graph.sentences import SentenceEncoder, Texts
 from tiny_encoder import encoder_into
 
 ROWS = 160
@@ -39,6 +40,14 @@ def frame(folder: Path, *, texts: int = 1) -> pl.DataFrame:
     return pl.DataFrame({"mood": moods, "size": size} | (notes if texts else {}))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _impatient() -> Iterator[None]:
+    """The search has nothing to find here; what the portfolio begins with is enough."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("aias.training.board.PATIENCE", 3)
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
@@ -57,7 +66,9 @@ def read_by(model: Any) -> set[str]:
 
 
 def test_words_and_sentences_are_both_tried(model: Any) -> None:
-    assert {"linear", "linear sentences"} <= {each.name for each in model.manifest.leaderboard}
+    assert {"linear", "linear sentences", "linear ratios sentences"} <= {
+        each.name for each in model.manifest.leaderboard
+    }
 
 
 def test_a_graph_that_reads_tokens_has_its_tokenizer_and_says_whose_weights_it_holds(model: Any) -> None:
@@ -109,7 +120,22 @@ def test_an_encoder_without_texts_or_without_time_is_told_of(folder: Path, tmp_p
     said = [event.message for event in told if event.name == "train.sentences"]
     assert "no column holds texts" in said[0]
     assert "left out" in said[1]
-    assert {each.name for each in model.manifest.leaderboard} & {"linear sentences"} == set()
+    assert not any("sentences" in each.name for each in model.manifest.leaderboard)
+
+
+def test_texts_that_were_read_are_not_read_again(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    rows, read, vectors = frame(folder), [], SentenceEncoder.vectors
+
+    def counted(self: SentenceEncoder, texts: Texts) -> Any:
+        read.append(len(texts.tokens))
+        return vectors(self, texts)
+
+    monkeypatch.setattr(SentenceEncoder, "vectors", counted)
+    aias.train(rows, name="again", encoder=folder, home=tmp_path, **TRAIN)
+    assert rows["note0"].n_unique() in read
+    read.clear()
+    aias.train(rows, name="again", encoder=folder, home=tmp_path, resume=True, **TRAIN)
+    assert rows["note0"].n_unique() not in read
 
 
 def test_without_the_extra_it_is_said_what_to_install(folder: Path, tmp_path: Path, monkeypatch) -> None:

@@ -69,6 +69,12 @@ class Subwords:
         """The tokenizer's own JSON, with where it cuts off and what it pads with."""
         return dict(msgspec.json.decode(self._tokenizer.to_str()))
 
+    def shortened(self, length_max: int) -> "Subwords":
+        """The same, cut off earlier."""
+        tokenizer = _parsed(self._tokenizer.to_str())
+        tokenizer.enable_truncation(length_max)
+        return Subwords(tokenizer)
+
     def of(self, field: Field) -> "Subwords":
         return Subwords(self._tokenizer, missing=field.missing)
 

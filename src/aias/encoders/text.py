@@ -4,7 +4,7 @@
     "freeee"       →  <fr · fre · ree · eee · ...                      (letter groups, for a word outside it)
 
 Han, kana, Hangul, Thai and other scripts that are written without spaces count each character as a word, so that
-pairs are the two-character groups that carry meaning there.
+pairs are the two-character groups that carry meaning there; three of such characters in a row are a term too.
 """
 
 import re
@@ -32,6 +32,7 @@ MARKS: Final = "!?$%£€"
 
 PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{PICTURES}]"
 
+_unsegmented = re.compile(f"[{UNSEGMENTED}] [{UNSEGMENTED}] [{UNSEGMENTED}]").fullmatch
 _split_any = re.compile(PATTERN).findall
 _split_ascii = re.compile(r"[a-z0-9_]+|[!?$%]").findall
 
@@ -61,22 +62,27 @@ def letter_groups(word: str) -> set[str]:
 
 
 class Text:
-    """Ids: words come first, then pairs, then letter groups, each by descending frequency."""
+    """Ids: words come first, then pairs, triples and letter groups, each by descending frequency."""
 
     kind: ClassVar[Kind] = "text"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __init__(
-        self, words: Sequence[str], pairs: Sequence[str], groups: Sequence[str], *, missing: Iterable[str] = ()
-    ) -> None:
+        self, words: Sequence[str], pairs: Sequence[str], triples: Sequence[str], groups: Sequence[str],
+        *, missing: Iterable[str] = (),
+    ) -> None:  # fmt: skip
         self._missing = frozenset(missing)
-        self.words, self.pairs, self.groups = list(words), list(pairs), list(groups)
-        self.size = len(self.words) + len(self.pairs) + len(self.groups)
+        self.words, self.pairs, self.triples, self.groups = list(words), list(pairs), list(triples), list(groups)
+        self.whole = len(self.words) + len(self.pairs) + len(self.triples)
+        self.size = self.whole + len(self.groups)
         self._terms = {word: i for i, word in enumerate(self.words)}
-        self._pairs = {tuple(pair.split(" ")): i for i, pair in enumerate(self.pairs, start=len(self.words))}
+        at = len(self.words)
+        self._pairs = {tuple(pair.split(" ")): i for i, pair in enumerate(self.pairs, start=at)}
+        at += len(self.pairs)
+        self._triples = {tuple(triple.split(" ")): i for i, triple in enumerate(self.triples, start=at)}
         self._spelled = lru_cache(SPELLED_KEPT)(self.groups_of)
-        self._groups = {group: i for i, group in enumerate(self.groups, start=len(self.words) + len(self.pairs))}
-        if len(self._terms) + len(self._pairs) + len(self._groups) != self.size:
+        self._groups = {group: i for i, group in enumerate(self.groups, start=self.whole)}
+        if len(self._terms) + len(self._pairs) + len(self._triples) + len(self._groups) != self.size:
             raise Damaged("a text encoder's vocabulary holds a term twice")
 
     @classmethod
@@ -84,10 +90,12 @@ class Text:
         """Keep what several texts share. `values` are the training rows of `field`."""
         words: Counter[str] = Counter()
         pairs: Counter[str] = Counter()
+        triples: Counter[str] = Counter()
         for value in values:
             found = split(as_text(value, field.missing))
             words.update(set(found))
             pairs.update(set(map(" ".join, pairwise(found))))
+            triples.update(_triples_of(found))
         groups: Counter[str] = Counter()
         for word, texts in words.items():
             for group in letter_groups(word):
@@ -95,19 +103,21 @@ class Text:
         return cls(
             _frequent(words, SEEN_MIN, limits.VOCABULARY_MAX // 4),
             _frequent(pairs, SEEN_MIN, limits.VOCABULARY_MAX // 2),
+            _frequent(triples, SEEN_MIN, limits.VOCABULARY_MAX // 4),
             _frequent(groups, GROUP_SEEN_MIN, limits.VOCABULARY_MAX // 4),
             missing=field.missing,
         )
 
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "Text":
-        lists = [table.get(part) for part in ("words", "pairs", "groups")]
+        """Tables of version 1 have no triples; their texts are encoded as they were."""
+        lists = [table.get("words"), table.get("pairs"), table.get("triples", []), table.get("groups")]
         if not all(isinstance(terms, list) and all(isinstance(term, str) for term in terms) for terms in lists):
             raise Damaged(f"the text encoder of field `{field.name}` has no vocabulary")
         return cls(*lists, missing=field.missing)  # type: ignore[arg-type]
 
     def table(self) -> dict[str, object]:
-        return {"words": self.words, "pairs": self.pairs, "groups": self.groups}
+        return {"words": self.words, "pairs": self.pairs, "triples": self.triples, "groups": self.groups}
 
     def encode(self, value: object) -> list[int]:
         """The distinct ids of one text, in an order that depends on nothing but the text. Raises `BadValue`."""
@@ -122,6 +132,8 @@ class Text:
                 if word not in known:
                     ids.update(self._spelled(word))
         ids.update(map(self._pairs.get, pairwise(words)))
+        if self._triples and len(words) > 2:
+            ids.update(map(self._triples.get, zip(words, words[1:], words[2:], strict=False)))
         ids.discard(None)
         return sorted(ids)  # type: ignore[arg-type]
 
@@ -145,6 +157,14 @@ def as_text(value: object, missing: Collection[object] = ()) -> str:
     if isinstance(value, (bool, int, float)):
         return str(value)
     raise BadValue(f"{type(value).__name__} is not a text", hint="send a string")
+
+
+def _triples_of(words: Sequence[str]) -> set[str]:
+    """Those of three characters that are words by themselves; a text in which no word is one has none."""
+    if all(map(str.isascii, words)):
+        return set()
+    in_a_row = zip(words, words[1:], words[2:], strict=False)
+    return set(filter(_unsegmented, map(" ".join, in_a_row)))
 
 
 def _frequent(counts: Counter[str], seen_min: int, keep: int) -> list[str]:

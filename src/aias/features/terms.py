@@ -100,7 +100,6 @@ def _spelling(encoder: RowEncoder) -> Any:
         text = encoder.encoders[field.name]
         if not isinstance(text, Text):
             continue
-        whole = len(text.words) + len(text.pairs)
         for i, word in enumerate(text.words):
             groups = text.groups_of(word)
             rows += [start + i] * len(groups)
@@ -108,7 +107,7 @@ def _spelling(encoder: RowEncoder) -> Any:
             weights += [GROUP_WEIGHT] * len(groups)
         rows += range(start, start + text.size)
         columns += range(start, start + text.size)
-        weights += [1.0] * whole + [GROUP_WEIGHT] * (text.size - whole)
+        weights += [1.0] * text.whole + [GROUP_WEIGHT] * len(text.groups)
         start += text.size
     return sparse.csr_matrix((weights, (rows, columns)), shape=(start, start))
 

@@ -6,16 +6,19 @@ folder → subwords       text → tokens, by the very tokenizer that is served
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
+from aias.core.names import digest_of
+from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import LENGTH_MAX, Subwords
 from aias.graph.builder import Builder
@@ -23,8 +26,7 @@ from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import read_transformer
 from aias.runtimes.onnxruntime import Session
 
-TRIED_ROWS: Final = 64
-"""Whose vectors tell how long all rows will take."""
+Vectors = npt.NDArray[np.float32]
 
 _FILES: Final = ("*.json", "model.safetensors", "1_Pooling/config.json")
 """What is fetched of a published encoder; never a file that could hold code."""
@@ -62,25 +64,33 @@ class SentenceEncoder:
     def write(self, graph: GraphWriter) -> str:
         return self.transformer.write(graph, texts=self.texts)
 
+    def shortened(self, length_max: int) -> "SentenceEncoder":
+        """The same, which reads no more than so many tokens of a text."""
+        if length_max >= self.subwords.length_max:
+            return self
+        found = replace(self, subwords=self.subwords.shortened(length_max))
+        found.__dict__["_compiled"] = self._compiled  # the graph takes any length
+        return found
+
     def embedded(self, encoded: Encoded) -> Encoded:
-        """The same rows with their vectors, computed by the graph that is served."""
-        assert encoded.tokens is not None, "rows are encoded with the subwords of their sentence encoder"
-        return replace(encoded, vectors=self._session.run(_texts_of(encoded)))
+        """The same rows with their vectors, computed by the nodes that are served."""
+        texts = Texts.of(encoded)
+        return texts.into(encoded, self.vectors(texts))
 
-    def tried_rows(self, encoded: Encoded) -> int:
-        """How many rows `expected_seconds` goes by."""
-        return min(encoded.rows, TRIED_ROWS * self.threads)
+    def vectors(self, texts: "Texts") -> Vectors:
+        """One after another, (texts, width)."""
+        count = len(texts.tokens)
+        columns, mask = np.empty((count, 0)), texts.mask
+        nothing = np.zeros(0, np.int64)
+        return np.asarray(self._session.run(Encoded(columns, nothing, nothing[:, None], 1, texts.tokens, mask)))
 
-    def expected_seconds(self, encoded: Encoded, *, clock: Callable[[], float] = time.perf_counter) -> float:
-        """What `embedded` will take, by what some of the rows take now."""
-        if not encoded.rows:
-            return 0.0
-        encoded = _texts_of(encoded)
-        tried = np.unique(np.linspace(0, encoded.rows - 1, self.tried_rows(encoded)).astype(np.int64))
-        self._session.run(encoded.take(tried[:1]))  # the first run makes room in memory
+    def seconds(self, encoded: Encoded, *, clock: Callable[[], float] = time.perf_counter) -> float:
+        """What it takes to embed these rows."""
+        texts = Texts.of(encoded)
+        self.vectors(texts.part(slice(1)))  # the first run makes room in memory
         began = clock()
-        self._session.run(encoded.take(tried))
-        return (clock() - began) * encoded.rows / len(tried)
+        self.vectors(texts)
+        return clock() - began
 
     @property
     def size_bytes(self) -> int:
@@ -88,19 +98,67 @@ class SentenceEncoder:
         return self._compiled[1]
 
     @property
+    def graph_digest(self) -> str:
+        """Of all that decides which vector some tokens get."""
+        return self._compiled[2]
+
+    @property
     def _session(self) -> Session:
         return self._compiled[0]
 
     @cached_property
-    def _compiled(self) -> tuple[Session, int]:
-        builder = Builder(width=0, texts=0, sentences=self.write)
+    def _compiled(self) -> tuple[Session, int, str]:
+        """The graph of one text."""
+        builder = Builder(width=0, texts=0, sentences=lambda graph: self.transformer.write(graph, texts=1))
         graph = builder.finish_vectors(builder.vectors)
-        return Session(graph, output="vectors", threads=self.threads), len(graph)
+        return Session(graph, output="vectors", threads=self.threads), len(graph), digest_of([graph])
 
 
-def _texts_of(encoded: Encoded) -> Encoded:
-    """The rows as the encoder's own graph takes them, which reads nothing but tokens."""
-    return replace(encoded, columns=np.empty((encoded.rows, 0)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Texts:
+    """The different texts of some rows, each once, short ones first; `places` (rows, texts): which text is where."""
+
+    tokens: Ints  # (texts, length)
+    mask: npt.NDArray[np.bool_]  # (texts, length)
+    places: Ints
+
+    @classmethod
+    def of(cls, encoded: Encoded) -> "Texts":
+        assert encoded.tokens is not None, "rows are encoded with the subwords of their sentence encoder"
+        assert encoded.token_mask is not None
+        lengths = encoded.token_mask.sum(axis=1)
+        held = np.ascontiguousarray(np.hstack([lengths[:, None], encoded.tokens]))
+        _, first, places = np.unique(_as_one(held), return_index=True, return_inverse=True)
+        order = np.argsort(lengths[first], kind="stable")
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
+        first = first[order]
+        return cls(encoded.tokens[first], encoded.token_mask[first], rank[places].reshape(encoded.rows, -1))
+
+    def into(self, encoded: Encoded, vectors: Vectors) -> Encoded:
+        """The rows that these are the texts of, with their vectors side by side."""
+        return replace(encoded, vectors=vectors[self.places].reshape(encoded.rows, -1))
+
+    def part(self, which: slice) -> "Texts":
+        """Some of them, without the padding that they do not need; nobody's places."""
+        mask = self.mask[which]
+        length = int(mask.sum(axis=1).max(initial=0))
+        return Texts(self.tokens[which, :length], mask[:, :length], self.places[:0])
+
+    def parts(self, tokens_max: int) -> Iterator["Texts"]:
+        """All of them, about so many tokens at once."""
+        ends = self.mask.sum(axis=1).cumsum()
+        at = 0
+        while at < len(ends):
+            before = ends[at - 1] if at else 0
+            end = max(at + 1, int(np.searchsorted(ends, before + tokens_max, side="right")))
+            yield self.part(slice(at, end))
+            at = end
+
+
+def _as_one(rows: Ints) -> npt.NDArray[np.void]:
+    """Each row as one value that can be compared."""
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
 
 
 def folder_of(name: str) -> Path:

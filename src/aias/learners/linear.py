@@ -5,6 +5,10 @@
 by L-BFGS (Liu and Nocedal 1989) over variables scaled by the diagonal of the Hessian, so that rare terms move as easily
 as common ones. From C = 1 upwards, and downwards when that did not help, each solution starts from the last, until the
 validation loss rises. Regression targets are standardised while fitting.
+
+With the setting `ratios` each weight of a class is held back the less, the more its feature tells that class from the
+others by itself: ‖W / s‖² in place of ‖W‖², s = |log odds of the class where the feature is over 0, less those where it
+is not| + RATIO_MIN (after Wang and Manning 2012, who scale the features of texts so).
 """
 
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ import numpy as np
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
 from aias.core.lbfgs import Vector, minimise
+from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
@@ -33,6 +38,9 @@ LOSS_TOLERANCE: Final = 1e-6
 COARSE_LOSS_TOLERANCE: Final = 1e-5
 """Relative. On ten classes of 44,000 texts the coarse one takes a quarter of the passes, and the validation loss is 1 %
 higher."""
+RATIO_MIN: Final = 1.0
+"""Of 0, 0.1, 0.3, 0.5 and 1 the lowest log loss on `sms_spam`, `subj`, `chnsenticorp_hotel`, `review_polarity_docs`."""
+
 CURVATURE: Final = 0.1
 """Of the log loss at probabilities between sure and undecided: p (1 - p)."""
 
@@ -134,26 +142,41 @@ class _Problem:
             self.shift = float(np.average(train.y, weights=self.each[:, 0]))
             self.scale = float(np.sqrt(np.average((train.y - self.shift) ** 2, weights=self.each[:, 0]))) or 1.0
             self.y = ((train.y - self.shift) / self.scale)[:, None]
+        self.ease = self._ratios() ** 2 if how.settings.get("ratios") and classes else np.ones((1, 1))
         self.passes, self.steps, self.started_at = 0, 0, how.deadline.clock()
 
     def step(self, before: _Step | None, c: float, judged: Examples) -> _Step:
         """Solve for C, starting from the solution before, and tell how good it is."""
-        penalty = 1 / (c * self.rows)
-        units = 1 / np.sqrt((CURVATURE if self.classes else 1.0) * self.squares + penalty)
+        penalty = 1 / (c * self.rows) / self.ease
+        units = 1 / np.sqrt((CURVATURE if self.classes else 1.0) * self.squares[:, None] + penalty)
         state = self._solve(before.state if before else self._start(), units, penalty)
         weights, intercept = self._parts(state)
+        settings = {**self.how.settings, "C": c}
         model = LinearModel(
-            weights * self.scale, intercept * self.scale + self.shift, classes=self.classes, settings={"C": c}
+            weights * self.scale, intercept * self.scale + self.shift, classes=self.classes, settings=settings
         )
         step = _Step(state, model, self._loss(model, judged))
         self.steps += 1
         self._tell(step, judged)
         return step
 
-    def _solve(self, state: Floats, units: Floats, penalty: float) -> Floats:
+    def _ratios(self) -> Floats:
+        """How far each feature by itself tells each class from the others, (width, outputs); what is dense tells 1."""
+        sparse = self.x.sparse if isinstance(self.x, SideBySide) else self.x
+        there = (sparse > 0).astype(np.float64).T.tocsr()
+        weight = self.each * self.rows
+        rows, all_rows = (self.y * weight).sum(axis=0), weight.sum()
+        seen, all_seen = there @ (self.y * weight), there @ weight
+        inside = (seen + 1) / (rows + 2)
+        outside = (all_seen - seen + 1) / (all_rows - rows + 2)
+        ratios = np.abs(np.log(inside / outside)) + RATIO_MIN
+        return np.vstack([np.ones((self.width - len(ratios), self.outputs)), ratios])
+
+    def _solve(self, state: Floats, units: Floats, penalty: Floats) -> Floats:
         """L-BFGS from the weights in `state`; what it has reached when the deadline comes."""
-        each = np.concatenate([np.repeat(units, self.outputs), np.ones(self.outputs)])
-        units = units[:, None].astype(self.precision)
+        shape = (self.width, self.outputs)
+        each = np.concatenate([np.broadcast_to(units, shape).ravel(), np.ones(self.outputs)])
+        units, penalty = units.astype(self.precision), penalty.astype(self.precision)
         found = minimise(
             lambda at: self._value(at, units, penalty), (state / each).astype(self.precision), rounds_max=ROUNDS_MAX,
             tolerance=COARSE_LOSS_TOLERANCE if self.large else LOSS_TOLERANCE, stop=lambda: self.how.deadline.passed,
@@ -194,7 +217,7 @@ class _Problem:
         split = self.width * self.outputs
         return state[:split].reshape(self.width, self.outputs), state[split:]
 
-    def _value(self, state: Vector, units: Vector, penalty: float) -> tuple[float, Vector]:
+    def _value(self, state: Vector, units: Vector, penalty: Vector) -> tuple[float, Vector]:
         """The objective and its gradient, both with respect to the scaled weights."""
         self.passes += 1
         scaled, intercept = self._parts(state)
@@ -214,9 +237,9 @@ class _Problem:
             loss = float((self.each * (np.log(sums) + top - (self.y * z).sum(axis=1, keepdims=True))).sum())
         off = self.each * off
         gradient = self.x_transposed @ off.astype(self.precision)
-        gradient = units * (gradient + self.precision(penalty) * weights)
-        flat = weights.ravel()
-        whole = loss + 0.5 * penalty * float(flat @ flat)
+        held_back = penalty * weights
+        gradient = units * (gradient + held_back)
+        whole = loss + 0.5 * float(np.vdot(held_back, weights))
         return whole, np.concatenate([gradient.ravel(), off.sum(axis=0).astype(self.precision)])
 
 

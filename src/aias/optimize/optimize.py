@@ -65,7 +65,8 @@ def optimize(
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
     """
     searcher_of(searcher)
-    prepared = parent.prepared(dataset, test, seconds=deadline.left, watch=watch)
+    kept = Ledger(work) if work is not None and work.is_dir() else None
+    prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
     with _room(work, prepared.table.digest) as folder:
         job = _Job(parent, held, Ledger(folder), deadline, searcher, number, stop or threading.Event(), History(watch))

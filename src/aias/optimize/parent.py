@@ -17,6 +17,7 @@ from aias.data.read import read
 from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import Configuration
+from aias.training.ledger import Ledger
 from aias.training.prepare import Prepared, prepare
 from aias.training.train import Recipe
 
@@ -56,13 +57,16 @@ class Parent:
         lines = sorted(self.manifest.leaderboard, key=lambda each: -each.weight)
         return [_configuration(each) for each in lines]
 
-    def prepared(self, dataset: Dataset, test: Dataset | None, *, seconds: float, watch: Watch) -> Prepared:
+    def prepared(
+        self, dataset: Dataset, test: Dataset | None, *, ledger: Ledger | None, seconds: float, watch: Watch
+    ) -> Prepared:
         """The same rows, folds and encoder as in training. Raises `OtherRows`."""
-        recipe = self.recipe
+        recipe, subwords = self.recipe, self.runtime.encoder.subwords
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
-            sentences=recipe.encoder, seed=recipe.seed, watch=watch,
+            sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
+            seed=recipe.seed, watch=watch,
         )  # fmt: skip
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:

@@ -1,6 +1,7 @@
 """The sentence encoder of a training: read by name, asked how long it will take and, where there is time, asked once.
 
-What is fitted sees vectors that were computed beforehand. What is published computes them itself, from tokens.
+Where time is short only the beginnings of the texts are read. What was computed stays in the ledger. What is fitted
+sees vectors that were computed beforehand. What is published computes them itself, from tokens.
 """
 
 import time
@@ -12,12 +13,24 @@ import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, Watch
-from aias.encoders.contract import Floats
+from aias.core.names import digest_of
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
-from aias.graph.sentences import SentenceEncoder
+from aias.encoders.subwords import LENGTH_MAX
+from aias.graph.sentences import SentenceEncoder, Texts, Vectors
+from aias.training.ledger import Entry, Ledger
 from aias.training.pipeline import Pipeline
 
-SHARE_MAX: Final = 0.5
+LENGTHS: Final = (LENGTH_MAX, 64, 32)
+"""Tokens of a text that are read; the first that there is time for."""
+
+TRIED_ROWS: Final = 64
+"""For each thread; their vectors tell how long all rows will take."""
+
+PART_TOKENS: Final = 16_384
+"""Between two looks at the clock; a second or two of work, and what `--resume` repeats at most."""
+
+SHARE_MAX: Final = 0.6
 """Of the time left that the vectors of the rows to learn from may take."""
 
 WITH_TEST_SHARE_MAX: Final = 0.75
@@ -84,22 +97,79 @@ def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch:
     return SentenceEncoder.read(name, texts=encoder.layout.texts, threads=threads)
 
 
+def tried(rows: int, *, threads: int) -> Ints:
+    """The places of the rows whose vectors tell how long all rows will take."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, TRIED_ROWS * threads)).astype(np.int64))
+
+
 def embedding_of(
-    sentences: SentenceEncoder, encoded: Encoded, *, test_rows: int, deadline: Deadline, watch: Watch
-) -> Embedding | None:
-    """Whether there is the time to compute the vectors of these rows; None when there is not."""
+    sentences: SentenceEncoder, some: Encoded, *, rows: int, test_rows: int, length: int | None, ledger: Ledger | None,
+    deadline: Deadline, watch: Watch,
+) -> Embedding | None:  # fmt: skip
+    """How the texts are read in the time there is, by what `some` of the `rows` take; None when there is not enough.
+
+    The longest of `LENGTHS` for which the time suffices, unless `length` says it, or the ledger, because a training
+    with the same rows has begun before.
+    """
     began = deadline.clock()
-    seconds = sentences.expected_seconds(encoded)
-    row_seconds = seconds / max(encoded.rows, 1)
-    started = deadline.clock() - began - row_seconds * sentences.tried_rows(encoded)
-    whole = seconds + 2 * test_rows * row_seconds
-    if seconds > SHARE_MAX * deadline.left or whole > WITH_TEST_SHARE_MAX * deadline.left:
-        message = f"the sentence encoder would need about {whole:.0f} s of the {deadline.left:.0f} s left: left out"
-        _tell(watch, message, "warning", expected_seconds=whole)
-        return None
-    message = f"the sentence encoder reads {encoded.rows:,} rows, in about {seconds:.0f} s"
-    _tell(watch, message, expected_seconds=seconds)
-    return Embedding(sentences, row_seconds, max(started, 0.0))
+    row_seconds = sentences.seconds(some) / some.rows
+    start_seconds = max(deadline.clock() - began - row_seconds * some.rows, 0.0)
+    key = _key(sentences, "length", some, rows)
+    held = ledger.get(key) if ledger else None
+    length = length or (int(held.settings["length"]) if held else None)
+    for each in LENGTHS if length is None else (length,):
+        faster = row_seconds * _shares(some, each)
+        seconds, whole = faster * rows, faster * (rows + 2 * test_rows)
+        if length or (seconds <= SHARE_MAX * deadline.left and whole <= WITH_TEST_SHARE_MAX * deadline.left):
+            if ledger:
+                ledger.put(key, Entry({"length": each}, 0.0, False, {}, np.zeros((0, 0))))
+            cut = "" if each >= sentences.subwords.length_max else f", of each the first {each} tokens"
+            message = f"the sentence encoder reads {rows:,} rows{cut}, in about {seconds:.0f} s"
+            _tell(watch, message, expected_seconds=seconds, length=each)
+            return Embedding(sentences.shortened(each), faster, start_seconds)
+    message = f"the sentence encoder would need about {whole:.0f} s of the {deadline.left:.0f} s left: left out"
+    _tell(watch, message, "warning", expected_seconds=whole)
+    return None
+
+
+def embedded(
+    embedding: Embedding, encoded: Encoded, *, ledger: Ledger | None, deadline: Deadline, watch: Watch
+) -> Encoded | None:
+    """The rows with their vectors, part after part, each of which stays in the ledger; None when the time is over."""
+    sentences, until = embedding.sentences, deadline.share(WITH_TEST_SHARE_MAX)
+    texts = Texts.of(encoded)
+    vectors: list[Vectors] = []
+    for part in texts.parts(PART_TOKENS):
+        if until.passed:
+            _tell(watch, "the sentence encoder took longer than it should: left out", "warning")
+            return None
+        vectors.append(_vectors(sentences, part, ledger))
+    return texts.into(encoded, np.concatenate(vectors))
+
+
+def _vectors(sentences: SentenceEncoder, part: Texts, ledger: Ledger | None) -> Vectors:
+    key = digest_of([sentences.graph_digest.encode(), part.tokens.tobytes(), part.mask.tobytes()])
+    key = key.removeprefix("sha256:")[:32]
+    held = ledger.get(key) if ledger else None
+    if held is not None:
+        return np.asarray(held.state["vectors"])
+    began = time.perf_counter()
+    vectors = sentences.vectors(part)
+    if ledger:
+        ledger.put(key, Entry({}, time.perf_counter() - began, False, {"vectors": vectors}, np.zeros((0, 0))))
+    return vectors
+
+
+def _key(sentences: SentenceEncoder, what: str, some: Encoded, rows: int) -> str:
+    assert some.tokens is not None
+    parts = [sentences.graph_digest.encode(), what.encode(), some.tokens.tobytes(), str(rows).encode()]
+    return digest_of(parts).removeprefix("sha256:")[:32]
+
+
+def _shares(some: Encoded, length: int) -> float:
+    """Of all tokens, those among the first `length` of their texts."""
+    lengths = np.asarray(some.token_mask).sum(axis=1)
+    return float(np.minimum(lengths, length).sum() / max(lengths.sum(), 1))
 
 
 def without_tokens(encoded: Encoded) -> Encoded:

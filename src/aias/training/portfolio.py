@@ -31,7 +31,7 @@ MEMBERS_WANTED: Final = 3
 FEW_ROWS: Final = 10_000
 """Up to which a network and extremely random trees cost little; beyond, they learn slowly beside boosters."""
 
-SENTENCES_COST: Final = 3.0
+SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
 
@@ -98,9 +98,17 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
+    ratios = {"ratios": True} if shape.layout.terms and shape.task.classes else {}
+
+    # What the sentence encoder's time was spent for comes first: the first is begun, however little time is left.
+    if read and ratios:
+        yield Configuration("linear ratios sentences", "linear", ratios, features=read, cost=SENTENCES_COST)
     yield Configuration("linear", "linear")
     if read:
         yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
+    if ratios:
+        yield Configuration("linear ratios", "linear", ratios)
+    if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
     if shape.layout.categories:

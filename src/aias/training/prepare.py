@@ -19,7 +19,8 @@ from aias.data.target import labels_for, task_for
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.drift import drift
-from aias.training.embedding import Embedding, embedding_of, sentences_for, without_tokens
+from aias.training.embedding import Embedding, embedded, embedding_of, sentences_for, tried, without_tokens
+from aias.training.ledger import Ledger
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
@@ -64,10 +65,12 @@ class Prepared:
 
 def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
-    seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None, seed: int,
-    watch: Watch,
+    seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
+    tokens: int | None = None, ledger: Ledger | None = None, seed: int, watch: Watch,
 ) -> Prepared:  # fmt: skip
-    """`sentences`: the name of a sentence encoder. Raises `UserError` when the data cannot be learned from."""
+    """`sentences`: the name of a sentence encoder; `tokens`: how many it reads of a text, where that is not left to the
+    time; `ledger`: where its vectors are kept. Raises `UserError` when the data cannot be learned from.
+    """
     deadline = Deadline.after(seconds)
     dataset = _aside(dataset, target, how)
     labels = task_for(dataset, target, metric)
@@ -89,7 +92,15 @@ def prepare(
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
-    encoder, encoded, embedding = _encoded(learned, target, sentences, held.rows, deadline, watch)
+    encoder = _fit_encoder(learned, target)
+    embedding = None
+    if (named := sentences_for(sentences, encoder, threads=cores(), watch=watch)) is not None:
+        some = encoded_of(learned.take(tried(learned.rows, threads=cores())), encoder.with_subwords(named.subwords))
+        embedding = embedding_of(
+            named, some, rows=learned.rows, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
+            watch=watch,
+        )  # fmt: skip
+    encoder, encoded, embedding = _encoded(learned, encoder, embedding, ledger, deadline, watch)
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cores())
     folded = fold_rows(
@@ -165,19 +176,17 @@ def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
 
 
 def _encoded(
-    learned: Dataset, target: str, name: str | None, test_rows: int, deadline: Deadline, watch: Watch
-) -> tuple[RowEncoder, Encoded, Embedding | None]:
-    """The rows for fitting: with vectors where a sentence encoder was asked for and there is the time."""
-    encoder = _fit_encoder(learned, target)
-    sentences = sentences_for(name, encoder, threads=cores(), watch=watch)
-    if sentences is None:
-        return encoder, encoded_of(learned, encoder), None
-    reading = encoder.with_subwords(sentences.subwords)
-    encoded = encoded_of(learned, reading)
-    embedding = embedding_of(sentences, encoded, test_rows=test_rows, deadline=deadline, watch=watch)
-    if embedding is None:
-        return encoder, without_tokens(encoded), None
-    return reading, without_tokens(sentences.embedded(encoded)), embedding
+    learned: Dataset, encoder: RowEncoder, embedding: Embedding | None, ledger: Ledger | None, deadline: Deadline,
+    watch: Watch,
+) -> tuple[RowEncoder, Encoded, Embedding | None]:  # fmt: skip
+    """The rows for fitting: with vectors where a sentence encoder has the time."""
+    if embedding is not None:
+        reading = encoder.with_subwords(embedding.sentences.subwords)
+        encoded = encoded_of(learned, reading)
+        found = embedded(embedding, encoded, ledger=ledger, deadline=deadline, watch=watch)
+        if found is not None:
+            return reading, without_tokens(found), embedding
+    return encoder, encoded_of(learned, encoder), None
 
 
 def _fit_encoder(dataset: Dataset, target: str) -> RowEncoder:

@@ -96,7 +96,7 @@ def train(
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
-            seed=recipe.seed, watch=watch,
+            ledger=Ledger(folder), seed=recipe.seed, watch=watch,
         )  # fmt: skip
         return _Job(recipe, prepared, folder, deadline, History(watch), stop or threading.Event()).run(inline=inline)
 

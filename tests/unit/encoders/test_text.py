@@ -26,6 +26,19 @@ def test_unsegmented_scripts_give_a_word_for_each_character() -> None:
     assert len(split("ไทย")) == 3
 
 
+def test_three_unsegmented_characters_in_a_row_are_a_term_and_three_words_are_not() -> None:
+    text = Text.fit(FIELD, ["很好吃 of the day", "很好吃 of the day"])
+    assert text.triples == ["很 好 吃"]
+    (triple,) = set(text.encode("很好吃")) - set(text.encode("很好")) - set(text.encode("好吃"))
+    assert triple == len(text.words) + len(text.pairs) == text.whole - 1
+
+
+def test_a_table_of_the_first_version_encodes_as_it_did() -> None:
+    table = Text.fit(FIELD, ["很好吃", "很好吃"]).table()
+    del table["triples"]
+    assert Text.load(FIELD, table).encode("很好吃") == [0, 1, 2, 3, 4]
+
+
 def test_indic_vowel_signs_stay_inside_their_word() -> None:
     assert split("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
 

@@ -21,7 +21,7 @@ from aias.encoders.rows import RowEncoder
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
-from aias.graph.sentences import SentenceEncoder, folder_of
+from aias.graph.sentences import SentenceEncoder, Texts, folder_of
 from aias.graph.transformer_files import UnknownEncoder, read_transformer
 from aias.learners.linear import LinearModel
 from aias.runtimes import onnxruntime as runtime
@@ -93,11 +93,38 @@ def test_long_batches_are_cut_up_by_length_and_come_back_in_order(
     np.testing.assert_allclose(encoder.embedded(encoded).vectors, whole, atol=1e-6)
 
 
-def test_what_all_rows_will_take_is_told_by_some(folder: Path) -> None:
+def test_a_text_that_comes_again_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=2)
+    fields = [Field("note", "text"), Field("more", "text")]
+    rows = RowEncoder.fit(fields, {"note": TEXTS, "more": TEXTS}).with_subwords(encoder.subwords)
+    encoded = rows.columns({"note": TEXTS * 3, "more": TEXTS[::-1] * 3}, len(TEXTS) * 3)
+    texts = Texts.of(encoded)
+    assert len(texts.tokens) == len({rows.subwords.encode(text).__repr__() for text in TEXTS})
+    lengths = texts.mask.sum(axis=1)
+    assert list(lengths) == sorted(lengths)
+    once = encoder.embedded(rows.columns({"note": TEXTS, "more": TEXTS[::-1]}, len(TEXTS))).vectors
+    np.testing.assert_allclose(encoder.embedded(encoded).vectors, np.tile(once, (3, 1)), atol=1e-6)
+
+
+def test_parts_are_all_texts_in_order_without_padding_that_they_do_not_need(folder: Path) -> None:
     encoder = SentenceEncoder.read(str(folder), texts=1)
-    encoded = rows_for(encoder).columns({"note": TEXTS * 64}, 320)
-    ticks = iter([10.0, 12.0])
-    assert encoder.expected_seconds(encoded, clock=lambda: next(ticks)) == pytest.approx(2.0 * 320 / 64)
+    texts = Texts.of(rows_for(encoder).columns({"note": TEXTS}, len(TEXTS)))
+    parts = list(texts.parts(8))
+    assert sum(len(part.tokens) for part in parts) == len(texts.tokens)
+    assert all(part.mask.any(axis=0).all() for part in parts)
+    assert all(part.mask.sum() <= 8 or len(part.tokens) == 1 for part in parts)
+    whole = encoder.vectors(texts)
+    np.testing.assert_allclose(np.vstack([encoder.vectors(part) for part in parts]), whole, atol=1e-6)
+
+
+def test_an_encoder_that_is_shortened_reads_the_beginnings_and_keeps_their_end_mark(folder: Path) -> None:
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    short = encoder.shortened(4)
+    text = "a b c d e f"
+    whole = encoder.subwords.encode(text)
+    assert short.subwords.encode(text) == [*whole[:3], whole[-1]]
+    assert short.graph_digest == encoder.graph_digest
+    assert encoder.shortened(1_000) is encoder
 
 
 class Doubled:

@@ -5,9 +5,10 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
+from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
-from aias.learners.linear import Linear
+from aias.learners.linear import RATIO_MIN, Linear
 
 TASKS = {
     2: Task("y", "binary", "roc_auc", ("a", "b")),
@@ -63,3 +64,42 @@ def test_a_class_that_is_absent_from_a_fold_keeps_its_column() -> None:
     kept = np.flatnonzero(train.y != 2)
     model = Linear.fit(Examples(train.x[kept], train.y[kept]), None, how(3, C=1.0))
     assert model.scores(train.x).shape == (500, 3)
+
+
+def marked(rows: int = 60) -> Examples:
+    """Two classes. The first column is there in nearly all rows of the second class only, the others by chance."""
+    rng = np.random.default_rng(0)
+    y = np.arange(rows) % 2
+    x = (rng.random((rows, 8)) < 0.5).astype(float)
+    x[:, 0] = np.where(rng.random(rows) < 0.05, 1 - y, y)
+    return Examples(sparse.csr_matrix(x), y)
+
+
+def test_with_ratios_a_feature_that_tells_the_classes_apart_is_held_back_less() -> None:
+    train = marked()
+    plain, ratios = (Linear.fit(train, None, how(2, C=0.1, **more)) for more in ({}, {"ratios": True}))
+    assert ratios.weights[0, 0] > 1.2 * plain.weights[0, 0]
+    shares = [np.abs(model.weights[1:]).sum() / model.weights[0, 0] for model in (plain, ratios)]
+    assert shares[1] < shares[0]
+    assert ratios.settings == {"C": 0.1, "ratios": True}
+
+
+def test_ratios_agree_with_scikit_learn_on_scaled_columns() -> None:
+    train = marked()
+    there, second = train.x.toarray() > 0, train.y == 1
+    inside = (there[second].sum(axis=0) + 1) / (second.sum() + 2)
+    outside = (there[~second].sum(axis=0) + 1) / ((~second).sum() + 2)
+    scaled = train.x.toarray() * (np.abs(np.log(inside / outside)) + RATIO_MIN)
+    peer = LogisticRegression(C=0.1, tol=1e-8, max_iter=2000).fit(scaled, train.y).predict_proba(scaled)
+    found = Linear.fit(train, None, how(2, C=0.1, ratios=True)).scores(train.x)
+    np.testing.assert_allclose(found, peer, atol=0.01)
+
+
+def test_vectors_beside_words_have_no_ratios() -> None:
+    train = marked()
+    dense = np.random.default_rng(1).normal(size=(train.x.shape[0], 3))
+    both = Examples(SideBySide(dense, train.x), train.y)
+    assert Linear.fit(both, None, how(2, C=0.1, ratios=True)).weights.shape == (11, 1)
+    nothing = Examples(SideBySide(dense, sparse.csr_matrix((len(train.y), 0))), train.y)
+    models = [Linear.fit(nothing, None, how(2, C=0.1, **more)) for more in ({}, {"ratios": True})]
+    np.testing.assert_array_equal(models[0].weights, models[1].weights)

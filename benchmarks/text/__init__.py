@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/text.py`: data sets, and the systems beside Aias."""
