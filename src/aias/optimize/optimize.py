@@ -20,16 +20,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from aias.compress.paired import Answered
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats
-from aias.optimize.certify import Answered, Gain, certify
+from aias.optimize.certify import Gain, certify
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
-from aias.optimize.parent import Parent, test_scores
-from aias.optimize.reserve import Reserve, reserve
 from aias.optimize.situation import Axis, Situation, asked_of
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
@@ -42,8 +41,10 @@ from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
+from aias.training.parent import Parent, test_scores
 from aias.training.plan import Member, Plan
 from aias.training.portfolio import Shape
+from aias.training.reserve import Reserve, reserve
 from aias.training.search import searcher_of
 from aias.training.train import Results, both_forms, workers_for
 from aias.training.unit import Bench

@@ -1,4 +1,4 @@
-"""The version that is to be made better, and the rows that it was trained on."""
+"""The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from aias.training.train import Recipe
 class OtherRows(UserError):
     """The rows that were found are not those that the version was trained on."""
 
-    code = "optimize.other-rows"
+    code = "training.other-rows"
 
 
 @dataclass(frozen=True, eq=False)
