@@ -7,8 +7,6 @@ strategy     rates and schedules, batches and samples, seeds and averages
 Everything that is tried is a unit of training, on the same folds, through the same ledger.
 """
 
-import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -45,6 +43,7 @@ from aias.training.parent import Parent, test_scores
 from aias.training.plan import Member, Plan
 from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
+from aias.training.room import room
 from aias.training.search import searcher_of
 from aias.training.train import Results, both_forms, workers_for
 from aias.training.unit import Bench
@@ -68,7 +67,7 @@ def optimize(
     searcher_of(searcher)
     prepared = parent.prepared(dataset, test, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
-    with _room(work, prepared.table.digest) as folder:
+    with room(work, prepared.table.digest) as folder:
         job = _Job(parent, held, Ledger(folder), deadline, searcher, number, stop or threading.Event(), History(watch))
         return job.run(inline=inline)
 
@@ -210,21 +209,3 @@ def _verdict(ref: str, gain: Gain) -> str:
     if gain.certain:
         return f"better than {ref} on rows not searched on: {gain}"
     return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"
-
-
-@contextlib.contextmanager
-def _room(work: Path | None, digest: str) -> Iterator[Path]:
-    """Training's own folder unless it holds other rows or folds by now; else one that is gone afterwards."""
-    if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
-        yield work
-        return
-    with tempfile.TemporaryDirectory(prefix="aias-") as folder:
-        yield Path(folder)
-
-
-def _digest_in(work: Path) -> str | None:
-    """Of the table that lies there; None where there is none, as after fits in the same process."""
-    try:
-        return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
-    except (OSError, KeyError, msgspec.MsgspecError):
-        return None

@@ -43,6 +43,14 @@ class Parent:
         except msgspec.ValidationError as fault:
             raise UserError(f"{self.ref} does not say how it was trained: {fault}", hint="train it again") from None
 
+    def check(self) -> None:
+        """Raises `UserError` when what it is made of cannot be fitted again."""
+        if self.manifest.form == "compressed":
+            raise UserError(
+                f"{self.ref} is compressed already, and what it is made of is not fitted again",
+                hint="go on from the version that it was made from: `aias show` names it",
+            )
+
     @property
     def weights(self) -> Mapping[str, float]:
         """Of its members, of sum 1."""
@@ -58,6 +66,7 @@ class Parent:
 
     def prepared(self, dataset: Dataset, test: Dataset | None, *, seconds: float, watch: Watch) -> Prepared:
         """The same rows, folds and encoder as in training. Raises `OtherRows`."""
+        self.check()
         recipe = self.recipe
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
