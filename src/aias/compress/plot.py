@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.frontier import FELL, PARENT, Frontier, Point
 from aias.plots.frame import Axis, Frame, axis, framed
 
 RADIUS: Final = (3.0, 16.0)
@@ -13,10 +13,10 @@ RADIUS: Final = (3.0, 16.0)
 
 
 def frontier_chart(frontier: Frontier) -> bytes:
-    """Candidates that were measured and have a loss; those that fell are hollow."""
-    shown = [each for each in frontier.points if each.pace and each.loss]
+    """The parent, which loses nothing against itself, and candidates that were measured; those that fell are hollow."""
+    shown = [each for each in frontier.points if each.pace and (each.loss or each.state == PARENT)]
     times = [math.log10(each.pace.p50.value) for each in shown if each.pace]
-    losses = [value for each in shown if each.loss for value in (each.loss.value, each.loss.low, each.loss.high)]
+    losses = [value for each in shown for value in _loss(each)]
     most = max((each.size_bytes for each in shown), default=1)
     note = f"loss of {frontier.metric} against the parent; area: bytes"
     x = axis("µs of one row, p50", times, margin=0.12)
@@ -26,18 +26,22 @@ def frontier_chart(frontier: Frontier) -> bytes:
     )  # fmt: skip
 
 
+def _loss(point: Point) -> tuple[float, float, float]:
+    """Its lower limit, itself, its upper limit."""
+    loss = point.loss
+    return (loss.low, loss.value, loss.high) if loss else (0.0, 0.0, 0.0)
+
+
 def _draw(frame: Frame, frontier: Frontier, shown: list[Point], most: int) -> None:
     for level in (0.0, frontier.margin):
         y = float(frame.at_y(level))
         frame.drawing.line(frame.left, y, frame.right, y, "guide")
     for point in sorted(shown, key=lambda each: -each.size_bytes):
         assert point.pace is not None
-        assert point.loss is not None
         x = float(frame.at_x(math.log10(point.pace.p50.value)))
-        low, high, y = (float(frame.at_y(each)) for each in (point.loss.low, point.loss.high, point.loss.value))
+        low, y, high = (float(frame.at_y(each)) for each in _loss(point))
         left, right = (float(frame.at_x(math.log10(each))) for each in (point.pace.p50.low, point.pace.p50.high))
-        style = "faint" if point.state == FELL else "shape"
-        bars = "faint" if point.state == FELL else "whisker"
+        bars, style = ("faint", "faint") if point.state == FELL else ("whisker", "shape")
         frame.drawing.line(x, low, x, high, bars)
         frame.drawing.line(left, y, right, y, bars)
         radius = float(np.clip(RADIUS[1] * math.sqrt(point.size_bytes / most), *RADIUS))

@@ -60,8 +60,9 @@ def test_a_chart_is_one_well_formed_picture_with_a_dot_for_each_that_was_measure
 
     root = ET.fromstring(drawn.decode())
     dots = root.findall("{http://www.w3.org/2000/svg}circle")
-    assert len(dots) == 2  # the parent is where the axes of loss begin
-    assert float(dots[0].get("cx", 0)) > float(dots[1].get("cx", 0))  # the larger is drawn first, and is slower
+    assert [dot.get("class") for dot in dots] == ["shape", "shape", "faint"]  # the largest first, what fell is hollow
+    places = [float(dot.get("cx", 0)) for dot in dots]
+    assert places == sorted(places, reverse=True)  # from slow to fast
 
 
 def test_where_it_was_measured_says_which_processor_and_libraries():
