@@ -8,7 +8,7 @@ import pytest
 
 import aias
 from aias.core.events import Event
-from aias.optimize.parent import OtherRows
+from aias.training.parent import OtherRows
 
 LINEAR = {"target": "y", "time": "5s", "learners": ("linear",), "folds": 4, "inline": True}
 

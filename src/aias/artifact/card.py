@@ -31,28 +31,36 @@ _ROWS_FEW: Final = 1_000
 PLOTTED: Final = {
     "roc": "ROC curve", "precision_recall": "Precision and recall", "calibration": "Calibration",
     "confusion": "Confusion matrix", "predicted_actual": "Predicted and actual", "residuals": "Errors by prediction",
-    "importance": "Importance of the fields", "learning_curve": "Learning curve", "ensemble": "Score over time",
+    "importance": "Importance of the fields", "frontier": "Frontier", "learning_curve": "Learning curve",
+    "ensemble": "Score over time",
 }  # fmt: skip
 """Every plot, `plots/<name>.svg`, in the order of the card."""
 
 _FORMS: Final = {
     "quality": "the *quality* form: the weighted mean of everything that helped",
     "serving": "the *serving* form: fitted again on all rows, of as many models as the latency allows",
+    "compressed": "a *compressed* form: smaller or faster than what it was made from, proved no worse than was asked",
 }
 
 
-def card(manifest: Manifest, *, sizes: Mapping[str, int] | None = None, report: Report | None = None) -> str:
-    """Write the card. `sizes` are the bytes of the files to come, for a manifest that does not list them yet."""
+def card(
+    manifest: Manifest, *, sizes: Mapping[str, int] | None = None, report: Report | None = None, frontier: str = ""
+) -> str:
+    """Write the card. `sizes` are the bytes of the files to come, for a manifest that does not list them yet;
+    `frontier`: what a compression came to, in Markdown."""
     sizes = {entry.path: entry.size_bytes for entry in manifest.files} if sizes is None else sizes
     report = report or Report()
     plots = [name for name in PLOTTED if f"{PLOTS}{name}.svg" in sizes]
-    of_scores = [name for name in plots if name not in {"importance", "learning_curve", "ensemble"}]
+    of_scores = [name for name in plots if name not in {"importance", "frontier", "learning_curve", "ensemble"}]
     of_training = [name for name in plots if name in {"learning_curve", "ensemble"}]
     sections = [
         f"# {_text(manifest.name)}\n\n{_summary(manifest)}",
         f"## {_judged(manifest)}\n\n{_measurements(manifest.measurements)}{_images(of_scores)}",
         f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
         f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
+        f"## Frontier\n\n{frontier.rstrip()}{_images(name for name in plots if name == 'frontier')}"
+        if frontier
+        else "",
         f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}",
         f"## Data\n\n{_data(manifest)}",
         f"## Proof\n\n{_proof(manifest)}",

@@ -14,6 +14,8 @@ COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and ask two models on real data that is already here."),
     "train": ("aias.cli.train", "Train the best model that the time allows, and publish it."),
     "optimize": ("aias.cli.optimize", "Make a version better, and publish what is certain to be so."),
+    "compress": ("aias.cli.compress", "Make a version smaller and faster, proved no worse than you accept."),
+    "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it fell."),
     "ls": ("aias.cli.models", "List models and endpoints."),
     "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
     "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),

@@ -26,7 +26,9 @@ from aias.runtimes.contract import Answers
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
+    from aias.client.compress import Compressed
     from aias.client.optimize import Optimized
+    from aias.compress.frontier import Frontier
 
 WORK: Final = "work"
 """Where in the home trainings keep their ledgers, by the model's name."""
@@ -104,11 +106,11 @@ def _path(source: Any) -> str | None:
 
 def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
     """Both forms of a result; gives the serving form."""
-    quality = _publish(registry, results.quality, watch=watch)
-    return _publish(registry, results.serving, parent=quality, watch=watch)
+    quality = publish_one(registry, results.quality, watch=watch)
+    return publish_one(registry, results.serving, parent=quality, watch=watch)
 
 
-def _publish(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
+def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
     from aias.training.finish import described
 
     if parent:
@@ -244,6 +246,32 @@ class Model:
         return optimize(
             self, time=time, data=data, searcher=searcher, inline=inline, stop=stop, watch=watch
         )  # fmt: skip
+
+    def compress(
+        self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
+        time: float | str = 60.0, data: Any = None, inline: bool = False, stop: Stop | None = None,
+        watch: Watch = nobody,
+    ) -> "Compressed":  # fmt: skip
+        """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
+
+        - `max_loss`: a share of the metric, such as `"0.5%"`
+        - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
+        - `data`: the rows it was trained on, where they are no longer where they were
+
+        Raises `OtherRows`, `UserError`.
+        """
+        from aias.client.compress import compress
+
+        return compress(
+            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, inline=inline, stop=stop,
+            watch=watch,
+        )  # fmt: skip
+
+    def frontier(self) -> "Frontier":
+        """Every candidate of the last compression, with its proof or the reason why it fell. Raises `NotFound`."""
+        from aias.client.compress import frontier_of
+
+        return frontier_of(self)
 
     def deploy(self, endpoint: str | None = None) -> Endpoint:
         """Point an endpoint, by default of the model's own name, at this version."""

@@ -34,7 +34,7 @@ def optimize(
     `data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`.
     """
     from aias.optimize.optimize import optimize as search
-    from aias.optimize.parent import Parent, rows_of
+    from aias.training.parent import Parent, rows_of
 
     deadline = Deadline.after(seconds_of(time))
     parent = Parent(model.ref, model.manifest, model.runtime)

@@ -91,6 +91,10 @@ class Forest:
             total[start : start + step] = added.reshape(len(part), self.outputs)
         return total + self.base
 
+    def leaves(self, x: Floats) -> Ints:
+        """The leaf that each row reaches in each tree: (trees, rows)."""
+        return _Walk(self).leaves(np.ascontiguousarray(x))
+
     def scaled(self, weight: float) -> "Forest":
         """The same trees with every sum times `weight`."""
         return replace(self, leaf_value=self.leaf_value * weight, base=self.base * weight)

@@ -133,6 +133,10 @@ class RowEncoder:
         """The same with other subwords, or without any."""
         return RowEncoder(self.fields, self.encoders, others=self._others, subwords=subwords)
 
+    def with_encoders(self, encoders: Mapping[str, Any]) -> "RowEncoder":
+        """The same fields read by others of the same kinds."""
+        return RowEncoder(self.fields, encoders, others=self._others, subwords=self.subwords)
+
     def one(self, row: Mapping[str, object]) -> Encoded:
         """One row, by the shortest way: the hot path of an endpoint."""
         if not row.keys() <= self._known:

@@ -60,13 +60,13 @@ class Terms:
 
     def project(self, encoded: Encoded, weights: Floats) -> Floats:
         held = _incidence(encoded, self.width)
-        table = self._table(weights).astype(np.float64)
+        table = self.table(weights).astype(np.float64)
         sums = held @ table  # (segments, outputs + 1)
         return np.asarray(_per_row(encoded) @ (sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], TINY))))
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
         outputs = weights.shape[1]
-        table = self._table(weights)
+        table = self.table(weights)
         each = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=_DOUBLE)
         rows = graph.op("Shape", graph.columns, start=0, end=1)
         texts = self._texts
@@ -82,7 +82,7 @@ class Terms:
         per_row = graph.op("Reshape", scaled, graph.constant(np.array([-1, texts, outputs])))
         return graph.op("ReduceSum", per_row, graph.constant(np.array([1])), keepdims=0)
 
-    def _table(self, weights: Floats) -> Any:
+    def table(self, weights: Floats) -> Any:
         """T and m side by side, in the precision that the graph keeps: (ids, outputs + 1) float32."""
         sums = self.spelling @ (self.idf[:, None] * weights)
         return np.hstack([sums, self._lengths[:, None]]).astype(np.float32)

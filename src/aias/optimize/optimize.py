@@ -7,8 +7,6 @@ strategy     rates and schedules, batches and samples, seeds and averages
 Everything that is tried is a unit of training, on the same folds, through the same ledger.
 """
 
-import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,16 +18,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from aias.compress.paired import Answered
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats
-from aias.optimize.certify import Answered, Gain, certify
+from aias.optimize.certify import Gain, certify
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
-from aias.optimize.parent import Parent, test_scores
-from aias.optimize.reserve import Reserve, reserve
 from aias.optimize.situation import Axis, Situation, asked_of
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
@@ -42,8 +39,11 @@ from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
+from aias.training.parent import Parent, test_scores
 from aias.training.plan import Member, Plan
 from aias.training.portfolio import Shape
+from aias.training.reserve import Reserve, reserve
+from aias.training.room import room
 from aias.training.search import searcher_of
 from aias.training.train import Results, both_forms, workers_for
 from aias.training.unit import Bench
@@ -68,7 +68,7 @@ def optimize(
     kept = Ledger(work) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
-    with _room(work, prepared.table.digest) as folder:
+    with room(work, prepared.table.digest) as folder:
         job = _Job(parent, held, Ledger(folder), deadline, searcher, number, stop or threading.Event(), History(watch))
         return job.run(inline=inline)
 
@@ -211,21 +211,3 @@ def _verdict(ref: str, gain: Gain) -> str:
     if gain.certain:
         return f"better than {ref} on rows not searched on: {gain}"
     return f"nothing is certain to be better than {ref} on rows not searched on: {gain}"
-
-
-@contextlib.contextmanager
-def _room(work: Path | None, digest: str) -> Iterator[Path]:
-    """Training's own folder unless it holds other rows or folds by now; else one that is gone afterwards."""
-    if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
-        yield work
-        return
-    with tempfile.TemporaryDirectory(prefix="aias-") as folder:
-        yield Path(folder)
-
-
-def _digest_in(work: Path) -> str | None:
-    """Of the table that lies there; None where there is none, as after fits in the same process."""
-    try:
-        return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
-    except (OSError, KeyError, msgspec.MsgspecError):
-        return None

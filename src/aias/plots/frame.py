@@ -20,12 +20,13 @@ FAR: Final = 1e300
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`name` says what stands along it; values from `low` to `high` are drawn."""
+    """`name` says what stands along it; values from `low` to `high` are drawn, as powers of ten where so told."""
 
     name: str
     low: float
     high: float
     percent: bool = False
+    powers: bool = False
 
     def __post_init__(self) -> None:
         assert self.low < self.high, "an axis has a length"
@@ -48,6 +49,8 @@ class Axis:
     def label(self, tick: float) -> str:
         if self.percent:
             return f"{100 * tick:.4g} %"
+        if self.powers:
+            return number(10.0**tick)
         return number(tick, self.step, size=max(abs(self.low), abs(self.high)))
 
 

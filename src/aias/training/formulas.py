@@ -49,16 +49,16 @@ def _mean(losses: Any) -> Values:
     return lambda w: np.asarray(w @ losses / w.sum(axis=1))
 
 
-def _log_loss(case: Case) -> Values:
+def _log_loss(case: Case) -> Floats:
     true = case.scores[np.arange(len(case.y)), case.y]
-    return _mean(-np.log(np.maximum(true, PROBABILITY_MIN)))
+    return np.asarray(-np.log(np.maximum(true, PROBABILITY_MIN)))
 
 
-def _brier(case: Case) -> Values:
+def _brier(case: Case) -> Floats:
     """Two classes: of the second one; more: the sum over classes (Brier 1950)."""
     if case.classes == 2:
-        return _mean((case.scores[:, 1] - (case.y == 1)) ** 2)
-    return _mean(((case.scores - np.eye(case.classes)[case.y]) ** 2).sum(axis=1))
+        return np.asarray((case.scores[:, 1] - (case.y == 1)) ** 2)
+    return np.asarray(((case.scores - np.eye(case.classes)[case.y]) ** 2).sum(axis=1))
 
 
 def _ece(case: Case) -> Values:
@@ -188,28 +188,49 @@ COUNTED: Final[Mapping[str, Callable[[Counts], Floats]]] = MappingProxyType({
 """The metrics that judge labels, from counts."""
 
 
-def _rmse(case: Case) -> Values:
-    squared = _mean(case.errors**2)
-    return lambda w: np.sqrt(squared(w))
-
-
-def _rmsle(case: Case) -> Values:
+def _squared_logs(case: Case) -> Floats:
     """Of log(1 + amount); answers below 0 count as 0, and NaN where an amount is below 0."""
     if (case.y < 0).any():
-        return lambda w: np.full(len(w), np.nan)
-    squared = _mean((np.log1p(np.maximum(case.scores.ravel(), 0)) - np.log1p(case.y)) ** 2)
-    return lambda w: np.sqrt(squared(w))
+        return np.full(len(case.y), np.nan)
+    return np.asarray((np.log1p(np.maximum(case.scores.ravel(), 0)) - np.log1p(case.y)) ** 2)
 
 
-def _mape(case: Case) -> Values:
+def _mape(case: Case) -> Floats:
     """A share, not per cent. As scikit-learn does, an amount of 0 counts as 2e-16: one such row ruins it."""
-    return _mean(np.abs(case.errors) / np.maximum(np.abs(case.y), np.finfo(np.float64).eps))
+    return np.asarray(np.abs(case.errors) / np.maximum(np.abs(case.y), np.finfo(np.float64).eps))
 
 
-def _quantile_loss(case: Case) -> Values:
+def _quantile_loss(case: Case) -> Floats:
     """Too low costs `quantile`, too high the rest of 1 (Koenker and Bassett 1978)."""
     quantile = quantile_of(case.metric) or MEDIAN
-    return _mean(np.maximum(-quantile * case.errors, (1 - quantile) * case.errors))
+    return np.maximum(-quantile * case.errors, (1 - quantile) * case.errors)
+
+
+ROW_LOSSES: Final[Mapping[str, Callable[[Case], Floats]]] = MappingProxyType({
+    "log_loss": _log_loss,
+    "brier": _brier,
+    "mae": lambda case: np.abs(case.errors),
+    "mape": _mape,
+    "quantile_loss": _quantile_loss,
+})  # fmt: skip
+"""The metrics that are the mean of a loss of each row, (rows,)."""
+
+ROW_SQUARES: Final[Mapping[str, Callable[[Case], Floats]]] = MappingProxyType({
+    "rmse": lambda case: case.errors**2, "rmsle": _squared_logs,
+})  # fmt: skip
+"""The metrics that are the root of the mean of a square of each row, (rows,)."""
+
+
+def _mean_of(losses: Callable[[Case], Floats]) -> Callable[[Case], Values]:
+    return lambda case: _mean(losses(case))
+
+
+def _root_of(squares: Callable[[Case], Floats]) -> Callable[[Case], Values]:
+    def formula(case: Case) -> Values:
+        mean = _mean(squares(case))
+        return lambda w: np.sqrt(mean(w))
+
+    return formula
 
 
 def _median_absolute_error(case: Case) -> Values:
@@ -240,15 +261,10 @@ FORMULAS: Final[Mapping[str, Callable[[Case], Values]]] = MappingProxyType({
     "roc_auc": _roc_auc,
     "roc_auc_ovr": _roc_auc_ovr,
     "pr_auc": _pr_auc,
-    "log_loss": _log_loss,
-    "brier": _brier,
     "ece": _ece,
     **{name: partial(_counted, of=of) for name, of in COUNTED.items()},
-    "rmse": _rmse,
-    "mae": lambda case: _mean(np.abs(case.errors)),
+    **{name: _mean_of(losses) for name, losses in ROW_LOSSES.items()},
+    **{name: _root_of(squares) for name, squares in ROW_SQUARES.items()},
     "median_absolute_error": _median_absolute_error,
-    "mape": _mape,
-    "rmsle": _rmsle,
-    "quantile_loss": _quantile_loss,
     "r2": _r2,
 })  # fmt: skip

@@ -103,6 +103,10 @@ class LinearPipeline:
         ends = np.cumsum([feature.width for feature in features])[:-1]
         self._blocks = np.split(model.weights, ends)
 
+    def parts(self) -> list[tuple[Feature, Floats]]:
+        """Each feature with its weights, (width, outputs)."""
+        return list(zip(self.features, self._blocks, strict=True))
+
     def sums(self, encoded: Encoded) -> Floats:
         """Weighted features before the intercept: (rows, outputs)."""
         total = np.zeros((encoded.rows, self.model.weights.shape[1]))

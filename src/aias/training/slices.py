@@ -42,8 +42,13 @@ def by_slice(
     return tuple(
         Slice(column, value, judge(task, y[rows], scores[rows], seed=seed, label_weights=label_weights))
         for column, values in slices.items()
-        for value, rows in _parts(_named(np.asarray(values)))
+        for value, rows in parted(values)
     )
+
+
+def parted(values: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+    """The slices of one column, the largest first: their names, and the places of their rows."""
+    return _parts(_named(np.asarray(values)))
 
 
 def _named(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

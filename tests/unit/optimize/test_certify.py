@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from aias.compress.gate.evidence import RISK
+from aias.compress.paired import Answered
 from aias.core.task import Task
-from aias.optimize.certify import RISK, Answered, certify
+from aias.optimize.certify import certify
 
 BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
 AMOUNTS = Task("y", "regression", "rmse")
@@ -38,7 +40,8 @@ def test_the_same_model_gains_nothing():
     y = rng.integers(0, 2, 100)
     one = scored(rng, y, 1.0)
     gain = certify(BINARY, y, one, one, seed=0)
-    assert (gain.value, gain.low, gain.high, gain.certain) == (0, 0, 0, False)
+    assert (gain.value, gain.certain) == (0, False)
+    assert gain.low < 0 < gain.high  # on rows not seen it may differ
 
 
 def test_models_that_are_alike_are_seldom_called_better():

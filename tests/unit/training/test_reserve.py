@@ -1,4 +1,4 @@
-"""`optimize/reserve.py`: rows that the search never looks at."""
+"""`training/reserve.py`: rows that the search never looks at."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ import pytest
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.data.read import read
-from aias.optimize.reserve import reserve
 from aias.training.prepare import prepare
+from aias.training.reserve import reserve
 
 
 @dataclass(frozen=True)

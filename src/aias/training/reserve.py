@@ -15,7 +15,7 @@ from aias.training.plan import Member
 from aias.training.prepare import Prepared
 
 SHARE: Final = 0.25
-"""Of the folds, or of the rows of a holdout."""
+"""Of the folds, or of the rows of a holdout, where nothing else is asked for."""
 
 ROWS_MIN: Final = 20
 """On fewer rows nothing can be certain."""
@@ -25,7 +25,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Reserve:
-    """`held`: which of the rows that judge are reserved, (judged rows,); none where there are test rows."""
+    """`held`: which of the rows that judge are reserved, (judged rows,); none where test rows are enough."""
 
     prepared: Prepared
     held: Flags
@@ -43,24 +43,24 @@ class Reserve:
         return replace(member, scores=member.scores[~self.held])
 
 
-def reserve(prepared: Prepared, *, seed: int) -> Reserve:
-    """Raises `UserError` when there are too few rows."""
+def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> Reserve:
+    """`beside_test`: hold rows back even where there is a test part. Raises `UserError` when there are too few rows."""
     table = prepared.table
-    if prepared.test.rows:
+    if prepared.test.rows and not beside_test:
         held = np.zeros(len(table.judged), bool)
     elif table.fold_count > 1:
-        held = np.isin(table.folds[table.judged], _folds(table.fold_count, seed=seed))
+        held = np.isin(table.folds[table.judged], _folds(table.fold_count, share, seed=seed))
     else:
-        held = np.random.default_rng(seed).permutation(len(table.judged)) < SHARE * len(table.judged)
-    rows = prepared.test.rows or int(held.sum())
+        held = np.random.default_rng(seed).permutation(len(table.judged)) < share * len(table.judged)
+    rows = prepared.test.rows + int(held.sum())
     if rows < ROWS_MIN:
         raise UserError(
-            f"{rows} rows are too few to say whether anything was gained", hint=f"at least {ROWS_MIN} are needed"
+            f"{rows} rows are too few to say what was gained or lost", hint=f"at least {ROWS_MIN} are needed"
         )
     return Reserve(prepared, held)
 
 
-def _folds(count: int, *, seed: int) -> list[int]:
+def _folds(count: int, share: float, *, seed: int) -> list[int]:
     """Never the last one: how many folds there are is read from it."""
     order = np.random.default_rng(seed).permutation(count - 1)
-    return [int(fold) for fold in order[: max(1, round(SHARE * count))]]
+    return [int(fold) for fold in order[: max(1, round(share * count))]]

@@ -1,4 +1,4 @@
-"""The version that is to be made better, and the rows that it was trained on."""
+"""The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from aias.training.train import Recipe
 class OtherRows(UserError):
     """The rows that were found are not those that the version was trained on."""
 
-    code = "optimize.other-rows"
+    code = "training.other-rows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +44,14 @@ class Parent:
         except msgspec.ValidationError as fault:
             raise UserError(f"{self.ref} does not say how it was trained: {fault}", hint="train it again") from None
 
+    def check(self) -> None:
+        """Raises `UserError` when what it is made of cannot be fitted again."""
+        if self.manifest.form == "compressed":
+            raise UserError(
+                f"{self.ref} is compressed already, and what it is made of is not fitted again",
+                hint="go on from the version that it was made from: `aias show` names it",
+            )
+
     @property
     def weights(self) -> Mapping[str, float]:
         """Of its members, of sum 1."""
@@ -61,6 +69,7 @@ class Parent:
         self, dataset: Dataset, test: Dataset | None, *, ledger: Ledger | None, seconds: float, watch: Watch
     ) -> Prepared:
         """The same rows, folds and encoder as in training. Raises `OtherRows`."""
+        self.check()
         recipe, subwords = self.recipe, self.runtime.encoder.subwords
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,

@@ -1,0 +1,71 @@
+"""`aias compress` and `aias frontier`."""
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from aias.cli.main import option_json
+from aias.cli.progress import Progress, interruptible
+from aias.cli.show import give, hint, size, table
+
+if TYPE_CHECKING:
+    from aias.compress.frontier import Frontier
+
+
+@click.command()
+@click.argument("ref")
+@click.option("--max-loss", default="0.5%", show_default=True, help="The loss to accept, as a share of the metric.")
+@click.option("--latency", help="What a row may take: 100us, 1ms.")
+@click.option("--size", "size_max", help="What the graph and its tables may take: 300kB, 5MB.")
+@click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
+@click.option("--data", help="The file it was trained on, where that has moved.")
+@option_json
+def compress(
+    ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None, *, as_json: bool
+) -> None:  # fmt: skip
+    """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
+
+    Members are dropped, trees fitted in fewer rounds, the whole taught to a small model, vocabularies cut; a smaller
+    model trained directly and doing nothing always compete. Whoever is nominated is judged once, on rows that nobody
+    has looked at. With --json each event is a line. Ctrl-C ends the search with what was found so far.
+    """
+    from aias.client.model import load
+
+    with Progress(as_json=as_json) as watch, interruptible() as stop:
+        found = load(ref).compress(
+            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, stop=stop, watch=watch
+        )
+    if as_json:
+        return
+    draw(found.frontier)
+    click.echo(found.frontier.verdict)
+    if found.better:
+        click.echo(f"{found.model.ref}  {size(found.model.version.size_bytes)} with its report")
+        hint(f"aias deploy {found.model.ref} && aias serve")
+
+
+@click.command()
+@click.argument("ref")
+@click.option("--markdown", is_flag=True, help="Give the table as Markdown.")
+@option_json
+def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
+    """Show every candidate of the compression of version REF: its proof, or the reason why it fell."""
+    from aias.client.model import load
+
+    found = load(ref).frontier()
+    if as_json:
+        return give(msgspec.to_builtins(found), as_json=True)
+    if markdown:
+        return click.echo(found.markdown(), nl=False)
+    draw(found)
+    return click.echo(found.verdict)
+
+
+def draw(found: "Frontier") -> None:
+    """The table on stdout."""
+    from aias.compress.frontier import HEAD, cells
+
+    rows = [cells(point) for point in found.ordered()]
+    right = ("p50 µs", "p95 µs", "faster", "smaller")
+    table(f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}", HEAD, rows, right=right)

@@ -1,0 +1,144 @@
+"""The last rows: the candidates that were nominated are finished as they would be served, and judged once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.compress.frontier import FRONTIER, Point
+from aias.compress.gate.changes import Flips, calibration_gap, flips
+from aias.compress.gate.evidence import Evidence
+from aias.compress.gate.verdict import Claim, Verdict, judge
+from aias.compress.latency import Race, race
+from aias.compress.paired import Answered, evidence
+from aias.compress.trial import ALL, Judged, Trial
+from aias.core.events import Watch
+from aias.encoders.contract import Ints
+from aias.training.answering import Calibrated
+from aias.training.finish import Trained, finished
+from aias.training.parent import test_scores
+from aias.training.pipeline import Pipeline
+from aias.training.profile import profile
+from aias.training.slices import SLICE_ROWS_MIN, parted
+
+PART_TIMES: Final = 4.0
+"""The margin of a part of the rows, in margins of all: what is lost there may be won elsewhere, but not much of it."""
+
+COLUMNS_MAX: Final = 3
+"""By whose values the rows are parted."""
+
+__all__ = ["FRONTIER", "Finished", "Last", "finish"]
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A candidate as it would be served."""
+
+    trial: Trial
+    trained: Trained
+    race: Race
+    size_bytes: int
+
+
+def served_bytes(files: Mapping[str, int]) -> int:
+    """Of what is loaded to answer: the graph and the encoders' tables."""
+    return sum(size for path, size in files.items() if path == "model.onnx" or path.startswith("encoders/"))
+
+
+def finish(
+    trial: Trial, judged: Judged, rows: Sequence[Mapping[str, object]], *, seconds: float, watch: Watch
+) -> Finished:
+    """Made of all rows, compiled, proved, and timed against the parent. Raises `ParityBroken`, `Damaged`."""
+    shop = judged.shop
+    made = trial.candidate.make(ALL)
+    pipeline: Pipeline = made.pipeline
+    if trial.answering.calibration:
+        pipeline = Calibrated(pipeline, trial.answering.calibration)
+    trained = finished(
+        pipeline, made.encoder, trial.draft(shop.parent.manifest), held_out=shop.prepared.held_out,
+        profile=msgspec.json.encode(profile(shop.prepared.dataset)), embedding=shop.prepared.embedding, watch=watch,
+    )  # fmt: skip
+    found = race(shop.parent.runtime, trained.runtime, rows, seconds=seconds, seed=judged.seed)
+    size = served_bytes({path: len(held) for path, held in trained.files.items()})
+    return Finished(trial, trained, found, size)
+
+
+@dataclass(eq=False)
+class Last:
+    """The rows that certify: those of the test, which the published graphs answer, then those reserved, which are
+    answered by what was fitted without the fold of each."""
+
+    judged: Judged
+
+    def __post_init__(self) -> None:
+        self.tested: int = self.judged.shop.prepared.test.rows
+        self.reserved: Ints = np.flatnonzero(self.judged.held)
+        self.y = np.concatenate([self.judged.shop.prepared.test_y, self.judged.y[self.reserved]])
+        self._before: Answered | None = None
+
+    @property
+    def parent(self) -> Answered:
+        if self._before is None:
+            shop, reserved = self.judged.shop, self.judged.parent.take(self.reserved)
+            tested = [shop.parent.scores(shop.prepared)] if self.tested else []
+            self._before = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
+        return self._before
+
+    def answers(self, each: Finished) -> Answered:
+        shop, calibration = self.judged.shop, each.trial.answering.calibration
+        scores = each.trial.scores(self.judged, self.reserved)
+        reserved = calibration.apply(scores) if calibration and len(scores) else scores
+        tested = [test_scores(each.trained.runtime, shop.prepared)] if self.tested else []
+        return Answered(np.concatenate([*tested, reserved]), each.trained.manifest.label_weights or None)
+
+    def measured(self, after: Answered) -> tuple[Any, Answered]:
+        """The rows, by their answers, that the published graph itself is measured on: the test, where there is one."""
+        rows = slice(0, self.tested) if self.tested else slice(None)
+        return self.y[rows], after.take(rows)
+
+    def judge(self, nominated: Sequence[Finished], margin: float) -> list[tuple[Verdict, Answered]]:
+        before = self.parent
+        answered = [self.answers(each) for each in nominated]
+        claims = [
+            Claim(each.trial.name, self._loss(before, after, np.arange(len(self.y))), self._parts(before, after))
+            for each, after in zip(nominated, answered, strict=True)
+        ]
+        found = judge(claims, metric=self.judged.shop.task.metric, margin=margin, part_margin=PART_TIMES * margin)
+        return list(zip(found, answered, strict=True))
+
+    def changes(self, after: Answered) -> tuple[Flips, float] | tuple[None, None]:
+        """Answers that are others now, and how far probabilities are from coming true; of classes."""
+        if not self.judged.shop.task.classes:
+            return None, None
+        two = after.scores.shape[1] == 2
+        said = after.scores[:, 1] if two else after.scores.max(axis=1)
+        came = self.y == (1 if two else after.scores.argmax(axis=1))
+        return flips(self.y, self.parent.labels, after.labels), calibration_gap(said, came)
+
+    def _loss(self, before: Answered, after: Answered, rows: Ints) -> Evidence:
+        task, seed = self.judged.shop.task, self.judged.seed
+        return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed)
+
+    def _parts(self, before: Answered, after: Answered) -> dict[str, Evidence]:
+        return {name: self._loss(before, after, rows) for name, rows in self._named() if len(rows) >= SLICE_ROWS_MIN}
+
+    def _named(self) -> Any:
+        """`job is clerk` and its rows, of the first categories or, where there are none, numbers."""
+        prepared = self.judged.shop.prepared
+        reserved = prepared.dataset.take(prepared.table.judged[self.reserved])
+        fields = prepared.encoder.fields
+        names = [[each.name for each in fields if each.kind == kind][:COLUMNS_MAX] for kind in ("category", "number")]
+        for name in names[0] or names[1]:
+            values = np.concatenate([np.asarray(each.values(name)) for each in (prepared.test, reserved) if each.rows])
+            for value, rows in parted(values):
+                yield f"`{name}` is {value}", rows
+
+
+def certified_point(each: Finished, verdict: Verdict, point: Point, flipped: Flips | None, gap: float | None) -> Point:
+    loss = verdict.loss if np.isfinite([verdict.loss.value, verdict.loss.low, verdict.loss.high]).all() else None
+    return replace(
+        point, certified=loss, reason=point.reason or verdict.reason, pace=each.race.second, speed=each.race.speed,
+        size_bytes=each.size_bytes, flips=flipped, calibration_gap=gap,
+    )  # fmt: skip

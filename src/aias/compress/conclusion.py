@@ -1,0 +1,135 @@
+"""The last word on a compression: the sentence, the points of the frontier, and the version to be published."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from aias.artifact.card import card
+from aias.artifact.manifest import Candidate as Line
+from aias.artifact.manifest import Manifest
+from aias.artifact.report import PLOTS
+from aias.compress.certification import Finished, Last, certified_point
+from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Frontier, Point
+from aias.compress.gate.power import Power
+from aias.compress.gate.verdict import Verdict
+from aias.compress.host import host
+from aias.compress.paired import Answered
+from aias.compress.plot import frontier_chart
+from aias.compress.trial import Judged, Trial
+from aias.core.events import Watch
+from aias.training import metrics
+from aias.training.finish import Trained
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decided:
+    """A candidate that was nominated, what was said of it, and how it answered."""
+
+    finished: Finished
+    verdict: Verdict
+    answered: Answered
+
+
+@dataclass(frozen=True, eq=False)
+class Conclusion:
+    judged: Judged
+    trials: Sequence[Trial]
+    decided: Sequence[Decided]
+    last: Last
+    power: Power
+    max_loss: float
+    fallen: Sequence[Point]
+    """Techniques that cannot help, and what could not be fitted."""
+    parent_bytes: int
+    chance: Callable[[Trial], float]
+
+    @property
+    def best(self) -> Decided | None:
+        passed = [each for each in self.decided if each.verdict.certified]
+        return max(passed, key=lambda each: each.finished.trial.gain, default=None)
+
+    def verdict(self) -> str:
+        ref, best = self.judged.shop.parent.ref, self.best
+        if best is not None:
+            trial, speed, loss = best.finished.trial, best.finished.race.speed, best.verdict.loss
+            return (
+                f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}) and "
+                f"{trial.smaller:.3g}× as small as {ref}; with 95 % confidence the loss of {loss.metric} is at most "
+                f"{loss.high:.2g} (the margin is {self.power.margin:.2g})"
+            )
+        able = [each for each in self.trials if each.race and each.evidence]
+        if self.decided:
+            name, why = self.decided[0].verdict.name, self.decided[0].verdict.reason
+        elif able:
+            nearest = max(able, key=self.chance)
+            name, why = nearest.name, nearest.reason
+        else:
+            return "nothing is worth it, because no candidate was ready in time"
+        more = "" if self.power.enough else f" ({self.power})"
+        return f"nothing is worth it, because of {name}, which came nearest, {why}{more}"
+
+    def frontier(self) -> Frontier:
+        shop = self.judged.shop
+        return Frontier(
+            shop.parent.ref, shop.task.metric, self.max_loss, self.power.margin, str(self.power), self.verdict(),
+            tuple(self._points()), host(), len(self.judged.searched), self.power.rows,
+        )  # fmt: skip
+
+    def published(self, frontier: Frontier, *, watch: Watch) -> Trained | None:
+        """The best with its measurements, its lineage, its proof, and the frontier that it comes from."""
+        best = self.best
+        if best is None:
+            return None
+        trained = best.finished.trained
+        manifest = self._manifest(best, frontier, watch=watch)
+        files = {path: held for path, held in trained.files.items() if path != "card.md"}
+        files |= {
+            FRONTIER: frontier.as_bytes(), "frontier.md": frontier.markdown().encode(),
+            f"{PLOTS}frontier.svg": frontier_chart(frontier),
+        }  # fmt: skip
+        sizes = {path: len(held) for path, held in files.items()}
+        files["card.md"] = card(manifest, sizes=sizes, frontier=frontier.markdown()).encode()
+        trained.runtime.manifest = manifest
+        return Trained(manifest, files, trained.runtime)
+
+    def _points(self) -> list[Point]:
+        pace = next((each.race.first for each in self.trials if each.race), None)
+        shop, decided = self.judged.shop, {id(each.finished.trial): each for each in self.decided}
+        points = [*self.fallen]
+        points.append(
+            Point(shop.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0)
+        )
+        for trial in self.trials:
+            point, said = trial.point(shop.task.metric), decided.get(id(trial))
+            points.append(self._certified(said, point) if said else point)
+        return points
+
+    def _certified(self, said: Decided, point: Point) -> Point:
+        state = FELL if not said.verdict.certified else PUBLISHED if said is self.best else CERTIFIED
+        flipped, gap = self.last.changes(said.answered)
+        return replace(certified_point(said.finished, said.verdict, point, flipped, gap), state=state)
+
+    def _manifest(self, best: Decided, frontier: Frontier, *, watch: Watch) -> Manifest:
+        each, verdict, manifest = best.finished, best.verdict, best.finished.trained.manifest
+        shop, old = self.judged.shop, best.finished.trained.manifest.lineage
+        y, answered = self.last.measured(best.answered)
+        measured = metrics.report(
+            shop.task, y, answered.scores, seed=self.judged.seed, watch=watch,
+            label_weights=manifest.label_weights or None,
+        )  # fmt: skip
+        proof: dict[str, Any] = {
+            "technique": each.trial.technique, "max_loss": self.max_loss, "margin": self.power.margin,
+            "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
+            "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
+        }  # fmt: skip
+        line = Line(
+            each.trial.technique, {}, measured[0], 0.0, chosen=True, name=each.trial.name, weight=1.0,
+            row_us=manifest.row_us, size_bytes=each.size_bytes,
+        )  # fmt: skip
+        lineage = replace(
+            old, verb="compress", settings={**old.settings, "proof": proof}, parents=(shop.parent.manifest.digest,)
+        )
+        judged = "test" if self.last.tested else "out of fold"
+        return replace(manifest, measurements=measured, judged=judged, lineage=lineage, leaderboard=(line,))

@@ -1,0 +1,84 @@
+"""What paired rows say about a loss: a curve of confidence, from which every limit and every p value is read.
+
+A confidence distribution (Xie and Singh 2013) gives for each x how sure the rows make us that the loss is at most x. It
+rises from 0 to 1; its values are p values, its quantiles one-sided limits.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+RISK: Final = 0.05
+"""Of calling something no worse that is worse by the margin."""
+
+HALVINGS: Final = 40
+"""Of an interval of length 2: to 2e-12."""
+
+
+class Evidence(Protocol):
+    """A loss is how much worse the second model is by a metric: above 0 is worse, whatever the metric's direction."""
+
+    @property
+    def value(self) -> float:
+        """The loss on these rows; NaN where they cannot give the metric."""
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def spread(self) -> float:
+        """The standard error of the loss, times the square root of the rows."""
+
+    def confidence(self, loss: float) -> float:
+        """That the loss is at most so much: the p value of "it is less", and 1 less that of "it is more"."""
+
+    def limit(self, confidence: float) -> float:
+        """The loss is at most this with so much confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """These rows cannot give the metric: nothing is certain of it."""
+
+    rows: int
+    value: float = float("nan")
+    spread: float = float("inf")
+
+    def confidence(self, loss: float) -> float:  # noqa: ARG002  the promise of all evidence
+        return float("nan")
+
+    def limit(self, confidence: float) -> float:
+        return float("-inf") if confidence < 0.5 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss as people read it: with 95 % confidence at most `high` and, with the same, at least `low`."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:+.2g} ({self.low:+.2g} to {self.high:+.2g}, {self.rows:,} rows)"
+
+
+def loss_of(metric: str, evidence: Evidence, *, risk: float = RISK) -> Loss:
+    return Loss(metric, evidence.value, evidence.limit(risk), evidence.limit(1 - risk), evidence.rows)
+
+
+def halved(confidence: Callable[[Any], Any], wanted: Any, low: Any, high: Any) -> Any:
+    """Where a rising curve, or each of many, has the wanted value."""
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        above = confidence(middle) >= wanted
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return (low + high) / 2

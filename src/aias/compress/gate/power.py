@@ -1,0 +1,62 @@
+"""What loss so many rows can tell from none, before anything is compared: where they cannot, no proof is to be had."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from scipy.special import ndtr, ndtri
+
+from aias.compress.gate.evidence import RISK
+
+WANTED: Final = 0.8
+"""The chance with which a candidate that loses nothing should be certified."""
+
+DIFFERING: Final = 0.05
+"""Rows answered otherwise by a good candidate, where none has been looked at yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """`spread`: the standard deviation of paired differences, from a pilot (`Evidence.spread`) or `guessed`."""
+
+    metric: str
+    margin: float
+    spread: float
+    rows: int
+    risk: float = RISK
+
+    def __post_init__(self) -> None:
+        assert self.margin > 0 and self.spread > 0 and self.rows > 0, "there is something to resolve"
+
+    @property
+    def resolved(self) -> float:
+        """The least margin within which a candidate that loses nothing is certified with the chance wanted."""
+        return float((ndtri(1 - self.risk) + ndtri(WANTED)) * self.spread / math.sqrt(self.rows))
+
+    @property
+    def chance(self) -> float:
+        """That a candidate that loses nothing is certified within the margin."""
+        return float(ndtr(self.margin * math.sqrt(self.rows) / self.spread - ndtri(1 - self.risk)))
+
+    @property
+    def rows_needed(self) -> int:
+        return math.ceil(self.rows * (self.resolved / self.margin) ** 2)
+
+    @property
+    def enough(self) -> bool:
+        return self.resolved <= self.margin
+
+    def __str__(self) -> str:
+        told = f"a loss of {self.resolved:.2g} in {self.metric}"
+        said = f"{self.rows:,} rows can tell {told} from none; the margin is {self.margin:.2g}"
+        if self.enough:
+            return said
+        return (
+            f"{said}: a candidate that loses nothing would be certified with a chance of {100 * self.chance:.0f} %, "
+            f"{self.rows_needed:,} rows would be enough"
+        )
+
+
+def guessed(spread: float) -> float:
+    """Of the differences, from that of one model's own losses of rows: a share of the rows are answered anew."""
+    return math.sqrt(2 * DIFFERING) * spread

@@ -1,0 +1,93 @@
+"""Who passes: a loss within the margin, proved on rows that nobody has looked at yet, and no part of them sacrificed.
+
+Several candidates are tested at once by Holm's method (1979): the chance that any of them passes that is worse by the
+margin stays below the risk. The rows are opened once; who has seen the verdict has used them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+
+from aias.compress.gate.evidence import RISK, Evidence, Loss, loss_of
+
+Rows = TypeVar("Rows")
+
+SPENT: Final = 0.04
+"""Of the risk of 5 % that is promised; limits cover nearly, not exactly, as often as they say; a fifth pays for it."""
+
+
+class Sealed(Generic[Rows]):
+    """Rows set aside for certification; they can be had once."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._held: list[Rows] = [rows]
+
+    def open(self) -> Rows:
+        assert self._held, "rows certify once: what was chosen by them proves nothing afterwards"
+        return self._held.pop()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That a candidate is no worse; `parts`: the evidence of parts of the rows, by their names."""
+
+    name: str
+    evidence: Evidence
+    parts: Mapping[str, Evidence] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`p`: the chance of such rows if the candidate were worse by the margin, corrected for the number of claims."""
+
+    name: str
+    certified: bool
+    loss: Loss
+    p: float
+    reason: str
+
+
+def judge(
+    claims: Sequence[Claim], *, metric: str, margin: float, part_margin: float, risk: float = SPENT
+) -> list[Verdict]:
+    """A claim is certified when a loss of the margin is ruled out, and no part is certain to lose more than its margin.
+
+    The limit of the loss that is reported is the one that holds for all claims together.
+    """
+    unlike = holm([1 - each.evidence.confidence(margin) for each in claims])
+    harmed = _harmed(claims, part_margin, risk)
+    together = RISK / max(1, len(claims))
+    verdicts = []
+    for claim, p, part in zip(claims, unlike, harmed, strict=True):
+        loss = loss_of(metric, claim.evidence, risk=together)
+        if not p < risk:
+            reason = f"a loss of {margin:.2g} cannot be ruled out: {loss}"
+        elif part:
+            reason = f"where {part} it is certain to lose more than {part_margin:.2g}"
+        else:
+            reason = ""
+        verdicts.append(Verdict(claim.name, not reason, loss, p, reason))
+    return verdicts
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for their number; one that is not known counts as 1."""
+    known = np.nan_to_num(np.asarray(p, np.float64), nan=1.0)
+    order = np.argsort(known, kind="stable")
+    raised = np.maximum.accumulate(known[order] * np.arange(len(known), 0, -1))
+    found = np.empty(len(known))
+    found[order] = np.minimum(raised, 1.0)
+    return [float(each) for each in found]
+
+
+def _harmed(claims: Sequence[Claim], margin: float, risk: float) -> list[str]:
+    """For each claim a part that is certain to lose more than the margin, of all parts of all claims; else empty."""
+    named = [(place, name) for place, claim in enumerate(claims) for name in claim.parts]
+    p = holm([claims[place].parts[name].confidence(margin) for place, name in named])
+    found = [""] * len(claims)
+    for (place, name), each in zip(named, p, strict=True):
+        if each < risk and not found[place]:
+            found[place] = name
+    return found

@@ -1,0 +1,75 @@
+"""Two models on the same rows: by which of the gate's intervals each metric is compared.
+
+accuracy, f1_micro                              the score interval for paired proportions
+roc_auc, roc_auc_ovr                            DeLong
+log_loss, brier, mae, mape, quantile_loss       Student's t, corrected for skewness
+rmse, rmsle                                     the same, of how the root hangs on each row
+all others                                      the paired bootstrap
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aias.compress.gate.evidence import Evidence, Unknown
+from aias.compress.gate.proportions import Proportions
+from aias.compress.gate.resampled import Metric, resampled_loss
+from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
+from aias.core.task import LABEL_METRICS, Task
+from aias.encoders.contract import Floats
+from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
+from aias.training.intervals import sampled
+from aias.training.metrics import NO_LABELS, decide
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Scores, (rows, outputs), and by what they are weighted before a label is answered."""
+
+    scores: Floats
+    label_weights: Sequence[float] | None = None
+
+    def take(self, rows: Any) -> "Answered":
+        return Answered(self.scores[rows], self.label_weights)
+
+    @property
+    def labels(self) -> Any:
+        return decide(self.scores, self.label_weights)
+
+
+def evidence(task: Task, y: Any, before: Answered, after: Answered, *, seed: int) -> Evidence:
+    """Of how much worse `after` is than `before` by the task's metric; below 0 is better."""
+    name = task.metric.partition(":")[0]
+    if not len(y):
+        return Unknown(0)
+    if name in {"accuracy", "f1_micro"}:
+        first, second = before.labels == y, after.labels == y
+        return Proportions(int((first & ~second).sum()), int((second & ~first).sum()), len(y))
+    if name == "roc_auc":
+        return auc_loss(y == 1, before.scores[:, -1], after.scores[:, -1])
+    if name == "roc_auc_ovr":
+        return auc_loss(y[:, None] == np.arange(task.outputs), before.scores, after.scores)
+    cases = [_case(task, y, each) for each in (before, after)]
+    if name in ROW_LOSSES:
+        return mean_loss(*map(ROW_LOSSES[name], cases))
+    if name in ROW_SQUARES:
+        return root_loss(*map(ROW_SQUARES[name], cases))
+    return _resampled(task, y, before, after, seed=seed)
+
+
+def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int) -> Evidence:
+    kept = sampled(len(y), seed)
+    first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
+    return resampled_loss(first, second, len(y[kept]), seed=seed)
+
+
+def _metric(task: Task, y: Any, answered: Answered) -> Metric:
+    values = FORMULAS[task.metric.partition(":")[0]](_case(task, y, answered))
+    return values if task.direction == "lower" else lambda weights: -values(weights)
+
+
+def _case(task: Task, y: Any, answered: Answered) -> Case:
+    labels = answered.labels if task.metric in LABEL_METRICS else NO_LABELS
+    return Case(task.metric, y, answered.scores, labels)

@@ -1,0 +1,46 @@
+"""The promise of a technique: what it would try on this parent, or why it cannot help.
+
+A file exports one function of its own name. It gives in its order
+
+    Candidate       made by the technique itself, for any fold, from what the parent knew without that fold's rows
+    Configuration   fitted as training fits, on all folds, and kept in its ledger
+
+or raises `CannotHelp`. Nothing is fitted before it is asked for.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aias.compress.workshop import Workshop
+from aias.core.errors import AiasError
+from aias.encoders.contract import Floats
+from aias.encoders.rows import RowEncoder
+from aias.training.configuration import Configuration
+from aias.training.pipeline import Pipeline
+
+
+class CannotHelp(AiasError):
+    """A technique that has nothing to do on this version; it says why."""
+
+    code = "compress.cannot-help"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A pipeline, and the encoder it reads by."""
+
+    pipeline: Pipeline
+    encoder: RowEncoder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """`make(fold)`: fitted without the rows of the fold, or on all rows for `ALL`. `scores`: out of fold, of all rows
+    that judge, where they are known already: (rows, outputs)."""
+
+    name: str
+    make: Callable[[int], Made]
+    scores: Floats | None = None
+
+
+Technique = Callable[[Workshop], Iterator[Candidate | Configuration]]

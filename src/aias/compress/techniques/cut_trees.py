@@ -1,0 +1,167 @@
+"""Trees cut at a depth, fewer of them, and what is left fitted to what all of them said: one linear problem.
+
+LOP (ICML 2025) refits a level of all trees at once as a linear model. Here every node at the depth becomes a leaf, the
+trees whose values vary least are left out, and the values of the new leaves are those by which their sums come nearest
+to the sums of the whole forest, by ridge regression (LSQR, Paige and Saunders 1982).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.core.forest import Floats, Forest, Ints
+from aias.core.graph import GraphWriter
+from aias.learners.contract import State
+from aias.training.pipeline import ColumnsPipeline
+from aias.training.plan import Member
+
+__all__ = ["cut_trees"]
+
+CUTS: Final = ((5, 1.0), (4, 0.3), (3, 0.1))
+"""Depth, and the share of the trees."""
+
+ROWS_MAX: Final = 8_000
+DAMP: Final = 1.0
+STEPS_MAX: Final = 40
+TREES_MIN: Final = 10
+
+
+def cut_trees(shop: Workshop) -> Iterator[Candidate]:
+    forests = [each for each in shop.members if _has_forest(shop, each)]
+    if not forests:
+        raise CannotHelp("it has no trees that stand by themselves")
+    best = forests[0]
+    for depth, share in CUTS:
+        name = f"{best.name}, {100 * share:.0f} % of the trees cut at depth {depth}"
+        yield Candidate(name, partial(_make, shop, best, depth, share))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """What `learners.contract.Trees` promises, of trees that no library knows."""
+
+    trees: Forest
+    link: str
+    two: bool
+    """Whether the answer is the probabilities of two classes, from one sum."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def scores(self, x: Floats) -> Floats:
+        sums = self.trees.sums(x)
+        if self.link == "softmax":
+            powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        if self.link == "sigmoid":
+            with np.errstate(over="ignore"):
+                return np.asarray(1 / (1 + np.exp(sums * np.array([[1.0, -1.0]]))))
+        return np.hstack([1 - sums, sums]) if self.two else sums
+
+    def forest(self) -> Forest:
+        return self.trees
+
+    def export(self, graph: GraphWriter, x: str) -> str:
+        sums = self.trees.write(graph, x)
+        if self.link == "softmax":
+            return graph.op("Softmax", sums, axis=1)
+        if self.link == "sigmoid":
+            return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
+        if self.two:
+            return graph.op("Concat", graph.op("Sub", graph.constant(np.float64(1)), sums), sums, axis=1)
+        return sums
+
+    def state(self) -> State:
+        return self.trees.state()
+
+
+def _has_forest(shop: Workshop, member: Member) -> bool:
+    fitted = getattr(shop.part(member, 0), "fitted", None)
+    return hasattr(fitted, "forest") and not getattr(fitted, "extra_width", 0)
+
+
+def _make(shop: Workshop, member: Member, depth: int, share: float, fold: int) -> Made:
+    pipeline: Any = shop.part(member, fold)
+    rows = shop.inside(fold)
+    if len(rows) > ROWS_MAX:
+        rows = np.sort(np.random.default_rng(shop.seed).permutation(rows)[:ROWS_MAX])
+    x = pipeline.columns(shop.encoded(rows))
+    whole: Forest = pipeline.fitted.forest()
+    kept = _varied(whole, x, max(TREES_MIN, round(share * whole.trees)))
+    trees = _refitted(_cut(whole, kept, depth), x, whole.sums(x))
+    fitted: Any = Cut(trees, pipeline.fitted.link, shop.task.type == "binary")
+    return Made(ColumnsPipeline(pipeline.blocks, fitted), shop.encoder)
+
+
+def _varied(forest: Forest, x: Floats, count: int) -> Ints:
+    """The trees, in their order, whose values vary most over the rows."""
+    spread = forest.leaf_value[forest.leaves(x)].std(axis=1)
+    return np.sort(np.argsort(-spread, kind="stable")[:count])
+
+
+def _cut(forest: Forest, trees: Ints, depth: int) -> Forest:
+    """Only these trees, each node at the depth a leaf; the leaves hold nothing yet."""
+    depths, outputs = _walked(forest, trees)
+    kept = (depths >= 0) & (depths < depth)
+    places = np.cumsum(kept) - 1
+    sides = {}
+    for name in ("left", "right"):
+        child, is_leaf = getattr(forest, name)[kept], getattr(forest, f"{name}_is_leaf")[kept]
+        ends = is_leaf | ~kept[np.where(is_leaf, 0, child)]
+        sides[name] = (child, ends)
+    count = int(kept.sum())
+    ends = np.concatenate([each[1] for each in sides.values()])
+    leaf = np.cumsum(ends) - 1
+    leaves = {"left": leaf[:count], "right": leaf[count:]}
+    moved = {
+        name: np.where(ended, leaves[name], places[np.where(ended, 0, child)]) for name, (child, ended) in sides.items()
+    }
+    sizes = np.diff(forest.set_ends, prepend=0)
+    return replace(
+        forest, feature=forest.feature[kept], threshold=forest.threshold[kept], mode=forest.mode[kept],
+        missing_left=forest.missing_left[kept], left=moved["left"], right=moved["right"],
+        left_is_leaf=sides["left"][1], right_is_leaf=sides["right"][1], leaf_value=np.zeros(int(ends.sum())),
+        leaf_output=np.tile(outputs[kept], 2)[ends], roots=places[forest.roots[trees]],
+        set_ends=np.cumsum(sizes[kept]), set_values=forest.set_values[np.repeat(kept, sizes)],
+    )  # fmt: skip
+
+
+def _walked(forest: Forest, trees: Ints) -> tuple[Ints, Ints]:
+    """Of each node its depth, -1 in trees that are not wanted, and the output of its tree."""
+    depths, outputs = np.full(forest.nodes, -1), np.zeros(forest.nodes, np.int64)
+    at = forest.roots[trees]
+    lefts = at.copy()
+    while not (ended := forest.left_is_leaf[lefts]).all():
+        lefts = np.where(ended, lefts, forest.left[lefts])
+    own = forest.leaf_output[forest.left[lefts]]
+    depth = 0
+    while len(at):
+        depths[at], outputs[at] = depth, own
+        inner = [~getattr(forest, f"{side}_is_leaf")[at] for side in ("left", "right")]
+        at, own = (
+            np.concatenate([forest.left[at][inner[0]], forest.right[at][inner[1]]]),
+            np.concatenate([own[inner[0]], own[inner[1]]]),
+        )
+        depth += 1
+    return depths, outputs
+
+
+def _refitted(forest: Forest, x: Floats, wanted: Floats) -> Forest:
+    """The values of the leaves, and the bases, by which the sums come nearest to those wanted, (rows, outputs)."""
+    from scipy import sparse
+    from scipy.sparse.linalg import lsqr
+
+    found = forest.leaves(x)  # (trees, rows)
+    count, rows = len(forest.leaf_value), len(x)
+    ends = np.arange(rows + 1) * len(found)
+    reached = sparse.csr_matrix((np.ones(found.size), found.T.ravel(), ends), shape=(rows, count))
+    values, base = np.zeros(count), wanted.mean(axis=0)
+    for output in range(forest.outputs):
+        own = forest.leaf_output == output
+        if own.any():
+            solved = lsqr(reached[:, own], wanted[:, output] - base[output], damp=DAMP, iter_lim=STEPS_MAX)
+            values[own] = solved[0]
+    return replace(forest, leaf_value=values, base=base)

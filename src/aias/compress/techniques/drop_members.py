@@ -1,0 +1,38 @@
+"""Members left out, and of each one fit instead of one a fold: an ensemble costs what all its members cost."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.training.plan import Member
+from aias.training.weights import mix
+
+__all__ = ["drop_members"]
+
+
+def drop_members(shop: Workshop) -> Iterator[Candidate]:
+    """The heaviest member alone, then two, and so on; then each of the others alone."""
+    whole = len(shop.members)
+    bagged = shop.parent.manifest.form == "quality" and shop.prepared.table.fold_count > 1
+    if whole == 1 and not bagged:
+        raise CannotHelp("it has one member, fitted once")
+    for count in range(1, whole + bagged):
+        yield _candidate(shop, list(shop.members[:count]), bagged=bagged)
+    for member in shop.members[1:]:
+        yield _candidate(shop, [member], bagged=bagged)
+
+
+def _candidate(shop: Workshop, members: list[Member], *, bagged: bool) -> Candidate:
+    places = [shop.members.index(each) for each in members]
+    weights = np.asarray(shop.weights[places])
+    names = " + ".join(each.name for each in members)
+    scores = mix(np.stack([each.scores for each in members]), weights / weights.sum())
+    made = partial(_make, shop, members, weights)
+    return Candidate(f"{names}, fitted once" if bagged else f"{names} alone", made, scores)
+
+
+def _make(shop: Workshop, members: list[Member], weights: object, fold: int) -> Made:
+    return Made(shop.mixed(members, np.asarray(weights), fold), shop.encoder)

@@ -1,0 +1,25 @@
+"""A smaller model trained directly, without any help of the parent: what every compression must be better than."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from aias.compress.workshop import Workshop
+from aias.training.configuration import Configuration
+
+__all__ = ["smaller_model"]
+
+TREES: Final[dict[str, dict[str, Any]]] = {
+    "40 trees of 31 leaves": {"learning_rate": 0.2, "num_leaves": 31, "rounds": 40},
+    "100 trees of 8 leaves": {"learning_rate": 0.15, "num_leaves": 8, "rounds": 100},
+    "20 trees of 8 leaves": {"learning_rate": 0.4, "num_leaves": 8, "rounds": 20},
+}
+
+
+def smaller_model(shop: Workshop) -> Iterator[Configuration]:
+    layout, known = shop.encoder.layout, {each.configuration.learner for each in shop.members}
+    if "linear" not in known:
+        yield Configuration("linear, direct", "linear")
+    if layout.width:
+        derived = ("text_sums",) if layout.terms else ()
+        for name, settings in TREES.items():
+            yield Configuration(f"{name}, direct", "boosted_trees", settings, derived)

@@ -1,0 +1,121 @@
+"""What techniques work with: the parent's members as they were fitted on each fold, and the rows to fit on."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.deadline import Deadline
+from aias.core.errors import UserError
+from aias.core.task import Task
+from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import Encoded, RowEncoder
+from aias.training.configuration import ALL
+from aias.training.ensemble import Ensemble, Part, bagged
+from aias.training.parent import Parent
+from aias.training.pipeline import Pipeline
+from aias.training.plan import Member, Plan
+from aias.training.prepare import Prepared, cores, encoded_of
+from aias.training.unit import Bench
+
+FIT_SHARE: Final = 0.1
+"""Of all the time that one fit of one fold may take."""
+
+
+@dataclass(eq=False)
+class Workshop:
+    """`members`: what the parent is made of, the heaviest first; `weights`: of sum 1, in their order."""
+
+    parent: Parent
+    prepared: Prepared
+    bench: Bench
+    plan: Plan
+    deadline: Deadline
+    members: tuple[Member, ...]
+    weights: Floats
+    seed: int
+
+    @property
+    def task(self) -> Task:
+        return self.prepared.task
+
+    @property
+    def encoder(self) -> RowEncoder:
+        return self.prepared.encoder
+
+    @property
+    def threads(self) -> int:
+        return cores()
+
+    def fit_deadline(self) -> Deadline:
+        """For one fit: a share of the whole time, not of what is left, so that a candidate ends as what it was when
+        it was chosen."""
+        return Deadline.after(FIT_SHARE * self.deadline.seconds, self.deadline.clock)
+
+    def inside(self, fold: int) -> Ints:
+        """The rows of the table that may be fitted on."""
+        return self.prepared.table.inside(fold)
+
+    def answers(self, rows: Ints) -> Any:
+        return self.prepared.table.whole.y[rows]
+
+    def weight(self, rows: Ints) -> Floats | None:
+        """How much each of the rows counts."""
+        held = self.prepared.table.whole.weight
+        return None if held is None else held[rows]
+
+    def encoded(self, rows: Ints, encoder: RowEncoder | None = None) -> Encoded:
+        """Rows of the table, as the parent's encoder reads them or as another does."""
+        if encoder is None or encoder is self.encoder:
+            return self.prepared.table.whole.encoded.take(rows)
+        return encoded_of(self.prepared.dataset.take(rows), encoder)
+
+    def part(self, member: Member, fold: int) -> Pipeline:
+        """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`."""
+        unit = member.refit if fold == ALL else member.units[fold]
+        if fold == ALL and not self.bench.ledger.has(unit.key(self.bench.table.digest)):
+            self.plan.refit([member], self.deadline.ends_at)
+        return self.bench.pipeline(unit)
+
+    def ensemble(self, parts: list[Part]) -> Ensemble:
+        return Ensemble(self.task, self.encoder.layout.width, parts)
+
+    def mixed(self, members: list[Member], weights: Floats, fold: int) -> Pipeline:
+        """These members together, one fit of each."""
+        if len(members) == 1:
+            return self.part(members[0], fold)
+        pairs = zip(members, weights / weights.sum(), strict=True)
+        return self.ensemble([Part(float(weight), self.part(member, fold)) for member, weight in pairs])
+
+    def teacher(self, fold: int) -> Pipeline:
+        """The whole parent as it knew no row of the fold; for `ALL` the mean of the fits of all folds."""
+        if fold != ALL:
+            return self.mixed(list(self.members), self.weights, fold)
+        parts: list[Part] = []
+        for member, weight in zip(self.members, self.weights, strict=True):
+            parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
+        return self.ensemble(parts)
+
+    def rows_in_turn(self, fold: int) -> Ints:
+        """The rows that judge in a fold."""
+        return np.asarray(self.prepared.table.outside(fold))
+
+
+def workshop(
+    parent: Parent, prepared: Prepared, bench: Bench, plan: Plan, *, deadline: Deadline, stop: threading.Event
+) -> Workshop:
+    """With the parent's members; what training left is not fitted again. Raises `UserError` when there was no time."""
+    found: dict[str, Member] = {}
+    weights = parent.weights
+
+    def take(each: Member) -> bool:
+        found[each.name] = each
+        return not stop.is_set()
+
+    plan.run((each for each in parent.configurations if each.name in weights), take)
+    if missing := weights.keys() - found.keys():
+        raise UserError(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
+    names = sorted(weights, key=lambda name: -weights[name])
+    members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
+    return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed)

@@ -1,0 +1,26 @@
+"""Where a ledger lies that a training left, for whoever goes on from it."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+
+@contextlib.contextmanager
+def room(work: Path | None, digest: str) -> Iterator[Path]:
+    """Training's own folder unless it holds other rows or folds by now; else one that is gone afterwards."""
+    if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
+        yield work
+        return
+    with tempfile.TemporaryDirectory(prefix="aias-") as folder:
+        yield Path(folder)
+
+
+def _digest_in(work: Path) -> str | None:
+    """Of the table that lies there; None where there is none, as after fits in the same process."""
+    try:
+        return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
+    except (OSError, KeyError, msgspec.MsgspecError):
+        return None

@@ -1,0 +1,142 @@
+"""What every technique promises, on tables and on texts: it says why it cannot help, or what it makes can be served."""
+
+import threading
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+
+import aias
+from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.workshop import workshop
+from aias.core.catalog import member, members
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.core.task import Task
+from aias.data.read import read
+from aias.graph.compile import compile_graph
+from aias.graph.parity import prove
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.training.configuration import ALL, Configuration
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.parent import Parent
+from aias.training.plan import Plan
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers
+
+WORDS = ("good", "bad", "fine", "poor", "film", "plot", "actor", "scene", "end", "music", "light", "voice")
+
+
+def table(classes: int) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-1, 1, (2, 300))
+    colour = rng.choice(["red", "green", "blue"], 300)
+    score = a * b + 0.3 * (colour == "red") + rng.normal(size=300) / 10
+    if classes == 0:
+        return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": score})
+    y = np.digitize(score, np.quantile(score, np.arange(1, classes) / classes))
+    return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": [f"c{each}" for each in y]})
+
+
+def texts() -> pl.DataFrame:
+    rng = np.random.default_rng(1)
+    drawn = rng.choice(WORDS, (600, 8))
+    y = np.where((drawn == "good").sum(axis=1) + rng.random(600) > 0.8, "yes", "no")
+    return pl.DataFrame(
+        {"text": [" ".join(f"{w}{rng.integers(9)}" if rng.random() < 0.5 else w for w in row) for row in drawn], "y": y}
+    )
+
+
+DATA = {"two classes": table(2), "three classes": table(3), "amounts": table(0), "texts": texts()}
+
+
+@pytest.fixture(scope="module", params=list(DATA))
+def shop(request, tmp_path_factory):
+    """The workshop of a quality form of two members, as `aias compress` opens it."""
+    home, frame = tmp_path_factory.mktemp("home"), DATA[request.param]
+    learners = ("boosted_trees", "linear") if request.param == "texts" else ("boosted_trees", "extra_trees")
+    model = aias.train(
+        frame, target="y", name="m", time="5s", folds=3, learners=learners, inline=True, home=home
+    ).quality
+    parent = Parent(model.ref, model.manifest, model.runtime)
+    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
+    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
+    plan = Plan(
+        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
+        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+    )  # fmt: skip
+    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+
+
+@pytest.mark.parametrize("name", members("compress.techniques"))
+def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop, name):
+    try:
+        found = list(member("compress.techniques", name)(shop))
+    except CannotHelp as fault:
+        assert len(fault.message.split()) > 3
+        return
+    names = [each.name for each in found]
+    assert len(set(names)) == len(names)
+    for each in found:
+        assert isinstance(each, Candidate | Configuration)
+    for each in [each for each in found if isinstance(each, Candidate)][:2]:
+        for fold in (0, ALL):
+            made = each.make(fold)
+            graph = compile_graph(made.pipeline, made.encoder.layout, classes=shop.task.classes)
+            runtime = OnnxRuntime(shop.parent.manifest, made.encoder, graph)
+            rows = (
+                shop.prepared.dataset.take(np.arange(80)).frame.select([f.name for f in made.encoder.fields]).to_dicts()
+            )
+            prove(made.pipeline.scores, made.encoder, runtime, rows)
+        judging = shop.rows_in_turn(0)
+        scores = shop_scores(shop, each, judging)
+        assert scores.shape == (len(judging), shop.task.outputs)
+        assert np.isfinite(scores).all()
+
+
+def shop_scores(shop, candidate, rows):
+    made = candidate.make(0)
+    return made.pipeline.scores(shop.encoded(rows, made.encoder))
+
+
+def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
+    """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
+    for name in ("distill", "vocabulary"):
+        try:
+            (candidate, *_) = member("compress.techniques", name)(shop)
+        except CannotHelp:
+            continue
+        rows = shop.rows_in_turn(0)
+        before = shop_scores(shop, candidate, rows)
+        held = shop.prepared.table.whole.y
+        kept = held[rows].copy()
+        held[rows] = kept[::-1]
+        try:
+            (again, *_) = member("compress.techniques", name)(shop)
+            assert np.array_equal(shop_scores(shop, again, rows), before)
+        finally:
+            held[rows] = kept
+
+
+def test_trees_that_are_not_cut_are_refitted_to_themselves():
+    from aias.compress.techniques.cut_trees import _cut, _refitted
+    from aias.learners.boosted_trees import BoostedTrees
+    from aias.learners.contract import Examples, Fit
+
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=(400, 2)), rng.integers(0, 8, 400)])
+    y = x[:, 0] * x[:, 1] + (x[:, 2] > 4)
+    task = Task("y", "regression", "rmse")
+    how = Fit(task, 0, Deadline.after(60), 1, nobody, {"rounds": 12}, categories=(2,), category_sizes=(8,))
+    forest = BoostedTrees.fit(Examples(x, y), None, how).forest()
+
+    whole = _cut(forest, np.arange(forest.trees), 99)
+    same = _refitted(whole, x, forest.sums(x))
+    short = _refitted(_cut(forest, np.arange(0, forest.trees, 2), 3), x, forest.sums(x))
+
+    assert (whole.nodes, len(whole.leaf_value)) == (forest.nodes, len(forest.leaf_value))
+    assert np.sqrt(np.mean((same.sums(x) - forest.sums(x)) ** 2)) < 0.05 * forest.sums(x).std()
+    assert short.nodes < forest.nodes / 3
+    assert np.corrcoef(short.sums(x)[:, 0], forest.sums(x)[:, 0])[0, 1] > 0.8

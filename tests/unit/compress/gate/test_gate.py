@@ -1,0 +1,145 @@
+"""`compress/gate`: what each part says of rows whose answer is known."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from aias.compress.gate.changes import calibration_gap, flips, share
+from aias.compress.gate.evidence import Unknown, loss_of
+from aias.compress.gate.power import Power
+from aias.compress.gate.proportions import Proportions
+from aias.compress.gate.resampled import resampled_loss
+from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
+from aias.compress.gate.verdict import Claim, Sealed, holm, judge
+
+
+def test_the_gate_loads_numpy_and_scipy_and_nothing_else():
+    names = ("evidence", "proportions", "studentised", "resampled", "power", "changes", "verdict")
+    script = (
+        "import sys\nbefore = set(sys.modules)\n"
+        + "\n".join(f"import aias.compress.gate.{name}" for name in names)
+        + "\nfound = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)"
+        "\nprint(*sorted(name for name in found if not name.startswith('_')))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) - {"cython_runtime"} == {"aias", "numpy", "scipy"}
+
+
+def test_the_score_interval_of_one_row_lost_and_none_won():
+    """Tango 1998, table II: 44 patients; his limits are -0.0600 and 0.1184."""
+    found = Proportions(1, 0, 44)
+
+    assert found.value == pytest.approx(1 / 44)
+    assert (found.limit(0.025), found.limit(0.975)) == pytest.approx((-0.0600, 0.1184), abs=1e-3)
+
+
+def test_nothing_lost_still_leaves_a_limit():
+    for found in (Proportions(0, 0, 500), mean_loss(np.arange(500.0), np.arange(500.0))):
+        assert found.value == 0
+        assert found.limit(0.05) < 0 < found.limit(0.95)
+    assert Proportions(0, 0, 500).limit(0.95) == pytest.approx(0.00538, abs=1e-4)
+
+
+def test_limits_and_confidence_are_inverses():
+    rng = np.random.default_rng(0)
+    first, second = rng.exponential(size=(2, 400))
+    for found in (
+        Proportions(9, 4, 400), mean_loss(first, second), root_loss(first, second),
+        auc_loss(first > 1, first + second, second),
+        resampled_loss(lambda w: w @ first / w.sum(axis=1), lambda w: w @ second / w.sum(axis=1), 400, seed=0),
+    ):  # fmt: skip
+        for confidence in (0.02, 0.5, 0.95):
+            assert found.confidence(found.limit(confidence)) == pytest.approx(confidence, abs=2e-3)
+
+
+def test_the_auc_of_delong_is_that_of_pairs():
+    rng = np.random.default_rng(0)
+    positive = rng.random(60) < 0.4
+    before, after = np.round(rng.normal(size=(2, 60)) + positive, 1)
+
+    def auc(scores):
+        ones, zeros = scores[positive][:, None], scores[~positive][None, :]
+        return ((ones > zeros) + 0.5 * (ones == zeros)).mean()
+
+    assert auc_loss(positive, before, after).value == pytest.approx(auc(before) - auc(after))
+
+
+def test_where_a_metric_cannot_be_had_nothing_is_certain():
+    none = auc_loss(np.ones(10, bool), np.arange(10.0), np.arange(10.0))
+
+    (verdict,) = judge([Claim("a", none)], metric="roc_auc", margin=0.1, part_margin=0.1)
+
+    assert isinstance(none, Unknown)
+    assert not verdict.certified
+    assert (verdict.loss.low, verdict.loss.high) == (float("-inf"), float("inf"))
+
+
+def test_what_is_as_good_passes_where_rows_are_enough_and_not_where_they_are_few():
+    good = {rows: Claim("a", Proportions(rows // 100, rows // 100, rows)) for rows in (300, 30_000)}
+
+    few, many = (judge([good[rows]], metric="accuracy", margin=0.005, part_margin=1)[0] for rows in good)
+
+    assert not few.certified
+    assert "cannot be ruled out" in few.reason
+    assert many.certified
+    assert many.loss.high < 0.005
+
+
+def test_a_part_that_is_sacrificed_is_named():
+    parts = {"sex is f": Proportions(80, 0, 1_000), "sex is m": Proportions(0, 30, 900)}
+    claim = Claim("a", Proportions(10, 40, 30_000), parts)
+
+    (verdict,) = judge([claim], metric="accuracy", margin=0.005, part_margin=0.02)
+
+    assert verdict.reason.startswith("where sex is f")
+
+
+def test_holm_multiplies_the_least_most():
+    assert holm([0.01, 0.04, 0.03, float("nan")]) == pytest.approx([0.04, 0.09, 0.09, 1.0])
+
+
+def test_rows_certify_once():
+    rows = Sealed([1, 2])
+
+    assert rows.open() == [1, 2]
+    with pytest.raises(AssertionError, match="once"):
+        rows.open()
+
+
+def test_power_says_what_cannot_be_resolved():
+    """Research, §7: at 5 % of rows differing, one point needs 3,090 rows."""
+    enough = Power("accuracy", 0.01, np.sqrt(0.05), 3_092)
+    few = Power("accuracy", 0.01, np.sqrt(0.05), 408)
+
+    assert enough.enough
+    assert enough.chance == pytest.approx(0.8, abs=0.001)
+    assert few.rows_needed == pytest.approx(3_092, abs=2)
+    assert not few.enough
+    assert "3,092 rows would be enough" in str(few)
+
+
+def test_no_words_say_that_nothing_was_lost():
+    said = str(loss_of("accuracy", Proportions(0, 0, 500)))
+
+    assert "no loss" not in said
+    assert "+0.0054" in said
+
+
+def test_flips_are_counted_with_their_limits():
+    found = flips([0, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1])
+
+    assert (found.all.rows, found.lost.rows) == (2, 1)
+    assert share(0, 300).high == pytest.approx(0.00994, abs=1e-4)  # the rule of three
+    assert share(5, 5).high == 1
+
+
+def test_what_comes_true_as_often_as_said_has_no_gap():
+    said = np.repeat([0.1, 0.9], 5_000)
+    came = np.concatenate([np.arange(5_000) % 10 == 0, np.arange(5_000) % 10 != 0])
+
+    assert calibration_gap(said, came) < 0.005
+    assert calibration_gap(said, 1 - came) > 0.7

@@ -1,0 +1,70 @@
+"""`compress/frontier.py` and `compress/plot.py`: what a compression came to, as JSON, as Markdown and drawn."""
+
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier
+from aias.compress.gate.changes import flips
+from aias.compress.gate.evidence import Loss
+from aias.compress.host import host
+from aias.compress.latency import Between, Pace
+from aias.compress.plot import frontier_chart
+from aias.core.errors import Damaged
+
+
+def pace(us: float) -> Pace:
+    return Pace(Between(us, 0.9 * us, 1.1 * us), Between(2 * us, us, 3 * us), Between(3 * us, us, 4 * us), 640)
+
+
+PARENT_POINT = Point("m@1", "do nothing", PARENT, pace=pace(300), size_bytes=2_000_000, smaller=1.0)
+SMALL = Point(
+    "a | b", "distill", PUBLISHED, certified=Loss("roc_auc", 0.001, -0.001, 0.003, 900), pace=pace(20),
+    speed=Between(15.0, 14.0, 16.0), size_bytes=30_000, smaller=66.7, flips=flips([0, 1], [0, 1], [0, 0]),
+    calibration_gap=0.01,
+)  # fmt: skip
+WORSE = Point("c", "cut_trees", FELL, "it is certain to lose more than 0.005",
+              searched=Loss("roc_auc", 0.1, 0.08, 0.12, 700), pace=pace(15), size_bytes=9_000)  # fmt: skip
+FRONTIER = Frontier(
+    "m@1", "roc_auc", 0.005, 0.0045, "900 rows can tell", "distilled", (WORSE, SMALL, PARENT_POINT), host(), 700, 900
+)
+
+
+def test_a_frontier_is_read_back_as_it_was_written():
+    assert read_frontier(FRONTIER.as_bytes()) == FRONTIER
+
+
+def test_what_is_no_frontier_is_refused():
+    for raw in (b"", b"{}", b'{"ref": 1}', FRONTIER.as_bytes()[:-1]):
+        with pytest.raises(Damaged, match=r"frontier\.json"):
+            read_frontier(raw)
+
+
+def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
+    lines = [line for line in FRONTIER.markdown().splitlines() if line.startswith("|")][2:]
+
+    assert [line.split(" | ")[0] for line in lines] == ["| m@1", "| a ¦ b", "| c"]
+    assert lines[2].endswith("| fell: it is certain to lose more than 0.005 |")
+    assert "15× (14 to 16)" in lines[1]
+
+
+def test_the_loss_that_was_certified_is_shown_rather_than_the_one_that_was_searched():
+    both = replace(SMALL, searched=Loss("roc_auc", -0.5, -0.6, -0.4, 700))
+
+    assert "+0.001" in cells(both)[2]
+
+
+def test_a_chart_is_one_well_formed_picture_with_a_dot_for_each_that_was_measured():
+    drawn = frontier_chart(replace(FRONTIER, points=(*FRONTIER.points, Point("d", "e", FELL, "no time"))))
+
+    root = ET.fromstring(drawn.decode())
+    dots = root.findall("{http://www.w3.org/2000/svg}circle")
+    assert [dot.get("class") for dot in dots] == ["shape", "shape", "faint"]  # the largest first, what fell is hollow
+    places = [float(dot.get("cx", 0)) for dot in dots]
+    assert places == sorted(places, reverse=True)  # from slow to fast
+
+
+def test_where_it_was_measured_says_which_processor_and_libraries():
+    assert host().cores >= 1
+    assert {"aias", "numpy", "onnxruntime", "python"} == set(host().libraries)
