@@ -42,7 +42,7 @@ def parent(home: Path) -> aias.Model:
 def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
-    found = parent.compress(max_loss="20%", time="30s", inline=True, watch=told.append)
+    found = parent.compress(max_loss="20%", time="60s", inline=True, watch=told.append)
 
     assert found.better
     assert found.model.ref == "amounts@3"

@@ -48,7 +48,9 @@ from aias.training.train import workers_for
 from aias.training.unit import Bench
 
 RESERVED: Final = 0.5
-"""Of the folds, to certify by, beside the test part if there is one: a proof takes more rows than a choice."""
+"""Of the folds, to certify by: a proof takes more rows than a choice."""
+
+ONE_FIT: Final = "without a test part it is not counted what the parent gains by the mean of its folds, which are"
 
 NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
@@ -98,7 +100,11 @@ def compress(
     """
     kept = Ledger(work) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    held = reserve(prepared, seed=parent.recipe.seed + number, share=RESERVED, beside_test=True)
+    bagged = parent.manifest.form == "quality" and prepared.table.fold_count > 1
+    if bagged and not prepared.test.rows:
+        watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
+    # What a mean of all folds gains over one of them, only rows of no fold can tell.
+    held = reserve(prepared, seed=parent.recipe.seed + number, share=RESERVED, beside_test=not bagged)
     with room(work, prepared.table.digest) as folder:
         job = _Job(parent, held, Ledger(folder), wanted, deadline, stop or threading.Event(), watch)
         return job.run(inline=inline)
@@ -276,6 +282,9 @@ class _Job:
                 found = finish(trial, self.judged, self.rows, seconds=seconds, watch=self._hear)
             except (ParityBroken, Damaged) as fault:
                 trial.reason = f"its graph is not what was fitted: {fault.message}"
+                continue
+            except UserError as fault:
+                trial.reason = fault.message
                 continue
             trial.race, trial.size_bytes = found.race, found.size_bytes
             trial.smaller = self.parent_bytes / max(found.size_bytes, 1)

@@ -72,10 +72,15 @@ class Workshop:
         return encoded_of(self.prepared.dataset.take(rows), encoder)
 
     def part(self, member: Member, fold: int) -> Pipeline:
-        """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`."""
+        """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.
+
+        Raises `UserError` when that could not be done in time.
+        """
         unit = member.refit if fold == ALL else member.units[fold]
         if fold == ALL and not self.bench.ledger.has(unit.key(self.bench.table.digest)):
-            self.plan.refit([member], self.deadline.ends_at)
+            ends_at = max(self.deadline.ends_at, self.fit_deadline().ends_at)
+            if not self.plan.refit([member], ends_at):
+                raise UserError(f"there was no time to fit {member.name} on all rows", hint="give more time")
         return self.bench.pipeline(unit)
 
     def ensemble(self, parts: list[Part]) -> Ensemble:

@@ -80,7 +80,8 @@ def _kept(encoder: RowEncoder, importance: Floats, count: int) -> RowEncoder:
         text = encoder.encoders[each.name]
         if isinstance(text, Text):
             flags = iter(kept[at : at + text.size])
-            lists = [[term for term in terms if next(flags)] for terms in (text.words, text.pairs, text.groups)]
+            all_terms = (text.words, text.pairs, text.triples, text.groups)
+            lists = [[term for term in terms if next(flags)] for terms in all_terms]
             encoders[each.name] = Text(*lists, missing=each.missing)
             at += text.size
     return encoder.with_encoders(encoders)
