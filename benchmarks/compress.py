@@ -68,7 +68,7 @@ def measured(name: str, args: argparse.Namespace) -> bool:
     read, goal = SETS[name]
     frame, target = read(args.data)
     with tempfile.TemporaryDirectory() as home:
-        parent = aias.train(frame, target=target, name=name, time=args.train, home=Path(home)).quality
+        parent = aias.train(frame, target=target, name=name, time=args.train, test=0.2, home=Path(home)).quality
         found = parent.compress(data=frame, max_loss=MAX_LOSS, time=args.time)
     published = next((each for each in found.frontier.points if each.state == "published"), None)
     print(f"{name}: {found.frontier.verdict}")

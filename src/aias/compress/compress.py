@@ -50,7 +50,10 @@ from aias.training.unit import Bench
 RESERVED: Final = 0.5
 """Of the folds, to certify by: a proof takes more rows than a choice."""
 
-ONE_FIT: Final = "without a test part it is not counted what the parent gains by the mean of its folds, which are"
+ONE_FIT: Final = (
+    "no row was set aside (`aias train --test 0.2` does): it is not counted what the parent gains by the mean of its "
+    "folds, which are"
+)
 
 NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
@@ -100,7 +103,7 @@ def compress(
     """
     kept = Ledger(work) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    bagged = parent.manifest.form == "quality" and prepared.table.fold_count > 1
+    bagged = prepared.table.fold_count > 1  # both forms are means of several fits
     if bagged and not prepared.test.rows:
         watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
     # What a mean of all folds gains over one of them, only rows of no fold can tell.
