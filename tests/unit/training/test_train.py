@@ -190,11 +190,12 @@ def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: p
     monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
     results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
-    assert b"no time to fit `linear` again" in results.serving.files["card.md"]
-    assert b"no time to fit" not in results.quality.files["card.md"]
     (late,) = [event for event in told if event.name == "train.refit"]
-    assert late.level == "warning" and set(late.facts["configurations"]) <= {"linear", "linear ratios"}
-    assert late.facts["configurations"]
+    names = tuple(late.facts["configurations"])
+    assert late.level == "warning" and names and set(names) <= {"linear", "linear ratios"}
+    assert results.serving.manifest.not_refitted == names and results.quality.manifest.not_refitted == ()
+    assert f"no time to fit `{names[0]}`".encode() in results.serving.files["card.md"]
+    assert b"no time to fit" not in results.quality.files["card.md"]
 
 
 def test_under_time_both_forms_have_seen_the_latest_rows() -> None:
