@@ -1,6 +1,7 @@
 """`aias compress` and `aias frontier`."""
 
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -10,7 +11,10 @@ from aias.cli.progress import Progress, interruptible
 from aias.cli.show import give, hint, size, table
 
 if TYPE_CHECKING:
-    from aias.compress.frontier import Frontier
+    from aias.compress.frontier import Frontier, Point
+
+WIDE: Final = 130
+"""Columns of a terminal in which the whole table can be read."""
 
 
 @click.command()
@@ -63,9 +67,25 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
 
 
 def draw(found: "Frontier") -> None:
-    """The table on stdout."""
-    from aias.compress.frontier import HEAD, cells
+    """The table on stdout; where there is little room, what fell stands below it with its reason."""
+    from aias.compress.frontier import FELL, HEAD, cells
 
-    rows = [cells(point) for point in found.ordered()]
-    right = ("p50 µs", "p95 µs", "faster", "smaller")
-    table(f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}", HEAD, rows, right=right)
+    title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
+    right = ("loss", "p50 µs", "p95 µs", "faster", "smaller")
+    if shutil.get_terminal_size().columns >= WIDE:
+        return table(title, HEAD, [cells(point) for point in found.ordered()], right=right)
+    points = list(found.ordered())
+    head = ("candidate", "loss", "p50 µs", "faster", "smaller", "verdict")
+    table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=right)
+    for point in points:
+        if point.state == FELL:
+            click.echo(f"· {point.name}: {point.reason}")
+    return None
+
+
+def _short(point: "Point") -> list[str]:
+    loss, pace, speed = point.loss, point.pace, point.speed
+    return [
+        point.name, f"{loss.value:+.2g}" if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
+        f"{speed.value:.3g}×" if speed else "", f"{point.smaller:.3g}×" if point.smaller else "", point.state,
+    ]  # fmt: skip
