@@ -31,6 +31,9 @@ SMALLER_MIN: Final = 1.2
 WORSE: Final = 0.95
 """Times as fast or as small as the parent, below which it is slower or larger."""
 
+SMALL_ENOUGH: Final = 30.0
+"""Times as small: beyond, the difference is some kilobytes."""
+
 
 @dataclass(eq=False)
 class Judged:
@@ -86,9 +89,9 @@ class Trial:
 
     @property
     def gain(self) -> float:
-        """The geometric mean of how many times as fast and as small it is."""
+        """How many times as fast it is, times the root of how many times as small; speed is paid for on every call."""
         assert self.race is not None
-        return float(np.sqrt(self.race.speed.value * self.smaller))
+        return float(self.race.speed.value * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
 
     @property
     def helps(self) -> bool:
