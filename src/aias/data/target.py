@@ -61,6 +61,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     notes = _dropped_notes(target, dataset.rows - len(kept))
     if kind == "regression":
         y = _amounts(column.drop_nulls(), field)
+        _check_amounts(metric, y, target)
         return Labels(Task(target, kind, metric or DEFAULT_METRIC[kind]), y, kept, reason, notes)
     texts, dots = _without_dots(_label_texts(column.drop_nulls().to_list()))
     classes = _classes(texts, target)
@@ -70,6 +71,16 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
     return Labels(task, encode_labels(texts, task), kept, reason, (*notes, *_rare_notes(texts, target)))
+
+
+def _check_amounts(metric: str | None, y: Labels1d, target: str) -> None:
+    """Raises `BadTarget` where the metric means nothing for some of the amounts."""
+    if metric == "mape" and (y == 0).any():
+        raise BadTarget(f"`mape` divides by `{target}`, which is 0 in {int((y == 0).sum())} rows", hint="choose mae")
+    if metric == "rmsle" and (y < 0).any():
+        raise BadTarget(
+            f"`rmsle` takes logarithms, and `{target}` is below 0 in {int((y < 0).sum())} rows", hint="choose rmse"
+        )
 
 
 def labels_for(dataset: Dataset, task: Task) -> Labels:

@@ -27,7 +27,9 @@ OURS: Final = ("rounds", "codes_max")
 """Settings that LightGBM does not know. `codes_max`: as `boosting.CODES_MAX`."""
 
 
-OBJECTIVES: Final = {"mae": "regression_l1", "mape": "mape", "quantile_loss": "quantile"}
+OBJECTIVES: Final = {
+    "mae": "regression_l1", "median_absolute_error": "regression_l1", "mape": "mape", "quantile_loss": "quantile"
+}  # fmt: skip
 """Of LightGBM, for metrics that the mean does not answer best."""
 
 HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil")
@@ -135,11 +137,13 @@ class _Growing:
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
     task = how.task
     chosen: dict[str, Any] = {
-        "objective": OBJECTIVES.get(task.metric, task.type), "learning_rate": 0.05, "num_leaves": 31,
+        "objective": OBJECTIVES.get(task.metric.partition(":")[0], task.type), "learning_rate": 0.05, "num_leaves": 31,
         "feature_fraction": 0.9, "min_data_in_leaf": max(1, min(20, rows // 20)),
         "min_data_per_group": max(1, min(50, rows // 50)), "seed": how.seed, "deterministic": True,
         "force_row_wise": True, "num_threads": how.threads, "verbose": -1,
     }  # fmt: skip
+    if task.quantile is not None:
+        chosen["alpha"] = task.quantile
     if task.type == "multiclass":
         # A rare class's first leaves would leap, since p (1 - p), by which gradients are divided, is next to nothing.
         chosen |= {"num_class": len(task.classes), "lambda_l2": 1.0}

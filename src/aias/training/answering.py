@@ -49,7 +49,7 @@ class Answering:
                 honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
         weights = decision_weights(task, y, honest, seed=seed)
         if weights is None and costs is not None and isinstance(calibration, UPRIGHT):
-            weights = tuple(costs / costs.sum())
+            weights = tuple((costs / costs.sum()).tolist())
         return cls(calibration, weights), honest
 
 

@@ -107,14 +107,23 @@ class Board:
         before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
         if before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness()):
-            self._late.add(len(self.members) - 1)
-            self._weigh()
-            message = f"{member.name} is left out: there is no time to finish with it"
-            self.watch(Event("train.skipped", message, facts={"configuration": member.name, "reason": "late"}))
+            self._make_room()
         together = self._together()
         self._tell(member, score, timed, together)
         failpoint("train.after_candidate")
         return self._wants_more(together) and not self.stop.is_set()
+
+    def _make_room(self) -> None:
+        """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better."""
+        newest, before = len(self.members) - 1, set(self._late)
+        self._late = before | {newest}
+        self._weigh()
+        if (self.scores[newest].value - self._together()) * self._direction > 0:
+            self._late = set(range(newest))
+            self._weigh()
+        gone = [self.members[place].name for place in sorted(self._late - before)]
+        message = f"{', '.join(gone)} left out: there is no time to finish with all"
+        self.watch(Event("train.late", message, "warning", {"configurations": gone}))
 
     def fit_ends_at(self) -> float:
         """When fitting must be over, so that refitting and finishing end in time."""

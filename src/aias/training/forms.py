@@ -139,6 +139,12 @@ class Forms:
             over = trained.manifest.row_us / board.latency_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
             if fewer == fits:
+                if over > NEAR_ENOUGH:
+                    message = (
+                        f"nothing that was fitted answers within {board.latency_us:g} µs: the serving form takes "
+                        f"{trained.manifest.row_us:g} µs"
+                    )
+                    self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
                 return self._reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)

@@ -79,6 +79,10 @@ class Ledger:
         state = {name.removeprefix(_STATE): array for name, array in arrays.items()}
         return Entry(said["settings"], said["seconds"], said["cut"], state, scores, said["facts"])
 
+    def drop(self, key: str) -> None:
+        """Forget a unit, so that it is fitted again."""
+        shutil.rmtree(self._units / key, ignore_errors=True)
+
     def keep(self, key: str, entry: Entry) -> None:
         """The best state so far of a unit that is still being fitted."""
         shutil.rmtree(self._units / f"{key}-kept", ignore_errors=True)

@@ -38,6 +38,9 @@ GRACE_SECONDS: Final = 0.8
 IMPORT_SECONDS: Final = 3.0
 """What a worker gets besides when a learner's library has to be loaded, on a machine with other work to do."""
 
+START_SECONDS: Final = 5.0
+"""And for its process to start, when this is its first unit; there is nothing else to go on with yet."""
+
 STRETCH: Final = 1.3
 """A configuration is left out when it should take more than this many times what is left: cut that short, it would only
 weaken the others."""
@@ -110,6 +113,7 @@ class Plan:
         self._coming: Iterator[Configuration] = iter(())
         self._trials: list[_Trial] = []
         self._fitting: dict[int, tuple[_Trial, Unit]] = {}
+        self._due: dict[int, float] = {}  # when each worker's unit should be through
         self._paces: dict[tuple[str, ...], float] = {}  # of each learner on what it last read, and whatever it read
         self._plain: _Trial | None = None  # the first trees, whose pace stands for learners that were not met yet
 
@@ -160,6 +164,9 @@ class Plan:
             while (trial := self._next_trial()) is not None:
                 unit = trial.waiting.popleft()
                 found = self.ledger.get(unit.key(self.table.digest))
+                if found is not None and found.cut:  # by the time of an earlier run: there is more now
+                    self.ledger.drop(unit.key(self.table.digest))
+                    found = None
                 if found is None:
                     self._order(worker, trial, unit)
                     break
@@ -168,8 +175,12 @@ class Plan:
     def _order(self, worker: Worker, trial: _Trial, unit: Unit) -> None:
         self._fitting[id(worker)] = (trial, unit)
         self._tell(unit, ended=False)
-        ends_at = time.monotonic() + self._unit_seconds(trial, unit)
-        self.workers.give(worker, Order(unit.configuration, unit.fold, unit.seed, ends_at, self.workers.threads))
+        now, seconds = time.monotonic(), self._unit_seconds(trial, unit)
+        self._due[id(worker)] = now + seconds
+        last = max(self.fit_ends_at(), now + seconds)
+        self.workers.give(
+            worker, Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
+        )  # fmt: skip
 
     def _unit_seconds(self, trial: _Trial, unit: Unit) -> float:
         left = self.fit_ends_at() - time.monotonic()
@@ -292,7 +303,8 @@ class Plan:
         for worker in list(self.workers.busy):
             assert worker.order is not None
             loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
-            if time.monotonic() > worker.order.ends_at + GRACE_SECONDS + loading:
+            loading += 0.0 if worker.loaded else START_SECONDS
+            if time.monotonic() > self._due[id(worker)] + GRACE_SECONDS + loading:
                 self._kill(worker, "it did not end in time")
 
     def _end_too_large(self) -> None:

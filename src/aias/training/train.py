@@ -126,6 +126,8 @@ class _Job:
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
             if not self.board.members:
+                if self.stop.is_set():
+                    raise KeyboardInterrupt("stopped before anything was fitted")
                 raise UserError(
                     "no learner was ready in the time given", hint="give more time, or fewer rows or columns"
                 )

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -29,11 +30,13 @@ FRAME: Final = 4
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Fit this unit; `ends_at` is on the monotonic clock, which all processes of a machine share."""
+    """Fit this unit within `seconds` from when a worker is ready for it, and before `ends_at`, which is on the monotonic
+    clock that all processes of a machine share."""
 
     configuration: Configuration
     fold: int
     seed: int
+    seconds: float
     ends_at: float
     threads: int
 
@@ -75,7 +78,7 @@ def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
     def watch(event: Event) -> None:
         say(Word("event", event.name, event.message, event.level, event.facts))
 
-    deadline = Deadline.until(order.ends_at)
+    deadline = Deadline.until(min(order.ends_at, time.monotonic() + order.seconds))
     try:
         entry = bench.fit(order.unit, deadline=deadline, threads=order.threads, watch=watch)
     except MemoryError:

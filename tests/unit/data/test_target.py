@@ -109,3 +109,11 @@ def test_a_target_with_nothing_to_learn_is_refused(values, metric, sentence):
     with pytest.raises(BadTarget, match=sentence) as caught:
         labels_of(values, metric)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("metric", "amounts"), [("mape", [0.0, 1.5, 2.5, 3.5]), ("rmsle", [-0.5, 1.5, 2.5, 3.5])])
+def test_a_metric_that_means_nothing_for_an_amount_is_refused(metric: str, amounts: list[float]) -> None:
+    data = read({"x": list(range(40)), "y": amounts * 10}, target="y")
+    with pytest.raises(BadTarget, match=metric) as caught:
+        task_for(data, "y", metric)
+    assert caught.value.hint

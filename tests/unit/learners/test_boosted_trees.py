@@ -149,3 +149,15 @@ import lightgbm, sklearn
 assert issubclass(lightgbm.LGBMRegressor, sklearn.base.BaseEstimator)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("metric", "share"), [("quantile_loss:0.9", 0.9), ("quantile_loss", 0.5), ("median_absolute_error", 0.5)]
+)
+def test_what_is_learned_is_what_the_metric_wants(metric: str, share: float) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2_000, 1))
+    y = 3 * x[:, 0] + rng.exponential(size=2_000)
+    how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 100})
+    below = float((y <= BoostedTrees.fit(Examples(x, y), None, how).scores(x)[:, 0]).mean())
+    assert abs(below - share) < 0.06

@@ -27,6 +27,7 @@ def test_labels_lean_as_was_asked_for_though_probabilities_no_longer_do() -> Non
     assert isinstance(answering.calibration, Platt)
     assert abs(honest[:, 1].mean() - y.mean()) < 0.01
     assert answering.label_weights == (0.1, 0.9)
+    assert all(type(weight) is float for weight in answering.label_weights), "a manifest holds no other numbers"
 
 
 def test_nobody_who_asked_for_nothing_gets_label_weights() -> None:
