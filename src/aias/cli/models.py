@@ -147,6 +147,8 @@ def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
     if answers.probabilities is not None:
         for i, label in enumerate(model.task.classes):
             columns[f"probability_{label}"] = answers.probabilities[:, i]
+    if answers.intervals is not None:
+        columns["low"], columns["high"] = ([each[end] for each in answers.intervals] for end in (0, 1))
     write_table(columns, output, as_json=as_json)
     if output:
         click.echo(f"{len(answers.predictions):,} answers in {output}", err=True)

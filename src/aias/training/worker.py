@@ -30,8 +30,8 @@ FRAME: Final = 4
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Fit this unit within `seconds` from when a worker is ready for it, and before `ends_at`, on the monotonic clock that
-    all processes of a machine share."""
+    """Fit this unit within `seconds` from when a worker is ready, and before `ends_at`, on the monotonic clock that all
+    processes of a machine share."""
 
     configuration: Configuration
     fold: int

@@ -195,8 +195,9 @@ def _has_header(first: Sequence[str], frame: pl.DataFrame, options: Options) -> 
     if options.target in first and not _is_number(options.target or ""):
         return True
     known = options.known | frozenset(options.names or ())
-    if known:
-        return len(known & set(first)) * 2 >= min(len(known), len(first))
+    found = len(known & set(first))
+    if known and (not found or found * 2 >= min(len(known), len(first))):
+        return found > 0
     return _is_header(first, frame.slice(1, _SAMPLE_ROWS))
 
 
