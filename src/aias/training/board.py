@@ -1,7 +1,7 @@
 """The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -124,6 +124,15 @@ class Board:
         gone = [self.members[place].name for place in sorted(self._late - before)]
         message = f"{', '.join(gone)} left out: there is no time to finish with all"
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
+
+    def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
+        """Where it is not certain that more is known than what is usual."""
+        for one in measured:
+            ends = [end * self._direction for end in (one.low, one.high) if end is not None]
+            if one.metric == self.task.metric and ends and min(ends) <= self._chance:
+                usual = self._chance * self._direction
+                message = f"answering every row alike gives {one.metric} {usual:.4f}: nothing better is certain here"
+                self.watch(Event("train.chance", message, "warning", {"metric": one.metric, "usual": usual}))
 
     def fit_ends_at(self) -> float:
         """When fitting must be over, so that refitting and finishing end in time."""

@@ -145,7 +145,9 @@ def both_forms(plan: Plan, board: Board) -> Results:
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
-    return Results(quality, board.forms.serving(board, serving, refitted))
+    made = board.forms.serving(board, serving, refitted)
+    board.tell_of_chance(made.manifest.measurements)
+    return Results(quality, made)
 
 
 def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:

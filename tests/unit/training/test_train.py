@@ -214,3 +214,15 @@ def test_a_refit_that_goes_wrong_is_not_hidden(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("aias.training.plan.Plan.refit", broken)
     with pytest.raises(RuntimeError, match="broken refit"):
         train(read(table(), target="y"), LINEAR, inline=True)
+
+
+def test_a_model_that_knows_nothing_is_told_of() -> None:
+    rng = np.random.default_rng(0)
+    told: list[Event] = []
+    data = {"a": rng.normal(size=300).tolist(), "y": rng.choice(["no", "yes"], 300).tolist()}
+    train(read(data, target="y"), LINEAR, inline=True, watch=told.append)
+    (chance,) = [event for event in told if event.name == "train.chance"]
+    assert chance.level == "warning" and chance.facts["usual"] == pytest.approx(0.5)
+    told.clear()
+    train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    assert "train.chance" not in {event.name for event in told}
