@@ -16,7 +16,7 @@ __all__ = ["drop_members"]
 def drop_members(shop: Workshop) -> Iterator[Candidate]:
     """The heaviest member alone, then two, and so on; then each of the others alone."""
     whole = len(shop.members)
-    bagged = shop.parent.manifest.form == "quality" and shop.prepared.table.fold_count > 1
+    bagged = shop.prepared.table.fold_count > 1  # both forms are means of several fits
     if whole == 1 and not bagged:
         raise CannotHelp("it has one member, fitted once")
     for count in range(1, whole + bagged):
