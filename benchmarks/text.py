@@ -25,6 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from automl.busy import busy_share
 from automl.results import Results, commit
 from text.child import SYSTEMS, Job
 from text.sets import SETS
@@ -58,7 +59,7 @@ def _run_all(asked: argparse.Namespace, results: Results, names: list[str], syst
             what = {"set": _called(name, asked.shots), "system": system, "budget_seconds": asked.budget, "seed": 0}
             if results.has(**what) and system not in again:
                 continue
-            found = what | {"load_before": os.getloadavg()[0]} | _run(asked, name, system)
+            found = what | {"busy_before": busy_share()} | _run(asked, name, system)
             results.add(found | ({"commit": commit(REPOSITORY)} if system.startswith("aias") else {}))
             print(found, file=sys.stderr, flush=True)
 

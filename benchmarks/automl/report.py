@@ -16,6 +16,7 @@ SHARES: Final = {"autogluon_best": 0.60, "autogluon_medium": 0.60, "flaml": 0.75
 ROW_TIMES: Final = 500
 SIZE_TIMES: Final = 10
 OVERRUN_MAX: Final = 0.05
+BUSY_MAX: Final = 0.1
 
 Scores = dict[str, dict[str, float]]
 """By set and system."""
@@ -50,8 +51,8 @@ def table(runs: Sequence[Run]) -> None:
     for run in runs:
         if "failed" in run:
             print(f"failed: {run['system']} on {run['set']}: {run['failed'].splitlines()[-1][:120]}")
-        elif run["load_before"] > 0.5:
-            print(f"not alone: {run['system']} on {run['set']} began at a load of {run['load_before']:.1f}")
+        elif run["busy_before"] > BUSY_MAX:
+            print(f"not alone: {run['system']} on {run['set']} began with {run['busy_before']:.0%} of the cores busy")
 
 
 def costs(runs: Sequence[Run]) -> None:

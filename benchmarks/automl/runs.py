@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from automl.busy import busy_share
 from automl.files import Files, write_files
 from automl.job import Job
 from automl.memory import PeakMemory
@@ -43,7 +44,7 @@ def run(system: str, one: Set, place: Place, *, budget_seconds: float, seed: int
     files = write_files(one, place.data, place.work / "sets", seed=seed)
     python = python_of(SYSTEMS[system], place.environments)
     what = {"set": one.name, "system": system, "budget_seconds": budget_seconds, "seed": seed, "metric": one.metric}
-    now = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "load_before": os.getloadavg()[0]}
+    now = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "busy_before": busy_share()}
     place.work.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{system}-{one.name}-", dir=place.work))
     try:
