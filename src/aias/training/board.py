@@ -13,7 +13,7 @@ from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.task import Measurement
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
 from aias.training.finish import Timed
@@ -225,7 +225,11 @@ class Board:
 
     def _quality_costs(self) -> Floats:
         """Beyond the sentence encoder."""
-        return np.array([each.row_us - each.shared_us for each in self.timed]) * len(self.table.together)
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * self._fits()
+
+    def _fits(self) -> Ints:
+        """How many times as large as one fit of it each member is in the quality form."""
+        return np.array([1 if each.merges else len(self.table.together) for each in self.members])
 
     def _quality_limit(self) -> float:
         return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
@@ -247,8 +251,8 @@ class Board:
 
     def _quality_seconds(self) -> float:
         places = [int(place) for place in np.flatnonzero(self.weights)]
-        used = sum(self.timed[place].seconds for place in places)
-        return FINISH_SECONDS + 1.2 * len(self.table.together) * used + self._shared_seconds(places)
+        used = float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
+        return FINISH_SECONDS + 1.2 * used + self._shared_seconds(places)
 
     def _together(self) -> float:
         """The score of all members so far."""

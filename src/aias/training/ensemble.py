@@ -1,6 +1,7 @@
 """Many fitted pipelines as one: the weighted mean of their scores, in as few nodes of the graph as it takes.
 
-Linear models of one configuration become one by the mean of their weights. The trees of all others become one forest
+Linear models of one configuration become one by the mean of their weights; of forests of independent trees, as many
+folds as there are give each that part of its trees. The trees of all others become one forest
 with an output for each: a graph of a hundred boosters has one TreeEnsemble.
 """
 
@@ -113,7 +114,14 @@ def bagged(pipelines: Sequence[Pipeline], weight: float) -> list[Part]:
     """The pipelines of one configuration's folds, with this weight together."""
     if len(pipelines) > 1 and all(isinstance(each, LinearPipeline) for each in pipelines):
         return [Part(weight, _mean_of_weights([each for each in pipelines if isinstance(each, LinearPipeline)]))]
-    return [Part(weight / len(pipelines), each) for each in pipelines]
+    return [Part(weight / len(pipelines), _thinned(each, len(pipelines))) for each in pipelines]
+
+
+def _thinned(pipeline: Pipeline, count: int) -> Pipeline:
+    """One of `count` pipelines that answer together; a mean of many parts needs only some of them."""
+    if isinstance(pipeline, ColumnsPipeline) and hasattr(pipeline.fitted, "thinned"):
+        return ColumnsPipeline(pipeline.blocks, pipeline.fitted.thinned(count))
+    return pipeline
 
 
 def _mean_of_weights(pipelines: Sequence[LinearPipeline]) -> LinearPipeline:

@@ -76,7 +76,8 @@ class Member:
     @property
     def merges(self) -> bool:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
-        return bool(member("learners", self.configuration.learner).sparse)
+        learner = member("learners", self.configuration.learner)
+        return bool(learner.sparse or getattr(learner, "thins", False))
 
 
 @dataclass(eq=False)
