@@ -145,6 +145,7 @@ class Forms:
                         f"{trained.manifest.row_us:g} µs"
                     )
                     self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
+                board.tell_of_chance(trained.manifest.measurements)
                 return self._reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)
@@ -199,13 +200,14 @@ class Forms:
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 
     def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
-        """With its plots, and what its answers hang on."""
+        """With its plots, what its answers hang on, and what was noticed."""
         files = report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
         )  # fmt: skip
-        return described(replace(trained, files=trained.files | files), trained.manifest)
+        manifest = replace(trained.manifest, notes=tuple(self.watch.notes))
+        return described(replace(trained, files=trained.files | files), manifest)
 
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(

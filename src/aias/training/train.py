@@ -91,6 +91,7 @@ def train(
     Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved.
     """
     _check(recipe)
+    watch = History(watch)
     deadline = deadline or Deadline.after(recipe.seconds)
     with _room(work, resume=resume) as folder:
         prepared = prepare(
@@ -98,7 +99,7 @@ def train(
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
             ledger=Ledger(folder), seed=recipe.seed, watch=watch,
         )  # fmt: skip
-        return _Job(recipe, prepared, folder, deadline, History(watch), stop or threading.Event()).run(inline=inline)
+        return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 
 
 @dataclass(eq=False)
@@ -145,9 +146,7 @@ def both_forms(plan: Plan, board: Board) -> Results:
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
-    made = board.forms.serving(board, serving, refitted)
-    board.tell_of_chance(made.manifest.measurements)
-    return Results(quality, made)
+    return Results(quality, board.forms.serving(board, serving, refitted))
 
 
 def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
