@@ -77,6 +77,7 @@ class ExtraTrees:
     name: ClassVar[str] = "extra_trees"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    means: ClassVar[bool] = True
     thins: ClassVar[bool] = True
     classes_max: ClassVar[int] = 10
     """A tree stands in the graph once for each class."""

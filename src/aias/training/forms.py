@@ -50,6 +50,9 @@ LATENCY_US: Final = 150.0
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
 
+QUALITY_BYTES_MAX: Final = 20e6
+"""Of the quality form's graph; while it is read it takes some thirty times as much memory."""
+
 NEAR_ENOUGH: Final = 1.05
 """Times the latency: no measurement of microseconds is nearer than that."""
 
@@ -114,13 +117,24 @@ class Forms:
     def quality(self, board: "Board", refitted: set[str]) -> Trained:
         """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""
         parts: list[Part] = []
+        most = self._fits_within(QUALITY_BYTES_MAX, board, refitted)
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                count = 1 if member.name in refitted else len(self.prepared.table.together)
+                count = 1 if member.name in refitted else most
                 parts += self._fits(member, count, float(weight), refitted)
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)
+
+    def _fits_within(self, bytes_max: float, board: "Board", refitted: set[str]) -> int:
+        """How many folds' fits of each member such a graph can hold."""
+        count = len(self.prepared.table.together)
+        used = [
+            timed.graph_bytes * (1 if member.merges or member.name in refitted else count)
+            for member, timed, weight in zip(board.members, board.timed, board.weights, strict=True)
+            if weight > 0
+        ]
+        return max(1, int(count * min(1.0, bytes_max / max(1, sum(used)))))
 
     def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.

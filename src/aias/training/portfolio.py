@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aias.core.catalog import member, members
-from aias.core.task import Task
+from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
 from aias.training.configuration import Configuration
 from aias.training.pipeline import FEATURES
@@ -77,6 +77,8 @@ def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configura
             continue
         learner = member("learners", each.learner)
         if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
+            continue
+        if getattr(learner, "means", False) and not only and shape.task.quantile not in (None, MEDIAN):
             continue
         if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
             continue
