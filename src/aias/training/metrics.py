@@ -99,7 +99,11 @@ def _with_interval(
     """`around`: the value on the rows that the interval is of."""
     if interval is None or not np.isfinite(value):
         return Measurement(case.metric, value, len(case.y))
-    if value == PERFECT == interval[0] and METRICS[case.metric.partition(":")[0]][0] == "higher" and case.y.dtype.kind == "i":
+    if (
+        value == PERFECT == interval[0]
+        and METRICS[case.metric.partition(":")[0]][0] == "higher"
+        and case.y.dtype.kind == "i"
+    ):
         return Measurement(case.metric, value, len(case.y), _lowest_of_perfect(case), value)
     down, up = ((end - around) * narrower for end in interval)
     if case.metric in BIASED:

@@ -93,6 +93,8 @@ def train(
     _check(recipe)
     watch = History(watch)
     deadline = deadline or Deadline.after(recipe.seconds)
+    if resume and not (work and work.is_dir() and any(work.iterdir())):
+        watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
     with _room(work, resume=resume) as folder:
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,

@@ -164,7 +164,13 @@ def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None
     train(read(table()), replace(LINEAR, seconds=300), work=tmp_path, resume=True, inline=True, watch=told.append)
 
     assert "train.candidate" in {event.name for event in told}
-    assert "train.round" not in {event.name for event in told}
+    assert not {"train.round", "train.anew"} & {event.name for event in told}
+
+
+def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
+    told: list[Event] = []
+    train(read(table()), LINEAR, work=tmp_path / "none", resume=True, inline=True, watch=told.append)
+    assert "train.anew" in {event.name for event in told}
 
 
 @pytest.mark.parametrize(
