@@ -44,6 +44,8 @@ class Shape:
     layout: Layout
     sentences: bool = False
     """Whether a sentence encoder has read the texts."""
+    skewed: bool = False
+    """Whether the amounts are worth learning as logarithms."""
 
     @property
     def outputs(self) -> int:
@@ -106,6 +108,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if read and ratios:
         yield Configuration("linear ratios sentences", "linear", ratios, features=read, cost=SENTENCES_COST)
     yield Configuration("linear", "linear")
+    if shape.skewed:
+        yield Configuration("linear log", "linear", LOG)
     if read:
         yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
     if ratios:
@@ -113,11 +117,14 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
+    if shape.skewed:
+        yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
     different = (
         Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5),
         Configuration("mlp", "mlp", {}, text, read, 4.0),
+        *([Configuration("mlp log", "mlp", LOG, text, read, 4.0)] if shape.skewed else ()),
     )
     if shape.rows <= FEW_ROWS:
         yield from different
@@ -134,6 +141,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield trees("random deep", 4.0, RANDOM_DEEP)
 
 
+LOG: Final[dict[str, Any]] = {"log_target": True}
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
     "bagging_freq": 1, "min_data_in_leaf": 4, "lambda_l1": 0.2, "lambda_l2": 0.4, "cat_smooth": 15.0,

@@ -26,6 +26,7 @@ from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
+from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
@@ -125,7 +126,8 @@ class _Job:
                 memory=Memory(), watch=self.watch,
             )  # fmt: skip
             sentences = self.prepared.embedding is not None
-            shape = Shape(table.task, table.rows, table.encoder.layout, sentences)
+            skewed = is_skewed(table.task, table.whole.y)
+            shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
             if not self.board.members:
