@@ -44,8 +44,8 @@ LATE_SHARE: Final = 0.02
 """Of the whole time; a member that makes finishing later than both is left out."""
 
 AFTER_SHARE_MAX: Final = 0.5
-"""Of the whole time, for all that comes after fitting; when fitting again would take more, the serving form is what a
-fold left."""
+"""Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
+members, and the serving form is what folds left."""
 
 
 ABLE_SHARE: Final = 0.8
@@ -138,7 +138,10 @@ class Board:
         """When fitting must be over, so that refitting and finishing end in time."""
         if self.stop.is_set():
             return 0.0
-        return self.deadline.ends_at - min(self._after_seconds(), AFTER_SHARE_MAX * self.deadline.seconds)
+        after = self._after_seconds()
+        if after > AFTER_SHARE_MAX * self.deadline.seconds:
+            after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
+        return self.deadline.ends_at - after
 
     def serving(self) -> dict[int, int]:
         """By the places of the serving form's members: how many fits of each the latency allows."""
@@ -154,11 +157,11 @@ class Board:
         both = [int(place) for place in np.flatnonzero(self.weights)] if self.forward else []
         return list(dict.fromkeys([*self._serving, *both]))
 
-    def _after_seconds(self) -> float:
+    def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds: the quality form is made while members are fitted again."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again()]
+        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again() if refits]
         quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
         together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
         return together + self.serving_seconds()

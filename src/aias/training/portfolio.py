@@ -19,8 +19,8 @@ from aias.training.pipeline import FEATURES
 ROUND_SECONDS: Final = (1e-3, 2e-8)
 """Of one boosting round on one thread: to start, and per value of the matrix; only the number of folds goes by it."""
 
-ROUNDS: Final = 300
-"""Typical for a learning rate of 0.05 with early stopping."""
+ROUNDS: Final = (300, 150)
+"""Typical for a learning rate of 0.05 with early stopping; and of many classes, each round of which has many trees."""
 
 FOLDS: Final = (8, 5, 3)
 FOLD_ROWS_MAX: Final = {8: 20_000, 5: 50_000, 3: 200_000}
@@ -60,7 +60,7 @@ class Shape:
 
 def fold_count(shape: Shape, *, seconds: float, workers: int) -> int:
     """As many folds as rows need and the time allows; 1 is a holdout."""
-    each = ROUNDS * shape.round_seconds
+    each = ROUNDS[shape.outputs > 1] * shape.round_seconds
     for count in FOLDS:
         if shape.rows <= FOLD_ROWS_MAX[count] and MEMBERS_WANTED * count * each / workers <= 0.6 * seconds:
             return count
@@ -102,6 +102,13 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
+    # A booster grows a tree for each class in every round; these learn all classes at once.
+    many_classes, once = shape.outputs > 1, shape.outputs**0.5
+    different = (
+        Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5 / once),
+        Configuration("mlp", "mlp", {}, text, read, 4.0 / once),
+        *([Configuration("mlp log", "mlp", LOG, text, read, 4.0)] if shape.skewed else ()),
+    )
     ratios = {"ratios": True} if shape.layout.terms and shape.task.classes else {}
 
     # What the sentence encoder's time was spent for comes first: the first is begun, however little time is left.
@@ -116,17 +123,14 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield Configuration("linear ratios", "linear", ratios)
     if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
+    if shape.rows <= FEW_ROWS and many_classes:
+        yield from different
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
     if shape.skewed:
         yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
-    different = (
-        Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5),
-        Configuration("mlp", "mlp", {}, text, read, 4.0),
-        *([Configuration("mlp log", "mlp", LOG, text, read, 4.0)] if shape.skewed else ()),
-    )
-    if shape.rows <= FEW_ROWS:
+    if shape.rows <= FEW_ROWS and not many_classes:
         yield from different
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
     yield trees("random", 4.0, RANDOM)
@@ -134,7 +138,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if shape.rows > FEW_ROWS:
         yield from different
     else:
-        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0)
+        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0 / once)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)

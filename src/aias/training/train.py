@@ -36,6 +36,10 @@ from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
 FOLDS_MAX: Final = 20
+ONE_THREAD_VALUES: Final = 5_000_000
+"""Up to so many, a second thread hardly makes a fit shorter, and where something else runs beside it ten times as long:
+threads wait for each other at every split. Two fits side by side always pay."""
+
 SECONDS_MAX: Final = 30 * 86_400
 
 
@@ -158,7 +162,8 @@ def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
     if inline:
         return InlineWorkers(bench, threads=1)
     bench.table.save(bench.ledger.table)
-    count = cores() if bench.table.fold_count > 1 else 1
+    values = bench.table.rows * (bench.table.encoder.layout.width + 1)
+    count = cores() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
     return Workers(bench.ledger.folder, count=count, threads=cores() // count)
 
 
