@@ -103,7 +103,7 @@ def shop_scores(shop, candidate, rows):
 
 def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
     """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
-    for name in ("codebook", "distill", "vocabulary"):
+    for name in ("codebook", "distill", "fewer_columns", "vocabulary"):
         try:
             (candidate, *_) = member("compress.techniques", name)(shop)
         except CannotHelp:

@@ -51,13 +51,12 @@ class CodedTerms:
         return scaled(encoded, counted @ table)
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
-        books, one = self.codes.shape[1], self.codes.shape[1] == 1
-        codes = graph.constant(self.codes[:, 0] if one else self.codes)
-        places = graph.op("Cast", graph.op("Gather", codes, graph.term_ids), to=_INT64)
-        table = graph.op("Cast", graph.constant(self._table(weights)), to=_DOUBLE)  # folded when it is loaded
-        each = graph.op("Gather", table, places if one else graph.op("Add", places, graph.constant(self._starts())))
-        if books > 1:
-            each = graph.op("ReduceSum", each, graph.constant(np.array([1])), keepdims=0)
+        """All but the last Gather hangs on constants only: ONNX Runtime does it once, when the graph is loaded."""
+        places = graph.op("Cast", graph.constant(self.codes), to=_INT64)
+        books = graph.op("Cast", graph.constant(self._table(weights)), to=_DOUBLE)
+        parts = graph.op("Gather", books, graph.op("Add", places, graph.constant(self._starts())))
+        table = graph.op("ReduceSum", parts, graph.constant(np.array([1])), keepdims=0)  # (ids, outputs + 1)
+        each = graph.op("Gather", table, graph.term_ids)
         return write_scaled(graph, each, texts=self.texts, outputs=weights.shape[1])
 
     def _table(self, weights: Floats) -> npt.NDArray[np.float32]:

@@ -19,7 +19,7 @@ from aias.training.plan import Member
 
 __all__ = ["codebook"]
 
-SHARES: Final = (1.0, 0.3, 0.15, 0.07)
+SHARES: Final = (0.3, 0.15, 0.07, 1.0)
 TERMS_MIN: Final = 400
 """Below this the books take as much as the table."""
 
