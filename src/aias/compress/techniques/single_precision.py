@@ -16,6 +16,7 @@ from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Ints
 from aias.training.ensemble import Ensemble
+from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, Pipeline
 from aias.training.weights import mix
 
@@ -23,7 +24,7 @@ __all__ = ["single_precision"]
 
 
 def single_precision(shop: Workshop) -> Iterator[Candidate]:
-    fitted = [getattr(shop.part(each, 0), "fitted", None) for each in shop.members]
+    fitted = [getattr(_plainly(shop.part(each, 0)), "fitted", None) for each in shop.members]
     if not any(hasattr(each, "forest") for each in fitted):
         raise CannotHelp("it has no trees that stand by themselves")
     if any(getattr(each, "extra_width", 0) for each in fitted):
@@ -45,7 +46,13 @@ def _make(shop: Workshop, fold: int) -> Made:
     return Made(_in_single(shop, teacher, rows), shop.encoder)
 
 
+def _plainly(pipeline: Pipeline) -> Pipeline:
+    return pipeline.inner if isinstance(pipeline, LogPipeline) else pipeline
+
+
 def _in_single(shop: Workshop, pipeline: Pipeline, rows: Ints) -> Pipeline:
+    if isinstance(pipeline, LogPipeline):
+        return replace(pipeline, inner=_in_single(shop, pipeline.inner, rows))
     if not (isinstance(pipeline, ColumnsPipeline) and hasattr(pipeline.fitted, "forest")):
         return pipeline
     x = pipeline.columns(shop.encoded(rows))
