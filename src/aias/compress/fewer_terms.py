@@ -88,8 +88,8 @@ def _student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
     features, names = Features(encoder, shop.encoded(rows, encoder)), read_by(linear.configuration)
     asked = linear.refit.configuration.settings
     settings = {name: asked[name] for name in KEPT if name in asked}
-    how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, {"C": 1.0} | settings)
     examples = _examples(shop, features.matrix(names), shop.teacher(fold).scores(shop.encoded(rows)))
+    how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, {"C": 1.0} | settings)
     model = member("learners", "linear").fit(examples, None, how)
     return Student(LinearPipeline(features.some(names), model), encoder, places, np.arange(len(places)))
 
