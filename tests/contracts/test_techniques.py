@@ -9,6 +9,7 @@ import pytest
 
 import aias
 from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.trial import Trial
 from aias.compress.workshop import workshop
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
@@ -19,6 +20,7 @@ from aias.graph.compile import compile_graph
 from aias.graph.parity import prove
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL, Configuration
+from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.parent import Parent
@@ -37,7 +39,8 @@ def table(classes: int) -> pl.DataFrame:
     if classes == 0:
         return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": score})
     y = np.digitize(score, np.quantile(score, np.arange(1, classes) / classes))
-    return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": [f"c{each}" for each in y]})
+    more = {f"n{i}": rng.integers(0, 9, 300) for i in range(7)} if classes == 2 else {}
+    return pl.DataFrame({"a": a, "b": b, "colour": colour, **more, "y": [f"c{each}" for each in y]})
 
 
 def texts() -> pl.DataFrame:
@@ -103,7 +106,7 @@ def shop_scores(shop, candidate, rows):
 
 def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
     """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
-    for name in ("distill", "vocabulary"):
+    for name in ("codebook", "distill", "fewer_columns", "vocabulary"):
         try:
             (candidate, *_) = member("compress.techniques", name)(shop)
         except CannotHelp:
@@ -113,11 +116,47 @@ def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
         held = shop.prepared.table.whole.y
         kept = held[rows].copy()
         held[rows] = kept[::-1]
+        shop.memo.clear()
         try:
             (again, *_) = member("compress.techniques", name)(shop)
             assert np.array_equal(shop_scores(shop, again, rows), before)
         finally:
             held[rows] = kept
+            shop.memo.clear()
+
+
+def test_columns_that_are_left_out_may_still_be_sent_and_are_told(shop):
+    try:
+        (candidate, *_) = member("compress.techniques", "fewer_columns")(shop)
+    except CannotHelp:
+        return
+    made = candidate.make(0)
+    draft = Trial(candidate, "fewer_columns").draft(shop.parent.manifest, made.encoder)
+
+    files, runtime = compiled(made.pipeline, made.encoder, draft, None)
+
+    read, ignored = {each.name for each in draft.inputs}, {each.name for each in draft.ignored}
+    assert {"a", "b"} <= read
+    assert len(read) == 5
+    assert read | ignored == {each.name for each in shop.parent.manifest.inputs}
+    assert all("left it out" in each.reason for each in draft.ignored)
+    assert sum(path.startswith("encoders/") for path in files) == 5
+    whole = shop.prepared.dataset.take(np.arange(20)).frame.select([*read, *ignored])
+    assert runtime.predict(whole.to_dicts()).predictions == runtime.predict(whole.select(read).to_dicts()).predictions
+
+
+def test_students_of_fewer_columns_read_those_that_matter(shop):
+    if shop.encoder.layout.texts:
+        return
+    from aias.compress.lessons import Size, taught
+    from aias.compress.techniques.fewer_columns import _importance
+
+    matters = dict(zip([each.name for each in shop.encoder.fields], _importance(shop, 0), strict=True))
+    few = taught(shop, Size(20, 8, 0.4), 0, places=[1])
+
+    assert min(matters["a"], matters["b"]) > 0
+    assert set(few.fitted.forest().feature) == {0}
+    assert few.fitted.forest().single
 
 
 def test_trees_that_are_not_cut_are_refitted_to_themselves():

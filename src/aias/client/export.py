@@ -27,12 +27,20 @@ row = json.loads({row!r})
 '''
 
 _TEXT_FUNCTIONS: Final = """
+def unpacked(lines):
+    terms, before = [], ""
+    for line in filter(None, zlib.decompress(base64.b85decode(lines)).decode().split("\\n")):
+        before = before[:ord(line[0]) - 32] + line[1:]
+        terms.append(before)
+    return terms
+
 def term_ids(text, table):
     text = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()
     words = re.findall({pattern!r}, text)
-    known = {{term: i for i, term in enumerate(table["words"] + table["pairs"])}}
+    known = {{term: i for i, term in enumerate(table["words"] + table["pairs"] + table.get("triples", []))}}
     groups = {{term: i for i, term in enumerate(table["groups"], len(known))}}
-    ids = {{known[t] for t in words + [" ".join(p) for p in zip(words, words[1:])] if t in known}}
+    terms = words + [" ".join(p) for n in (1, 2) for p in zip(*(words[i:] for i in range(n + 1)))]
+    ids = {{known[t] for t in terms if t in known}}
     for word in words:
         if word not in table["words"] and len(word) > 1:
             w = f"<{{word[:{longest}]}}>"
@@ -60,6 +68,7 @@ _KIND: Final = {
         columns += time_parts(value)
 """,
     "text": """    if field["kind"] == "text":
+        table = {part: unpacked(terms) if isinstance(terms, str) else terms for part, terms in table.items()}
         found = term_ids(value or "", table)
         ids += [first_id + i for i in found]
         segments += [[texts.index(field["name"])]] * len(found)
@@ -121,8 +130,8 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
     needs = {"json", "math", "pathlib", "numpy", "onnxruntime"}
     parts = []
     if "text" in kinds:
-        needs |= {"re", "unicodedata"}
-        parts.append(_TEXT_FUNCTIONS.format(pattern=text.PATTERN, longest=text.WORD_CHARS_MAX, sizes=text.GROUP_SIZES))
+        needs |= {"base64", "re", "unicodedata", "zlib"}
+        parts.append(text_functions())
     if any(entry.kind == "subwords" for entry in manifest.encoders):
         needs |= {"tokenizers"}
     if "time" in kinds:
@@ -133,6 +142,11 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
     head = _HEAD.format(ref=ref, imports=imports, row=row, libraries=" ".join(sorted(needs & _LIBRARIES)))
     feeds = _FEEDS + (_TOKENS if "tokenizers" in needs else "")
     return head + "".join(parts) + _COLUMNS + "".join(_KIND[kind] for kind in sorted(kinds)) + feeds + _TAIL
+
+
+def text_functions() -> str:
+    """The source of `unpacked` and `term_ids`, which do what `encoders.text` does."""
+    return _TEXT_FUNCTIONS.format(pattern=text.PATTERN, longest=text.WORD_CHARS_MAX, sizes=text.GROUP_SIZES)
 
 
 def _plain(manifest: Manifest) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def finish(
     if trial.answering.calibration:
         pipeline = Calibrated(pipeline, trial.answering.calibration)
     trained = finished(
-        pipeline, made.encoder, trial.draft(shop.parent.manifest), held_out=shop.prepared.held_out,
+        pipeline, made.encoder, trial.draft(shop.parent.manifest, made.encoder), held_out=shop.prepared.held_out,
         profile=msgspec.json.encode(profile(shop.prepared.dataset)), embedding=shop.prepared.embedding, watch=watch,
     )  # fmt: skip
     found = race(shop.parent.runtime, trained.runtime, rows, seconds=seconds, seed=judged.seed)

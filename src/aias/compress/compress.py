@@ -233,7 +233,7 @@ class _Job:
         """A fold's fit as it would be served, beside the parent."""
         parts = self.judged.parts(self.judged.searched)
         made = trial.at(parts[0][0])
-        draft = trial.draft(self.parent.manifest)
+        draft = trial.draft(self.parent.manifest, made.encoder)
         files, runtime = compiled(made.pipeline, made.encoder, draft, self.shop.prepared.embedding)
         seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
         trial.race = race(self.parent.runtime, runtime, self.rows, seconds=seconds, seed=self.judged.seed)

@@ -13,6 +13,7 @@ from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import RowEncoder
 from aias.training.answering import Answering
 from aias.training.calibration import from_dict
 from aias.training.configuration import ALL
@@ -27,6 +28,8 @@ HOLDOUT_PARTS: Final = 5
 FASTER_MIN: Final = 1.05
 SMALLER_MIN: Final = 1.2
 """Less is worth nobody's while."""
+
+NOT_READ: Final = "compressing left it out: the others say what it says"
 
 WORSE: Final = 0.95
 """Times as fast or as small as the parent, below which it is slower or larger."""
@@ -129,11 +132,17 @@ class Trial:
                 self.reason = f"it is certain to lose more than {margin:.2g}"
                 return
 
-    def draft(self, manifest: Manifest) -> Manifest:
-        """The parent's manifest with what this candidate answers by."""
-        answering = self.answering
+    def draft(self, manifest: Manifest, encoder: RowEncoder) -> Manifest:
+        """The parent's manifest with what this candidate reads and answers by."""
+        answering, read = self.answering, {field.name for field in encoder.fields}
+        gone = tuple(
+            replace(field, role="ignored", reason=NOT_READ) for field in manifest.inputs if field.name not in read
+        )
         return replace(
-            manifest, form="compressed", files=(), measurements=(), leaderboard=(), row_us=0.0,
+            manifest, inputs=tuple(field for field in manifest.inputs if field.name in read),
+            ignored=(*manifest.ignored, *gone),
+            encoders=tuple(entry for entry in manifest.encoders if entry.field in read),
+            form="compressed", files=(), measurements=(), leaderboard=(), row_us=0.0,
             calibration=answering.calibration.as_dict() if answering.calibration else None,
             label_weights=answering.label_weights or (),
             intervals=answering.intervals.as_dict() if answering.intervals else None,

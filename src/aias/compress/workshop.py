@@ -1,7 +1,7 @@
 """What techniques work with: the parent's members as they were fitted on each fold, and the rows to fit on."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +35,8 @@ class Workshop:
     members: tuple[Member, ...]
     weights: Floats
     seed: int
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """What techniques made for one candidate and can use for the next."""
 
     @property
     def task(self) -> Task:

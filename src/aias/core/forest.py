@@ -7,7 +7,8 @@
 
 Columns that MEMBER nodes read hold whole numbers: ONNX Runtime 1.32 takes 2.5 for 2 in some sets.
 
-A tree adds the value of the leaf that a row reaches to one of the outputs; then `base` is added. All in float64.
+A tree adds the value of the leaf that a row reaches to one of the outputs; then `base` is added. All in float64, or,
+where `single` is set, columns, thresholds and leaves in float32: the values here are float32's then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,9 @@ STEPS_AT_ONCE: Final = 1 << 19
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
+
+_FLOAT, _DOUBLE = 1, 11
+"""`TensorProto.FLOAT` and `DOUBLE`, from the ONNX specification."""
 
 _ARRAYS: Final = (
     "feature", "threshold", "mode", "missing_left", "left", "right", "left_is_leaf", "right_is_leaf",
@@ -59,6 +63,7 @@ class Forest:
     set_ends: Ints  # (nodes,)
     set_values: Floats  # (members,)
     base: Floats  # (outputs,)
+    single: bool = False
 
     @property
     def outputs(self) -> int:
@@ -80,6 +85,9 @@ class Forest:
         sizes = np.diff(self.set_ends, prepend=0)
         assert (sizes[self.mode == MEMBER] > 0).all() and not sizes[self.mode != MEMBER].any(), "sets where they belong"
         assert not np.isnan(self.set_values).any(), "NaN closes a set, and missing values have their own flag"
+        if self.single:
+            for held in (self.threshold, self.leaf_value, self.set_values):
+                assert (held.astype(np.float32) == held).all(), "in single precision nothing is rounded when written"
 
     def sums(self, x: Floats) -> Floats:
         """What the trees add up to: (rows, outputs). Plain NumPy, for proofs and for trees without their library."""
@@ -132,16 +140,22 @@ class Forest:
 
     def write(self, graph: GraphWriter, x: str) -> str:
         """Into the graph, over the columns `x` (rows, width) float64; gives the sums: (rows, outputs)."""
+        if self.single:
+            x = graph.op("Cast", x, to=_FLOAT)
         sums = graph.op("TreeEnsemble", x, domain="ai.onnx.ml", **self._attributes())
+        if self.single:
+            sums = graph.op("Cast", sums, to=_DOUBLE)
         return graph.op("Add", sums, graph.constant(self.base)) if self.base.any() else sums
 
     def state(self, prefix: str = "forest_") -> dict[str, npt.NDArray[Any]]:
         """Everything, as named arrays; `Forest.load` gives it back."""
-        return {prefix + name: getattr(self, name) for name in _ARRAYS}
+        return {prefix + name: getattr(self, name) for name in _ARRAYS} | {prefix + "single": np.array(self.single)}
 
     @classmethod
     def load(cls, state: Mapping[str, npt.NDArray[Any]], prefix: str = "forest_") -> "Forest":
-        return cls(**{name: state[prefix + name] for name in _ARRAYS})
+        """States of before there was `single` are not."""
+        single = bool(state.get(prefix + "single", False))
+        return cls(**{name: state[prefix + name] for name in _ARRAYS}, single=single)
 
     def _attributes(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -152,6 +166,9 @@ class Forest:
             "leaf_targetids": self.leaf_output, "leaf_weights": self.leaf_value, "tree_roots": self.roots,
             "n_targets": self.outputs, "aggregate_function": 1, "post_transform": 0,
         }  # fmt: skip
+        precision = np.float32 if self.single else np.float64
+        for name in ("nodes_splits", "leaf_weights"):
+            found[name] = found[name].astype(precision)
         tensors = {"nodes_splits", "nodes_modes", "leaf_weights"}
         found = {
             key: value.tolist() if isinstance(value, np.ndarray) and key not in tensors else value
@@ -159,7 +176,8 @@ class Forest:
         }
         if len(self.set_values):
             ends = self.set_ends[self.mode == MEMBER]
-            found["membership_values"] = np.insert(self.set_values, ends, np.nan)  # each set is closed by NaN
+            values = np.insert(self.set_values, ends, np.nan)  # each set is closed by NaN
+            found["membership_values"] = values.astype(precision)
         return found
 
 
@@ -179,6 +197,9 @@ class _Walk:
     def leaves(self, x: Floats) -> Ints:
         """The leaf that each row reaches in each tree: (trees, rows)."""
         rows = len(x)
+        if self.forest.single:
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there, as in the graph
+                x = x.astype(np.float32).astype(np.float64)
         at = np.repeat(self.forest.roots, rows)
         found = np.empty(len(at), np.int64)
         going = np.arange(len(at))
@@ -226,11 +247,12 @@ def side_by_side(forests: Sequence[Forest]) -> Forest:
         ]
         return np.concatenate(moved)
 
+    (single,) = {each.single for each in forests}
     return Forest(
         joined("feature"), joined("threshold"), joined("mode"), joined("missing_left"), child("left"), child("right"),
         joined("left_is_leaf"), joined("right_is_leaf"), joined("leaf_value"),
         np.concatenate([each.leaf_output + outputs[i] for i, each in enumerate(forests)]),
         np.concatenate([each.roots + nodes[i] for i, each in enumerate(forests)]),
         np.concatenate([each.set_ends + members[i] for i, each in enumerate(forests)]),
-        joined("set_values"), joined("base"),
+        joined("set_values"), joined("base"), single,
     )  # fmt: skip

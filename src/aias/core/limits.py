@@ -44,6 +44,9 @@ TEXT_CHARS_MAX: Final = 1_000_000
 VOCABULARY_MAX: Final = 200_000
 """Terms of one text field, most frequent first; 1.6 MB a class at most."""
 
+VOCABULARY_BYTES_MAX: Final = 32 << 20
+"""Packed terms, unpacked; 200,000 of 160 bytes each."""
+
 ARTIFACT_FILES_MAX: Final = COLUMNS_MAX + 100
 """An encoder's table for each column, and what every artifact has."""
 

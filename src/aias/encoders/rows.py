@@ -137,6 +137,13 @@ class RowEncoder:
         """The same fields read by others of the same kinds."""
         return RowEncoder(self.fields, encoders, others=self._others, subwords=self.subwords)
 
+    def of(self, fields: Sequence[Field]) -> "RowEncoder":
+        """The same of some of its fields; the others may still come, and are not read."""
+        names = {field.name for field in fields}
+        gone = [field.name for field in self.fields if field.name not in names]
+        kept = {name: self.encoders[name] for name in names}
+        return RowEncoder(fields, kept, others=[*self._others, *gone], subwords=self.subwords)
+
     def one(self, row: Mapping[str, object]) -> Encoded:
         """One row, by the shortest way: the hot path of an endpoint."""
         if not row.keys() <= self._known:

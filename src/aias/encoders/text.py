@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 from aias.core import limits
 from aias.core.errors import BadValue, Damaged
+from aias.core.packed import pack, unpack
 from aias.core.schema import Field, Kind
 
 __all__ = ["Text"]
@@ -35,6 +36,9 @@ PATTERN: Final = rf"[{UNSEGMENTED}]|(?:[^\W{UNSEGMENTED}]|[{INDIC}])+|[{MARKS}{P
 _unsegmented = re.compile(f"[{UNSEGMENTED}] [{UNSEGMENTED}] [{UNSEGMENTED}]").fullmatch
 _split_any = re.compile(PATTERN).findall
 _split_ascii = re.compile(r"[a-z0-9_]+|[!?$%]").findall
+
+PARTS: Final = ("words", "pairs", "triples", "groups")
+"""Of a vocabulary, in the order of the ids."""
 
 WORD_CHARS_MAX: Final = 32
 """Letter groups are taken from a word's beginning only: longer words are not words."""
@@ -62,16 +66,17 @@ def letter_groups(word: str) -> set[str]:
 
 
 class Text:
-    """Ids: words come first, then pairs, triples and letter groups, each by descending frequency."""
+    """Ids: words come first, then pairs, triples and letter groups, each by descending frequency, or sorted and
+    `packed`: its table is then a fifth to a third as large."""
 
     kind: ClassVar[Kind] = "text"
     version: ClassVar[int] = 2
 
     def __init__(
         self, words: Sequence[str], pairs: Sequence[str], triples: Sequence[str], groups: Sequence[str],
-        *, missing: Iterable[str] = (),
+        *, missing: Iterable[str] = (), packed: bool = False,
     ) -> None:  # fmt: skip
-        self._missing = frozenset(missing)
+        self._missing, self.packed = frozenset(missing), packed
         self.words, self.pairs, self.triples, self.groups = list(words), list(pairs), list(triples), list(groups)
         self.whole = len(self.words) + len(self.pairs) + len(self.triples)
         self.size = self.whole + len(self.groups)
@@ -111,13 +116,21 @@ class Text:
     @classmethod
     def load(cls, field: Field, table: Mapping[str, object]) -> "Text":
         """Tables of version 1 have no triples; their texts are encoded as they were."""
-        lists = [table.get("words"), table.get("pairs"), table.get("triples", []), table.get("groups")]
+        lists: list[object] = [table.get(name, [] if name == "triples" else None) for name in PARTS]
+        packed = all(isinstance(terms, str) for terms in lists)
+        if packed:
+            try:
+                lists = [unpack(str(terms)) for terms in lists]
+            except ValueError as fault:
+                raise Damaged(f"the text encoder of field `{field.name}`: {fault}") from None
         if not all(isinstance(terms, list) and all(isinstance(term, str) for term in terms) for terms in lists):
             raise Damaged(f"the text encoder of field `{field.name}` has no vocabulary")
-        return cls(*lists, missing=field.missing)  # type: ignore[arg-type]
+        return cls(*lists, missing=field.missing, packed=packed)  # type: ignore[arg-type]
 
     def table(self) -> dict[str, object]:
-        return {"words": self.words, "pairs": self.pairs, "triples": self.triples, "groups": self.groups}
+        """Lists of terms or, `packed`, strings."""
+        lists = dict(zip(PARTS, (self.words, self.pairs, self.triples, self.groups), strict=True))
+        return {name: pack(terms) if self.packed else terms for name, terms in lists.items()}
 
     def encode(self, value: object) -> list[int]:
         """The distinct ids of one text, in an order that depends on nothing but the text. Raises `BadValue`."""

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.text import Text
 
@@ -37,7 +37,7 @@ class Terms:
 
     def __init__(self, spelling: Any, idf: Floats, *, texts: int) -> None:
         self.spelling, self.idf = spelling, idf
-        self._texts = texts
+        self.texts = texts
         self.width = len(idf)
         self._lengths = np.asarray(spelling.multiply(spelling) @ (idf * idf)).astype(np.float32).astype(np.float64)
 
@@ -46,46 +46,54 @@ class Terms:
         if not encoder.layout.terms:
             return None
         spelling = _spelling(encoder)
-        held = _incidence(encoded, spelling.shape[0]) @ spelling
+        held = incidence(encoded, encoded.term_ids, spelling.shape[0]) @ spelling
         seen = np.asarray((held > 0).sum(axis=0)).ravel()
         return cls(spelling, np.log((1 + encoded.rows) / (1 + seen)) + 1, texts=encoded.texts)
 
     def matrix(self, encoded: Encoded) -> Any:
         from scipy import sparse
 
-        held = _incidence(encoded, self.width)
+        held = incidence(encoded, encoded.term_ids, self.width)
         lengths = np.sqrt(np.maximum(held @ self._lengths, TINY))
         x = sparse.diags(1 / lengths) @ (held @ self.spelling) @ sparse.diags(self.idf)
         return sparse.csr_matrix(_per_row(encoded) @ x)
 
     def project(self, encoded: Encoded, weights: Floats) -> Floats:
-        held = _incidence(encoded, self.width)
-        table = self.table(weights).astype(np.float64)
-        sums = held @ table  # (segments, outputs + 1)
-        return np.asarray(_per_row(encoded) @ (sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], TINY))))
+        return scaled(
+            encoded, incidence(encoded, encoded.term_ids, self.width) @ self.table(weights).astype(np.float64)
+        )
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
-        outputs = weights.shape[1]
-        table = self.table(weights)
-        each = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=_DOUBLE)
-        rows = graph.op("Shape", graph.columns, start=0, end=1)
-        texts = self._texts
-        segments = rows if texts == 1 else graph.op("Mul", rows, graph.constant(np.array([texts])))
-        shape = graph.op("Concat", segments, graph.constant(np.array([outputs + 1])), axis=0)
-        sums = graph.op("ScatterND", graph.op("ConstantOfShape", shape, value=np.zeros(1)), graph.term_segments, each,
-                        reduction="add")  # fmt: skip
-        parts, squares = graph.ops("Split", sums, graph.constant(np.array([outputs, 1])), outputs=2, axis=1)
-        lengths = graph.op("Sqrt", graph.op("Max", squares, graph.constant(np.float64(TINY))))
-        scaled = graph.op("Div", parts, lengths)
-        if texts == 1:
-            return scaled
-        per_row = graph.op("Reshape", scaled, graph.constant(np.array([-1, texts, outputs])))
-        return graph.op("ReduceSum", per_row, graph.constant(np.array([1])), keepdims=0)
+        table = graph.constant(self.table(weights))
+        each = graph.op("Cast", graph.op("Gather", table, graph.term_ids), to=_DOUBLE)
+        return write_scaled(graph, each, texts=self.texts, outputs=weights.shape[1])
 
     def table(self, weights: Floats) -> Any:
         """T and m side by side, in the precision that the graph keeps: (ids, outputs + 1) float32."""
         sums = self.spelling @ (self.idf[:, None] * weights)
         return np.hstack([sums, self._lengths[:, None]]).astype(np.float32)
+
+
+def scaled(encoded: Encoded, sums: Floats) -> Floats:
+    """From what the terms of each text add up to, the outputs and the squared length, (segments, outputs + 1), to
+    texts of length one, those of a row together: (rows, outputs)."""
+    return np.asarray(_per_row(encoded) @ (sums[:, :-1] / np.sqrt(np.maximum(sums[:, -1:], TINY))))
+
+
+def write_scaled(graph: GraphWriter, each: str, *, texts: int, outputs: int) -> str:
+    """The same in the graph, of a row for each term, (terms, outputs + 1) float64."""
+    rows = graph.op("Shape", graph.columns, start=0, end=1)
+    segments = rows if texts == 1 else graph.op("Mul", rows, graph.constant(np.array([texts])))
+    shape = graph.op("Concat", segments, graph.constant(np.array([outputs + 1])), axis=0)
+    sums = graph.op("ScatterND", graph.op("ConstantOfShape", shape, value=np.zeros(1)), graph.term_segments, each,
+                    reduction="add")  # fmt: skip
+    parts, squares = graph.ops("Split", sums, graph.constant(np.array([outputs, 1])), outputs=2, axis=1)
+    lengths = graph.op("Sqrt", graph.op("Max", squares, graph.constant(np.float64(TINY))))
+    found = graph.op("Div", parts, lengths)
+    if texts == 1:
+        return found
+    per_row = graph.op("Reshape", found, graph.constant(np.array([-1, texts, outputs])))
+    return graph.op("ReduceSum", per_row, graph.constant(np.array([1])), keepdims=0)
 
 
 def _spelling(encoder: RowEncoder) -> Any:
@@ -112,13 +120,13 @@ def _spelling(encoder: RowEncoder) -> Any:
     return sparse.csr_matrix((weights, (rows, columns)), shape=(start, start))
 
 
-def _incidence(encoded: Encoded, ids: int) -> Any:
-    """A: (segments, ids)."""
+def incidence(encoded: Encoded, ids: Ints, width: int) -> Any:
+    """A: (segments, width), for terms that are called `ids`."""
     from scipy import sparse
 
     segments = encoded.rows * encoded.texts
     ends = np.searchsorted(encoded.term_segments[:, 0], np.arange(segments + 1))
-    return sparse.csr_matrix((np.ones(len(encoded.term_ids)), encoded.term_ids, ends), shape=(segments, ids))
+    return sparse.csr_matrix((np.ones(len(ids)), ids, ends), shape=(segments, width))
 
 
 def _per_row(encoded: Encoded) -> Any:

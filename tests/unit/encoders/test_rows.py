@@ -82,3 +82,17 @@ def test_an_encoder_survives_its_tables() -> None:
     np.testing.assert_array_equal(again.rows(ROWS).columns, rows.rows(ROWS).columns)
     np.testing.assert_array_equal(again.rows(ROWS).term_ids, rows.rows(ROWS).term_ids)
     assert again.layout == rows.layout
+
+
+def test_an_encoder_of_some_fields_reads_these_and_still_takes_the_others() -> None:
+    fields = [Field("a", "number"), Field("b", "category"), Field("c", "number")]
+    whole = RowEncoder.fit(fields, {"a": [1.0, 2.0], "b": ["x", "y"], "c": [3.0, 4.0]}, others=["y"])
+
+    some = whole.of([fields[2], fields[0]])
+
+    row = {"a": 1.0, "b": "x", "c": 3.0, "y": 0}
+    assert some.one(row).columns.tolist() == [[3.0, 1.0]]
+    assert some.columns({"a": [1.0], "c": [3.0]}, 1).columns.tolist() == [[3.0, 1.0]]
+    assert some.layout.categories == ()
+    with pytest.raises(BadValue, match="no such field"):
+        some.one({"d": 1})

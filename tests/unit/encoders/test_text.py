@@ -39,6 +39,27 @@ def test_a_table_of_the_first_version_encodes_as_it_did() -> None:
     assert Text.load(FIELD, table).encode("很好吃") == [0, 1, 2, 3, 4]
 
 
+def test_a_packed_table_encodes_as_the_plain_one() -> None:
+    fitted = Text.fit(FIELD, [each for each in TEXTS if each] * 2)
+    lists = [sorted(each) for each in (fitted.words, fitted.pairs, fitted.triples, fitted.groups)]
+    plain = Text(*lists, missing=FIELD.missing)
+    packed = Text(*lists, missing=FIELD.missing, packed=True)
+
+    again = Text.load(FIELD, packed.table())
+
+    assert again.packed
+    assert again.table() == packed.table()
+    assert [again.encode(each) for each in TEXTS] == [plain.encode(each) for each in TEXTS]
+    assert not Text.load(FIELD, plain.table()).packed
+
+
+@pytest.mark.parametrize("change", [{"pairs": "no"}, {"words": []}, {"groups": None}])
+def test_a_packed_table_that_is_not_whole_is_refused(change: dict[str, object]) -> None:
+    table = Text(["free"], ["free entry"], [], ["fre"], packed=True).table()
+    with pytest.raises(Damaged, match="of field `note`"):
+        Text.load(FIELD, table | change)
+
+
 def test_indic_vowel_signs_stay_inside_their_word() -> None:
     assert split("हिन्दी भाषा") == ["हिन्दी", "भाषा"]
 

@@ -2,21 +2,20 @@
 
 LOP (ICML 2025) refits a level of all trees at once as a linear model. Here every node at the depth becomes a leaf, the
 trees whose values vary least are left out, and the values of the new leaves are those by which their sums come nearest
-to the sums of the whole forest, by ridge regression (LSQR, Paige and Saunders 1982).
+to the sums of the whole forest, by ridge regression (LSQR, Paige and Saunders 1982). They are kept in single precision.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.plain_trees import PlainTrees, in_single
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.forest import Floats, Forest, Ints
-from aias.core.graph import GraphWriter
-from aias.learners.contract import State
 from aias.training.pipeline import ColumnsPipeline
 from aias.training.plan import Member
 
@@ -41,43 +40,6 @@ def cut_trees(shop: Workshop) -> Iterator[Candidate]:
         yield Candidate(name, partial(_make, shop, best, depth, share))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """What `learners.contract.Trees` promises, of trees that no library knows."""
-
-    trees: Forest
-    link: str
-    two: bool
-    """Whether the answer is the probabilities of two classes, from one sum."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def scores(self, x: Floats) -> Floats:
-        sums = self.trees.sums(x)
-        if self.link == "softmax":
-            powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        if self.link == "sigmoid":
-            with np.errstate(over="ignore"):
-                return np.asarray(1 / (1 + np.exp(sums * np.array([[1.0, -1.0]]))))
-        return np.hstack([1 - sums, sums]) if self.two else sums
-
-    def forest(self) -> Forest:
-        return self.trees
-
-    def export(self, graph: GraphWriter, x: str) -> str:
-        sums = self.trees.write(graph, x)
-        if self.link == "softmax":
-            return graph.op("Softmax", sums, axis=1)
-        if self.link == "sigmoid":
-            return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
-        if self.two:
-            return graph.op("Concat", graph.op("Sub", graph.constant(np.float64(1)), sums), sums, axis=1)
-        return sums
-
-    def state(self) -> State:
-        return self.trees.state()
-
-
 def _has_forest(shop: Workshop, member: Member) -> bool:
     fitted = getattr(shop.part(member, 0), "fitted", None)
     return hasattr(fitted, "forest") and not getattr(fitted, "extra_width", 0)
@@ -92,7 +54,7 @@ def _make(shop: Workshop, member: Member, depth: int, share: float, fold: int) -
     whole: Forest = pipeline.fitted.forest()
     kept = _varied(whole, x, max(TREES_MIN, round(share * whole.trees)))
     trees = _refitted(_cut(whole, kept, depth), x, whole.sums(x))
-    fitted: Any = Cut(trees, pipeline.fitted.link, shop.task.type == "binary")
+    fitted: Any = PlainTrees(in_single(trees, x), pipeline.fitted.link, shop.task.type == "binary")
     return Made(ColumnsPipeline(pipeline.blocks, fitted), shop.encoder)
 
 

@@ -1,0 +1,123 @@
+"""A linear model of fewer terms: which of them matter, and what the whole parent says taught to a model of these.
+
+A term counts as what it adds to the answers times how often it is there.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.techniques.contract import CannotHelp
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member
+from aias.core.events import nobody
+from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import RowEncoder
+from aias.encoders.text import PARTS, Text
+from aias.learners.contract import Examples, Fit
+from aias.training.configuration import Configuration
+from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.plan import Member
+
+KEPT: Final = ("C", "ratios")
+"""Settings that a student has of the linear member: how, and how much, weights are held back."""
+
+CHANCE_MIN: Final = 0.005
+"""A class less likely than this is not worth a row."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Student:
+    """`places`: what the ids of the encoder's terms are in the parent; `ids`: what they are in the pipeline."""
+
+    pipeline: LinearPipeline
+    encoder: RowEncoder
+    places: Ints  # (terms,)
+    ids: Ints  # (terms,)
+
+
+def linear_member(shop: Workshop) -> Member:
+    """The heaviest that says which terms matter. Raises `CannotHelp`."""
+    if not shop.encoder.layout.terms:
+        raise CannotHelp("it has no texts")
+    if shop.prepared.embedding is not None:
+        raise CannotHelp("a sentence encoder reads its texts, beside which the terms are small")
+    linear = next((each for each in shop.members if _is_linear(each.configuration)), None)
+    if linear is None:
+        raise CannotHelp("it has no linear model that says which terms matter")
+    return linear
+
+
+def _is_linear(configuration: Configuration) -> bool:
+    return configuration.learner == "linear" and not configuration.settings.get("log_target")
+
+
+def student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
+    """A linear model of so many terms that answers as the parent does; of a fold and a count it is fitted once."""
+    key = ("student of terms", linear.name, count, fold)
+    if key not in shop.memo:
+        shop.memo[key] = _student(shop, linear, count, fold)
+    found: Student = shop.memo[key]
+    return found
+
+
+def kept(encoder: RowEncoder, importance: Floats, count: int) -> tuple[RowEncoder, Ints]:
+    """The same encoder without the terms of least importance, packed; and what the ids of its terms were before."""
+    wanted = np.zeros(len(importance), bool)
+    wanted[np.argsort(-importance, kind="stable")[:count]] = True
+    encoders, at = dict(encoder.encoders), 0
+    places: list[int] = []
+    for each in encoder.fields:
+        text = encoder.encoders[each.name]
+        if isinstance(text, Text):
+            lists = []
+            for part in PARTS:
+                terms = getattr(text, part)
+                held = sorted((term, at + i) for i, term in enumerate(terms) if wanted[at + i])
+                lists.append([term for term, _ in held])
+                places += [place for _, place in held]
+                at += len(terms)
+            encoders[each.name] = Text(*lists, missing=each.missing, packed=True)
+    return encoder.with_encoders(encoders), np.array(places, np.int64)
+
+
+def _student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
+    rows = shop.inside(fold)
+    encoder, places = kept(shop.encoder, importance(shop, linear, fold), count)
+    features, names = Features(encoder, shop.encoded(rows, encoder)), read_by(linear.configuration)
+    asked = linear.refit.configuration.settings
+    settings = {name: asked[name] for name in KEPT if name in asked}
+    examples = _examples(shop, features.matrix(names), shop.teacher(fold).scores(shop.encoded(rows)))
+    how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, {"C": 1.0} | settings)
+    model = member("learners", "linear").fit(examples, None, how)
+    return Student(LinearPipeline(features.some(names), model), encoder, places, np.arange(len(places)))
+
+
+def _examples(shop: Workshop, x: Any, said: Floats) -> Examples:
+    """What the parent says as soft answers: a row for each class that it holds possible, weighted."""
+    if shop.task.type == "regression":
+        return Examples(x, said[:, 0])
+    rows, classes = np.nonzero(said >= CHANCE_MIN)
+    weight = said[rows, classes]
+    return Examples(x[rows], classes.astype(np.int64), weight / weight.mean())
+
+
+def importance(shop: Workshop, linear: Member, fold: int) -> Floats:
+    """Of each term: how far it moves the sums, times the root of how many rows hold it, (terms,).
+
+    A row holds a letter group by itself only where a word is new. With every word that has it, it is held far more
+    often, and words that are forgotten fall back on it. What counts is the geometric mean of both.
+    """
+    pipeline: Any = shop.part(linear, fold)
+    terms, weights = next(pair for pair in pipeline.parts() if pair[0].name == "terms")
+    moved = terms.table(weights)[:, :-1].astype(np.float64)
+    moved = moved - moved.mean(axis=1, keepdims=True) if moved.shape[1] > 1 else moved
+    alone = held_by(shop, fold)
+    within = np.exp(-terms.idf)  # up to a factor: idf = ln((1 + n) / (1 + rows)) + 1
+    return np.asarray(np.sqrt((moved**2).sum(axis=1) * np.sqrt(alone * within)))
+
+
+def held_by(shop: Workshop, fold: int) -> Ints:
+    """In how many texts that may be fitted on each term is, plus 1: (terms,)."""
+    return np.bincount(shop.encoded(shop.inside(fold)).term_ids, minlength=shop.encoder.layout.terms) + 1

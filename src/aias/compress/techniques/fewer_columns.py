@@ -1,0 +1,75 @@
+"""Fewer columns: the whole parent is taught to trees that read only those which matter, and the others are not even
+encoded. A row of many columns takes longer to encode than to answer.
+
+A column matters as much as the answers of a student of all columns move when its values are dealt out anew (permutation
+importance, Breiman 2001).
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.lessons import Size, lesson, taught
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.encoders.contract import Floats
+from aias.encoders.rows import RowEncoder
+
+__all__ = ["fewer_columns"]
+
+SIZE: Final = Size(50, 16, 0.2)
+SHARES: Final = (0.5, 0.25)
+COLUMNS_MIN: Final = 8
+"""Of fewer, what is left out would save less than can be measured."""
+
+ROWS_MAX: Final = 5_000
+"""Dealt out for each column."""
+
+
+def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
+    count = len(shop.encoder.fields)
+    if shop.encoder.layout.texts:
+        raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
+    if count < COLUMNS_MIN:
+        raise CannotHelp(f"it reads {count} columns, and each may matter")
+    for share in SHARES:
+        kept = max(1, round(share * count))
+        yield Candidate(f"{SIZE}, of {kept} columns", partial(_make, shop, kept))
+
+
+def _make(shop: Workshop, count: int, fold: int) -> Made:
+    spans, matters = _spans(shop.encoder), _importance(shop, fold)
+    kept = np.sort(np.argsort(-matters, kind="stable")[:count])
+    places = [place for i in kept for place in spans[i]]
+    fields = [shop.encoder.fields[i] for i in kept]
+    return Made(taught(shop, SIZE, fold, places=places), shop.encoder.of(fields))
+
+
+def _spans(encoder: RowEncoder) -> list[range]:
+    """Of each field, its columns."""
+    spans, at = [], 0
+    for each in encoder.fields:
+        width = encoder.encoders[each.name].width
+        spans.append(range(at, at + width))
+        at += width
+    return spans
+
+
+def _importance(shop: Workshop, fold: int) -> Floats:
+    """Of each field: the mean square by which a student's answers move, (fields,)."""
+    key = ("importance of columns", fold)
+    if key not in shop.memo:
+        student: Any = taught(shop, SIZE, fold).fitted
+        told, rng = lesson(shop, fold), np.random.default_rng(shop.seed)
+        x = told.columns[rng.permutation(told.real)[:ROWS_MAX]]
+        before = student.scores(x)
+        moved = []
+        for span in _spans(shop.encoder):
+            dealt, columns = x.copy(), list(span)
+            dealt[:, columns] = x[rng.permutation(len(x))][:, columns]
+            moved.append(float(np.mean((student.scores(dealt) - before) ** 2)))
+        shop.memo[key] = np.array(moved)
+    found: Floats = shop.memo[key]
+    return found
