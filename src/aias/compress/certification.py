@@ -58,7 +58,8 @@ def finish(
         pipeline = Calibrated(pipeline, trial.answering.calibration)
     trained = finished(
         pipeline, made.encoder, trial.draft(shop.parent.manifest), held_out=shop.prepared.held_out,
-        profile=msgspec.json.encode(profile(shop.prepared.dataset)), embedding=shop.prepared.embedding, watch=watch,
+        profile=msgspec.json.encode(profile(shop.prepared.dataset)),
+        embedding=made.embedding or shop.prepared.embedding, watch=watch,
     )  # fmt: skip
     found = race(shop.parent.runtime, trained.runtime, rows, seconds=seconds, seed=judged.seed)
     size = served_bytes({path: len(held) for path, held in trained.files.items()})

@@ -234,7 +234,7 @@ class _Job:
         parts = self.judged.parts(self.judged.searched)
         made = trial.at(parts[0][0])
         draft = trial.draft(self.parent.manifest)
-        files, runtime = compiled(made.pipeline, made.encoder, draft, self.shop.prepared.embedding)
+        files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
         trial.race = race(self.parent.runtime, runtime, self.rows, seconds=seconds, seed=self.judged.seed)
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})

@@ -112,7 +112,7 @@ class Trial:
         found = np.empty((len(rows), judged.shop.task.outputs))
         for fold, own in judged.parts(rows):
             made = self.at(fold)
-            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder)
+            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder, made.embedding)
             found[np.searchsorted(rows, own)] = made.pipeline.scores(encoded)
         return found
 

@@ -1,17 +1,19 @@
 """What techniques work with: the parent's members as they were fitted on each fold, and the rows to fit on."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.configuration import ALL
+from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.parent import Parent
 from aias.training.pipeline import Pipeline
@@ -35,6 +37,8 @@ class Workshop:
     members: tuple[Member, ...]
     weights: Floats
     seed: int
+    _read: dict[str, Encoded] = field(default_factory=dict)
+    """All rows, by the digest of the sentence encoder that read them."""
 
     @property
     def task(self) -> Task:
@@ -65,11 +69,27 @@ class Workshop:
         held = self.prepared.table.whole.weight
         return None if held is None else held[rows]
 
-    def encoded(self, rows: Ints, encoder: RowEncoder | None = None) -> Encoded:
-        """Rows of the table, as the parent's encoder reads them or as another does."""
+    def encoded(self, rows: Ints, encoder: RowEncoder | None = None, embedding: Embedding | None = None) -> Encoded:
+        """Rows of the table, as the parent's encoder reads them or as another does, or another sentence encoder."""
+        if embedding is not None:
+            return self.read(embedding).take(rows)
         if encoder is None or encoder is self.encoder:
             return self.prepared.table.whole.encoded.take(rows)
         return encoded_of(self.prepared.dataset.take(rows), encoder)
+
+    def read(self, embedding: Embedding) -> Encoded:
+        """All rows of the table, their sentences read by another encoder; what was read stays in the ledger.
+
+        Raises `UserError` when that could not be done in time.
+        """
+        sentences, ledger = embedding.sentences, self.bench.ledger
+        if sentences.graph_digest not in self._read:
+            encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
+            found = embedded(embedding, encoded, ledger=ledger, deadline=self.deadline, watch=nobody)
+            if found is None:
+                raise UserError("there was no time to read the texts again", hint="give more time")
+            self._read[sentences.graph_digest] = without_tokens(found)
+        return self._read[sentences.graph_digest]
 
     def part(self, member: Member, fold: int) -> Pipeline:
         """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.
