@@ -33,7 +33,7 @@ from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
 from tiny_encoder import encoder_into
 
-TECHNIQUES = ("int8", "fewer_layers")
+TECHNIQUES = ("int8", "fewer_layers", "static_embeddings")
 
 
 def rows(folder: Path) -> pl.DataFrame:

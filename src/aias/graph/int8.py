@@ -1,6 +1,6 @@
 """A transformer whose products are of whole numbers: a quarter of the bytes, and half the time or less.
 
-    x ≈ (q - 128) s    q uint8, s = max|x| / 127 over one token        W ≈ V t    V int8, t = max|w| / 127 of each output
+    x ≈ (q - 128) s    q uint8, s = max|x| / 127 over one token      W ≈ V t    V int8, t = max|w| / 127 of each output
     x W ≈ s (q - 128) V t
 
 (Jacob et al. 2018; each token by itself as Dettmers et al. 2022.) A token's scale hangs on that token alone: scales of
@@ -83,7 +83,7 @@ class _Writing:
         )
         parts = graph.ops("Split", self._affine(x, together), outputs=3, axis=-1, num_outputs=3)
         shape = self._shape(of.heads, of.width // of.heads)
-        return self._flat(of.mixed(graph, *(graph.op("Reshape", each, shape) for each in parts), bias))
+        return self._flat(of.mixed(graph, (graph.op("Reshape", each, shape) for each in parts), bias))
 
     def _affine(self, x: str, affine: Affine) -> str:
         graph = self.graph

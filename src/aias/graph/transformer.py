@@ -9,6 +9,7 @@
 weighs exactly 0, so a text's vector does not depend on its neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -109,8 +110,9 @@ class Transformer:
         narrow = np.float32(1 / np.sqrt(self.width // self.heads))
         return Affine(layer.query.weight * narrow, layer.query.bias * narrow)
 
-    def mixed(self, graph: GraphWriter, query: str, key: str, value: str, bias: str) -> str:
-        """By the shares of the heads, each (texts, length, heads, width / heads): the same."""
+    def mixed(self, graph: GraphWriter, parts: Iterable[str], bias: str) -> str:
+        """Of query, key and value, (texts, length, heads, width / heads), the values by their shares: the same."""
+        query, key, value = parts
         query, value = (graph.op("Transpose", each, perm=[0, 2, 1, 3]) for each in (query, value))
         products = graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 2, 3, 1]))
         shares = graph.op("Softmax", graph.op("Add", products, bias), axis=-1)
@@ -135,7 +137,7 @@ class Transformer:
         heads = (
             graph.op("Reshape", _affine(graph, x, each), shape) for each in (self.query(layer), layer.key, layer.value)
         )
-        mixed = graph.op("Reshape", self.mixed(graph, *heads, bias), _ints(graph, 0, 0, self.width))
+        mixed = graph.op("Reshape", self.mixed(graph, heads, bias), _ints(graph, 0, 0, self.width))
         return _affine(graph, mixed, layer.output)
 
     def _pooled(self, graph: GraphWriter, x: str, mask: str) -> str:
