@@ -17,6 +17,7 @@ from aias.compress.techniques.contract import Candidate, CannotHelp
 from aias.compress.workshop import Workshop, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
+from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.schema import Field
 from aias.data.read import read
@@ -108,6 +109,35 @@ def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
     candidate.make(0)
     monkeypatch.setattr("aias.compress.workshop.embedded", lambda *_, **__: pytest.fail("it was read again"))
     candidate.make(1)
+
+
+def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(shop, monkeypatch):
+    from aias.compress.techniques import bfloat16 as technique
+
+    monkeypatch.setattr(technique, "_computes", lambda _name: False)
+    with pytest.raises(CannotHelp, match="openvino"):
+        list(technique.bfloat16(shop))
+    monkeypatch.setattr(technique, "_computes", lambda _name: True)
+    with pytest.raises(CannotHelp, match="test"):
+        list(technique.bfloat16(shop))
+
+
+def test_what_no_engine_computes_faster_is_not_made(shop, monkeypatch):
+    from dataclasses import replace
+
+    from aias.compress.certification import by_other_engine
+    from aias.compress.techniques import bfloat16 as technique
+
+    monkeypatch.setattr(technique, "_computes", lambda _name: True)
+    monkeypatch.setattr(shop, "prepared", replace(shop.prepared, test=shop.prepared.dataset))
+    monkeypatch.setattr("aias.runtimes.race.members", lambda _folder: ("onnxruntime",))
+    (whole, lower) = technique.bfloat16(shop)
+    for each in (whole, lower):
+        made = each.make(0)
+        assert made.precision == "bfloat16"
+        files, runtime = compiled(made.pipeline, made.encoder, shop.parent.manifest, made.embedding)
+        with pytest.raises(UserError, match="no engine computes it in bfloat16"):
+            by_other_engine(runtime, files, made, watch=nobody)
 
 
 def test_without_a_sentence_encoder_they_say_so(shop, monkeypatch):

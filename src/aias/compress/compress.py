@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.compress.certification import Finished, Last, finish, served_bytes
+from aias.compress.certification import Finished, Last, by_other_engine, finish, served_bytes
 from aias.compress.conclusion import Conclusion, Decided
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.evidence import RISK
@@ -233,8 +233,9 @@ class _Job:
         """A fold's fit as it would be served, beside the parent."""
         parts = self.judged.parts(self.judged.searched)
         made = trial.at(parts[0][0])
-        draft = trial.draft(self.parent.manifest)
+        draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
+        by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
         trial.race = race(self.parent.runtime, runtime, self.rows, seconds=seconds, seed=self.judged.seed)
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})

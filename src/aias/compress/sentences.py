@@ -33,10 +33,10 @@ class Reader:
     def sentences(self) -> SentenceEncoder:
         return self.embedding.sentences
 
-    def candidate(self, name: str, sentences: SentenceEncoder) -> Candidate:
-        return Candidate(name, partial(self.read_by, replace(self.embedding, sentences=sentences)))
+    def candidate(self, name: str, sentences: SentenceEncoder, *, precision: str = "") -> Candidate:
+        return Candidate(name, partial(self.read_by, replace(self.embedding, sentences=sentences), precision))
 
-    def read_by(self, embedding: Embedding, fold: int) -> Made:
+    def read_by(self, embedding: Embedding, precision: str, fold: int) -> Made:
         """The member fitted again without the rows of the fold, on other vectors."""
         shop, digest = self.shop, embedding.sentences.graph_digest
         encoder = shop.encoder.with_subwords(embedding.sentences.subwords)
@@ -48,7 +48,7 @@ class Reader:
         how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
         examples = Examples(features.matrix(names)[rows], shop.answers(rows), shop.weight(rows))
         model = member("learners", "linear").fit(examples, None, how)
-        return Made(LinearPipeline(features.some(names), model), encoder, embedding)
+        return Made(LinearPipeline(features.some(names), model), encoder, embedding, precision)
 
 
 def reader(shop: Workshop) -> Reader:

@@ -129,11 +129,13 @@ class Trial:
                 self.reason = f"it is certain to lose more than {margin:.2g}"
                 return
 
-    def draft(self, manifest: Manifest) -> Manifest:
+    def draft(self, manifest: Manifest, made: Made) -> Manifest:
         """The parent's manifest with what this candidate answers by."""
-        answering = self.answering
+        answering, lineage = self.answering, manifest.lineage
+        if made.precision:
+            lineage = replace(lineage, settings={**lineage.settings, "precision": made.precision})
         return replace(
-            manifest, form="compressed", files=(), measurements=(), leaderboard=(), row_us=0.0,
+            manifest, form="compressed", lineage=lineage, files=(), measurements=(), leaderboard=(), row_us=0.0,
             calibration=answering.calibration.as_dict() if answering.calibration else None,
             label_weights=answering.label_weights or (),
             intervals=answering.intervals.as_dict() if answering.intervals else None,

@@ -53,7 +53,7 @@ class Engine(Protocol):
     name: ClassVar[str]
 
     def __init__(self, model: bytes, *, output: str, precision: str = "") -> None:
-        """One output of the graph. `precision`: empty for what the graph says, or `bfloat16`. One thread, no spinning."""
+        """One output of the graph, on one thread. `precision`: empty for what the graph says, or `bfloat16`."""
 
     @classmethod
     def version(cls) -> str:

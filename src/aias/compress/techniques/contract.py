@@ -28,11 +28,13 @@ class CannotHelp(AiasError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """A pipeline, and the encoder it reads by. `embedding`: what reads its sentences, where the parent's does not."""
+    """A pipeline, and the encoder it reads by. `embedding`: what reads its sentences, where the parent's does not;
+    `precision`: what an engine may compute in (`runtimes.race`), where that is not what the graph says."""
 
     pipeline: Pipeline
     encoder: RowEncoder
     embedding: Embedding | None = None
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
