@@ -33,12 +33,19 @@ class Reader:
     def sentences(self) -> SentenceEncoder:
         return self.embedding.sentences
 
-    def candidate(self, name: str, sentences: SentenceEncoder, *, precision: str = "") -> Candidate:
-        return Candidate(name, partial(self.read_by, replace(self.embedding, sentences=sentences), precision))
+    def candidate(
+        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None
+    ) -> Candidate:
+        """`like`: one that gives each row of the table the same vectors."""
+        embedding = replace(self.embedding, sentences=sentences)
+        other = replace(self.embedding, sentences=like) if like else None
+        return Candidate(name, partial(self.read_by, embedding, precision, other))
 
-    def read_by(self, embedding: Embedding, precision: str, fold: int) -> Made:
+    def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         """The member fitted again without the rows of the fold, on other vectors."""
         shop, digest = self.shop, embedding.sentences.graph_digest
+        if like:
+            shop.reads_alike(embedding, like)
         encoder = shop.encoder.with_subwords(embedding.sentences.subwords)
         if digest not in self._features:
             self._features[digest] = Features(encoder, shop.read(embedding))

@@ -91,6 +91,10 @@ class Workshop:
             self._read[sentences.graph_digest] = without_tokens(found)
         return self._read[sentences.graph_digest]
 
+    def reads_alike(self, embedding: Embedding, other: Embedding) -> None:
+        """Of two that give each row of the table the same vectors, only the other reads them."""
+        self._read[embedding.sentences.graph_digest] = self.read(other)
+
     def part(self, member: Member, fold: int) -> Pipeline:
         """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.
 
