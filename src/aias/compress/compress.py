@@ -28,7 +28,7 @@ from aias.compress.gate.verdict import Sealed
 from aias.compress.latency import race
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import workshop
+from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
@@ -58,9 +58,6 @@ ONE_FIT: Final = (
 NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
-
-FINISH_SHARE: Final = 0.3
-"""Of the time, for what is nominated."""
 
 FITTED_SHARE: Final = 0.5
 """Of the time left for searching that goes to what is fitted as training fits."""

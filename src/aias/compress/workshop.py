@@ -21,6 +21,9 @@ from aias.training.plan import Member, Plan
 from aias.training.prepare import Prepared, cores, encoded_of
 from aias.training.unit import Bench
 
+FINISH_SHARE: Final = 0.3
+"""Of the time, for what is nominated."""
+
 FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 
@@ -85,7 +88,9 @@ class Workshop:
         sentences, ledger = embedding.sentences, self.bench.ledger
         if sentences.graph_digest not in self._read:
             encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
-            found = embedded(embedding, encoded, ledger=ledger, deadline=self.deadline, watch=nobody)
+            until = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
+            searching = Deadline.until(until, self.deadline.clock)
+            found = embedded(embedding, encoded, ledger=ledger, deadline=searching, watch=nobody)
             if found is None:
                 raise UserError("there was no time to read the texts again", hint="give more time")
             self._read[sentences.graph_digest] = without_tokens(found)
