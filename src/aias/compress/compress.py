@@ -221,6 +221,8 @@ class _Job:
             self._time(trial)
         except (ParityBroken, Damaged) as fault:
             trial.reason = f"its graph is not what was fitted: {fault.message}"
+        except UserError as fault:
+            trial.reason = fault.message
         except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the others go on without it
             trial.reason = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
         self._say(trial)
