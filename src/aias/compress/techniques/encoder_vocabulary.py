@@ -20,8 +20,8 @@ from aias.training.prepare import encoded_of
 
 __all__ = ["encoder_vocabulary"]
 
-SHARES: Final = (1.0, 2 / 3)
-"""Of the layers, the lower ones."""
+SHARES: Final = (2 / 3, 1.0)
+"""Of the layers, the lower ones; what gains most comes first."""
 
 KEPT_SHARE_MAX: Final = 0.9
 """Of the tokens; with more, there is nothing to gain."""
