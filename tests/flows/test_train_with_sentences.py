@@ -138,6 +138,18 @@ def test_texts_that_were_read_are_not_read_again(folder: Path, tmp_path: Path, m
     assert rows["note0"].n_unique() not in read
 
 
+def test_its_encoder_is_compressed_and_every_form_is_on_the_frontier(folder: Path, tmp_path: Path) -> None:
+    rows = frame(folder)
+    model = aias.train(rows, name="less", encoder=folder, home=tmp_path, test=0.2, **TRAIN).quality
+    found = model.compress(data=rows, max_loss="50%", time="60s", inline=True).frontier
+    points = {each.technique: each for each in found.points if each.technique}
+    for technique in ("int8", "fewer_layers", "static_embeddings"):
+        assert points[technique].speed is not None, points[technique].reason
+        assert "could not be made" not in points[technique].reason
+    assert "tokens" in points["encoder_vocabulary"].reason, "it holds all that there are"
+    assert points["bfloat16"].state == "fell" or points["bfloat16"].speed is not None
+
+
 def test_without_the_extra_it_is_said_what_to_install(folder: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(UserError, match="tokenizers") as caught:

@@ -9,6 +9,7 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.report import REPORT, Report, read_report
 from aias.cli.show import hint, leaderboard, made_from, size, table
 from aias.plots.svg import printable
+from aias.runtimes.race import CACHE, chosen
 
 if TYPE_CHECKING:
     from aias.client.model import Model
@@ -41,6 +42,8 @@ def _facts(model: "Model") -> Iterator[str]:
         yield f"{manifest.form} form{made_from(model)}"
     if manifest.row_us:
         yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
+    if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
+        yield f"served on this host by {raced.engine}: {raced.reason}"
     rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
     yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
     yield (

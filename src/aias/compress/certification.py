@@ -13,9 +13,13 @@ from aias.compress.gate.evidence import Evidence
 from aias.compress.gate.verdict import Claim, Verdict, judge
 from aias.compress.latency import Race, race
 from aias.compress.paired import Answered, evidence
+from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial
+from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.encoders.contract import Ints
+from aias.runtimes import race as engines
+from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.answering import Calibrated
 from aias.training.finish import Trained, finished
 from aias.training.parent import test_scores
@@ -57,12 +61,22 @@ def finish(
     if trial.answering.calibration:
         pipeline = Calibrated(pipeline, trial.answering.calibration)
     trained = finished(
-        pipeline, made.encoder, trial.draft(shop.parent.manifest, made.encoder), held_out=shop.prepared.held_out,
-        profile=msgspec.json.encode(profile(shop.prepared.dataset)), embedding=shop.prepared.embedding, watch=watch,
+        pipeline, made.encoder, trial.draft(shop.parent.manifest, made), held_out=shop.prepared.held_out,
+        profile=msgspec.json.encode(profile(shop.prepared.dataset)),
+        embedding=made.embedding or shop.prepared.embedding, watch=watch,
     )  # fmt: skip
+    by_other_engine(trained.runtime, trained.files, made, watch=watch)
     found = race(shop.parent.runtime, trained.runtime, rows, seconds=seconds, seed=judged.seed)
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
     return Finished(trial, trained, found, size)
+
+
+def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
+    """What is made for another engine is timed and judged as that answers. Raises `UserError` where none does."""
+    if made.precision:
+        found = engines.race(runtime, lambda: files["model.onnx"], cache=None, watch=watch)
+        if found.engine == engines.OURS:
+            raise UserError(f"no engine computes it in {made.precision}: {found.reason}")
 
 
 @dataclass(eq=False)

@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.compress.certification import Finished, Last, finish, served_bytes
+from aias.compress.certification import Finished, Last, by_other_engine, finish, served_bytes
 from aias.compress.conclusion import Conclusion, Decided
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.evidence import RISK
@@ -28,7 +28,7 @@ from aias.compress.gate.verdict import Sealed
 from aias.compress.latency import race
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import workshop
+from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
@@ -58,9 +58,6 @@ ONE_FIT: Final = (
 NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
-
-FINISH_SHARE: Final = 0.3
-"""Of the time, for what is nominated."""
 
 FITTED_SHARE: Final = 0.5
 """Of the time left for searching that goes to what is fitted as training fits."""
@@ -224,6 +221,8 @@ class _Job:
             self._time(trial)
         except (ParityBroken, Damaged) as fault:
             trial.reason = f"its graph is not what was fitted: {fault.message}"
+        except UserError as fault:
+            trial.reason = fault.message
         except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the others go on without it
             trial.reason = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
         self._say(trial)
@@ -233,8 +232,9 @@ class _Job:
         """A fold's fit as it would be served, beside the parent."""
         parts = self.judged.parts(self.judged.searched)
         made = trial.at(parts[0][0])
-        draft = trial.draft(self.parent.manifest, made.encoder)
-        files, runtime = compiled(made.pipeline, made.encoder, draft, self.shop.prepared.embedding)
+        draft = trial.draft(self.parent.manifest, made)
+        files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
+        by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
         trial.race = race(self.parent.runtime, runtime, self.rows, seconds=seconds, seed=self.judged.seed)
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})

@@ -14,11 +14,11 @@ from aias.compress.certification import Finished, Last, certified_point
 from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Frontier, Point
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
-from aias.compress.host import host
 from aias.compress.paired import Answered
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.core.events import Watch
+from aias.core.host import host
 from aias.training import metrics
 from aias.training.finish import Trained
 

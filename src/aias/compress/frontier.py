@@ -8,9 +8,9 @@ import msgspec
 
 from aias.compress.gate.changes import Flips
 from aias.compress.gate.evidence import Loss
-from aias.compress.host import Host
 from aias.compress.latency import Between, Pace
 from aias.core.errors import Damaged
+from aias.core.host import Host
 
 FRONTIER: Final = "frontier.json"
 PUBLISHED, CERTIFIED, FELL, PARENT = "published", "certified", "fell", "parent"

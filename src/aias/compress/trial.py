@@ -13,7 +13,6 @@ from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
-from aias.encoders.rows import RowEncoder
 from aias.training.answering import Answering
 from aias.training.calibration import from_dict
 from aias.training.configuration import ALL
@@ -115,7 +114,7 @@ class Trial:
         found = np.empty((len(rows), judged.shop.task.outputs))
         for fold, own in judged.parts(rows):
             made = self.at(fold)
-            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder)
+            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder, made.embedding)
             found[np.searchsorted(rows, own)] = made.pipeline.scores(encoded)
         return found
 
@@ -132,9 +131,11 @@ class Trial:
                 self.reason = f"it is certain to lose more than {margin:.2g}"
                 return
 
-    def draft(self, manifest: Manifest, encoder: RowEncoder) -> Manifest:
+    def draft(self, manifest: Manifest, made: Made) -> Manifest:
         """The parent's manifest with what this candidate reads and answers by."""
-        answering, read = self.answering, {field.name for field in encoder.fields}
+        answering, lineage, read = self.answering, manifest.lineage, {field.name for field in made.encoder.fields}
+        if made.precision:
+            lineage = replace(lineage, settings={**lineage.settings, "precision": made.precision})
         gone = tuple(
             replace(field, role="ignored", reason=NOT_READ) for field in manifest.inputs if field.name not in read
         )
@@ -142,7 +143,7 @@ class Trial:
             manifest, inputs=tuple(field for field in manifest.inputs if field.name in read),
             ignored=(*manifest.ignored, *gone),
             encoders=tuple(entry for entry in manifest.encoders if entry.field in read),
-            form="compressed", files=(), measurements=(), leaderboard=(), row_us=0.0,
+            form="compressed", lineage=lineage, files=(), measurements=(), leaderboard=(), row_us=0.0,
             calibration=answering.calibration.as_dict() if answering.calibration else None,
             label_weights=answering.label_weights or (),
             intervals=answering.intervals.as_dict() if answering.intervals else None,

@@ -8,16 +8,21 @@ import numpy as np
 
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
+from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.configuration import ALL
+from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.parent import Parent
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Member, Plan
 from aias.training.prepare import Prepared, cores, encoded_of
 from aias.training.unit import Bench
+
+FINISH_SHARE: Final = 0.3
+"""Of the time, for what is nominated."""
 
 FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
@@ -37,6 +42,8 @@ class Workshop:
     seed: int
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
+    _read: dict[str, Encoded] = field(default_factory=dict)
+    """All rows, by the digest of the sentence encoder that read them."""
 
     @property
     def task(self) -> Task:
@@ -67,11 +74,33 @@ class Workshop:
         held = self.prepared.table.whole.weight
         return None if held is None else held[rows]
 
-    def encoded(self, rows: Ints, encoder: RowEncoder | None = None) -> Encoded:
-        """Rows of the table, as the parent's encoder reads them or as another does."""
+    def encoded(self, rows: Ints, encoder: RowEncoder | None = None, embedding: Embedding | None = None) -> Encoded:
+        """Rows of the table, as the parent's encoder reads them or as another does, or another sentence encoder."""
+        if embedding is not None:
+            return self.read(embedding).take(rows)
         if encoder is None or encoder is self.encoder:
             return self.prepared.table.whole.encoded.take(rows)
         return encoded_of(self.prepared.dataset.take(rows), encoder)
+
+    def read(self, embedding: Embedding) -> Encoded:
+        """All rows of the table, their sentences read by another encoder; what was read stays in the ledger.
+
+        Raises `UserError` when that could not be done in time.
+        """
+        sentences, ledger = embedding.sentences, self.bench.ledger
+        if sentences.graph_digest not in self._read:
+            encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
+            until = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
+            searching = Deadline.until(until, self.deadline.clock)
+            found = embedded(embedding, encoded, ledger=ledger, deadline=searching, watch=nobody)
+            if found is None:
+                raise UserError("there was no time to read the texts again", hint="give more time")
+            self._read[sentences.graph_digest] = without_tokens(found)
+        return self._read[sentences.graph_digest]
+
+    def reads_alike(self, embedding: Embedding, other: Embedding) -> None:
+        """Of two that give each row of the table the same vectors, only the other reads them."""
+        self._read[embedding.sentences.graph_digest] = self.read(other)
 
     def part(self, member: Member, fold: int) -> Pipeline:
         """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.

@@ -5,7 +5,7 @@
 Nothing is learned from the rows. The library `tokenizers` (the extra `text`) is imported when the first one is made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,6 +22,9 @@ __all__ = ["Subwords"]
 
 LENGTH_MAX: Final = 128
 """Tokens of one text, with those that mark its ends; a transformer's cost grows with them, and its answer hardly."""
+
+TRIMMED: Final = ("WordPiece", "WordLevel")
+"""Tokenizers that can do without some of their tokens."""
 
 CHARS_PER_TOKEN: Final = 64
 """Of a text so many characters a token are read: beyond them the tokens would be cut off anyhow, but only once made."""
@@ -75,6 +78,27 @@ class Subwords:
         tokenizer.enable_truncation(length_max)
         return Subwords(tokenizer)
 
+    def trimmed(self, kept: Collection[int]) -> "tuple[Subwords, Ints] | None":
+        """The same that knows only these tokens, and those without which it cannot be; and their ids before, by their
+        new ones. A text of known tokens is split as before; a word of others into shorter pieces, or it is unknown.
+
+        None where the tokens do not stand by themselves: those of BPE and Unigram are made of each other.
+        """
+        table: dict[str, Any] = msgspec.json.decode(self._tokenizer.to_str())
+        model = table["model"]
+        if model.get("type") not in TRIMMED:
+            return None
+        special = {each["id"] for each in table.get("added_tokens", ())} | {self.pad_id, *_special_ids(table)}
+        prefix = model.get("continuing_subword_prefix") or ""
+        needed = {i for token, i in model["vocab"].items()
+                  if i in kept or i in special or token == model["unk_token"]
+                  or (model["type"] == "WordPiece" and len(token.removeprefix(prefix)) == 1)}  # fmt: skip
+        before = np.array(sorted(needed | special), np.int64)
+        after = {int(i): place for place, i in enumerate(before)}
+        model["vocab"] = {token: after[i] for token, i in model["vocab"].items() if i in after}
+        _renumber(table, after)
+        return Subwords(_parsed(msgspec.json.encode(table).decode()), missing=tuple(self._missing)), before
+
     def of(self, field: Field) -> "Subwords":
         return Subwords(self._tokenizer, missing=field.missing)
 
@@ -92,6 +116,26 @@ class Subwords:
         tokens = np.full(mask.shape, self.pad_id, np.int64)
         tokens[mask] = np.fromiter((i for ids in texts for i in ids), np.int64, int(lengths.sum()))
         return tokens, mask
+
+
+def _special_ids(table: Mapping[str, Any]) -> set[int]:
+    """Of the tokens that mark a text's ends."""
+    post = table.get("post_processor") or {}
+    found = {post[name][1] for name in ("sep", "cls") if name in post}
+    return found.union(*(each["ids"] for each in post.get("special_tokens", {}).values()))
+
+
+def _renumber(table: dict[str, Any], after: Mapping[int, int]) -> None:
+    """Everywhere but in the vocabulary."""
+    for each in table.get("added_tokens", ()):
+        each["id"] = after[each["id"]]
+    table["padding"]["pad_id"] = after[table["padding"]["pad_id"]]
+    post = table.get("post_processor") or {}
+    for name in ("sep", "cls"):
+        if name in post:
+            post[name] = [post[name][0], after[post[name][1]]]
+    for each in post.get("special_tokens", {}).values():
+        each["ids"] = [after[i] for i in each["ids"]]
 
 
 def _parsed(text: str) -> Any:

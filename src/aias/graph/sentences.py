@@ -22,6 +22,8 @@ from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import LENGTH_MAX, Subwords
 from aias.graph.builder import Builder
+from aias.graph.int8 import Int8
+from aias.graph.static import StaticVectors
 from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import read_transformer
 from aias.runtimes.onnxruntime import Session
@@ -38,7 +40,7 @@ class SentenceEncoder:
 
     folder: Path
     subwords: Subwords
-    transformer: Transformer
+    transformer: "Transformer | Int8 | StaticVectors"
     texts: int
     threads: int = 1
 
@@ -49,6 +51,12 @@ class SentenceEncoder:
         transformer = read_transformer(folder)
         subwords = Subwords.read(folder, length_max=min(length_max, transformer.length_max))
         return cls(folder, subwords, transformer, texts, threads)
+
+    @property
+    def whole(self) -> Transformer:
+        """The transformer as it was read."""
+        assert isinstance(self.transformer, Transformer), "what was made smaller is not gone on from"
+        return self.transformer
 
     @property
     def width(self) -> int:

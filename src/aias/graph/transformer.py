@@ -9,6 +9,7 @@
 weighs exactly 0, so a text's vector does not depend on its neighbours.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -78,62 +79,93 @@ class Transformer:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        x = self._embedded(graph)
-        mask = graph.op("Cast", graph.token_mask, to=_FLOAT)  # (texts, length)
-        missing = graph.op("Sub", _float(graph, 1.0), mask)
-        bias = graph.op("Mul", graph.op("Unsqueeze", missing, _ints(graph, 1, 2)), _float(graph, MASKED))
+        x = self.embedded(graph, graph.op("Gather", graph.constant(self.words), graph.tokens))
+        mask = self.mask(graph)
+        bias = self.missing(graph, mask)
         for layer in self.layers:
-            x = self._norm(graph, graph.op("Add", x, self._attention(graph, layer, x, bias)), layer.attention_norm)
-            x = self._norm(graph, graph.op("Add", x, self._wide(graph, layer, x)), layer.norm)
-        pooled = self._pooled(graph, x, mask)
-        rows = graph.op("Shape", graph.columns, start=0, end=1)
-        return graph.op("Reshape", pooled, graph.op("Concat", rows, _ints(graph, texts * self.width), axis=0))
+            x = self.norm_of(graph, graph.op("Add", x, self._attention(graph, layer, x, bias)), layer.attention_norm)
+            wide = _affine(graph, self.active(graph, _affine(graph, x, layer.wider)), layer.narrower)
+            x = self.norm_of(graph, graph.op("Add", x, wide), layer.norm)
+        return self.pooled(graph, x, mask, texts=texts)
 
-    def _embedded(self, graph: GraphWriter) -> str:
+    # Its steps, for whoever writes some of them otherwise
+
+    def embedded(self, graph: GraphWriter, words: str) -> str:
+        """From the words' rows to what the first layer reads: (texts, length, width)."""
         length = graph.op("Shape", graph.tokens, start=1, end=2)
         positions = graph.op("Slice", graph.constant(self.positions), _ints(graph, 0), length, _ints(graph, 0))
-        words = graph.op("Gather", graph.constant(self.words), graph.tokens)
-        return self._norm(graph, graph.op("Add", words, positions), self.norm)
+        return self.norm_of(graph, graph.op("Add", words, positions), self.norm)
+
+    def mask(self, graph: GraphWriter) -> str:
+        """1 where a token is: (texts, length)."""
+        return graph.op("Cast", graph.token_mask, to=_FLOAT)
+
+    def missing(self, graph: GraphWriter, mask: str) -> str:
+        """What is added to the shares of tokens: (texts, 1, 1, length)."""
+        missing = graph.op("Sub", _float(graph, 1.0), mask)
+        return graph.op("Mul", graph.op("Unsqueeze", missing, _ints(graph, 1, 2)), _float(graph, MASKED))
+
+    def query(self, layer: Layer) -> Affine:
+        """With the root of a head's width in it."""
+        narrow = np.float32(1 / np.sqrt(self.width // self.heads))
+        return Affine(layer.query.weight * narrow, layer.query.bias * narrow)
+
+    def mixed(self, graph: GraphWriter, parts: Iterable[str], bias: str) -> str:
+        """Of query, key and value, (texts, length, heads, width / heads), the values by their shares: the same."""
+        query, key, value = parts
+        query, value = (graph.op("Transpose", each, perm=[0, 2, 1, 3]) for each in (query, value))
+        products = graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 2, 3, 1]))
+        shares = graph.op("Softmax", graph.op("Add", products, bias), axis=-1)
+        return graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
+
+    def active(self, graph: GraphWriter, wide: str) -> str:
+        if self.activation == "relu":
+            return graph.op("Relu", wide)
+        return graph.op("Gelu", wide, approximate="none" if self.activation == "gelu" else "tanh")
+
+    def norm_of(self, graph: GraphWriter, x: str, norm: Norm) -> str:
+        scale, bias = graph.constant(norm.scale), graph.constant(norm.bias)
+        return graph.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=self.epsilon)
+
+    def pooled(self, graph: GraphWriter, x: str, mask: str, *, texts: int) -> str:
+        """From the last layer to the vectors of each row's texts side by side: (rows, texts * width)."""
+        return side_by_side(graph, self._pooled(graph, x, mask), texts=texts, width=self.width)
 
     def _attention(self, graph: GraphWriter, layer: Layer, x: str, bias: str) -> str:
         """(texts, length, width), by way of (texts, heads, length, width / heads)."""
-        size = self.width // self.heads
-        narrow = np.float32(1 / np.sqrt(size))
-        query = self._heads(graph, x, Affine(layer.query.weight * narrow, layer.query.bias * narrow), (0, 2, 1, 3))
-        key = self._heads(graph, x, layer.key, (0, 2, 3, 1))
-        value = self._heads(graph, x, layer.value, (0, 2, 1, 3))
-        shares = graph.op("Softmax", graph.op("Add", graph.op("MatMul", query, key), bias), axis=-1)
-        mixed = graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
-        return _affine(graph, graph.op("Reshape", mixed, _ints(graph, 0, 0, self.width)), layer.output)
-
-    def _heads(self, graph: GraphWriter, x: str, affine: Affine, order: tuple[int, ...]) -> str:
         shape = _ints(graph, 0, 0, self.heads, self.width // self.heads)
-        return graph.op("Transpose", graph.op("Reshape", _affine(graph, x, affine), shape), perm=list(order))
-
-    def _wide(self, graph: GraphWriter, layer: Layer, x: str) -> str:
-        wide = _affine(graph, x, layer.wider)
-        if self.activation == "relu":
-            active = graph.op("Relu", wide)
-        else:
-            active = graph.op("Gelu", wide, approximate="none" if self.activation == "gelu" else "tanh")
-        return _affine(graph, active, layer.narrower)
-
-    def _norm(self, graph: GraphWriter, x: str, norm: Norm) -> str:
-        scale, bias = graph.constant(norm.scale), graph.constant(norm.bias)
-        return graph.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=self.epsilon)
+        heads = (
+            graph.op("Reshape", _affine(graph, x, each), shape) for each in (self.query(layer), layer.key, layer.value)
+        )
+        mixed = graph.op("Reshape", self.mixed(graph, heads, bias), _ints(graph, 0, 0, self.width))
+        return _affine(graph, mixed, layer.output)
 
     def _pooled(self, graph: GraphWriter, x: str, mask: str) -> str:
         """(texts, width)."""
         if self.pooling == "cls":
             pooled = graph.op("Squeeze", graph.op("Slice", x, *(_ints(graph, i) for i in (0, 1, 1))), _ints(graph, 1))
         else:
-            shares = graph.op("Div", mask, graph.op("ReduceSum", mask, _ints(graph, 1), keepdims=1))
-            pooled = graph.op("MatMul", graph.op("Unsqueeze", shares, _ints(graph, 1)), x)  # (texts, 1, width)
-            pooled = graph.op("Squeeze", pooled, _ints(graph, 1))
-        if not self.normalised:
-            return pooled
-        length = graph.op("ReduceL2", pooled, _ints(graph, 1), keepdims=1)
-        return graph.op("Div", pooled, graph.op("Max", length, _float(graph, NORM_MIN)))
+            pooled = mean_of(graph, x, mask)
+        return of_length_one(graph, pooled) if self.normalised else pooled
+
+
+def mean_of(graph: GraphWriter, x: str, mask: str) -> str:
+    """Of the tokens that are there: (texts, length, width), (texts, length) → (texts, width)."""
+    shares = graph.op("Div", mask, graph.op("ReduceSum", mask, _ints(graph, 1), keepdims=1))
+    pooled = graph.op("MatMul", graph.op("Unsqueeze", shares, _ints(graph, 1)), x)  # (texts, 1, width)
+    return graph.op("Squeeze", pooled, _ints(graph, 1))
+
+
+def of_length_one(graph: GraphWriter, vectors: str) -> str:
+    """(texts, width)."""
+    length = graph.op("ReduceL2", vectors, _ints(graph, 1), keepdims=1)
+    return graph.op("Div", vectors, graph.op("Max", length, _float(graph, NORM_MIN)))
+
+
+def side_by_side(graph: GraphWriter, vectors: str, *, texts: int, width: int) -> str:
+    """The vectors of each row's texts: (rows * texts, width) → (rows, texts * width)."""
+    rows = graph.op("Shape", graph.columns, start=0, end=1)
+    return graph.op("Reshape", vectors, graph.op("Concat", rows, _ints(graph, texts * width), axis=0))
 
 
 def _affine(graph: GraphWriter, x: str, affine: Affine) -> str:

@@ -3,12 +3,15 @@
 A row is a mapping from field names to raw values. A field that is absent or null is missing; a value that its
 field cannot take, or a field that the model does not know, raises `BadValue` naming the row and the field.
 Runtimes are safe to call from several threads.
+
+`onnxruntime` is the runtime of graphs. The other files are engines that can stand in for its session, where they are
+installed and faster (`race.py`): a file is all that one takes.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,3 +45,23 @@ class Runtime(Protocol):
 
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length; columns that the model does not know are refused."""
+
+
+class Engine(Protocol):
+    """The very same sealed graph behind another library. Whatever it raises, ONNX Runtime answers instead."""
+
+    name: ClassVar[str]
+
+    def __init__(self, model: bytes, *, output: str, precision: str = "") -> None:
+        """One output of the graph, on one thread. `precision`: empty for what the graph says, or `bfloat16`."""
+
+    @classmethod
+    def version(cls) -> str:
+        """Empty where it is not installed; imports nothing."""
+
+    @classmethod
+    def computes(cls, precision: str) -> bool:
+        """Whether this processor gains by a precision."""
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, Any], options: None = None) -> list[Any]:
+        """The arrays of the output, as ONNX Runtime's sessions give them; safe to call from several threads."""

@@ -4,15 +4,16 @@ import contextlib
 import ctypes
 import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 
-from aias.artifact.manifest import Manifest
+from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.errors import Damaged
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
@@ -41,13 +42,24 @@ class Session:
 
     def __init__(self, model: bytes, *, output: str, threads: int = 1) -> None:
         session = _session(model)
-        self.threads = threads
+        self.threads, self.output, self.engine = threads, output, "onnxruntime"
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
         self._run = getattr(session, "_sess", session).run
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
         self.reads_vectors = "vectors" in names
         self._output = [output]
+
+    @property
+    def engine_run(self) -> Callable[..., Any]:
+        """As ONNX Runtime's sessions are called: outputs, feeds, options → the outputs' arrays."""
+        return self._run  # type: ignore[no-any-return]
+
+    def behind(self, run: Callable[..., Any], *, name: str) -> "Session":
+        """The same graph answered by another engine."""
+        other = copy(self)
+        other._run, other.engine = run, name  # noqa: SLF001  its own kind
+        return other
 
     def run(self, encoded: Encoded) -> Any:
         """The output of all rows, (rows, ...), a part of them after another."""
@@ -108,15 +120,7 @@ class OnnxRuntime:
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> "OnnxRuntime":
         """From a folder; the very bytes that are used are checked against the manifest. Raises `Damaged`."""
-        files = {}
-        for entry in manifest.files:
-            files[entry.path] = held = (folder / entry.path).read_bytes()
-            if hashlib.sha256(held).hexdigest() != entry.sha256:
-                raise Damaged(
-                    f"{entry.path} of `{manifest.name}` is not what was sealed",
-                    hint="deploy another version, or train again",
-                )
-        return cls.from_files(files, manifest)
+        return cls.from_files({entry.path: _sealed(folder, entry, manifest) for entry in manifest.files}, manifest)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], manifest: Manifest) -> "OnnxRuntime":
@@ -135,6 +139,10 @@ class OnnxRuntime:
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length. Raises `BadValue`."""
         return self._answers(self._run(self.encoder.columns(columns, rows)))
+
+    def answer_by(self, session: Session) -> None:
+        """The same graph behind another engine (`runtimes.race`)."""
+        self.session, self._run = session, session.run
 
     def run(self, encoded: Encoded) -> Any:
         """Probabilities (rows, classes) float32, or predictions (rows,) float64."""
@@ -156,6 +164,20 @@ class OnnxRuntime:
         edges, lower, upper = self._bins
         places = [bisect_right(edges, value) for value in predictions]
         return [(value + lower[i], value + upper[i]) for value, i in zip(predictions, places, strict=True)]
+
+
+def sealed_graph(folder: Path, manifest: Manifest) -> bytes:
+    """The graph alone, checked likewise."""
+    return next(_sealed(folder, entry, manifest) for entry in manifest.files if entry.path == MODEL)
+
+
+def _sealed(folder: Path, entry: FileEntry, manifest: Manifest) -> bytes:
+    held = (folder / entry.path).read_bytes()
+    if hashlib.sha256(held).hexdigest() != entry.sha256:
+        raise Damaged(
+            f"{entry.path} of `{manifest.name}` is not what was sealed", hint="deploy another version, or train again"
+        )
+    return held
 
 
 def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -181,6 +182,8 @@ def serve(
     from aias.access.keys import Keys
     from aias.core.names import Ref
     from aias.registry.registry import Registry
+    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.race import CACHE, race
 
     if not is_loopback(host) and not insecure_http:
         raise OpenToAll(
@@ -199,7 +202,10 @@ def serve(
         def load(endpoint: Endpoint) -> Answering:
             version = registry.version(Ref(endpoint.model, endpoint.number))
             manifest = registry.manifest(version)
-            return cast("Answering", member("runtimes", "onnxruntime").load(registry.folder(version), manifest))
+            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
+            graph = partial(sealed_graph, registry.folder(version), manifest)
+            race(runtime, graph, cache=home / CACHE, watch=announce)
+            return cast("Answering", runtime)
 
         hosts = [*allowed_hosts, *_own_name(host)]
         bounds = within_descriptors(bounds or Bounds())

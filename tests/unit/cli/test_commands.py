@@ -8,6 +8,7 @@ import pytest
 
 from aias.cli.version import draw
 from aias.client.model import load
+from aias.runtimes.race import Raced
 from shell import Run
 
 
@@ -116,6 +117,18 @@ def test_the_essence_of_a_version_fits_a_terminal(home: Path, capfd: pytest.Capt
     for words in ("churn@2\n", "serving form, made from churn@1", "µs a row", "proved on", "roc_auc", "linear"):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_the_engine_that_was_measured_to_be_faster_is_shown(
+    home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raced = Raced("openvino", "openvino is 1.50× as fast as ONNX Runtime", 1.5)
+    monkeypatch.setattr(
+        "aias.cli.version.chosen", lambda _manifest, cache: raced if cache.parent.parent == home else None
+    )
+    draw(load("churn", home=home))
+
+    assert "served on this host by openvino: openvino is 1.50× as fast" in capfd.readouterr().out
 
 
 def test_ls_says_which_version_is_damaged(run: Run, home: Path) -> None:

@@ -125,3 +125,54 @@ def test_rows_without_subwords_hold_no_tokens(folder: Path) -> None:
     assert encoder.one(ROWS[0]).tokens is None
     assert encoder.rows(ROWS).take(np.array([1])).token_mask is None
     assert RowEncoder.fit(FIELDS[:1], {"age": [1.0]}).with_subwords(Subwords.read(folder)).subwords is None
+
+
+PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "un", "##hap", "##py", "happy", "##p", "##h", "##a", "##y", "a", "h", "p")
+
+
+def pieces(post: str) -> Subwords:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    made = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(PIECES)}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.add_special_tokens(["[CLS]", "[SEP]"])
+    made.post_processor = (
+        processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+        if post == "bert"
+        else processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    )
+    made.enable_padding(pad_id=0, pad_token="[PAD]")
+    made.enable_truncation(16)
+    return Subwords(made)
+
+
+@pytest.mark.parametrize("post", ["bert", "template"])
+def test_without_some_tokens_texts_of_the_others_are_split_as_before(post: str) -> None:
+    whole = pieces(post)
+    kept = set(whole.encode("unhappy"))
+    less, before = whole.trimmed(kept)
+    assert [int(before[i]) for i in less.encode("unhappy unhappy")] == whole.encode("unhappy unhappy")
+    assert int(before[less.pad_id]) == whole.pad_id
+    assert len(before) == len(PIECES) - 1, "`happy` was not seen"
+
+
+def test_a_word_whose_token_is_gone_is_split_into_shorter_ones() -> None:
+    whole = pieces("bert")
+    less, before = whole.trimmed(set())
+    assert [PIECES[before[i]] for i in less.encode("happy")] == ["[CLS]", "h", "##a", "##p", "##p", "##y", "[SEP]"]
+    assert [PIECES[before[i]] for i in less.encode("un")] == ["[CLS]", "[UNK]", "[SEP]"]
+
+
+def test_a_trimmed_tokenizer_comes_back_from_its_table() -> None:
+    less, _ = pieces("template").trimmed({4, 5, 6})
+    again = Subwords.load(Field("note", "text"), less.table())
+    assert again.encode("unhappy happy") == less.encode("unhappy happy")
+
+
+def test_tokens_that_are_made_of_each_other_are_not_trimmed() -> None:
+    from tokenizers import Tokenizer, models
+
+    made = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2}, [("a", "b")]))
+    made.enable_padding(pad_id=0, pad_token="a")
+    made.enable_truncation(16)
+    assert Subwords(made).trimmed({0}) is None

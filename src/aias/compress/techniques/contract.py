@@ -16,6 +16,7 @@ from aias.core.errors import AiasError
 from aias.encoders.contract import Floats
 from aias.encoders.rows import RowEncoder
 from aias.training.configuration import Configuration
+from aias.training.embedding import Embedding
 from aias.training.pipeline import Pipeline
 
 
@@ -27,10 +28,13 @@ class CannotHelp(AiasError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
-    """A pipeline, and the encoder it reads by."""
+    """A pipeline, and the encoder it reads by. `embedding`: what reads its sentences, where the parent's does not;
+    `precision`: what an engine may compute in (`runtimes.race`), where that is not what the graph says."""
 
     pipeline: Pipeline
     encoder: RowEncoder
+    embedding: Embedding | None = None
+    precision: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

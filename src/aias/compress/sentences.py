@@ -1,0 +1,69 @@
+"""Another sentence encoder below the linear member that reads sentences: read all rows by it, fit the head again.
+
+The head is cheap to fit, and makes up for much of what an encoder lost. It is fitted fold by fold, on what the new
+encoder says of the rows of the other folds.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member
+from aias.core.events import nobody
+from aias.graph.sentences import SentenceEncoder
+from aias.learners.contract import Examples, Fit
+from aias.training.embedding import Embedding
+from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.plan import Member
+from aias.training.unit import OURS
+
+
+@dataclass(eq=False)
+class Reader:
+    """The parent's linear member that reads sentences, and what reads them for it."""
+
+    shop: Workshop
+    member: Member
+    embedding: Embedding
+    _features: dict[str, Features] = field(default_factory=dict)
+
+    @property
+    def sentences(self) -> SentenceEncoder:
+        return self.embedding.sentences
+
+    def candidate(
+        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None
+    ) -> Candidate:
+        """`like`: one that gives each row of the table the same vectors."""
+        embedding = replace(self.embedding, sentences=sentences)
+        other = replace(self.embedding, sentences=like) if like else None
+        return Candidate(name, partial(self.read_by, embedding, precision, other))
+
+    def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
+        """The member fitted again without the rows of the fold, on other vectors."""
+        shop, digest = self.shop, embedding.sentences.graph_digest
+        if like:
+            shop.reads_alike(embedding, like)
+        encoder = shop.encoder.with_subwords(embedding.sentences.subwords)
+        if digest not in self._features:
+            self._features[digest] = Features(encoder, shop.read(embedding))
+        features, names, rows = self._features[digest], read_by(self.member.configuration), shop.inside(fold)
+        chosen = self.member.refit.configuration.settings
+        settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
+        how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
+        examples = Examples(features.matrix(names)[rows], shop.answers(rows), shop.weight(rows))
+        model = member("learners", "linear").fit(examples, None, how)
+        return Made(LinearPipeline(features.some(names), model), encoder, embedding, precision)
+
+
+def reader(shop: Workshop) -> Reader:
+    """Raises `CannotHelp` where no linear member reads sentences."""
+    embedding = shop.prepared.embedding
+    if embedding is None:
+        raise CannotHelp("no sentence encoder reads its texts")
+    for each in shop.members:
+        if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration):
+            return Reader(shop, each, embedding)
+    raise CannotHelp("no linear model reads its sentences, whose head could be fitted again")

@@ -1,0 +1,43 @@
+"""The sentence encoder computed in bfloat16 by an engine that can, where the processor has it.
+
+The graph stays what it is, and where no such engine is installed ONNX Runtime answers in float32: exacter, and slower.
+What the version is certified with are the answers of that engine to the rows of the test.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from aias.compress.sentences import reader
+from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member, members
+
+__all__ = ["bfloat16"]
+
+PRECISION: Final = "bfloat16"
+SHARES: Final = (1.0, 2 / 3)
+"""Of the layers, the lower ones."""
+
+
+def bfloat16(shop: Workshop) -> Iterator[Candidate]:
+    found = reader(shop)
+    if not any(_computes(name) for name in members("runtimes")):
+        raise CannotHelp("no engine that is installed here computes in bfloat16 (`pip install 'aias[openvino]'`)")
+    if not shop.prepared.test.rows:
+        raise CannotHelp("no rows were set aside as a test, and only those are answered in bfloat16")
+    sentences, whole = found.sentences, found.sentences.whole
+    for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
+        lower = sentences if count == len(whole.layers) else replace(
+            sentences, transformer=replace(whole, layers=whole.layers[:count])
+        )  # fmt: skip
+        name = f"{count} of {len(whole.layers)} layers in bfloat16"
+        yield found.candidate(name, lower, precision=PRECISION)
+
+
+def _computes(name: str) -> bool:
+    engine = member("runtimes", name)
+    try:
+        return hasattr(engine, "computes") and bool(engine.version()) and engine.computes(PRECISION)
+    except Exception:  # noqa: BLE001  an installation that is broken computes nothing
+        return False

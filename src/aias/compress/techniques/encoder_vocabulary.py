@@ -1,0 +1,52 @@
+"""A sentence encoder in int8 without the tokens that no text of the table has: half of what is left of it.
+
+Texts of known tokens are read as before. Words that have others are split into shorter pieces, or are unknown; what
+that costs, the rows that certify tell.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from aias.compress.sentences import reader
+from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.workshop import Workshop
+from aias.encoders.contract import Ints
+from aias.encoders.subwords import TRIMMED
+from aias.graph.int8 import Int8
+from aias.training.prepare import encoded_of
+
+__all__ = ["encoder_vocabulary"]
+
+SHARES: Final = (2 / 3, 1.0)
+"""Of the layers, the lower ones; what gains most comes first."""
+
+KEPT_SHARE_MAX: Final = 0.9
+"""Of the tokens; with more, there is nothing to gain."""
+
+
+def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
+    found = reader(shop)
+    sentences, whole = found.sentences, found.sentences.whole
+    trimmed = sentences.subwords.trimmed(set(_seen(shop).tolist()))
+    if trimmed is None:
+        raise CannotHelp(
+            f"its sentence encoder's tokens are made of each other; only those of {' and '.join(TRIMMED)} can go"
+        )
+    subwords, before = trimmed
+    if len(before) > KEPT_SHARE_MAX * len(whole.words):
+        raise CannotHelp(f"its texts hold {len(before):,} of the {len(whole.words):,} tokens")
+    for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
+        lower = replace(whole, layers=whole.layers[:count])
+        less = Int8(replace(lower, words=whole.words[before]))
+        name = f"{count} of {len(whole.layers)} layers in int8, {len(before):,} tokens"
+        like = replace(sentences, transformer=Int8(lower))
+        yield found.candidate(name, replace(sentences, subwords=subwords, transformer=less), like=like)
+
+
+def _seen(shop: Workshop) -> Ints:
+    """The tokens of the table's texts."""
+    tokens = encoded_of(shop.prepared.dataset, shop.encoder).tokens
+    return np.unique(tokens) if tokens is not None else np.zeros(0, np.int64)

@@ -1,0 +1,37 @@
+"""A sentence encoder without layers: a vector of its own for each token, and of a text their mean.
+
+    vector = mean of the rows of its tokens, of length 1      row ≈ V t, V int8
+
+(Tulkens and van Dongen 2024, model2vec.) Some µs instead of milliseconds; what a word means beside others is lost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aias.core.graph import GraphWriter
+from aias.graph.int8 import rounded
+from aias.graph.transformer import Weights, of_length_one, side_by_side
+
+_FLOAT = 1
+"""`TensorProto.FLOAT`, from the ONNX specification."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StaticVectors:
+    table: Weights  # (vocabulary, width)
+    length_max: int
+
+    @property
+    def width(self) -> int:
+        return int(self.table.shape[1])
+
+    def write(self, graph: GraphWriter, *, texts: int) -> str:
+        """The vectors of each row's texts side by side: (rows, texts * width) float32."""
+        held, scale = rounded(self.table, axis=1)
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), graph.tokens), to=_FLOAT)
+        scales = graph.op("Gather", graph.constant(scale[:, 0]), graph.tokens)
+        mask = graph.op("Mul", graph.op("Cast", graph.token_mask, to=_FLOAT), scales)  # (texts, length)
+        pooled = graph.op("MatMul", graph.op("Unsqueeze", mask, graph.constant(np.array([1]))), rows)
+        pooled = graph.op("Squeeze", pooled, graph.constant(np.array([1])))
+        return side_by_side(graph, of_length_one(graph, pooled), texts=texts, width=self.width)

@@ -1,0 +1,260 @@
+"""Which engine answers for a graph on this host: measured once at load, kept, and never at the price of other answers.
+
+ONNX Runtime is what a model was proved with, and what answers unless another engine is installed, the graph takes more
+than a millisecond a row, the other engine's answers are the same, and it is faster. Whatever goes wrong with the other
+engine, at load or later, ONNX Runtime answers, and an event says why.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import Manifest
+from aias.core.catalog import member, members
+from aias.core.events import Event, Watch
+from aias.core.host import host
+from aias.core.names import digest_of
+from aias.encoders.rows import Encoded
+from aias.runtimes.onnxruntime import OnnxRuntime, Session
+
+OURS: Final = "onnxruntime"
+CACHE: Final = "cache/engines"
+"""In the home."""
+
+SMALL_SECONDS: Final = 0.001
+"""Of one row: below it ONNX Runtime is always the faster one, since a call into others costs ten times as much."""
+
+SIZES: Final = (1, 8)
+"""Rows of a call: one by itself, and what a batch usually has."""
+
+SECONDS_MAX: Final = 0.4
+"""For measuring all sizes; what is slower is still asked twice by each engine and size."""
+
+FASTER_MIN: Final = 1.1
+"""Less is not worth a second copy of the weights in memory."""
+
+DIFFERENCE_MAX: Final = {"": 1e-5, "bfloat16": 0.03}
+"""Of scores, by the precision that a version was certified with; the first is that of every proof."""
+
+Run = Callable[..., Any]
+Rows = list[dict[str, object]]
+Rivals = Mapping[str, tuple[Any, str]]
+"""Engines that are installed, and their versions, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """`speed`: how many times as fast as ONNX Runtime, by its calls' medians over all sizes."""
+
+    engine: str
+    reason: str
+    speed: float = 1.0
+    lost: bool = False
+    """To a fault of the other engine, which may be gone next time."""
+
+    @property
+    def measured(self) -> bool:
+        return not self.lost
+
+
+def race(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | None, watch: Watch) -> Raced:
+    """Have the fastest engine answer for a runtime from now on. `model`: the bytes of its graph, already verified;
+    `cache`: the folder where what was measured is kept."""
+    rivals = _rivals()
+    if not rivals:
+        return Raced(OURS, "no other engine is installed")
+    rows = example_rows(runtime.manifest)
+    once = _least_seconds(runtime.session, runtime.encoder.rows(rows[:1]))
+    if once <= SMALL_SECONDS:
+        return Raced(OURS, f"a row takes {1e6 * once:.0f} µs")
+    kept = None if cache is None else cache / f"{_key(runtime.manifest, rivals)}.json"
+    found = _raced(runtime, model, rivals, rows, _kept(kept), watch)
+    if found.measured:
+        _keep(kept, found)
+    facts: dict[str, object] = {"model": runtime.manifest.name, **asdict(found)}
+    watch(Event("runtime.chosen", f"{found.engine} answers for `{runtime.manifest.name}`: {found.reason}", facts=facts))
+    return found
+
+
+def _raced(
+    runtime: OnnxRuntime, model: Callable[[], bytes], rivals: Rivals, rows: Rows, kept: Raced | None, watch: Watch
+) -> Raced:
+    """The first rival that is faster; what was kept says which one to try, or none."""
+    if kept is not None and kept.engine not in rivals:
+        return kept
+    said = Raced(OURS, "no other engine is faster")
+    for name in rivals if kept is None else (kept.engine,):
+        try:
+            said = _tried(runtime, name, rivals[name][0], model(), rows, kept, watch)
+        except Exception as fault:  # noqa: BLE001  another's library may raise anything; the model is served all the same
+            said = Raced(OURS, f"{name} cannot answer for it: {type(fault).__name__}: {str(fault)[:200]}", lost=True)
+        if said.lost:
+            watch(Event("runtime.lost", said.reason, "warning", {"engine": name}))
+        if said.engine == name:
+            break
+    return said
+
+
+def chosen(manifest: Manifest, cache: Path) -> Raced | None:
+    """What was measured on this host before, if anything was."""
+    rivals = _rivals()
+    return _kept(cache / f"{_key(manifest, rivals)}.json") if rivals else None
+
+
+def example_rows(manifest: Manifest) -> Rows:
+    """As many as the largest call has: the artifact's example; in each its texts end elsewhere, the last has none."""
+    count = max(SIZES)
+    rows = []
+    for place in range(count):
+        row: dict[str, object] = {}
+        for each in manifest.inputs:
+            value = each.example
+            if each.kind == "text":
+                text = str(value or "some text")
+                value = text[: len(text) * (count - place) // count] or text
+            row[each.name] = value
+        rows.append(row)
+    return [*rows[:-1], {}]
+
+
+def precision_of(manifest: Manifest) -> str:
+    """What a version was certified to be computed in: `bfloat16`, or empty for what its graph says."""
+    return str(manifest.lineage.settings.get("precision", ""))
+
+
+def _rivals() -> Rivals:
+    return {name: found for name in members("runtimes") if name != OURS and (found := _installed(name))}
+
+
+def _installed(name: str) -> tuple[Any, str] | None:
+    """The engine and its version."""
+    try:
+        engine = member("runtimes", name)
+        version = engine.version()
+    except Exception:  # noqa: BLE001  an installation that is broken is none
+        return None
+    return (engine, version) if version else None
+
+
+def _tried(
+    runtime: OnnxRuntime, name: str, engine: Any, model: bytes, rows: Rows, found: Raced | None,
+    watch: Watch,
+) -> Raced:  # fmt: skip
+    """Measured, or as it was measured before; what it answers is compared in any case."""
+    manifest, ours = runtime.manifest, runtime.session
+    made = engine(model, output=ours.output, precision=precision_of(manifest))
+    theirs = ours.behind(made.run, name=name)
+    encoded = runtime.encoder.rows(rows)
+    difference = _difference(manifest, ours, theirs, encoded)
+    bound = DIFFERENCE_MAX[precision_of(manifest)]
+    if not difference <= bound:
+        reason = f"{name} answers otherwise: scores differ by {difference:.2g}, more than {bound:g}"
+        return Raced(OURS, reason, lost=True)
+    if found is None:
+        speed = _speed(ours, theirs, encoded)
+        if speed < FASTER_MIN:
+            return Raced(OURS, f"{name} is {speed:.2f}× as fast", speed)
+        found = Raced(name, f"{name} is {speed:.2f}× as fast as ONNX Runtime", speed)
+    runtime.answer_by(ours.behind(_guarded(made.run, ours, watch, name), name=name))
+    return found
+
+
+def _guarded(run: Run, ours: Session, watch: Watch, name: str) -> Run:
+    """What fails once is never asked again."""
+    broken: list[bool] = []
+
+    def guarded(outputs: Any, feeds: Mapping[str, Any], options: None = None) -> Any:
+        if not broken:
+            try:
+                return run(outputs, feeds, options)
+            except Exception as fault:  # noqa: BLE001  see above
+                broken.append(True)
+                message = f"{name} failed, ONNX Runtime answers from now on: {type(fault).__name__}: {str(fault)[:200]}"
+                watch(Event("runtime.lost", message, "warning", {"engine": name}))
+        return ours.engine_run(outputs, feeds, options)
+
+    return guarded
+
+
+def _difference(manifest: Manifest, ours: Session, theirs: Session, encoded: Encoded) -> float:
+    """The largest between scores, in a batch and of the first row alone; infinite where a label is another one."""
+    expected = np.asarray(ours.run(encoded), np.float64)
+    first = encoded.take(np.arange(1))
+    pairs = ((expected, theirs.run(encoded)), (expected[:1], theirs.run(first)))
+    scale = 1.0 if manifest.task.classes else max(1.0, float(np.abs(expected).max(initial=0.0)))
+    worst = 0.0
+    for wanted, got in pairs:
+        if np.shape(got) != wanted.shape:
+            return float("inf")
+        apart = np.abs(np.asarray(got, np.float64) - wanted) / scale
+        worst = max(worst, float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0)))
+        if manifest.task.classes and _others(manifest, wanted, np.asarray(got), apart=worst):
+            return float("inf")
+    return worst
+
+
+def _others(manifest: Manifest, wanted: Any, got: Any, *, apart: float) -> bool:
+    """Whether a label is another one, although its lead is larger than what scores differ by."""
+    weights = np.array(manifest.label_weights or 1.0, np.float32)
+    wanted, got = wanted * weights, got * weights
+    lead = wanted.max(axis=1) - np.take_along_axis(wanted, got.argmax(axis=1)[:, None], axis=1)[:, 0]
+    return bool((lead > 2 * apart * np.max(weights)).any())
+
+
+def _speed(ours: Session, theirs: Session, encoded: Encoded) -> float:
+    """Times as fast: the geometric mean over all sizes, engines turn about, A B B A."""
+    ratios = []
+    for size in SIZES:
+        rows = encoded.take(np.arange(size))
+        spent: tuple[list[float], list[float]] = ([], [])
+        ends_at = time.perf_counter() + SECONDS_MAX / len(SIZES)
+        for session in (ours, theirs):
+            session.run(rows)
+        while len(spent[0]) < 2 or time.perf_counter() < ends_at:
+            for place in (0, 1, 1, 0):
+                began = time.perf_counter()
+                (ours, theirs)[place].run(rows)
+                spent[place].append(time.perf_counter() - began)
+        ratios.append(np.log(np.median(spent[0]) / np.median(spent[1])))
+    return float(np.exp(np.mean(ratios)))
+
+
+def _least_seconds(session: Session, encoded: Encoded) -> float:
+    spent = []
+    for _ in range(4):
+        began = time.perf_counter()
+        session.run(encoded)
+        spent.append(time.perf_counter() - began)
+    return min(spent)
+
+
+def _key(manifest: Manifest, rivals: Rivals) -> str:
+    """The artifact, this host with its libraries, and the versions of the engines."""
+    versions = {name: version for name, (_, version) in rivals.items()}
+    return digest_of([manifest.digest.encode(), msgspec.json.encode([asdict(host()), versions])])[-32:]
+
+
+def _kept(path: Path | None) -> Raced | None:
+    """None where nothing can be read: it is measured again."""
+    try:
+        return None if path is None else msgspec.json.decode(path.read_bytes(), type=Raced)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _keep(path: Path | None, found: Raced) -> None:
+    """A cache that cannot be written is none."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{time.monotonic_ns()}")
+        fresh.write_bytes(msgspec.json.encode(found))
+        fresh.replace(path)
+    except OSError:
+        return

@@ -1,0 +1,157 @@
+"""What the techniques for a version with a sentence encoder promise: what they make can be served and is proved."""
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+pytest.importorskip("safetensors", reason="the extra `text` is not installed")
+
+import aias
+from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.workshop import Workshop, workshop
+from aias.core.catalog import member
+from aias.core.deadline import Deadline
+from aias.core.errors import UserError
+from aias.core.events import nobody
+from aias.core.schema import Field
+from aias.data.read import read
+from aias.encoders.rows import RowEncoder
+from aias.graph.parity import prove
+from aias.graph.sentences import SentenceEncoder
+from aias.training.configuration import ALL
+from aias.training.finish import compiled
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.parent import Parent
+from aias.training.plan import Plan
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers
+from tiny_encoder import encoder_into
+
+TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "encoder_vocabulary")
+
+
+def rows(folder: Path) -> pl.DataFrame:
+    """Notes whose mood is what the encoder's vectors say; words do not."""
+    rng = random.Random(0)
+    notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(120)]
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    fitted = RowEncoder.fit([Field("note", "text")], {"note": notes}).with_subwords(encoder.subwords)
+    vectors = encoder.embedded(fitted.columns({"note": notes}, 120)).vectors
+    return pl.DataFrame({"note": notes, "mood": np.where(vectors[:, 0] > np.median(vectors[:, 0]), "good", "bad")})
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Workshop:
+    folder, home = tmp_path_factory.mktemp("encoder"), tmp_path_factory.mktemp("home")
+    encoder_into(folder, "bert")
+    frame = rows(folder)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("aias.training.board.PATIENCE", (1, 1))
+        model = aias.train(
+            frame, target="mood", name="m", time="20s", folds=2, learners=("linear",), inline=True, home=home,
+            encoder=folder,
+        ).quality  # fmt: skip
+    parent = Parent(model.ref, model.manifest, model.runtime)
+    prepared = parent.prepared(read(frame, target="mood"), None, ledger=None, seconds=60, watch=nobody)
+    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
+    plan = Plan(
+        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
+        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+    )  # fmt: skip
+    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_what_it_makes_is_served_and_proved_and_smaller(shop, name):
+    found = list(member("compress.techniques", name)(shop))
+    assert found
+    for each in found:
+        assert isinstance(each, Candidate)
+        for fold in (0, ALL):
+            made = each.make(fold)
+            files, runtime = compiled(made.pipeline, made.encoder, shop.parent.manifest, made.embedding)
+            names = [field.name for field in made.encoder.fields]
+            usual = shop.prepared.dataset.take(np.arange(40)).frame.select(names).to_dicts()
+            prove(made.embedding.expected(made.pipeline), runtime.encoder, runtime, usual)
+            assert runtime.session.reads_tokens
+            parent = next(file for file in shop.parent.manifest.files if file.path == "model.onnx")
+            assert len(files["model.onnx"]) < parent.size_bytes or name == "int8"  # the tiny one is all names of nodes
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
+    """The answers of the rows that judge are turned about: what was fitted without them stays what it was."""
+    rows = shop.rows_in_turn(0)
+
+    def scores() -> np.ndarray:
+        (candidate, *_) = member("compress.techniques", name)(shop)
+        made = candidate.make(0)
+        return made.pipeline.scores(shop.encoded(rows, made.encoder, made.embedding))
+
+    before, held = scores(), shop.prepared.table.whole.y
+    kept = held[rows].copy()
+    held[rows] = kept[::-1]
+    try:
+        assert np.array_equal(scores(), before)
+    finally:
+        held[rows] = kept
+
+
+def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
+    (candidate, *_) = member("compress.techniques", "int8")(shop)
+    candidate.make(0)
+    monkeypatch.setattr("aias.compress.workshop.embedded", lambda *_, **__: pytest.fail("it was read again"))
+    candidate.make(1)
+
+
+def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(shop, monkeypatch):
+    from aias.compress.techniques import bfloat16 as technique
+
+    monkeypatch.setattr(technique, "_computes", lambda _name: False)
+    with pytest.raises(CannotHelp, match="openvino"):
+        list(technique.bfloat16(shop))
+    monkeypatch.setattr(technique, "_computes", lambda _name: True)
+    with pytest.raises(CannotHelp, match="test"):
+        list(technique.bfloat16(shop))
+
+
+def test_what_no_engine_computes_faster_is_not_made(shop, monkeypatch):
+    from dataclasses import replace
+
+    from aias.compress.certification import by_other_engine
+    from aias.compress.techniques import bfloat16 as technique
+
+    monkeypatch.setattr(technique, "_computes", lambda _name: True)
+    monkeypatch.setattr(shop, "prepared", replace(shop.prepared, test=shop.prepared.dataset))
+    monkeypatch.setattr("aias.runtimes.race.members", lambda _folder: ("onnxruntime",))
+    (whole, lower) = technique.bfloat16(shop)
+    for each in (whole, lower):
+        made = each.make(0)
+        assert made.precision == "bfloat16"
+        files, runtime = compiled(made.pipeline, made.encoder, shop.parent.manifest, made.embedding)
+        with pytest.raises(UserError, match="no engine computes it in bfloat16"):
+            by_other_engine(runtime, files, made, watch=nobody)
+
+
+def test_without_a_sentence_encoder_they_say_so(shop, monkeypatch):
+    from dataclasses import replace
+
+    monkeypatch.setattr(shop, "prepared", replace(shop.prepared, embedding=None))
+    for name in TECHNIQUES:
+        with pytest.raises(CannotHelp, match="sentence encoder"):
+            list(member("compress.techniques", name)(shop))
+
+
+def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(shop, monkeypatch):
+    monkeypatch.setattr(shop, "deadline", Deadline(time.monotonic() + 20, 100.0))
+    monkeypatch.setattr(shop, "_read", {})
+    (candidate, *_) = member("compress.techniques", "static_embeddings")(shop)
+    with pytest.raises(UserError, match="no time to read the texts again"):
+        candidate.make(0)

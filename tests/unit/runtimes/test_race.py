@@ -1,0 +1,186 @@
+"""Another engine answers only where it is faster and answers the same; whatever it does, the model is served."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import aias
+from aias.core.events import Event
+from aias.runtimes import race as racing
+from aias.runtimes.onnxruntime import OnnxRuntime, Session, sealed_graph
+from aias.runtimes.race import Raced, chosen, example_rows, race
+
+NOTES = [f"{word} film, seen {i} times, and again" for i in range(30) for word in ("a lovely", "an awful")]
+TEXTS = {"note": NOTES, "n": [1.0, 2.0] * 30, "mood": ["good", "bad"] * 30}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
+    home = tmp_path_factory.mktemp("home")
+    return aias.train(TEXTS, target="mood", name="m", time=10, learners=("linear",), home=home, inline=True)
+
+
+class Rival:
+    """Answers as ONNX Runtime does, unless a test says otherwise; how fast it seems is a test's word too."""
+
+    name: ClassVar[str] = "rival"
+    made: ClassVar[list[str]] = []
+    shift, fails_at_load, fails_when_asked = 0.0, False, False
+    number = "1"
+
+    def __init__(self, model: bytes, *, output: str, precision: str = "") -> None:
+        if self.fails_at_load:
+            raise RuntimeError("no such operator")
+        self.made.append(precision)
+        self.inner = Session(model, output=output)
+
+    @classmethod
+    def version(cls) -> str:
+        return cls.number
+
+    def run(self, outputs: Any, feeds: Any, options: None = None) -> Any:
+        if self.fails_when_asked:
+            raise RuntimeError("out of luck")
+        return [self.inner.engine_run(outputs, feeds, options)[0] + np.float32(self.shift)]
+
+
+@pytest.fixture
+def rival(monkeypatch: pytest.MonkeyPatch) -> type[Rival]:
+    fresh = type("Rival", (Rival,), {"made": []})
+    monkeypatch.setattr(racing, "members", lambda _folder: ("onnxruntime", "rival"))
+    monkeypatch.setattr(racing, "member", lambda _folder, _name: fresh)
+    monkeypatch.setattr(racing, "SMALL_SECONDS", 0.0)
+    monkeypatch.setattr(racing, "_speed", lambda *_: 3.0)
+    return fresh
+
+
+def run(model: aias.Model, cache: Path | None = None) -> tuple[OnnxRuntime, Raced, list[Event]]:
+    runtime, told = OnnxRuntime.load(model.folder, model.manifest), list[Event]()
+    graph = partial(sealed_graph, model.folder, model.manifest)
+    return runtime, race(runtime, graph, cache=cache, watch=told.append), told
+
+
+def test_the_faster_engine_answers_and_it_is_told(model: aias.Model, rival: type[Rival]) -> None:
+    runtime, found, told = run(model)
+    assert (found.engine, found.speed, runtime.session.engine) == ("rival", 3.0, "rival")
+    assert told[-1].name == "runtime.chosen"
+    assert runtime.predict([{"note": "awful", "n": 2.0}]).predictions == ["bad"]
+    assert len(runtime.predict([{"note": "lovely"}] * 3).predictions) == 3
+
+
+def test_the_slower_one_does_not(model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(racing, "_speed", lambda *_: 1.05)
+    runtime, found, _ = run(model)
+    assert (found.engine, runtime.session.engine) == ("onnxruntime", "onnxruntime")
+    assert "1.05" in found.reason
+
+
+def test_a_small_graph_is_not_raced(model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(racing, "SMALL_SECONDS", 10.0)
+    _, found, told = run(model)
+    assert (found.engine, rival.made, told) == ("onnxruntime", [], [])
+
+
+@pytest.mark.parametrize("fault", ["shift", "fails_at_load", "fails_when_asked"])
+def test_an_engine_that_answers_otherwise_or_not_at_all_loses_with_an_event(
+    model: aias.Model, rival: type[Rival], tmp_path: Path, fault: str
+) -> None:
+    setattr(rival, fault, 1e-3 if fault == "shift" else True)
+    runtime, found, told = run(model, tmp_path)
+    assert (found.engine, runtime.session.engine) == ("onnxruntime", "onnxruntime")
+    assert [each.name for each in told] == ["runtime.lost", "runtime.chosen"]
+    assert told[0].level == "warning"
+    assert not list(tmp_path.iterdir()), "what was a fault may be gone next time"
+
+
+def test_an_engine_that_fails_later_is_not_asked_again(model: aias.Model, rival: type[Rival]) -> None:
+    runtime, _, told = run(model)
+    before = runtime.predict([{"note": "awful"}]).predictions
+    rival.fails_when_asked = True
+    assert runtime.predict([{"note": "awful"}]).predictions == before
+    assert runtime.predict([{"note": "awful"}]).predictions == before
+    assert [each.name for each in told] == ["runtime.chosen", "runtime.lost"]
+
+
+def test_what_was_measured_is_kept_until_anything_changes(
+    model: aias.Model, rival: type[Rival], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr(racing, "_speed", lambda *_: measured.append(True) or 3.0)
+    assert chosen(model.manifest, tmp_path) is None
+    first, again = run(model, tmp_path)[1], run(model, tmp_path)[1]
+    assert first == again == chosen(model.manifest, tmp_path)
+    assert len(measured) == 1
+    rival.number = "2"
+    run(model, tmp_path)
+    assert len(measured) == 2
+
+
+def test_a_kept_loser_is_not_even_loaded(
+    model: aias.Model, rival: type[Rival], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(racing, "_speed", lambda *_: 0.5)
+    run(model, tmp_path)
+    rival.made.clear()
+    assert run(model, tmp_path)[1].engine == "onnxruntime"
+    assert rival.made == []
+
+
+def test_a_kept_winner_is_compared_again(model: aias.Model, rival: type[Rival], tmp_path: Path) -> None:
+    run(model, tmp_path)
+    rival.shift = 1e-3
+    runtime, found, _ = run(model, tmp_path)
+    assert (found.engine, runtime.session.engine) == ("onnxruntime", "onnxruntime")
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_is_none(
+    model: aias.Model, rival: type[Rival], tmp_path: Path
+) -> None:
+    run(model, tmp_path)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(b"{")
+    assert run(model, tmp_path)[1].engine == "rival"
+    assert run(model, kept / "no folder")[1].engine == "rival"
+
+
+def test_without_another_engine_nothing_is_raced(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(racing, "members", lambda _folder: ("onnxruntime",))
+    _, found, told = run(model)
+    assert (found.engine, told) == ("onnxruntime", [])
+
+
+def test_rows_to_race_by_are_as_many_as_a_batch_and_their_texts_end_elsewhere(model: aias.Model) -> None:
+    rows = example_rows(model.manifest)
+    assert len(rows) == 8
+    assert len({str(row.get("note")) for row in rows}) == 8
+    assert rows[-1] == {}
+
+
+def test_the_measurement_itself_finds_the_faster_one(model: aias.Model) -> None:
+    import time
+
+    runtime = OnnxRuntime.load(model.folder, model.manifest)
+    ours, rows = runtime.session, runtime.encoder.rows(example_rows(model.manifest))
+
+    def slow(*asked: Any) -> Any:
+        time.sleep(0.01)
+        return ours.engine_run(*asked)
+
+    assert racing._speed(ours.behind(slow, name="slow"), ours, rows) > 5
+    assert racing._speed(ours, ours.behind(slow, name="slow"), rows) < 0.2
+
+
+def test_openvino_answers_as_onnx_runtime_does(model: aias.Model) -> None:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    from aias.runtimes.openvino import OpenVino
+
+    runtime = OnnxRuntime.load(model.folder, model.manifest)
+    engine = OpenVino(sealed_graph(model.folder, model.manifest), output="probabilities")
+    theirs = runtime.session.behind(engine.run, name="openvino")
+    rows = runtime.encoder.rows(example_rows(model.manifest))
+    for encoded in (rows, rows.take(np.arange(1))):
+        np.testing.assert_allclose(theirs.run(encoded), runtime.run(encoded), atol=1e-5)
+    assert OpenVino.version()
