@@ -50,7 +50,7 @@ class Fit:
     keep: Callable[[Callable[[], "Fitted"]], None] | None = None
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
     start: State | None = None
-    """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`)."""
+    """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
 
 
 class Fitted(Protocol):
@@ -87,6 +87,9 @@ class Learner(Protocol):
     `needs`: the modules of an optional dependency, which must be there for this learner to take part. `shared`: the
     settings that are chosen on the first fold for all of them. `rows_max`, `classes_max`, where there are any: beyond
     them it does not take part. `paced`, where it is True: the learner fits its schedule to the time it is given.
+    `merges`, where it is True: the mean of the weights of several fits is one that answers as their mean would.
+    `takes`, where it is there: the settings that there are. `asked_only`, where it is True: it takes part only where
+    it is asked for by name.
     """
 
     name: ClassVar[str]

@@ -28,6 +28,7 @@ SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
     "catboost": (("depth", 6, 3, 8),),
     "extra_trees": (("trees", 200, 50, 400),),
     "mlp": (("width", 128, 16, 512), ("members", 8, 2, 32)),
+    "text_mlp": (("width", 32, 4, 128), ("layers", 1, 1, 3)),
 }
 """What grows with each learner: the setting, its usual value, its least and its largest."""
 
@@ -50,7 +51,11 @@ def _new_members(situation: Situation) -> Iterator[Configuration]:
     """What the portfolio has and the parent has not: first of learners that are new to it."""
     names = situation.names
     learners = {each.configuration.learner for each in situation.board.members}
-    missing = [each for each in portfolio(situation.shape) if each.name not in names]
+    missing = [
+        each
+        for each in portfolio(situation.shape, only={name: {} for name in situation.learners})
+        if each.name not in names
+    ]
     return iter(sorted(missing, key=lambda each: each.learner in learners))
 
 

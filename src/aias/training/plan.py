@@ -76,7 +76,7 @@ class Member:
     @property
     def merges(self) -> bool:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
-        return bool(member("learners", self.configuration.learner).sparse)
+        return bool(getattr(member("learners", self.configuration.learner), "merges", False))
 
 
 @dataclass(eq=False)
