@@ -63,7 +63,7 @@ def shop(request, tmp_path_factory):
     """The workshop of a quality form of two members, as `aias compress` opens it."""
     home, frame = tmp_path_factory.mktemp("home"), DATA[request.param]
     learners = LEARNERS.get(request.param, ("boosted_trees", "extra_trees"))
-    ends = request.param == "a network"  # what is asked for ends by itself
+    ends = request.param in LEARNERS  # what is asked for ends by itself
     model = aias.train(
         frame, target="y", name="m", time="60s" if ends else "5s", folds=3, learners=learners, search=not ends,
         inline=True, home=home,

@@ -24,8 +24,8 @@ def parameters(situation: Situation) -> Iterator[Configuration]:
 
 
 def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+    yield from _updates(member)  # first: what goes on from a fit keeps its rule
     yield from _warm(member)
-    yield from _updates(member)
     yield from _pruned(situation, member)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
-from aias.optimize.situation import Situation, around_best, around_used, changed, in_turns, setting
+from aias.optimize.situation import RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 from aias.training.portfolio import portfolio
@@ -64,8 +64,11 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
         now = setting(member, name, usual)
         wanted = now + round(math.log2(times)) if name.endswith("depth") else round(now * times)
         wanted = min(max(wanted, low), high)
-        if wanted != now and "start" not in member.configuration.settings:
-            yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted})
+        started = "start" in member.configuration.settings
+        if wanted == now or (started and member.configuration.learner not in RULES):
+            continue
+        afresh = {"start": None, "learning_rate": None} if started else {}  # what it went on from has another shape
+        yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted}, **afresh)
 
 
 def _merged(situation: Situation) -> Iterator[Configuration]:
