@@ -35,4 +35,4 @@ def test_a_step_that_cannot_be_taken_says_why_and_leaves_the_model(capsys: pytes
 
 def test_the_last_version_is_the_one_that_is_deployed() -> None:
     first, last = SimpleNamespace(ref="m@1"), SimpleNamespace(ref="m@5")
-    assert Story(SimpleNamespace(), {"train": first, "compress": last}).model is last
+    assert Story(SimpleNamespace(), {"train": first, "compress": last}, "m@1").model is last
