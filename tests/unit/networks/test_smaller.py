@@ -7,7 +7,9 @@ from scipy import sparse
 
 from aias.networks.arithmetic import Numpy
 from aias.networks.chain import Chain, new_chain
-from aias.networks.smaller import made_smaller
+from aias.networks.design import design
+from aias.networks.inputs import Inputs
+from aias.networks.smaller import made_smaller, network_made_smaller
 
 
 def rows(count: int = 50, features: int = 40) -> sparse.csr_matrix:
@@ -66,3 +68,25 @@ def test_what_is_that_small_already_stays_as_it_is() -> None:
     whole = chain(4)
     for settings in ({"neurons": 4}, {"rank": 9}, {}):
         assert made_smaller(whole, rows(), settings).weights is whole.weights
+
+
+def test_a_network_on_columns_keeps_what_its_members_hear() -> None:
+    x = np.random.default_rng(0).normal(size=(200, 4))
+    settings = {
+        "members": 2, "width": 10, "layers": 2, "activation": "relu", "expansion": "none", "expansion_parts": 4,
+        "expansion_width": 2, "vector_width": 4,
+    }  # fmt: skip
+    span = np.array([0.0, 1, 0, 1])
+    whole = design(Inputs.fit(x, [], []), None, link="softmax", usual=np.zeros(3), span=span, settings=settings, seed=0)
+    # Numbers are read as they are, so the first layer hears four of them.
+    first = replace(whole.dense[0], weight=np.random.default_rng(1).normal(size=(4, 10)).astype(np.float32))
+    second, head = whole.dense[1].weight.copy(), whole.head.copy()
+    second[[2, 5]], head[:, [0, 9]] = 0, 0
+    adapter = np.ones((2, 1, 4), np.float32)
+    whole = replace(whole, dense=(first, replace(whole.dense[1], weight=second)), head=head, adapter=adapter)
+
+    small = network_made_smaller(whole, x, {"neurons": 8})
+
+    assert [layer.weight.shape for layer in small.dense] == [(4, 8), (8, 8)]
+    assert small.head.shape == (2, 8, 3)
+    np.testing.assert_allclose(small.scores(Numpy(), x), whole.scores(Numpy(), x), atol=1e-6)

@@ -25,14 +25,14 @@ from aias.training.plan import Member
 
 __all__ = ["distill_words"]
 
-WIDTHS: Final = (8, 4)
-MADE_UP: Final = 2
+WIDTHS: Final = (8, 6, 4)
+MADE_UP: Final = 3
 """Texts, for each real one."""
 
 GONE: Final = 0.3
 """Of the terms of a made-up text."""
 
-SMALLER: Final = 0.7
+SMALLER: Final = 0.8
 """Of the numbers that the parent holds for a term, at most, for a student to be worth its lessons."""
 
 TRUTH: Final = 0.5
