@@ -19,6 +19,10 @@ TIMED_ROWS: Final = 60
 RADIUS: Final = (3.0, 16.0)
 """Of the smallest dot and of the largest."""
 
+LABEL: Final = 130.0
+LINE: Final = 13.0
+"""Width and height of a name beside its dot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -132,6 +136,7 @@ def _draw(frame: Frame, steps: list[Step]) -> None:
     ]
     frame.drawing.path([x for x, _ in places], [y for _, y in places], "faint")
     most = max(step.size_bytes for step in steps)
+    labels: list[tuple[float, float]] = []
     for step, (x, y) in zip(steps, places, strict=True):
         low, high = (float(frame.at_y(end)) for end in (min(_ends(step.quality)), max(_ends(step.quality))))
         left, right = (float(frame.at_x(math.log10(end))) for end in (step.row_us.low, step.row_us.high))
@@ -139,4 +144,8 @@ def _draw(frame: Frame, steps: list[Step]) -> None:
         frame.drawing.line(left, y, right, y, "whisker")
         radius = max(RADIUS[0], RADIUS[1] * math.sqrt(step.size_bytes / most))
         frame.drawing.dot(x, y, radius=round(radius, 1))
-        frame.drawing.text(x + radius + 4, y - 6, step.name, "small", width=130)
+        label = y - 6
+        while any(abs(label - other) < LINE and abs(x - beside) < LABEL for beside, other in labels):
+            label += LINE
+        labels.append((x, label))
+        frame.drawing.text(x + radius + 4, label, step.name, "small", width=LABEL)
