@@ -271,14 +271,15 @@ def _cell(text: str) -> str:
 
 
 def main() -> int:
-    stale = {
-        name for name, text in pages().items() if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != text
-    }
+    written = pages()
+    stale = [
+        name for name, text in written.items() if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != text
+    ]
     if "--check" in sys.argv:
         print("\n".join(f"docs/{name} is out of date: make docs" for name in sorted(stale)))
         return 1 if stale else 0
     for name in stale:
-        (DOCS / name).write_text(pages()[name], encoding="utf-8")
+        (DOCS / name).write_text(written[name], encoding="utf-8")
         print(f"wrote docs/{name}")
     return 0
 

@@ -14,12 +14,13 @@ _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
+    "compare": "aias.client.compare",
     "load": "aias.client.model",
     "models": "aias.client.model",
     "train": "aias.client.model",
 }
 
-__all__ = ["Classifier", "Model", "Regressor", "__version__", "load", "models", "train"]
+__all__ = ["Classifier", "Model", "Regressor", "__version__", "compare", "load", "models", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -28,6 +28,7 @@ SMALL = {
     "catboost": {"learning_rate": 0.2, "rounds": 60},
     "boosted_trees": {"learning_rate": 0.2, "rounds": 60},
     "xgboost": {"learning_rate": 0.2, "rounds": 60},
+    "text_mlp": {"width": 8, "epochs": 15, "batch_rows": 32},
     "mlp": {"members": 3, "width": 16, "epochs": 15, "expansion_parts": 4},
 }
 """So that a test is short; a learner that is not listed is tested as it is."""

@@ -24,7 +24,7 @@ from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Plan
+from aias.training.plan import Member, Plan
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
 
@@ -52,17 +52,25 @@ def texts() -> pl.DataFrame:
     )
 
 
-DATA = {"two classes": table(2), "three classes": table(3), "amounts": table(0), "texts": texts()}
+DATA = {
+    "two classes": table(2), "three classes": table(3), "amounts": table(0), "texts": texts(), "a network": texts()
+}  # fmt: skip
+LEARNERS = {
+    "texts": ("boosted_trees", "linear"),
+    "a network": {"text_mlp": {"width": 8, "epochs": 4, "learning_rate": 0.02}},
+}
 
 
 @pytest.fixture(scope="module", params=list(DATA))
 def shop(request, tmp_path_factory):
     """The workshop of a quality form of two members, as `aias compress` opens it."""
     home, frame = tmp_path_factory.mktemp("home"), DATA[request.param]
-    learners = ("boosted_trees", "linear") if request.param == "texts" else ("boosted_trees", "extra_trees")
+    learners = LEARNERS.get(request.param, ("boosted_trees", "extra_trees"))
+    ends = request.param in LEARNERS  # what is asked for ends by itself
     model = aias.train(
-        frame, target="y", name="m", time="5s", folds=3, learners=learners, inline=True, home=home
-    ).quality
+        frame, target="y", name="m", time="60s" if ends else "5s", folds=3, learners=learners, search=not ends,
+        inline=True, home=home,
+    ).quality  # fmt: skip
     parent = Parent(model.ref, model.manifest, model.runtime)
     prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
     bench = Bench(prepared.table, Ledger(home / "work" / "m"))
@@ -99,6 +107,24 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
         assert np.isfinite(scores).all()
 
 
+@pytest.mark.parametrize("shop", ["a network"], indirect=True)
+@pytest.mark.parametrize("name", ["prune_neurons", "low_rank"])
+def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_words(shop, name):
+    (half, *_) = member("compress.techniques", name)(shop)
+    found: list[Member] = []
+    shop.plan.run([half], lambda each: found.append(each) or True)
+    network = next(each for each in shop.members if each.configuration.learner == "text_mlp")
+    y = shop.prepared.table.whole.y[shop.prepared.table.judged]
+
+    before, after = (
+        len(compile_graph(shop.part(each, 0), shop.encoder.layout, classes=shop.task.classes))
+        for each in (network, found[0])
+    )
+
+    assert after < 0.7 * before
+    assert np.mean(found[0].scores.argmax(axis=1) == y) > np.mean(network.scores.argmax(axis=1) == y) - 0.05
+
+
 def shop_scores(shop, candidate, rows):
     made = candidate.make(0)
     return made.pipeline.scores(shop.encoded(rows, made.encoder))
@@ -106,7 +132,7 @@ def shop_scores(shop, candidate, rows):
 
 def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
     """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
-    for name in ("codebook", "distill", "fewer_columns", "vocabulary"):
+    for name in ("codebook", "distill", "distill_words", "fewer_columns", "vocabulary"):
         try:
             (candidate, *_) = member("compress.techniques", name)(shop)
         except CannotHelp:

@@ -24,9 +24,11 @@ WIDE: Final = 130
 @click.option("--size", "size_max", help="What the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, where that has moved.")
+@click.option("--technique", "techniques", multiple=True, help="Try only this one; may be given again.")
 @option_json
 def compress(
-    ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None, *, as_json: bool
+    ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None,
+    techniques: tuple[str, ...], *, as_json: bool
 ) -> None:  # fmt: skip
     """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
 
@@ -38,8 +40,9 @@ def compress(
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).compress(
-            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, stop=stop, watch=watch
-        )
+            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, techniques=techniques,
+            stop=stop, watch=watch,
+        )  # fmt: skip
     if as_json:
         return
     draw(found.frontier)

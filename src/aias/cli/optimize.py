@@ -12,8 +12,19 @@ from aias.cli.show import hint, size, table, with_interval
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, where that has moved.")
 @click.option("--searcher", default="tpe", show_default=True, help="random, tpe, gp, cmaes, hyperopt, smac or ray.")
+@click.option("--axis", "axes", multiple=True, help="Search along this one only; may be given again.")
+@click.option("--learner", "learners", multiple=True, help="Only this one may join; may be given again.")
 @option_json
-def optimize(ref: str, seconds: str, data: str | None, searcher: str, *, as_json: bool) -> None:
+def optimize(
+    ref: str,
+    seconds: str,
+    data: str | None,
+    searcher: str,
+    axes: tuple[str, ...],
+    learners: tuple[str, ...],
+    *,
+    as_json: bool,
+) -> None:
     """Make version REF better, and publish what is certain to be so.
 
     It is searched from where training ended, along three axes: parameters, structure and strategy. A new version is
@@ -23,7 +34,9 @@ def optimize(ref: str, seconds: str, data: str | None, searcher: str, *, as_json
     from aias.client.model import load
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
-        found = load(ref).optimize(time=seconds, data=data, searcher=searcher, stop=stop, watch=watch)
+        found = load(ref).optimize(
+            time=seconds, data=data, searcher=searcher, axes=axes, learners=learners, stop=stop, watch=watch
+        )
     if as_json:
         return
     rows = [

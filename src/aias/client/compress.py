@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Stop
@@ -30,7 +31,8 @@ class Compressed:
 
 def compress(
     model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-    time: float | str = 60.0, data: Any = None, inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+    time: float | str = 60.0, data: Any = None, techniques: Sequence[str] = (), inline: bool = False,
+    stop: Stop | None = None, watch: Watch = nobody,
 ) -> Compressed:  # fmt: skip
     """`data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`."""
     from aias.compress.compress import Wanted
@@ -46,7 +48,7 @@ def compress(
     dataset, test = rows_of(parent, data, watch=watch)
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=test, work=model.registry.home / WORK / model.version.name,
-        number=model.version.number, inline=inline, stop=stop, watch=watch,
+        number=model.version.number, techniques=techniques, inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
     _keep(model, outcome.frontier)
     if outcome.trained is None:

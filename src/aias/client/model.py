@@ -45,7 +45,8 @@ def train(
     test: Any = None,
     latency: float | str | None = None,
     encoder: str | Path | None = None,
-    learners: Sequence[str] = (),
+    learners: Sequence[str] | Mapping[str, Mapping[str, Any]] = (),
+    search: bool = True,
     folds: int | None = None,
     class_weights: str | dict[str, float] | None = None,
     seed: int = 0,
@@ -66,6 +67,8 @@ def train(
     - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
     - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared
+    - `learners`: names, by default all; or names with the settings that each is to be fitted with
+    - `search`: whether the time that is left goes into a search for better settings
     - `folds`: how many parts judge in turn; by default as many as the time allows
     - `class_weights`: `"balanced"`, or how much the rows of some classes count
     - `resume`: go on with a training of this name that was broken off
@@ -87,6 +90,7 @@ def train(
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
+        learner_settings=_settings(learners), search=search,
         class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
         encoder=None if encoder is None else str(encoder), source=_path(source),
         test_source=_path(test),
@@ -98,6 +102,10 @@ def train(
         stop=stop, watch=watch,
     )  # fmt: skip
     return publish(registry, results, watch=watch)
+
+
+def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: dict(each) for name, each in learners.items() if each} if isinstance(learners, Mapping) else {}
 
 
 def _path(source: Any) -> str | None:
@@ -236,37 +244,43 @@ class Model:
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
 
     def optimize(
-        self, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", inline: bool = False,
-        stop: Stop | None = None, watch: Watch = nobody,
+        self, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", axes: Sequence[str] = (),
+        learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
     ) -> "Optimized":  # fmt: skip
         """Search from where training ended, and publish what is certain to be better on rows not searched on.
 
-        `data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`.
+        - `axes`: of `"parameters"`, `"structure"` and `"strategy"` those to search along; by default all
+        - `learners`: those that may join; by default all
+        - `data`: the rows it was trained on, where they are no longer where they were
+
+        Raises `NotFound`, `OtherRows`, `UserError`.
         """
         from aias.client.optimize import optimize
 
         return optimize(
-            self, time=time, data=data, searcher=searcher, inline=inline, stop=stop, watch=watch
+            self, time=time, data=data, searcher=searcher, axes=axes, learners=learners, inline=inline, stop=stop,
+            watch=watch,
         )  # fmt: skip
 
     def compress(
         self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-        time: float | str = 60.0, data: Any = None, inline: bool = False, stop: Stop | None = None,
-        watch: Watch = nobody,
+        time: float | str = 60.0, data: Any = None, techniques: Sequence[str] = (), inline: bool = False,
+        stop: Stop | None = None, watch: Watch = nobody,
     ) -> "Compressed":  # fmt: skip
         """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 
         - `max_loss`: a share of the metric, such as `"0.5%"`
         - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
+        - `techniques`: names, by default all
         - `data`: the rows it was trained on, where they are no longer where they were
 
-        Raises `OtherRows`, `UserError`.
+        Raises `NotFound`, `OtherRows`, `UserError`.
         """
         from aias.client.compress import compress
 
         return compress(
-            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, inline=inline, stop=stop,
-            watch=watch,
+            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, techniques=techniques,
+            inline=inline, stop=stop, watch=watch,
         )  # fmt: skip
 
     def frontier(self) -> "Frontier":

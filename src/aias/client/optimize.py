@@ -1,5 +1,6 @@
 """A published version → a better one, or the word that none was found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,8 @@ class Optimized:
 
 
 def optimize(
-    model: Model, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", inline: bool = False,
-    stop: Stop | None = None, watch: Watch = nobody,
+    model: Model, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", axes: Sequence[str] = (),
+    learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
 ) -> Optimized:  # fmt: skip
     """Search from where the training of `model` ended; publish both forms of what is certain to be better.
 
@@ -41,7 +42,8 @@ def optimize(
     dataset, test = rows_of(parent, data, watch=watch)
     outcome = search(
         parent, dataset, test=test, deadline=deadline, work=model.registry.home / WORK / model.version.name,
-        searcher=searcher, number=model.version.number, inline=inline, stop=stop, watch=watch,
+        searcher=searcher, axes=axes, learners=learners, number=model.version.number, inline=inline, stop=stop,
+        watch=watch,
     )  # fmt: skip
     if outcome.results is None:
         return Optimized(model, False, outcome.gain, outcome.axes)

@@ -31,7 +31,7 @@ from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
-from aias.core.errors import Damaged, UserError
+from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.data.dataset import Dataset
 from aias.graph.parity import ParityBroken
@@ -90,14 +90,17 @@ class Outcome:
 
 def compress(
     parent: Parent, dataset: Dataset, wanted: Wanted, *, deadline: Deadline, test: Dataset | None = None,
-    work: Path | None = None, number: int = 0, inline: bool = False, stop: threading.Event | None = None,
-    watch: Watch = nobody,
+    work: Path | None = None, number: int = 0, techniques: Sequence[str] = (), inline: bool = False,
+    stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
     """`dataset`: the rows that the parent was trained on; `test`: those it was measured on, if they were a file.
-    `work`: where training kept its ledger; what lies there is not fitted again.
+    `work`: where training kept its ledger; what lies there is not fitted again. `techniques`: by default all.
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
     """
+    known = members("compress.techniques")
+    if unknown := [name for name in techniques if name not in known]:
+        raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
     kept = Ledger(work) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     bagged = prepared.table.fold_count > 1  # both forms are means of several fits
@@ -106,7 +109,9 @@ def compress(
     # What a mean of all folds gains over one of them, only rows of no fold can tell.
     held = reserve(prepared, seed=parent.recipe.seed + number, share=RESERVED, beside_test=not bagged)
     with room(work, prepared.table.digest) as folder:
-        job = _Job(parent, held, Ledger(folder), wanted, deadline, stop or threading.Event(), watch)
+        job = _Job(
+            parent, held, Ledger(folder), wanted, tuple(techniques) or known, deadline, stop or threading.Event(), watch
+        )
         return job.run(inline=inline)
 
 
@@ -116,6 +121,7 @@ class _Job:
     held: Reserve
     ledger: Ledger
     wanted: Wanted
+    techniques: tuple[str, ...]
     deadline: Deadline
     stop: threading.Event
     watch: Watch
@@ -163,7 +169,7 @@ class _Job:
     # Searching
 
     def _search(self, plan: Plan) -> list[Trial]:
-        proposed = {name: self._proposals(name) for name in members("compress.techniques")}
+        proposed = {name: self._proposals(name) for name in self.techniques}
         trials = [
             Trial(each, name)
             for together in zip_longest(*(

@@ -1,4 +1,4 @@
-"""How long one row takes, from a dict to the answer, by the code that serves: two models side by side.
+"""How long one row takes, from a dict to the answer, by the code that serves: models side by side.
 
 They take turns in blocks, A B B A, so that whatever else the machine does falls on both; the ends of the intervals come
 from resampling whole rounds of blocks (a block bootstrap, Künsch 1989), since neighbouring calls are alike.
@@ -14,7 +14,6 @@ import numpy as np
 from aias.compress.gate.evidence import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
 
-ORDER: Final = (0, 1, 1, 0)
 BLOCK_CALLS: Final = 32
 ROUNDS: Final = (5, 60)
 """At least and at most; between them the time decides."""
@@ -56,35 +55,51 @@ class Race:
 
 def race(first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, seconds: float, seed: int) -> Race:
     """About as long as `seconds`; at least five rounds."""
-    pair = (first, second)
-    for runtime in pair:
+    spent = _rounds((first, second), rows, seconds)
+    return summed_up(spent[0], spent[1], seed=seed)
+
+
+def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, seconds: float, seed: int) -> list[Pace]:
+    """Of any number of models that take turns."""
+    spent = _rounds(runtimes, rows, seconds)
+    drawn = _drawn(spent.shape[1], seed)
+    return [_pace(each, drawn) for each in spent]
+
+
+def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, seconds: float) -> Floats:
+    """µs of calls, (models, rounds, calls)."""
+    for runtime in runtimes:
         _block(runtime, rows, 0, WARM_CALLS)
-    once = sum(_block(runtime, rows, 0, WARM_CALLS).mean() for runtime in pair) * 1e-6
+    once = sum(_block(runtime, rows, 0, WARM_CALLS).mean() for runtime in runtimes) * 1e-6
     calls = int(np.clip(seconds / (2 * ROUNDS[0] * max(once, 1e-9)), 2, BLOCK_CALLS))
-    ends_at, spent = time.perf_counter() + seconds, ([], [])  # type: tuple[float, tuple[list[Floats], list[Floats]]]
+    ends_at, rounds = time.perf_counter() + seconds, []
     for turn in range(ROUNDS[1]):
         if turn >= ROUNDS[0] and time.perf_counter() > ends_at:
             break
-        found: tuple[list[Floats], list[Floats]] = ([], [])
-        for place in ORDER:
-            found[place].append(_block(pair[place], rows, turn * calls, calls))
-        for place in (0, 1):
-            spent[place].append(np.concatenate(found[place]))
-    return summed_up(np.array(spent[0]), np.array(spent[1]), seed=seed)
+        there = [_block(runtime, rows, turn * calls, calls) for runtime in runtimes]
+        back = [_block(runtime, rows, turn * calls, calls) for runtime in reversed(runtimes)]
+        rounds.append([np.concatenate(pair) for pair in zip(there, reversed(back), strict=True)])
+    return np.swapaxes(np.array(rounds), 0, 1)
 
 
 def summed_up(first: Floats, second: Floats, *, seed: int) -> Race:
     """Of the µs of calls, (rounds, calls) of each model."""
-    rounds = len(first)
-    drawn = np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
-    found = [np.quantile(each, QUANTILES) for each in (first, second)]
-    resampled = [np.quantile(each[drawn].reshape(RESAMPLES, -1), QUANTILES, axis=1) for each in (first, second)]
-    speed = _between(found[0][0] / found[1][0], resampled[0][0] / resampled[1][0])
-    paces = []
-    for values, many in zip(found, resampled, strict=True):
-        p50, p95, p99 = map(_between, values, many)
-        paces.append(Pace(p50, p95, p99, first.size))
-    return Race(paces[0], paces[1], speed)
+    drawn = _drawn(len(first), seed)
+    medians = [np.median(each) for each in (first, second)]
+    resampled = [np.median(each[drawn].reshape(RESAMPLES, -1), axis=1) for each in (first, second)]
+    speed = _between(medians[0] / medians[1], resampled[0] / resampled[1])
+    return Race(_pace(first, drawn), _pace(second, drawn), speed)
+
+
+def _drawn(rounds: int, seed: int) -> Any:
+    """Which rounds are in each resample."""
+    return np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
+
+
+def _pace(spent: Floats, drawn: Any) -> Pace:
+    many = np.quantile(spent[drawn].reshape(RESAMPLES, -1), QUANTILES, axis=1)
+    p50, p95, p99 = map(_between, np.quantile(spent, QUANTILES), many)
+    return Pace(p50, p95, p99, spent.size)
 
 
 def _between(value: float, resampled: Floats) -> Between:

@@ -9,9 +9,11 @@ letter groups at a lower weight):
 
     x W = (A T) / sqrt(A m)            T = M (idf * W)
 
-so a known word costs one row of T however many letter groups it has, and T and m are all that the graph holds.
+so a known word costs one row of T however many letter groups it has, and T and m are all that the graph holds: in 32
+bits, in 16, or in 8 with a scale for each column, T ≈ q s.
 """
 
+import copy
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -26,6 +28,9 @@ __all__ = ["Terms"]
 GROUP_WEIGHT: Final = 0.3
 """A word has about ten letter groups: at this weight they say together about as much as the word."""
 
+CODE_MAX: Final = 127
+"""Of eight bits with a sign; -128 has no opposite."""
+
 TINY: Final = 1e-30
 """Stands for the length of a text in which no term is known; such a text adds 0."""
 
@@ -34,6 +39,9 @@ class Terms:
     """All text fields together; each is scaled to length one by itself."""
 
     name: ClassVar[str] = "terms"
+
+    bits: int = 32
+    """Of each weight in the graph."""
 
     def __init__(self, spelling: Any, idf: Floats, *, texts: int) -> None:
         self.spelling, self.idf = spelling, idf
@@ -50,6 +58,13 @@ class Terms:
         seen = np.asarray((held > 0).sum(axis=0)).ravel()
         return cls(spelling, np.log((1 + encoded.rows) / (1 + seen)) + 1, texts=encoded.texts)
 
+    def rounded(self, bits: int) -> "Terms":
+        """The same with a table of so many bits: 8, 16 or 32."""
+        assert bits in (8, 16, 32)
+        found = copy.copy(self)
+        found.bits = bits
+        return found
+
     def matrix(self, encoded: Encoded) -> Any:
         from scipy import sparse
 
@@ -64,14 +79,37 @@ class Terms:
         )
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
-        table = graph.constant(self.table(weights))
-        each = graph.op("Cast", graph.op("Gather", table, graph.term_ids), to=_DOUBLE)
+        each = self._gathered(graph, weights)
         return write_scaled(graph, each, texts=self.texts, outputs=weights.shape[1])
 
     def table(self, weights: Floats) -> Any:
         """T and m side by side, in the precision that the graph keeps: (ids, outputs + 1) float32."""
-        sums = self.spelling @ (self.idf[:, None] * weights)
-        return np.hstack([sums, self._lengths[:, None]]).astype(np.float32)
+        if self.bits == 8:
+            codes, scale = self._coded(weights)
+            return codes * scale
+        return self._whole(weights).astype(np.float16 if self.bits == 16 else np.float32).astype(np.float32)
+
+    def _whole(self, weights: Floats) -> Floats:
+        return np.hstack([self.spelling @ (self.idf[:, None] * weights), self._lengths[:, None]])
+
+    def _coded(self, weights: Floats) -> tuple[Any, Any]:
+        """q, (ids, outputs + 1) int8, and s, (1, outputs + 1) float32; no term is without length."""
+        table = self._whole(weights)
+        most = np.abs(table).max(axis=0, initial=0.0, keepdims=True)
+        scale = np.where(most > 0, most / CODE_MAX, 1.0).astype(np.float32)
+        codes = np.rint(table / scale).astype(np.int8)
+        codes[:, -1] = np.maximum(codes[:, -1], 1)
+        return codes, scale
+
+    def _gathered(self, graph: GraphWriter, weights: Floats) -> str:
+        """The rows of the table for the terms that are there: (terms, outputs + 1) float64."""
+        scale = None
+        if self.bits == 8:
+            table, scale = self._coded(weights)
+        else:
+            table = self.table(weights).astype(np.float16 if self.bits == 16 else np.float32)
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=_DOUBLE)
+        return rows if scale is None else graph.op("Mul", rows, graph.constant(scale.astype(np.float64)))
 
 
 def scaled(encoded: Encoded, sums: Floats) -> Floats:

@@ -50,7 +50,7 @@ class Fit:
     keep: Callable[[Callable[[], "Fitted"]], None] | None = None
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
     start: State | None = None
-    """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`)."""
+    """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
 
 
 class Fitted(Protocol):
@@ -90,6 +90,9 @@ class Learner(Protocol):
     `means`, where it is True: the answer to a regression is the mean of what can happen, whatever the metric.
     `thins`, where it is True: what it fits is a mean of parts fitted independently, and `thinned(n)` gives every nth of
     them; n fits of n folds, each thinned, are as good as one and no larger.
+    `merges`, where it is True: the mean of the weights of several fits is one that answers as their mean would.
+    `takes`, where it is there: the settings that there are. `asked_only`, where it is True: it takes part only where
+    it is asked for by name.
     """
 
     name: ClassVar[str]

@@ -48,6 +48,8 @@ CURVATURE: Final = 0.1
 class LinearModel:
     """`weights` (width, outputs) and `intercept` (outputs,); a binary task has one output, the positive class's."""
 
+    merges: ClassVar[bool] = True
+
     def __init__(self, weights: Floats, intercept: Floats, *, classes: int, settings: dict[str, Any]) -> None:
         self.weights, self.intercept = weights, intercept
         self.classes, self.settings = classes, settings
@@ -86,6 +88,7 @@ class LinearModel:
 class Linear:
     name: ClassVar[str] = "linear"
     sparse: ClassVar[bool] = True
+    merges: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[tuple[str, ...]] = ("C",)
     means: ClassVar[bool] = True

@@ -17,6 +17,7 @@ from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
 from aias.networks.network import LINKS, Network
 from aias.networks.rows import Rows, rows_of
+from aias.networks.smaller import network_made_smaller
 from aias.networks.training import Training
 from aias.networks.updates import RATES
 
@@ -37,11 +38,17 @@ BATCH_ROWS: Final = ((1_000, 64), (4_000, 128), (50_000, 256), (200_000, 512))
 EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
 """Up to so many rows, at most so many epochs; beyond, 50. Most fits are stopped by patience."""
 
+CHOSEN: Final = ("learning_rate", "width", "batch_rows", "epochs", "neurons")
+"""Settings without a default: they hang on the rows, or are only asked for."""
+
 CODE_ROWS_MIN: Final = 20
 """Rows of a code, on average, from which codes get vectors."""
 
 SCORED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while scoring: some 16 MB."""
+
+SMALLER_ROWS: Final = 2_000
+"""By which it is told what neurons say, where some are left out."""
 
 TELL_SECONDS: Final = 0.5
 """Between two events."""
@@ -70,6 +77,7 @@ class Mlp:
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ("torch",)
     paced: ClassVar[bool] = True
+    takes: ClassVar[frozenset[str]] = frozenset({*DEFAULTS, *CHOSEN})
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> FittedMlp:
@@ -85,6 +93,7 @@ class Mlp:
                 inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
                 usual=_usual(train, how.task), span=span, settings=settings, seed=how.seed,
             )  # fmt: skip
+            network = network_made_smaller(network, np.asarray(train.x)[:SMALLER_ROWS], settings)
             judges = None if valid is None else _rows(inputs, valid, how.task, span)
             monitor = _Monitor(how, valid)
             training = Training(
@@ -100,8 +109,8 @@ class Mlp:
 
 
 def _fitted(training: Training) -> FittedMlp:
-    epochs = training.best_epoch or max(training.epoch, 1)
-    answers = None if training.judged is None else training.judged.copy()
+    epochs = training.choice.best_epoch or max(training.epoch, 1)
+    answers = None if training.choice.judged is None else training.choice.judged.copy()
     return FittedMlp(training.fitted(), {**training.settings, "epochs": epochs}, judged=answers)
 
 
@@ -120,9 +129,9 @@ class _Monitor:
             self.how.keep(lambda: _fitted(training))
 
     def _tell(self, training: Training, seconds: float) -> None:
-        how, loss = self.how, training.last_loss
+        how, choice, loss = self.how, training.choice, training.choice.last_loss
         facts: dict[str, object] = {
-            "learner": "mlp", "round": training.epoch, "validation_loss": loss, "best_round": training.best_epoch,
+            "learner": "mlp", "round": training.epoch, "validation_loss": loss, "best_round": choice.best_epoch,
             "rows_per_second": training.step * training.batch_rows / max(seconds, 1e-9),
             "seconds_left": how.deadline.left,
         }  # fmt: skip

@@ -8,7 +8,7 @@
 Gorishniy, Kotelnikov and Babenko 2025, arXiv 2410.24210). Tensors are (members, rows, width) from the adapter on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -63,10 +63,29 @@ class Dense:
     activation: str
 
     def apply(self, do: Arithmetic, x: Any) -> Any:
-        z = do.add(do.matmul(x, self.weight), self.bias)
+        return self.after(do, do.matmul(x, self.weight))
+
+    def after(self, do: Arithmetic, sums: Any) -> Any:
+        """From what is weighed already."""
+        z = do.add(sums, self.bias)
         if self.activation == "relu":
             return do.relu(z)
         return do.silu(z) if self.activation == "silu" else z
+
+
+def linked(do: Arithmetic, z: Any, link: str) -> Any:
+    """From outputs to probabilities, or as they are; a binary task has one output, and two answers."""
+    if link == "sigmoid":
+        return do.sigmoid(do.multiply(z, np.array([-1, 1], np.float32)))
+    return do.softmax(z) if link == "softmax" else z
+
+
+def spanned(do: Arithmetic, answers: Any, link: str, span: Array) -> Any:
+    """Of a regression, `span` as `Network.range`: predictions in their own unit, within those of training."""
+    if link != "identity":
+        return answers
+    shift, scale, least, most = span
+    return do.clip(do.add(do.multiply(answers, scale), shift), least, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,27 +109,27 @@ class Network:
 
     def members(self, do: Arithmetic, read: Read) -> Any:
         """What each member says before the link: (members, rows, outputs)."""
+        x: Any = None
+        for x in self.said(do, read):  # noqa: B007  the last of them
+            pass
+        return do.add(do.matmul(x, self.head), self.head_bias)
+
+    def said(self, do: Arithmetic, read: Read) -> Iterator[Any]:
+        """What the head hears, and before it every layer, the inputs first: (members, rows, width)."""
         parts = [] if read.numbers is None else [self._numbers(do, read.numbers)]
         parts += self.inputs.flags(do, read)
         if self.table is not None:
             vectors = do.rows(self.table, read.large)  # (rows, categories, each)
             parts.append(do.reshape(vectors, (-1, len(self.inputs.large) * self.table.shape[1])))
         x = do.multiply(parts[0] if len(parts) == 1 else do.concat(parts), self.adapter)
+        yield x
         for layer in self.dense:
             x = layer.apply(do, x)
-        return do.add(do.matmul(x, self.head), self.head_bias)
+            yield x
 
     def answer(self, do: Arithmetic, z: Any) -> Any:
         """The mean of the members' answers."""
-        if self.link == "sigmoid":
-            z = do.sigmoid(do.multiply(z, np.array([-1, 1], np.float32)))
-        elif self.link == "softmax":
-            z = do.softmax(z)
-        mean = do.cast(do.mean(z), np.float64)
-        if self.link != "identity":
-            return mean
-        shift, scale, least, most = self.range
-        return do.clip(do.add(do.multiply(mean, scale), shift), least, most)
+        return spanned(do, do.cast(do.mean(linked(do, z, self.link)), np.float64), self.link, self.range)
 
     def weights(self) -> dict[str, Any]:
         """All that is learned, by name."""

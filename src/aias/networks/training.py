@@ -9,6 +9,7 @@ import numpy as np
 from aias.core.deadline import Deadline
 from aias.core.task import Task
 from aias.encoders.contract import Floats
+from aias.networks.choosing import Choice
 from aias.networks.flat import Flat
 from aias.networks.losses import judged, loss_of
 from aias.networks.network import Network
@@ -61,9 +62,8 @@ class Training:
         self.network = self.flat.learning(self.weights, self.gradient)
         self.update = update(settings["update"], self.weights, self.flat.decay(settings["weight_decay"]))
         self.average, self.best = self.weights.clone(), self.weights.clone()
-        self.step, self.epoch, self.best_epoch, self.best_loss, self.last_loss = 0, 0, 0, np.inf, np.nan
-        self.best_of = [np.inf, np.inf]
-        self.judged: Floats | None = None
+        self.step = self.epoch = 0
+        self.choice = Choice()
         self.judge_seconds = self.step_seconds = 0.0
         self.schedule = Schedule(settings["schedule"], settings["epochs"] * self.steps_an_epoch)
         self.started_at = self.pace_from = deadline.clock()
@@ -92,7 +92,7 @@ class Training:
 
     def fitted(self) -> Network:
         """The network with the best averaged weights so far."""
-        return self.flat.copy(self.best if self.best_epoch else self._averaged())
+        return self.flat.copy(self.best if self.choice.best_epoch else self._averaged())
 
     def _shuffled(self) -> Any:
         import torch
@@ -128,7 +128,8 @@ class Training:
         self.epoch += 1
         if self.valid is not None:
             began_at = self.deadline.clock()
-            self._choose(*self._judge(self.valid))
+            if self.choice.better(self.epoch, *self._judge(self.valid)):
+                self.best.copy_(self._averaged())
             self.judge_seconds = self.deadline.clock() - began_at
         self._plan()
         self.after(self)
@@ -149,20 +150,6 @@ class Training:
                 losses.append((each if rows.weight is None else each * rows.weight[part]).numpy())
         return np.concatenate(answers), np.concatenate(losses)
 
-    def _choose(self, answers: Floats, losses: Floats) -> None:
-        """Keep the best weights by all rows; and for each half of the rows, what the best by the other half answer."""
-        self.last_loss = float(losses.mean())
-        if self.last_loss < self.best_loss:
-            self.best_loss, self.best_epoch = self.last_loss, self.epoch
-            self.best.copy_(self._averaged())
-        if self.judged is None:
-            self.judged = answers.copy()
-        for half in (0, 1):
-            loss = float(losses[half::2].mean()) if len(losses) > 1 else self.last_loss
-            if loss < self.best_of[half]:
-                self.best_of[half] = loss
-                self.judged[1 - half :: 2] = answers[1 - half :: 2]
-
     def _averaged(self) -> Any:
         found = self.update.averaged()
         return self.average if found is None else found
@@ -171,7 +158,7 @@ class Training:
         if self.valid is None:
             return False
         decaying = self.schedule.kind == "warmup_stable_decay" and self.step >= self.schedule.decay_from
-        return not decaying and self.epoch - self.best_epoch >= self.settings["patience"]
+        return not decaying and self.epoch - self.choice.best_epoch >= self.settings["patience"]
 
     def _late(self) -> bool:
         """Whether another step, and judging it, could end after the deadline; the first step is always made."""

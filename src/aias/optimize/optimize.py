@@ -8,7 +8,7 @@ Everything that is tried is a unit of training, on the same folds, through the s
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
@@ -19,8 +19,9 @@ import msgspec
 import numpy as np
 
 from aias.compress.paired import Answered
+from aias.core.catalog import members
 from aias.core.deadline import Deadline
-from aias.core.errors import UserError
+from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats
@@ -55,21 +56,37 @@ AXES: Final[Mapping[str, Axis]] = {"parameters": parameters, "structure": struct
 
 def optimize(
     parent: Parent, dataset: Dataset, *, deadline: Deadline, test: Dataset | None = None, work: Path | None = None,
-    searcher: str = "tpe", number: int = 0, inline: bool = False, stop: threading.Event | None = None,
-    watch: Watch = nobody,
+    searcher: str = "tpe", axes: Sequence[str] = (), learners: Sequence[str] = (), number: int = 0,
+    inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
     """`dataset`: the rows that the parent was trained on; `test`: those it was measured on, if they were a file.
-    `work`: where training kept its ledger; what lies there is not fitted again. `number`: of the parent; other versions
-    are judged on other folds.
+    `work`: where training kept its ledger; what lies there is not fitted again. `axes`, and `learners`
+    that may join: by default all. `number`: of the parent; other versions are judged on other folds.
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
     """
     searcher_of(searcher)
+    if unknown := [name for name in axes if name not in AXES]:
+        raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
+    if unknown := [name for name in learners if name not in members("learners")]:
+        raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
     kept = Ledger(work) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
     with room(work, prepared.table.digest) as folder:
-        job = _Job(parent, held, Ledger(folder), deadline, searcher, number, stop or threading.Event(), History(watch))
+        chosen = tuple(name for name in AXES if name in axes or not axes)
+        job = _Job(
+            parent,
+            held,
+            Ledger(folder),
+            deadline,
+            searcher,
+            chosen,
+            tuple(learners),
+            number,
+            stop or threading.Event(),
+            History(watch),
+        )
         return job.run(inline=inline)
 
 
@@ -80,6 +97,8 @@ class _Job:
     ledger: Ledger
     deadline: Deadline
     searcher: str
+    axes: tuple[str, ...]
+    learners: tuple[str, ...]
     number: int
     stop: threading.Event
     watch: History
@@ -120,17 +139,18 @@ class _Job:
         layout, sentences = self.table.encoder.layout, self.held.prepared.embedding is not None
         situation = Situation(
             self.board, Shape(self.task, self.table.rows, layout, sentences), self.recipe.seed + self.number,
-            self.searcher,
+            self.searcher, self.learners,
             cache(lambda member: asked_of([self.bench.pipeline(unit) for unit in member.units], layout.width)),
         )  # fmt: skip
-        waiting = {name: axis(situation) for name, axis in AXES.items()}
+        axes = {name: AXES[name] for name in self.axes}
+        waiting = {name: axis(situation) for name, axis in axes.items()}
         known, idle = set(self.whole), 0
-        for name, axis in cycle(AXES.items()):
+        for name, axis in cycle(axes.items()):
             found = next((each for each in waiting[name] if each.name not in known), None)
             if found is None:
                 waiting[name] = axis(situation)  # when its turn comes again, others may be the best
                 idle += 1
-                if idle == len(AXES):
+                if idle == len(axes):
                     return
                 continue
             idle = 0
@@ -147,7 +167,7 @@ class _Job:
         """With test rows the published graphs are compared on them; else the means of out-of-fold scores."""
         serving = self.parent.manifest.form == "serving"
         weights = self.board.serving_weights() if serving else self.board.weights
-        axes = reports(self.board, self.axis_of, tuple(AXES), weights)
+        axes = reports(self.board, self.axis_of, self.axes, weights)
         self._tell(axes)
         results: Results | None = None
         if self.held.prepared.test.rows:

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.optimize.situation import BOOSTED, TREES, Situation, around_best, changed, setting
+from aias.optimize.situation import BOOSTED, RULES, TREES, Situation, around_best, changed, setting
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 
@@ -24,8 +24,8 @@ def parameters(situation: Situation) -> Iterator[Configuration]:
 
 
 def _variations(situation: Situation, member: Member) -> Iterator[Configuration]:
+    yield from _updates(member)  # first: what goes on from a fit keeps its rule
     yield from _warm(member)
-    yield from _updates(member)
     yield from _pruned(situation, member)
 
 
@@ -38,16 +38,17 @@ def _warm(member: Member) -> Iterator[Configuration]:
     if member.configuration.learner == "boosted_trees":
         rate = SLOWER * setting(member, "learning_rate", 0.05)
         yield changed(member.configuration, "continued", learning_rate=rate, start=start)
-    if member.configuration.learner == "mlp":
+    if member.configuration.learner in RULES:
         rate = SLOWER * setting(member, "learning_rate", 2e-3)
         yield changed(member.configuration, "continued", learning_rate=rate, schedule="cosine", start=start)
 
 
 def _updates(member: Member) -> Iterator[Configuration]:
     """Another rule by which weights move; each has its own usual rate."""
-    if member.configuration.learner == "mlp" and "start" not in member.configuration.settings:
-        for rule in ("schedule_free", "momentum"):
-            if setting(member, "update", "adamw") != rule:
+    if member.configuration.learner in RULES and "start" not in member.configuration.settings:
+        rules = RULES[member.configuration.learner]
+        for rule in rules:
+            if setting(member, "update", rules[0]) != rule:
                 yield changed(member.configuration, rule.replace("_", " "), update=rule, learning_rate=None)
 
 

@@ -28,6 +28,9 @@ STEP: Final = ", "
 TREES: Final = ("boosted_trees", "xgboost", "catboost", "extra_trees")
 BOOSTED: Final = TREES[:3]
 
+RULES: Final = {"mlp": ("adamw", "schedule_free", "momentum"), "text_mlp": ("adam", "momentum", "sgd")}
+"""Of each network: the rules by which its weights may move, the usual one first."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
@@ -35,6 +38,8 @@ class Situation:
     shape: Shape
     seed: int
     searcher: str
+    learners: tuple[str, ...]
+    """That may join; without any named, all."""
     asked: Callable[[Member], Floats]
     """How large a share of all splits of a member of trees asks for each encoded column, (width,)."""
 

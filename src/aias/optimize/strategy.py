@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from aias.optimize.situation import BOOSTED, Situation, around_best, around_used, changed, in_turns, setting
+from aias.optimize.situation import BOOSTED, RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.optimize.structure import DIMENSIONS
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
@@ -40,7 +40,7 @@ def _rates(member: Member) -> Iterator[Configuration]:
     if learner in BOOSTED:
         rate = setting(member, "learning_rate", 0.05)
         yield changed(member.configuration, "half the rate", learning_rate=rate / 2)
-    if learner == "mlp":
+    if learner in RULES:
         other = "cosine" if setting(member, "schedule", "") != "cosine" else "coslog4"
         yield changed(member.configuration, f"schedule {other}", schedule=other)
 
@@ -52,13 +52,13 @@ def _samples(member: Member) -> Iterator[Configuration]:
         yield changed(member.configuration, "sampled", bagging_fraction=0.7, bagging_freq=1, feature_fraction=0.6)
     if learner == "xgboost":
         yield changed(member.configuration, "sampled", subsample=0.7, colsample_bynode=0.6)
-    if learner == "mlp":
+    if learner in RULES:
         rows = max(16, setting(member, "batch_rows", 128) // 2)
         yield changed(member.configuration, f"batches of {rows}", batch_rows=rows)
 
 
 def _averages(member: Member) -> Iterator[Configuration]:
     """Weights averaged over more steps."""
-    if member.configuration.learner == "mlp":
-        epochs = 4 * setting(member, "average_epochs", 1.0)
+    if member.configuration.learner in RULES:
+        epochs = 4 * setting(member, "average_epochs", 1.0) or 1.0
         yield changed(member.configuration, f"averaged over {epochs:g} epochs", average_epochs=epochs)

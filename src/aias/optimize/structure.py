@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations, islice
 from typing import Any, Final
 
-from aias.optimize.situation import Situation, around_best, around_used, changed, in_turns, setting
+from aias.optimize.situation import RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.training.configuration import Configuration
 from aias.training.plan import Member
 from aias.training.portfolio import portfolio
@@ -28,6 +28,7 @@ SIZES: Final[Mapping[str, tuple[tuple[str, int, int, int], ...]]] = {
     "catboost": (("depth", 6, 3, 8),),
     "extra_trees": (("trees", 200, 50, 400),),
     "mlp": (("width", 128, 16, 512), ("members", 8, 2, 32)),
+    "text_mlp": (("width", 32, 4, 128), ("layers", 1, 1, 3)),
 }
 """What grows with each learner: the setting, its usual value, its least and its largest."""
 
@@ -50,7 +51,11 @@ def _new_members(situation: Situation) -> Iterator[Configuration]:
     """What the portfolio has and the parent has not: first of learners that are new to it."""
     names = situation.names
     learners = {each.configuration.learner for each in situation.board.members}
-    missing = [each for each in portfolio(situation.shape) if each.name not in names]
+    missing = [
+        each
+        for each in portfolio(situation.shape, only={name: {} for name in situation.learners})
+        if each.name not in names
+    ]
     return iter(sorted(missing, key=lambda each: each.learner in learners))
 
 
@@ -59,8 +64,11 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
         now = setting(member, name, usual)
         wanted = now + round(math.log2(times)) if name.endswith("depth") else round(now * times)
         wanted = min(max(wanted, low), high)
-        if wanted != now and "start" not in member.configuration.settings:
-            yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted})
+        started = "start" in member.configuration.settings
+        if wanted == now or (started and member.configuration.learner not in RULES):
+            continue
+        afresh = {"start": None, "learning_rate": None} if started else {}  # what it went on from has another shape
+        yield changed(member.configuration, f"{what} to {name} {wanted}", **{name: wanted}, **afresh)
 
 
 def _merged(situation: Situation) -> Iterator[Configuration]:

@@ -113,8 +113,9 @@ class Ensemble:
 
 def bagged(pipelines: Sequence[Pipeline], weight: float) -> list[Part]:
     """The pipelines of one configuration's folds, with this weight together."""
-    if len(pipelines) > 1 and all(isinstance(each, LinearPipeline) for each in pipelines):
-        return [Part(weight, _mean_of_weights([each for each in pipelines if isinstance(each, LinearPipeline)]))]
+    merging = [each for each in pipelines if isinstance(each, LinearPipeline) and getattr(each.model, "merges", False)]
+    if len(pipelines) > 1 and len(merging) == len(pipelines):
+        return [Part(weight, _mean_of_weights(merging))]
     logs = [each for each in pipelines if isinstance(each, LogPipeline)]
     if len(logs) == len(pipelines) > 1:
         parts = bagged([each.inner for each in logs], weight)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aias.core.catalog import member
 from aias.training.configuration import Configuration
 from aias.training.table import Table
 
@@ -67,7 +68,8 @@ def estimated_bytes(table: Table, configuration: Configuration, share: float) ->
     if vectors is not None and "sentences" in configuration.features:
         width += vectors.shape[1]
     # Of texts the matrix of all rows is there, whatever is fitted on.
-    terms = len(table.whole.encoded.term_ids) * (1 + (share if configuration.learner == "linear" else 0.0))
+    own = share if member("learners", configuration.learner).sparse else 0.0
+    terms = len(table.whole.encoded.term_ids) * (1 + own)
     return PROCESS_BYTES + VALUE_BYTES * (rows * width + terms) + SCORE_BYTES * rows * table.task.outputs
 
 

@@ -1,6 +1,6 @@
 """A fitted pipeline: features and a learner as Python objects, alive only inside a job.
 
-    linear     columns, terms, vectors → features → linear
+    sparse     columns, terms, vectors → features → linear, or a network on words
     all else   columns + derived columns → learner
 
 Features know nothing of the answers and are fitted once, on all rows; derived columns know them, and are made out of
@@ -95,7 +95,7 @@ class Dense(Protocol):
 
 
 class LinearPipeline:
-    """Features side by side, each with its block of the weights."""
+    """Features side by side, each with its block of the weights; what follows from their sums is the model's."""
 
     def __init__(self, features: Sequence[Feature], model: Any) -> None:
         self.features, self.model = list(features), model
@@ -130,7 +130,8 @@ class LinearPipeline:
         return total
 
     def export(self, graph: GraphWriter) -> str:
-        if self.model.classes == 2 and all(feature.name != "terms" for feature in self.features):
+        both = self.model.classes == 2 and hasattr(self.model, "export_both")
+        if both and all(feature.name != "terms" for feature in self.features):
             return str(self.model.export_both(graph, self.export_sums(graph, signs=BOTH)))
         return str(self.model.export_answer(graph, self.export_sums(graph)))
 

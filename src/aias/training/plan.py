@@ -77,7 +77,7 @@ class Member:
     def merges(self) -> bool:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
         learner = member("learners", self.configuration.learner)
-        return bool(learner.sparse or getattr(learner, "thins", False))
+        return bool(getattr(learner, "merges", False) or getattr(learner, "thins", False))
 
 
 @dataclass(eq=False)

@@ -6,7 +6,7 @@ CatBoost); last boosted trees of other characters. Nothing here was chosen on th
 """
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -72,12 +72,18 @@ def holdout_share(rows: int) -> float:
     return min(0.2, max(0.05, 20_000 / rows))
 
 
-def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configuration]:
-    """Configurations in their order, for the learners that are there and can take part."""
+def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Configuration]:
+    """Configurations in their order, for the learners that are there and can take part.
+
+    `only`: these learners; one that comes with settings is fitted with them, once.
+    """
+    only, done = only or {}, set[str]()
     for each in _ordered(shape):
         if each.learner not in members("learners") or (only and each.learner not in only):
             continue
         learner = member("learners", each.learner)
+        if each.learner in done or (getattr(learner, "asked_only", False) and each.learner not in only):
+            continue
         if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
             continue
         if getattr(learner, "means", False) and not only and shape.task.quantile not in (None, MEDIAN):
@@ -85,6 +91,10 @@ def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configura
         if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
             continue
         if _within(learner, shape):
+            settings = only.get(each.learner)
+            if settings:
+                done.add(each.learner)
+                each = replace(each, name=each.learner, settings=dict(settings))  # noqa: PLW2901
             yield each
 
 
@@ -143,6 +153,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
     yield trees("random deep", 4.0, RANDOM_DEEP)
+    yield Configuration("text_mlp", "text_mlp", cost=4.0)
 
 
 LOG: Final[dict[str, Any]] = {"log_target": True}

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from aias.core.catalog import members
+from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
@@ -56,6 +56,8 @@ class Recipe:
     """The share of rows set aside for the last measurement; None sets aside as many as can be spared."""
     seed: int = 0
     learners: tuple[str, ...] = ()
+    learner_settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of some of them; with these, and no others, they are fitted."""
     latency_us: float | None = None
     """Of one row in the serving form; None for what is usual, with a sentence encoder or without."""
     folds: int | None = None
@@ -132,8 +134,9 @@ class _Job:
             sentences = self.prepared.embedding is not None
             skewed = is_skewed(table.task, table.whole.y)
             shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
+            only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
-            plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
+            plan.run(chain(portfolio(shape, only=only), searching), self.board.add)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")
@@ -193,6 +196,10 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"{recipe.folds} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
     if recipe.test is not None and not 0 <= recipe.test < 1:
         raise UserError(f"{recipe.test:g} of the rows cannot be the test", hint="a share from 0 to 0.9, or a file")
+    for name, settings in recipe.learner_settings.items():
+        takes = getattr(member("learners", name), "takes", None) if name in members("learners") else None
+        if takes is not None and (odd := sorted(settings.keys() - takes)):
+            raise UserError(f"`{name}` has no setting `{odd[0]}`", hint=f"it takes: {', '.join(sorted(takes))}")
     unknown = [name for name in recipe.learners if name not in members("learners")]
     if unknown:
         raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")

@@ -110,6 +110,17 @@ SPACES: Final[Mapping[str, Searched]] = {
             "dropout": 0.1, "expansion": "pieces", "expansion_parts": 16, "expansion_width": 4,
         },
     ),
+    "text_mlp": Searched(
+        {
+            "learning_rate": Float(1e-3, 5e-2, log=True),
+            "width": Choice((8, 16, 32, 64)),
+            "layers": Int(1, 2),
+            "weight_decay": Float(1e-5, 1e-2, log=True),
+            "batch_rows": Choice((32, 64, 128)),
+        },
+        {"learning_rate": 5e-3, "width": 32, "layers": 1, "weight_decay": 1e-5, "batch_rows": 64},
+        always={"update": "adam"},
+    ),
     "linear": Searched({"C": Float(1e-3, 1e3, log=True)}, {"C": 1.0}),
 }  # fmt: skip
 """By the learner's name. Learners that are not here are not searched."""

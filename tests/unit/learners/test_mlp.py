@@ -123,6 +123,19 @@ def test_a_fit_goes_on_from_another() -> None:
     np.testing.assert_allclose(again.scores(odd_rows()), first.scores(odd_rows()), rtol=1e-2, atol=1e4)
 
 
+def test_with_half_of_its_neurons_it_goes_on_and_is_smaller_in_the_graph() -> None:
+    first = fit(3, epochs=8)
+    plain = how(3, epochs=4, neurons=8)
+    more = Fit(**{name: getattr(plain, name) for name in plain.__slots__} | {"start": first.state()})
+    half = Mlp.fit(examples(3), examples(3, 200, seed=1), more)
+
+    test = examples(3, 400, seed=2)
+    right = [np.mean(each.scores(test.x).argmax(axis=1) == test.y) for each in (first, half)]
+    assert [len(layer.bias) for layer in half.network.dense] == [8, 8]
+    assert half.settings["neurons"] == 8
+    assert right[1] > right[0] - 0.08
+
+
 def test_epochs_are_told_with_what_a_watcher_wants_to_know() -> None:
     told: list[Event] = []
     Mlp.fit(examples(2), examples(2, 200, seed=1), how(2, watch=told.append))

@@ -44,7 +44,7 @@ def situation():
     board.add(Configuration("boosted_trees", "boosted_trees", {"learning_rate": 0.06}), 0.9, rounds=100)
     board.add(Configuration("mlp", "mlp"), 0.8, batch_rows=64, average_epochs=1.0)
     board.add(Configuration("linear", "linear"), 0.7, C=1.0)
-    return Situation(board, Shape(TASK, 1_000, _layout(3)), 0, "random", lambda _: np.array([0.6, 0.39, 0.01]))
+    return Situation(board, Shape(TASK, 1_000, _layout(3)), 0, "random", (), lambda _: np.array([0.6, 0.39, 0.01]))
 
 
 def _layout(width):

@@ -4,6 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -32,12 +33,14 @@ def test_a_learner_takes_what_is_drawn_from_its_space(name):
     settings = {**member("tuning", "random").start(searched.space, seed=0).ask(), **searched.always}
     settings |= {key: small[key] for key in _short(name)}
     rng = np.random.default_rng(0)
-    x = np.column_stack([rng.normal(size=120), rng.integers(0, 4, 120)])
+    columns = np.column_stack([rng.normal(size=120), rng.integers(0, 4, 120)])
+    x = sparse.csr_matrix(columns) if learner.sparse else columns
     task = Task("y", "binary", "roc_auc", ("a", "b"))
     how = Fit(task, 0, Deadline.after(30), 1, nobody, settings, categories=(1,), category_sizes=(4,))
-    fitted = learner.fit(Examples(x, (x[:, 0] > 0).astype(np.int64)), None, how)
+    fitted = learner.fit(Examples(x, (columns[:, 0] > 0).astype(np.int64)), None, how)
     assert fitted.scores(x).shape == (120, 2)
 
 
 def _short(name):
-    return {"mlp": ("width", "layers", "epochs"), "extra_trees": ("trees",)}.get(name, ("rounds",))
+    network = ("width", "layers", "epochs")
+    return {"mlp": network, "text_mlp": network, "extra_trees": ("trees",)}.get(name, ("rounds",))

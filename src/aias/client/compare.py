@@ -1,0 +1,151 @@
+"""Versions side by side, step by step: how good each is on the same rows, how fast beside the others, how large."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aias.client.model import Model
+from aias.core.errors import UserError
+from aias.core.events import Watch, nobody
+from aias.core.schema import Schema
+from aias.core.task import Measurement
+from aias.plots.frame import Axis, Frame, axis, framed
+
+if TYPE_CHECKING:
+    from aias.compress.latency import Between
+
+TIMED_ROWS: Final = 60
+RADIUS: Final = (3.0, 16.0)
+"""Of the smallest dot and of the largest."""
+
+LABEL: Final = 130.0
+LINE: Final = 13.0
+"""Width and height of a name beside its dot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`row_us`: the median of one row, from a dict to the answer; `size_bytes`: the graph and the encoders' tables."""
+
+    name: str
+    ref: str
+    quality: Measurement
+    row_us: "Between"
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    steps: tuple[Step, ...]
+
+    @property
+    def metric(self) -> str:
+        return self.steps[0].quality.metric
+
+    def markdown(self) -> str:
+        """The table; a step that brought no new version says so."""
+        head = f"| step | version | {self.metric} (95 %) | µs a row | size |\n|---|---|---:|---:|---:|"
+        return "\n".join([head, *(f"| {' | '.join(cells)} |" for cells in self.cells())]) + "\n"
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Of each step: its name, the version, its quality with the interval, µs of a row, kB."""
+        lines: list[tuple[str, ...]] = []
+        known = set[str]()
+        for step in self.steps:
+            if step.ref in known:
+                lines.append((step.name, f"{step.ref} stays", "", "", ""))
+                continue
+            known.add(step.ref)
+            one, us = step.quality, step.row_us
+            between = "" if one.low is None or one.high is None else f" ({one.low:.3f} to {one.high:.3f})"
+            size = f"{step.size_bytes / 1e3:,.0f} kB"
+            lines.append((step.name, step.ref, f"{one.value:.3f}{between}", f"{us.value:,.0f}", size))
+        return lines
+
+    def chart(self) -> bytes:
+        """An SVG: quality against latency, bytes as area, intervals as bars, the steps joined in their order."""
+        first: dict[str, Step] = {}
+        for step in self.steps:
+            first.setdefault(step.ref, step)
+        steps = list(first.values())
+        times = [math.log10(step.row_us.value) for step in steps]
+        values = [end for step in steps for end in _ends(step.quality)]
+        x = axis("µs of one row, p50", times, margin=0.3)
+        return framed(
+            "What each step bought", "area: bytes; bars: 95 %", Axis(x.name, x.low, x.high, powers=True),
+            axis(self.metric, values, margin=0.12), lambda frame: _draw(frame, steps),
+        )  # fmt: skip
+
+
+def compare(
+    models: Mapping[str, Model], rows: Any, *, seconds: float = 2.0, seed: int = 0, watch: Watch = nobody
+) -> Comparison:
+    """`models`: by the name of the step that made each, in their order. `rows`: with their labels, and each model is
+    measured on them; without, on whatever it was measured when it was published, which must be the same for all.
+
+    They answer row after row for `seconds` together, taking turns. Raises `UserError`.
+    """
+    from aias.compress.latency import paces
+    from aias.data.read import read
+
+    if not models:
+        raise UserError("there is nothing to compare", hint="give models, by the name of the step that made each")
+    versions = {model.ref: model for model in models.values()}
+    first = next(iter(versions.values()))
+    if others := [each.ref for each in versions.values() if each.task != first.task]:
+        raise UserError(f"{others[0]} has another task than {first.ref}", hint="compare versions of one model")
+    target = first.manifest.target
+    assert target is not None, "training always records the target"
+    dataset = read(rows, schema=Schema((*first.manifest.inputs, target)), watch=watch)
+    labelled = dataset.frame[target.name].null_count() < dataset.rows
+    quality = {ref: _measured(each, rows if labelled else None, seed) for ref, each in versions.items()}
+    _check_alike(versions, labelled=labelled)
+    asked = dataset.frame.select([field.name for field in first.manifest.inputs]).head(TIMED_ROWS).to_dicts()
+    timed = paces([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
+    speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
+    return Comparison(tuple(
+        Step(name, each.ref, quality[each.ref], speed[each.ref], _served_bytes(each)) for name, each in models.items()
+    ))  # fmt: skip
+
+
+def _measured(model: Model, rows: Any, seed: int) -> Measurement:
+    found = model.manifest.measurements if rows is None else model.evaluate(rows, seed=seed)
+    return next(each for each in found if each.metric == model.task.metric)
+
+
+def _check_alike(versions: Mapping[str, Model], *, labelled: bool) -> None:
+    judged = {(each.manifest.judged, each.manifest.lineage.dataset) for each in versions.values()}
+    if not labelled and judged != {("test", next(iter(judged))[1])}:
+        raise UserError("these versions were not measured on the same rows", hint="give rows with their labels")
+
+
+def _served_bytes(model: Model) -> int:
+    from aias.compress.certification import served_bytes
+
+    return served_bytes({each.path: each.size_bytes for each in model.manifest.files})
+
+
+def _ends(one: Measurement) -> tuple[float, ...]:
+    return tuple(each for each in (one.low, one.value, one.high) if each is not None)
+
+
+def _draw(frame: Frame, steps: list[Step]) -> None:
+    places = [
+        (float(frame.at_x(math.log10(step.row_us.value))), float(frame.at_y(step.quality.value))) for step in steps
+    ]
+    frame.drawing.path([x for x, _ in places], [y for _, y in places], "faint")
+    most = max(step.size_bytes for step in steps)
+    labels: list[tuple[float, float]] = []
+    for step, (x, y) in zip(steps, places, strict=True):
+        low, high = (float(frame.at_y(end)) for end in (min(_ends(step.quality)), max(_ends(step.quality))))
+        left, right = (float(frame.at_x(math.log10(end))) for end in (step.row_us.low, step.row_us.high))
+        frame.drawing.line(x, low, x, high, "whisker")
+        frame.drawing.line(left, y, right, y, "whisker")
+        radius = max(RADIUS[0], RADIUS[1] * math.sqrt(step.size_bytes / most))
+        frame.drawing.dot(x, y, radius=round(radius, 1))
+        label = y - 6
+        while any(abs(label - other) < LINE and abs(x - beside) < LABEL for beside, other in labels):
+            label += LINE
+        labels.append((x, label))
+        frame.drawing.text(x + radius + 4, label, step.name, "small", width=LABEL)

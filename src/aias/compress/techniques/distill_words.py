@@ -1,0 +1,115 @@
+"""The whole parent taught to a small network on words: fitted to what the parent says of real texts and made-up ones.
+
+A made-up text is a real one of which some terms are gone. Targets are soft, a row for each class weighted by its
+probability: of a made-up text what the parent says, p; of a real one half of that, and half of what is true. The
+student learns to make the cross entropy − Σ p log q small, q being what it says (Hinton, Vinyals and Dean 2015).
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member
+from aias.core.events import nobody
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded
+from aias.learners.contract import Examples, Fit
+from aias.training.configuration import ALL
+from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline, Pipeline
+from aias.training.plan import Member
+
+__all__ = ["distill_words"]
+
+WIDTHS: Final = (8, 6, 4)
+MADE_UP: Final = 3
+"""Texts, for each real one."""
+
+GONE: Final = 0.3
+"""Of the terms of a made-up text."""
+
+SMALLER: Final = 0.8
+"""Of the numbers that the parent holds for a term, at most, for a student to be worth its lessons."""
+
+TRUTH: Final = 0.5
+"""How much of the target of a real text is its own answer: where the parent errs, the student need not."""
+
+EPOCHS: Final = 10
+
+CHANCE_MIN: Final = 0.02
+"""A class less likely than this is not worth a row."""
+
+Lesson = tuple[Any, Floats]
+"""Features, (rows, width) CSR, and what the parent says of them, (rows, outputs)."""
+
+
+def distill_words(shop: Workshop) -> Iterator[Candidate]:
+    if not shop.encoder.layout.terms:
+        raise CannotHelp("it has no texts; `distill` teaches it to trees")
+    if shop.prepared.embedding is not None:
+        raise CannotHelp("a sentence encoder reads its texts, and would have to read every made-up one")
+    held = sum(_numbers(shop, each) for each in shop.members)
+    widths = [width for width in WIDTHS if width + 1 <= SMALLER * held]
+    if not widths:
+        raise CannotHelp(f"it holds {held} numbers for a term, and a student of {WIDTHS[-1]} neurons {WIDTHS[-1] + 1}")
+    lessons: dict[int, Lesson] = {}
+    for width in widths:
+        yield Candidate(f"distilled into {width} neurons on words", partial(_student, shop, width, lessons))
+
+
+def _numbers(shop: Workshop, member: Member) -> int:
+    """That a member, fitted once, holds for each term: its weights, and the length."""
+    configuration, settings = member.configuration, member.refit.configuration.settings
+    if configuration.learner == "text_mlp":
+        return 1 + min(int(settings.get(name) or settings["width"]) for name in ("width", "neurons", "rank"))
+    reads = configuration.learner == "linear" or "text_sums" in configuration.derived
+    return 1 + (1 if shop.task.outputs == 2 else shop.task.outputs) if reads else 0
+
+
+def _student(shop: Workshop, width: int, lessons: dict[int, Lesson], fold: int) -> Made:
+    if fold not in lessons:
+        lessons[fold] = _lesson(shop, fold)
+    settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
+    how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
+    student = member("learners", "text_mlp").fit(_examples(shop, *lessons[fold]), None, how)
+    return Made(LinearPipeline(shop.bench.features.some(WITHOUT_SENTENCES), student), shop.encoder)
+
+
+def _lesson(shop: Workshop, fold: int) -> Lesson:
+    from scipy import sparse
+
+    rows = shop.inside(fold)
+    real, teacher = shop.encoded(rows), _teacher(shop, fold)
+    rng = np.random.default_rng(shop.seed + fold - ALL)
+    texts = [real, *(_made_up(real, rng) for _ in range(MADE_UP))]
+    features = shop.bench.features.some(WITHOUT_SENTENCES)
+    x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
+    said = np.vstack([teacher.scores(each) for each in texts])
+    y = shop.answers(rows)
+    true = np.eye(shop.task.outputs)[y] if shop.task.classes else np.asarray(y)[:, None]
+    said[: len(rows)] += TRUTH * (true - said[: len(rows)])
+    return sparse.vstack(x, format="csr"), said
+
+
+def _teacher(shop: Workshop, fold: int) -> Pipeline:
+    """Of one fold nobody has seen all rows; so the parent as it was fitted again, for the last student."""
+    if shop.prepared.table.fold_count > 1:
+        return shop.teacher(fold)
+    return shop.mixed(list(shop.members), shop.weights, fold)
+
+
+def _made_up(real: Encoded, rng: np.random.Generator) -> Encoded:
+    kept = rng.random(len(real.term_ids)) >= GONE
+    return replace(real, term_ids=real.term_ids[kept], term_segments=real.term_segments[kept])
+
+
+def _examples(shop: Workshop, x: Any, said: Floats) -> Examples:
+    if shop.task.type == "regression":
+        return Examples(x, said[:, 0])
+    rows, classes = np.nonzero(said >= CHANCE_MIN)
+    weight = said[rows, classes]
+    return Examples(x[rows], classes.astype(np.int64), weight / weight.mean())
