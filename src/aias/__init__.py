@@ -14,12 +14,13 @@ _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
+    "import_model": "aias.client.importing",
     "load": "aias.client.model",
     "models": "aias.client.model",
     "train": "aias.client.model",
 }
 
-__all__ = ["Classifier", "Model", "Regressor", "__version__", "load", "models", "train"]
+__all__ = ["Classifier", "Model", "Regressor", "__version__", "import_model", "load", "models", "train"]
 
 
 def __getattr__(name: str) -> Any:

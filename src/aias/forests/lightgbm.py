@@ -25,20 +25,28 @@ def forest_of(text: str, outputs: int) -> Forest:
     nodes = np.maximum(leaves - 1, 1)
     kind = found["decision_type"].astype(np.int64)
     categorical = kind & _CATEGORICAL > 0
-    assert not (kind >> 2 & 3 == _MISSING_IS_ZERO).any(), "zeros are never missing here"
     sets = _sets(found, nodes, categorical)
     first_node, first_leaf = _starts(nodes), _starts(leaves)
     left, left_is_leaf = _child(found["left_child"], np.repeat(first_node, nodes), np.repeat(first_leaf, nodes))
     right, right_is_leaf = _child(found["right_child"], np.repeat(first_node, nodes), np.repeat(first_leaf, nodes))
     threshold = np.where(categorical, 0.0, found["threshold"])
     # Where training had no missing values, LightGBM reads NaN as 0; and a set never holds NaN.
-    missing_left = np.where(kind >> 2 & 3 == _MISSING_IS_NAN, kind & _DEFAULT_LEFT > 0, threshold >= 0)
+    missing_left = np.where(kind >> 2 & 3 != _NONE_MISSING, kind & _DEFAULT_LEFT > 0, threshold >= 0)
     return Forest(
         found["split_feature"].astype(np.int64), threshold,
         np.where(categorical, MEMBER, LESS_OR_EQUAL).astype(np.uint8), missing_left & ~categorical,
         left, right, left_is_leaf, right_is_leaf,
         found["leaf_value"], np.repeat(np.arange(len(leaves)) % outputs, leaves), first_node, *sets, np.zeros(outputs),
     )  # fmt: skip
+
+
+def zeros_are_missing(text: str) -> list[int]:
+    """The columns whose zeros count as missing: LightGBM decides it for a column, and says it at every node."""
+    found = _fields(text[: text.index("\nend of trees")])
+    kind = found["decision_type"].astype(np.int64)
+    zero = (kind >> 2 & 3 == _MISSING_IS_ZERO) & (kind & _CATEGORICAL == 0)
+    columns: list[int] = np.unique(found["split_feature"][zero]).astype(np.int64).tolist()
+    return columns
 
 
 _FIELDS: Final = (
@@ -48,7 +56,7 @@ _FIELDS: Final = (
 
 _CATEGORICAL, _DEFAULT_LEFT = 1, 2
 """Bits of `decision_type`; the two above them are the kind of missing values (LightGBM, include/LightGBM/tree.h)."""
-_MISSING_IS_ZERO, _MISSING_IS_NAN = 1, 2
+_NONE_MISSING, _MISSING_IS_ZERO = 0, 1
 
 
 def _fields(trees: str) -> dict[str, Floats]:

@@ -5,6 +5,7 @@ to below the threshold: equal for every x, infinite ones too, since what is beyo
 """
 
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +13,17 @@ import numpy as np
 from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Floats, Forest, Ints
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
+
+def _logit(given: Floats) -> Floats:
+    return np.asarray(np.log(given / (1 - given)))
+
+
+_MARGINS: Final[dict[str, Callable[[Floats], Floats]]] = {
+    "binary:logistic": _logit, "binary:logitraw": _logit, "reg:logistic": _logit, "count:poisson": np.log,
+    "reg:gamma": np.log, "reg:tweedie": np.log, "survival:cox": np.log, "survival:aft": np.log,
+}  # fmt: skip
+"""From the base score as it is written, an answer, to what is added to the sums (src/objective, `ProbToMargin`)."""
 
 
 class Nodes:
@@ -27,7 +39,8 @@ class Nodes:
         self.left, self.right = self.joined("left_children"), self.joined("right_children")
         self.value = self.joined("split_conditions", np.float32).astype(np.float64)  # of leaves; thresholds of others
         base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32).astype(np.float64).ravel()
-        self.base = np.log(base / (1 - base)) if learner["objective"]["name"] == "binary:logistic" else base
+        with np.errstate(divide="ignore"):
+            self.base = _MARGINS.get(learner["objective"]["name"], np.asarray)(base)
 
     def joined(self, name: str, kind: Any = np.int64) -> Any:
         return np.concatenate([np.array(tree[name], kind) for tree in self.trees])
