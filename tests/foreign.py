@@ -19,7 +19,8 @@ def rows(count: int = 40) -> dict[str, list[Any]]:
 
 
 def table(path: Path, columns: dict[str, list[Any]]) -> Path:
-    lines = [",".join(columns), *(",".join("" if v is None else str(v) for v in row) for row in zip(*columns.values()))]
+    held = zip(*columns.values(), strict=True)
+    lines = [",".join(columns), *(",".join("" if each is None else str(each) for each in row) for row in held)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -87,9 +88,8 @@ def columns_model(path: Path, *, cities: Sequence[str] = ("Paris", " Rome", "Osl
         tensor("flat", np.array([-1, len(cities)])),
         tensor("w", RNG.normal(size=(2 + len(cities), 1)).astype("f")),
     ]
-    inputs = [
-        value("area", [None, 1]), value("floors", [None, 1], TensorProto.INT64), value("city", [None, 1], TensorProto.STRING)
-    ]  # fmt: skip
+    numbers = [value("area", [None, 1]), value("floors", [None, 1], TensorProto.INT64)]
+    inputs = [*numbers, value("city", [None, 1], TensorProto.STRING)]
     return saved(path, nodes, inputs, [value("z", [None, 1])], tensors)
 
 

@@ -16,6 +16,8 @@ def forest_of(text: str, outputs: int) -> Forest:
     """The forest of a whole text. Where zeros count as missing, x holds NaN for them: see `zeros_are_missing`."""
     found = _fields(text[: text.index("\nend of trees")])
     leaves = found["num_leaves"].astype(np.int64)  # (trees,)
+    if leaves.min(initial=1) < 1 or leaves.sum() != len(found["leaf_value"]):
+        raise ValueError(f"{int(leaves.sum()):,} leaves are told of, and {len(found['leaf_value']):,} are there")
     lone = leaves == 1
     if lone.any():
         # A tree that is one leaf has no nodes; it gets one, whose children are both that leaf.

@@ -20,7 +20,7 @@ def _logit(given: Floats) -> Floats:
 
 
 _MARGINS: Final[dict[str, Callable[[Floats], Floats]]] = {
-    "binary:logistic": _logit, "binary:logitraw": _logit, "reg:logistic": _logit, "count:poisson": np.log,
+    "binary:logistic": _logit, "reg:logistic": _logit, "count:poisson": np.log,
     "reg:gamma": np.log, "reg:tweedie": np.log, "survival:cox": np.log, "survival:aft": np.log,
 }  # fmt: skip
 """From the base score as it is written, an answer, to what is added to the sums (src/objective, `ProbToMargin`)."""

@@ -34,7 +34,7 @@ TOLD_APART: Final = {"LabelEncoder", "OneHotEncoder", "CategoryMapper", "Equal"}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One input of the graph. `batch`: the rows that it takes at once, 0 for any; `flat`: without a second dimension."""
+    """One input of the graph. `batch`: the rows that it takes at once, 0 for any; `flat`: one dimension only."""
 
     name: str
     element: int

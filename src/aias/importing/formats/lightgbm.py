@@ -60,7 +60,7 @@ class LightGBM:
         self.inputs = _inputs(names, text, self.forest)
         import lightgbm
 
-        self.booster = lightgbm.Booster(model_str=text, params={"verbose": -1, "num_threads": 1})
+        self.booster = lightgbm.Booster(model_str=text)
         self.description = Description(
             "LightGBM", self.inputs, not all(map(INVENTED.fullmatch, names)), task,
             2 if task == "binary" else self.outputs, trees=self.forest.trees, notes=_notes(objective[0], task),
