@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.core.catalog import member
 from aias.core.errors import AiasError
-from aias.importing.formats.contract import Foreign, Plan, UnfitModel, UnreadableModel, said
+from aias.importing.formats.contract import Foreign, Plan, UnfitModel, UnreadableModel, UnsafeModel, said
 
 MEMORY_BYTES_MAX: Final = 8 << 30
 """Of addresses, of which libraries reserve far more than they use: CatBoost 2 GB with nothing loaded."""
@@ -56,11 +56,13 @@ def main() -> None:
                 assert foreign is not None, "a model is read before it is asked"
                 found = _asked(foreign, verb, arguments)
         except MemoryError:
-            fault = {"code": "importing.unsafe", "message": f"it takes more than {DATA_BYTES_MAX >> 30} GB of memory"}
+            message = f"it takes more than {DATA_BYTES_MAX >> 30} GB of memory"
+            fault = UnsafeModel(message, hint="import a smaller one").as_dict()
         except AiasError as known:
             fault = known.as_dict()
         except Exception as unknown:  # noqa: BLE001  a library that reads a damaged file may raise anything
-            fault = UnreadableModel(f"it cannot be read: {type(unknown).__name__}: {unknown}"[:300]).as_dict()
+            message = f"it cannot be read: {type(unknown).__name__}: {unknown}"[:300]
+            fault = UnreadableModel(message, hint="write it again from the library that made it").as_dict()
         write_frame(words, msgspec.msgpack.encode((fault, found)))
 
 
