@@ -59,8 +59,8 @@ NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
 
-BY_TEACHER: Final = ("distill", "smaller_model")
-"""Techniques that need the parent's answers only, and no member of it."""
+BY_TEACHER: Final = ("cut_trees", "distill", "smaller_model")
+"""Techniques that need the parent's answers or its graph only, and no member of it."""
 
 FINISH_SHARE: Final = 0.3
 """Of the time, for what is nominated."""

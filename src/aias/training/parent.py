@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -37,11 +38,12 @@ class OtherRows(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Parent:
-    """`ref` is how people call it."""
+    """`ref` is how people call it; `folder`: the sealed artifact, where its graph may be read."""
 
     ref: str
     manifest: Manifest
     runtime: OnnxRuntime
+    folder: Path | None = None
 
     @property
     def imported(self) -> bool:
