@@ -49,4 +49,4 @@ def test_without_rows_there_is_nobody_to_teach(parent: aias.Model) -> None:
         parent.compress(time="5s")
     assert "--data" in fault.value.hint
     with pytest.raises(UserError, match="was imported"):
-        parent.optimize(time="5s", data=rows()[0])
+        parent.optimize(time="5s")

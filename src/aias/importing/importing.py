@@ -121,10 +121,8 @@ class _Job:
         """The task: what the file says, then what was said of it, then what the answers in the rows are."""
         said, classes = self.description, tuple(map(text_of, self.asked.classes or self.description.classes))
         kind: TaskType | Literal[""] = said.task
-        if self.asked.classes and kind == "regression" and said.outputs == 1:
-            kind = "" if said.format == "ONNX" else kind
         if not kind:
-            kind = self._guessed(len(classes))
+            kind = self._guessed(len(classes), rows)
         if kind == "regression":
             if self.asked.classes:
                 raise UserError("classes were named, and the model gives a number", hint="leave --classes out")
@@ -141,18 +139,26 @@ class _Job:
             self._check_probabilities(box, plan, rows)
         return plan
 
-    def _guessed(self, named: int) -> TaskType:
+    def _guessed(self, named: int, rows: Dataset) -> TaskType:
         """Of a graph that gives numbers and says no more."""
         outputs = self.description.outputs
         if outputs > 1:
             return "binary" if outputs == 2 else "multiclass"
         if named:
             return "binary"
-        if self.asked.target is not None and self.found[self.asked.target].kind != "number":
+        if self.asked.target is None:
+            return "regression"
+        if self.found[self.asked.target].kind != "number":
             raise UserError(
                 f"the model gives one number a row, and `{self.asked.target}` holds labels",
                 hint="if it is the probability of the second of two classes, name both: --classes no,yes",
             )
+        if set(np.asarray(rows.values(self.asked.target)).tolist()) <= {0.0, 1.0}:
+            message = (
+                f"`{self.asked.target}` is 0 or 1 in every row: if the model gives the probability of 1, import it "
+                "with --classes 0,1"
+            )
+            self.watch(Event("import.doubt", message, "warning"))
         return "regression"
 
     def _check_probabilities(self, box: Sandbox, plan: Plan, rows: Dataset) -> None:
