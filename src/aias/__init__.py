@@ -15,12 +15,15 @@ _PUBLIC: Final = {
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
     "compare": "aias.client.compare",
+    "import_model": "aias.client.importing",
     "load": "aias.client.model",
     "models": "aias.client.model",
     "train": "aias.client.model",
 }
 
-__all__ = ["Classifier", "Model", "Regressor", "__version__", "compare", "load", "models", "train"]
+__all__ = [
+    "Classifier", "Model", "Regressor", "__version__", "compare", "import_model", "load", "models", "train",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

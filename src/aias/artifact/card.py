@@ -39,6 +39,7 @@ PLOTTED: Final = {
 _FORMS: Final = {
     "quality": "the *quality* form: the weighted mean of everything that helped",
     "serving": "the *serving* form: fitted again on all rows, of as many models as the latency allows",
+    "imported": "an *imported* form: trained elsewhere, and proved to answer as the library that made it",
     "compressed": "a *compressed* form: smaller or faster than what it was made from, proved no worse than was asked",
 }
 
@@ -55,13 +56,15 @@ def card(
     of_training = [name for name in plots if name in {"learning_curve", "ensemble"}]
     sections = [
         f"# {_text(manifest.name)}\n\n{_summary(manifest)}",
-        f"## {_judged(manifest)}\n\n{_measurements(manifest.measurements)}{_images(of_scores)}",
+        f"## {_judged(manifest)}\n\n{_measured(manifest)}{_images(of_scores)}",
         f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
         f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
         f"## Frontier\n\n{frontier.rstrip()}{_images(name for name in plots if name == 'frontier')}"
         if frontier
         else "",
-        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}",
+        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}"
+        if manifest.leaderboard
+        else "",
         f"## Data\n\n{_data(manifest)}",
         f"## Noticed\n\n{_notes(manifest.notes)}" if manifest.notes else "",
         f"## Proof\n\n{_proof(manifest)}",
@@ -81,13 +84,20 @@ def _summary(manifest: Manifest) -> str:
         "regression": "a number",
     }[task.type]
     lines = [
-        f"Predicts {_code(task.target)}: {answer}.\nChosen by {_code(task.metric)} ({task.direction} is better).",
+        f"Predicts {_code(task.target)}: {answer}.\n{_chosen(manifest)}",
         f"This is {_FORMS[manifest.form]}." if manifest.form in _FORMS else "",
         _late(manifest.not_refitted),
         f"A row takes {manifest.row_us:,.0f} µs, from a dict to the answer, where it was trained."
         if manifest.row_us else "",
     ]  # fmt: skip
     return "\n\n".join(line for line in lines if line)
+
+
+def _chosen(manifest: Manifest) -> str:
+    file, task = manifest.lineage.settings.get("file"), manifest.task
+    if manifest.form == "imported":
+        return f"Imported from {_code(str(file))}, a model of {_text(str(manifest.lineage.settings.get('format')))}."
+    return f"Chosen by {_code(task.metric)} ({task.direction} is better)."
 
 
 def _late(names: Sequence[str]) -> str:
@@ -98,9 +108,22 @@ def _late(names: Sequence[str]) -> str:
 
 
 def _judged(manifest: Manifest) -> str:
+    if manifest.judged == "given":
+        if not manifest.measurements:
+            return "Not measured"
+        return f"Measured on the {_measured_rows(manifest):,} rows that it was imported with"
     if manifest.judged == "test":
         return f"Measured on {manifest.rows.get('test', 0):,} test rows"
     return f"Measured on {_measured_rows(manifest):,} rows out of fold"
+
+
+def _measured(manifest: Manifest) -> str:
+    if manifest.judged != "given":
+        return _measurements(manifest.measurements)
+    if not manifest.measurements:
+        return "The rows that it was imported with held no answers."
+    known = "Whether it was fitted on these very rows is not known: if it was, it is worse on others."
+    return f"{known}\n\n{_measurements(manifest.measurements)}"
 
 
 def _measured_rows(manifest: Manifest) -> int:
@@ -195,8 +218,11 @@ def _settings(candidates: Iterable[Candidate]) -> str:
 
 def _proof(manifest: Manifest) -> str:
     proof = manifest.parity
+    source, rows = "the pipeline it was made from", "held-out"
+    if manifest.form == "imported":
+        source, rows = "the answers of the library that made it", "given"
     return (
-        f"The graph was compared with the pipeline it was made from on {proof.rows:,} held-out and odd rows: "
+        f"The graph was compared with {source} on {proof.rows:,} {rows} and odd rows: "
         f"{proof.label_differences} different answers, scores apart by at most {proof.score_difference_max:.1e}, "
         f"the same row alone and in a batch by at most {proof.batch_difference_max:.1e}."
     )

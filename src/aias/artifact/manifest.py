@@ -97,11 +97,12 @@ class Manifest:
     files: tuple[FileEntry, ...] = ()
     target: Field | None = None
     form: str = ""
-    """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget."""
+    """`quality`: all that was found; `serving`: fitted again on all rows and kept within the latency budget;
+    `imported`: trained elsewhere."""
     not_refitted: tuple[str, ...] = ()
     """In the serving form, the models that there was no time to fit again: they answer as one fold left them."""
     judged: str = "test"
-    """Where the measurements come from: rows set aside as a `test`, or rows `out of fold`."""
+    """Where the measurements come from: rows set aside as a `test`, rows `out of fold`, or rows `given` beside it."""
     calibration: dict[str, object] | None = None
     """What was done to the probabilities, in the graph, so that they come true as often as they say."""
     label_weights: tuple[float, ...] = ()

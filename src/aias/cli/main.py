@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -13,6 +14,7 @@ from aias.core.errors import AiasError
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and ask two models on real data that is already here."),
     "train": ("aias.cli.train", "Train the best model that the time allows, and publish it."),
+    "import": ("aias.cli.importing", "Publish a model of ONNX, LightGBM, XGBoost or CatBoost, proved to answer alike."),
     "optimize": ("aias.cli.optimize", "Make a version better, and publish what is certain to be so."),
     "compress": ("aias.cli.compress", "Make a version smaller and faster, proved no worse than you accept."),
     "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it fell."),
@@ -44,7 +46,9 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 Click's promise
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        found: click.Command = getattr(
+            importlib.import_module(COMMANDS[cmd_name][0]), f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        )
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -37,7 +37,8 @@ def _facts(model: "Model") -> Iterator[str]:
     manifest = model.manifest
     task, proof = manifest.task, manifest.parity
     answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
-    yield f"predicts `{task.target}` ({answers}), chosen by {task.metric}"
+    file = f"imported from {manifest.lineage.settings.get('file')}"
+    yield f"predicts `{task.target}` ({answers}), {file if manifest.form == 'imported' else f'chosen by {task.metric}'}"
     if manifest.form:
         yield f"{manifest.form} form{made_from(model)}"
     if manifest.row_us:
@@ -57,6 +58,8 @@ def _draw_measurements(manifest: Manifest) -> None:
         (one.metric, f"{one.value:.4f}", "" if one.low is None else f"{one.low:.4f} to {one.high:.4f}", f"{one.n:,}")
         for one in manifest.measurements
     ]
+    if not rows:
+        return
     click.echo()
     table("", (manifest.judged, "value", "95 % interval", "rows"), rows, right=("value", "rows"))
 

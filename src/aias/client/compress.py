@@ -44,7 +44,7 @@ def compress(
         None if size is None else bytes_of(size),
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))
-    parent = Parent(model.ref, model.manifest, model.runtime)
+    parent = Parent(model.ref, model.manifest, model.runtime, model.folder)
     dataset, test = rows_of(parent, data, watch=watch)
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=test, work=model.registry.home / WORK / model.version.name,

@@ -272,7 +272,8 @@ class Model:
         - `max_loss`: a share of the metric, such as `"0.5%"`
         - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
         - `techniques`: names, by default all
-        - `data`: the rows it was trained on, where they are no longer where they were
+        - `data`: the rows it was trained on, where they are no longer where they were; of an imported version, labelled
+          rows, better such as it was not trained on
 
         Raises `NotFound`, `OtherRows`, `UserError`.
         """

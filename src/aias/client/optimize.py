@@ -39,6 +39,7 @@ def optimize(
 
     deadline = Deadline.after(seconds_of(time))
     parent = Parent(model.ref, model.manifest, model.runtime)
+    parent.check()
     dataset, test = rows_of(parent, data, watch=watch)
     outcome = search(
         parent, dataset, test=test, deadline=deadline, work=model.registry.home / WORK / model.version.name,

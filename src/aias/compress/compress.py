@@ -59,6 +59,9 @@ NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
 
+BY_TEACHER: Final = ("cut_trees", "distill", "smaller_model")
+"""Techniques that need the parent's answers or its graph only, and no member of it."""
+
 FITTED_SHARE: Final = 0.5
 """Of the time left for searching that goes to what is fitted as training fits."""
 
@@ -93,8 +96,9 @@ def compress(
     work: Path | None = None, number: int = 0, techniques: Sequence[str] = (), inline: bool = False,
     stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
-    """`dataset`: the rows that the parent was trained on; `test`: those it was measured on, if they were a file.
-    `work`: where training kept its ledger; what lies there is not fitted again. `techniques`: by default all.
+    """`dataset`: the rows that the parent was trained on or, of one that was imported, labelled ones; `test`: those it
+    was measured on, if they were a file. `work`: where training kept its ledger; what lies there is not fitted again.
+    `techniques`: by default all.
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
     """
@@ -102,8 +106,11 @@ def compress(
     if unknown := [name for name in techniques if name not in known]:
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
     kept = Ledger(work) if work is not None and work.is_dir() else None
-    prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
-    bagged = prepared.table.fold_count > 1  # both forms are means of several fits
+    if parent.imported:
+        prepared = parent.taught(dataset, seconds=deadline.left, watch=watch)
+    else:
+        prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
+    bagged = prepared.table.fold_count > 1 and not parent.imported  # both forms are means of several fits
     if bagged and not prepared.test.rows:
         watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
     # What a mean of all folds gains over one of them, only rows of no fold can tell.
@@ -191,6 +198,10 @@ class _Job:
         return self.stop.is_set() or time.monotonic() > self.search_ends_at
 
     def _proposals(self, name: str) -> list[Candidate | Configuration]:
+        if self.parent.imported and name not in BY_TEACHER:
+            reason = "it was imported: what it was fitted from is not known"
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, reason))
+            return []
         try:
             return list(member("compress.techniques", name)(self.shop))
         except CannotHelp as fault:

@@ -131,5 +131,8 @@ class Conclusion:
         lineage = replace(
             old, verb="compress", settings={**old.settings, "proof": proof}, parents=(shop.parent.manifest.digest,)
         )
-        judged = "test" if self.last.tested else "out of fold"
-        return replace(manifest, measurements=measured, judged=judged, lineage=lineage, leaderboard=(line,))
+        judged, rows = "test" if self.last.tested else "out of fold", manifest.rows
+        if shop.parent.imported:
+            rows = {"train": shop.prepared.dataset.rows, "folds": shop.prepared.table.fold_count, "test": 0}
+            lineage = replace(lineage, dataset=shop.prepared.dataset.digest)
+        return replace(manifest, measurements=measured, judged=judged, rows=rows, lineage=lineage, leaderboard=(line,))

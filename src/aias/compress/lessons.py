@@ -103,7 +103,7 @@ def _taught(shop: Workshop, size: Size, fold: int, kept: list[int]) -> ColumnsPi
 def _lesson(shop: Workshop, fold: int) -> Lesson:
     rows = shop.inside(fold)
     real = shop.encoded(rows)
-    share, each = (FROM_OTHERS, 1.0) if len(shop.members) > 1 else ONE_MEMBER
+    share, each = (FROM_OTHERS, 1.0) if len(shop.members) != 1 else ONE_MEMBER
     made_up = _made_up(real.columns, share, np.random.default_rng(shop.seed + fold - ALL))
     asked = replace(real, columns=np.vstack([real.columns, made_up]))
     assert isinstance(asked, Encoded)
@@ -111,7 +111,8 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     if len(shop.members) == 1:
         said[: len(rows)] = _own_answers(shop, rows)
     weight = np.concatenate([np.ones(len(rows)), np.full(len(made_up), each)])
-    return Lesson(asked.columns, said, weight, len(rows))
+    known = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
+    return Lesson(asked.columns[known], said[known], weight[known], int(known[: len(rows)].sum()))
 
 
 def _own_answers(shop: Workshop, rows: Any) -> Floats:

@@ -16,7 +16,6 @@ from aias.encoders.contract import Floats, Ints
 from aias.training.answering import Answering
 from aias.training.calibration import from_dict
 from aias.training.configuration import ALL
-from aias.training.weights import mix
 
 FOLDS_MAX: Final = 3
 """By which a candidate is chosen that has to be fitted for each."""
@@ -51,7 +50,7 @@ class Judged:
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
         self.searched: Ints = np.flatnonzero(~self.held)
-        scores = mix(np.stack([each.scores for each in self.shop.members]), self.shop.weights)
+        scores = self.shop.parent_scores()
         if manifest.calibration:
             scores = from_dict(manifest.calibration).apply(scores)
         self.parent = Answered(scores, manifest.label_weights or None)

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL
 from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
@@ -20,6 +21,7 @@ from aias.training.pipeline import Pipeline
 from aias.training.plan import Member, Plan
 from aias.training.prepare import Prepared, cores, encoded_of
 from aias.training.unit import Bench
+from aias.training.weights import mix
 
 FINISH_SHARE: Final = 0.3
 """Of the time, for what is nominated."""
@@ -28,9 +30,25 @@ FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 
 
+class Teacher(Protocol):
+    def scores(self, encoded: Encoded) -> Floats:
+        """Probabilities (rows, classes), or predictions (rows, 1)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A published graph as a teacher."""
+
+    runtime: OnnxRuntime
+
+    def scores(self, encoded: Encoded) -> Floats:
+        return np.asarray(self.runtime.run(encoded), np.float64).reshape(encoded.rows, -1)
+
+
 @dataclass(eq=False)
 class Workshop:
-    """`members`: what the parent is made of, the heaviest first; `weights`: of sum 1, in their order."""
+    """`members`: what the parent is made of, the heaviest first; `weights`: of sum 1, in their order. Of a parent that
+    was imported there are none: its graph is the teacher."""
 
     parent: Parent
     prepared: Prepared
@@ -124,14 +142,23 @@ class Workshop:
         pairs = zip(members, weights / weights.sum(), strict=True)
         return self.ensemble([Part(float(weight), self.part(member, fold)) for member, weight in pairs])
 
-    def teacher(self, fold: int) -> Pipeline:
-        """The whole parent as it knew no row of the fold; for `ALL` the mean of the fits of all folds."""
+    def teacher(self, fold: int) -> Teacher:
+        """The whole parent as it knew no row of the fold, which of an imported one nobody knows; for `ALL` the mean of
+        the fits of all folds."""
+        if self.parent.imported:
+            return Served(self.parent.runtime)
         if fold != ALL:
             return self.mixed(list(self.members), self.weights, fold)
         parts: list[Part] = []
         for member, weight in zip(self.members, self.weights, strict=True):
             parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
         return self.ensemble(parts)
+
+    def parent_scores(self) -> Floats:
+        """What the parent says of all rows that judge, out of fold where it was trained here: (rows, outputs)."""
+        if self.parent.imported:
+            return Served(self.parent.runtime).scores(self.encoded(self.prepared.table.judged))
+        return mix(np.stack([each.scores for each in self.members]), self.weights)
 
     def rows_in_turn(self, fold: int) -> Ints:
         """The rows that judge in a fold."""
@@ -142,6 +169,8 @@ def workshop(
     parent: Parent, prepared: Prepared, bench: Bench, plan: Plan, *, deadline: Deadline, stop: threading.Event
 ) -> Workshop:
     """With the parent's members; what training left is not fitted again. Raises `UserError` when there was no time."""
+    if parent.imported:
+        return Workshop(parent, prepared, bench, plan, deadline, (), np.zeros(0), parent.recipe.seed)
     found: dict[str, Member] = {}
     weights = parent.weights
 

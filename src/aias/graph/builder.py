@@ -1,6 +1,6 @@
 """Writes an ONNX graph node by node. The one file of this room that knows the ONNX library."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Final
@@ -17,18 +17,24 @@ OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
 
 IR_VERSION: Final = 10
 
+GRAFTED: Final = "grafted/"
+"""Before the names of a foreign graph's tensors."""
+
 
 class Builder(GraphWriter):
     """`texts`: how many text fields the rows have; without any, the graph has no term inputs. `sentences`: writes the
     sentence encoder, once something asks for its vectors; until then the graph has no token inputs either.
     `vectors_width`: where it is not 0, vectors of this width come from outside, and nothing writes the encoder.
+    `opsets`, `ir_version`: of a foreign graph that is to be grafted.
     """
 
     def __init__(
-        self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None, vectors_width: int = 0
-    ) -> None:
+        self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None, vectors_width: int = 0,
+        opsets: Mapping[str, int] = OPSETS, ir_version: int = IR_VERSION,
+    ) -> None:  # fmt: skip
         self._width, self._texts, self._sentences = width, texts, sentences
         self._vectors_width = vectors_width
+        self._opsets, self._ir_version = dict(opsets), ir_version
         self._reads_tokens = self._reads_vectors = False
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -85,6 +91,27 @@ class Builder(GraphWriter):
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return self._constants[key]
 
+    def graft(self, graph: onnx.GraphProto, feeds: Mapping[str, str]) -> Callable[[str], str]:
+        """Put the nodes and the initializers of another graph in, whose inputs are these tensors; gives what its
+        tensors are called here. It holds no graphs within nodes."""
+
+        def here(name: str) -> str:
+            return feeds.get(name, f"{GRAFTED}{name}" if name else "")
+
+        for tensor in graph.initializer:
+            kept = onnx.TensorProto()
+            kept.CopyFrom(tensor)
+            kept.name = here(tensor.name)
+            self._initializers.append(kept)
+        for node in graph.node:
+            added = onnx.NodeProto()
+            added.CopyFrom(node)
+            added.name = ""
+            added.input[:] = [here(name) for name in node.input]
+            added.output[:] = [here(name) for name in node.output]
+            self._nodes.append(added)
+        return here
+
     def finish(self, scores: str, *, classes: Sequence[str], label_weights: Sequence[float] = ()) -> bytes:
         """Close the graph over `scores`, (rows, classes) or (rows, 1) float64, and give the file's bytes.
 
@@ -105,7 +132,7 @@ class Builder(GraphWriter):
                 helper.make_tensor_value_info("label", TensorProto.STRING, ["rows"]),
             ]
         else:
-            self._name(self.op("Squeeze", scores, self.constant(np.array([1]))), "prediction")
+            self._name(self._flat(scores), "prediction")
             outputs = [helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["rows"])]
         return self._file(outputs)
 
@@ -116,10 +143,16 @@ class Builder(GraphWriter):
 
     def _file(self, outputs: Sequence[onnx.ValueInfoProto]) -> bytes:
         graph = helper.make_graph(self._nodes, "aias", self._inputs(), outputs, self._initializers)
-        opsets = [helper.make_opsetid(domain, version) for domain, version in OPSETS.items()]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="aias")
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=self._ir_version, producer_name="aias")
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString(deterministic=True))
+
+    def _flat(self, scores: str) -> str:
+        """Of one column; where its place is said changed with operator set 13."""
+        if self._opsets[""] < 13:
+            return self.op("Squeeze", scores, axes=[1])
+        return self.op("Squeeze", scores, self.constant(np.array([1])))
 
     def _inputs(self) -> list[onnx.ValueInfoProto]:
         inputs = [helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", self._width])]

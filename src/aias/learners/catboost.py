@@ -1,19 +1,15 @@
 """Gradient-boosted trees by CatBoost: a level of a tree asks one question, categories by what they answered.
 
-CatBoost tells by `float32(x) > border`. The graph compares x in float64 with the largest value that float32 rounds to
-the border or below: equal for every x, infinite ones too, since what is beyond float32 counts as its end. A question
-about a category depends on its code alone, so CatBoost is asked for all codes what they answer; a table of the borders
-that each code passes stands in the graph as a column more. Without combinations of categories these tables are all.
+A question about a category depends on its code alone, so CatBoost is asked for all codes what they answer; a table of
+the borders that each code passes stands in the graph as a column more. Without combinations of categories these tables
+are all.
 
 What is kept are these arrays and not CatBoost's own blob, which holds the time and a random name: the same data give
 the same bytes, and the 400 MB library is needed for fitting only.
 """
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -23,6 +19,7 @@ from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
+from aias.forests.catboost import FLOAT32_MAX, Places, Split, description, splits_of, trees_of
 from aias.learners.boosting import LINKS, Rounds, answers, write_answers
 from aias.learners.contract import Examples, Fit, State, joined
 
@@ -40,13 +37,6 @@ ABSENT: Final = -100.0
 """The sum of a class that no row has; CatBoost says -inf."""
 
 CHECKED_ROWS: Final = 200
-
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
-
-_Split = tuple[int, int, Mapping[str, Any]]
-"""Its level, its tree, and what it asks."""
-
-_Places = dict[int, tuple[int, float]]
 
 
 class Trees:
@@ -198,25 +188,10 @@ class _Rows:
 
 
 def _trees(model: Any, rows: _Rows, unit: Floats) -> SymmetricTrees:
-    found = _description(model)
-    trees, (scale, base), (shift, spread) = found["oblivious_trees"], found["scale_and_bias"], unit
-    splits = [
-        (level, place, split) for place, tree in enumerate(trees) for level, split in enumerate(tree["splits"] or ())
-    ]
-    places, tables = _tables(model, rows, found["features_info"], splits)
-    shape = max((level + 1 for level, _, _ in splits), default=1), len(trees)
-    feature, border = np.zeros(shape, np.int64), np.full(shape, np.inf)
-    for level, place, split in splits:
-        if split["split_type"] == "FloatFeature":
-            feature[level, place] = rows.numbers[split["float_feature_index"]]
-            border[level, place] = _widest(split["border"])
-        else:
-            feature[level, place], border[level, place] = places[split["split_index"]]
-    leaves = np.zeros((len(trees), 2 ** shape[0], len(base)))
-    for place, tree in enumerate(trees):
-        values = np.array(tree["leaf_values"]).reshape(-1, len(base))
-        leaves[place, : len(values)] = values * (scale * spread)
-    return SymmetricTrees(feature, border, leaves, np.array(base) * spread + shift, *tables)
+    found = description(model)
+    asked = list(splits_of(found))
+    places, tables = _tables(model, rows, found["features_info"], asked)
+    return trees_of(found, rows.numbers, unit=unit, places=places, tables=tables)
 
 
 def _of_all_classes(trees: SymmetricTrees, seen: Ints, classes: int) -> SymmetricTrees:
@@ -226,15 +201,7 @@ def _of_all_classes(trees: SymmetricTrees, seen: Ints, classes: int) -> Symmetri
     return replace(trees, leaves=leaves, base=base)
 
 
-def _description(model: Any) -> dict[str, Any]:
-    """The model as CatBoost writes it down, which it does to files only."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.json"
-        model.save_model(str(path), format="json")
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _tables(model: Any, rows: _Rows, info: Mapping[str, Any], splits: Sequence[_Split]) -> tuple[_Places, Any]:
+def _tables(model: Any, rows: _Rows, info: Mapping[str, Any], splits: Sequence[Split]) -> tuple[Places, Any]:
     """What the splits that read categories answer to each code: a table for each number that a category becomes.
 
     Gives the columns and borders of these splits; and the tables' sources, starts and values.
@@ -268,16 +235,6 @@ def _ctr_ends(info: Mapping[str, Any]) -> Ints:
     numbers, categories = info.get("float_features", ()), info.get("categorical_features", ())
     first = sum(len(each["borders"]) for each in numbers) + sum(len(each.get("values", ())) for each in categories)
     return first + np.cumsum([len(each["borders"]) for each in info.get("ctrs", ())], dtype=np.int64)
-
-
-def _widest(border: float) -> float:
-    """The largest float64 that float32 rounds to the border or below."""
-    exact = np.float32(border)
-    assert np.isfinite(exact), "borders lie between values that are finite"
-    if exact == np.float32(FLOAT32_MAX):
-        return np.inf
-    middle = (float(exact) + float(np.nextafter(exact, np.float32(np.inf)))) / 2
-    return middle if np.float32(middle) <= exact else float(np.nextafter(middle, -np.inf))
 
 
 def _check(found: Trees, model: Any, rows: _Rows, unit: Floats, x: Floats) -> None:

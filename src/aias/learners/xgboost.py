@@ -1,8 +1,7 @@
 """Gradient-boosted trees by XGBoost: grown level by level, on values and targets in float32.
 
-XGBoost tells by `float32(x) < threshold`. The graph compares x in float64 with the largest value that float32 rounds to
-below the threshold: equal for every x, infinite ones too, since what is beyond float32 counts as its end. Targets of a
-regression are standardised while fitting, so that float32 holds them. Leaves are added up in float64, here and there.
+Targets of a regression are standardised while fitting, so that float32 holds them. Leaves are added up in float64, here
+and in the graph.
 """
 
 import importlib.util
@@ -17,10 +16,11 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest
+from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
+from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of
 from aias.learners.boosting import LINKS, Rounds, answers, boost, sets_of, write_answers
 from aias.learners.contract import Examples, Fit, Fitted, State, joined
 
@@ -33,8 +33,6 @@ FINISH_SECONDS: Final = (0.05, 1e-3)
 
 STEPS_AT_ONCE: Final = 1 << 21
 """Rows times trees whose leaves are added up together: some 50 MB."""
-
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil", "polars")
 """What XGBoost imports when it is there and does not need here."""
@@ -63,7 +61,7 @@ class Trees:
 
     def forest(self) -> Forest:
         shift, scale = self.unit
-        forest = _forest(self._nodes, self.sizes).scaled(scale)
+        forest = forest_of(self._nodes, self.sizes).scaled(scale)
         return replace(forest, base=forest.base + shift)
 
     def export(self, graph: GraphWriter, x: str) -> str:
@@ -74,8 +72,8 @@ class Trees:
         return {"model": np.frombuffer(model, np.uint8), "sizes": self.sizes, "unit": self.unit}
 
     @cached_property
-    def _nodes(self) -> "_Nodes":
-        return _Nodes(json.loads(self.booster[: self.settings["rounds"]].save_raw("json"))["learner"])
+    def _nodes(self) -> Nodes:
+        return Nodes(json.loads(self.booster[: self.settings["rounds"]].save_raw("json"))["learner"])
 
     def _sums(self, x: Floats) -> Floats:
         """XGBoost tells the leaf of each tree; their values are added up as the graph does it."""
@@ -191,85 +189,6 @@ def _matrix(x: Floats, sizes: Ints, *, threads: int, max_bin: int = 0, **labels:
     if max_bin:
         return _xgboost().QuantileDMatrix(narrow, max_bin=max_bin, **labels)
     return _xgboost().DMatrix(narrow, **labels)
-
-
-class _Nodes:
-    """The nodes of all trees one after another, leaves among them, from XGBoost's JSON of a model."""
-
-    def __init__(self, learner: dict[str, Any]) -> None:
-        model = learner["gradient_booster"]["model"]
-        self.trees = model["trees"]
-        assert not any(int(tree["tree_param"]["num_deleted"]) for tree in self.trees), "every node has its place"
-        self.counts = np.array([len(tree["left_children"]) for tree in self.trees])
-        self.starts = np.cumsum(self.counts) - self.counts
-        self.output = np.array(model["tree_info"], np.int64)  # (trees,)
-        self.left, self.right = self.joined("left_children"), self.joined("right_children")
-        self.value = self.joined("split_conditions", np.float32).astype(np.float64)  # of leaves; thresholds of others
-        base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32).astype(np.float64).ravel()
-        self.base = np.log(base / (1 - base)) if learner["objective"]["name"] == "binary:logistic" else base
-
-    def joined(self, name: str, kind: Any = np.int64) -> Any:
-        return np.concatenate([np.array(tree[name], kind) for tree in self.trees])
-
-    def sets(self, inner: Any) -> tuple[Ints, Floats]:
-        """The sizes of the sets of the inner nodes, and their members in the order of the nodes."""
-        sizes = np.zeros(int(self.counts.sum()), np.int64)
-        at = np.repeat(self.starts, [len(tree["categories_nodes"]) for tree in self.trees])
-        sizes[at + self.joined("categories_nodes")] = self.joined("categories_sizes")
-        return sizes[inner], self.joined("categories", np.float64)
-
-
-def _forest(nodes: _Nodes, sizes: Ints) -> Forest:
-    """A tree that is one leaf gets a node above it, whose children are both that leaf."""
-    is_leaf = nodes.left < 0
-    inner = ~is_leaf | np.repeat(nodes.counts == 1, nodes.counts)
-    # Children are numbered within their tree; here among all nodes, or among all leaves.
-    index = np.where(is_leaf, np.cumsum(is_leaf), np.cumsum(inner)) - 1
-    starts = np.repeat(nodes.starts, nodes.counts)
-    leaf_places = np.arange(len(is_leaf))
-    left, right = (np.where(is_leaf, leaf_places, starts + side)[inner] for side in (nodes.left, nodes.right))
-    # XGBoost's sets hold what goes right, and everything that it does not know goes left.
-    member = (nodes.joined("split_type") == 1)[inner]
-    feature = np.where(is_leaf, 0, nodes.joined("split_indices"))[inner]
-    counts, members, swapped = _shortest(*nodes.sets(inner), sizes[feature])
-    to_right = member & ~swapped
-    left, right = np.where(to_right, right, left), np.where(to_right, left, right)
-    missing_left = (nodes.joined("default_left") > 0)[inner] ^ to_right
-    threshold, mode = _below(nodes.value[inner])
-    return Forest(
-        feature, np.where(member, 0.0, threshold), np.where(member, MEMBER, mode).astype(np.uint8), missing_left,
-        index[left], index[right], is_leaf[left], is_leaf[right],
-        nodes.value[is_leaf], np.repeat(nodes.output, nodes.counts)[is_leaf], (np.cumsum(inner) - 1)[nodes.starts],
-        np.cumsum(counts), members, nodes.base,
-    )  # fmt: skip
-
-
-def _shortest(counts: Ints, members: Floats, sizes: Ints) -> tuple[Ints, Floats, Any]:
-    """Sets of more than half of a column's codes become sets of the others; and which did.
-
-    XGBoost chooses a few categories, `max_cat_threshold`, for the one side or for the other.
-    """
-    counts, swapped = counts.copy(), np.zeros(len(counts), np.bool_)
-    at = np.flatnonzero(counts)
-    sets = np.split(members, np.cumsum(counts[at])[:-1])
-    for place, node in enumerate(at):
-        if sizes[node] < 2 * counts[node] < 2 * sizes[node]:
-            sets[place] = np.delete(np.arange(sizes[node], dtype=np.float64), sets[place].astype(np.int64))
-            counts[node], swapped[node] = len(sets[place]), True
-    return counts, np.concatenate([np.zeros(0), *sets]), swapped
-
-
-def _below(threshold: Floats) -> tuple[Floats, Any]:
-    """The largest float64 that float32 rounds to below each threshold, and how to compare with it."""
-    exact = threshold.astype(np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):
-        before = np.nextafter(exact, np.float32(-np.inf)).astype(np.float64)
-        middle = before + (threshold - before) / 2
-        found = np.where(middle.astype(np.float32) < exact, middle, np.nextafter(middle, -np.inf))
-    # Nothing is below the least float32, and nothing finite or infinite is not below infinity.
-    least = threshold <= -FLOAT32_MAX
-    found = np.where(least, -np.inf, np.where(np.isposinf(threshold), np.inf, found))
-    return found, np.where(least, LESS, LESS_OR_EQUAL)
 
 
 @cache

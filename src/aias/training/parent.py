@@ -2,24 +2,32 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Candidate, Manifest
 from aias.core.errors import UserError
-from aias.core.events import Watch
+from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
 from aias.data.errors import NoSuchFile
 from aias.data.read import read
+from aias.data.split import folds
+from aias.data.target import labels_for
 from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
-from aias.training.prepare import Prepared, prepare
+from aias.training.portfolio import Shape, fold_count
+from aias.training.prepare import Prepared, cores, encoded_of, prepare
+from aias.training.table import Part, Table
 from aias.training.train import Recipe
+
+TAUGHT_FOLDS_MIN: Final = 4
+"""Two of them certify, and two are searched on."""
 
 
 class OtherRows(UserError):
@@ -30,15 +38,24 @@ class OtherRows(UserError):
 
 @dataclass(frozen=True, eq=False)
 class Parent:
-    """`ref` is how people call it."""
+    """`ref` is how people call it; `folder`: the sealed artifact, where its graph may be read."""
 
     ref: str
     manifest: Manifest
     runtime: OnnxRuntime
+    folder: Path | None = None
+
+    @property
+    def imported(self) -> bool:
+        """Trained elsewhere: a graph that answers, and nothing that could be fitted again."""
+        return self.manifest.form == "imported"
 
     @property
     def recipe(self) -> Recipe:
         """As it was asked for. Raises `UserError` when it was not made by training."""
+        task = self.manifest.task
+        if self.imported:
+            return Recipe(task.target, self.manifest.name, task.metric)
         try:
             return msgspec.convert(self.manifest.lineage.settings, Recipe)
         except msgspec.ValidationError as fault:
@@ -50,6 +67,11 @@ class Parent:
             raise UserError(
                 f"{self.ref} is compressed already, and what it is made of is not fitted again",
                 hint="go on from the version that it was made from: `aias show` names it",
+            )
+        if self.imported:
+            raise UserError(
+                f"{self.ref} was imported, and what it is made of is not fitted again",
+                hint=f"train on the rows with `aias train`, or make it smaller: aias compress {self.ref} --data ROWS",
             )
 
     @property
@@ -85,6 +107,29 @@ class Parent:
             )  # fmt: skip
         return prepared
 
+    def taught(self, dataset: Dataset, *, seconds: float, watch: Watch) -> Prepared:
+        """Labelled rows on folds, read as an imported version reads them: it teaches on each what others are judged by.
+
+        Rows that it has no answer for are left out. Raises `UserError`.
+        """
+        task, encoder = self.manifest.task, self.runtime.encoder
+        labels = labels_for(dataset, task)
+        for note in labels.notes:
+            watch(note)
+        dataset, y = dataset.take(labels.kept), labels.y
+        encoded = encoded_of(dataset, encoder)
+        sound = np.isfinite(np.asarray(self.runtime.run(encoded), np.float64).reshape(encoded.rows, -1)).all(axis=1)
+        if not sound.all():
+            message = f"{int((~sound).sum()):,} rows that {self.ref} has no answer for are left out"
+            watch(Event("compress.no-answer", message, "warning"))
+            kept = np.flatnonzero(sound)
+            dataset, y, encoded = dataset.take(kept), y[kept], encoded.take(kept)
+        count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cores())
+        count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
+        folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count)
+        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks)
+        return Prepared(dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught")
+
     def _check_sentences(self, prepared: Prepared) -> None:
         """Members that read sentences can only be fitted again with the vectors that they knew."""
         wanted, found = self.manifest.lineage.sentence_encoder, prepared.embedding
@@ -114,6 +159,15 @@ def rows_of(parent: Parent, source: Any, *, watch: Watch) -> tuple[Dataset, Data
     `source`: where the rows are, if not where training found them. Raises `UserError` when nobody knows.
     """
     recipe = parent.recipe
+    if source is None and parent.imported:
+        raise UserError(
+            f"{parent.ref} was imported: what it teaches, and by which rows it is judged, is not known",
+            hint="give labelled rows, better such as it was not trained on: `--data FILE`, or `data=table`",
+        )
+    if parent.imported:
+        target = parent.manifest.target
+        assert target is not None, "importing always names a target"
+        return read(source, schema=Schema((*parent.manifest.inputs, target)), watch=watch), None
     if source is None and recipe.source is None:
         raise UserError(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"

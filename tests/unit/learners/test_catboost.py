@@ -7,8 +7,9 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
+from aias.forests.catboost import FLOAT32_MAX, widest
 from aias.graph.compile import compile_graph
-from aias.learners.catboost import FLOAT32_MAX, CatBoost, Trees, _loss, _widest
+from aias.learners.catboost import CatBoost, Trees, _loss
 from aias.learners.contract import Examples, Fit
 from aias.runtimes.onnxruntime import _session
 
@@ -103,9 +104,9 @@ def test_without_categories_nothing_is_added() -> None:
 
 def test_the_widest_number_up_to_a_border_is_exact() -> None:
     for exact in np.array([0.0, 1e-45, -1e-45, 1.0, -1.0, 0.1, 3e38, 1.1754944e-38, -FLOAT32_MAX], np.float32):
-        widest = _widest(float(exact))
-        assert np.float32(widest) <= exact < np.float32(np.nextafter(widest, np.inf))
-    assert _widest(FLOAT32_MAX) == np.inf
+        found = widest(float(exact))
+        assert np.float32(found) <= exact < np.float32(np.nextafter(found, np.inf))
+    assert widest(FLOAT32_MAX) == np.inf
 
 
 def test_values_beside_a_border_go_the_same_way() -> None:

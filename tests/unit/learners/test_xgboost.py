@@ -9,9 +9,10 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
+from aias.forests.xgboost import FLOAT32_MAX, below
 from aias.graph.compile import compile_graph
 from aias.learners.contract import Examples, Fit
-from aias.learners.xgboost import FLOAT32_MAX, XGBoost, _below
+from aias.learners.xgboost import XGBoost
 from aias.runtimes.onnxruntime import _session
 
 pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
@@ -94,13 +95,13 @@ def test_every_category_goes_where_xgboost_sends_it() -> None:
 
 def test_the_widest_number_below_a_threshold_is_exact() -> None:
     exact = np.array([0.0, 1e-45, -1e-45, 1.0, -1.0, 0.1, 3e38, 1.1754944e-38, FLOAT32_MAX], np.float32)
-    widest, _ = _below(exact.astype(np.float64))
+    widest, _ = below(exact.astype(np.float64))
     assert (widest.astype(np.float32) < exact).all()
     assert (np.nextafter(widest, np.inf).astype(np.float32) >= exact).all()
 
 
 def test_thresholds_at_the_ends_of_float32_let_nothing_or_everything_pass() -> None:
-    widest, mode = _below(np.array([-np.inf, -FLOAT32_MAX, np.inf]))
+    widest, mode = below(np.array([-np.inf, -FLOAT32_MAX, np.inf]))
     np.testing.assert_array_equal(widest, [-np.inf, -np.inf, np.inf])
     np.testing.assert_array_equal(mode, [1, 1, 0])
 

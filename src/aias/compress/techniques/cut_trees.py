@@ -5,7 +5,7 @@ trees whose values vary least are left out, and the values of the new leaves are
 to the sums of the whole forest, by ridge regression (LSQR, Paige and Saunders 1982). They are kept in single precision.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -16,7 +16,8 @@ from aias.compress.plain_trees import PlainTrees, in_single
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.forest import Floats, Forest, Ints
-from aias.training.pipeline import ColumnsPipeline
+from aias.graph.trees import trees_in
+from aias.training.pipeline import ColumnsPipeline, Pipeline
 from aias.training.plan import Member
 
 __all__ = ["cut_trees"]
@@ -31,13 +32,29 @@ TREES_MIN: Final = 10
 
 
 def cut_trees(shop: Workshop) -> Iterator[Candidate]:
+    named, part = _imported(shop) if shop.parent.imported else _best(shop)
+    for depth, share in CUTS:
+        name = f"{named}, {100 * share:.0f} % of the trees cut at depth {depth}"
+        yield Candidate(name, partial(_make, shop, part, depth, share))
+
+
+def _best(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+    """The heaviest member that is trees, on each fold."""
     forests = [each for each in shop.members if _has_forest(shop, each)]
     if not forests:
         raise CannotHelp("it has no trees that stand by themselves")
-    best = forests[0]
-    for depth, share in CUTS:
-        name = f"{best.name}, {100 * share:.0f} % of the trees cut at depth {depth}"
-        yield Candidate(name, partial(_make, shop, best, depth, share))
+    return forests[0].name, partial(shop.part, forests[0])
+
+
+def _imported(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+    """The trees of the parent's own graph, which are the same for every fold."""
+    folder = shop.parent.folder
+    found = trees_in((folder / "model.onnx").read_bytes()) if folder else None
+    if found is None:
+        raise CannotHelp("its graph is not trees over its columns alone")
+    fitted: Any = PlainTrees(*found, shop.task.type == "binary")
+    pipeline = ColumnsPipeline([], fitted)
+    return "its own trees", lambda _fold: pipeline
 
 
 def _has_forest(shop: Workshop, member: Member) -> bool:
@@ -45,8 +62,8 @@ def _has_forest(shop: Workshop, member: Member) -> bool:
     return hasattr(fitted, "forest") and not getattr(fitted, "extra_width", 0)
 
 
-def _make(shop: Workshop, member: Member, depth: int, share: float, fold: int) -> Made:
-    pipeline: Any = shop.part(member, fold)
+def _make(shop: Workshop, part: Callable[[int], Pipeline], depth: int, share: float, fold: int) -> Made:
+    pipeline: Any = part(fold)
     rows = shop.inside(fold)
     if len(rows) > ROWS_MAX:
         rows = np.sort(np.random.default_rng(shop.seed).permutation(rows)[:ROWS_MAX])

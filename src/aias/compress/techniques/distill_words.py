@@ -13,14 +13,14 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
+from aias.compress.workshop import Teacher, Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
 from aias.training.configuration import ALL
-from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline, Pipeline
+from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
 from aias.training.plan import Member
 
 __all__ = ["distill_words"]
@@ -95,7 +95,7 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     return sparse.vstack(x, format="csr"), said
 
 
-def _teacher(shop: Workshop, fold: int) -> Pipeline:
+def _teacher(shop: Workshop, fold: int) -> Teacher:
     """Of one fold nobody has seen all rows; so the parent as it was fitted again, for the last student."""
     if shop.prepared.table.fold_count > 1:
         return shop.teacher(fold)

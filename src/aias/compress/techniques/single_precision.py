@@ -39,7 +39,7 @@ def single_precision(shop: Workshop) -> Iterator[Candidate]:
 def _make(shop: Workshop, fold: int) -> Made:
     # All rows: it is their columns that are looked at, never their answers.
     rows = np.arange(shop.prepared.table.rows)
-    teacher = shop.teacher(fold)
+    teacher: Any = shop.teacher(fold)
     if isinstance(teacher, Ensemble):
         parts = [replace(part, pipeline=_in_single(shop, part.pipeline, rows)) for part in teacher.parts]
         return Made(shop.ensemble(parts), shop.encoder)

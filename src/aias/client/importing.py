@@ -1,0 +1,47 @@
+"""`aias.import_model`: what others trained becomes a version like any other."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aias.client.model import Model, publish_one
+from aias.core.events import Watch, nobody
+from aias.core.names import check_name, name_from
+from aias.core.settings import home as default_home
+from aias.registry.registry import Registry
+
+
+def import_model(
+    path: Path | str,
+    *,
+    like: Any,
+    name: str | None = None,
+    target: str | None = None,
+    columns: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    scores: str | None = None,
+    home: Path | None = None,
+    watch: Watch = nobody,
+) -> Model:
+    """Publish the model in a file of ONNX, LightGBM, XGBoost or CatBoost, proved to answer as its own library does.
+
+    - `like`: rows such as it reads: a path, a pandas, Polars or Arrow table, a dict of columns
+    - `target`: the column of these rows that holds the true answers; the card then says how good the model is on them
+    - `columns`: which columns the model reads, in its order; by default those of the names in the file or, where it has
+      none, all in their order
+    - `classes`: the labels in the model's order, where the file does not name them
+    - `scores`: `"logits"` where a network gives no probabilities yet
+
+    Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `SchemaMismatch` and `NotProved`; then nothing is published.
+    """
+    from aias.core.errors import UserError
+    from aias.importing.importing import Asked
+    from aias.importing.importing import import_model as make
+
+    if scores not in {None, "probabilities", "logits"}:
+        raise UserError(f"{scores!r} are no scores", hint="`probabilities` or `logits`")
+    found = Path(path).expanduser()
+    given = check_name(name) if name else name_from(found.name.partition(".")[0])
+    asked = Asked(given, target, tuple(columns), tuple(classes), scores)  # type: ignore[arg-type]
+    registry = Registry.open(home or default_home(), watch=watch)
+    return publish_one(registry, make(found, like, asked, watch=watch), watch=watch)

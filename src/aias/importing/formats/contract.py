@@ -1,0 +1,105 @@
+"""The promise of a format: what a foreign file holds, its own answers, and the same as one of our graphs.
+
+A member's file exports one class. All of it runs in a process apart, with bounds on memory and time; what the file says
+is checked before any library sees it, as far as it can be.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.errors import UserError
+from aias.core.task import TaskType
+
+Floats = npt.NDArray[np.float64]
+
+Values = Floats | list[str]
+"""One input's values, one a row: numbers, or categories as the file spells them."""
+
+
+class UnreadableModel(UserError):
+    """The file is no model that can be read: damaged, empty, or of another format."""
+
+    code = "importing.unreadable"
+
+
+class UnsafeModel(UserError):
+    """The file asks for what no model needs: other files, endless work, more memory than it can be given."""
+
+    code = "importing.unsafe"
+
+
+class UnfitModel(UserError):
+    """The model is whole, but no table goes in or no single answer comes out."""
+
+    code = "importing.unfit"
+
+
+class Input(msgspec.Struct, frozen=True):
+    """One column of the rows. `whole`: a number without its fraction; `flag`: whether it is not 0. Of neither can a
+    missing value be told from 0. `categories`: all that the file can tell apart, as it spells them."""
+
+    name: str
+    kind: Literal["number", "whole", "flag", "category"] = "number"
+    categories: tuple[str, ...] = ()
+
+
+class Description(msgspec.Struct, frozen=True):
+    """`named`: whether the inputs are called as the columns were. `task`: empty where the file does not say. `outputs`:
+    classes, or 1. `classes`: as the file names them, if it does. `notes`: what whoever imports it should know."""
+
+    format: str
+    inputs: tuple[Input, ...]
+    named: bool
+    task: TaskType | Literal[""]
+    outputs: int
+    classes: tuple[str, ...] = ()
+    labels: bool = False
+    """Whether it tells labels by itself."""
+    trees: int = 0
+    notes: tuple[str, ...] = ()
+    libraries: dict[str, str] = {}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What was decided: the task, its classes in the file's order, and what the file's scores are."""
+
+    task: TaskType
+    classes: tuple[str, ...]
+    scores: Literal["probabilities", "logits"] = "probabilities"
+
+
+class Said(msgspec.Struct, frozen=True):
+    """The file's own answers: (rows, outputs), as little-endian float64; and its labels, if it tells any."""
+
+    scores: bytes
+    labels: list[str] | None = None
+
+
+class Foreign(Protocol):
+    description: Description
+
+    @classmethod
+    def read(cls, path: Path) -> "Foreign":
+        """Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`; a library's own errors are told by the caller."""
+
+    def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:
+        """As its own library answers: (rows, outputs), and labels."""
+
+    def write(self, plan: Plan) -> bytes:
+        """The graph over `columns`, one an input: categories as 2 + their place, 0 missing, 1 unknown."""
+
+
+class Format(Protocol):
+    title: ClassVar[str]
+
+    @classmethod
+    def read(cls, path: Path) -> Foreign: ...
+
+
+def said(scores: Any, labels: list[str] | None) -> Said:
+    return Said(np.ascontiguousarray(scores, "<f8").tobytes(), labels)

@@ -1,0 +1,165 @@
+"""XGBoost's JSON or UBJSON (`booster.save_model("model.json")`). It adds its leaves up in float32, we in float64."""
+
+import json
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import numpy as np
+
+from aias.core.errors import UserError
+from aias.core.forest import Forest
+from aias.core.task import TaskType
+from aias.encoders.category import text_of
+from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of
+from aias.importing.columns import codes_of
+from aias.importing.formats.contract import Description, Floats, Input, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.links import Link
+from aias.importing.trees import check_forest, graph_of
+
+__all__ = ["XGBoost"]
+
+LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
+    "binary:logistic": ("binary", "sigmoid"), "multi:softprob": ("multiclass", "softmax"),
+    "multi:softmax": ("multiclass", "softmax"), "reg:logistic": ("regression", "value"),
+    "count:poisson": ("regression", "exp"), "reg:gamma": ("regression", "exp"), "reg:tweedie": ("regression", "exp"),
+    "survival:cox": ("regression", "exp"), "survival:aft": ("regression", "exp"),
+}  # fmt: skip
+"""Of its objectives (src/objective, `PredTransform`); all others give the sum itself."""
+
+UNFIT: Final = {
+    "binary:hinge": "gives labels without probabilities (`binary:hinge`)",
+    "gblinear": "is linear (`gblinear`)",
+}
+
+
+class XGBoost:
+    title: ClassVar[str] = "XGBoost"
+
+    def __init__(self, booster: Any, learner: dict[str, Any], library: str) -> None:
+        boosting, objective = learner["gradient_booster"], learner["objective"]["name"]
+        for name in (objective, boosting["name"]):
+            if name in UNFIT:
+                raise UnfitModel(f"it {UNFIT[name]}", hint="train it with trees and `binary:logistic`")
+        drop = boosting.get("weight_drop")
+        if drop is not None:  # of `dart`: trees with weights
+            boosting = boosting["gbtree"]
+        task, self.link = LINKS.get(objective, ("regression", "identity"))
+        nodes = Nodes(learner | {"gradient_booster": boosting})
+        if "size_leaf_vector" in learner_sizes(boosting) or (task == "regression" and len(nodes.base) > 1):
+            raise UnfitModel("it gives several numbers a row", hint="import one model a number")
+        if drop is not None:
+            is_leaf = nodes.left < 0
+            nodes.value = np.where(is_leaf, nodes.value * np.repeat(np.array(drop), nodes.counts), nodes.value)
+        self.booster, self.width = booster, int(booster.num_features())
+        self.kinds = list(learner.get("feature_types") or ["q"] * self.width)
+        self.inputs = _inputs(learner, boosting, self.width)
+        self.forest: Forest = forest_of(nodes, np.zeros(self.width, np.int64))
+        check_forest(self.forest, self.width)
+        if not np.isfinite(self.forest.base).all():
+            raise UnreadableModel(f"its base score gives {self.forest.base.tolist()}", hint="write the file again")
+        self.description = Description(
+            "XGBoost", self.inputs, bool(learner.get("feature_names")), task,
+            2 if task == "binary" else len(nodes.base), trees=self.forest.trees,
+            notes=_notes(learner, boosting, objective), libraries={"xgboost": library},
+        )  # fmt: skip
+
+    @classmethod
+    def read(cls, path: Path) -> "XGBoost":
+        try:
+            import xgboost
+        except ImportError:
+            raise UserError(
+                "this is a model of XGBoost, which is not installed: nothing could be proved without its own answers",
+                hint="pip install 'aias[xgboost]'",
+            ) from None
+        _check(path)
+        try:
+            booster = xgboost.Booster({"nthread": 1, "verbosity": 0}, model_file=bytearray(path.read_bytes()))
+        except xgboost.core.XGBoostError as fault:
+            raise UnreadableModel(
+                f"XGBoost {xgboost.__version__} does not read it: {_first(fault)}",
+                hint="write it again with the version that trained it: booster.save_model('model.json')",
+            ) from None
+        try:
+            return cls(booster, json.loads(booster.save_raw("json"))["learner"], xgboost.__version__)
+        except (AssertionError, KeyError, IndexError, TypeError, ValueError) as fault:
+            raise UnreadableModel(f"its trees do not fit together: {fault!r}"[:200], hint="write it again") from None
+
+    def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
+        import xgboost
+
+        x = np.clip(codes_of(self.inputs, values), -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+        data = xgboost.DMatrix(x, feature_names=self.booster.feature_names, feature_types=self.kinds, nthread=1)
+        if self.link == "softmax":  # `multi:softmax` itself tells the label only
+            sums = self.booster.predict(data, output_margin=True, strict_shape=True).astype(np.float64)
+            powers = np.exp(sums - sums.max(axis=1, keepdims=True))
+            return powers / powers.sum(axis=1, keepdims=True), None
+        found = self.booster.predict(data, strict_shape=True).astype(np.float64).reshape(len(x), -1)
+        return np.hstack([1 - found, found]) if self.link == "sigmoid" else found, None
+
+    def write(self, plan: Plan) -> bytes:
+        return graph_of(self.inputs, plan, self.forest, self.link, down=True)
+
+
+def learner_sizes(boosting: dict[str, Any]) -> set[str]:
+    """`size_leaf_vector`, where a leaf of any tree holds several values."""
+    trees = boosting["model"]["trees"]
+    return {"size_leaf_vector" for each in trees if int(each["tree_param"].get("size_leaf_vector", 1)) > 1}
+
+
+def _check(path: Path) -> None:
+    """JSON is parsed here first: XGBoost's own parser follows any depth until its stack is full."""
+    raw = path.read_bytes()
+    if raw[:4] == b"binf":
+        raise UnreadableModel(
+            "it is in XGBoost's old binary form, which XGBoost reads no more since 3.1",
+            hint="load it with xgboost below 3.1 and write booster.save_model('model.json')",
+        )
+    if raw[1:2] in b'\n\r\t "' and raw[:1] == b"{":
+        try:
+            json.loads(raw)
+        except (ValueError, RecursionError) as fault:
+            said = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
+            raise UnreadableModel(f"the file is no JSON: {said}", hint="copy it again, or write it again") from None
+
+
+def _inputs(learner: dict[str, Any], boosting: dict[str, Any], width: int) -> tuple[Input, ...]:
+    names = learner.get("feature_names") or [f"f{i}" for i in range(width)]
+    if len(names) != width:
+        raise UnreadableModel(f"it names {len(names)} features and has {width}", hint="write the file again")
+    lists = boosting["model"].get("cats", {}).get("enc", [])
+    return tuple(_input(name, lists[i] if i < len(lists) else {}) for i, name in enumerate(names))
+
+
+def _input(name: str, known: dict[str, Any]) -> Input:
+    """Categories are texts, one after another in bytes, or numbers."""
+    values, offsets = known.get("values") or [], known.get("offsets") or []
+    if not values:
+        return Input(name)
+    if not offsets:
+        return Input(name, "category", tuple(map(text_of, values)))
+    raw = bytes(each % 256 for each in values)
+    texts = [raw[at:end].decode() for at, end in pairwise(offsets)]
+    return Input(name, "category", tuple(map(text_of, texts)))
+
+
+def _notes(learner: dict[str, Any], boosting: dict[str, Any], objective: str) -> tuple[str, ...]:
+    notes = []
+    best = learner.get("attributes", {}).get("best_iteration")
+    per_round = max(1, int(learner["learner_model_param"].get("num_class", 0)))
+    rounds = len(boosting["model"]["trees"]) // per_round
+    if best is not None and best.isdigit() and int(best) + 1 < rounds:
+        notes.append(
+            f"the file says that round {int(best)} was the best of {rounds}: all of them are taken, as "
+            "`Booster.predict` does; `booster[: best + 1].save_model(...)` writes fewer"
+        )
+    if objective.startswith("rank:"):
+        notes.append("it ranks: its numbers say which of some rows comes first, and nothing by themselves")
+    return tuple(notes)
+
+
+def _first(fault: Exception) -> str:
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip() and not line.startswith("Stack")]
+    return " ".join(lines[:2])[:200]

@@ -1,0 +1,280 @@
+"""A foreign file and rows like those it reads → a model that is proved, measured and ready to be published.
+
+recognise   by its first bytes: what could run code is never opened
+read        in a process apart
+match       its inputs with the columns of the rows
+write       its graph, still in that process
+prove       by the library that made it, on the rows and on nasty ones
+measure     where the rows hold the answers
+"""
+
+import datetime as dt
+import importlib.metadata
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.deadline import Deadline
+from aias.core.errors import Damaged, UserError
+from aias.core.events import Event, Watch
+from aias.core.limits import CLASSES_MAX
+from aias.core.schema import Field, Schema
+from aias.core.task import DEFAULT_METRIC, Task, TaskType
+from aias.data.dataset import Dataset
+from aias.data.read import read
+from aias.data.target import labels_for
+from aias.encoders.category import text_of
+from aias.graph.nasty import nasty_rows
+from aias.importing.formats.contract import Description, Plan, UnfitModel
+from aias.importing.matching import Matched, matched
+from aias.importing.proof import NotProved, merged, prove
+from aias.importing.recognise import recognised
+from aias.importing.sandbox import Sandbox
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.training import metrics
+from aias.training.finish import Trained, described, row_microseconds
+from aias.training.history import History
+from aias.training.prepare import encoded_of
+from aias.training.profile import profile
+from aias.training.report import Judged, at_once, report
+
+PROVED_ROWS_MAX: Final = 1_000
+"""Of those that were given; beside them stand up to 600 nasty ones."""
+
+REPORT_SECONDS: Final = 6.0
+
+LIBRARIES: Final = ("aias", "numpy", "onnx", "onnxruntime")
+
+Scores = Literal["probabilities", "logits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What whoever imports says beyond the file. `target`: the column of the rows that holds the true answers."""
+
+    name: str
+    target: str | None = None
+    columns: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    scores: Scores | None = None
+
+
+def import_model(path: Path, like: Any, asked: Asked, *, watch: Watch) -> Trained:
+    """Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `NotProved`, and what reading the rows raises."""
+    form, digest = recognised(path)
+    found = read(like, target=asked.target, watch=watch)
+    with Sandbox() as box:
+        description = box.read(form, path)
+        watch(Event("import.read", _told(description), facts=msgspec.to_builtins(description)))
+        for note in description.notes:
+            watch(Event("import.note", note, "warning"))
+        match = matched(description, found.schema, target=asked.target, columns=asked.columns)
+        if not match.by_name:
+            message = f"its inputs are matched with the columns by their order: {', '.join(_pairs(match))}"
+            watch(Event("import.matched", message, facts={"columns": [each.name for each in match.fields]}))
+        job = _Job(path, digest, description, match, asked, found.schema, watch)
+        rows = job.rows(like)
+        return job.run(box, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    path: Path
+    digest: str
+    description: Description
+    match: Matched
+    asked: Asked
+    found: Schema
+    watch: Watch
+
+    def rows(self, like: Any) -> Dataset:
+        """Read again as the model reads them, with the answers where there are any."""
+        rows = read(like, schema=Schema((*self.match.fields, *self._answers())))
+        if not rows.rows:
+            raise UserError("there are no rows to prove the model on", hint="give at least one row that it can answer")
+        return rows
+
+    def run(self, box: Sandbox, rows: Dataset) -> Trained:
+        plan = self._plan(box, rows)
+        draft = self._draft(plan, rows)
+        encoder = self.match.encoder(draft.task.target)
+        files = {entry.path: msgspec.json.encode(encoder.encoders[entry.field].table()) for entry in draft.encoders}
+        files["model.onnx"] = box.write(plan)
+        try:
+            runtime = OnnxRuntime.from_files(files, draft)
+        except Damaged as fault:
+            raise NotProved(f"the graph that was made of it does not run: {fault.message}"[:300]) from None
+        usual = rows.frame.select([each.name for each in draft.inputs]).to_dicts()
+        proof = self._proved(box, plan, runtime, usual)
+        manifest = replace(draft, parity=proof, row_us=round(row_microseconds(runtime, usual), 1))
+        files["profile.json"] = msgspec.json.encode(profile(rows))
+        trained = Trained(manifest, files, runtime)
+        return described(trained, manifest) if self.asked.target is None else self._measured(trained, rows)
+
+    def _plan(self, box: Sandbox, rows: Dataset) -> Plan:
+        """The task: what the file says, then what was said of it, then what the answers in the rows are."""
+        said, classes = self.description, tuple(map(text_of, self.asked.classes or self.description.classes))
+        kind: TaskType | Literal[""] = said.task
+        if not kind:
+            kind = self._guessed(len(classes), rows)
+        if kind == "regression":
+            if self.asked.classes:
+                raise UserError("classes were named, and the model gives a number", hint="leave --classes out")
+            return Plan("regression", (), self.asked.scores or "probabilities")
+        outputs = max(2, said.outputs)
+        classes = classes or tuple(map(str, range(outputs)))
+        if len(classes) != outputs or len(set(classes)) != outputs or outputs > CLASSES_MAX:
+            raise UserError(
+                f"the model tells {outputs} classes apart; {len(set(classes))} are named: {', '.join(classes[:10])}",
+                hint="`--classes a,b,c` names each of them, in the model's order",
+            )
+        plan = Plan("binary" if outputs == 2 else "multiclass", classes, self.asked.scores or "probabilities")
+        if said.format == "ONNX" and self.asked.scores is None:
+            self._check_probabilities(box, plan, rows)
+        return plan
+
+    def _guessed(self, named: int, rows: Dataset) -> TaskType:
+        """Of a graph that gives numbers and says no more."""
+        outputs = self.description.outputs
+        if outputs > 1:
+            return "binary" if outputs == 2 else "multiclass"
+        if named:
+            return "binary"
+        if self.asked.target is None:
+            return "regression"
+        if self.found[self.asked.target].kind != "number":
+            raise UserError(
+                f"the model gives one number a row, and `{self.asked.target}` holds labels",
+                hint="if it is the probability of the second of two classes, name both: --classes no,yes",
+            )
+        if set(np.asarray(rows.values(self.asked.target)).tolist()) <= {0.0, 1.0}:
+            message = (
+                f"`{self.asked.target}` is 0 or 1 in every row: if the model gives the probability of 1, import it "
+                "with --classes 0,1"
+            )
+            self.watch(Event("import.doubt", message, "warning"))
+        return "regression"
+
+    def _check_probabilities(self, box: Sandbox, plan: Plan, rows: Dataset) -> None:
+        encoded = self.match.encoder("").columns(
+            {each.name: rows.values(each.name)[:PROVED_ROWS_MAX] for each in self.match.fields},
+            min(rows.rows, PROVED_ROWS_MAX),
+        )  # fmt: skip
+        scores, _ = box.answer(self.match.values(encoded.columns), plan)
+        scores = scores[~np.isnan(scores).any(axis=1)]
+        good = (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 1e-3).all()
+        if not good:
+            raise UserError(
+                f"what it gives for {len(plan.classes)} classes are no probabilities: from {scores.min():.3g} to "
+                f"{scores.max():.3g}, of sum {scores.sum(axis=1).min():.3g} to {scores.sum(axis=1).max():.3g}",
+                hint="say `--scores logits` when a softmax, or of two classes a sigmoid, makes probabilities of them",
+            )
+
+    def _proved(self, box: Sandbox, plan: Plan, runtime: OnnxRuntime, usual: list[dict[str, object]]) -> Parity:
+        spread = np.unique(np.linspace(0, len(usual) - 1, min(len(usual), PROVED_ROWS_MAX)).astype(int))
+        first, gaps = prove(box, plan, self.match, runtime, [usual[at] for at in spread])
+        nasty = nasty_rows(runtime.manifest.inputs, usual[:50])
+        second, nasty_gaps = prove(box, plan, self.match, runtime, nasty)
+        proof = merged(first, second)
+        where = ", ".join(f"{name} {version}" for name, version in self.description.libraries.items())
+        message = f"the graph answers as {where} on {proof.rows:,} given and nasty rows"
+        self.watch(Event("import.proved", message, facts=msgspec.to_builtins(proof)))
+        if gaps or nasty_gaps:
+            message = (
+                f"the model has no answer (NaN) for {gaps} of {first.rows:,} given rows and {nasty_gaps} of "
+                f"{second.rows:,} nasty ones, such as those with missing values; nor has the version"
+            )
+            self.watch(Event("import.no-answer", message, "warning", {"given": gaps, "nasty": nasty_gaps}))
+        return proof
+
+    def _measured(self, trained: Trained, rows: Dataset) -> Trained:
+        """How good it is on the rows that were given; whether it was fitted on them, nobody here knows."""
+        task = trained.manifest.task
+        labels = labels_for(rows, task)
+        for note in labels.notes:
+            self.watch(note)
+        rows = rows.take(labels.kept)
+        encoded, answer = encoded_of(rows, trained.runtime.encoder), at_once(trained.runtime.run)
+        scores = answer(encoded, np.arange(rows.rows))
+        sound = ~np.isnan(scores).any(axis=1)
+        if not sound.all():
+            kept = np.flatnonzero(sound)
+            rows, encoded, scores = rows.take(kept), encoded.take(kept), scores[kept]
+        y = labels.y[sound]
+        measured = metrics.report(task, y, scores, seed=0, watch=self.watch)
+        self._doubt(task, y, scores)
+        files = report(
+            task, Judged(rows, encoded, y, scores, answer), trained.runtime.encoder, measured=measured,
+            history=History(self.watch), best="", deadline=Deadline.after(REPORT_SECONDS), seed=0, watch=self.watch,
+        )  # fmt: skip
+        manifest = replace(trained.manifest, measurements=measured, judged="given", rows={"given": rows.rows})
+        return described(replace(trained, files=trained.files | files), manifest)
+
+    def _doubt(self, task: Task, y: Any, scores: Any) -> None:
+        if not task.classes or not len(y):
+            return
+        right, usual = float((scores.argmax(axis=1) == y).mean()), np.bincount(y).max() / len(y)
+        if right < 0.8 * usual:
+            message = (
+                f"it is right on {100 * right:.0f} % of the rows, and the commonest class on {100 * usual:.0f} %: are "
+                f"the classes {', '.join(task.classes[:10])} in the model's order, and the columns?"
+            )
+            self.watch(Event("import.doubt", message, "warning", {"accuracy": right}))
+
+    def _answers(self) -> tuple[Field, ...]:
+        """The target's field, where the rows hold it."""
+        if self.asked.target is None:
+            return ()
+        field = self.found[self.asked.target]
+        number = self.description.task == "regression"
+        return (replace(field, role="target", kind="number" if number else field.kind),)
+
+    def _draft(self, plan: Plan, rows: Dataset) -> Manifest:
+        known = {*self.found.names, *(each.name for each in self.match.fields)}
+        target = self.asked.target or _fresh("prediction" if plan.task == "regression" else "class", known)
+        task = Task(target, plan.task, DEFAULT_METRIC[plan.task], plan.classes)
+        kind: Literal["number", "category"] = "number" if plan.task == "regression" else "category"
+        fields = self.match.fields
+        entries = tuple(EncoderEntry(each.name, each.kind, 1, f"encoders/{i}.json") for i, each in enumerate(fields))
+        said = self.description
+        settings: dict[str, object] = {
+            "file": self.path.name, "sha256": self.digest, "format": said.format, "trees": said.trees,
+            **msgspec.to_builtins(self.asked), "scores": plan.scores,
+        }  # fmt: skip
+        libraries = said.libraries | {name: importlib.metadata.version(name) for name in LIBRARIES}
+        lineage = Lineage(
+            "import", rows.digest, settings, 0, libraries=libraries | {"python": platform.python_version()},
+            started_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        )  # fmt: skip
+        answers = self._answers()
+        return Manifest(
+            FORMAT, self.asked.name, task, fields, self.match.ignored, entries, lineage, (), Parity(0, 0, 0.0, 0.0), (),
+            {"given": rows.rows}, target=answers[0] if answers else Field(target, kind, role="target"),
+            form="imported", judged="given",
+        )  # fmt: skip
+
+
+def _told(said: Description) -> str:
+    trees = f" of {said.trees:,} trees" if said.trees else ""
+    answer = f"{said.outputs} classes" if said.outputs > 1 else "one number"
+    return f"a model of {said.format}{trees}: {len(said.inputs):,} columns in, {answer} out"
+
+
+def _pairs(match: Matched) -> Sequence[str]:
+    found = [f"{each.name} = {field.name}" for each, field in zip(match.inputs, match.fields, strict=True)]
+    return found if len(found) <= 8 else [*found[:7], f"and {len(found) - 7} more"]
+
+
+def _fresh(name: str, known: set[str]) -> str:
+    while name in known:
+        name += "_"
+    return name
+
+
+__all__ = ["Asked", "UnfitModel", "import_model"]

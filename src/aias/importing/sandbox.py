@@ -1,0 +1,130 @@
+"""The parent of `process.py`: a foreign file is read by a process that may die of it.
+
+with Sandbox() as box:
+    description = box.read("lightgbm", path)
+    graph = box.write(plan)
+    scores, labels = box.answer(values, plan)
+"""
+
+import contextlib
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+import numpy as np
+
+from aias.core.errors import AiasError, UserError
+from aias.importing.formats.contract import (
+    Description,
+    Floats,
+    Plan,
+    Said,
+    UnfitModel,
+    UnreadableModel,
+    UnsafeModel,
+    Values,
+)
+from aias.importing.process import FRAME
+
+SECONDS_MAX: Final = 120.0
+"""For one question. A file of 1 GB is read in some 20 s; what takes longer never ends."""
+
+PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR")
+"""Of the environment: no key and no home."""
+
+ANSWER_BYTES_MAX: Final = 2 << 30
+"""A graph is one protobuf, and these hold 2 GB."""
+
+KINDS: Final = {kind.code: kind for kind in (UnreadableModel, UnsafeModel, UnfitModel, UserError)}
+
+
+class Sandbox:
+    """One process for one file."""
+
+    def __init__(self, *, seconds: float = SECONDS_MAX) -> None:
+        self.seconds = seconds
+
+    def __enter__(self) -> Self:
+        kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "aias.importing.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,
+        )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                if pipe is not None:
+                    pipe.close()
+
+    def read(self, form: str, path: Path) -> Description:
+        return msgspec.convert(self._ask("read", form, str(path.resolve())), Description)
+
+    def write(self, plan: Plan) -> bytes:
+        found: bytes = self._ask("write", plan)
+        return found
+
+    def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:
+        """(rows, outputs), and labels where the file tells any."""
+        sent = [each if isinstance(each, list) else np.ascontiguousarray(each, "<f8").tobytes() for each in values]
+        found = msgspec.convert(self._ask("answer", plan, sent), Said)
+        rows = len(values[0]) if values else 0
+        return np.frombuffer(found.scores, "<f8").reshape(rows, -1), found.labels
+
+    def _ask(self, verb: str, *arguments: object) -> Any:
+        until = time.monotonic() + self.seconds
+        body = msgspec.msgpack.encode((verb, arguments))
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(len(body).to_bytes(FRAME, "little") + body)
+            self._process.stdin.flush()
+            size = int.from_bytes(self._bytes(FRAME, until), "little")
+            if size > ANSWER_BYTES_MAX:
+                raise UnsafeModel(f"it becomes {size:,} bytes", hint=f"{ANSWER_BYTES_MAX:,} are the most")
+            fault, found = msgspec.msgpack.decode(self._bytes(size, until))
+        except OSError:
+            raise self._died() from None
+        if fault:
+            kind = KINDS.get(fault["code"], UserError)
+            raise kind(fault["message"], hint=fault.get("hint", ""))
+        return found
+
+    def _bytes(self, count: int, until: float) -> bytes:
+        """So many bytes of the answer. Raises `OSError` when the child is gone, `UnsafeModel` when it is late."""
+        assert self._process.stdout is not None
+        found = bytearray()
+        while len(found) < count:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+                raise UnsafeModel(
+                    f"it was not done after {self.seconds:g} s",
+                    hint="what takes so long for some rows cannot be served: export it without loops",
+                )
+            part = os.read(self._process.stdout.fileno(), min(1 << 20, count - len(found)))
+            if not part:
+                raise BrokenPipeError
+            found += part
+        return bytes(found)
+
+    def _died(self) -> AiasError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        status = self._process.poll()
+        why = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+        return UnsafeModel(
+            f"the process that read it ended ({why}): it is damaged, forged, or takes too much memory",
+            hint="write the file again from the library that made it",
+        )

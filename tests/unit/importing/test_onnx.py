@@ -1,0 +1,161 @@
+"""Graphs as exporters write them: what they read, what they give, and how that becomes a version."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+
+import aias
+from aias.core.errors import UserError
+from aias.core.schema import SchemaMismatch
+from aias.importing.formats.contract import Plan, UnfitModel
+from aias.importing.formats.onnx import Onnx
+from aias.importing.proof import NotProved
+from foreign import LABELS, WEIGHTS, classifier_model, columns_model, houses, rows, saved, softmax_model, tensor, value
+
+
+def run(foreign: Onnx, plan: Plan, x: Any) -> Any:
+    graph = onnxruntime.InferenceSession(foreign.write(plan))
+    return graph.run([graph.get_outputs()[0].name], {"columns": x})[0].reshape(len(x), -1)
+
+
+def test_a_matrix_of_columns_becomes_a_version_that_answers_alike(tmp_path: Path) -> None:
+    path, held, told = softmax_model(tmp_path / "net.onnx"), rows(), list[Any]()
+
+    model = aias.import_model(path, like=held, home=tmp_path, classes=LABELS, watch=told.append)
+
+    x = np.array([held[name] for name in "abc"], np.float32).T
+    own = onnxruntime.InferenceSession(path).run(None, {"input": x})[0]
+    np.testing.assert_allclose(model.predict_proba(held), own, atol=1e-6)
+    assert model.predict(held).tolist() == [LABELS[at] for at in own.argmax(axis=1)]
+    assert model.manifest.task.classes == LABELS and not model.manifest.measurements
+    assert "import.no-answer" in [event.name for event in told]  # a net knows no missing values
+    assert "Not measured" in (model.folder / "card.md").read_text("utf-8")
+
+
+def test_labels_and_a_dict_for_each_row_are_probabilities_with_their_classes(tmp_path: Path) -> None:
+    foreign = Onnx.read(classifier_model(tmp_path / "zip.onnx"))
+    plain = Onnx.read(classifier_model(tmp_path / "plain.onnx", zipped=False))
+
+    x = np.array([rows()[name] for name in "abc"]).T
+    for each in (foreign, plain):
+        said = each.description
+        assert said.task == "multiclass" and said.classes == LABELS and said.labels
+        plan = Plan("multiclass", LABELS)
+        scores, labels = each.answer(list(x.T), plan)
+        assert labels == [LABELS[at] for at in scores.argmax(axis=1)]
+        np.testing.assert_allclose(run(each, plan, x), scores, atol=1e-6)
+
+
+def test_an_input_a_column_is_found_by_its_name_and_categories_as_the_graph_spells_them(tmp_path: Path) -> None:
+    model = aias.import_model(columns_model(tmp_path / "houses.onnx"), like=houses(), home=tmp_path)
+
+    assert [field.name for field in model.manifest.inputs] == ["area", "floors", "city"]
+    assert [field.name for field in model.manifest.ignored] == ["id"]
+    own = onnxruntime.InferenceSession(tmp_path / "houses.onnx")
+    cities = np.array([["Paris"], [" Rome"], ["Kyiv"]], object)
+    feeds = {"area": np.full((3, 1), 90, np.float32), "floors": np.full((3, 1), 2), "city": cities}
+    asked = [{"area": 90.0, "floors": 2, "city": str(city)} for city in cities.ravel()]
+    np.testing.assert_allclose(model.predict(asked), own.run(None, feeds)[0].ravel(), rtol=1e-6)
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    path = columns_model(tmp_path / "houses.onnx")
+    held = {name: values for name, values in houses().items() if name != "floors"}
+
+    with pytest.raises(SchemaMismatch, match="no column `floors`"):
+        aias.import_model(path, like=held, home=tmp_path)
+
+
+def test_a_batch_that_is_fixed_is_made_free(tmp_path: Path) -> None:
+    foreign = Onnx.read(softmax_model(tmp_path / "one.onnx", batch=1, opset=11))
+    plan, x = Plan("multiclass", LABELS), np.array([rows()[name] for name in "abc"]).T
+
+    scores, _ = foreign.answer(list(x.T), plan)
+
+    np.testing.assert_allclose(run(foreign, plan, x), scores, atol=1e-6)
+
+
+def test_rows_that_know_each_other_are_not_proved(tmp_path: Path) -> None:
+    """A softmax over the rows: what a row is answered depends on who stands beside it."""
+    nodes = [helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=0)]
+    tensors = [tensor("w", WEIGHTS[:, :1])]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [value("p", ["N", 1])], tensors)
+
+    with pytest.raises(NotProved, match="otherwise alone"):
+        aias.import_model(path, like=rows(), home=tmp_path)
+    assert not aias.models(home=tmp_path)
+
+
+def test_labels_of_its_own_that_are_not_the_most_probable_are_not_proved(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+        helper.make_node("ArgMin", ["z"], ["label"], axis=1, keepdims=0),
+    ]  # fmt: skip
+    outputs = [value("label", ["N"], TensorProto.INT64), value("p", ["N", 3])]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], outputs, [tensor("w", WEIGHTS)])
+
+    with pytest.raises(NotProved, match="labels differ"):
+        aias.import_model(path, like=rows(), home=tmp_path)
+
+
+def test_numbers_that_are_no_probabilities_need_a_word(tmp_path: Path) -> None:
+    path = softmax_model(tmp_path / "m.onnx", logits=True)
+
+    with pytest.raises(UserError, match="no probabilities"):
+        aias.import_model(path, like=rows(), home=tmp_path)
+    foreign = Onnx.read(path)
+    plan, x = Plan("multiclass", LABELS, "logits"), np.array([rows()[name] for name in "abc"]).T
+    scores, _ = foreign.answer(list(x.T), plan)
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    np.testing.assert_allclose(run(foreign, plan, x), scores, atol=1e-6)
+
+
+@pytest.mark.parametrize("scores", ["probabilities", "logits"])
+def test_one_number_for_two_classes_is_that_of_the_second(scores: Any, tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Sigmoid", ["z"], ["p"])]
+    out = "p" if scores == "probabilities" else "z"
+    tensors = [tensor("w", WEIGHTS[:, :1])]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [value(out, ["N", 1])], tensors)
+
+    foreign = Onnx.read(path)
+
+    plan, x = Plan("binary", ("no", "yes"), scores), np.array([rows()[name] for name in "abc"]).T
+    told = 1 / (1 + np.exp(-(x @ WEIGHTS[:, :1])))
+    np.testing.assert_allclose(run(foreign, plan, x), np.hstack([1 - told, told]), atol=1e-6)
+    np.testing.assert_allclose(foreign.answer(list(x.T), plan)[0], np.hstack([1 - told, told]), atol=1e-6)
+
+
+@pytest.mark.parametrize("element", [TensorProto.INT32, TensorProto.UINT8, TensorProto.BOOL, TensorProto.DOUBLE])
+def test_inputs_of_every_type_are_cast_alike(element: Any, tmp_path: Path) -> None:
+    two = tensor("two", np.array([2.0], np.float32))
+    nodes = [helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT), helper.make_node("Mul", ["f", "two"], ["y"])]
+    path = saved(tmp_path / "m.onnx", nodes, [value("x", ["N"], element)], [value("y", ["N"])], [two])
+    foreign, plan = Onnx.read(path), Plan("regression", ())
+    x = np.array([[0.0], [2.7], [-2.7], [np.nan], [np.inf], [-np.inf], [1e30], [300.0]])
+
+    scores, _ = foreign.answer(list(x.T), plan)
+
+    np.testing.assert_array_equal(run(foreign, plan, x), scores)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [(["p", "z"], "2 answers"), (["label"], "labels without probabilities")],
+)  # fmt: skip
+def test_an_answer_that_is_none_is_told(outputs: list[str], said: str, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+        helper.make_node("ArgMax", ["z"], ["label"], axis=1, keepdims=0),
+    ]  # fmt: skip
+    known = {
+        "p": value("p", ["N", 3]), "z": value("z", ["N", 3]), "label": value("label", ["N"], TensorProto.INT64)
+    }  # fmt: skip
+    given = [known[name] for name in outputs]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], given, [tensor("w", WEIGHTS)])
+
+    with pytest.raises(UnfitModel, match=said):
+        Onnx.read(path)

@@ -1,0 +1,246 @@
+"""Files of LightGBM, XGBoost and CatBoost answer as their own libraries do, whatever they were trained for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import aias
+from aias.artifact.manifest import Manifest
+from aias.client.model import Model
+from aias.core.catalog import member
+from aias.core.errors import UserError
+from aias.core.task import TaskType
+from aias.importing.formats.contract import Plan, UnfitModel, UnreadableModel
+
+lightgbm = pytest.importorskip("lightgbm")
+
+QUIET = {"verbose": -1, "num_threads": 1, "num_leaves": 6, "min_data_in_leaf": 3, "deterministic": True}
+
+
+def rows(count: int = 80) -> tuple[Any, Any]:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(count, 3)).round(2)
+    x[:, 2] = rng.integers(0, 5, count)
+    x[rng.random(count) < 0.2, 0] = np.nan
+    x[rng.random(count) < 0.2, 1] = 0.0
+    return x, np.nan_to_num(x[:, 0]) + (x[:, 1] > 0) + (x[:, 2] == 3)
+
+
+def answers(task: str, amount: Any) -> Any:
+    if task == "regression":
+        return amount - amount.min()
+    return np.digitize(amount, [1.0] if task == "binary" else [0.5, 1.5]).astype(float)
+
+
+def like(x: Any, **more: Any) -> dict[str, Any]:
+    return {name: column.tolist() for name, column in zip("abc", x.T, strict=True)} | more
+
+
+def imported(path: Path, x: Any, home: Path, **more: Any) -> Model:
+    return aias.import_model(path, like=more.pop("like", None) or like(x), home=home, **more)
+
+
+def apart(form: str, path: Path, x: Any) -> tuple[TaskType, float]:
+    """The task that the file says, and how far the graph made of it is from its library's answers."""
+    foreign = member("importing.formats", form).read(path)
+    said = foreign.description
+    classes = tuple(map(str, range(said.outputs))) if said.task != "regression" else ()
+    plan = Plan(said.task, classes)
+    graph = onnxruntime.InferenceSession(foreign.write(plan))
+    x = np.vstack([x, [[np.nan] * 3, [np.inf, -np.inf, -1], [1e-36, -1e-36, 2.7], [0.0, -0.0, -0.5], [1e30, 3e9, 99]]])
+    found = graph.run([graph.get_outputs()[0].name], {"columns": x})[0].reshape(len(x), -1)
+    scores, labels = foreign.answer(list(x.T), plan)
+    assert labels is None
+    return said.task, float(np.abs(found - scores).max())
+
+
+LIGHTGBM = {
+    "binary": ({"objective": "binary", "sigmoid": 1.7}, "binary"), "l2": ({"objective": "regression"}, "regression"),
+    "sqrt": ({"objective": "regression", "reg_sqrt": True}, "regression"),
+    "poisson": ({"objective": "poisson"}, "regression"), "cross": ({"objective": "cross_entropy"}, "regression"),
+    "multi": ({"objective": "multiclass", "num_class": 3}, "multiclass"),
+    "each": ({"objective": "multiclassova", "num_class": 3}, "multiclass"),
+    "zeros": ({"objective": "regression", "zero_as_missing": True}, "regression"),
+    "forest": (
+        {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "feature_fraction": 0.7},
+        "binary",
+    ),
+    "codes": ({"objective": "regression", "max_cat_to_onehot": 1, "cat_smooth": 1.0,
+               "min_data_per_group": 1}, "regression"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIGHTGBM)
+def test_lightgbm_answers_alike(name: str, tmp_path: Path) -> None:
+    settings, task = LIGHTGBM[name]
+    x, amount = rows()
+    y = {"binary": (amount > 1), "multiclass": np.digitize(amount, [0.5, 1.5]), "regression": amount - amount.min()}[
+        task
+    ]
+    if name == "cross":
+        y = (amount - amount.min()) / np.ptp(amount)
+    sets = [2] if name == "codes" else []
+    data = lightgbm.Dataset(x, y, categorical_feature=sets, params=QUIET | settings)
+    booster = lightgbm.train(QUIET | settings, data, 7)
+    booster.save_model(tmp_path / "model.txt")
+
+    assert apart("lightgbm", tmp_path / "model.txt", x) == (task, pytest.approx(0, abs=1e-6))
+
+
+def test_categories_of_pandas_are_known_by_their_names(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    x, amount = rows()
+    towns = np.array(["Oslo", "Rome", "Paris", "Bonn", "Kyiv"])[x[:, 2].astype(int)]
+    frame = pandas.DataFrame({"the size": x[:, 0], "town": pandas.Categorical(towns)})
+    settings = QUIET | {"max_cat_to_onehot": 1, "cat_smooth": 1.0, "min_data_per_group": 1}
+    booster = lightgbm.train(settings, lightgbm.Dataset(frame, amount), 7)
+    booster.save_model(tmp_path / "model.txt")
+    size = [None if np.isnan(v) else v for v in x[:, 0]]
+
+    model = imported(tmp_path / "model.txt", x, tmp_path, like={"town": towns.tolist(), "the size": size})
+
+    assert [field.name for field in model.manifest.inputs] == ["the size", "town"]
+    asked = [{"the size": a, "town": b} for a, b in zip(size, towns.tolist(), strict=True)]
+    np.testing.assert_allclose(model.predict(asked), booster.predict(frame), rtol=1e-6)
+    nowhere = frame.assign(town=pandas.Categorical(["Nowhere"] * len(frame)))
+    unknown = model.predict([row | {"town": "Nowhere"} for row in asked])
+    np.testing.assert_allclose(unknown, booster.predict(nowhere), rtol=1e-6)
+
+
+XGBOOST = {
+    "binary": ({"objective": "binary:logistic"}, "binary"), "hits": ({"objective": "count:poisson"}, "regression"),
+    "multi": ({"objective": "multi:softprob", "num_class": 3}, "multiclass"),
+    "labels": ({"objective": "multi:softmax", "num_class": 3}, "multiclass"),
+    "l2": ({"objective": "reg:squarederror", "base_score": 0.3}, "regression"),
+    "share": ({"objective": "reg:logistic"}, "regression"), "margin": ({"objective": "binary:logitraw"}, "regression"),
+    "dart": ({"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.5, "one_drop": 1}, "binary"),
+    "forest": ({"objective": "binary:logistic", "num_parallel_tree": 3, "subsample": 0.5}, "binary"),
+    "codes": ({"objective": "reg:squarederror", "max_cat_to_onehot": 1}, "regression"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", XGBOOST)
+def test_xgboost_answers_alike(name: str, tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    settings, task = XGBOOST[name]
+    x, amount = rows()
+    y = {"binary": (amount > 1), "multiclass": np.digitize(amount, [0.5, 1.5]), "regression": amount - amount.min()}[
+        task
+    ]
+    if name in {"share", "margin"}:
+        y = (amount > 1).astype(float)
+    kinds = ["float", "float", "c" if name == "codes" else "float"]
+    data = xgboost.DMatrix(x, y.astype(float), feature_types=kinds, feature_names=["a", "b", "c"], nthread=1)
+    booster = xgboost.train({"nthread": 1, "max_depth": 3, "verbosity": 0, **settings}, data, 7)
+    path = tmp_path / ("model.ubj" if name == "multi" else "model.json")
+    booster.save_model(path)
+
+    assert apart("xgboost", path, x) == (task, pytest.approx(0, abs=1e-5))
+
+
+CATBOOST = {
+    "binary": ({"loss_function": "Logloss"}, "binary"), "l2": ({"loss_function": "RMSE"}, "regression"),
+    "multi": ({"loss_function": "MultiClass"}, "multiclass"), "hits": ({"loss_function": "Poisson"}, "regression"),
+    "each": ({"loss_function": "MultiClassOneVsAll"}, "multiclass"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CATBOOST)
+def test_catboost_answers_alike(name: str, tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
+    settings, task = CATBOOST[name]
+    x, amount = rows()
+    y: Any = amount - amount.min()
+    if task != "regression":
+        y = np.array(["low", "mid", "high"])[np.digitize(amount, [1.0] if task == "binary" else [0.5, 1.5])]
+    booster = catboost.CatBoost(
+        {"iterations": 7, "depth": 3, "thread_count": 1, "verbose": 0, "allow_writing_files": False, **settings}
+    )
+    booster.fit(catboost.Pool(x, y, feature_names=["a", "b", "c"]))
+    path = tmp_path / ("model.json" if name == "multi" else "model.cbm")
+    booster.save_model(str(path), format=path.suffix[1:])
+
+    assert apart("catboost", path, x) == (task, pytest.approx(0, abs=1e-5))
+
+
+@pytest.fixture(scope="module")
+def churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two classes, with the names of its columns."""
+    x, amount = rows()
+    data = lightgbm.Dataset(x, (amount > 1).astype(float), feature_name=["a", "b", "c"], params=QUIET)
+    path = tmp_path_factory.mktemp("churn") / "My Churn.txt"
+    lightgbm.train(QUIET | {"objective": "binary"}, data, 5).save_model(path)
+    return path
+
+
+def test_answers_in_the_rows_give_measurements_with_intervals(churn: Path, tmp_path: Path) -> None:
+    x, amount = rows()
+    told: list[Any] = []
+
+    model = imported(
+        churn, x, tmp_path, like=like(x, left=np.where(amount > 1, "yes", "no").tolist()), target="left",
+        classes=["no", "yes"], watch=told.append,
+    )  # fmt: skip
+
+    manifest: Manifest = model.manifest
+    (auc, *_) = manifest.measurements
+    assert model.ref == "my-churn@1" and model.task.classes == ("no", "yes")
+    assert auc.metric == "roc_auc" and auc.low is not None and auc.low < auc.value and auc.value > 0.8
+    assert manifest.judged == "given" and manifest.rows == {"given": 80}
+    card = (model.folder / "card.md").read_text("utf-8")
+    assert "Measured on the 80 rows that it was imported with" in card and "lightgbm" in card
+    assert "import.proved" in [event.name for event in told]
+    assert manifest.lineage.settings["sha256"] and manifest.lineage.settings["file"] == "My Churn.txt"
+    assert set(model.predict([{"a": 1.0, "b": 2.0, "c": 3}, {}])) <= {"no", "yes"}
+    assert model.explain({"a": 1.0, "b": 2.0, "c": 3}).parts
+
+
+def test_labels_that_the_model_does_not_know_are_refused_with_what_to_say(churn: Path, tmp_path: Path) -> None:
+    x, amount = rows()
+    rows_with = like(x, left=np.where(amount > 1, "yes", "no").tolist())
+
+    with pytest.raises(UserError, match="labels that the model does not know"):
+        imported(churn, x, tmp_path, like=rows_with, target="left")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("left_child=", "left_child=0 ", 1),
+        lambda text: text.replace("split_feature=", "split_feature=9", 1),
+        lambda text: text.replace("num_leaves=6", "num_leaves=600000000", 1),
+        lambda text: text.replace("max_feature_idx=2", "max_feature_idx=999999999"),
+        lambda text: text.replace("leaf_value=", "leaf_value=nan ", 1),
+    ],
+    ids=["cut", "moved", "feature", "leaves", "columns", "nan"],
+)  # fmt: skip
+def test_a_damaged_file_is_refused(harm: Any, churn: Path, tmp_path: Path) -> None:
+    path = tmp_path / "model.txt"
+    path.write_text(harm(churn.read_text("utf-8")), encoding="utf-8")
+
+    with pytest.raises(UnreadableModel):
+        member("importing.formats", "lightgbm").read(path)
+
+
+def test_what_cannot_be_one_forest_says_why(tmp_path: Path) -> None:
+    x, amount = rows()
+    settings = QUIET | {"objective": "regression", "linear_tree": True}
+    lightgbm.train(settings, lightgbm.Dataset(x, amount, params=settings), 3).save_model(tmp_path / "linear.txt")
+
+    with pytest.raises(UnfitModel, match="linear models"):
+        member("importing.formats", "lightgbm").read(tmp_path / "linear.txt")
+
+
+def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    (tmp_path / "bomb.json").write_text('{"learner":' + "[" * 200_000)
+    (tmp_path / "half.json").write_text(json.dumps({"learner": {"x": 1}})[:-4])
+
+    for name in ("bomb.json", "half.json"):
+        with pytest.raises(UnreadableModel):
+            member("importing.formats", "xgboost").read(tmp_path / name)
