@@ -19,7 +19,7 @@ TIMED_ROWS: Final = 60
 RADIUS: Final = (3.0, 16.0)
 """Of the smallest dot and of the largest."""
 
-LABEL: Final = 130.0
+LABEL: Final = 170.0
 LINE: Final = 13.0
 """Width and height of a name beside its dot."""
 
