@@ -144,9 +144,10 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
         (_code(each.field), _number(each.drop), f"{_number(each.low)} to {_number(each.high)}")
         for each in report.importance[:_FIELDS_SHOWN_MAX]
     )
+    which = "given rows" if manifest.judged == "given" else "rows that it was not fitted on"
     said = (
-        f"How much worse {metric} gets when one field is mixed up among {report.importance_rows:,} rows that it was "
-        f"not fitted on. Of two fields that say the same, each hides the other."
+        f"How much worse {metric} gets when one field is mixed up among {report.importance_rows:,} {which}. Of two "
+        "fields that say the same, each hides the other."
     )
     table = _table(("field", f"worse {metric}", "95 % interval"), rows)
     return f"{said}{_images(name for name in plots if name == 'importance')}\n\n{table}"
