@@ -222,11 +222,13 @@ def _amount(name: str, value: float) -> str:
 def http() -> str:
     from aias.core.catalog import member, members
     from aias.serving.bounds import Bounds
+    from aias.serving.inference.repository import Repository
     from aias.serving.metrics import Metrics
     from aias.serving.probes import probes
     from aias.serving.protocols.contract import House
+    from aias.serving.statistics import Statistics
 
-    house = House(Bounds(), lambda: True, None)  # type: ignore[arg-type]
+    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics())  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics())]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()

@@ -21,6 +21,7 @@ from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds
 from aias.serving.gateway import Gateway, listen
+from aias.serving.inference.repository import Control
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,6 +71,20 @@ class Doubler:
 
     def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
         return self.predict([{"note": columns["note"][at]} for at in range(rows)])
+
+
+class Squarer:
+    """A regression of one number: its square."""
+
+    def __init__(self) -> None:
+        task = Task("area", "regression", "rmse")
+        self.manifest: Manifest = replace(manifest(), task=task, inputs=(Field("side", "number", example=2.0),))
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers([float(str(row["side"])) ** 2 for row in rows], None)
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{"side": columns["side"][at]} for at in range(rows)])
 
 
 @dataclass
@@ -186,13 +201,15 @@ def read_all(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def house(shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = ()) -> Iterator[House]:
+def house(
+    shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = (), control: Control | None = None
+) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
         shelf = Shelf()
         shelf.deploy("churn", 1, Rule())
     events: list[Event] = []
-    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append)
+    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append, control=control)
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})

@@ -24,7 +24,10 @@ from aias.serving.routes import Envelope, Found, Route, RouteTable
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ONLY_ONCE: Final = frozenset(
-    (b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length", b"x-request-id")
+    (
+        *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
+        *(b"x-request-id", b"inference-header-content-length"),
+    )
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TABLES: Final = (b"text/csv", b"application/vnd.")
@@ -148,6 +151,8 @@ class Application:
         model = request.model
         endpoint = request.places["endpoint"] if model is not None else ""
         self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
+        if model is not None and request.method == "POST":
+            self._metrics.statistics.note(endpoint, model.number, reply, seconds)
         if reply.phases is not None:
             self._metrics.predicted(endpoint, reply.rows, reply.phases)
         if ACCESS.isEnabledFor(logging.INFO):

@@ -22,6 +22,7 @@ from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, within_descriptors
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
+from aias.serving.inference.repository import Control, Repository
 from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
@@ -50,13 +51,14 @@ class Gateway:
         hosts: Iterable[str] = (),
         bounds: Bounds | None = None,
         watch: Watch = nobody,
+        control: Control | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch = ring, watch
         self.doors = Doors(ring(), hosts)
         self.router = Router(directory, load, metrics=self.metrics, watch=watch, also=self._take_ring)
         self.metrics.loaded = self.router.loaded
-        self.application = self._application()
+        self.application = self._application(Repository(self.router, control))
         self._server = _Server(self._config(), self.bounds.sweep_seconds)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
@@ -85,8 +87,8 @@ class Gateway:
     def ready(self) -> bool:
         return self.router.ready and not self._server.should_exit
 
-    def _application(self) -> Application:
-        house = House(self.bounds, lambda: self.ready, self.arrow)
+    def _application(self, repository: Repository) -> Application:
+        house = House(self.bounds, lambda: self.ready, self.arrow, repository, self.metrics.statistics)
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
@@ -203,7 +205,7 @@ def serve(
 
         hosts = [*allowed_hosts, *_own_name(host)]
         bounds = within_descriptors(bounds or Bounds())
-        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce)
+        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce, control=registry)
         ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
 
         def tell_ready() -> None:

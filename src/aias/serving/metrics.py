@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+from aias.serving.statistics import Statistics
+
 PHASES: Final = ("decode", "run", "encode")
 
 BUCKETS_SECONDS: Final = (
@@ -47,6 +49,7 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.phases: dict[str, tuple[Histogram, ...]] = {}
+        self.statistics = Statistics()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
 

@@ -85,6 +85,11 @@ class UnsupportedType(Refusal):
     status = 415
 
 
+class NotSupported(Refusal):
+    code = "serving.not-supported"
+    status = 501
+
+
 class NotReady(Refusal):
     code = "serving.not-ready"
     status = 503

@@ -46,6 +46,7 @@ class Router:
         self._generation: int | None = None
         self._retry_at: float | None = None
         self._stop = threading.Event()
+        self._refreshing = threading.Lock()
 
     @property
     def ready(self) -> bool:
@@ -61,8 +62,23 @@ class Router:
         """Each endpoint that answers, and the version behind it."""
         return [(name, model.version) for name, model in self._models.items()]
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """Endpoints that no version answers for."""
+        return self._missing
+
     def refresh(self) -> None:
         """Look whether anything has been deployed since, and follow."""
+        with self._refreshing:
+            self._refresh()
+
+    def retry(self) -> None:
+        """Refresh, and try again now what could not be loaded."""
+        with self._refreshing:
+            self._retry_at = self._clock()
+            self._refresh()
+
+    def _refresh(self) -> None:
         generation = self._directory.generation()
         retry = self._retry_at is not None and self._clock() >= self._retry_at
         if generation == self._generation and not retry:

@@ -11,7 +11,9 @@ from typing import ClassVar, Protocol
 from aias.core.errors import AiasError
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
+from aias.serving.inference.repository import Repository
 from aias.serving.routes import Route
+from aias.serving.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class House:
     bounds: Bounds
     ready: Callable[[], bool]
     arrow: ArrowProcess
+    repository: Repository
+    statistics: Statistics
 
 
 class WireProtocol(Protocol):
