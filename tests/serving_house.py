@@ -144,11 +144,17 @@ class Response:
 
 @dataclass
 class House:
+    """`call` goes over HTTP; `grpc` is where the second port is."""
+
     gateway: Gateway
     shelf: Shelf
     port: int
     thread: threading.Thread
     events: list[Event]
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.gateway.grpc_port}"
 
     @property
     def address(self) -> str:
@@ -202,14 +208,28 @@ def read_all(client: socket.socket) -> bytes:
 
 @contextmanager
 def house(
-    shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = (), control: Control | None = None
+    shelf: Shelf | None = None,
+    *,
+    bounds: Bounds = BOUNDS,
+    hosts: Sequence[str] = (),
+    control: Control | None = None,
+    grpc: bool = False,
 ) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
         shelf = Shelf()
         shelf.deploy("churn", 1, Rule())
     events: list[Event] = []
-    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append, control=control)
+    gateway = Gateway(
+        shelf,
+        shelf.load,
+        Ring,
+        hosts=hosts,
+        bounds=bounds,
+        watch=events.append,
+        control=control,
+        grpc_at=("127.0.0.1", 0) if grpc else None,
+    )
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})

@@ -80,5 +80,11 @@ INLINE_ROW_SECONDS_MAX: Final = 0.001
 WAITING_REQUESTS_MAX: Final = 128
 """Requests waiting for a thread; who would come after them is told to come again."""
 
+GRPC_CALLS_MAX: Final = 256
+"""Calls of gRPC at one time; each may bring a body, and streams stay."""
+
+GRPC_WATCHERS_MAX: Final = 16
+"""Who may watch the health over gRPC, which needs no key and keeps a call open."""
+
 LINGER_SECONDS_MAX: Final = 2.0
 """How long a refused client may go on sending before its connection is cut; it needs that long to read the refusal."""

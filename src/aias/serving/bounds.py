@@ -28,6 +28,8 @@ class Bounds:
     waiting_requests: int = limits.WAITING_REQUESTS_MAX
     inline_seconds: float = limits.INLINE_SECONDS_MAX
     inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
+    grpc_calls: int = limits.GRPC_CALLS_MAX
+    grpc_watchers: int = limits.GRPC_WATCHERS_MAX
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 
@@ -37,15 +39,16 @@ class Bounds:
                 raise ValueError(f"{name} must be more than 0")
 
 
-def within_descriptors(bounds: Bounds) -> Bounds:
+def within_descriptors(bounds: Bounds, *, second_port: bool = False) -> Bounds:
     """The same bounds with no more connections than this process may open; raises its soft limit as far as needed.
 
     Without it some thousand idle connections, the usual limit, would keep everybody else out.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = bounds.connections + _OWN_DESCRIPTORS
+    own = _OWN_DESCRIPTORS + (bounds.grpc_calls if second_port else 0)
+    wanted = bounds.connections + own
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return bounds
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return replace(bounds, connections=max(1, most - _OWN_DESCRIPTORS))
+    return replace(bounds, connections=max(1, most - own))

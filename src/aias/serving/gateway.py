@@ -7,9 +7,9 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -52,6 +52,7 @@ class Gateway:
         bounds: Bounds | None = None,
         watch: Watch = nobody,
         control: Control | None = None,
+        grpc_at: tuple[str, int] | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch = ring, watch
@@ -60,6 +61,9 @@ class Gateway:
         self.metrics.loaded = self.router.loaded
         self.application = self._application(Repository(self.router, control))
         self._server = _Server(self._config(), self.bounds.sweep_seconds)
+        self.grpc_port: int | None = None
+        if grpc_at is not None:
+            self._server.open_second = functools.partial(self._open_grpc, *grpc_at)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -103,6 +107,16 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
         )
 
+    async def _open_grpc(self, host: str, port: int) -> "Second":
+        server = _grpc().GrpcServer(
+            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note
+        )
+        try:
+            self.grpc_port = await server.start(f"{_in_url(host)}:{port}")
+        except RuntimeError:
+            raise _taken(host, port, "gRPC could not have it") from None
+        return cast("Second", server)
+
     def _config(self) -> Config:
         connection = functools.partial(Connection, bounds=self.bounds, note=self._note)
         return Config(
@@ -125,12 +139,20 @@ class Gateway:
         self.doors.ring = self._ring()
 
 
+class Second(Protocol):
+    """A server on another port of the same loop."""
+
+    async def stop(self) -> None: ...
+
+
 class _Server(Server):
-    """uvicorn's, with a sweep over the connections, and an end that is not by the signal that asked for it."""
+    """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
 
     def __init__(self, config: Config, sweep_seconds: float) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
+        self.open_second: Callable[[], Awaitable[Second]] | None = None
+        self._second: Second | None = None
         self._sweep_seconds = sweep_seconds
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -142,7 +164,15 @@ class _Server(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.open_second is not None:
+            self._second = await self.open_second()
         self.when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ends = [super().shutdown(sockets)]
+        if self._second is not None:
+            ends.append(self._second.stop())
+        await asyncio.gather(*ends)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -168,6 +198,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    grpc_port: int | None = None,
     allowed_hosts: Iterable[str] = (),
     insecure_http: bool = False,
     access_log: bool = False,
@@ -176,9 +207,10 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT.
 
-    `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
-    home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
-    `PortInUse`, `OpenToAll`.
+    `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `access_log` writes a line for each request to
+    standard error. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
+    `PortInUse`, `OpenToAll`, and `UserError` when gRPC is not installed.
     """
     from aias.access.keys import Keys
     from aias.core.names import Ref
@@ -191,6 +223,9 @@ def serve(
         )
     if access_log:
         log_accesses()
+    if grpc_port is not None:
+        _grpc()
+        listen(host, grpc_port).close()
     listener = listen(host, port)
     with contextlib.closing(listener), Registry.open(home, watch=announce) as registry:
         keys = Keys(registry.database)
@@ -204,15 +239,17 @@ def serve(
             return cast("Answering", member("runtimes", "onnxruntime").load(registry.folder(version), manifest))
 
         hosts = [*allowed_hosts, *_own_name(host)]
-        bounds = within_descriptors(bounds or Bounds())
-        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce, control=registry)
-        ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
+        bounds = within_descriptors(bounds or Bounds(), second_port=grpc_port is not None)
+        gateway = Gateway(
+            registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce, control=registry,
+            grpc_at=None if grpc_port is None else (host, grpc_port),
+        )  # fmt: skip
 
         def tell_ready() -> None:
             # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
             gc.collect()
             gc.freeze()
-            announce(ready)
+            announce(_ready(url, host, gateway.grpc_port))
 
         gateway.run(listener, when_ready=tell_ready)
 
@@ -230,10 +267,28 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as fault:
         listener.close()
-        raise PortInUse(
-            f"cannot listen on {host}:{port}: {fault.strerror}", hint="choose another port, or 0 for any free one"
-        ) from None
+        raise _taken(host, port, fault.strerror) from None
     return listener
+
+
+def _taken(host: str, port: int, why: str | None) -> PortInUse:
+    return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
+
+
+def _grpc() -> Any:
+    """The module of the second port. Raises `UserError` without its extra."""
+    try:
+        from aias.serving.grpc import server
+    except ModuleNotFoundError as missing:
+        raise UserError(f"gRPC needs `{missing.name}`", hint="pip install 'aias[grpc]'") from None
+    return server
+
+
+def _ready(url: str, host: str, grpc_port: int | None) -> Event:
+    if grpc_port is None:
+        return Event("serve.ready", f"serving at {url}", facts={"url": url})
+    address = f"{_in_url(host)}:{grpc_port}"
+    return Event("serve.ready", f"serving at {url}, and over gRPC at {address}", facts={"url": url, "grpc": address})
 
 
 def _own_name(host: str) -> list[str]:

@@ -1,0 +1,184 @@
+"""The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from aias.core.errors import AiasError
+from aias.serving.bounds import Bounds
+from aias.serving.doors import Doors
+from aias.serving.grpc.calls import CALLS, Answer, message
+from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
+from aias.serving.grpc.proto import Schema, schema
+from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
+from aias.serving.refusals import status_of
+from aias.serving.routes import Route
+
+Call = Callable[[Any, Any], Awaitable[None]]
+
+_OWN_BYTES: Final = 64 << 10
+"""For names and shapes around the tensors, so that a body which HTTP takes fits here too."""
+
+
+class GrpcServer:
+    """Started and stopped on a running loop. `ready` and `note` are the gateway's."""
+
+    def __init__(
+        self, application: Asgi, doors: Doors, bounds: Bounds, *, ready: Callable[[], bool], note: Callable[[str], None]
+    ) -> None:
+        self._server = grpc.aio.server(options=_options(bounds), maximum_concurrent_rpcs=bounds.grpc_calls)
+        self._server.add_generic_rpc_handlers((_Handlers(application, doors, bounds, ready, note),))
+        self._drain_seconds = bounds.drain_seconds
+
+    async def start(self, address: str) -> int:
+        """Listen; the port. Raises `RuntimeError` when it is taken."""
+        port: int = self._server.add_insecure_port(address)
+        await self._server.start()
+        return port
+
+    async def stop(self) -> None:
+        """Take no new calls, and finish those that have begun."""
+        await self._server.stop(self._drain_seconds)
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Every call is handled as a stream of bytes, so that reading its message is ours to time, or to leave."""
+
+    def __init__(
+        self, application: Asgi, doors: Doors, bounds: Bounds, ready: Callable[[], bool], note: Callable[[str], None]
+    ) -> None:
+        self._application, self._doors, self._bounds = application, doors, bounds
+        self._ready, self._note = ready, note
+        self._watchers = 0
+        self._calls: dict[str, tuple[str, Call]] = {
+            "/grpc.health.v1.Health/Check": ("", self._check),
+            "/grpc.health.v1.Health/Watch": ("", self._watch),
+        }
+        for name, (request, answer, scope) in CALLS.items():
+            handle = self._streams if name == "ModelStreamInfer" else self._answers
+            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer))
+        for method, own in reflections().items():
+            self._calls[method] = ("predict", self._reflects(own))
+
+    def service(self, details: Any) -> Any:
+        found = self._calls.get(details.method)
+        if found is None:
+            return None
+        scope, call = found
+        refusal = self._refusal(scope, details.invocation_metadata)
+        return grpc.stream_stream_rpc_method_handler(call if refusal is None else _refuses(refusal))
+
+    def _refusal(self, scope: str, metadata: Any) -> Declined | None:
+        if not scope:
+            return None
+        route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
+        try:
+            self._doors.check_key(route, dict(carried(metadata)))
+        except AiasError as fault:
+            self._note(fault.code)
+            return _declined(fault)
+        return None
+
+    def _answers(self, kind: Any, answer: Answer) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            request = await self._read(kind, context)
+            assert request is not None
+            try:
+                reply = await answer(self._wire(context), request)
+            except (Declined, AiasError) as fault:
+                await _abort(context, fault)
+            else:
+                await context.write(reply.SerializeToString())
+
+        return call
+
+    def _streams(self, kind: Any, answer: Answer) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            while (request := await self._read(kind, context, may_end=True)) is not None:
+                reply = await answer(self._wire(context), request)
+                await context.write(reply.SerializeToString())
+
+        return call
+
+    def _reflects(self, own: Schema) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            kind = own.message("ServerReflectionRequest")
+            while (request := await self._read(kind, context, may_end=True)) is not None:
+                await context.write(reflected(own, request).SerializeToString())
+
+        return call
+
+    async def _check(self, _messages: Any, context: Any) -> None:
+        request = await self._read(schema("health").message("HealthCheckRequest"), context)
+        found = health_of(request.service, ready=self._ready())
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
+        await context.write(found.SerializeToString())
+
+    async def _watch(self, _messages: Any, context: Any) -> None:
+        if self._watchers >= self._bounds.grpc_watchers:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many are watching")
+        self._watchers += 1
+        try:
+            request = await self._read(schema("health").message("HealthCheckRequest"), context)
+            statuses: AsyncIterator[Any] = watched(request.service, ready=self._ready)
+            async for found in statuses:
+                await context.write(found.SerializeToString())
+        finally:
+            self._watchers -= 1
+
+    async def _read(self, kind: Any, context: Any, *, may_end: bool = False) -> Any:
+        """The next message; None at the end of a stream. Ends the call when it does not come, or is none."""
+        try:
+            raw = await asyncio.wait_for(context.read(), self._bounds.body_seconds)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
+        if raw is grpc.aio.EOF:
+            if not may_end:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+            return None
+        try:
+            return kind.FromString(raw)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
+
+    def _wire(self, context: Any) -> Wire:
+        return Wire(self._application, context.invocation_metadata(), seconds_left=context.time_remaining())
+
+
+def _refuses(refusal: Declined) -> Call:
+    async def call(_messages: Any, context: Any) -> None:
+        await _abort(context, refusal)
+
+    return call
+
+
+async def _abort(context: Any, fault: Declined | AiasError) -> None:
+    declined = fault if isinstance(fault, Declined) else _declined(fault)
+    await context.abort(declined.code, declined.message, declined.trailers)
+
+
+def _declined(fault: AiasError) -> Declined:
+    return Declined(status_of(fault), f"{fault.message} ({fault.hint})" if fault.hint else fault.message)
+
+
+def _nothing(_request: Any) -> Any:
+    raise AssertionError("never asked: it only carries a scope")
+
+
+def _options(bounds: Bounds) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", bounds.body_bytes + _OWN_BYTES),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", bounds.header_bytes),
+        ("grpc.absolute_max_metadata_size", 2 * bounds.header_bytes),
+        ("grpc.max_connection_idle_ms", int(bounds.keep_alive_seconds * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(bounds.header_seconds * 1000)),
+        # Two servers on one port would each get half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", bounds.grpc_calls),
+    ]
