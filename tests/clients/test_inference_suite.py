@@ -84,7 +84,6 @@ def test_another_server_passes_that_is_right() -> None:
         ("NaN in JSON", "json stays json whatever the numbers are"),
         ("shapes are believed", "data that do not fit their shape are refused"),
         ("bytes are left lying", "bytes that nobody announced are refused"),
-        ("packing ignored", "a packed request is answered"),
     ],
 )
 def test_a_server_that_is_wrong_in_one_way_is_found_out(mistake: str, sentence: str) -> None:
@@ -92,6 +91,22 @@ def test_a_server_that_is_wrong_in_one_way_is_found_out(mistake: str, sentence: 
         status, results = report(url, "--model", "twice", "--only", sentence)
 
     assert (status, results) == (1, {sentence: "fail"})
+
+
+def test_what_the_specification_leaves_open_is_noted_and_no_failure() -> None:
+    sentence = "a packed request is answered"
+
+    with tiny("packing ignored") as url:
+        assert report(url, "--model", "twice", "--only", sentence) == (0, {sentence: "note"})
+
+
+def test_an_extension_that_is_not_claimed_can_be_asked_for_all_the_same() -> None:
+    sentence = "an answered request is counted"
+
+    with tiny() as url:
+        assert report(url, "--model", "twice", "--only", sentence) == (0, {sentence: "skip"})
+        also = ("--also", "statistics")
+        assert report(url, "--model", "twice", "--only", sentence, *also) == (1, {sentence: "fail"})
 
 
 def test_a_server_that_cannot_be_asked_is_told_apart_from_one_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:

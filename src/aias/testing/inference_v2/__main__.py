@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
     wire = Wire(options.url, headers, timeout_seconds=options.timeout)
     try:
         example = json.loads(Path(options.request).read_bytes()) if options.request else None
-        probe = Probe(wire, options.model or _first_model(wire), example)
+        probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also)
     except (Failed, OSError, ValueError) as fault:
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="which model to ask; the first of the index unless said")
     parser.add_argument("--request", metavar="FILE", help="a request in JSON that the model answers, as its example")
     parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="for every request")
+    parser.add_argument("--also", action="append", default=[], metavar="EXTENSION", help="though it is not claimed")
     parser.add_argument("--only", default="", metavar="WORDS", help="the checks whose section or sentence has them")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each request")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")

@@ -62,7 +62,7 @@ def a_model_has_a_name_a_platform_inputs_and_outputs(probe: Probe) -> None:
     found = probe.metadata
     expect(found["name"] == probe.model, f"the name `{probe.model}`", found["name"])
     expect(isinstance(found["platform"], str), "a platform", found)
-    expect(_are_texts(found.get("versions", [])), "versions that are texts", found)
+    expect(_are_texts(found.get("versions") or []), "versions that are texts", found)
     for tensor in [*found["inputs"], *found["outputs"]]:
         expect(isinstance(tensor["name"], str), "a tensor's name", tensor)
         expect(tensor["datatype"] in DATATYPES, f"a datatype of {', '.join(DATATYPES)}", tensor)

@@ -33,7 +33,7 @@ def an_unknown_model_is_refused(probe: Probe) -> None:
     _ = probe.wire.ask("POST", "/v2/models/there-is-no-such-model-here/infer", b"{}").error
 
 
-@wrong.must
+@wrong.should
 def an_input_that_the_model_does_not_have_is_refused(probe: Probe) -> None:
     extra = {"name": "there-is-no-such-input", "datatype": "FP32", "shape": [1], "data": [1]}
     probe.refuses({"inputs": [*_inputs(probe), extra]})
@@ -109,7 +109,7 @@ def other_methods_are_refused(probe: Probe) -> None:
         expect(400 <= answer.status < 500, "405", answer)
 
 
-@wrong.must
+@wrong.should
 def a_body_that_is_not_packed_as_it_says_is_refused(probe: Probe) -> None:
     whole = gzip.compress(json.dumps({"inputs": _inputs(probe)}).encode())
     for body in (b"", b"no gzip at all", whole[:-9], whole[:20]):
@@ -183,9 +183,9 @@ def a_connection_is_kept_and_refusals_do_not_spoil_it(probe: Probe) -> None:
     good = json.dumps({"inputs": _inputs(probe)}).encode()
     connection = wire.connect()
     try:
-        for body, status in ((good, 200), (b"{", 400), (good, 200)):
+        for body, family in ((good, 2), (b"{", 4), (good, 2)):
             answer = wire.ask_on(connection, "POST", f"{probe.path}/infer", body)
-            expect(answer.status == status, str(status), answer)
+            expect(answer.status // 100 == family, f"{family}xx", answer)
     finally:
         connection.close()
 

@@ -36,17 +36,22 @@ class Input:
 
 
 class Probe:
-    """`example`: a request, in JSON, that the model answers; without it zeros, ones and `a` are sent."""
+    """`example`: a request, in JSON, that the model answers; without it halves, ones and `a` are sent.
 
-    def __init__(self, wire: Wire, model: str, example: Mapping[str, Any] | None = None) -> None:
-        self.wire, self.model, self._example = wire, model, example
+    `also`: extensions that are asked for though the server does not claim them.
+    """
+
+    def __init__(
+        self, wire: Wire, model: str, *, example: Mapping[str, Any] | None = None, also: Sequence[str] = ()
+    ) -> None:
+        self.wire, self.model, self._example, self._also = wire, model, example, also
         self.path = f"/v2/models/{quote(model, safe='')}"
 
     @cached_property
     def extensions(self) -> Sequence[str]:
         answer = self.wire.ask("GET", "/v2")
         found = answer.json.get("extensions") if answer.status == 200 else None
-        return found if isinstance(found, list) else ()
+        return [*self._also, *(found if isinstance(found, list) else ())]
 
     @cached_property
     def metadata(self) -> Any:

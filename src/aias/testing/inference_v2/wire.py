@@ -75,8 +75,12 @@ class Wire:
         headers: Headers = (),
     ) -> Answer:
         sent = [*self._headers, *headers]
-        if body is not None and not any(name.lower() in ("content-length", "transfer-encoding") for name, _ in sent):
+        names = {name.lower() for name, _ in sent}
+        if body is not None and not names & {"content-length", "transfer-encoding"}:
             sent.append(("Content-Length", str(len(body))))
+        if body is not None and "content-type" not in names:
+            binary = "inference-header-content-length" in names
+            sent.append(("Content-Type", "application/octet-stream" if binary else "application/json"))
         try:
             connection.putrequest(method, self._root + path, skip_accept_encoding=True)
             for name, value in sent:
