@@ -217,6 +217,26 @@ def test_a_server_that_stops_finishes_the_calls_that_it_has_begun() -> None:
     assert answers and b"yes" in answers[0]
 
 
+def test_who_watches_or_waits_does_not_keep_a_server_from_stopping() -> None:
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(20)
+        yield from ()
+
+    with house(bounds=replace(SMALL, drain_seconds=60, body_seconds=60), grpc=True) as server:
+        channel = grpc.insecure_channel(server.grpc)
+        watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert next(watching) == b"\x08\x01"
+        stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(nothing(), metadata=KEY)
+        eventually(lambda: call(server, f"{SERVICE}ServerLive"))
+    # The house waits ten seconds for its server, and fails.
+    assert list(watching) == [b"\x08\x02"]
+    assert list(stream) == []
+    never.set()
+    channel.close()
+
+
 def test_the_deadline_goes_on_to_the_application() -> None:
     from aias.serving.grpc.wire import Wire
 

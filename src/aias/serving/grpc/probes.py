@@ -1,6 +1,7 @@
 """What gRPC's own tools ask: `grpc.health.v1` for load balancers, reflection for `grpcurl` and its like."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -19,8 +20,8 @@ def health_of(service: str, *, ready: bool) -> Any:
     return schema("health").message("HealthCheckResponse")(status="SERVING" if ready else "NOT_SERVING")
 
 
-async def watched(service: str, *, ready: Callable[[], bool]) -> AsyncIterator[Any]:
-    """The status now, and again whenever it has changed."""
+async def watched(service: str, *, ready: Callable[[], bool], stopping: asyncio.Event) -> AsyncIterator[Any]:
+    """The status now, and again whenever it has changed; the last one when the server stops."""
     before = None
     while True:
         found = health_of(service, ready=ready())
@@ -29,7 +30,10 @@ async def watched(service: str, *, ready: Callable[[], bool]) -> AsyncIterator[A
         if found != before:
             yield found
         before = found
-        await asyncio.sleep(_LOOK_SECONDS)
+        if stopping.is_set():
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _LOOK_SECONDS)
 
 
 def reflections() -> dict[str, Schema]:

@@ -1,7 +1,7 @@
 """The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import grpc
@@ -31,7 +31,8 @@ class GrpcServer:
         self, application: Asgi, doors: Doors, bounds: Bounds, *, ready: Callable[[], bool], note: Callable[[str], None]
     ) -> None:
         self._server = grpc.aio.server(options=_options(bounds), maximum_concurrent_rpcs=bounds.grpc_calls)
-        self._server.add_generic_rpc_handlers((_Handlers(application, doors, bounds, ready, note),))
+        self._handlers = _Handlers(application, doors, bounds, ready, note)
+        self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds = bounds.drain_seconds
 
     async def start(self, address: str) -> int:
@@ -41,7 +42,8 @@ class GrpcServer:
         return port
 
     async def stop(self) -> None:
-        """Take no new calls, and finish those that have begun."""
+        """Take no new calls, finish those that have begun, and end the streams that wait for more."""
+        self._handlers.stopping.set()
         await self._server.stop(self._drain_seconds)
 
 
@@ -53,6 +55,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     ) -> None:
         self._application, self._doors, self._bounds = application, doors, bounds
         self._ready, self._note = ready, note
+        self.stopping = asyncio.Event()
         self._watchers = 0
         self._calls: dict[str, tuple[str, Call]] = {
             "/grpc.health.v1.Health/Check": ("", self._check),
@@ -86,7 +89,6 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _answers(self, kind: Any, answer: Answer) -> Call:
         async def call(_messages: Any, context: Any) -> None:
             request = await self._read(kind, context)
-            assert request is not None
             try:
                 reply = await answer(self._wire(context), request)
             except (Declined, AiasError) as fault:
@@ -98,7 +100,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _streams(self, kind: Any, answer: Answer) -> Call:
         async def call(_messages: Any, context: Any) -> None:
-            while (request := await self._read(kind, context, may_end=True)) is not None:
+            while (request := await self._next(kind, context)) is not None:
                 reply = await answer(self._wire(context), request)
                 await context.write(reply.SerializeToString())
 
@@ -107,7 +109,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _reflects(self, own: Schema) -> Call:
         async def call(_messages: Any, context: Any) -> None:
             kind = own.message("ServerReflectionRequest")
-            while (request := await self._read(kind, context, may_end=True)) is not None:
+            while (request := await self._next(kind, context)) is not None:
                 await context.write(reflected(own, request).SerializeToString())
 
         return call
@@ -125,29 +127,44 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._watchers += 1
         try:
             request = await self._read(schema("health").message("HealthCheckRequest"), context)
-            statuses: AsyncIterator[Any] = watched(request.service, ready=self._ready)
-            async for found in statuses:
+            async for found in watched(request.service, ready=self._ready, stopping=self.stopping):
                 await context.write(found.SerializeToString())
         finally:
             self._watchers -= 1
 
-    async def _read(self, kind: Any, context: Any, *, may_end: bool = False) -> Any:
-        """The next message; None at the end of a stream. Ends the call when it does not come, or is none."""
+    async def _read(self, kind: Any, context: Any) -> Any:
+        """The message. Ends the call when it does not come, or is none."""
+        raw = await self._raw(context)
+        if raw is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        return await _parsed(kind, raw, context)
+
+    async def _next(self, kind: Any, context: Any) -> Any:
+        """The next message of a stream; None when there is none, or the server stops."""
+        reading, stopping = asyncio.ensure_future(self._raw(context)), asyncio.ensure_future(self.stopping.wait())
         try:
-            raw = await asyncio.wait_for(context.read(), self._bounds.body_seconds)
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            raw = reading.result() if reading.done() else grpc.aio.EOF
+        finally:
+            reading.cancel()
+            stopping.cancel()
+        return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
+
+    async def _raw(self, context: Any) -> Any:
+        try:
+            return await asyncio.wait_for(context.read(), self._bounds.body_seconds)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
-        if raw is grpc.aio.EOF:
-            if not may_end:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
-            return None
-        try:
-            return kind.FromString(raw)
-        except DecodeError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
 
     def _wire(self, context: Any) -> Wire:
         return Wire(self._application, context.invocation_metadata(), seconds_left=context.time_remaining())
+
+
+async def _parsed(kind: Any, raw: bytes, context: Any) -> Any:
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
 
 
 def _refuses(refusal: Declined) -> Call:
