@@ -451,6 +451,14 @@ def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: House) -> N
     assert ask(server, given, tail=raw).status == 200
 
 
+def test_what_is_refused_before_it_is_a_request_is_told_in_the_same_words(server: House) -> None:
+    head = b"POST /v2/models/churn/infer HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 50_000
+    answer = server.raw(head + b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": "the headers are too large"}
+
+
 def test_what_this_protocol_does_not_have_is_refused_in_its_words(server: House) -> None:
     refused(server.call("POST", "/v2/systemsharedmemory/region/x/register", "{}"), 404)
     refused(ask(server, tensor(parameters={"shared_memory_region": "x"})), 501)
