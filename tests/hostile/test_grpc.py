@@ -21,6 +21,9 @@ SMALL = replace(
     BOUNDS, body_bytes=1 << 20, header_seconds=0.4, body_seconds=0.4, grpc_calls=12, grpc_watchers=2, drain_seconds=5
 )
 
+THREADS = replace(SMALL, inline_row_seconds=1e-9)
+"""Nothing runs on the event loop."""
+
 
 class Slow(Rule):
     """A model that answers when it is let."""
@@ -182,15 +185,12 @@ def watchers(server: House) -> int:
 
 def test_a_deadline_ends_the_call_and_not_the_server() -> None:
     slow, shelf = Slow(), Shelf()
-    with house(shelf, bounds=SMALL, grpc=True) as server:
+    with house(shelf, bounds=THREADS, grpc=True) as server:
         shelf.runtimes["churn-1"] = slow
         slow.let.set()
         shelf.deploy("churn", 1, slow)
         eventually(lambda: server.gateway.router.ready and server.gateway.router.loaded())
         slow.let.clear()
-        # What is slow gets a thread.
-        model = server.gateway.router._models["churn"]
-        server.gateway.router._models = {"churn": replace(model, row_seconds=1.0)}
         assert code_of(server, f"{SERVICE}ModelInfer", infer_body(), timeout=0.3) == "DEADLINE_EXCEEDED"
         slow.let.set()
         assert call(server, f"{SERVICE}ModelInfer", infer_body())
@@ -201,11 +201,9 @@ def test_a_server_that_stops_finishes_the_calls_that_it_has_begun() -> None:
     slow.let.set()
     shelf.deploy("churn", 1, slow)
     answers: list[bytes] = []
-    with house(shelf, bounds=SMALL, grpc=True) as server:
+    with house(shelf, bounds=THREADS, grpc=True) as server:
         slow.let.clear()
         slow.asked.clear()
-        model = server.gateway.router._models["churn"]
-        server.gateway.router._models = {"churn": replace(model, row_seconds=1.0)}
         body = infer_body()
         asking = threading.Thread(target=lambda: answers.append(call(server, f"{SERVICE}ModelInfer", body, timeout=9)))
         asking.start()
@@ -248,12 +246,39 @@ def test_the_deadline_goes_on_to_the_application() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"{}"})
 
-    wire = Wire(application, [("traceparent", "00-1-2-01"), ("x-deadline-ms", "9"), ("cookie", "a")], seconds_left=1.5)
+    metadata = [("traceparent", "00-1-2-01"), ("x-deadline-ms", "9"), ("cookie", "a")]
+    wire = Wire(application, metadata, seconds_left=1.5, answering=set())
     found = asyncio.run(wire.ask("POST", "/", b"x"))
 
     assert (found.status, found.head) == (200, {})
     assert (seen[b"x-deadline-ms"], seen[b"traceparent"]) == (b"1500", b"00-1-2-01")
     assert b"cookie" not in seen
+
+
+def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelled() -> None:
+    from aias.serving.grpc.wire import Wire
+
+    saw: list[str] = []
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        while True:
+            saw.append((await receive())["type"])
+            if saw[-1] == "http.disconnect":
+                return
+
+    async def leave() -> None:
+        wire = Wire(application, [], seconds_left=1e12, answering=set())
+        assert (b"x-deadline-ms", b"86400000") in wire.headers
+        asking = asyncio.ensure_future(wire.ask("POST", "/"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.gather(*wire._answering)
+
+    asyncio.run(leave())
+    assert saw == ["http.request", "http.disconnect"]
 
 
 def test_a_taken_port_is_told() -> None:

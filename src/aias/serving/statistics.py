@@ -41,6 +41,7 @@ class VersionStatistics:
     last_at_ms: int = 0
     rows: int = 0
     success: Duration = field(default_factory=Duration)
+    queue: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
     phases: Phases = field(default_factory=Phases)
     sizes: dict[int, Phases] = field(default_factory=dict)
@@ -53,8 +54,8 @@ class Statistics:
         self._clock = clock
         self._versions: dict[tuple[str, int], VersionStatistics] = {}
 
-    def note(self, endpoint: str, number: int, reply: Reply, seconds: float) -> None:
-        """Count an answered request, or one that failed with a model at hand."""
+    def note(self, endpoint: str, number: int, reply: Reply, seconds: float, *, queue: float = 0.0) -> None:
+        """Count an answered request, or one that failed with a model at hand. `queue`: seconds that it waited."""
         found = self._versions.get((endpoint, number))
         if found is None:
             found = self._versions[endpoint, number] = VersionStatistics()
@@ -63,6 +64,7 @@ class Statistics:
             found.fail.add(seconds)
             return
         found.success.add(seconds)
+        found.queue.add(queue)
         found.rows += reply.rows
         found.phases.add(*reply.phases)
         found.sizes.setdefault(reply.rows, Phases()).add(*reply.phases)
@@ -70,7 +72,7 @@ class Statistics:
     def of(self, known: Iterable[tuple[str, str]]) -> Iterator[dict[str, object]]:
         """What the extension calls `model_stats`: of `known` (endpoint, number), asked or not, and of versions before.
 
-        There is no cache, and what waited for a thread counts as part of the success only.
+        There is no cache.
         """
         names = {name for name, _ in known}
         pairs = {(name, int(number)) for name, number in known}
@@ -90,7 +92,7 @@ def _described(name: str, number: int, found: VersionStatistics) -> dict[str, ob
         "inference_stats": {
             "success": _plain(found.success),
             "fail": _plain(found.fail),
-            "queue": nothing,
+            "queue": _plain(found.queue),
             **_phases(found.phases),
             "cache_hit": nothing,
             "cache_miss": nothing,

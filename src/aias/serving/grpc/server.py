@@ -57,6 +57,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
         self._watchers = 0
+        self._answering: set[asyncio.Future[None]] = set()
         self._calls: dict[str, tuple[str, Call]] = {
             "/grpc.health.v1.Health/Check": ("", self._check),
             "/grpc.health.v1.Health/Watch": ("", self._watch),
@@ -157,7 +158,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
 
     def _wire(self, context: Any) -> Wire:
-        return Wire(self._application, context.invocation_metadata(), seconds_left=context.time_remaining())
+        return Wire(
+            self._application,
+            context.invocation_metadata(),
+            seconds_left=context.time_remaining(),
+            answering=self._answering,
+        )
 
 
 async def _parsed(kind: Any, raw: bytes, context: Any) -> Any:

@@ -13,7 +13,9 @@ import msgspec
 
 from aias.serving.inference.requests import LENGTH_HEADER
 
-Asgi = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
+Asgi = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
 
 CODES: Final = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -31,6 +33,9 @@ CODES: Final = {
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 """A status of HTTP, and what gRPC calls it; the rest is INTERNAL."""
+
+_DEADLINE_MS_MAX: Final = 86_400_000
+"""A day; clients that would wait for ever say so with numbers beyond all sense."""
 
 _CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
 
@@ -76,15 +81,21 @@ class Found:
 
 
 class Wire:
-    """One caller's line to the application. `metadata` is what came with the call."""
+    """One caller's line to the application. `metadata` is what came with the call; `answering` holds what is under way,
+    also when nobody waits for it any longer."""
 
     def __init__(
-        self, application: Asgi, metadata: Iterable[tuple[str, str | bytes]], *, seconds_left: float | None
+        self,
+        application: Asgi,
+        metadata: Iterable[tuple[str, str | bytes]],
+        *,
+        seconds_left: float | None,
+        answering: set[asyncio.Future[None]],
     ) -> None:
-        self._application = application
+        self._application, self._answering = application, answering
         self.headers = [(b"host", b"localhost"), *carried(metadata)]
         if seconds_left is not None:
-            self.headers.append((b"x-deadline-ms", b"%d" % max(1, int(seconds_left * 1000))))
+            self.headers.append((b"x-deadline-ms", b"%d" % max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000)))))
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
@@ -112,8 +123,12 @@ class Wire:
         async def send(message: MutableMapping[str, Any]) -> None:
             sent.append(message)
 
+        # The application is never cancelled, as it never is over HTTP: who is gone has hung up, and it may look.
+        answering = asyncio.ensure_future(self._application(scope, receive, send))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
         try:
-            await self._application(scope, receive, send)
+            await asyncio.shield(answering)
         finally:
             over.set()
         if not sent:
