@@ -1,5 +1,6 @@
 """The Open Inference Protocol, asked by the client that most people use, and by nobody's client at all."""
 
+import asyncio
 import json
 import struct
 from collections.abc import Iterator
@@ -121,6 +122,18 @@ def test_the_client_may_pack_both_ways(client: Any, packing: str) -> None:
     )
 
     checked(result)
+
+
+def test_the_asynchronous_client_gets_its_answers_many_at_once(server: House) -> None:
+    from tritonclient.http import aio
+
+    async def ask() -> list[Any]:
+        async with aio.InferenceServerClient(server.address) as client:
+            calls = [client.infer("churn", tensors(binary=at % 2 == 0), headers=key()) for at in range(32)]
+            return await asyncio.gather(*calls)
+
+    for result in asyncio.run(ask()):
+        checked(result)
 
 
 def test_the_client_gets_numbers_for_a_regression(client: Any) -> None:

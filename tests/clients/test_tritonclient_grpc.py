@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC, asked by `tritonclient` and by gRPC's own tools."""
 
+import asyncio
 import queue
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,6 +130,19 @@ def test_the_client_reads_statistics_and_the_index(client: Any) -> None:
         ("price", "2", "READY"),
         ("square", "1", "READY"),
     ]
+
+
+def test_the_asynchronous_client_gets_its_answers_many_at_once(server: House) -> None:
+    from tritonclient.grpc import aio
+
+    async def ask() -> list[Any]:
+        async with aio.InferenceServerClient(server.grpc) as client:
+            calls = [client.infer("churn", tensors(), request_id=str(at), headers=KEY) for at in range(32)]
+            return await asyncio.gather(*calls)
+
+    for at, result in enumerate(asyncio.run(ask())):
+        checked(result)
+        assert result.get_response().id == str(at)
 
 
 def test_every_refusal_has_the_code_that_clients_act_on(client: Any) -> None:
