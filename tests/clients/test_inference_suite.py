@@ -1,13 +1,19 @@
 """The published suite of the Open Inference Protocol: our server passes it, and whoever is wrong does not."""
 
+import importlib.util
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aias.testing.inference_v2.__main__ import checks, main
+from aias.testing.inference_v2.checks import run
+from aias.testing.inference_v2.probe import Probe
+from aias.testing.inference_v2.remote import Refused, Remote
+from aias.testing.inference_v2.wire import Wire
 from serving_house import Doubler, House, Shelf, house
 from serving_house import Rule as Churn
 from tiny_inference import tiny
@@ -18,7 +24,7 @@ def server() -> Iterator[House]:
     shelf = Shelf()
     shelf.deploy("churn", 7, Churn())
     shelf.deploy("price", 2, Doubler(), model="price")
-    with house(shelf) as running:
+    with house(shelf, grpc=importlib.util.find_spec("grpc") is not None) as running:
         yield running
 
 
@@ -30,14 +36,31 @@ def report(url: str, *more: str) -> tuple[int, dict[str, str]]:
 
 
 def test_our_server_does_all_that_the_suite_asks(server: House) -> None:
-    status, results = report(server.address, "--header", "Authorization: Bearer all-key")
+    grpc = () if server.gateway.grpc_port is None else ("--grpc", server.grpc)
+
+    status, results = report(server.address, "--header", "Authorization: Bearer all-key", *grpc)
 
     assert status == 0
     assert not {"fail", "note"} & set(results.values()), results
+    if not grpc:
+        pytest.skip("the calls over gRPC need the extra `grpc`")
     assert [name for name, result in results.items() if result == "skip"] == [
         "data may be nested or flat",
         "a body of nothing but the input is answered in bytes",
     ]
+
+
+def test_a_server_that_is_wrong_over_grpc_is_found_out(server: House) -> None:
+    """It answers for another model than its HTTP does."""
+    if server.gateway.grpc_port is None:
+        pytest.skip("needs the extra `grpc`")
+    key = ("--header", "Authorization: Bearer all-key")
+    with tiny() as url:
+        status, results = report(url, "--model", "twice", "--grpc", server.grpc, *key, "--only", "grpc")
+
+    assert status == 1
+    assert results["the server is live and ready over grpc"] == "ok"
+    assert results["metadata is the same as over http"] == results["raw contents are answered as over http"] == "fail"
 
 
 def test_a_model_of_one_input_is_asked_with_an_example(server: House, tmp_path: Path) -> None:
@@ -64,6 +87,69 @@ def test_another_server_passes_that_is_right() -> None:
     assert results["data may be nested or flat"] == "ok"
     # It says 400, which is open in the specification.
     assert [name for name, result in results.items() if result == "note"] == ["another packing is refused"]
+
+
+class Spoilt:
+    """Our server's gRPC, made wrong in one way."""
+
+    def __init__(self, remote: Remote, mistake: str) -> None:
+        self._remote, self._mistake = remote, mistake
+
+    def call(self, method: str, message: Any = b"") -> Any:
+        if self._mistake == "outputs are not chosen" and isinstance(message, list):
+            message = [field for field in message if field[0] != 6]
+        try:
+            reply = self._remote.call(method, message)
+        except Refused:
+            if self._mistake == "nothing is refused":
+                return {}
+            if self._mistake == "whose fault is not said":
+                raise Refused("INTERNAL", "what now") from None
+            raise
+        if self._mistake == "the id is lost":
+            reply.pop(3, None)
+        if self._mistake == "bytes are turned around" and 6 in reply:
+            reply[6] = [raw[::-1] for raw in reply[6]]
+        if self._mistake == "raw outputs are lost":
+            reply.pop(6, None)
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentences"),
+    [
+        ("", []),
+        ("the id is lost", ["the id comes back over grpc", "a message beyond four megabytes is read"]),
+        ("outputs are not chosen", ["only the outputs that are named come over grpc"]),
+        ("bytes are turned around", ["raw contents are answered as over http"]),
+        ("raw outputs are lost", ["raw contents are answered as over http", "the answer is raw where the request was"]),
+        (
+            "nothing is refused",
+            [
+                "what is not there is refused over grpc",
+                "raw and typed contents do not go together",
+                "there is one raw content for each input",
+                "raw contents that do not fit their shape are refused",
+                "bytes that are no message are refused and kill nothing",
+            ],
+        ),
+        ("whose fault is not said", ["what is not there is refused over grpc"]),
+    ],
+)  # fmt: skip
+def test_a_server_whose_grpc_is_wrong_in_one_way_is_found_out(
+    server: House, mistake: str, sentences: list[str]
+) -> None:
+    if server.gateway.grpc_port is None:
+        pytest.skip("needs the extra `grpc`")
+    key = [("Authorization", "Bearer all-key")]
+    remote = Remote(server.grpc, key)
+    probe = Probe(Wire(server.address, key), "churn", remote=Spoilt(remote, mistake))  # type: ignore[arg-type]
+
+    failed = [each.check.sentence for each in run(checks("grpc"), probe) if each.result == "fail"]
+
+    remote.close()
+    assert set(sentences) <= set(failed)
+    assert bool(failed) == bool(mistake)
 
 
 @pytest.mark.parametrize(

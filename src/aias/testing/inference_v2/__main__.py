@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from aias.testing.inference_v2 import answers, descriptions, extensions, lies
+from aias.testing.inference_v2 import answers, calls, descriptions, extensions, lies
 from aias.testing.inference_v2.checks import Check, Failed, Outcome, run
 from aias.testing.inference_v2.probe import Probe
+from aias.testing.inference_v2.remote import Remote
 from aias.testing.inference_v2.wire import Wire
 
 SECTIONS = (
@@ -26,12 +27,13 @@ SECTIONS = (
     lies.wrong,
     lies.framing,
     lies.transport,
+    calls.calls,
 )
 
 
-def checks(only: str = "") -> list[Check]:
-    """All checks in their order, or those whose section or sentence has the words."""
-    found = [check for section in SECTIONS for check in section.checks]
+def checks(only: str = "", *, grpc: bool = True) -> list[Check]:
+    """All checks in their order, or those whose section or sentence has the words; over HTTP alone, or both."""
+    found = [check for section in SECTIONS for check in section.checks if grpc or section is not calls.calls]
     return [check for check in found if only in check.section or only in check.sentence]
 
 
@@ -42,16 +44,19 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
     headers = [(name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in options.header)]
     wire = Wire(options.url, headers, timeout_seconds=options.timeout)
     try:
+        remote = Remote(options.grpc, headers, timeout_seconds=options.timeout) if options.grpc else None
         example = json.loads(Path(options.request).read_bytes()) if options.request else None
-        probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also)
-    except (Failed, OSError, ValueError) as fault:
+        probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
+    except (Failed, OSError, ValueError, ImportError) as fault:
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
-    outcomes = []
-    for outcome in run(checks(options.only), probe):
+    outcomes: list[Outcome] = []
+    for outcome in run(checks(options.only, grpc=probe.remote is not None), probe):
         outcomes.append(outcome)
         if not options.json:
             print(_line(outcome), file=out)
+    if remote is not None:
+        remote.close()
     print(json.dumps(_report(probe, outcomes), indent=2) if options.json else _summary(outcomes), file=out)
     return 1 if any(each.mark == "fail" for each in outcomes) else 0
 
@@ -64,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("url", help="http://host:port, with a path where the protocol's /v2 lies below one")
     parser.add_argument("--model", help="which model to ask; the first of the index unless said")
     parser.add_argument("--request", metavar="FILE", help="a request in JSON that the model answers, as its example")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="ask over gRPC too; needs grpcio")
     parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="for every request")
     parser.add_argument("--also", action="append", default=[], metavar="EXTENSION", help="though it is not claimed")
     parser.add_argument("--only", default="", metavar="WORDS", help="the checks whose section or sentence has them")

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from aias.testing.inference_v2.checks import Failed, Skipped, expect
+from aias.testing.inference_v2.remote import Remote
 from aias.testing.inference_v2.tensors import BINARY_ONLY, Values, from_json, read, write
 from aias.testing.inference_v2.wire import Answer, Headers, Wire, strict_json
 
@@ -38,13 +39,20 @@ class Input:
 class Probe:
     """`example`: a request, in JSON, that the model answers; without it halves, ones and `a` are sent.
 
-    `also`: extensions that are asked for though the server does not claim them.
+    `also`: extensions that are asked for though the server does not claim them. `remote`: its gRPC, where it has one.
     """
 
     def __init__(
-        self, wire: Wire, model: str, *, example: Mapping[str, Any] | None = None, also: Sequence[str] = ()
+        self,
+        wire: Wire,
+        model: str,
+        *,
+        example: Mapping[str, Any] | None = None,
+        also: Sequence[str] = (),
+        remote: Remote | None = None,
     ) -> None:
-        self.wire, self.model, self._example, self._also = wire, model, example, also
+        self.wire, self.remote = wire, remote
+        self.model, self._example, self._also = model, example, also
         self.path = f"/v2/models/{quote(model, safe='')}"
 
     @cached_property
