@@ -117,6 +117,45 @@ def test_bytes_that_are_no_message_are_refused(server: House, body: bytes) -> No
     assert call(server, f"{SERVICE}ModelInfer", infer_body())
 
 
+def test_millions_of_empty_things_are_refused_before_anything_is_made_of_them(server: House) -> None:
+    many = 1 << 18
+    name = b"\x0a\x05churn"
+    tensor = b"\x0a\x04plan\x12\x05BYTES\x1a\x01\x01\x2a" + varint(2 * many) + b"\x42\x00" * many
+    values = name + b"\x2a" + varint(len(tensor)) + tensor
+    assert refusal(server, f"{SERVICE}ModelInfer", values)[0] == "RESOURCE_EXHAUSTED"
+    for empty in (b"\x2a\x00", b"\x32\x00", b"\x3a\x00"):
+        assert "more than 10,000 tensors" in refusal(server, f"{SERVICE}ModelInfer", name + empty * many)[1]
+    said = b"".join(b"\x22\x07\x0a\x03%03d\x12\x00" % at for at in range(200))
+    assert "100 parameters" in refusal(server, f"{SERVICE}ModelInfer", name + said)[1]
+
+
+def varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*found, value))
+
+
+def test_what_goes_wrong_inside_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Rule):
+        def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+            raise RuntimeError("a secret place")
+
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Broken())
+    with house(shelf, grpc=True) as server:
+        code, details = refusal(server, f"{SERVICE}ModelInfer", infer_body())
+        assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
+
+        def broken(*_: object) -> object:
+            raise RuntimeError("a secret place")
+
+        monkeypatch.setattr("aias.serving.grpc.calls.raw_inputs", broken)
+        code, details = refusal(server, f"{SERVICE}ModelInfer", infer_body())
+        assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
+
+
 def test_an_unknown_method_is_not_implemented(server: House) -> None:
     assert code_of(server, f"{SERVICE}CudaSharedMemoryRegister") == "UNIMPLEMENTED"
     assert code_of(server, "/other.Service/Method") == "UNIMPLEMENTED"

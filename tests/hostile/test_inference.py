@@ -70,6 +70,16 @@ def test_changed_requests_are_answered_or_refused_in_words(server: House) -> Non
     assert seen >= {200, 400}
 
 
+def test_very_many_inputs_are_refused_though_they_hold_nothing(server: House) -> None:
+    one = '{"name": "age", "datatype": "FP64", "shape": [0], "data": []}'
+    body = f'{{"inputs": [{", ".join([one] * 10_001)}]}}'
+
+    response = server.call("POST", "/v2/models/churn/infer", body)
+
+    assert response.status == 400
+    assert b"more than 10,000 inputs" in response.body
+
+
 def test_changed_messages_are_answered_or_refused_in_words() -> None:
     grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
     from aias.serving.grpc.calls import message

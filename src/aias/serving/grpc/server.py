@@ -1,6 +1,7 @@
 """The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from aias.serving.grpc.proto import Schema, schema
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.refusals import status_of
 from aias.serving.routes import Route
+
+log = logging.getLogger("aias.serving")
 
 Call = Callable[[Any, Any], Awaitable[None]]
 
@@ -90,22 +93,35 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _answers(self, kind: Any, answer: Answer) -> Call:
         async def call(_messages: Any, context: Any) -> None:
             request = await self._read(kind, context)
-            try:
-                reply = await answer(self._wire(context), request)
-            except (Declined, AiasError) as fault:
-                await _abort(context, fault)
-            else:
-                await context.write(reply.SerializeToString())
+            reply = await self._asked(answer, request, context)
+            if isinstance(reply, Declined):
+                await _abort(context, reply)
+            await context.write(reply.SerializeToString())
 
         return call
 
     def _streams(self, kind: Any, answer: Answer) -> Call:
         async def call(_messages: Any, context: Any) -> None:
             while (request := await self._next(kind, context)) is not None:
-                reply = await answer(self._wire(context), request)
+                reply = await self._asked(answer, request, context)
+                if isinstance(reply, Declined):
+                    await _abort(context, reply)
                 await context.write(reply.SerializeToString())
 
         return call
+
+    async def _asked(self, answer: Answer, request: Any, context: Any) -> Any:
+        """The reply, or why there is none: never in words that tell of our insides, as gRPC's own would be."""
+        try:
+            return await answer(self._wire(context), request)
+        except Declined as fault:
+            return fault
+        except AiasError as fault:
+            self._note(fault.code)
+            return _declined(fault)
+        except Exception:
+            log.exception("a call failed")
+            return Declined(500, "the server failed to answer (its log has more)")
 
     def _reflects(self, own: Schema) -> Call:
         async def call(_messages: Any, context: Any) -> None:
@@ -180,8 +196,7 @@ def _refuses(refusal: Declined) -> Call:
     return call
 
 
-async def _abort(context: Any, fault: Declined | AiasError) -> None:
-    declined = fault if isinstance(fault, Declined) else _declined(fault)
+async def _abort(context: Any, declined: Declined) -> None:
     await context.abort(declined.code, declined.message, declined.trailers)
 
 

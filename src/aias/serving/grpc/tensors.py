@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.serving.refusals import BadBody
+from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
+from aias.serving.refusals import BadBody, TooManyRows
 from aias.serving.tensors import write_blobs
 
 CONTENTS: Final = {
@@ -24,10 +25,17 @@ CONTENTS: Final = {
 }
 """Where the values of a datatype stand in a message. FP16 and BF16 come raw only."""
 
+PARAMETERS_MAX: Final = 100
+
 
 def raw_inputs(request: Any) -> Sequence[bytes]:
-    """The bytes of each input, whichever way they came. Raises `BadBody`."""
+    """The bytes of each input, whichever way they came. Raises `BadBody`, `TooManyRows`."""
     raw = request.raw_input_contents
+    # Looked at before anything is made of them: two bytes of a message are an input, or a value.
+    if max(len(request.inputs), len(request.outputs), len(raw)) > COLUMNS_MAX:
+        raise BadBody(f"more than {COLUMNS_MAX:,} tensors", hint="send the model's fields only")
+    if any(len(each.parameters) > PARAMETERS_MAX for each in (request, *request.inputs, *request.outputs)):
+        raise BadBody(f"more than {PARAMETERS_MAX} parameters")
     if not raw:
         return [_packed(tensor) for tensor in request.inputs]
     if any(tensor.HasField("contents") for tensor in request.inputs):
@@ -53,6 +61,8 @@ def _packed(tensor: Any) -> bytes:
     if others := [each.name for each, _ in tensor.contents.ListFields() if each.name != field]:
         raise BadBody(f"input `{tensor.name[:100]}`: {tensor.datatype} stands in {field}, not in {others[0]}")
     values = getattr(tensor.contents, field)
+    if len(values) > BODY_ROWS_MAX:
+        raise TooManyRows(f"more than {BODY_ROWS_MAX:,} rows", hint="send them in several requests")
     if tensor.datatype == "BYTES":
         return write_blobs(values)
     return _numbers(tensor, values, code)

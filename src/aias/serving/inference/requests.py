@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from aias.core.limits import COLUMNS_MAX
 from aias.serving.inference.descriptions import datatype_of, outputs_of
 from aias.serving.messages import Request
 from aias.serving.models import Model
@@ -57,6 +58,8 @@ def parse(request: Request, model: Model) -> tuple[Inference, memoryview]:
 def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tuple[dict[str, list[object]], int]:
     """The values of every input by name, and how many rows they are. Raises `BadBody`, `TooManyRows`."""
     columns: dict[str, list[object]] = {}
+    if len(inference.inputs) > COLUMNS_MAX:
+        raise BadBody(f"more than {COLUMNS_MAX:,} inputs", hint="send the model's fields only")
     for tensor in inference.inputs:
         if tensor.name in columns:
             raise BadBody(f"input `{tensor.name}` came twice")
