@@ -20,7 +20,7 @@ from aias.core.task import Task
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds
-from aias.serving.gateway import Gateway, listen
+from aias.serving.gateway import Gateway, SecondPort, listen
 from aias.serving.inference.repository import Control
 from artifacts import manifest
 
@@ -228,7 +228,7 @@ def house(
         bounds=bounds,
         watch=events.append,
         control=control,
-        grpc_at=("127.0.0.1", 0) if grpc else None,
+        second=SecondPort("127.0.0.1", 0) if grpc else None,
     )
     listener = listen("127.0.0.1", 0)
     up = threading.Event()

@@ -321,11 +321,46 @@ def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelle
 
 
 def test_a_taken_port_is_told() -> None:
-    from aias.serving.gateway import Gateway, PortInUse
+    from aias.serving.gateway import Gateway, PortInUse, SecondPort
     from serving_house import Ring
 
     shelf = Shelf()
     with closing(listen("127.0.0.1", 0)) as taken, closing(listen("127.0.0.1", 0)) as free:
-        gateway = Gateway(shelf, shelf.load, Ring, bounds=SMALL, grpc_at=("127.0.0.1", taken.getsockname()[1]))
+        second = SecondPort("127.0.0.1", taken.getsockname()[1])
+        gateway = Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=second)
         with pytest.raises(PortInUse):
             gateway.run(free)
+
+
+def test_processes_of_one_server_may_share_the_port() -> None:
+    from aias.serving.gateway import Gateway, PortInUse, SecondPort
+    from serving_house import Ring
+
+    shelf = Shelf()
+    with house(grpc=True) as first, closing(listen("127.0.0.1", 0)) as free:
+        alone = SecondPort("127.0.0.1", int(first.grpc.split(":")[1]), shared=True)
+        with pytest.raises(PortInUse):  # the first does not share
+            Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=alone).run(free)
+    port = free_port()
+    gateways = [
+        Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=SecondPort("127.0.0.1", port, shared=True)) for _ in "ab"
+    ]
+    ready = threading.Barrier(3)
+    listeners = [listen("127.0.0.1", 0) for _ in gateways]
+    threads = [
+        threading.Thread(target=each.run, args=(own,), kwargs={"when_ready": lambda: ready.wait(10)})
+        for each, own in zip(gateways, listeners, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    ready.wait(10)
+    assert [each.grpc_port for each in gateways] == [port, port]
+    for each, thread, own in zip(gateways, threads, listeners, strict=True):
+        each.stop()
+        thread.join(10)
+        own.close()
+
+
+def free_port() -> int:
+    with closing(listen("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -39,6 +40,15 @@ class OpenToAll(UserError):
     code = "serving.open-to-all"
 
 
+@dataclass(frozen=True, slots=True)
+class SecondPort:
+    """Where gRPC is answered. `shared`: other processes of the same server listen there too."""
+
+    host: str
+    port: int
+    shared: bool = False
+
+
 class Gateway:
     """A server that has not started yet. `run` returns after `stop`, or after SIGTERM or SIGINT in the main thread."""
 
@@ -52,7 +62,7 @@ class Gateway:
         bounds: Bounds | None = None,
         watch: Watch = nobody,
         control: Control | None = None,
-        grpc_at: tuple[str, int] | None = None,
+        second: SecondPort | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch = ring, watch
@@ -62,8 +72,8 @@ class Gateway:
         self.application = self._application(Repository(self.router, control))
         self._server = _Server(self._config(), self.bounds.sweep_seconds)
         self.grpc_port: int | None = None
-        if grpc_at is not None:
-            self._server.open_second = functools.partial(self._open_grpc, *grpc_at)
+        if second is not None:
+            self._server.open_second = functools.partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -107,14 +117,14 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
         )
 
-    async def _open_grpc(self, host: str, port: int) -> "Second":
+    async def _open_grpc(self, at: SecondPort) -> "Second":
         server = _grpc().GrpcServer(
-            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note
+            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note, shared=at.shared
         )
         try:
-            self.grpc_port = await server.start(f"{_in_url(host)}:{port}")
+            self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
         except RuntimeError:
-            raise _taken(host, port, "gRPC could not have it") from None
+            raise _taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
     def _config(self) -> Config:
@@ -242,7 +252,7 @@ def serve(
         bounds = within_descriptors(bounds or Bounds(), second_port=grpc_port is not None)
         gateway = Gateway(
             registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce, control=registry,
-            grpc_at=None if grpc_port is None else (host, grpc_port),
+            second=None if grpc_port is None else SecondPort(host, grpc_port),
         )  # fmt: skip
 
         def tell_ready() -> None:

@@ -28,12 +28,21 @@ _OWN_BYTES: Final = 64 << 10
 
 
 class GrpcServer:
-    """Started and stopped on a running loop. `ready` and `note` are the gateway's."""
+    """Started and stopped on a running loop. `ready` and `note` are the gateway's; `shared`: the port is also that of
+    other processes of the same server."""
 
     def __init__(
-        self, application: Asgi, doors: Doors, bounds: Bounds, *, ready: Callable[[], bool], note: Callable[[str], None]
+        self,
+        application: Asgi,
+        doors: Doors,
+        bounds: Bounds,
+        *,
+        ready: Callable[[], bool],
+        note: Callable[[str], None],
+        shared: bool = False,
     ) -> None:
-        self._server = grpc.aio.server(options=_options(bounds), maximum_concurrent_rpcs=bounds.grpc_calls)
+        options = _options(bounds, shared=shared)
+        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
         self._handlers = _Handlers(application, doors, bounds, ready, note)
         self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds = bounds.drain_seconds
@@ -208,7 +217,7 @@ def _nothing(_request: Any) -> Any:
     raise AssertionError("never asked: it only carries a scope")
 
 
-def _options(bounds: Bounds) -> list[tuple[str, int]]:
+def _options(bounds: Bounds, *, shared: bool) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", bounds.body_bytes + _OWN_BYTES),
         ("grpc.max_send_message_length", -1),
@@ -216,7 +225,7 @@ def _options(bounds: Bounds) -> list[tuple[str, int]]:
         ("grpc.absolute_max_metadata_size", 2 * bounds.header_bytes),
         ("grpc.max_connection_idle_ms", int(bounds.keep_alive_seconds * 1000)),
         ("grpc.server_handshake_timeout_ms", int(bounds.header_seconds * 1000)),
-        # Two servers on one port would each get half of the calls.
-        ("grpc.so_reuseport", 0),
+        # Of two servers that know nothing of each other each would get half of the calls.
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_allowed_incoming_connections", bounds.grpc_calls),
     ]
