@@ -102,7 +102,7 @@ class Gateway:
         return self.router.ready and not self._server.should_exit
 
     def _application(self, repository: Repository) -> Application:
-        house = House(self.bounds, lambda: self.ready, self.arrow, repository, self.metrics.statistics)
+        house = House(self.bounds, lambda: self.ready, self.arrow, repository, lambda: self.metrics.statistics)
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]

@@ -21,6 +21,10 @@ class Duration:
         self.count += 1
         self.ns += round(seconds * 1e9)
 
+    def merge(self, other: "Duration") -> None:
+        self.count += other.count
+        self.ns += other.ns
+
 
 @dataclass(slots=True)
 class Phases:
@@ -32,6 +36,11 @@ class Phases:
         self.compute_input.add(decode)
         self.compute_infer.add(run)
         self.compute_output.add(encode)
+
+    def merge(self, other: "Phases") -> None:
+        self.compute_input.merge(other.compute_input)
+        self.compute_infer.merge(other.compute_infer)
+        self.compute_output.merge(other.compute_output)
 
 
 @dataclass(slots=True)
@@ -45,6 +54,20 @@ class VersionStatistics:
     fail: Duration = field(default_factory=Duration)
     phases: Phases = field(default_factory=Phases)
     sizes: dict[int, Phases] = field(default_factory=dict)
+
+    def merge(self, other: "VersionStatistics") -> None:
+        self.last_at_ms = max(self.last_at_ms, other.last_at_ms)
+        self.rows += other.rows
+        self.success.merge(other.success)
+        self.queue.merge(other.queue)
+        self.fail.merge(other.fail)
+        self.phases.merge(other.phases)
+        for size, phases in other.sizes.items():
+            self.sizes.setdefault(size, Phases()).merge(phases)
+
+
+Counted = list[tuple[str, int, VersionStatistics]]
+"""What a server has counted, by endpoint and version's number: plain values, for another process to add up."""
 
 
 class Statistics:
@@ -68,6 +91,14 @@ class Statistics:
         found.rows += reply.rows
         found.phases.add(*reply.phases)
         found.sizes.setdefault(reply.rows, Phases()).add(*reply.phases)
+
+    def counted(self) -> Counted:
+        return [(endpoint, number, found) for (endpoint, number), found in self._versions.items()]
+
+    def add(self, more: Counted) -> None:
+        """Count what another process of the same server has counted too."""
+        for endpoint, number, found in more:
+            self._versions.setdefault((endpoint, number), VersionStatistics()).merge(found)
 
     def of(self, known: Iterable[tuple[str, str]]) -> Iterator[dict[str, object]]:
         """What the extension calls `model_stats`: of `known` (endpoint, number), asked or not, and of versions before.

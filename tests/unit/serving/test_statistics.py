@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
+
 from aias.serving.messages import Reply
-from aias.serving.statistics import Statistics
+from aias.serving.statistics import Counted, Statistics
 
 
 def answered(rows: int = 1) -> Reply:
@@ -53,3 +55,23 @@ def test_versions_before_are_told_beside_the_one_that_answers_and_others_are_not
         ("churn", "10", 1),
         ("never-asked", "2", 0),
     ]
+
+
+def test_what_several_processes_have_counted_is_added_up_from_plain_values() -> None:
+    one, other = Statistics(clock=lambda: 1.0), Statistics(clock=lambda: 2.0)
+    one.note("churn", 7, answered(3), 0.1)
+    other.note("churn", 7, answered(3), 0.2)
+    other.note("churn", 7, answered(5), 0.3)
+    other.note("churn", 8, Reply(b"", 400), 0.4)
+
+    total = Statistics()
+    for each in (one, other):
+        total.add(msgspec.json.decode(msgspec.json.encode(each.counted()), type=Counted))
+
+    found, failed = total.of([("churn", "8")])
+    assert (found["inference_count"], found["execution_count"], found["last_inference"]) == (11, 3, 2000)
+    assert found["inference_stats"]["success"] == {"count": 3, "ns": 600_000_000}  # type: ignore[index]
+    assert [each["compute_infer"]["count"] for each in found["batch_stats"]] == [2, 1]  # type: ignore[attr-defined]
+    assert failed["inference_stats"]["fail"]["count"] == 1  # type: ignore[index]
+    # What was added is not what the others count in.
+    assert only(one, ("churn", "7"))["inference_count"] == 3

@@ -24,7 +24,7 @@ class House:
     ready: Callable[[], bool]
     arrow: ArrowProcess
     repository: Repository
-    statistics: Statistics
+    statistics: Callable[[], Statistics]
 
 
 class WireProtocol(Protocol):

@@ -81,7 +81,7 @@ class OpenInference:
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
         name, version = request.places["endpoint"], request.places.get("version")
-        found = list(self._statistics.of([(name, str(request.asked.number))]))
+        found = list(self._statistics().of([(name, str(request.asked.number))]))
         if version is not None:
             found = [each for each in found if each["version"] == version]
             if not found:
@@ -90,7 +90,7 @@ class OpenInference:
 
     def tell_all_statistics(self, _request: Request) -> Reply:
         """The same of every endpoint."""
-        return _json({"model_stats": list(self._statistics.of(self._repository.answering()))})
+        return _json({"model_stats": list(self._statistics().of(self._repository.answering()))})
 
     def infer(self, request: Request) -> Reply:
         """Answer the rows that the tensors hold, one beside the other."""
