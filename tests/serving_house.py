@@ -19,8 +19,8 @@ from aias.core.schema import Field
 from aias.core.task import Task
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
-from aias.serving.bounds import Bounds
-from aias.serving.gateway import Gateway, SecondPort, listen
+from aias.serving.bounds import Bounds, SecondPort
+from aias.serving.gateway import Gateway, listen
 from aias.serving.inference.repository import Control
 from artifacts import manifest
 

@@ -321,7 +321,8 @@ def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelle
 
 
 def test_a_taken_port_is_told() -> None:
-    from aias.serving.gateway import Gateway, PortInUse, SecondPort
+    from aias.serving.bounds import SecondPort
+    from aias.serving.gateway import Gateway, PortInUse
     from serving_house import Ring
 
     shelf = Shelf()
@@ -333,7 +334,8 @@ def test_a_taken_port_is_told() -> None:
 
 
 def test_processes_of_one_server_may_share_the_port() -> None:
-    from aias.serving.gateway import Gateway, PortInUse, SecondPort
+    from aias.serving.bounds import SecondPort
+    from aias.serving.gateway import Gateway, PortInUse
     from serving_house import Ring
 
     shelf = Shelf()

@@ -39,6 +39,15 @@ class Bounds:
                 raise ValueError(f"{name} must be more than 0")
 
 
+@dataclass(frozen=True, slots=True)
+class SecondPort:
+    """Where gRPC is answered. `shared`: other processes of the same server listen there too."""
+
+    host: str
+    port: int
+    shared: bool = False
+
+
 def within_descriptors(bounds: Bounds, *, second_port: bool = False) -> Bounds:
     """The same bounds with no more connections than this process may open; raises its soft limit as far as needed.
 

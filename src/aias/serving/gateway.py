@@ -8,7 +8,6 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -20,7 +19,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
-from aias.serving.bounds import Bounds, within_descriptors
+from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
 from aias.serving.inference.repository import Control, Repository
@@ -38,15 +37,6 @@ class PortInUse(UserError):
 
 class OpenToAll(UserError):
     code = "serving.open-to-all"
-
-
-@dataclass(frozen=True, slots=True)
-class SecondPort:
-    """Where gRPC is answered. `shared`: other processes of the same server listen there too."""
-
-    host: str
-    port: int
-    shared: bool = False
 
 
 class Gateway:

@@ -40,6 +40,7 @@ class Probe:
     """`example`: a request, in JSON, that the model answers; without it halves, ones and `a` are sent.
 
     `also`: extensions that are asked for though the server does not claim them. `remote`: its gRPC, where it has one.
+    `patience_seconds`: for what several processes tell of each other.
     """
 
     def __init__(
@@ -50,8 +51,9 @@ class Probe:
         example: Mapping[str, Any] | None = None,
         also: Sequence[str] = (),
         remote: Remote | None = None,
+        patience_seconds: float = 3.0,
     ) -> None:
-        self.wire, self.remote = wire, remote
+        self.wire, self.remote, self.patience_seconds = wire, remote, patience_seconds
         self.model, self._example, self._also = model, example, also
         self.path = f"/v2/models/{quote(model, safe='')}"
 
