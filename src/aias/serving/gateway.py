@@ -14,6 +14,7 @@ from typing import Any, cast
 from uvicorn import Config, Server
 
 from aias.core.catalog import member, members
+from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.registry.values import Endpoint
@@ -22,6 +23,7 @@ from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, within_descriptors
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
+from aias.serving.executor import Executor
 from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
@@ -50,14 +52,18 @@ class Gateway:
         hosts: Iterable[str] = (),
         bounds: Bounds | None = None,
         watch: Watch = nobody,
+        places: int | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch = ring, watch
         self.doors = Doors(ring(), hosts)
-        self.router = Router(directory, load, metrics=self.metrics, watch=watch, also=self._take_ring)
-        self.metrics.loaded = self.router.loaded
+        self.router = Router(
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
+        )
+        self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
         self.application = self._application()
-        self._server = _Server(self._config(), self.bounds.sweep_seconds)
+        self._server = _Server(self._config(), self.bounds.sweep_seconds, self.executor.batcher.expire)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -99,6 +105,8 @@ class Gateway:
             metrics=self.metrics,
             bounds=self.bounds,
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
+            executor=self.executor,
+            watch=self._watch,
         )
 
     def _config(self) -> Config:
@@ -126,10 +134,10 @@ class Gateway:
 class _Server(Server):
     """uvicorn's, with a sweep over the connections, and an end that is not by the signal that asked for it."""
 
-    def __init__(self, config: Config, sweep_seconds: float) -> None:
+    def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
-        self._sweep_seconds = sweep_seconds
+        self._sweep_seconds, self._expire = sweep_seconds, expire
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeper = asyncio.create_task(self._sweep())
@@ -159,6 +167,7 @@ class _Server(Server):
         while True:
             await asyncio.sleep(self._sweep_seconds)
             sweep(self.server_state.connections, loop.time())
+            self._expire()
 
 
 def serve(

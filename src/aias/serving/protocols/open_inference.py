@@ -13,7 +13,7 @@ from aias.core.errors import AiasError, BadValue
 from aias.core.schema import Field
 from aias.runtimes.contract import Answers
 from aias.serving.forms import short
-from aias.serving.messages import BINARY, JSON, Reply, Request
+from aias.serving.messages import BINARY, JSON, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
 from aias.serving.refusals import BadBody, UnknownPath
@@ -98,7 +98,7 @@ class OpenInference:
             }
         )
 
-    def infer(self, request: Request) -> Reply:
+    def infer(self, request: Request) -> Conversation:
         """Answer the rows that the tensors hold, one beside the other."""
         model = _check_version(request)
         started = time.perf_counter()
@@ -107,7 +107,7 @@ class OpenInference:
         columns, rows = _columns(inference, tail, rows_max=self._rows_max)
         decoded = time.perf_counter()
         try:
-            answers = model.runtime.predict_columns(columns, rows) if rows else model.nothing()
+            answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()
         except BadValue as fault:
             # This protocol calls every bad input a 400.
             raise BadBody(fault.message, hint=fault.hint) from None
