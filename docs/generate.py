@@ -227,7 +227,7 @@ def http() -> str:
     from aias.serving.protocols.contract import House
 
     house = House(Bounds(), lambda: True, None)  # type: ignore[arg-type]
-    routes = [*probes(ready=lambda: True, metrics=Metrics())]
+    routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

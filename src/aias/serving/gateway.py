@@ -7,9 +7,10 @@ import gc
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from uvicorn import Config, Server
 
@@ -30,6 +31,11 @@ from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
+from aias.serving.sums import WRITE_SECONDS, Sums
+from aias.serving.supervisor import WORKERS_MAX, supervise
+
+_BACKLOG: Final = 2_048
+"""Callers that the kernel keeps until they are accepted; it may allow fewer."""
 
 
 class PortInUse(UserError):
@@ -53,9 +59,13 @@ class Gateway:
         bounds: Bounds | None = None,
         watch: Watch = nobody,
         places: int | None = None,
+        sums: Sums | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch = ring, watch
+        self._ring, self._watch, self._sums = ring, watch, sums
+        self._wrote_at = 0.0
+        if sums is not None:
+            sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
@@ -63,7 +73,7 @@ class Gateway:
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
         self.application = self._application()
-        self._server = _Server(self._config(), self.bounds.sweep_seconds, self.executor.batcher.expire)
+        self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -97,7 +107,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self.metrics)
+        own = probes(ready=house.ready, metrics=self._all_metrics)
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -123,6 +133,17 @@ class Gateway:
             server_header=False,
             timeout_graceful_shutdown=cast("int", self.bounds.drain_seconds),
         )
+
+    def _tidy(self) -> None:
+        """What is done now and then."""
+        self.executor.batcher.expire()
+        now = time.monotonic()
+        if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
+            self._wrote_at = now
+            self._sums.write(self.metrics)
+
+    def _all_metrics(self) -> Metrics:
+        return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
         self.metrics.refusals[code] += 1
@@ -175,72 +196,123 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    workers: int = 1,
     allowed_hosts: Iterable[str] = (),
     insecure_http: bool = False,
     access_log: bool = False,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
-    """Serve every endpoint of a home until SIGTERM or SIGINT.
+    """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
     `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
     home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
-    `PortInUse`, `OpenToAll`.
+    `PortInUse`, `OpenToAll`, `WorkerFailed`.
     """
     from aias.access.keys import Keys
-    from aias.core.names import Ref
-    from aias.registry.registry import Registry
 
     if not is_loopback(host) and not insecure_http:
         raise OpenToAll(
             f"{host} can be reached from other machines, and keys would travel in the clear",
             hint="put a proxy with TLS before 127.0.0.1, or say `insecure_http` and name the allowed hosts",
         )
-    if access_log:
-        log_accesses()
-    listener = listen(host, port)
-    with contextlib.closing(listener), Registry.open(home, watch=announce) as registry:
-        keys = Keys(registry.database)
-        url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
-        if secret := keys.first():
+    if not 1 <= workers <= WORKERS_MAX:
+        raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
+    hosts = [*allowed_hosts, *_own_name(host)]
+    with contextlib.closing(listen(host, port)) as listener:
+        port = listener.getsockname()[1]
+        with contextlib.closing(Keys.open(home)) as keys:
+            secret = keys.first()
+        if secret:
             announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+        url = f"http://{_in_url(host)}:{port}"
+        ready = Event("serve.ready", f"serving at {url}", facts={"url": url, "workers": workers})
+        if workers == 1:
+            if access_log:
+                log_accesses()
+            answer_on(
+                listener, home, hosts=hosts, bounds=bounds or Bounds(), announce=announce,
+                when_ready=lambda: announce(ready),
+            )  # fmt: skip
+            return
+    # Its port was free a moment ago, which sockets that share a port could not have told.
+    with contextlib.closing(_bound(host, port, shared=True)):
+        supervise(
+            home, workers=workers, hosts=hosts, access_log=access_log, bounds=bounds or Bounds(), announce=announce,
+            listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
+        )  # fmt: skip
+
+
+def answer_on(
+    listener: socket.socket,
+    home: Path,
+    *,
+    hosts: Iterable[str],
+    bounds: Bounds,
+    announce: Watch,
+    when_ready: Callable[[], None],
+    places: int | None = None,
+    sums: Sums | None = None,
+) -> None:
+    """Answer for every endpoint of a home in this very process, until told to stop."""
+    from aias.access.keys import Keys
+    from aias.core.names import Ref
+    from aias.registry.registry import Registry
+
+    with Registry.open(home, watch=announce) as registry:
 
         def load(endpoint: Endpoint) -> Answering:
             version = registry.version(Ref(endpoint.model, endpoint.number))
             manifest = registry.manifest(version)
             return cast("Answering", member("runtimes", "onnxruntime").load(registry.folder(version), manifest))
 
-        hosts = [*allowed_hosts, *_own_name(host)]
-        bounds = within_descriptors(bounds or Bounds())
-        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce)
-        ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
+        gateway = Gateway(
+            registry, load, Keys(registry.database).ring, hosts=hosts, bounds=within_descriptors(bounds),
+            watch=announce, places=places, sums=sums,
+        )  # fmt: skip
 
         def tell_ready() -> None:
             # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
             gc.collect()
             gc.freeze()
-            announce(ready)
+            when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that a taken port is known before anything is loaded. Raises `PortInUse`.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket that listens, so that a taken port is known before anything is loaded. `shared`: with others of ours.
 
-    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone.
+    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone. Raises
+    `PortInUse`.
     """
+    listener = _bound(host, port, shared=shared)
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as fault:
+        listener.close()
+        raise _in_use(host, port, fault) from None
+    return listener
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        listener.listen()
     except OSError as fault:
         listener.close()
-        raise PortInUse(
-            f"cannot listen on {host}:{port}: {fault.strerror}", hint="choose another port, or 0 for any free one"
-        ) from None
+        raise _in_use(host, port, fault) from None
     return listener
+
+
+def _in_use(host: str, port: int, fault: OSError) -> PortInUse:
+    return PortInUse(
+        f"cannot listen on {host}:{port}: {fault.strerror}", hint="choose another port, or 0 for any free one"
+    )
 
 
 def _own_name(host: str) -> list[str]:

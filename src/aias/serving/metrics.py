@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import msgspec
+
 PHASES: Final = ("decode", "run", "encode", "queue")
 
 BATCH_ROWS: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
@@ -32,6 +34,10 @@ class Histogram:
         self.counts[bisect_left(self.buckets, amount)] += 1
         self.sum += amount
 
+    def merge(self, counts: list[int], total: float) -> None:
+        self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
+        self.sum += total
+
     def cumulative(self) -> list[tuple[str, float]]:
         """The buckets as Prometheus wants them: all that took at most so long."""
         total, found = 0, []
@@ -39,6 +45,21 @@ class Histogram:
             total += count
             found.append((bound, float(total)))
         return found
+
+
+class Snapshot(msgspec.Struct):
+    """All that a server has counted, as plain values."""
+
+    requests: list[tuple[str, str, int, int]]
+    counts: dict[str, dict[str, int]]
+    phases: dict[str, list[tuple[list[int], float]]]
+    batches: dict[str, tuple[list[int], float]]
+    loaded: list[tuple[str, str]]
+    tiers: list[tuple[str, str]]
+    open_connections: int
+
+
+_COUNTERS: Final = ("rows", "refusals", "load_failures", "demotions")
 
 
 class Metrics:
@@ -81,6 +102,35 @@ class Metrics:
         if histogram is None:
             histogram = self.batches[version] = Histogram(BATCH_ROWS)
         histogram.add(rows)
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(
+            [(*labels, count) for labels, count in self.requests.items()],
+            {name: dict(getattr(self, name)) for name in _COUNTERS},
+            {name: [(each.counts, each.sum) for each in found] for name, found in self.phases.items()},
+            {name: (each.counts, each.sum) for name, each in self.batches.items()},
+            list(self.loaded()),
+            list(self.tiers()),
+            self.open_connections(),
+        )
+
+    def add(self, more: Snapshot, *, gauges: bool = False) -> None:
+        """Count what another server has counted too; `gauges`: and have what it has now."""
+        for endpoint, version, status, count in more.requests:
+            self.requests[endpoint, version, status] += count
+        for name in _COUNTERS:
+            getattr(self, name).update(more.counts.get(name, {}))
+        for endpoint, found in more.phases.items():
+            histograms = self.phases.setdefault(endpoint, tuple(Histogram() for _ in PHASES))
+            for histogram, (counts, total) in zip(histograms, found, strict=True):
+                histogram.merge(counts, total)
+        for version, (counts, total) in more.batches.items():
+            self.batches.setdefault(version, Histogram(BATCH_ROWS)).merge(counts, total)
+        if gauges:
+            loaded = sorted({*self.loaded(), *more.loaded})
+            tiers = sorted({*self.tiers(), *more.tiers})
+            count = self.open_connections() + more.open_connections
+            self.loaded, self.tiers, self.open_connections = lambda: loaded, lambda: tiers, lambda: count
 
     def text(self) -> bytes:
         """All of it in the text format of Prometheus."""
