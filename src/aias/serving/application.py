@@ -1,5 +1,6 @@
 """The application: checks the caller, finds the route, reads the body, has it answered, and counts."""
 
+import asyncio
 import logging
 import os
 import re
@@ -24,6 +25,7 @@ from aias.serving.metrics import Metrics
 from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
+from aias.serving.streams import Stream, send_pieces
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -74,7 +76,7 @@ class Application:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
-        await _send(request, reply, send)
+        await _send(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
     def close(self) -> None:
@@ -116,6 +118,8 @@ class Application:
 
     def _inline(self, route: Route, request: Request) -> Reply:
         reply = reply_of(route.answer(request), request)
+        if reply.pieces is not None:
+            reply.body = b"".join(reply.pieces)
         model = request.asked
         if reply.phases is not None and (away := model.tier.took(sum(reply.phases))) is not None:
             endpoint = request.places["endpoint"]
@@ -139,11 +143,30 @@ class Application:
         # Refused before it is read, where so much is waiting that its answer would come too late.
         executor.check(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
-            reply, queue = await executor.whole(request, answer, gone)
-            reply.queue = queue
-            return reply
+            return await self._whole(request, answer, gone)
         light = not packed and not _is_table(request) and len(request.body) <= self._bounds.light_body_bytes
         return await self._talk(route, request, gone, light=light, packed=packed)
+
+    async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Callable[[], Awaitable[None]]) -> Reply:
+        """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
+        stream = Stream()
+        running = asyncio.ensure_future(self.executor.whole(request, partial(stream.work, answer), gone))
+        try:
+            either: list[asyncio.Future[Any]] = [running, stream.head]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.cancel()
+            stream.leave()
+            raise
+        if not stream.head.done():
+            reply, queue = await running
+            reply.queue = queue
+            return reply
+        reply = stream.head.result()
+        reply.stream = stream
+        # It ends with the last piece, too late, or with its caller: in each case nothing more is to be made.
+        running.add_done_callback(stream.end)
+        return reply
 
     async def _talk(
         self, route: Route, request: Request, gone: Callable[[], Awaitable[None]], *, light: bool, packed: bool
@@ -218,18 +241,25 @@ class Application:
             )
 
 
-async def _send(request: Request, reply: Reply, send: Send) -> None:
+async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
     headers = [
         (b"content-type", reply.media_type),
-        (b"content-length", b"%d" % len(reply.body)),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request.id.encode()),
         *reply.headers,
     ]
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.stream is not None:
+        await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
+        return
+    headers.append((b"content-length", b"%d" % len(reply.body)))
+    await _begin(send, reply.status, headers)
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

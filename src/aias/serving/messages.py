@@ -1,12 +1,15 @@
 """A request as handlers see it, and their reply."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Row
 from aias.serving.models import Answering, Model
+
+if TYPE_CHECKING:
+    from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -46,7 +49,8 @@ class Request:
 @dataclass(slots=True)
 class Reply:
     """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
-    spent waiting for a thread."""
+    spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
+    answers, which keeps its turn until the last."""
 
     body: bytes
     status: int = 200
@@ -55,6 +59,8 @@ class Reply:
     rows: int = 0
     phases: tuple[float, float, float] | None = None
     queue: float | None = None
+    pieces: Iterator[bytes] | None = None
+    stream: "Stream | None" = None
 
 
 @dataclass(frozen=True, slots=True)
