@@ -24,7 +24,7 @@ from aias.serving.tickets import Batch, Lane, Part, Ticket
 
 
 class _Queue:
-    """What one tenant has waiting: by lane, a heap of priority, arrival and ticket; and how many seconds that is."""
+    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run."""
 
     __slots__ = ("held", "lanes", "seconds")
 
@@ -35,7 +35,7 @@ class _Queue:
 
     def hold(self, ticket: Ticket) -> None:
         """Note how much of it still waits."""
-        estimate = ticket.estimate
+        estimate = ticket.next_estimate
         self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
         self.held[ticket] = estimate
 
@@ -117,7 +117,7 @@ class Batcher:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
         own = mine.seconds if mine else 0.0
-        share = own + ticket.estimate
+        share = own + ticket.next_estimate
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.
         first = min((abs(batch.ends_at - now) for batch in self._running), default=0.0)
@@ -288,16 +288,21 @@ class Batcher:
         return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
 
     def _take(self, part: Part, now: float) -> None:
-        ticket, tenant = part.ticket, part.ticket.tenant
+        ticket, queue = part.ticket, self._queues[part.ticket.tenant]
         before = ticket.estimate
         ticket.taken = part.stop
         if ticket.started_at is None:
             ticket.started_at = now
-        self._tenants.charge(tenant, before - ticket.estimate)
+        self._tenants.charge(ticket.tenant, before - ticket.estimate)
+        heap = queue.lanes[ticket.lane]
+        assert heap[0][2] is ticket
+        heappop(heap)
         if ticket.taken == ticket.rows:
             self._release(ticket)
         else:
-            self._queues[tenant].hold(ticket)
+            # What is large goes to the end again after each part: its own tenant's small requests come in between too.
+            heappush(heap, (ticket.priority, next(self._serial), ticket))
+            queue.hold(ticket)
 
     def _set_alarm(self, at: float | None) -> None:
         if at != self._alarm_at:

@@ -1,5 +1,6 @@
 """Handlers that ask: driven to their reply, with the answers of their model put in where they ask."""
 
+import contextlib
 from collections.abc import Callable
 
 from aias.core.errors import AiasError
@@ -44,7 +45,9 @@ class Talk:
         return self._go_on(lambda: self._conversation.send(answers))
 
     def close(self) -> None:
-        self._conversation.close()
+        # A server that ends may ask for this while a thread is in the midst of it.
+        with contextlib.suppress(ValueError):
+            self._conversation.close()
 
     def _go_on(self, step: Callable[[], Ask]) -> Encoded | Reply:
         try:

@@ -91,6 +91,12 @@ class Ticket:
         runs = 1.0 if self.whole else units / (lane.part if self.units > lane.part else lane.together)
         return lane.cost.per_row * units + lane.cost.per_run * runs
 
+    @property
+    def next_estimate(self) -> float:
+        """Of its next run alone."""
+        estimate = self.estimate
+        return estimate if self.whole else min(estimate, self.lane.cost.seconds(self.lane.part))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -86,6 +86,17 @@ def test_a_large_request_lets_others_in_between() -> None:
     assert machine.rows_of(large) == list(range(1_000))
 
 
+def test_a_large_request_does_not_shut_out_small_ones_of_its_own_tenant() -> None:
+    machine, model = Machine(), lane(rows_max=1_000, per_row=0.01, per_run=0.0, objective=0.5)
+
+    large = machine.ask(model, rows=1_000)
+    small = [machine.ask(model) for _ in range(5)]
+    machine.run()
+
+    assert all(machine.answered(each) and machine.seconds_of(each) < 0.3 for each in small)
+    assert machine.rows_of(large) == list(range(1_000))
+
+
 def test_a_failed_run_ends_its_request_and_nobody_elses() -> None:
     machine, model = Machine(fails=lambda batch: batch.parts[0].ticket.tenant == "bad"), lane(rows_max=4)
 
