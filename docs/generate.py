@@ -229,7 +229,7 @@ def http() -> str:
     from aias.serving.statistics import Statistics
 
     house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics)  # type: ignore[arg-type]
-    routes = [*probes(ready=lambda: True, metrics=Metrics())]
+    routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

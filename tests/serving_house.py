@@ -17,6 +17,7 @@ from aias.core.errors import BadValue, Damaged
 from aias.core.events import Event
 from aias.core.schema import Field
 from aias.core.task import Task
+from aias.encoders.rows import Encoded
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
@@ -57,6 +58,34 @@ class Rule:
             return float(row.get("age") or "nan")  # type: ignore[arg-type]
         except (ValueError, OverflowError):
             raise BadValue(f"{str(row['age'])[:60]!r} is no number").at(field="age", row=at) from None
+
+
+class Joined(Rule):
+    """A rule that answers the rows of several callers in one run, and keeps how many it had in each.
+
+    `breaks` are ages for which the whole run fails; `stall` holds every run up.
+    """
+
+    def __init__(self, share: float = 0.75) -> None:
+        super().__init__(share)
+        self.stall, self.runs, self.breaks = threading.Event(), list[int](), set[float]()
+        self.stall.set()
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        ages = np.array([[self._age(row, at)] for at, row in enumerate(rows)], np.float64)
+        return Encoded(ages, np.zeros(0, np.int64), np.zeros((0, 1), np.int64), 0)
+
+    def encode_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Encoded:
+        return self.encode([{name: values[at] for name, values in columns.items()} for at in range(rows)])
+
+    def answer(self, encoded: Encoded) -> Answers:
+        self.started.release()
+        self.stall.wait(10)
+        ages = encoded.columns[:, 0].tolist()
+        self.runs.append(len(ages))
+        if self.breaks & set(ages):
+            raise ValueError("the graph broke")
+        return super().predict([{"age": age} for age in ages])
 
 
 class Doubler:
@@ -213,6 +242,7 @@ def house(
     bounds: Bounds = BOUNDS,
     hosts: Sequence[str] = (),
     control: Control | None = None,
+    places: int | None = None,
     grpc: bool = False,
 ) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
@@ -227,6 +257,7 @@ def house(
         hosts=hosts,
         bounds=bounds,
         watch=events.append,
+        places=places,
         control=control,
         second=SecondPort("127.0.0.1", 0) if grpc else None,
     )
@@ -251,3 +282,15 @@ def eventually(condition: "object", seconds: float = 5.0) -> None:
             return
         wait.wait(0.005)
     raise AssertionError("it never came true")
+
+
+def samples(server: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What a server tells Prometheus."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = server.call("GET", "/metrics", key="read-key").body.decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

@@ -8,12 +8,13 @@ Runtimes are safe to call from several threads.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.encoders.rows import Encoded
 
 Row = Mapping[str, object]
 Column = Sequence[object] | npt.NDArray[np.float64]
@@ -29,6 +30,25 @@ class Answers:
     probabilities: npt.NDArray[np.float32] | None
     intervals: list[tuple[float, float]] | None = None
 
+    def part(self, start: int, stop: int) -> "Answers":
+        """The answers to some of the rows."""
+        shares, spans = self.probabilities, self.intervals
+        return Answers(
+            self.predictions[start:stop],
+            None if shares is None else shares[start:stop],
+            None if spans is None else spans[start:stop],
+        )
+
+    @staticmethod
+    def join(parts: "Sequence[Answers]") -> "Answers":
+        """The answers to all rows, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        predictions: Any = [each for part in parts for each in part.predictions]
+        shares = [part.probabilities for part in parts if part.probabilities is not None]
+        spans = [span for part in parts for span in part.intervals or ()]
+        return Answers(predictions, np.concatenate(shares) if shares else None, spans or None)
+
 
 class Runtime(Protocol):
     manifest: Manifest
@@ -42,3 +62,18 @@ class Runtime(Protocol):
 
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length; columns that the model does not know are refused."""
+
+
+@runtime_checkable
+class Joining(Protocol):
+    """A runtime that can also answer rows of several callers at once: each encodes its own, which may fail alone, and
+    what `Encoded.join` makes of them is answered in one run. The answers are those that each would get alone."""
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        """Raises `BadValue`."""
+
+    def encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
+        """Raises `BadValue`."""
+
+    def answer(self, encoded: Encoded) -> Answers:
+        """The answers in the order of the encoded rows."""

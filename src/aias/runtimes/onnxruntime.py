@@ -75,8 +75,11 @@ class Session:
         def run(rows: Any) -> Any:
             return self._run(self._output, self._feeds(encoded.take(rows)), None)[0]
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            parts = list(pool.map(run, places))
+        if self.threads == 1 or len(places) == 1:
+            parts = [run(rows) for rows in places]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                parts = list(pool.map(run, places))
         return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
     def _feeds(self, encoded: Encoded) -> dict[str, Any]:
@@ -129,12 +132,24 @@ class OnnxRuntime:
     def predict(self, rows: Sequence[Row]) -> Answers:
         """The answers in the order of the rows. Raises `BadValue`."""
         if len(rows) == 1:
-            return self._answers(self._run(self.encoder.one(rows[0])))
-        return self._answers(self._run(self.encoder.rows(rows)))
+            return self.answer(self.encoder.one(rows[0]))
+        return self.answer(self.encoder.rows(rows))
 
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length. Raises `BadValue`."""
-        return self._answers(self._run(self.encoder.columns(columns, rows)))
+        return self.answer(self.encoder.columns(columns, rows))
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        """Raises `BadValue`."""
+        return self.encoder.rows(rows)
+
+    def encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
+        """Raises `BadValue`."""
+        return self.encoder.columns(columns, rows)
+
+    def answer(self, encoded: Encoded) -> Answers:
+        """The answers to rows that may come from several callers."""
+        return self._answers(self._run(encoded))
 
     def run(self, encoded: Encoded) -> Any:
         """Probabilities (rows, classes) float32, or predictions (rows,) float64."""

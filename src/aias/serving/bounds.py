@@ -28,6 +28,12 @@ class Bounds:
     waiting_requests: int = limits.WAITING_REQUESTS_MAX
     inline_seconds: float = limits.INLINE_SECONDS_MAX
     inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
+    objective_seconds: float = limits.OBJECTIVE_SECONDS
+    answer_seconds: float = limits.ANSWER_SECONDS_MAX
+    batch_delay_seconds: float = limits.BATCH_DELAY_SECONDS
+    batch_rows: int = limits.BATCH_ROWS_MAX
+    hop_seconds: float = limits.HOP_SECONDS
+    light_body_bytes: int = limits.LIGHT_BODY_BYTES
     grpc_calls: int = limits.GRPC_CALLS_MAX
     grpc_watchers: int = limits.GRPC_WATCHERS_MAX
     sweep_seconds: float = 0.25
@@ -35,7 +41,7 @@ class Bounds:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) <= 0:
+            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name != "batch_delay_seconds"):
                 raise ValueError(f"{name} must be more than 0")
 
 

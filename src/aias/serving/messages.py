@@ -1,9 +1,15 @@
 """A request as handlers see it, and their reply."""
 
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aias.serving.models import Model
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers, Joining, Row
+from aias.serving.models import Answering, Model
+
+if TYPE_CHECKING:
+    from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -12,7 +18,10 @@ BINARY: Final = b"application/octet-stream"
 
 @dataclass(slots=True)
 class Request:
-    """`headers` by lower-case name; `places` are the parts of the path that the route leaves open."""
+    """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
+
+    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    """
 
     method: str
     path: str
@@ -21,6 +30,9 @@ class Request:
     places: dict[str, str]
     body: bytes = b""
     model: Model | None = None
+    tenant: str = ""
+    priority: int = 1
+    deadline: float | None = None
 
     @property
     def asked(self) -> Model:
@@ -36,7 +48,9 @@ class Request:
 
 @dataclass(slots=True)
 class Reply:
-    """`phases`: seconds of decoding, running and encoding, when a model has answered."""
+    """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
+    spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
+    answers, which keeps its turn until the last."""
 
     body: bytes
     status: int = 200
@@ -44,3 +58,32 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rows: int = 0
     phases: tuple[float, float, float] | None = None
+    queue: float | None = None
+    pieces: Iterator[bytes] | None = None
+    stream: "Stream | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a handler wants of its model: the answers to `rows`, or to `columns` of `count` values each.
+
+    A handler that yields it, and is given the answers, lets its rows run together with those of other callers; and the
+    event loop does not stand still meanwhile. One that calls the runtime itself is run in a thread as a whole.
+    """
+
+    count: int
+    rows: Sequence[Row] | None = None
+    columns: Mapping[str, Sequence[object]] | None = None
+
+    def answer(self, runtime: Answering) -> Answers:
+        if self.rows is not None:
+            return runtime.predict(self.rows)
+        return runtime.predict_columns(self.columns or {}, self.count)
+
+    def encode(self, runtime: Joining) -> Encoded:
+        if self.rows is not None:
+            return runtime.encode(self.rows)
+        return runtime.encode_columns(self.columns or {}, self.count)
+
+
+Conversation = Generator[Ask, Answers, Reply]

@@ -9,6 +9,7 @@ from typing import Final, NoReturn, Protocol
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.registry.values import Endpoint
+from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
 from aias.serving.refusals import NotReady, UnknownEndpoint
@@ -35,11 +36,13 @@ class Router:
         *,
         metrics: Metrics,
         watch: Watch,
+        bounds: Bounds | None = None,
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory, self._load, self._also = directory, load, also
         self._metrics, self._watch, self._clock = metrics, watch, clock
+        self._bounds = bounds or Bounds()
         self._models: dict[str, Model] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._missing: frozenset[str] = frozenset()
@@ -61,6 +64,10 @@ class Router:
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint that answers, and the version behind it."""
         return [(name, model.version) for name, model in self._models.items()]
+
+    def tiers(self) -> list[tuple[str, str]]:
+        """Each endpoint that answers, and where its model runs."""
+        return [(name, model.tier.name) for name, model in self._models.items()]
 
     @property
     def missing(self) -> frozenset[str]:
@@ -131,6 +138,8 @@ class Router:
             "endpoint": endpoint.name,
             "version": model.version,
             "row_seconds": model.row_seconds,
+            "tier": model.tier.name,
+            "together": int(model.lane.together),
         }
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
 
@@ -138,7 +147,9 @@ class Router:
         runtime = next(
             (self._models[n].runtime for n, e in self._endpoints.items() if e.digest == endpoint.digest), None
         )
-        return warm(runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number)
+        return warm(
+            runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds
+        )
 
     def _put(self, name: str, endpoint: Endpoint | None, model: Model | None) -> None:
         models = {each: found for each, found in self._models.items() if each != name}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from aias.core.catalog import members
+from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
@@ -29,7 +30,7 @@ from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
-from aias.training.prepare import ClassWeights, Prepared, cores, prepare
+from aias.training.prepare import ClassWeights, Prepared, prepare
 from aias.training.search import searched
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
@@ -155,8 +156,8 @@ def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
     if inline:
         return InlineWorkers(bench, threads=1)
     bench.table.save(bench.ledger.table)
-    count = cores() if bench.table.fold_count > 1 else 1
-    return Workers(bench.ledger.folder, count=count, threads=cores() // count)
+    count = cpus() if bench.table.fold_count > 1 else 1
+    return Workers(bench.ledger.folder, count=count, threads=cpus() // count)
 
 
 @contextlib.contextmanager

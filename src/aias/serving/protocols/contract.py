@@ -1,7 +1,8 @@
 """The promise of a protocol: its routes, and how it tells of a fault.
 
 A member exports one class. Handlers get a request whose caller, endpoint and size have been checked, run on the event
-loop or in a thread, and return a reply or raise an `AiasError`.
+loop or in a thread, and return a reply or raise an `AiasError`. One that is a generator yields an `Ask` where it needs
+its model, and is given the answers: its rows may then run together with other callers'.
 """
 
 from collections.abc import Callable

@@ -9,7 +9,7 @@ import msgspec
 from aias.core.errors import AiasError, BadValue
 from aias.serving.arrow import Columns
 from aias.serving.csvs import read_csv, write_csv
-from aias.serving.messages import JSON, Reply, Request
+from aias.serving.messages import JSON, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
 from aias.serving.refusals import NotAcceptable, UnsupportedType
@@ -47,18 +47,18 @@ class Native:
             problem["row"] = fault.row
         return msgspec.json.encode({"error": problem})
 
-    def predict(self, request: Request) -> Reply:
+    def predict(self, request: Request) -> Conversation:
         """Answer a body's rows. Raises `BadValue` naming the row and the field, and `Refusal`."""
         media_type = self._media_type(request)
         wanted = _wanted(request.headers.get(b"accept"), media_type)
         if media_type != JSON:
-            return self._predict_table(request, media_type, wanted)
+            return (yield from self._predict_table(request, media_type, wanted))
         started = time.perf_counter()
         single = request.body.lstrip()[:1] == b"{"
         rows = [read_row(request.body)] if single else read_rows(request.body, rows_max=self._rows_max)
         decoded = time.perf_counter()
         model = request.asked
-        answers = model.runtime.predict(rows) if rows else model.nothing()
+        answers = (yield Ask(len(rows), rows=rows)) if rows else model.nothing()
         run = time.perf_counter()
         if wanted == JSON:
             body = model.form.one(answers) if single else model.form.rows(answers)
@@ -94,7 +94,7 @@ class Native:
             hint="send application/json, text/csv, application/vnd.apache.arrow.stream or .file as Content-Type",
         )
 
-    def _predict_table(self, request: Request, media_type: bytes, wanted: bytes) -> Reply:
+    def _predict_table(self, request: Request, media_type: bytes, wanted: bytes) -> Conversation:
         started = time.perf_counter()
         if media_type == CSV:
             columns = read_csv(request.body, rows_max=self._rows_max)
@@ -103,7 +103,7 @@ class Native:
         rows = len(next(iter(columns.values()), ()))
         decoded = time.perf_counter()
         model = request.asked
-        answers = model.runtime.predict_columns(columns, rows) if rows else model.nothing()
+        answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()
         run = time.perf_counter()
         body = model.form.rows(answers) if wanted == JSON else self._written(model.form.columns(answers), wanted)
         phases = decoded - started, run - decoded, time.perf_counter() - run

@@ -13,7 +13,7 @@ from aias.core.errors import AiasError, BadValue
 from aias.serving.inference.descriptions import config_of, metadata_of
 from aias.serving.inference.replies import reply_of
 from aias.serving.inference.requests import columns_of, parse, wanted_of
-from aias.serving.messages import JSON, Reply, Request
+from aias.serving.messages import JSON, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
 from aias.serving.refusals import BadBody, UnknownPath
@@ -92,7 +92,7 @@ class OpenInference:
         """The same of every endpoint."""
         return _json({"model_stats": list(self._statistics().of(self._repository.answering()))})
 
-    def infer(self, request: Request) -> Reply:
+    def infer(self, request: Request) -> Conversation:
         """Answer the rows that the tensors hold, one beside the other."""
         model = _check_version(request)
         started = time.perf_counter()
@@ -101,7 +101,7 @@ class OpenInference:
         columns, rows = columns_of(inference, tail, rows_max=self._rows_max)
         decoded = time.perf_counter()
         try:
-            answers = model.runtime.predict_columns(columns, rows) if rows else model.nothing()
+            answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()
         except BadValue as fault:
             # This protocol calls every bad input a 400.
             raise BadBody(fault.message, hint=fault.hint) from None
