@@ -63,6 +63,7 @@ def card(
         else "",
         f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}",
         f"## Data\n\n{_data(manifest)}",
+        f"## Noticed\n\n{_notes(manifest.notes)}" if manifest.notes else "",
         f"## Proof\n\n{_proof(manifest)}",
         f"## Sizes\n\n{_sizes(sizes)}",
         f"## How to call it\n\n{_call(manifest)}",
@@ -146,6 +147,10 @@ def _data(manifest: Manifest) -> str:
     columns = _table(("column", "kind", "may be missing", "values", "why"), map(_column, manifest.inputs))
     ignored = _table(("left out", "why"), ((_code(each.name), _text(each.reason)) for each in manifest.ignored))
     return "\n\n".join(part for part in (f"Rows: {rows}.", columns, ignored if manifest.ignored else "") if part)
+
+
+def _notes(notes: Iterable[str]) -> str:
+    return "\n".join(f"- {_text(each)}" for each in notes)
 
 
 def _column(field: Field) -> tuple[str, ...]:

@@ -110,6 +110,8 @@ class Manifest:
     """For a regression, how far the truth lies from the prediction, by bins of the prediction."""
     row_us: float = 0.0
     """Microseconds from a row as a dict to its answer, on the machine it was trained on."""
+    notes: tuple[str, ...] = ()
+    """What was noticed in the data and while training: warnings, copies, whether test rows look like the others."""
 
     def as_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces; equal manifests are equal bytes."""

@@ -45,11 +45,10 @@ def ls(*, as_json: bool) -> None:
     for endpoint in endpoints:
         live.setdefault(str(endpoint.ref), []).append(endpoint.name)
     rows = [
-        (str(version), *_form(told), size(version.size_bytes), f"{version.created_at:%Y-%m-%d %H:%M}",
-         ", ".join(live.get(str(version), [])))
+        (str(version), *_form(told), size(version.size_bytes), ", ".join(live.get(str(version), [])))
         for version, told in zip(versions, manifests, strict=True)
     ]  # fmt: skip
-    columns = ("version", "form", "score", "µs/row", "size", "created (UTC)", "endpoints")
+    columns = ("version", "form", "score", "µs/row", "size", "endpoints")
     return table("", columns, rows, right=("score", "µs/row", "size"))
 
 

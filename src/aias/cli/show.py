@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -32,9 +32,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
 
     if title:
         click.secho(title, bold=True)
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for place, column in enumerate(columns):
+        justify: Literal["right", "left"] = "right" if column in right else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=place == 0)  # names stay in one piece
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)

@@ -40,8 +40,8 @@ def explained(
     manifest = runtime.manifest
     reference = usual_row(manifest, profile)
     names = [field.name for field in manifest.inputs]
-    whole = {name: row.get(name) for name in names}
     runtime.predict([row])  # says what is wrong with the row before anything else
+    whole = {name: row.get(name) for name in names}
 
     def answer(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         columns = {

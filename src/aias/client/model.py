@@ -14,7 +14,7 @@ from aias.artifact.manifest import Manifest
 from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
 from aias.core.deadline import Deadline
-from aias.core.errors import UserError
+from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import Ref, check_name, name_from
 from aias.core.schema import Schema
@@ -207,6 +207,8 @@ class Model:
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
         """Each field's part in the answer to a row; see `aias.client.explain`. Raises `BadValue`."""
+        if not isinstance(row, Mapping):
+            raise BadValue(f"a row is a mapping from field names to values; this is a {type(row).__name__}")
         profile = read_profile((self.folder / "profile.json").read_bytes())
         return explained(self.runtime, profile, row, of=of, seed=seed)
 

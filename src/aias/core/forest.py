@@ -34,6 +34,10 @@ _ARRAYS: Final = (
     "leaf_value", "leaf_output", "roots", "set_ends", "set_values", "base",
 )  # fmt: skip
 
+_OF_NODES: Final = (
+    "feature", "threshold", "mode", "missing_left", "left", "right", "left_is_leaf", "right_is_leaf",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forest:
@@ -102,6 +106,29 @@ class Forest:
     def reading(self, places: Ints) -> "Forest":
         """The same trees over another matrix: column j of the old one is column `places[j]` of the new."""
         return replace(self, feature=places[self.feature])
+
+    def some(self, trees: Ints) -> "Forest":
+        """These of the trees, by their places among the roots."""
+        found, at = [], self.roots[trees]
+        while len(at):
+            found.append(at)
+            at = np.concatenate([self.left[at][~self.left_is_leaf[at]], self.right[at][~self.right_is_leaf[at]]])
+        kept = np.unique(np.concatenate(found))
+        ends = np.concatenate([self.left[kept][self.left_is_leaf[kept]], self.right[kept][self.right_is_leaf[kept]]])
+        leaves = np.unique(ends)
+        node, leaf = np.zeros(self.nodes, np.int64), np.zeros(len(self.leaf_value), np.int64)
+        node[kept], leaf[leaves] = np.arange(len(kept)), np.arange(len(leaves))
+        sizes = np.diff(self.set_ends, prepend=0)
+        owners = np.repeat(np.arange(self.nodes), sizes)
+        each = {name: getattr(self, name)[kept] for name in _OF_NODES}
+        for side in ("left", "right"):
+            at, is_leaf = each[side], each[f"{side}_is_leaf"]
+            each[side] = np.where(is_leaf, leaf[np.where(is_leaf, at, 0)], node[np.where(is_leaf, 0, at)])
+        return replace(
+            self, **each, leaf_value=self.leaf_value[leaves], leaf_output=self.leaf_output[leaves],
+            roots=node[self.roots[trees]], set_ends=np.cumsum(sizes[kept]),
+            set_values=self.set_values[np.isin(owners, kept)],
+        )  # fmt: skip
 
     def write(self, graph: GraphWriter, x: str) -> str:
         """Into the graph, over the columns `x` (rows, width) float64; gives the sums: (rows, outputs)."""

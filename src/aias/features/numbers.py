@@ -13,6 +13,12 @@ __all__ = ["Numbers"]
 DEVIATIONS_MAX: Final = 10.0
 """Beyond this a value is an error or an infinity; a linear model must not follow it."""
 
+ODD_DEVIATIONS: Final = 1_000.0
+"""A value that lies so many standard deviations of all others away says nothing of them (1e300 among ages)."""
+
+ODD_MAX: Final = 5
+"""Such values that are left out of a column."""
+
 
 class Numbers:
     """Two columns a number: `(x - mean) / deviation` within ±10, 0 where missing; and 1 where missing, else 0."""
@@ -30,11 +36,7 @@ class Numbers:
         if not places:
             return None
         x = encoded.columns[:, list(places)]
-        x = np.where(np.isfinite(x), x, np.nan)
-        counts = np.maximum((~np.isnan(x)).sum(axis=0), 1)
-        with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.nansum(x, axis=0) / counts
-            deviation = np.sqrt(np.nansum((x - mean) ** 2, axis=0) / counts)
+        mean, deviation = np.array([_moments(column[np.isfinite(column)]) for column in x.T]).T
         usable = np.isfinite(mean) & np.isfinite(deviation) & (deviation > 0)
         scale = np.where(usable, 1 / np.where(usable, deviation, 1.0), 0.0)
         return cls(places, np.where(usable, mean, 0.0), scale, all_columns=len(places) == encoder.layout.width)
@@ -67,3 +69,20 @@ class Numbers:
             scaled = (encoded.columns[:, self.places] - self.mean) * self.scale
         missing = np.isnan(scaled)
         return np.hstack([np.clip(np.where(missing, 0.0, scaled), -DEVIATIONS_MAX, DEVIATIONS_MAX), missing])
+
+
+def _moments(values: Floats) -> tuple[float, float]:
+    """Mean and standard deviation, without the few values beside which nothing else would be seen."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if len(values) > ODD_MAX:
+            away = np.abs(values - np.median(values))
+            order = np.argpartition(away, -ODD_MAX)
+            far = order[-ODD_MAX:][np.argsort(away[order[-ODD_MAX:]])]
+            for count in range(ODD_MAX, 0, -1):
+                rest = np.delete(values, far[-count:])
+                deviation = rest.std()
+                if away[far[-1]] <= ODD_DEVIATIONS * deviation:  # with more of them in the rest, all the more so
+                    break
+                if deviation > 0 and away[far[-count]] > ODD_DEVIATIONS * deviation:
+                    return float(rest.mean()), float(deviation)
+        return (float(values.mean()), float(values.std())) if len(values) else (0.0, 0.0)

@@ -55,6 +55,13 @@ class Trees:
     def forest(self) -> Forest:
         return self._forest
 
+    def thinned(self, count: int) -> "Trees":
+        """One of so many trees, each counting for that many; of a forest for every class, the same ones."""
+        trees = self._forest.trees // self._forest.outputs
+        kept = np.arange(0, trees, count)
+        places = (np.arange(self._forest.outputs)[:, None] * trees + kept).ravel()
+        return Trees(self._forest.some(places).scaled(trees / len(kept)), self.task, self.settings)
+
     def export(self, graph: GraphWriter, x: str) -> str:
         sums = self._forest.write(graph, x)
         if self.task.type != "binary":
@@ -70,6 +77,8 @@ class ExtraTrees:
     name: ClassVar[str] = "extra_trees"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    means: ClassVar[bool] = True
+    thins: ClassVar[bool] = True
     classes_max: ClassVar[int] = 10
     """A tree stands in the graph once for each class."""
 

@@ -88,6 +88,7 @@ class Linear:
     sparse: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
     shared: ClassVar[tuple[str, ...]] = ("C",)
+    means: ClassVar[bool] = True
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:

@@ -104,6 +104,7 @@ class Nearest:
     needs: ClassVar[tuple[str, ...]] = ()
     rows_max: ClassVar[int] = 3_000
     """The graph compares a row with each of these; 4,096 rows at once hold matrices of 100 MB."""
+    means: ClassVar[bool] = True
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Neighbours:

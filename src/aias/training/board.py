@@ -13,7 +13,7 @@ from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.task import Measurement
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
 from aias.training.finish import Timed
@@ -44,8 +44,8 @@ LATE_SHARE: Final = 0.02
 """Of the whole time; a member that makes finishing later than both is left out."""
 
 AFTER_SHARE_MAX: Final = 0.5
-"""Of the whole time, for all that comes after fitting; when fitting again would take more, the serving form is what a
-fold left."""
+"""Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
+members, and the serving form is what folds left."""
 
 
 ABLE_SHARE: Final = 0.8
@@ -138,7 +138,10 @@ class Board:
         """When fitting must be over, so that refitting and finishing end in time."""
         if self.stop.is_set():
             return 0.0
-        return self.deadline.ends_at - min(self._after_seconds(), AFTER_SHARE_MAX * self.deadline.seconds)
+        after = self._after_seconds()
+        if after > AFTER_SHARE_MAX * self.deadline.seconds:
+            after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
+        return self.deadline.ends_at - after
 
     def serving(self) -> dict[int, int]:
         """By the places of the serving form's members: how many fits of each the latency allows."""
@@ -154,11 +157,11 @@ class Board:
         both = [int(place) for place in np.flatnonzero(self.weights)] if self.forward else []
         return list(dict.fromkeys([*self._serving, *both]))
 
-    def _after_seconds(self) -> float:
+    def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds: the quality form is made while members are fitted again."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again()]
+        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again() if refits]
         quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
         together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
         return together + self.serving_seconds()
@@ -225,7 +228,11 @@ class Board:
 
     def _quality_costs(self) -> Floats:
         """Beyond the sentence encoder."""
-        return np.array([each.row_us - each.shared_us for each in self.timed]) * len(self.table.together)
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * self._fits()
+
+    def _fits(self) -> Ints:
+        """How many times as large as one fit of it each member is in the quality form."""
+        return np.array([1 if each.merges else len(self.table.together) for each in self.members])
 
     def _quality_limit(self) -> float:
         return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
@@ -247,8 +254,8 @@ class Board:
 
     def _quality_seconds(self) -> float:
         places = [int(place) for place in np.flatnonzero(self.weights)]
-        used = sum(self.timed[place].seconds for place in places)
-        return FINISH_SECONDS + 1.2 * len(self.table.together) * used + self._shared_seconds(places)
+        used = float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
+        return FINISH_SECONDS + 1.2 * used + self._shared_seconds(places)
 
     def _together(self) -> float:
         """The score of all members so far."""

@@ -1,11 +1,12 @@
 """Many fitted pipelines as one: the weighted mean of their scores, in as few nodes of the graph as it takes.
 
-Linear models of one configuration become one by the mean of their weights. The trees of all others become one forest
+Linear models of one configuration become one by the mean of their weights; of forests of independent trees, as many
+folds as there are give each that part of its trees. The trees of all others become one forest
 with an output for each: a graph of a hundred boosters has one TreeEnsemble.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
+from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, LinearPipeline, Pipeline
 
 LINKS: Final = ("sigmoid", "softmax", "identity")
@@ -113,7 +115,25 @@ def bagged(pipelines: Sequence[Pipeline], weight: float) -> list[Part]:
     """The pipelines of one configuration's folds, with this weight together."""
     if len(pipelines) > 1 and all(isinstance(each, LinearPipeline) for each in pipelines):
         return [Part(weight, _mean_of_weights([each for each in pipelines if isinstance(each, LinearPipeline)]))]
-    return [Part(weight / len(pipelines), each) for each in pipelines]
+    logs = [each for each in pipelines if isinstance(each, LogPipeline)]
+    if len(logs) == len(pipelines) > 1:
+        parts = bagged([each.inner for each in logs], weight)
+        if len(parts) == 1:
+            return [
+                Part(
+                    weight,
+                    replace(logs[0], inner=parts[0].pipeline, smear=float(np.mean([each.smear for each in logs]))),
+                )
+            ]
+        return [Part(part.weight, replace(each, inner=part.pipeline)) for part, each in zip(parts, logs, strict=True)]
+    return [Part(weight / len(pipelines), _thinned(each, len(pipelines))) for each in pipelines]
+
+
+def _thinned(pipeline: Pipeline, count: int) -> Pipeline:
+    """One of `count` pipelines that answer together; a mean of many parts needs only some of them."""
+    if isinstance(pipeline, ColumnsPipeline) and hasattr(pipeline.fitted, "thinned"):
+        return ColumnsPipeline(pipeline.blocks, pipeline.fitted.thinned(count))
+    return pipeline
 
 
 def _mean_of_weights(pipelines: Sequence[LinearPipeline]) -> LinearPipeline:

@@ -51,6 +51,9 @@ LATENCY_US: Final = 150.0
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
 
+QUALITY_BYTES_MAX: Final = 20e6
+"""Of the quality form's graph; while it is read it takes some thirty times as much memory."""
+
 NEAR_ENOUGH: Final = 1.05
 """Times the latency: no measurement of microseconds is nearer than that."""
 
@@ -115,13 +118,24 @@ class Forms:
     def quality(self, board: "Board", refitted: set[str]) -> Trained:
         """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""
         parts: list[Part] = []
+        most = self._fits_within(QUALITY_BYTES_MAX, board, refitted)
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                count = 1 if member.name in refitted else len(self.prepared.table.together)
+                count = 1 if member.name in refitted else most
                 parts += self._fits(member, count, float(weight), refitted)
         trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)
+
+    def _fits_within(self, bytes_max: float, board: "Board", refitted: set[str]) -> int:
+        """How many folds' fits of each member such a graph can hold."""
+        count = len(self.prepared.table.together)
+        used = [
+            timed.graph_bytes * (1 if member.merges or member.name in refitted else count)
+            for member, timed, weight in zip(board.members, board.timed, board.weights, strict=True)
+            if weight > 0
+        ]
+        return max(1, int(count * min(1.0, bytes_max / max(1, sum(used)))))
 
     def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.
@@ -146,6 +160,7 @@ class Forms:
                         f"{trained.manifest.row_us:g} µs"
                     )
                     self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
+                board.tell_of_chance(trained.manifest.measurements)
                 return self._reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)
@@ -200,13 +215,14 @@ class Forms:
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 
     def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
-        """With its plots, and what its answers hang on."""
+        """With its plots, what its answers hang on, and what was noticed."""
         files = report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
         )  # fmt: skip
-        return described(replace(trained, files=trained.files | files), trained.manifest)
+        manifest = replace(trained.manifest, notes=tuple(self.watch.notes))
+        return described(replace(trained, files=trained.files | files), manifest)
 
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(

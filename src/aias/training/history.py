@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aias.core.events import Event, Watch, nobody
 
@@ -31,14 +31,23 @@ class Step:
     ensemble: float
 
 
+NOTED: Final = frozenset({"data.copies", "data.contradictions", "train.drift"})
+"""Told without a warning too, since whoever reads the card should know."""
+
+NOTES_MAX: Final = 30
+
+
 @dataclass(eq=False)
 class History:
-    """A watch that passes every event on and remembers those of learning. Several threads may tell it."""
+    """A watch that passes every event on and remembers those of learning, and what a card should say. Several threads
+    may tell it.
+    """
 
     watch: Watch = nobody
     clock: Callable[[], float] = time.monotonic
     rounds: list[Round] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began, self._lock = self.clock(), threading.Lock()
@@ -49,6 +58,8 @@ class History:
                 self._remember_round(event.facts)
             elif event.name == "train.candidate":
                 self._remember_step(event.facts)
+            elif _is_noted(event) and event.message not in self.notes and len(self.notes) < NOTES_MAX:
+                self.notes.append(event.message)
         self.watch(event)
 
     def _remember_round(self, facts: dict[str, Any]) -> None:
@@ -65,3 +76,7 @@ class History:
         together = float(facts.get("ensemble", "nan"))
         seconds = self.clock() - self._began
         self.steps.append(Step(str(facts["configuration"]), seconds, float(facts["validation"]), together))
+
+
+def _is_noted(event: Event) -> bool:
+    return event.level == "warning" or (event.level == "info" and event.name in NOTED)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.events import Event, Watch
-from aias.core.task import LABEL_METRICS, Measurement, Task, TaskType
+from aias.core.task import LABEL_METRICS, METRICS, Measurement, Task, TaskType
 from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, Case
 from aias.training.intervals import Interval, intervals, sampled
@@ -22,6 +22,10 @@ REPORTED: Final[dict[TaskType, tuple[str, ...]]] = {
     "multiclass": ("log_loss", "accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr", "ece"),
     "regression": ("rmse", "mae", "median_absolute_error", "r2"),
 }
+
+PERFECT: Final = 1.0
+OUTSIDE: Final = 0.025
+"""The chance of the truth to lie below an interval."""
 
 NO_LABELS: Final[Ints] = np.empty(0, np.int64)
 
@@ -95,10 +99,25 @@ def _with_interval(
     """`around`: the value on the rows that the interval is of."""
     if interval is None or not np.isfinite(value):
         return Measurement(case.metric, value, len(case.y))
+    if (
+        value == PERFECT == interval[0]
+        and METRICS[case.metric.partition(":")[0]][0] == "higher"
+        and case.y.dtype.kind == "i"
+    ):
+        return Measurement(case.metric, value, len(case.y), _lowest_of_perfect(case), value)
     down, up = ((end - around) * narrower for end in interval)
     if case.metric in BIASED:
         return Measurement(case.metric, value, len(case.y), max(0.0, value - max(up, 0)), max(value, value - down))
     return Measurement(case.metric, value, len(case.y), value + down, value + up)
+
+
+def _lowest_of_perfect(case: Case) -> float:
+    """Where every row is right no resample has one that is wrong: what a share of right rows may be when all that were
+    looked at are right (Clopper and Pearson 1934). Of AUC and the like it is the rarest class that there is little of.
+    """
+    counts = np.bincount(case.y)
+    rows = len(case.y) if case.metric == "accuracy" else int(counts[counts > 0].min())
+    return float(OUTSIDE ** (1 / rows))
 
 
 def _case(metric: str, y: Any, scores: Floats, label_weights: LabelWeights) -> Case:

@@ -76,7 +76,8 @@ class Member:
     @property
     def merges(self) -> bool:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
-        return bool(member("learners", self.configuration.learner).sparse)
+        learner = member("learners", self.configuration.learner)
+        return bool(learner.sparse or getattr(learner, "thins", False))
 
 
 @dataclass(eq=False)
@@ -128,14 +129,22 @@ class Plan:
         return self.stop()
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
-        """Fit each again on all rows; gives those for which that could be done in time."""
+        """Fit each again on all rows; gives those for which that could be done in time, and was not cut short by it."""
         self._coming, self.fit_ends_at = iter(()), lambda: ends_at
         trials = [_Trial(each.configuration, deque([each.refit])) for each in members]
         self._trials = list(trials)
         while self._go_on():
             pass
         self.stop()
-        return [each for each, trial in zip(members, trials, strict=True) if ALL in trial.done]
+        return [
+            each
+            for each, trial in zip(members, trials, strict=True)
+            if ALL in trial.done and self._is_whole(each.refit)
+        ]
+
+    def _is_whole(self, unit: Unit) -> bool:
+        entry = self.ledger.get(unit.key(self.table.digest))
+        return entry is not None and not entry.cut
 
     def _whole(self) -> list[_Trial]:
         return [each for each in self._trials if len(each.done) == self.table.fold_count]
@@ -347,6 +356,8 @@ def _shared(configuration: Configuration) -> tuple[str, ...]:
 def _mean_settings(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Whole numbers that differ, such as rounds, become their mean; the rest is as in the first fold."""
     settings = dict(found[0])
+    if "smear" in settings:
+        settings["smear"] = sum(each["smear"] for each in found) / len(found)
     for name, value in settings.items():
         held = [each[name] for each in found if type(each.get(name)) is int]
         if type(value) is int and len(held) == len(found):

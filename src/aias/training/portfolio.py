@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aias.core.catalog import member, members
-from aias.core.task import Task
+from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
 from aias.training.configuration import Configuration
 from aias.training.pipeline import FEATURES
@@ -19,8 +19,8 @@ from aias.training.pipeline import FEATURES
 ROUND_SECONDS: Final = (1e-3, 2e-8)
 """Of one boosting round on one thread: to start, and per value of the matrix; only the number of folds goes by it."""
 
-ROUNDS: Final = 300
-"""Typical for a learning rate of 0.05 with early stopping."""
+ROUNDS: Final = (300, 150)
+"""Typical for a learning rate of 0.05 with early stopping; and of many classes, each round of which has many trees."""
 
 FOLDS: Final = (8, 5, 3)
 FOLD_ROWS_MAX: Final = {8: 20_000, 5: 50_000, 3: 200_000}
@@ -44,6 +44,8 @@ class Shape:
     layout: Layout
     sentences: bool = False
     """Whether a sentence encoder has read the texts."""
+    skewed: bool = False
+    """Whether the amounts are worth learning as logarithms."""
 
     @property
     def outputs(self) -> int:
@@ -58,7 +60,7 @@ class Shape:
 
 def fold_count(shape: Shape, *, seconds: float, workers: int) -> int:
     """As many folds as rows need and the time allows; 1 is a holdout."""
-    each = ROUNDS * shape.round_seconds
+    each = ROUNDS[shape.outputs > 1] * shape.round_seconds
     for count in FOLDS:
         if shape.rows <= FOLD_ROWS_MAX[count] and MEMBERS_WANTED * count * each / workers <= 0.6 * seconds:
             return count
@@ -77,6 +79,8 @@ def portfolio(shape: Shape, *, only: tuple[str, ...] = ()) -> Iterator[Configura
             continue
         learner = member("learners", each.learner)
         if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
+            continue
+        if getattr(learner, "means", False) and not only and shape.task.quantile not in (None, MEDIAN):
             continue
         if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
             continue
@@ -98,26 +102,35 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
+    # A booster grows a tree for each class in every round; these learn all classes at once.
+    many_classes, once = shape.outputs > 1, shape.outputs**0.5
+    different = (
+        Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5 / once),
+        Configuration("mlp", "mlp", {}, text, read, 4.0 / once),
+        *([Configuration("mlp log", "mlp", LOG, text, read, 4.0)] if shape.skewed else ()),
+    )
     ratios = {"ratios": True} if shape.layout.terms and shape.task.classes else {}
 
     # What the sentence encoder's time was spent for comes first: the first is begun, however little time is left.
     if read and ratios:
         yield Configuration("linear ratios sentences", "linear", ratios, features=read, cost=SENTENCES_COST)
     yield Configuration("linear", "linear")
+    if shape.skewed:
+        yield Configuration("linear log", "linear", LOG)
     if read:
         yield Configuration("linear sentences", "linear", features=read, cost=SENTENCES_COST)
     if ratios:
         yield Configuration("linear ratios", "linear", ratios)
     if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
+    if shape.rows <= FEW_ROWS and many_classes:
+        yield from different
     yield replace(trees("", 1.0, {"learning_rate": 0.05}), features=())
+    if shape.skewed:
+        yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
-    different = (
-        Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5),
-        Configuration("mlp", "mlp", {}, text, read, 4.0),
-    )
-    if shape.rows <= FEW_ROWS:
+    if shape.rows <= FEW_ROWS and not many_classes:
         yield from different
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
     yield trees("random", 4.0, RANDOM)
@@ -125,13 +138,14 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if shape.rows > FEW_ROWS:
         yield from different
     else:
-        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0)
+        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0 / once)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
     yield trees("random deep", 4.0, RANDOM_DEEP)
 
 
+LOG: Final[dict[str, Any]] = {"log_target": True}
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
     "bagging_freq": 1, "min_data_in_leaf": 4, "lambda_l1": 0.2, "lambda_l2": 0.4, "cat_smooth": 15.0,

@@ -13,6 +13,7 @@ from aias.core.schema import Schema
 from aias.core.task import Task
 from aias.data.check import findings
 from aias.data.dataset import Dataset
+from aias.data.errors import BadSplit
 from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
@@ -111,7 +112,7 @@ def prepare(
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
-        watch(_drift(table, encoded_of(held, encoder), seed=seed))
+        watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(learned, table, held, held_y, reason, embedding)
@@ -144,24 +145,33 @@ def _weights(y: Any, task: Task, wanted: ClassWeights) -> Floats | None:
     return np.asarray(weights / weights.mean())
 
 
-def _drift(table: Table, second: Any, *, seed: int) -> Event:
-    """Whether the test rows can be told from those that are learned from."""
-    fields, at = {}, 0
+def _drift(table: Table, second: Any, *, without: str, seed: int) -> Event:
+    """Whether the test rows can be told from the others, by more than the field they were parted by."""
+    fields: dict[str, range] = {}
+    kept: list[int] = []
+    at = 0
     for each in table.encoder.fields:
         width = getattr(table.encoder.encoders[each.name], "width", 0)
-        if width:
-            fields[each.name] = range(at, at + width)
+        if width and each.name != without:
+            fields[each.name] = range(len(kept), len(kept) + width)
+            kept += range(at, at + width)
         at += width
     if not fields:
         return Event("train.drift", "texts are not compared between train and test", "debug")
-    first = table.whole.encoded.columns
-    return drift(first, second.columns, fields, categories=table.encoder.layout.categories, seed=seed).event()
+    coded = set(table.encoder.layout.categories)
+    categories = [place for place, column in enumerate(kept) if column in coded]
+    first, second = table.whole.encoded.columns[:, kept], second.columns[:, kept]
+    return drift(first, second, fields, categories=categories, seed=seed).event()
 
 
 def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
     """The target marked, and the column of a group split taken out of the inputs."""
     schema = dataset.schema.with_target(target)
     way, _, column = how.partition(":")
+    if column == target:
+        raise BadSplit(
+            f"rows cannot be parted by `{target}`, which is predicted", hint="name another column, or random"
+        )
     if way == "group":
         reason = "groups the rows: whole groups go to one fold, or to the test"
         schema = Schema(tuple(

@@ -27,6 +27,7 @@ from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
+from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
@@ -36,6 +37,10 @@ from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
 FOLDS_MAX: Final = 20
+ONE_THREAD_VALUES: Final = 5_000_000
+"""Up to so many, a second thread hardly makes a fit shorter, and where something else runs beside it ten times as long:
+threads wait for each other at every split. Two fits side by side always pay."""
+
 SECONDS_MAX: Final = 30 * 86_400
 
 
@@ -92,14 +97,17 @@ def train(
     Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved.
     """
     _check(recipe)
+    watch = History(watch)
     deadline = deadline or Deadline.after(recipe.seconds)
+    if resume and not (work and work.is_dir() and any(work.iterdir())):
+        watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
     with _room(work, resume=resume) as folder:
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
             ledger=Ledger(folder), seed=recipe.seed, watch=watch,
         )  # fmt: skip
-        return _Job(recipe, prepared, folder, deadline, History(watch), stop or threading.Event()).run(inline=inline)
+        return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 
 
 @dataclass(eq=False)
@@ -123,7 +131,8 @@ class _Job:
                 memory=Memory(), watch=self.watch,
             )  # fmt: skip
             sentences = self.prepared.embedding is not None
-            shape = Shape(table.task, table.rows, table.encoder.layout, sentences)
+            skewed = is_skewed(table.task, table.whole.y)
+            shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
             plan.run(chain(portfolio(shape, only=self.recipe.learners), searching), self.board.add)
             if not self.board.members:
@@ -146,9 +155,7 @@ def both_forms(plan: Plan, board: Board) -> Results:
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
-    made = board.forms.serving(board, serving, refitted)
-    board.tell_of_chance(made.manifest.measurements)
-    return Results(quality, made)
+    return Results(quality, board.forms.serving(board, serving, refitted))
 
 
 def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
@@ -156,7 +163,8 @@ def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
     if inline:
         return InlineWorkers(bench, threads=1)
     bench.table.save(bench.ledger.table)
-    count = cpus() if bench.table.fold_count > 1 else 1
+    values = bench.table.rows * (bench.table.encoder.layout.width + 1)
+    count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
     return Workers(bench.ledger.folder, count=count, threads=cpus() // count)
 
 

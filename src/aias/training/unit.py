@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from aias.learners.contract import Fit, Fitted, State
 from aias.training import metrics
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Entry, Ledger
+from aias.training.logarithms import Logarithms, LogPipeline
 from aias.training.pipeline import (
     Block,
     ColumnsPipeline,
@@ -41,13 +43,14 @@ BLOCK_SHARE: Final = 0.4
 START_SHARE: Final = 0.6
 """Of a unit's time for what it goes on from, where that is no longer there."""
 
-OURS: Final = ("seed_shift", "start", "hidden", "rows_share")
+OURS: Final = ("seed_shift", "start", "hidden", "rows_share", "log_target", "smear")
 """Settings for every learner, which do not get to see them.
 
 seed_shift   another seed, everything else alike
 start        go on from what these settings came to: `asked` on a fold, `refit` on all rows (`Fit.start`)
 hidden       columns that learn nothing, for trees: they are constant while fitting, hence never asked for
 rows_share   fit on this share of the rows, drawn from each class alike
+log_target   learn the logarithms of the amounts (`training.logarithms`); `smear` is what came of it
 """
 
 SEED_STEP: Final = 1_000
@@ -74,10 +77,13 @@ class Bench:
         settings = {name: value for name, value in configuration.settings.items() if name not in OURS}
         seed = unit.seed + unit.fold + 1 + SEED_STEP * ours.get("seed_shift", 0)
         start = self._start(unit, deadline=deadline, threads=threads, watch=watch) if "start" in ours else None
-        how = Fit(
-            table.task, seed, deadline, threads, watch, settings, start=start,
-            score=lambda y, scores: metrics.measure(table.task, y, scores).value,
-        )  # fmt: skip
+        logs = self.logarithms if ours.get("log_target") else None
+
+        def score(y: Any, scores: Any) -> float:
+            told = (y, scores) if logs is None else (logs.back(y), logs.back(scores))
+            return metrics.measure(table.task, *told).value
+
+        how = Fit(table.task, seed, deadline, threads, watch, settings, start=start, score=score)
         learner = member("learners", configuration.learner)
         blocks: list[Block] = []
         if learner.sparse:
@@ -89,11 +95,17 @@ class Bench:
         def finished(fitted: Fitted, *, cut: bool) -> Entry:
             pipeline = self._pipeline(configuration, blocks, fitted)
             scores = _judged(fitted, valid, table.task.outputs) if len(judges) else np.zeros((0, table.task.outputs))
+            found = {**fitted.settings, **ours}
+            if logs is not None and len(judges):
+                y = table.whole.y[judges]
+                found["smear"], scores = logs.smear(y, scores[:, 0]), logs.judged(y, scores)
             seconds = time.perf_counter() - began
-            return Entry({**fitted.settings, **ours}, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
+            return Entry(found, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
 
         how = replace(how, keep=self._keeper(key, finished))
         part, judging = table.whole.take(rows).examples(train), table.whole.take(judges).examples(valid)
+        if logs is not None:
+            part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
         fitted = learner.fit(part, judging if len(judges) else None, how)
         entry = finished(fitted, cut=deadline.passed)
         self.ledger.put(key, entry)
@@ -106,7 +118,15 @@ class Bench:
         blocks = [] if member("learners", unit.configuration.learner).sparse else [
             self._load_block(name, unit) for name in self._present(unit)
         ]  # fmt: skip
-        return load_pipeline(unit.configuration, blocks, entry.state, dict(entry.settings), self.table, self.features)
+        settings = dict(entry.settings)
+        pipeline = load_pipeline(unit.configuration, blocks, entry.state, settings, self.table, self.features)
+        if settings.get("log_target"):
+            return LogPipeline(pipeline, self.logarithms, float(settings.get("smear", 1.0)))
+        return pipeline
+
+    @cached_property
+    def logarithms(self) -> Logarithms:
+        return Logarithms.of(self.table.task, self.table.whole.y)
 
     def _inside(self, unit: Unit) -> Ints:
         """The rows to fit on, sorted: all of the fold's, or a share of each class and at least one row of it."""

@@ -96,6 +96,16 @@ def test_a_forest_beside_nothing_is_itself() -> None:
     np.testing.assert_array_equal(side_by_side([forest]).sums(odd_rows()), forest.sums(odd_rows()))
 
 
+def test_some_of_the_trees_and_the_others_add_up_to_all() -> None:
+    for modes in ((LESS_OR_EQUAL,), (0, LESS, MEMBER)):
+        forest = random_forest(2, modes=modes)
+        some, others = forest.some(np.array([7, 0, 3])), forest.some(np.array([1, 2, 4, 5, 6, 8]))
+        assert (some.trees, some.nodes, some.nodes + others.nodes) == (3, 33, forest.nodes)
+        sums = some.sums(odd_rows()) + others.sums(odd_rows()) - forest.base  # which each of them has
+        np.testing.assert_allclose(sums, forest.sums(odd_rows()), rtol=1e-12, atol=1e-12)
+        np.testing.assert_array_equal(run(some, odd_rows()), some.sums(odd_rows()))
+
+
 def test_scaling_scales_the_sums() -> None:
     forest = random_forest(0, modes=(0, MEMBER))
     np.testing.assert_allclose(forest.scaled(0.25).sums(odd_rows()), forest.sums(odd_rows()) / 4, rtol=1e-12)

@@ -53,3 +53,16 @@ def test_numbers_far_away_are_held_and_missing_ones_flagged() -> None:
     encoded = encoder.columns({"age": [1e300, None]}, 2)
     numbers = member("features", "numbers").fit(encoder.columns({"age": VALUES["age"]}, 48), encoder)
     np.testing.assert_array_equal(numbers.matrix(encoded).toarray(), [[10, 0], [0, 1]])
+
+
+def test_one_value_beyond_all_others_does_not_hide_them() -> None:
+    ages = [float(20 + i % 40) for i in range(300)]
+    rare = [1.0] + [0.0] * 299
+    for odd in ([1e9], [-1e300], [1e300, -1e12]):
+        encoder = RowEncoder.fit(FIELDS[:1], {"age": [*ages, *odd]})
+        numbers = member("features", "numbers").fit(encoder.columns({"age": [*ages, *odd]}, 300 + len(odd)), encoder)
+        assert numbers.mean[0] == pytest.approx(np.mean(ages))
+        assert 1 / numbers.scale[0] == pytest.approx(np.std(ages))
+    encoder = RowEncoder.fit(FIELDS[:1], {"age": rare})
+    numbers = member("features", "numbers").fit(encoder.columns({"age": rare}, 300), encoder)
+    assert 1 / numbers.scale[0] == pytest.approx(np.std(rare))

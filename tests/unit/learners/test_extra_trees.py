@@ -108,3 +108,18 @@ def test_rows_count_by_their_weight_and_states_are_kept() -> None:
     how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"trees": 3}, keep=lambda make: kept.append(make()))
     ExtraTrees.fit(Examples(x, y, weight=np.tile([1.5, 0.5], 20)), Examples(x, y), how)
     np.testing.assert_allclose(kept[0].scores(x[:1]), [[0.75, 0.25]])
+
+
+@pytest.mark.parametrize("classes", TASKS)
+def test_thinned_it_has_a_part_of_its_trees_and_answers_at_the_same_height(classes: int) -> None:
+    whole = fit(classes)
+    thinned = [whole.thinned(count) for count in (1, 3, 100)]
+    each = [trees.forest().trees // trees.forest().outputs for trees in thinned]
+    assert each == [8, 3, 1]
+    np.testing.assert_array_equal(thinned[0].scores(odd_rows()), whole.scores(odd_rows()))
+    x = examples(classes).x
+    for trees in thinned:
+        scores = trees.scores(x)
+        assert np.corrcoef(scores[:, -1], whole.scores(x)[:, -1])[0, 1] > 0.7
+        assert scores.sum(axis=1) == pytest.approx(np.ones(len(x))) or not classes
+        np.testing.assert_allclose(run(trees, classes, x).reshape(len(x), -1), scores, rtol=1e-6)

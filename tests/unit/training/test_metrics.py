@@ -129,6 +129,14 @@ def test_an_interval_covers_its_value(metric) -> None:
     assert one.low <= one.value <= one.high
 
 
+@pytest.mark.parametrize(("metric", "low"), [("roc_auc", 0.9289), ("accuracy", 0.9817), ("f1", 0.9289)])
+def test_what_is_right_on_every_row_is_not_certain_to_stay_so(metric: str, low: float) -> None:
+    y = np.repeat([0, 1], [150, 50])
+    one = measure_with_interval(y, np.eye(2)[y], metric=metric, seed=0)
+    assert (one.value, one.high) == (1.0, 1.0)
+    assert one.low == pytest.approx(low, abs=1e-4)  # 0.025 ** (1 / 50), and of 200 rows
+
+
 def test_an_interval_narrows_with_rows() -> None:
     def width(rows: int) -> float:
         y = RNG.integers(0, 2, rows)

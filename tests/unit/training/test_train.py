@@ -137,14 +137,40 @@ def test_test_rows_that_are_unlike_the_others_are_told_of() -> None:
     assert drift.level == "warning" and "`age`" in drift.message
 
 
+def test_a_column_that_parts_early_from_late_rows_is_no_news_by_itself() -> None:
+    told: list[Event] = []
+    data = read(table() | {"day": list(range(300))}, target="y")
+    train(data, replace(LINEAR, split="time:day", test=0.3), inline=True, watch=told.append)
+    (drift,) = [event for event in told if event.name == "train.drift"]
+    assert drift.level == "info" and "day" not in drift.facts["fields"]
+
+
+def test_what_was_noticed_is_on_the_card() -> None:
+    other, copied = table(80), table()
+    other["age"] = [float(age) + 60 for age in other["age"]]
+    copied = {name: [*values, *values[:9]] for name, values in copied.items()}
+    results = train(read(copied, target="y"), LINEAR, test=read(other, target="y"), inline=True)
+    for form in (results.quality, results.serving):
+        copies, drift, *_ = form.manifest.notes
+        assert "9 rows" in copies and "can be told apart" in drift
+        assert b"- 9 rows" in form.files["card.md"] and b"can be told apart" in form.files["card.md"]
+
+
 def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None:
     told: list[Event] = []
-    train(read(table()), LINEAR, work=tmp_path, inline=True)
+    unhurried = replace(LINEAR, seconds=200)  # what the time cuts short is fitted again
+    train(read(table()), unhurried, work=tmp_path, inline=True)
 
-    train(read(table()), replace(LINEAR, seconds=40), work=tmp_path, resume=True, inline=True, watch=told.append)
+    train(read(table()), replace(LINEAR, seconds=300), work=tmp_path, resume=True, inline=True, watch=told.append)
 
     assert "train.candidate" in {event.name for event in told}
-    assert "train.round" not in {event.name for event in told}
+    assert not {"train.round", "train.anew"} & {event.name for event in told}
+
+
+def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
+    told: list[Event] = []
+    train(read(table()), LINEAR, work=tmp_path / "none", resume=True, inline=True, watch=told.append)
+    assert "train.anew" in {event.name for event in told}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +183,7 @@ def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None
         ({"seconds": 0.0}, UserError, "time budget"),
         ({"learners": ("magic",)}, NotFound, "no learner `magic`"),
         ({"split": "time:nothing"}, AiasError, "nothing"),
+        ({"split": "group:y"}, AiasError, "which is predicted"),
         ({"target": "z"}, AiasError, "no column `z`"),
     ],
 )

@@ -123,6 +123,8 @@ def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, 
     for rows in (ones, zeros):
         own[rows] = (first[rows] - first[rows].mean()) / len(rows)
         lost[rows] = (first[rows] - second[rows] - (first[rows] - second[rows]).mean()) / len(rows)
+    if not own.any():  # a perfect order has no spread; a row not seen may be on the wrong side all the same
+        own[:] = 1 / min(len(ones), len(zeros))
     return float(first[ones].mean() - second[ones].mean()), lost, own
 
 

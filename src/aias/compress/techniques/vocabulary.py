@@ -18,6 +18,7 @@ from aias.encoders.contract import Floats
 from aias.encoders.rows import RowEncoder
 from aias.encoders.text import Text
 from aias.learners.contract import Examples, Fit
+from aias.training.configuration import Configuration
 from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.plan import Member
 
@@ -32,13 +33,17 @@ def vocabulary(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("it has no texts")
     if shop.prepared.embedding is not None:
         raise CannotHelp("a sentence encoder reads its texts, beside which the terms are small")
-    linear = next((each for each in shop.members if each.configuration.learner == "linear"), None)
+    linear = next((each for each in shop.members if _is_linear(each.configuration)), None)
     if linear is None:
         raise CannotHelp("it has no linear model that says which terms matter")
     for share in SHARES:
         count = round(share * shop.encoder.layout.terms)
         if count >= TERMS_MIN:
             yield Candidate(f"linear, {count:,} terms", partial(_make, shop, linear, count))
+
+
+def _is_linear(configuration: Configuration) -> bool:
+    return configuration.learner == "linear" and not configuration.settings.get("log_target")
 
 
 def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:

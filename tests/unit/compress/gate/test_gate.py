@@ -44,6 +44,13 @@ def test_nothing_lost_still_leaves_a_limit():
     assert Proportions(0, 0, 500).limit(0.95) == pytest.approx(0.00538, abs=1e-4)
 
 
+def test_a_perfect_order_of_few_rows_proves_little():
+    positive = np.arange(200) < 50
+    found = auc_loss(positive, positive + 0.0, positive + 0.0)
+    assert found.value == 0 and 0.01 < found.limit(0.95) < 0.1
+    assert found.limit(0.05) == pytest.approx(-found.limit(0.95))
+
+
 def test_limits_and_confidence_are_inverses():
     rng = np.random.default_rng(0)
     first, second = rng.exponential(size=(2, 400))

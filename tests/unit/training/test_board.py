@@ -1,0 +1,73 @@
+"""The board: which members belong into which form, and what there is time for."""
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from aias.core.deadline import Deadline
+from aias.core.events import Event
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.encoders.rows import RowEncoder
+from aias.training.board import Board
+from aias.training.configuration import Configuration, Unit
+from aias.training.finish import Timed
+from aias.training.plan import Member
+from aias.training.table import Part, Table
+
+ROWS = 400
+TRUTH = np.random.default_rng(0).integers(0, 2, ROWS)
+
+
+def board(told: list[Event], *, seconds: float, finishing: dict[str, float], latency_us: float = 150.0) -> Board:
+    """`finishing`: how long each member takes to compile, prove and time, by its name."""
+    values = {"a": np.arange(ROWS, dtype=float)}
+    encoder = RowEncoder.fit([Field("a", "number")], values)
+    folds = (np.arange(ROWS) % 4).astype(np.int16)
+    table = Table(
+        Task("y", "binary", "roc_auc", ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
+    )
+    forms = SimpleNamespace(
+        prepared=SimpleNamespace(table=table), workers=1, encode_us=5.0, shared_seconds=0.0,
+        timed=lambda member: Timed(50.0, 1_000, finishing[member.name]),
+    )  # fmt: skip
+    now = Deadline.after(seconds)
+    return Board(forms, latency_us=latency_us, deadline=now, watch=told.append, stop=threading.Event())
+
+
+def member(name: str, *, noise: float, seconds: float = 1.0, seed: int = 0) -> Member:
+    """Of a boosted tree whose answers are the truth under so much noise."""
+    margin = 2.0 * TRUTH - 1 + noise * np.random.default_rng(seed).normal(size=ROWS)
+    second = 1 / (1 + np.exp(-margin))
+    configuration = Configuration(name, "boosted_trees")
+    units = tuple(Unit(configuration, fold, 0) for fold in range(4))
+    return Member(configuration, units, np.column_stack([1 - second, second]), units[0], seconds)
+
+
+def test_what_errs_differently_answers_together() -> None:
+    made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
+    assert made.add(member("a", noise=1.5, seed=1)) and made.add(member("b", noise=1.5, seed=3))
+    assert (made.weights > 0.2).all() and set(made.serving()) == {0, 1}
+
+
+@pytest.mark.parametrize(("newest", "gone"), [(2.4, ["slow"]), (0.5, ["first", "second"])])
+def test_what_cannot_be_finished_with_the_rest_goes_or_all_the_rest_does(newest: float, gone: list[str]) -> None:
+    told: list[Event] = []
+    made = board(told, seconds=30, finishing={"first": 1.0, "second": 1.0, "slow": 4.0})
+    for name, seed in (("first", 1), ("second", 2)):
+        made.add(member(name, noise=2.0, seed=seed))
+    assert "train.late" not in [event.name for event in told]
+    made.add(member("slow", noise=newest, seconds=24.0, seed=3))
+    (late,) = [event for event in told if event.name == "train.late"]
+    assert late.level == "warning" and late.facts["configurations"] == gone
+    left = {each.name for each, weight in zip(made.members, made.weights, strict=True) if weight > 0}
+    assert not left & set(gone) and left
+
+
+def test_a_member_that_knows_next_to_nothing_has_no_weight() -> None:
+    made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
+    made.add(member("a", noise=1.0, seed=1))
+    made.add(member("b", noise=60.0, seed=2))
+    assert made.weights.tolist() == [1.0, 0.0]
