@@ -23,11 +23,25 @@ Column = Sequence[object] | npt.NDArray[np.float64]
 class Answers:
     """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression.
     `intervals`: of a regression, from and to where the truth lies as often as the manifest says; None where none are
-    known."""
+    known. Of an embedding there are no predictions but `vectors`."""
 
     predictions: list[str] | list[float]
     probabilities: npt.NDArray[np.float32] | None
     intervals: list[tuple[float, float]] | None = None
+    vectors: "Vectors | None" = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.predictions) if self.vectors is None else len(self.vectors.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """`values`: (rows, width). `tokens`: how many were read of each text; `cut`: whether it went on behind them."""
+
+    values: npt.NDArray[np.float32]
+    tokens: list[int]
+    cut: list[bool]
 
 
 class Runtime(Protocol):

@@ -78,6 +78,8 @@ class Application:
         self._doors.check_caller(request.headers)
         route = self._route(request)
         self._doors.check_key(route, request.headers)
+        if route.names is not None:
+            request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
             request.model = self._router.find(endpoint)
         if route.method == "GET":

@@ -48,6 +48,7 @@ class Gateway:
         ring: Callable[[], Ring],
         *,
         hosts: Iterable[str] = (),
+        unnamed: str | None = None,
         bounds: Bounds | None = None,
         watch: Watch = nobody,
     ) -> None:
@@ -56,7 +57,7 @@ class Gateway:
         self.doors = Doors(ring(), hosts)
         self.router = Router(directory, load, metrics=self.metrics, watch=watch, also=self._take_ring)
         self.metrics.loaded = self.router.loaded
-        self.application = self._application()
+        self.application = self._application(unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
@@ -85,8 +86,9 @@ class Gateway:
     def ready(self) -> bool:
         return self.router.ready and not self._server.should_exit
 
-    def _application(self) -> Application:
-        house = House(self.bounds, lambda: self.ready, self.arrow)
+    def _application(self, unnamed: str | None) -> Application:
+        router = self.router
+        house = House(self.bounds, lambda: self.ready, self.arrow, router.find, router.deployed, unnamed)
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
@@ -167,6 +169,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     allowed_hosts: Iterable[str] = (),
+    unnamed: str | None = None,
     insecure_http: bool = False,
     access_log: bool = False,
     bounds: Bounds | None = None,
@@ -174,7 +177,7 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT.
 
-    `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
+    `unnamed`: the endpoint that answers `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
     home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
     `PortInUse`, `OpenToAll`.
     """
@@ -203,7 +206,7 @@ def serve(
 
         hosts = [*allowed_hosts, *_own_name(host)]
         bounds = within_descriptors(bounds or Bounds())
-        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce)
+        gateway = Gateway(registry, load, keys.ring, hosts=hosts, unnamed=unnamed, bounds=bounds, watch=announce)
         ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
 
         def tell_ready() -> None:

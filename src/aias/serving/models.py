@@ -10,9 +10,10 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.schema import Field
-from aias.runtimes.contract import Answers, Row
+from aias.runtimes.contract import Answers, Row, Vectors
 from aias.serving.bounds import Bounds
 from aias.serving.forms import AnswerForm
+from aias.serving.vectors import VectorForm
 
 _TRIALS: Final = 5
 _GUESSES: Final[dict[str, object]] = {"number": 0.0, "category": None, "time": None, "text": "some text"}
@@ -36,7 +37,7 @@ class Model:
     version: str
     number: int
     runtime: Answering
-    form: AnswerForm
+    form: AnswerForm | VectorForm
     example: dict[str, object]
     example_bytes: int
     row_seconds: float
@@ -47,6 +48,8 @@ class Model:
 
     def nothing(self) -> Answers:
         """The answers to no rows at all, which no graph is asked for."""
+        if width := self.manifest.task.width:
+            return Answers([], None, vectors=Vectors(np.empty((0, width), np.float32), [], []))
         classes = len(self.manifest.task.classes)
         return Answers([], np.empty((0, classes), np.float32) if classes else None)
 
@@ -62,7 +65,7 @@ class Model:
 def warm(runtime: Answering, *, version: str, number: int) -> Model:
     """Answer the example row until the caches are warm, and note what it costs at best."""
     example = example_row(runtime.manifest.inputs)
-    form = AnswerForm.of(runtime.manifest)
+    form = VectorForm() if runtime.manifest.task.width else AnswerForm.of(runtime.manifest)
     row_seconds = float("inf")
     for _ in range(_TRIALS):
         started = time.perf_counter()

@@ -22,12 +22,16 @@ Envelope = Callable[[AiasError, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one."""
+    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one.
+
+    `names`: of a route whose path has no such part, what a request's headers say instead, known before its body is read.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     scope: Scope | Public
     answer: Answer
+    names: Callable[[Request], str] | None = None
 
     def __post_init__(self) -> None:
         assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"

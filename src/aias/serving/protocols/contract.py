@@ -4,13 +4,15 @@ A member exports one class. Handlers get a request whose caller, endpoint and si
 loop or in a thread, and return a reply or raise an `AiasError`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from aias.core.errors import AiasError
+from aias.registry.values import Endpoint
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
+from aias.serving.models import Model
 from aias.serving.routes import Route
 
 
@@ -21,6 +23,12 @@ class House:
     bounds: Bounds
     ready: Callable[[], bool]
     arrow: ArrowProcess
+    find: Callable[[str], Model]
+    """The model behind an endpoint. Raises `UnknownEndpoint`, `NotReady`."""
+    deployed: Callable[[], Sequence[tuple[Endpoint, Model]]]
+    """Every endpoint that answers, by name."""
+    unnamed: str | None = None
+    """The endpoint that answers where a protocol's requests name none; None where they must, or one is alone."""
 
 
 class WireProtocol(Protocol):

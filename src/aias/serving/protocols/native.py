@@ -146,7 +146,10 @@ def _described(field: Any) -> dict[str, object]:
 
 
 def _answer_form(model: Model) -> dict[str, object]:
-    classes = model.manifest.task.classes
+    task = model.manifest.task
+    if task.width:
+        return {"vector": f"{task.width} numbers", "tokens": "how many were read", "cut": "whether the text went on"}
+    classes = task.classes
     if not classes:
         return {"prediction": "number"}
     return {"prediction": list(classes), "probabilities": dict.fromkeys(classes, "0 to 1")}

@@ -234,6 +234,12 @@ def _answer(request: Request, inference: Inference, wanted: dict[str, bool], ans
 def _output(name: str, answers: Answers, *, binary: bool) -> tuple[dict[str, object], list[object], bytes | None]:
     """The head of an output tensor; its values for JSON, or its bytes."""
     rows = len(answers.predictions)
+    if answers.vectors is not None:
+        values = answers.vectors.values
+        shaped: dict[str, object] = {"name": name, "datatype": "FP32", "shape": list(values.shape)}
+        if binary:
+            return shaped, [], np.ascontiguousarray(values, "<f4").tobytes()
+        return shaped, finite(values.ravel().tolist()), None
     if name == "probabilities":
         assert answers.probabilities is not None
         head: dict[str, object] = {"name": name, "datatype": "FP32", "shape": list(answers.probabilities.shape)}
@@ -248,6 +254,8 @@ def _output(name: str, answers: Answers, *, binary: bool) -> tuple[dict[str, obj
 
 
 def _outputs(model: Model) -> list[dict[str, object]]:
+    if width := model.manifest.task.width:
+        return [{"name": "vectors", "datatype": "FP32", "shape": [-1, width]}]
     classes = len(model.manifest.task.classes)
     if not classes:
         return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
