@@ -186,13 +186,15 @@ def read_all(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def house(shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = ()) -> Iterator[House]:
+def house(
+    shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = (), unnamed: str | None = None
+) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
         shelf = Shelf()
         shelf.deploy("churn", 1, Rule())
     events: list[Event] = []
-    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append)
+    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, unnamed=unnamed, bounds=bounds, watch=events.append)
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})

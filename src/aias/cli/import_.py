@@ -19,7 +19,9 @@ def import_(path: str, name: str | None, *, as_json: bool) -> None:
     PATH is a sentence encoder, a folder in the Hugging Face format: the version gives the vector of a text.
     """
     if not Path(path).is_dir():
-        raise UserError(f"`{path}` is no folder", hint="name the folder of a sentence encoder in the Hugging Face format")
+        raise UserError(
+            f"`{path}` is no folder", hint="name the folder of a sentence encoder in the Hugging Face format"
+        )
     from aias.client.embedding import publish_encoder
 
     model = publish_encoder(path, name=name)
@@ -27,5 +29,6 @@ def import_(path: str, name: str | None, *, as_json: bool) -> None:
     if as_json:
         facts = {"version": model.ref, "digest": model.version.digest, "row_us": manifest.row_us}
         return give(facts | {"width": manifest.task.width, "size_bytes": model.version.size_bytes}, as_json=True)
-    click.echo(f"{model.ref}  {manifest.task.width} numbers a text  {manifest.row_us:,.0f} µs  {size(model.version.size_bytes)}")
+    taken = f"{manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}"
+    click.echo(f"{model.ref}  vectors of {manifest.task.width} numbers  {taken}")
     return hint(f"aias deploy {model.ref} && aias serve")

@@ -28,5 +28,7 @@ def publish_encoder(
         "version": str(version), "size_bytes": version.size_bytes, "row_us": manifest.row_us,
         "score_difference_max": manifest.parity.score_difference_max,
     }  # fmt: skip
-    watch(Event("import.published", f"published {version}, which gives {manifest.task.width} numbers a text", facts=facts))
+    watch(
+        Event("import.published", f"published {version}, which gives {manifest.task.width} numbers a text", facts=facts)
+    )
     return Model(registry, version)

@@ -43,6 +43,7 @@ class Subwords:
         self._tokenizer, self._missing = tokenizer, frozenset(missing)
         self.length_max = int(tokenizer.truncation["max_length"])
         self.pad_id = int(tokenizer.padding["pad_id"])
+        self.size = int(tokenizer.get_vocab_size())
         self._chars_max = self.length_max * CHARS_PER_TOKEN
 
     @classmethod
@@ -90,14 +91,13 @@ class Subwords:
         return list(self._tokenizer.encode(_characters(text)).ids)
 
     def marked(self, ids: Sequence[int]) -> list[int]:
-        """Ids that this tokenizer has given elsewhere, with or without those that mark the ends: as `encode` gives them.
+        """Ids that this tokenizer has given elsewhere, with or without those that mark the ends; as `encode` gives.
 
-        Raises `BadValue` when they are no tokens, or not what this tokenizer makes of any text: another's ids lie in the
-        same range, and their vectors would mean nothing.
+        Raises `BadValue` when they are no tokens, or not what this tokenizer makes of any text: another's ids lie in
+        the same range, and their vectors would mean nothing.
         """
-        size = self._tokenizer.get_vocab_size()
-        if wrong := next((each for each in ids if not 0 <= each < size), None):
-            raise BadValue(f"{shown(wrong)} is no token: there are 0 to {size - 1}", hint=_OTHER)
+        if wrong := next((each for each in ids if not 0 <= each < self.size), None):
+            raise BadValue(f"{shown(wrong)} is no token: there are 0 to {self.size - 1}", hint=_OTHER)
         first, last = self._marks
         bare = list(ids)
         if bare[: len(first)] == first and bare[len(bare) - len(last) :] == last and len(bare) >= len(first + last):

@@ -27,6 +27,7 @@ from aias.graph.nasty import NASTY
 from aias.graph.parity import SCORE_DIFFERENCE_MAX, ParityBroken
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder
+from aias.graph.transformer_files import UnknownEncoder
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
 TEXT: Final = Field("text", "text", example="How do I get a refund?", reason="what the encoder reads")
@@ -49,6 +50,11 @@ def embedding_of(folder: Path, *, name: str) -> tuple[Manifest, dict[str, bytes]
     began = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     encoder = SentenceEncoder.read(str(folder), texts=1, length_max=length_of(folder))
     subwords, transformer = encoder.subwords, encoder.transformer
+    if subwords.size > len(transformer.words):
+        raise UnknownEncoder(
+            f"the sentence encoder's tokenizer has {subwords.size:,} tokens and its weights {len(transformer.words):,}",
+            hint="use the tokenizer.json that was published with the weights",
+        )
     builder = Builder(width=0, texts=1, sentences=encoder.write)
     files = {
         MODEL: builder.finish_vectors(builder.vectors),

@@ -1,4 +1,4 @@
-"""What a transformer's formula says, computed by NumPy in float64, one text after another: the graph is compared with it.
+"""What a transformer's formula says, by NumPy in float64, one text after another: the graph is compared with it.
 
 Written from the formulas at the head of `transformer.py` and not from its nodes. No padding: a text is by itself.
 """
@@ -60,4 +60,4 @@ def _affine(x: Floats, affine: Affine) -> Floats:
 
 def _norm(x: Floats, norm: Norm, epsilon: float) -> Floats:
     apart = x - x.mean(axis=1, keepdims=True)
-    return apart / np.sqrt((apart**2).mean(axis=1, keepdims=True) + epsilon) * norm.scale + norm.bias
+    return np.asarray(apart / np.sqrt((apart**2).mean(axis=1, keepdims=True) + epsilon) * norm.scale + norm.bias)

@@ -27,7 +27,7 @@ _ONLY_ONCE: Final = frozenset(
     (b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length", b"x-request-id")
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TABLES: Final = (b"text/csv", b"application/vnd.")
+_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.", b"application/octet-stream")
 _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 

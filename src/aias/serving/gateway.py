@@ -177,9 +177,9 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT.
 
-    `unnamed`: the endpoint that answers `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
-    home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
-    `PortInUse`, `OpenToAll`.
+    `unnamed`: the endpoint that answers `/invocations`, where requests need not name one. `access_log` writes a line
+    for each request to standard error. `announce` is told `serve.first-key` (once in a home's life, with the
+    `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises `PortInUse`, `OpenToAll`.
     """
     from aias.access.keys import Keys
     from aias.core.names import Ref

@@ -7,6 +7,9 @@ from aias.serving.models import Model
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
+JSON_LINES: Final = (b"application/jsonlines", b"application/x-ndjson", b"application/jsonl")
+"""One form by the names that people give it; the first is SageMaker's."""
+
 BINARY: Final = b"application/octet-stream"
 
 
@@ -32,6 +35,14 @@ class Request:
     def media_type(self) -> bytes:
         """What the body is said to be, without parameters."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+    def parameter(self, name: bytes) -> str | None:
+        """One of the type's parameters, such as the charset; None when it is not given."""
+        for each in self.headers.get(b"content-type", b"").split(b";")[1:]:
+            key, _, value = each.partition(b"=")
+            if key.strip().lower() == name:
+                return value.strip().strip(b'"').decode("latin-1")
+        return None
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ Envelope = Callable[[AiasError, str], bytes]
 class Route:
     """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one.
 
-    `names`: of a route whose path has no such part, what a request's headers say instead, known before its body is read.
+    `names`: of a route whose path has no such part, the endpoint that a request means, before its body is read.
     """
 
     method: Literal["GET", "POST"]

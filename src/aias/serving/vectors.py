@@ -19,6 +19,10 @@ class VectorForm:
         """A JSON list with one object for each row."""
         return b"[%b]" % b",".join(self._each(answers))
 
+    def lines(self, answers: Answers) -> bytes:
+        """The same objects, each on a line of its own."""
+        return b"".join(b"%b\n" % each for each in self._each(answers))
+
     def one(self, answers: Answers) -> bytes:
         """The JSON object of the only row."""
         return next(self._each(answers))

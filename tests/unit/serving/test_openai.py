@@ -74,9 +74,7 @@ def test_every_form_of_a_text_has_its_vector(server: House, given: object) -> No
 
 
 def test_lists_of_tokens_are_texts_of_their_own(server: House) -> None:
-    np.testing.assert_array_equal(
-        vectors(ask(server, input=[[A, B], [B]])), vectors(ask(server, input=["a b", "b"]))
-    )
+    np.testing.assert_array_equal(vectors(ask(server, input=[[A, B], [B]])), vectors(ask(server, input=["a b", "b"])))
 
 
 def test_null_is_as_good_as_nothing_and_the_width_is_a_dimension(server: House) -> None:
@@ -179,7 +177,7 @@ def test_what_is_no_request_is_refused(server: House, body: bytes) -> None:
 
 
 def test_tokens_of_another_tokenizer_are_refused_and_the_way_out_is_told(server: House) -> None:
-    """`[SEP]` in the middle of a text is nothing that this tokenizer makes; LangChain sends such ids unless told not."""
+    """`[SEP]` in the middle of a text is nothing that this tokenizer makes."""
     response = ask(server, input=[[A, SEP, B]])
 
     assert fault(response)[0] == 400
