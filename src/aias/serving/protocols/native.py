@@ -27,6 +27,9 @@ TSV: Final = b"text/tab-separated-values"
 PARQUET: Final = b"application/vnd.apache.parquet"
 _TABLES: Final = (CSV, TSV, ARROW_STREAM, ARROW_FILE, PARQUET)
 _WRITTEN: Final = (JSON, *JSON_LINES, CSV, ARROW_STREAM, ARROW_FILE)
+_ANSWERED_AS: Final = {PARQUET: ARROW_FILE, TSV: CSV}
+"""What is read and not written."""
+
 _MAGIC: Final = {b"PAR1": PARQUET, b"ARRO": ARROW_FILE}
 """How files begin that are sent as just bytes."""
 _UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
@@ -56,9 +59,9 @@ class Native:
     def predict(self, request: Request) -> Reply:
         """Answer a body's rows. Raises `BadValue` naming the row and the field, and `Refusal`."""
         media_type = self._media_type(request)
-        came = {PARQUET: ARROW_FILE, TSV: CSV}.get(media_type, media_type)
+        came = _ANSWERED_AS.get(media_type, media_type)
         answered = wanted(request.headers.get(b"accept"), _WRITTEN, otherwise=came)
-        if media_type in _TABLES:
+        if media_type != JSON and media_type in _TABLES:
             return self._predict_table(request, media_type, answered)
         started = time.perf_counter()
         single = False
