@@ -233,7 +233,7 @@ def http() -> str:
     from aias.serving.probes import probes
     from aias.serving.protocols.contract import House
 
-    house = House(Bounds(), lambda: True, None, lambda name: None, list)  # type: ignore[arg-type]
+    house = House(Bounds(), lambda: True, None, str, list)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics())]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
