@@ -147,6 +147,8 @@ class OnnxRuntime:
         subwords = self.encoder.subwords
         assert self._embeds
         assert subwords is not None
+        if not texts:
+            return Answers([], None, vectors=Vectors(np.empty((0, self.manifest.task.width), np.float32), [], []))
         ids = []
         for at, text in enumerate(texts):
             try:

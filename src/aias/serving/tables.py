@@ -110,7 +110,7 @@ class Tables:
         except csv.Error as fault:
             raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
         if header is None:
-            header = bool(rows) and set(rows[0]) <= self._known
+            header = bool(rows and rows[0]) and set(rows[0]) <= self._known
         names = self._names
         if header:
             if not rows:

@@ -117,6 +117,7 @@ def test_text_and_its_tokens_have_one_vector(tmp_path: Path) -> None:
     vectors = runtime.embed(["a b", [4, 5], [0, 4, 5, 3]]).vectors
 
     np.testing.assert_array_equal(vectors.values, np.repeat(vectors.values[:1], 3, axis=0))
+    assert runtime.embed([]).vectors.values.shape == (0, 8)
     with pytest.raises(BadValue, match="row 1"):
         runtime.embed(["a", [16]])
 

@@ -138,6 +138,16 @@ def test_a_model_of_one_input_takes_plain_values(several: House) -> None:
     assert invoke(several, {"inputs": "21.5"}, **{TO: "price"}).json == {"predictions": [43.0]}
 
 
+def test_csv_of_one_input_is_a_value_a_line(several: House) -> None:
+    headers = CSV | {TO: "price"}
+    assert server_says(several, "21\n2\n", headers) == {"predictions": [42.0, 4.0]}
+    assert server_says(several, "note\n21\n", headers) == {"predictions": [42.0]}
+
+
+def server_says(server: House, body: str, headers: dict[str, str]) -> object:
+    return server.call("POST", "/invocations", body, headers=headers).json
+
+
 def test_which_endpoint_answers_is_said_by_a_header_or_by_the_server(several: House) -> None:
     body = {"inputs": {"note": ["2"]}}
     for name in ("price", "/price", "price.tar.gz"):
