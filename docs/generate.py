@@ -10,6 +10,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -101,13 +102,19 @@ def sentence(kind: type[AiasError]) -> str:
 
 def messages(kind: type[AiasError]) -> Iterator[str]:
     """The messages and hints of `raise Kind("…", hint="…")` and the like; what is filled in stands as …"""
-    for path in sorted(HOUSE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == kind.__name__:
-                message = _template(node.args[0])
-                hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
-                if len(re.findall(r"[a-z]{2,}", message)) >= 3:
-                    yield f"{message} — *{hint}*" if hint and hint != "…" else message
+    for node in _calls():
+        if getattr(node.func, "id", "") == kind.__name__:
+            message = _template(node.args[0])
+            hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
+            if len(re.findall(r"[a-z]{2,}", message)) >= 3:
+                yield f"{message} — *{hint}*" if hint and hint != "…" else message
+
+
+@cache
+def _calls() -> list[ast.Call]:
+    """Every call with an argument, of all sources, which take long to parse."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sorted(HOUSE.rglob("*.py")))
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
 
 
 def cli() -> str:
@@ -228,7 +235,7 @@ def http() -> str:
     from aias.serving.protocols.contract import House
     from aias.serving.statistics import Statistics
 
-    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics)  # type: ignore[arg-type]
+    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
@@ -274,13 +281,15 @@ def _cell(text: str) -> str:
 
 def main() -> int:
     stale = {
-        name for name, text in pages().items() if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != text
+        name: text
+        for name, text in pages().items()
+        if not (DOCS / name).exists() or (DOCS / name).read_text("utf-8") != text
     }
     if "--check" in sys.argv:
         print("\n".join(f"docs/{name} is out of date: make docs" for name in sorted(stale)))
         return 1 if stale else 0
-    for name in stale:
-        (DOCS / name).write_text(pages()[name], encoding="utf-8")
+    for name, text in stale.items():
+        (DOCS / name).write_text(text, encoding="utf-8")
         print(f"wrote docs/{name}")
     return 0
 

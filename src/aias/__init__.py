@@ -16,10 +16,11 @@ _PUBLIC: Final = {
     "Regressor": "aias.client.estimators",
     "load": "aias.client.model",
     "models": "aias.client.model",
+    "publish_encoder": "aias.client.embedding",
     "train": "aias.client.model",
 }
 
-__all__ = ["Classifier", "Model", "Regressor", "__version__", "load", "models", "train"]
+__all__ = ["Classifier", "Model", "Regressor", "__version__", "load", "models", "publish_encoder", "train"]
 
 
 def __getattr__(name: str) -> Any:

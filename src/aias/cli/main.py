@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import keyword
 import sys
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ COMMANDS: Final = {
     "optimize": ("aias.cli.optimize", "Make a version better, and publish what is certain to be so."),
     "compress": ("aias.cli.compress", "Make a version smaller and faster, proved no worse than you accept."),
     "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it fell."),
+    "import": ("aias.cli.import_", "Publish what others have made as a version."),
     "ls": ("aias.cli.models", "List models and endpoints."),
     "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
     "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),
@@ -44,7 +46,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 Click's promise
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

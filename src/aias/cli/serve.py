@@ -11,6 +11,7 @@ from aias.core.events import Event
 @click.option("--workers", default="1", show_default=True, help="Processes that answer; `auto`: one a processor.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC too, on this port; 0 takes any free one.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
+@click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
 @click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
 @click.option("--access-log", is_flag=True, help="One JSON line for each request on stderr; no bodies, no keys.")
 def serve(
@@ -19,6 +20,7 @@ def serve(
     workers: str,
     grpc_port: int | None,
     allowed_hosts: tuple[str, ...],
+    unnamed: str | None,
     *,
     insecure_http: bool,
     access_log: bool,
@@ -34,6 +36,7 @@ def serve(
         workers=_count(workers),
         grpc_port=grpc_port,
         allowed_hosts=allowed_hosts,
+        unnamed=unnamed,
         insecure_http=insecure_http,
         access_log=access_log,
         announce=_say,

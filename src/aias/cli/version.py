@@ -24,7 +24,8 @@ def draw(model: "Model") -> None:
     click.secho(model.ref, bold=True)
     for line in _facts(model):
         click.echo(line)
-    _draw_measurements(manifest)
+    if manifest.measurements:
+        _draw_measurements(manifest)
     click.echo()
     leaderboard([manifest])
     _draw_importance(manifest, report)
@@ -35,14 +36,19 @@ def draw(model: "Model") -> None:
 def _facts(model: "Model") -> Iterator[str]:
     manifest = model.manifest
     task, proof = manifest.task, manifest.parity
-    answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
-    yield f"predicts `{task.target}` ({answers}), chosen by {task.metric}"
+    if task.width:
+        read = manifest.lineage.settings["tokens_max"]
+        yield f"gives the vector of a text, {task.width} numbers, from its first {read} tokens"
+    else:
+        answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
+        yield f"predicts `{task.target}` ({answers}), chosen by {task.metric}"
     if manifest.form:
         yield f"{manifest.form} form{made_from(model)}"
     if manifest.row_us:
         yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
     rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
-    yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
+    if rows:
+        yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
     yield (
         f"proved on {proof.rows:,} rows: {proof.label_differences} different answers, "
         f"scores apart by at most {proof.score_difference_max:.1e}"

@@ -14,6 +14,12 @@ BODY_BYTES_MAX: Final = 16 << 20
 BODY_ROWS_MAX: Final = 10_000
 """At 20 µs a row this is 0.2 s of one core; more would make neighbours wait."""
 
+EMBEDDED_TEXTS_MAX: Final = 2_048
+"""Of one request for vectors, as with OpenAI; a small encoder takes some ten seconds of one core for them."""
+
+EMBEDDED_TOKENS_MAX: Final = 300_000
+"""Token ids of one request for vectors, as with OpenAI."""
+
 JSON_DEPTH_MAX: Final = 32
 """Rows are objects of scalars: depth 3. The rest is slack for tensors."""
 

@@ -17,6 +17,9 @@ from aias.artifact.manifest import Manifest
 from aias.encoders.rows import Encoded
 
 Row = Mapping[str, object]
+Text = str | Sequence[int]
+"""A text, or its tokens' ids."""
+
 Column = Sequence[object] | npt.NDArray[np.float64]
 
 
@@ -24,11 +27,16 @@ Column = Sequence[object] | npt.NDArray[np.float64]
 class Answers:
     """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression.
     `intervals`: of a regression, from and to where the truth lies as often as the manifest says; None where none are
-    known."""
+    known. Of an embedding there are no predictions but `vectors`."""
 
     predictions: list[str] | list[float]
     probabilities: npt.NDArray[np.float32] | None
     intervals: list[tuple[float, float]] | None = None
+    vectors: "Vectors | None" = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.predictions) if self.vectors is None else len(self.vectors.values)
 
     def part(self, start: int, stop: int) -> "Answers":
         """The answers to some of the rows."""
@@ -37,6 +45,7 @@ class Answers:
             self.predictions[start:stop],
             None if shares is None else shares[start:stop],
             None if spans is None else spans[start:stop],
+            None if self.vectors is None else self.vectors.part(start, stop),
         )
 
     @staticmethod
@@ -47,7 +56,30 @@ class Answers:
         predictions: Any = [each for part in parts for each in part.predictions]
         shares = [part.probabilities for part in parts if part.probabilities is not None]
         spans = [span for part in parts for span in part.intervals or ()]
-        return Answers(predictions, np.concatenate(shares) if shares else None, spans or None)
+        vectors = [part.vectors for part in parts if part.vectors is not None]
+        return Answers(
+            predictions,
+            np.concatenate(shares) if shares else None,
+            spans or None,
+            Vectors.join(vectors) if vectors else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """`values`: (rows, width). `tokens`: how many were read of each text; `cut`: whether it went on behind them."""
+
+    values: npt.NDArray[np.float32]
+    tokens: list[int]
+    cut: list[bool]
+
+    def part(self, start: int, stop: int) -> "Vectors":
+        return Vectors(self.values[start:stop], self.tokens[start:stop], self.cut[start:stop])
+
+    @staticmethod
+    def join(parts: "Sequence[Vectors]") -> "Vectors":
+        tokens = [each for part in parts for each in part.tokens]
+        return Vectors(np.concatenate([part.values for part in parts]), tokens, [e for part in parts for e in part.cut])
 
 
 class Runtime(Protocol):
@@ -77,3 +109,13 @@ class Joining(Protocol):
 
     def answer(self, encoded: Encoded) -> Answers:
         """The answers in the order of the encoded rows."""
+
+
+class Embedding(Protocol):
+    """What a runtime of an embedding can besides: read texts that are in no row, also as tokens."""
+
+    def embed(self, texts: Sequence[Text]) -> Answers:
+        """Raises `BadValue`."""
+
+    def encode_texts(self, texts: Sequence[Text]) -> Encoded:
+        """The same in the way of `Joining`."""

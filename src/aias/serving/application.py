@@ -20,7 +20,7 @@ from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.logs import ACCESS
-from aias.serving.messages import Conversation, Reply, Request
+from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.router import Router
@@ -37,7 +37,7 @@ _ONLY_ONCE: Final = frozenset(
     )
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TABLES: Final = (b"text/csv", b"application/vnd.")
+_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
@@ -89,6 +89,8 @@ class Application:
         self._doors.check_caller(request.headers)
         route = self._route(request)
         request.tenant = self._doors.check_key(route, request.headers)
+        if route.names is not None and not route.names_in_body:
+            request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
             request.model = self._router.find(endpoint)
         if route.method == "GET":
@@ -98,6 +100,9 @@ class Application:
         try:
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
+            if route.names_in_body:
+                await self._find_named(route, request, packed=packed)
+                packed = False
             if self._runs_inline(request, packed=packed):
                 return self._inline(route, request)
             return await self._in_threads(route, request, receive, packed=packed)
@@ -113,6 +118,19 @@ class Application:
             raise _wrong_method(found)
         request.places = found.places
         return route
+
+    async def _find_named(self, route: Route, request: Request, *, packed: bool) -> None:
+        """The model that the body names; what is large is unpacked and read in a thread."""
+        assert route.names is not None
+        names = route.names
+
+        def name() -> str:
+            self._unpack(request, packed=packed)
+            return names(request)
+
+        light = not packed and len(request.body) <= self._bounds.light_body_bytes
+        request.places = {"endpoint": name() if light else await self.executor.step(name)}
+        request.model = self._router.find(request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -279,8 +297,13 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 def _is_table(request: Request) -> bool:
     """What a table costs is not known from the example, whatever its size."""
-    headers = request.headers
-    return headers.get(b"content-type", b"").startswith(_TABLES) or b"vnd." in headers.get(b"accept", b"")
+    headers, said = request.headers, request.headers.get(b"content-type", b"")
+    return (
+        said.startswith(_TABLES)
+        or b"vnd." in headers.get(b"accept", b"")
+        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
+        or (said.startswith(BINARY) and request.body.startswith(FILES))
+    )
 
 
 def _packed(reply: Reply, request: Request) -> Reply:

@@ -180,8 +180,8 @@ def _together(parts: list[Part]) -> list[Answers]:
     pieces = [_piece(part) for part in parts]
     answers = runtime.answer(pieces[0] if len(pieces) == 1 else Encoded.join(pieces))
     rows = sum(piece.rows for piece in pieces)
-    if len(answers.predictions) != rows:
-        raise AiasError(f"the runtime gave {len(answers.predictions)} answers to {rows} rows")
+    if answers.rows != rows:
+        raise AiasError(f"the runtime gave {answers.rows} answers to {rows} rows")
     found, at = [], 0
     for piece in pieces:
         found.append(answers.part(at, at + piece.rows))

@@ -57,6 +57,7 @@ class Gateway:
         ring: Callable[[], Ring],
         *,
         hosts: Iterable[str] = (),
+        unnamed: str | None = None,
         bounds: Bounds | None = None,
         watch: Watch = nobody,
         places: int | None = None,
@@ -75,7 +76,7 @@ class Gateway:
         )
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
-        self.application = self._application(Repository(self.router, control))
+        self.application = self._application(Repository(self.router, control), unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
         if second is not None:
@@ -107,8 +108,12 @@ class Gateway:
     def ready(self) -> bool:
         return self.router.ready and not self._server.should_exit
 
-    def _application(self, repository: Repository) -> Application:
-        house = House(self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics)
+    def _application(self, repository: Repository, unnamed: str | None) -> Application:
+        router = self.router
+        house = House(
+            self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics,
+            router.find, router.deployed, unnamed,
+        )  # fmt: skip
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
@@ -231,6 +236,7 @@ def serve(
     workers: int = 1,
     grpc_port: int | None = None,
     allowed_hosts: Iterable[str] = (),
+    unnamed: str | None = None,
     insecure_http: bool = False,
     access_log: bool = False,
     bounds: Bounds | None = None,
@@ -238,8 +244,9 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
-    `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `access_log` writes a line for each request to
-    standard error. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
+    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
+    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
     `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
     `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
@@ -266,7 +273,7 @@ def serve(
             if access_log:
                 log_accesses()
             answer_on(
-                listener, home, hosts=hosts, bounds=bounds or Bounds(), announce=announce,
+                listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
                 when_ready=lambda: announce(ready), second=second,
             )  # fmt: skip
             return
@@ -275,8 +282,9 @@ def serve(
         for each in (port, *([second.port] if second else [])):
             held.enter_context(contextlib.closing(_bound(host, each, shared=True)))
         supervise(
-            home, workers=workers, hosts=hosts, access_log=access_log, bounds=bounds or Bounds(), announce=announce,
-            listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready), second=second,
+            home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds or Bounds(),
+            announce=announce, listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
+            second=second,
         )  # fmt: skip
 
 
@@ -288,6 +296,7 @@ def answer_on(
     bounds: Bounds,
     announce: Watch,
     when_ready: Callable[[], None],
+    unnamed: str | None = None,
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
@@ -305,8 +314,9 @@ def answer_on(
             return cast("Answering", member("runtimes", "onnxruntime").load(registry.folder(version), manifest))
 
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, watch=announce, places=places, sums=sums,
-            bounds=within_descriptors(bounds, second_port=second is not None), control=registry, second=second,
+            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
+            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
+            second=second,
         )  # fmt: skip
 
         def tell_ready() -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers, Joining, Row
+from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
+JSON_LINES: Final = (b"application/jsonlines", b"application/x-ndjson", b"application/jsonl")
+"""One form by the names that people give it; the first is SageMaker's."""
+
 BINARY: Final = b"application/octet-stream"
+FILES: Final = (b"PAR1", b"ARRO")
+"""How a file of Parquet and one of Arrow begin."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,14 @@ class Request:
         """What the body is said to be, without parameters."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
+    def parameter(self, name: bytes) -> str | None:
+        """One of the type's parameters, such as the charset; None when it is not given."""
+        for each in self.headers.get(b"content-type", b"").split(b";")[1:]:
+            key, _, value = each.partition(b"=")
+            if key.strip().lower() == name:
+                return value.strip().strip(b'"').decode("latin-1")
+        return None
+
 
 @dataclass(slots=True)
 class Reply:
@@ -65,7 +78,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a handler wants of its model: the answers to `rows`, or to `columns` of `count` values each.
+    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, or to `texts`.
 
     A handler that yields it, and is given the answers, lets its rows run together with those of other callers; and the
     event loop does not stand still meanwhile. One that calls the runtime itself is run in a thread as a whole.
@@ -74,13 +87,18 @@ class Ask:
     count: int
     rows: Sequence[Row] | None = None
     columns: Mapping[str, Sequence[object]] | None = None
+    texts: Sequence[Text] | None = None
 
     def answer(self, runtime: Answering) -> Answers:
+        if self.texts is not None:
+            return cast("Embedding", runtime).embed(self.texts)
         if self.rows is not None:
             return runtime.predict(self.rows)
         return runtime.predict_columns(self.columns or {}, self.count)
 
     def encode(self, runtime: Joining) -> Encoded:
+        if self.texts is not None:
+            return cast("Embedding", runtime).encode_texts(self.texts)
         if self.rows is not None:
             return runtime.encode(self.rows)
         return runtime.encode_columns(self.columns or {}, self.count)

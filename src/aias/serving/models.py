@@ -12,12 +12,13 @@ from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers, Joining, Row
+from aias.runtimes.contract import Answers, Joining, Row, Vectors
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
 from aias.serving.tickets import Lane
 from aias.serving.tiers import Tier, runs_fast
+from aias.serving.vectors import VectorForm
 
 _TRIALS: Final = 5
 _SEVERAL: Final = 8
@@ -45,7 +46,7 @@ class Model:
     version: str
     number: int
     runtime: Answering
-    form: AnswerForm
+    form: AnswerForm | VectorForm
     example: dict[str, object]
     example_bytes: int
     example_tokens: int
@@ -60,6 +61,8 @@ class Model:
 
     def nothing(self) -> Answers:
         """The answers to no rows at all, which no graph is asked for."""
+        if width := self.manifest.task.width:
+            return Answers([], None, vectors=Vectors(np.empty((0, width), np.float32), [], []))
         classes = len(self.manifest.task.classes)
         return Answers([], np.empty((0, classes), np.float32) if classes else None)
 
@@ -82,7 +85,7 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     """Answer the example row until the caches are warm, and note what one costs, and several together, at best."""
     bounds = bounds or Bounds()
     example = example_row(runtime.manifest.inputs)
-    form = AnswerForm.of(runtime.manifest)
+    form = VectorForm() if runtime.manifest.task.width else AnswerForm.of(runtime.manifest)
     row_seconds = _best(lambda: form.rows(runtime.predict([example])))
     joins = runtime if isinstance(runtime, Joining) else None
     cost, tokens = _measured(joins, example, row_seconds)
@@ -100,7 +103,7 @@ def _measured(joins: Joining | None, example: dict[str, object], row_seconds: fl
     if joins is None:
         return Cost(max(row_seconds, 1e-9), 0.0), 1
     one, several = joins.encode([example]), joins.encode([example] * _SEVERAL)
-    if len(joins.answer(several).predictions) != _SEVERAL:
+    if joins.answer(several).rows != _SEVERAL:
         raise Damaged(f"the graph gave another number of answers than the {_SEVERAL} rows that it was asked")
     alone, together = _best(lambda: joins.answer(one)), _best(lambda: joins.answer(several))
     per_row = max((together - alone) / (_SEVERAL - 1), alone / 100, 1e-9)

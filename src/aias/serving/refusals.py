@@ -23,6 +23,20 @@ class BadBody(Refusal):
     code = "serving.bad-body"
 
 
+class BadParameter(Refusal):
+    """`param`: the field of the request that is wrong, where it is one."""
+
+    code = "serving.bad-parameter"
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+
+class UnnamedEndpoint(Refusal):
+    code = "serving.unnamed-endpoint"
+
+
 class NoKey(Refusal):
     code = "serving.no-key"
     status = 401

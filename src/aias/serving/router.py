@@ -61,6 +61,14 @@ class Router:
         model = self._models.get(endpoint)
         return model if model is not None else self._refuse(endpoint)
 
+    def deployed(self) -> list[tuple[Endpoint, Model]]:
+        """Each endpoint that answers, with its model, by name."""
+        models = self._models
+        return sorted(
+            ((each, models[name]) for name, each in list(self._endpoints.items()) if name in models),
+            key=lambda pair: pair[0].name,
+        )
+
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint that answers, and the version behind it."""
         return [(name, model.version) for name, model in self._models.items()]

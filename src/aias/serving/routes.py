@@ -23,12 +23,18 @@ Envelope = Callable[[AiasError, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one."""
+    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one.
+
+    `names`: of a route whose path has no such part, the endpoint that a request means; it is asked before the body is
+    read, or `names_in_body`.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     scope: Scope | Public
     answer: Answer
+    names: Callable[[Request], str] | None = None
+    names_in_body: bool = False
     asks: bool = field(init=False)
     """Whether the handler yields what it asks of its model."""
 

@@ -61,6 +61,7 @@ class Orders:
     folder: str
     descriptor: int
     second: SecondPort | None = None
+    unnamed: str | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -211,13 +212,14 @@ class Supervisor:
 def supervise(
     home: Path, *, workers: int, hosts: list[str], access_log: bool, bounds: Bounds, announce: Watch,
     listen: Callable[[], socket.socket], when_ready: Callable[[], None], second: SecondPort | None = None,
+    unnamed: str | None = None,
 ) -> None:  # fmt: skip
     """Serve a home with several workers until told to stop. What a machine has is shared out among them."""
     shared = replace(bounds, bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers))
     folder = tempfile.mkdtemp(prefix="aias-")
     orders = Orders(
         os.fspath(home), hosts, access_log, asdict(shared), max(1, cpus() // workers), index=0, folder=folder,
-        descriptor=-1, second=second,
+        descriptor=-1, second=second, unnamed=unnamed,
     )  # fmt: skip
     try:
         Supervisor(orders, workers=workers, listen=listen, announce=announce).run(when_ready)

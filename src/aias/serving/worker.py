@@ -32,6 +32,7 @@ def main(orders: Orders) -> None:
             listener,
             Path(orders.home),
             hosts=orders.hosts,
+            unnamed=orders.unnamed,
             bounds=msgspec.convert(orders.bounds, Bounds, strict=False),
             announce=tell,
             when_ready=lambda: tell(Event("serve.worker-ready", f"worker {orders.index} answers")),

@@ -32,7 +32,7 @@ def config_of(name: str, model: Model, *, rows_max: int) -> dict[str, object]:
             for field in _inputs(model)
         ],
         "output": [
-            {"name": each["name"], "data_type": _config_type(str(each["datatype"])), **_dims(each, model)}
+            {"name": each["name"], "data_type": _config_type(str(each["datatype"])), "dims": _of_one_row(each)}
             for each in outputs_of(model)
         ],
         "instance_group": [{"name": name, "kind": "KIND_CPU", "count": 1}],
@@ -41,6 +41,8 @@ def config_of(name: str, model: Model, *, rows_max: int) -> dict[str, object]:
 
 
 def outputs_of(model: Model) -> list[dict[str, object]]:
+    if width := model.manifest.task.width:
+        return [{"name": "vectors", "datatype": "FP32", "shape": [-1, width]}]
     classes = len(model.manifest.task.classes)
     if not classes:
         return [{"name": "prediction", "datatype": "FP64", "shape": [-1]}]
@@ -58,8 +60,10 @@ def _inputs(model: Model) -> tuple[Field, ...]:
     return model.manifest.inputs
 
 
-def _dims(output: dict[str, object], model: Model) -> dict[str, object]:
-    return {"dims": [len(model.manifest.task.classes)] if output["name"] == "probabilities" else []}
+def _of_one_row(output: dict[str, object]) -> list[int]:
+    shape = output["shape"]
+    assert isinstance(shape, list)
+    return shape[1:]
 
 
 def _config_type(datatype: str) -> str:

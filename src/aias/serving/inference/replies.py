@@ -36,6 +36,12 @@ def _output(
     name: str, form: Form, answers: Answers, classes: tuple[str, ...]
 ) -> tuple[dict[str, object], list[object], bytes | None]:
     """The head of an output tensor; its values for JSON, or its bytes."""
+    if answers.vectors is not None:
+        values = answers.vectors.values  # (rows, width)
+        shaped: dict[str, object] = {"name": name, "datatype": "FP32", "shape": list(values.shape)}
+        if form.binary:
+            return shaped, [], np.ascontiguousarray(values, "<f4").tobytes()
+        return shaped, finite(values.ravel().tolist()), None
     if name == "probabilities":
         return _probabilities(form, answers, classes)
     is_class = answers.probabilities is not None
