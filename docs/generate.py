@@ -10,6 +10,7 @@ import pkgutil
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -101,13 +102,19 @@ def sentence(kind: type[AiasError]) -> str:
 
 def messages(kind: type[AiasError]) -> Iterator[str]:
     """The messages and hints of `raise Kind("…", hint="…")` and the like; what is filled in stands as …"""
-    for path in sorted(HOUSE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args and getattr(node.func, "id", "") == kind.__name__:
-                message = _template(node.args[0])
-                hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
-                if len(re.findall(r"[a-z]{2,}", message)) >= 3:
-                    yield f"{message} — *{hint}*" if hint and hint != "…" else message
+    for node in _calls():
+        if getattr(node.func, "id", "") == kind.__name__:
+            message = _template(node.args[0])
+            hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
+            if len(re.findall(r"[a-z]{2,}", message)) >= 3:
+                yield f"{message} — *{hint}*" if hint and hint != "…" else message
+
+
+@cache
+def _calls() -> list[ast.Call]:
+    """Every call with an argument, of all sources, which take long to parse."""
+    trees = (ast.parse(path.read_text(encoding="utf-8")) for path in sorted(HOUSE.rglob("*.py")))
+    return [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
 
 
 def cli() -> str:
@@ -222,12 +229,14 @@ def _amount(name: str, value: float) -> str:
 def http() -> str:
     from aias.core.catalog import member, members
     from aias.serving.bounds import Bounds
+    from aias.serving.inference.repository import Repository
     from aias.serving.metrics import Metrics
     from aias.serving.probes import probes
     from aias.serving.protocols.contract import House
+    from aias.serving.statistics import Statistics
 
-    house = House(Bounds(), lambda: True, None)  # type: ignore[arg-type]
-    routes = [*probes(ready=lambda: True, metrics=Metrics())]
+    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list)  # type: ignore[arg-type]
+    routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

@@ -17,10 +17,12 @@ from aias.core.errors import BadValue, Damaged
 from aias.core.events import Event
 from aias.core.schema import Field
 from aias.core.task import Task
+from aias.encoders.rows import Encoded
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
-from aias.serving.bounds import Bounds
+from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.gateway import Gateway, listen
+from aias.serving.inference.repository import Control
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,6 +60,34 @@ class Rule:
             raise BadValue(f"{str(row['age'])[:60]!r} is no number").at(field="age", row=at) from None
 
 
+class Joined(Rule):
+    """A rule that answers the rows of several callers in one run, and keeps how many it had in each.
+
+    `breaks` are ages for which the whole run fails; `stall` holds every run up.
+    """
+
+    def __init__(self, share: float = 0.75) -> None:
+        super().__init__(share)
+        self.stall, self.runs, self.breaks = threading.Event(), list[int](), set[float]()
+        self.stall.set()
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        ages = np.array([[self._age(row, at)] for at, row in enumerate(rows)], np.float64)
+        return Encoded(ages, np.zeros(0, np.int64), np.zeros((0, 1), np.int64), 0)
+
+    def encode_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Encoded:
+        return self.encode([{name: values[at] for name, values in columns.items()} for at in range(rows)])
+
+    def answer(self, encoded: Encoded) -> Answers:
+        self.started.release()
+        self.stall.wait(10)
+        ages = encoded.columns[:, 0].tolist()
+        self.runs.append(len(ages))
+        if self.breaks & set(ages):
+            raise ValueError("the graph broke")
+        return super().predict([{"age": age} for age in ages])
+
+
 class Doubler:
     """A regression of one text field: the number in it, twice."""
 
@@ -70,6 +100,20 @@ class Doubler:
 
     def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
         return self.predict([{"note": columns["note"][at]} for at in range(rows)])
+
+
+class Squarer:
+    """A regression of one number: its square."""
+
+    def __init__(self) -> None:
+        task = Task("area", "regression", "rmse")
+        self.manifest: Manifest = replace(manifest(), task=task, inputs=(Field("side", "number", example=2.0),))
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        return Answers([float(str(row["side"])) ** 2 for row in rows], None)
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        return self.predict([{"side": columns["side"][at]} for at in range(rows)])
 
 
 @dataclass
@@ -129,11 +173,17 @@ class Response:
 
 @dataclass
 class House:
+    """`call` goes over HTTP; `grpc` is where the second port is."""
+
     gateway: Gateway
     shelf: Shelf
     port: int
     thread: threading.Thread
     events: list[Event]
+
+    @property
+    def grpc(self) -> str:
+        return f"127.0.0.1:{self.gateway.grpc_port}"
 
     @property
     def address(self) -> str:
@@ -186,13 +236,33 @@ def read_all(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def house(shelf: Shelf | None = None, *, bounds: Bounds = BOUNDS, hosts: Sequence[str] = ()) -> Iterator[House]:
+def house(
+    shelf: Shelf | None = None,
+    *,
+    bounds: Bounds = BOUNDS,
+    hosts: Sequence[str] = (),
+    unnamed: str | None = None,
+    control: Control | None = None,
+    places: int | None = None,
+    grpc: bool = False,
+) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
         shelf = Shelf()
         shelf.deploy("churn", 1, Rule())
     events: list[Event] = []
-    gateway = Gateway(shelf, shelf.load, Ring, hosts=hosts, bounds=bounds, watch=events.append)
+    gateway = Gateway(
+        shelf,
+        shelf.load,
+        Ring,
+        hosts=hosts,
+        unnamed=unnamed,
+        bounds=bounds,
+        watch=events.append,
+        places=places,
+        control=control,
+        second=SecondPort("127.0.0.1", 0) if grpc else None,
+    )
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})
@@ -214,3 +284,15 @@ def eventually(condition: "object", seconds: float = 5.0) -> None:
             return
         wait.wait(0.005)
     raise AssertionError("it never came true")
+
+
+def samples(server: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What a server tells Prometheus."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = server.call("GET", "/metrics", key="read-key").body.decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }

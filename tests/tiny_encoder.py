@@ -52,3 +52,13 @@ def encoder_into(folder: Path, model_type: str) -> None:
     tokenizer_into(folder)
     save_file(weights(model_type), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(CONFIGS[model_type] | {"model_type": model_type}))
+
+
+def embedding(folder: Path, model_type: str = "bert") -> Any:
+    """The runtime of a version that gives the vectors of such an encoder."""
+    from aias.graph.embedding import embedding_of
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+    encoder_into(folder, model_type)
+    manifest, files = embedding_of(folder, name="tiny")
+    return OnnxRuntime.from_files(files, manifest)

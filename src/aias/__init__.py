@@ -18,11 +18,13 @@ _PUBLIC: Final = {
     "import_model": "aias.client.importing",
     "load": "aias.client.model",
     "models": "aias.client.model",
+    "publish_encoder": "aias.client.embedding",
     "train": "aias.client.model",
 }
 
 __all__ = [
-    "Classifier", "Model", "Regressor", "__version__", "compare", "import_model", "load", "models", "train",
+    "Classifier", "Model", "Regressor", "__version__", "compare", "import_model", "load", "models", "publish_encoder",
+    "train",
 ]  # fmt: skip
 
 

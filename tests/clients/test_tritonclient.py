@@ -1,5 +1,6 @@
 """The Open Inference Protocol, asked by the client that most people use, and by nobody's client at all."""
 
+import asyncio
 import json
 import struct
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Response, Rule, Shelf, house
+from serving_house import BOUNDS, Doubler, House, Response, Rule, Shelf, Squarer, house
 
 triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http], which the extra `dev` brings")
 InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
@@ -23,6 +24,7 @@ def server() -> Iterator[House]:
     shelf = Shelf()
     shelf.deploy("churn", 7, Rule())
     shelf.deploy("price", 2, Doubler(), model="price")
+    shelf.deploy("square", 1, Squarer(), model="square")
     with house(shelf, bounds=replace(BOUNDS, body_rows=100)) as running:
         yield running
 
@@ -122,11 +124,75 @@ def test_the_client_may_pack_both_ways(client: Any, packing: str) -> None:
     checked(result)
 
 
+def test_the_asynchronous_client_gets_its_answers_many_at_once(server: House) -> None:
+    from tritonclient.http import aio
+
+    async def ask() -> list[Any]:
+        async with aio.InferenceServerClient(server.address) as client:
+            calls = [client.infer("churn", tensors(binary=at % 2 == 0), headers=key()) for at in range(32)]
+            return await asyncio.gather(*calls)
+
+    for result in asyncio.run(ask()):
+        checked(result)
+
+
 def test_the_client_gets_numbers_for_a_regression(client: Any) -> None:
     note = triton.InferInput("note", [2], "BYTES")
     note.set_data_from_numpy(np.array(["21", "1.5"], dtype=object))
 
     assert client.infer("price", [note], headers=key()).as_numpy("prediction").tolist() == [42.0, 3.0]
+
+
+def test_the_client_gets_the_best_classes_by_name(client: Any) -> None:
+    wanted = [triton.InferRequestedOutput("probabilities", class_count=1)]
+
+    result = client.infer("churn", tensors(binary=True), outputs=wanted, headers=key())
+
+    assert result.as_numpy("probabilities").tolist() == [[b"0.75:1:yes"], [b"0.75:0:no"], [b"0.75:1:yes"]]
+
+
+def test_the_client_reads_the_configuration(client: Any) -> None:
+    config = client.get_model_config("churn", headers=key())
+
+    assert config["max_batch_size"] == 100
+    assert config["input"][0] == {"name": "age", "data_type": "TYPE_FP64", "dims": [], "optional": True}
+    assert config["output"][1] == {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [2]}
+
+
+def test_the_client_reads_the_statistics(client: Any) -> None:
+    before = client.get_inference_statistics("churn", "7", headers=key())["model_stats"][0]
+    client.infer("churn", tensors(binary=True), headers=key())
+    with pytest.raises(InferenceServerException):
+        client.infer("churn", tensors(binary=True)[:1] * 2, headers=key())
+    after = client.get_inference_statistics(headers=key())["model_stats"]
+
+    (now,) = [each for each in after if each["name"] == "churn"]
+    assert now["inference_count"] == before["inference_count"] + 3
+    assert now["execution_count"] == before["execution_count"] + 1
+    assert now["inference_stats"]["success"]["count"] == before["inference_stats"]["success"]["count"] + 1
+    assert now["inference_stats"]["fail"]["count"] == before["inference_stats"]["fail"]["count"] + 1
+    assert now["inference_stats"]["success"]["ns"] > before["inference_stats"]["success"]["ns"]
+    assert 3 in [each["batch_size"] for each in now["batch_stats"]]
+    assert sum(each["compute_infer"]["count"] for each in now["batch_stats"]) == now["execution_count"]
+    with pytest.raises(InferenceServerException, match="not at version 6"):
+        client.get_inference_statistics("churn", "6", headers=key())
+
+
+def test_the_client_reads_the_index(client: Any) -> None:
+    assert client.get_model_repository_index(headers=key()) == [
+        {"name": name, "version": version, "state": "READY", "reason": ""}
+        for name, version in [("churn", "7"), ("price", "2"), ("square", "1")]
+    ]
+
+
+def test_a_server_that_only_follows_does_not_load(client: Any) -> None:
+    with pytest.raises(InferenceServerException, match="does not deploy"):
+        client.load_model("other", headers=key())
+    with pytest.raises(InferenceServerException, match="does not deploy"):
+        client.unload_model("churn", headers=key())
+    client.load_model("churn", headers=key())
+    with pytest.raises(InferenceServerException, match="`config` is not supported"):
+        client.load_model("churn", headers=key(), config="{}")
 
 
 def test_the_client_is_told_in_words_what_is_wrong(client: Any) -> None:
@@ -217,11 +283,23 @@ def test_bytes_come_back_behind_their_lengths(server: House) -> None:
     assert response.body[length:] == b"\x03\x00\x00\x00yes\x02\x00\x00\x00no"
 
 
-def test_a_raw_body_is_the_one_value_of_the_one_input(server: House) -> None:
+def test_a_raw_body_is_the_only_input_and_is_answered_in_bytes(server: House) -> None:
     raw = {"Inference-Header-Content-Length": "0"}
 
-    assert server.call("POST", "/v2/models/price/infer", b"21", headers=raw).json["outputs"][0]["data"] == [42.0]  # type: ignore[index]
+    response = server.call("POST", "/v2/models/price/infer", b"21", headers=raw)
+    length = int(response.headers["inference-header-content-length"])
+    assert struct.unpack("<d", response.body[length:]) == (42.0,)
     assert "one input" in refused(server.call("POST", INFER, b"21", headers=raw))
+
+
+def test_a_raw_body_of_numbers_holds_as_many_rows_as_it_has_numbers(server: House) -> None:
+    raw = {"Inference-Header-Content-Length": "0"}
+
+    response = server.call("POST", "/v2/models/square/infer", struct.pack("<3d", 1, 2, 3), headers=raw)
+    length = int(response.headers["inference-header-content-length"])
+    assert struct.unpack("<3d", response.body[length:]) == (1, 4, 9)
+    assert "multiple of 8" in refused(server.call("POST", "/v2/models/square/infer", b"21", headers=raw))
+    assert server.call("POST", "/v2/models/square/infer", b"", headers=raw).status == 200
 
 
 def test_no_rows_get_no_answers(server: House) -> None:
@@ -288,7 +366,6 @@ def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
         {"parameters": {"binary_data_size": -8}},
         {"parameters": {"binary_data_size": "8"}},
         {"parameters": {"binary_data_size": True}},
-        {"parameters": {"shared_memory_region": "x"}},
     ],
 )
 def test_a_tensor_that_lies_is_refused(server: House, changed: dict[str, object]) -> None:
@@ -387,8 +464,18 @@ def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: House) -> N
     assert ask(server, given, tail=raw).status == 200
 
 
+def test_what_is_refused_before_it_is_a_request_is_told_in_the_same_words(server: House) -> None:
+    head = b"POST /v2/models/churn/infer HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 50_000
+    answer = server.raw(head + b"\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": "the headers are too large"}
+
+
 def test_what_this_protocol_does_not_have_is_refused_in_its_words(server: House) -> None:
-    refused(server.call("POST", "/v2/repository/index", "{}"), 404)
+    refused(server.call("POST", "/v2/systemsharedmemory/region/x/register", "{}"), 404)
+    refused(ask(server, tensor(parameters={"shared_memory_region": "x"})), 501)
+    refused(ask(server, tensor(), outputs=[{"name": "prediction", "parameters": {"shared_memory_region": "x"}}]), 501)
     refused(server.call("GET", "/v2/models/chum"), 404)
     refused(server.call("GET", "/v2/models/churn/versions/07/ready"), 404)
     refused(server.call("DELETE", INFER), 405)

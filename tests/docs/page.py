@@ -2,11 +2,12 @@
 
 Python blocks share one namespace; the `$ ` lines of console blocks (every line of a sh block) share one shell. Both
 run in the folder that holds `demo-table.csv` and `demo-text.csv`, real data, the texts cut to be quick. `aias serve`
-runs in the background on a free port that stands in for 8000. A command must succeed, unless the page shows an
-`error:` beneath it: then it must fail, and with the code that the page shows. `$KEY` and `$AIAS_KEY` hold the key that
-the server prints when it is first started.
+runs in the background on free ports that stand in for 8000 and 8001. A command must succeed, unless the page shows an
+`error:` beneath it: then it must fail, and with the code that the page shows. `$KEY` and `$AIAS_KEY`, in Python too,
+hold the key that the server prints when it is first started.
 """
 
+import os
 import re
 import socket
 import subprocess
@@ -57,7 +58,7 @@ class Shell:
     """One bash for a whole page; what is set in one command is there in the next."""
 
     def __init__(self) -> None:
-        self._port = _free_port()
+        self._port, self._grpc_port = _free_port(), _free_port()
         self._servers: list[subprocess.Popen[str]] = []
         self._first_key = ""
         self._bash = subprocess.Popen(
@@ -65,8 +66,7 @@ class Shell:
         )
 
     def run(self, command: str) -> tuple[int, str]:
-        command = command.replace("localhost:8000", f"127.0.0.1:{self._port}").replace(":8000", f":{self._port}")
-        command = INSTALLED.sub("", command.partition("  #")[0]).strip()
+        command = INSTALLED.sub("", self.here(command).partition("  #")[0]).strip()
         if not command or command in ELSEWHERE:
             return 0, ""
         if command.startswith("aias serve"):
@@ -77,6 +77,12 @@ class Shell:
         self._bash.stdin.write(f"{{ {command}\n}} </dev/null\necho {DONE} $?\n")
         self._bash.stdin.flush()
         return self._answer()
+
+    def here(self, text: str) -> str:
+        """The text with the ports that this page's servers have."""
+        text = text.replace("--grpc-port 8001", f"--grpc-port {self._grpc_port}")
+        text = text.replace("localhost:8001", f"127.0.0.1:{self._grpc_port}")
+        return text.replace("localhost:8000", f"127.0.0.1:{self._port}").replace(":8000", f":{self._port}")
 
     def close(self) -> None:
         for process in (*self._servers, self._bash):
@@ -109,6 +115,7 @@ class Shell:
             if "serving at" in line:
                 if self._first_key:
                     self.run(f"export KEY={self._first_key} AIAS_KEY={self._first_key}")
+                    os.environ |= {"KEY": self._first_key, "AIAS_KEY": self._first_key}
                 return 0, said
         return server.wait(), said
 
@@ -120,7 +127,7 @@ def run_page(page: Path) -> list[str]:
     try:
         for block in blocks(page.read_text(encoding="utf-8")):
             if block.no_run is None and block.language == "python":
-                faults += [f"{page.name}:{block.line}: {fault}" for fault in _python(block, names)]
+                faults += [f"{page.name}:{block.line}: {fault}" for fault in _python(shell.here(block.text), names)]
             elif block.no_run is None and block.language in ("sh", "console"):
                 faults += [f"{page.name}:{block.line}: {fault}" for fault in _console(block, shell)]
     finally:
@@ -128,9 +135,9 @@ def run_page(page: Path) -> list[str]:
     return faults
 
 
-def _python(block: Block, names: dict[str, Any]) -> list[str]:
+def _python(text: str, names: dict[str, Any]) -> list[str]:
     try:
-        exec(compile(block.text, "block", "exec"), names)
+        exec(compile(text, "block", "exec"), names)
     except BaseException:  # a page may do anything, and the next page still runs
         return [traceback.format_exc(limit=-2)]
     return []

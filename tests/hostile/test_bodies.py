@@ -406,19 +406,24 @@ def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
     shelf, slow = Shelf(), Rule(gate=gate)
     shelf.deploy("churn", 1, slow)
     csv = {"Content-Type": "text/csv"}
-    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1)) as server:
+    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
         for _ in range(5):
             assert slow.started.acquire(timeout=5)  # the trials at loading
         gate.clear()
         statuses: list[int] = []
-        first = threading.Thread(
-            target=lambda: statuses.append(server.call("POST", "/predict/churn", "age\n50\n", headers=csv).status)
-        )
-        first.start()
-        assert slow.started.acquire(timeout=5)
-        second = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
-        gate.set()
-        first.join(5)
 
-    assert statuses == [200]
-    assert (second.status, second.headers["retry-after"]) == (503, "1")
+        def ask() -> None:
+            statuses.append(server.call("POST", "/predict/churn", "age\n50\n", headers=csv).status)
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        threads[0].start()
+        assert slow.started.acquire(timeout=5)
+        threads[1].start()
+        eventually(lambda: server.gateway.executor.batcher.waiting == 1)
+        third = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
+        gate.set()
+        for thread in threads:
+            thread.join(5)
+
+    assert statuses == [200, 200]
+    assert (third.status, third.headers["retry-after"]) == (503, "1")

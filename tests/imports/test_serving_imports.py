@@ -19,6 +19,8 @@ NEVER = {
     "dill",
     "cloudpickle",
     "ray",
+    "grpc",
+    "google.protobuf",
     "rich",
     "aias.learners",
     "aias.features",

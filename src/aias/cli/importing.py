@@ -1,4 +1,4 @@
-"""`aias import`."""
+"""`aias import`: what others have made, as a version. What PATH is decides how it is read."""
 
 from pathlib import Path
 
@@ -6,13 +6,14 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import hint, plus_minus
+from aias.cli.show import give, hint, plus_minus, size
+from aias.core.errors import UserError
 
 
 @click.command("import")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--like", required=True, help="A file of rows such as the model reads, with or without the answers.")
-@click.option("--name", help="What to call the model; by default after the file.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--like", help="Of a model's file: a file of rows such as it reads, with or without the answers.")
+@click.option("--name", help="What to call the model; by default after PATH.")
 @click.option("--target", help="The column of these rows that holds the true answers.")
 @click.option("--columns", help="The columns that it reads, in its order: a,b,c. By default by their names.")
 @click.option("--classes", help="Its classes, in its order: no,yes. By default as the file names them.")
@@ -23,27 +24,47 @@ from aias.cli.show import hint, plus_minus
 )
 @option_json
 def import_(
-    model: Path, like: str, name: str | None, target: str | None, columns: str | None, classes: str | None,
+    path: Path, like: str | None, name: str | None, target: str | None, columns: str | None, classes: str | None,
     scores: str | None, *, as_json: bool,
 ) -> None:  # fmt: skip
-    """Publish the model in file MODEL: ONNX, LightGBM's text, XGBoost's JSON or UBJSON, CatBoost's .cbm or JSON.
+    """Publish what others have made as a version.
 
-    The file is read in a process apart, written anew as one graph, and proved to answer as its own library does on the
-    rows given and on nasty ones; else nothing is published. With --json each event is a line.
+    PATH is a file: ONNX, LightGBM's text, XGBoost's JSON or UBJSON, CatBoost's .cbm or JSON. It is read in a process
+    apart, written anew as one graph, and proved to answer as its own library does on the rows given and on nasty ones;
+    else nothing is published. With --json each event is a line.
+
+    Or a folder: a sentence encoder in the Hugging Face format; the version gives the vector of a text.
     """
+    if path.is_dir():
+        return _encoder(path, name, as_json=as_json)
+    if like is None:
+        raise UserError("a model's file needs rows such as it reads", hint="aias import FILE --like rows.csv")
     from aias.client.importing import import_model
 
     with Progress(as_json=as_json) as watch:
         found = import_model(
-            model, like=like, name=name, target=target, columns=_parts(columns), classes=_parts(classes), scores=scores,
+            path, like=like, name=name, target=target, columns=_parts(columns), classes=_parts(classes), scores=scores,
             watch=watch,
         )  # fmt: skip
     if as_json:
-        return
+        return None
     measured = found.manifest.measurements[:1]
     score = f"  {measured[0].metric} {plus_minus(measured[0])} on the rows given" if measured else ""
     click.echo(f"{found.ref}  {found.manifest.task.type}{score}  {found.manifest.row_us:,.0f} µs a row")
-    hint(f"aias show {found.ref}; aias deploy {found.ref} && aias serve")
+    return hint(f"aias show {found.ref}; aias deploy {found.ref} && aias serve")
+
+
+def _encoder(folder: Path, name: str | None, *, as_json: bool) -> None:
+    from aias.client.embedding import publish_encoder
+
+    model = publish_encoder(folder, name=name)
+    manifest = model.manifest
+    if as_json:
+        facts = {"version": model.ref, "digest": model.version.digest, "row_us": manifest.row_us}
+        return give(facts | {"width": manifest.task.width, "size_bytes": model.version.size_bytes}, as_json=True)
+    taken = f"{manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}"
+    click.echo(f"{model.ref}  vectors of {manifest.task.width} numbers  {taken}")
+    return hint(f"aias deploy {model.ref} && aias serve")
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 import importlib
 import json
+import keyword
 import sys
-from keyword import iskeyword
 from typing import Any, Final
 
 import click
@@ -14,10 +14,10 @@ from aias.core.errors import AiasError
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and ask two models on real data that is already here."),
     "train": ("aias.cli.train", "Train the best model that the time allows, and publish it."),
-    "import": ("aias.cli.importing", "Publish a model of ONNX, LightGBM, XGBoost or CatBoost, proved to answer alike."),
     "optimize": ("aias.cli.optimize", "Make a version better, and publish what is certain to be so."),
     "compress": ("aias.cli.compress", "Make a version smaller and faster, proved no worse than you accept."),
     "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it fell."),
+    "import": ("aias.cli.importing", "Publish what others have made as a version: ONNX, boosters, encoders."),
     "ls": ("aias.cli.models", "List models and endpoints."),
     "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
     "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),
@@ -46,9 +46,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 Click's promise
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(
-            importlib.import_module(COMMANDS[cmd_name][0]), f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
-        )
+        name = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

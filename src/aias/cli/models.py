@@ -66,7 +66,7 @@ def _form(manifest: Manifest | None) -> tuple[str, str, str]:
         return "damaged", "", ""
     first = manifest.measurements[:1]
     score = f"{first[0].metric} {first[0].value:.4f}" if first else ""
-    return manifest.form, score, f"{manifest.row_us:,.0f}" if manifest.row_us else ""
+    return manifest.form or manifest.task.type, score, f"{manifest.row_us:,.0f}" if manifest.row_us else ""
 
 
 @click.command()
@@ -142,7 +142,12 @@ def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
     model = load(ref)
     with Progress(as_json=False, quiet=as_json) as watch:
         answers = model.answers(file, watch=watch)
-    columns: dict[str, object] = {"prediction": answers.predictions}
+    if answers.vectors is not None:
+        found = answers.vectors
+        columns: dict[str, object] = {f"vector_{i}": found.values[:, i] for i in range(found.values.shape[1])}
+        columns |= {"tokens": found.tokens, "cut": found.cut}
+    else:
+        columns = {"prediction": answers.predictions}
     if answers.probabilities is not None:
         for i, label in enumerate(model.task.classes):
             columns[f"probability_{label}"] = answers.probabilities[:, i]
@@ -150,7 +155,7 @@ def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
         columns["low"], columns["high"] = ([each[end] for each in answers.intervals] for end in (0, 1))
     write_table(columns, output, as_json=as_json)
     if output:
-        click.echo(f"{len(answers.predictions):,} answers in {output}", err=True)
+        click.echo(f"{answers.rows:,} answers in {output}", err=True)
 
 
 @click.command()

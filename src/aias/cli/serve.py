@@ -8,18 +8,49 @@ from aias.core.events import Event
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
+@click.option("--workers", default="1", show_default=True, help="Processes that answer; `auto`: one a processor.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC too, on this port; 0 takes any free one.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
+@click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
 @click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
 @click.option("--access-log", is_flag=True, help="One JSON line for each request on stderr; no bodies, no keys.")
-def serve(host: str, port: int, allowed_hosts: tuple[str, ...], *, insecure_http: bool, access_log: bool) -> None:
+def serve(
+    host: str,
+    port: int,
+    workers: str,
+    grpc_port: int | None,
+    allowed_hosts: tuple[str, ...],
+    unnamed: str | None,
+    *,
+    insecure_http: bool,
+    access_log: bool,
+) -> None:
     """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
     from aias.core.settings import home
     from aias.serving.gateway import serve as run
 
     run(
-        home(), host=host, port=port, allowed_hosts=allowed_hosts, insecure_http=insecure_http, access_log=access_log,
+        home(),
+        host=host,
+        port=port,
+        workers=_count(workers),
+        grpc_port=grpc_port,
+        allowed_hosts=allowed_hosts,
+        unnamed=unnamed,
+        insecure_http=insecure_http,
+        access_log=access_log,
         announce=_say,
-    )  # fmt: skip
+    )
+
+
+def _count(workers: str) -> int:
+    from aias.core.cpus import cpus
+
+    if workers == "auto":
+        return cpus()
+    if not workers.isdecimal():
+        raise click.BadParameter(f"{workers!r} is neither a number nor `auto`", param_hint="--workers")
+    return int(workers)
 
 
 def _say(event: Event) -> None:

@@ -25,7 +25,8 @@ def draw(model: "Model") -> None:
     click.secho(model.ref, bold=True)
     for line in _facts(model):
         click.echo(line)
-    _draw_measurements(manifest)
+    if manifest.measurements:
+        _draw_measurements(manifest)
     click.echo()
     leaderboard([manifest])
     _draw_importance(manifest, report)
@@ -36,9 +37,14 @@ def draw(model: "Model") -> None:
 def _facts(model: "Model") -> Iterator[str]:
     manifest = model.manifest
     task, proof = manifest.task, manifest.parity
-    answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
-    file = f"imported from {manifest.lineage.settings.get('file')}"
-    yield f"predicts `{task.target}` ({answers}), {file if manifest.form == 'imported' else f'chosen by {task.metric}'}"
+    if task.width:
+        read = manifest.lineage.settings["tokens_max"]
+        yield f"gives the vector of a text, {task.width} numbers, from its first {read} tokens"
+    else:
+        answers = f"{task.type}, {len(task.classes)} classes" if task.type == "multiclass" else task.type
+        file = f"imported from {manifest.lineage.settings.get('file')}"
+        came = file if manifest.form == "imported" else f"chosen by {task.metric}"
+        yield f"predicts `{task.target}` ({answers}), {came}"
     if manifest.form:
         yield f"{manifest.form} form{made_from(model)}"
     if manifest.row_us:
@@ -46,7 +52,8 @@ def _facts(model: "Model") -> Iterator[str]:
     if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
         yield f"served on this host by {raced.engine}: {raced.reason}"
     rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
-    yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
+    if rows:
+        yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
     yield (
         f"proved on {proof.rows:,} rows: {proof.label_differences} different answers, "
         f"scores apart by at most {proof.score_difference_max:.1e}"

@@ -190,11 +190,14 @@ class Model:
         return self._runtime
 
     def predict(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[Any]:
-        """A label or a number for each row of a path, a table, or a list of dicts. Raises `BadValue`.
+        """A label, a number or a vector for each row of a path, a table, or a list of dicts. Raises `BadValue`.
 
         Labels come as integers when all classes are integers, else as strings.
         """
-        found = self.answers(source, watch=watch).predictions
+        answers = self.answers(source, watch=watch)
+        if answers.vectors is not None:
+            return answers.vectors.values
+        found = answers.predictions
         if self.task.classes and all(re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", label) for label in self.task.classes):
             return np.array([int(label) for label in found], np.int64)
         return np.array(found)
@@ -206,6 +209,14 @@ class Model:
             raise AttributeError("a regression has no probabilities; use predict")
         return found
 
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """The vector of each text, where the version gives vectors. Raises `UserError`."""  # (texts, width)
+        if not self.task.width:
+            raise UserError(f"{self.ref} gives no vectors", hint="`aias import FOLDER` publishes a sentence encoder")
+        found = self.runtime.embed(texts).vectors
+        assert found is not None
+        return found.values
+
     def answers(self, source: Any, *, watch: Watch = nobody) -> Answers:
         """Predictions and probabilities together."""
         if isinstance(source, list) and all(isinstance(row, dict) for row in source):
@@ -215,6 +226,7 @@ class Model:
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
         """Each field's part in the answer to a row; see `aias.client.explain`. Raises `BadValue`."""
+        self._check_trained("explained")
         if not isinstance(row, Mapping):
             raise BadValue(f"a row is a mapping from field names to values; this is a {type(row).__name__}")
         profile = read_profile((self.folder / "profile.json").read_bytes())
@@ -226,6 +238,7 @@ class Model:
         from aias.data.target import labels_for
         from aias.training.metrics import report
 
+        self._check_trained("measured")
         target = self.manifest.target
         assert target is not None, "training always records the target"
         dataset = read(source, schema=Schema((*self.manifest.inputs, target)), watch=watch)
@@ -257,6 +270,7 @@ class Model:
         """
         from aias.client.optimize import optimize
 
+        self._check_trained("optimized")
         return optimize(
             self, time=time, data=data, searcher=searcher, axes=axes, learners=learners, inline=inline, stop=stop,
             watch=watch,
@@ -279,6 +293,7 @@ class Model:
         """
         from aias.client.compress import compress
 
+        self._check_trained("compressed")
         return compress(
             self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, techniques=techniques,
             inline=inline, stop=stop, watch=watch,
@@ -299,7 +314,17 @@ class Model:
         """Copy the artifact with an example that runs it without Aias. The folder must not exist."""
         return export_folder(self.folder, self.manifest, Path(folder), ref=self.ref)
 
+    def _check_trained(self, what: str) -> None:
+        """Raises `UserError` for what nobody has trained here."""
+        if self.task.type == "embedding":
+            raise UserError(
+                f"{self.ref} gives vectors of texts and cannot be {what}: there is no target",
+                hint="train a model with it: `aias train FILE --target COLUMN --encoder FOLDER`",
+            )
+
     def __repr__(self) -> str:
+        if self.task.width:
+            return f"<Model {self.ref}: vectors of {self.task.width} numbers, {self.version.size_bytes:,} bytes>"
         measured = self.manifest.measurements
         score = f", {measured[0].metric} {measured[0].value:.4f}" if measured else ""
         return f"<Model {self.ref}: {self.task.type} of `{self.task.target}`{score}, {self.version.size_bytes:,} bytes>"

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import nobody
@@ -19,7 +20,7 @@ from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.parent import Parent
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Member, Plan
-from aias.training.prepare import Prepared, cores, encoded_of
+from aias.training.prepare import Prepared, encoded_of
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
@@ -73,7 +74,7 @@ class Workshop:
 
     @property
     def threads(self) -> int:
-        return cores()
+        return cpus()
 
     def fit_deadline(self) -> Deadline:
         """For one fit: a share of the whole time, not of what is left, so that a candidate ends as what it was when

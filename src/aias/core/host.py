@@ -1,11 +1,12 @@
 """Where something was measured: latencies and the last bits of scores hold for this processor and these libraries."""
 
 import importlib.metadata
-import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from aias.core.cpus import cpus
 
 LIBRARIES: Final = ("aias", "numpy", "onnxruntime")
 
@@ -27,7 +28,7 @@ def host() -> Host:
     flags = set(said.get("flags", said.get("Features", "")).split())
     libraries = {name: importlib.metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
     processor = said.get("model name", platform.machine())
-    return Host(processor, tuple(each for each in FLAGS if each in flags), len(os.sched_getaffinity(0)), libraries)
+    return Host(processor, tuple(each for each in FLAGS if each in flags), cpus(), libraries)
 
 
 def _cpuinfo() -> dict[str, str]:

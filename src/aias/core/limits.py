@@ -14,6 +14,12 @@ BODY_BYTES_MAX: Final = 16 << 20
 BODY_ROWS_MAX: Final = 10_000
 """At 20 µs a row this is 0.2 s of one core; more would make neighbours wait."""
 
+EMBEDDED_TEXTS_MAX: Final = 2_048
+"""Of one request for vectors, as with OpenAI; a small encoder takes some ten seconds of one core for them."""
+
+EMBEDDED_TOKENS_MAX: Final = 300_000
+"""Token ids of one request for vectors, as with OpenAI."""
+
 JSON_DEPTH_MAX: Final = 32
 """Rows are objects of scalars: depth 3. The rest is slack for tensors."""
 
@@ -80,8 +86,32 @@ INLINE_SECONDS_MAX: Final = 0.005
 INLINE_ROW_SECONDS_MAX: Final = 0.001
 """A model that is slower by the row always gets a thread; the hop of some 20 µs is nothing beside it."""
 
-WAITING_REQUESTS_MAX: Final = 128
-"""Requests waiting for a thread; who would come after them is told to come again."""
+WAITING_REQUESTS_MAX: Final = 1_024
+"""Requests waiting for their turn, each with its body in memory; who would come after them is told to come again."""
+
+OBJECTIVE_SECONDS: Final = 1.0
+"""What a run should take at most, and the wait for it; people wait no longer, and a queue beyond it serves nobody."""
+
+ANSWER_SECONDS_MAX: Final = 300.0
+"""From a request's last byte to its answer; proxies and clients have given up by then."""
+
+BATCH_DELAY_SECONDS: Final = 0.0
+"""What a request waits for company while a place is free: nothing, as on a processor a larger run gains too little."""
+
+BATCH_ROWS_MAX: Final = 1_024
+"""Rows of one run, of one or several callers; bounds the memory of its tensors."""
+
+HOP_SECONDS: Final = 0.0001
+"""What a thread costs a request; a model for which running rows together saves less stays on the event loop."""
+
+LIGHT_BODY_BYTES: Final = 4 << 10
+"""What is decoded and encoded on the event loop though its model runs in a thread: at most a millisecond of texts."""
+
+GRPC_CALLS_MAX: Final = 256
+"""Calls of gRPC at one time; each may bring a body, and streams stay."""
+
+GRPC_WATCHERS_MAX: Final = 16
+"""Who may watch the health over gRPC, which needs no key and keeps a call open."""
 
 LINGER_SECONDS_MAX: Final = 2.0
 """How long a refused client may go on sending before its connection is cut; it needs that long to read the refusal."""

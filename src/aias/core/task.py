@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal
 
-TaskType = Literal["binary", "multiclass", "regression"]
+TaskType = Literal["binary", "multiclass", "regression", "embedding"]
 
 Direction = Literal["higher", "lower"]
 
@@ -77,13 +77,15 @@ def quantile_of(metric: str) -> float | None:
 class Task:
     """`classes` are the labels as they stand in the data, sorted; empty for regression.
 
-    In a binary task the second class is the positive one.
+    In a binary task the second class is the positive one. An embedding predicts nothing: it has neither a target nor a
+    metric, and gives `width` numbers a row.
     """
 
     target: str
     type: TaskType
     metric: str
     classes: tuple[str, ...] = ()
+    width: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -91,8 +93,8 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """Numbers in one answer: a probability per class, or one predicted value."""
-        return len(self.classes) or 1
+        """Numbers in one answer: a probability per class, one predicted value, or those of a vector."""
+        return len(self.classes) or self.width or 1
 
     @property
     def quantile(self) -> float | None:

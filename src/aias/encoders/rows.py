@@ -39,6 +39,8 @@ class Encoded:
     token_mask: npt.NDArray[np.bool_] | None = None  # (rows * texts, length)
     vectors: npt.NDArray[np.float32] | None = None  # (rows, width)
     """What the sentence encoder makes of each row's tokens, where somebody has asked it."""
+    cut: npt.NDArray[np.bool_] | None = None  # (rows,)
+    """Of which texts not all tokens were kept, where somebody wants to be told."""
 
     @property
     def rows(self) -> int:
@@ -56,8 +58,33 @@ class Encoded:
         fresh = np.repeat(np.arange(len(segments)), counts)
         tokens, mask = self._take_tokens(segments)
         vectors = None if self.vectors is None else self.vectors[rows]
+        cut = None if self.cut is None else self.cut[rows]
         columns = self.columns[rows]
-        return Encoded(columns, self.term_ids[picked], fresh[:, None], self.texts, tokens, mask, vectors)
+        return Encoded(columns, self.term_ids[picked], fresh[:, None], self.texts, tokens, mask, vectors, cut)
+
+    @staticmethod
+    def join(parts: "Sequence[Encoded]") -> "Encoded":
+        """Encoded rows of one encoder, one part after the other: as if they had been encoded together."""
+        texts, count = parts[0].texts, sum(part.rows for part in parts)
+        columns = np.concatenate([part.columns for part in parts])
+        if not texts:
+            return Encoded(columns, parts[0].term_ids, parts[0].term_segments, 0)
+        before = np.cumsum([0, *(part.rows * texts for part in parts)])
+        segments = [part.term_segments + start for part, start in zip(parts, before, strict=False)]
+        tokens: Any = None
+        mask: Any = None
+        if parts[0].tokens is not None:
+            length = max(part.tokens.shape[1] for part in parts if part.tokens is not None)
+            tokens, mask = np.zeros((count * texts, length), np.int64), np.zeros((count * texts, length), np.bool_)
+            for part, start in zip(parts, before, strict=False):
+                assert part.tokens is not None
+                rows, width = part.tokens.shape
+                tokens[start : start + rows, :width] = part.tokens
+                mask[start : start + rows, :width] = part.token_mask
+        term_ids = np.concatenate([part.term_ids for part in parts])
+        marks = [part.cut for part in parts if part.cut is not None]
+        cut = np.concatenate(marks) if marks else None
+        return Encoded(columns, term_ids, np.concatenate(segments), texts, tokens, mask, cut=cut)
 
     def _take_tokens(self, segments: Ints) -> tuple[Ints | None, npt.NDArray[np.bool_] | None]:
         if self.tokens is None or self.token_mask is None:

@@ -6,6 +6,7 @@ Nothing is learned from the rows. The library `tokenizers` (the extra `text`) is
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.errors import Damaged, UserError
+from aias.core.errors import BadValue, Damaged, UserError, shown
 from aias.core.schema import Field
 from aias.encoders.contract import Ints
 from aias.encoders.text import as_text
@@ -29,6 +30,11 @@ TRIMMED: Final = ("WordPiece", "WordLevel")
 CHARS_PER_TOKEN: Final = 64
 """Of a text so many characters a token are read: beyond them the tokens would be cut off anyhow, but only once made."""
 
+_OTHER: Final = (
+    "send texts, or the ids of the model's own tokenizer; LangChain sends those of another model unless it is told "
+    "`check_embedding_ctx_length=False`"
+)
+
 
 class Subwords:
     """Safe to share between threads. All text fields of a model share one tokenizer: `of` gives a field's own view."""
@@ -40,6 +46,7 @@ class Subwords:
         self._tokenizer, self._missing = tokenizer, frozenset(missing)
         self.length_max = int(tokenizer.truncation["max_length"])
         self.pad_id = int(tokenizer.padding["pad_id"])
+        self.size = int(tokenizer.get_vocab_size())
         self._chars_max = self.length_max * CHARS_PER_TOKEN
 
     @classmethod
@@ -105,9 +112,52 @@ class Subwords:
     def encode(self, value: object) -> list[int]:
         """One text: at most `length_max` ids, those that mark its ends among them. Raises `BadValue`."""
         text = as_text(value, self._missing)[: self._chars_max]
-        if not text.isascii():  # half a surrogate pair is no character, and the tokenizer takes characters only
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return list(self._tokenizer.encode(text).ids)
+        return list(self._tokenizer.encode(_characters(text)).ids)
+
+    def marked(self, ids: Sequence[int]) -> list[int]:
+        """Ids that this tokenizer has given elsewhere, with or without those that mark the ends; as `encode` gives.
+
+        Raises `BadValue` when they are no tokens, or not what this tokenizer makes of any text: another's ids lie in
+        the same range, and their vectors would mean nothing.
+        """
+        if wrong := next((each for each in ids if not 0 <= each < self.size), None):
+            raise BadValue(f"{shown(wrong)} is no token: there are 0 to {self.size - 1}", hint=_OTHER)
+        first, last = self._marks
+        bare = list(ids)
+        if bare[: len(first)] == first and bare[len(bare) - len(last) :] == last and len(bare) >= len(first + last):
+            bare = bare[len(first) : len(bare) - len(last)]
+        bare = bare[: self.length_max - len(first + last)]
+        text = self._whole.decode(bare, skip_special_tokens=False)
+        if self._whole.encode(text, add_special_tokens=False).ids != bare:
+            raise BadValue("these tokens are not what the model's tokenizer makes of a text", hint=_OTHER)
+        return [*first, *bare, *last]
+
+    def cuts(self, value: object) -> bool:
+        """Whether `encode`, or `marked`, leaves some of it out."""
+        if isinstance(value, str):
+            text = value[: self._chars_max + 1]
+            return len(text) > self._chars_max or len(self._whole.encode(_characters(text)).ids) > self.length_max
+        if isinstance(value, Sequence):
+            first, last = self._marks
+            marked = list(value[: len(first)]) == first
+            return len(value) + (0 if marked else len(first + last)) > self.length_max
+        return False
+
+    @cached_property
+    def _whole(self) -> Any:
+        """The same without an end, which puts words together as they were and not as people write them."""
+        table = self.table() | {"truncation": None, "padding": None}
+        decoder = table.get("decoder")
+        if isinstance(decoder, dict) and decoder.get("type") == "WordPiece":
+            table["decoder"] = decoder | {"cleanup": False}
+        return _parsed(msgspec.json.encode(table).decode())
+
+    @cached_property
+    def _marks(self) -> tuple[list[int], list[int]]:
+        """The ids that stand before and behind every text."""
+        found = self._whole.encode("a")
+        inner = [at for at, special in enumerate(found.special_tokens_mask) if not special] or [0]
+        return list(found.ids[: inner[0]]), list(found.ids[inner[-1] + 1 :])
 
     def padded(self, texts: Sequence[Sequence[int]]) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Ids of many texts as one matrix, (texts, length), and which of them are there."""
@@ -136,6 +186,11 @@ def _renumber(table: dict[str, Any], after: Mapping[int, int]) -> None:
             post[name] = [post[name][0], after[post[name][1]]]
     for each in post.get("special_tokens", {}).values():
         each["ids"] = [after[i] for i in each["ids"]]
+
+
+def _characters(text: str) -> str:
+    """Half a surrogate pair is no character, and the tokenizer takes characters only."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _parsed(text: str) -> Any:

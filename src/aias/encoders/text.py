@@ -136,6 +136,8 @@ class Text:
         """The distinct ids of one text, in an order that depends on nothing but the text. Raises `BadValue`."""
         if type(value) is not str or value.strip() in self._missing or len(value) > limits.TEXT_CHARS_MAX:
             value = as_text(value, self._missing)
+        if not self.size:
+            return []
         words = split(value)
         ids: set[int | None] = set(map(self._terms.get, words))
         if None in ids:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,10 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FileEntry, Manifest
-from aias.core.errors import Damaged
+from aias.core.errors import BadValue, Damaged
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
-from aias.runtimes.contract import Answers, Column, Row
+from aias.runtimes.contract import Answers, Column, Row, Text, Vectors
 
 __all__ = ["OnnxRuntime"]
 
@@ -87,8 +88,11 @@ class Session:
         def run(rows: Any) -> Any:
             return self._run(self._output, self._feeds(encoded.take(rows)), None)[0]
 
-        with ThreadPoolExecutor(self.threads) as pool:
-            parts = list(pool.map(run, places))
+        if self.threads == 1 or len(places) == 1:
+            parts = [run(rows) for rows in places]
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                parts = list(pool.map(run, places))
         return np.concatenate(parts)[np.argsort(order, kind="stable")]
 
     def _feeds(self, encoded: Encoded) -> dict[str, Any]:
@@ -107,7 +111,9 @@ class OnnxRuntime:
     def __init__(self, manifest: Manifest, encoder: RowEncoder, model: bytes) -> None:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)
-        self.session = Session(model, output="probabilities" if self._classes else "prediction")
+        self._embeds = manifest.task.type == "embedding"
+        output = "vectors" if self._embeds else "probabilities" if self._classes else "prediction"
+        self.session = Session(model, output=output)
         self._run = self.session.run
         self._weights = np.array(manifest.label_weights, np.float32) if manifest.label_weights else None
         self._bins: tuple[Any, Any, Any] | None = None
@@ -133,12 +139,50 @@ class OnnxRuntime:
     def predict(self, rows: Sequence[Row]) -> Answers:
         """The answers in the order of the rows. Raises `BadValue`."""
         if len(rows) == 1:
-            return self._answers(self._run(self.encoder.one(rows[0])))
-        return self._answers(self._run(self.encoder.rows(rows)))
+            encoded = self.encoder.one(rows[0])
+            return self.answer(self._marked(encoded, self._texts_of(rows)) if self._embeds else encoded)
+        return self.answer(self.encode(rows))
 
     def predict_columns(self, columns: Mapping[str, Column], rows: int) -> Answers:
         """The same from columns of equal length. Raises `BadValue`."""
-        return self._answers(self._run(self.encoder.columns(columns, rows)))
+        return self.answer(self.encode_columns(columns, rows))
+
+    def embed(self, texts: Sequence[Text]) -> Answers:
+        """The vectors of texts, each a string or its tokens' ids; for an embedding only. Raises `BadValue`."""
+        if not texts:
+            return Answers([], None, vectors=Vectors(np.empty((0, self.manifest.task.width), np.float32), [], []))
+        return self.answer(self.encode_texts(texts))
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        """Raises `BadValue`."""
+        encoded = self.encoder.rows(rows)
+        return self._marked(encoded, self._texts_of(rows)) if self._embeds else encoded
+
+    def encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
+        """Raises `BadValue`."""
+        encoded = self.encoder.columns(columns, rows)
+        if self._embeds:
+            return self._marked(encoded, columns.get(self.manifest.inputs[0].name, [None] * rows))
+        return encoded
+
+    def encode_texts(self, texts: Sequence[Text]) -> Encoded:
+        """Raises `BadValue`."""
+        subwords = self.encoder.subwords
+        assert self._embeds
+        assert subwords is not None
+        ids = []
+        for at, text in enumerate(texts):
+            try:
+                ids.append(subwords.encode(text) if isinstance(text, str) else subwords.marked(text))
+            except BadValue as fault:
+                raise fault.at(field=self.manifest.inputs[0].name, row=at) from None
+        tokens, mask = subwords.padded(ids)
+        nothing = np.zeros(0, np.int64)
+        return self._marked(Encoded(np.empty((len(ids), 0)), nothing, nothing[:, None], 1, tokens, mask), texts)
+
+    def answer(self, encoded: Encoded) -> Answers:
+        """The answers to rows that may come from several callers."""
+        return self._vectors(encoded) if self._embeds else self._answers(self._run(encoded))
 
     def answer_by(self, session: Session) -> None:
         """The same graph behind another engine (`runtimes.race`)."""
@@ -156,6 +200,25 @@ class OnnxRuntime:
         if len(found) == 1:
             return Answers([classes[weighed.argmax()]], found)
         return Answers([classes[i] for i in weighed.argmax(axis=1).tolist()], found)
+
+    def _vectors(self, encoded: Encoded) -> Answers:
+        assert encoded.token_mask is not None
+        assert encoded.cut is not None
+        counts: list[int] = encoded.token_mask.sum(axis=1).tolist()
+        return Answers([], None, vectors=Vectors(self._run(encoded), counts, encoded.cut.tolist()))
+
+    def _marked(self, encoded: Encoded, texts: Column | Sequence[Text]) -> Encoded:
+        """With the texts noted of which not all was read."""
+        subwords = self.encoder.subwords
+        assert subwords is not None
+        assert encoded.token_mask is not None
+        counts: list[int] = encoded.token_mask.sum(axis=1).tolist()
+        # Only what fills all of its place can have been cut.
+        cut = [count >= subwords.length_max and subwords.cuts(text) for count, text in zip(counts, texts, strict=True)]
+        return replace(encoded, cut=np.array(cut, np.bool_))
+
+    def _texts_of(self, rows: Sequence[Row]) -> list[object]:
+        return [row.get(self.manifest.inputs[0].name) for row in rows]
 
     def _within(self, predictions: list[float]) -> list[tuple[float, float]] | None:
         """From and to where the truth should lie, for each prediction."""
@@ -188,7 +251,7 @@ def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:
         raise ValueError("there are several tokenizers")
     tables = {entry.field: msgspec.json.decode(files[entry.path]) for entry in own}
     subwords = msgspec.json.decode(files[shared[0]]) if shared else None
-    others = [field.name for field in manifest.ignored] + [manifest.task.target]
+    others = [field.name for field in manifest.ignored] + ([manifest.task.target] if manifest.task.target else [])
     return RowEncoder.load(manifest.inputs, tables, others=others, subwords=subwords)
 
 

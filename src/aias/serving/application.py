@@ -6,28 +6,38 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from aias.core.errors import AiasError
+from aias.core.events import Event, Watch, nobody
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, pack, unpack
 from aias.serving.bounds import Bounds
+from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
+from aias.serving.executor import Executor
 from aias.serving.logs import ACCESS
-from aias.serving.messages import Reply, Request
+from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
-from aias.serving.refusals import BadRequest, Busy, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
+from aias.serving.streams import Stream, send_pieces
+from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ONLY_ONCE: Final = frozenset(
-    (b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length", b"x-request-id")
+    (
+        *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
+        *(b"x-request-id", b"inference-header-content-length"),
+    )
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TABLES: Final = (b"text/csv", b"application/vnd.")
+_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 _PACK_BYTES_MIN: Final = 16 << 10
 """Below it, packing costs more than it saves on the line."""
 
@@ -46,13 +56,14 @@ class Application:
         metrics: Metrics,
         bounds: Bounds,
         envelopes: dict[str, Envelope],
+        executor: Executor,
+        watch: Watch = nobody,
     ) -> None:
         self.table = RouteTable(routes)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies = Bodies(bounds)
-        self._threads = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "aias-predict")
-        self._waiting = 0
+        self.executor, self._watch = executor, watch
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
 
@@ -68,26 +79,33 @@ class Application:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
-        await _send(request, reply, send)
+        await _send(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
     def close(self) -> None:
-        self._threads.shutdown(cancel_futures=True)
+        self.executor.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
         route = self._route(request)
-        self._doors.check_key(route, request.headers)
+        request.tenant = self._doors.check_key(route, request.headers)
+        if route.names is not None and not route.names_in_body:
+            request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
             request.model = self._router.find(endpoint)
         if route.method == "GET":
-            return route.answer(request)
+            return reply_of(route.answer(request), request)
         packed = encoding_of(request.headers) is not None
         body = request.body = await self._bodies.read(request.headers, receive)
         try:
+            if DEADLINE in request.headers or PRIORITY in request.headers:
+                read_wishes(request)
+            if route.names_in_body:
+                await self._find_named(route, request, packed=packed)
+                packed = False
             if self._runs_inline(request, packed=packed):
-                return route.answer(request)
-            return await self._in_thread(route, request, packed=packed)
+                return self._inline(route, request)
+            return await self._in_threads(route, request, receive, packed=packed)
         finally:
             self._bodies.drop(len(body))
 
@@ -101,32 +119,108 @@ class Application:
         request.places = found.places
         return route
 
+    async def _find_named(self, route: Route, request: Request, *, packed: bool) -> None:
+        """The model that the body names; what is large is unpacked and read in a thread."""
+        assert route.names is not None
+        names = route.names
+
+        def name() -> str:
+            self._unpack(request, packed=packed)
+            return names(request)
+
+        light = not packed and len(request.body) <= self._bounds.light_body_bytes
+        request.places = {"endpoint": name() if light else await self.executor.step(name)}
+        request.model = self._router.find(request.places["endpoint"])
+
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
-        if packed or request.model is None:
+        if packed or request.model is None or _is_table(request):
             return False
-        # Tables go to a thread whatever their size, since what they cost is not known from the example.
-        headers = request.headers
-        is_table = headers.get(b"content-type", b"").startswith(_TABLES) or b"vnd." in headers.get(b"accept", b"")
-        return not is_table and request.model.runs_inline(len(request.body), self._bounds)
+        return request.model.runs_inline(len(request.body), self._bounds)
 
-    async def _in_thread(self, route: Route, request: Request, *, packed: bool) -> Reply:
-        if self._waiting >= self._bounds.waiting_requests:
-            raise Busy("too many requests are waiting", hint="come again in a moment")
+    def _inline(self, route: Route, request: Request) -> Reply:
+        reply = reply_of(route.answer(request), request)
+        if reply.pieces is not None:
+            reply.body = b"".join(reply.pieces)
+        model = request.asked
+        if reply.phases is not None and (away := model.tier.took(sum(reply.phases))) is not None:
+            endpoint = request.places["endpoint"]
+            self._metrics.demotions[endpoint] += 1
+            said = f"{model.version} held up the event loop; `{endpoint}` runs in threads for {away:.0f} s"
+            self._watch(Event("serve.demoted", said, "warning", {"endpoint": endpoint, "seconds": away}))
+        return reply
 
-        def work() -> Reply:
-            if packed:
-                request.body = unpack(request.body, bytes_max=self._bounds.body_bytes)
-            reply = route.answer(request)
-            if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
-                reply.body = pack(reply.body)
-                reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-            return reply
+    async def _in_threads(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
-        self._waiting += 1
+        def answer() -> Reply:
+            self._unpack(request, packed=packed)
+            return _packed(reply_of(route.answer(request), request), request)
+
+        model, executor = request.model, self.executor
+        if model is None:
+            return await executor.step(answer)
+        # Refused before it is read, where so much is waiting that its answer would come too late.
+        executor.check(request, model.units_of(len(request.body)))
+        if not route.asks or model.joins is None:
+            return await self._whole(request, answer, gone)
+        light = not packed and not _is_table(request) and len(request.body) <= self._bounds.light_body_bytes
+        return await self._talk(route, request, gone, light=light, packed=packed)
+
+    async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Callable[[], Awaitable[None]]) -> Reply:
+        """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
+        stream = Stream()
+        running = asyncio.ensure_future(self.executor.whole(request, partial(stream.work, answer), gone))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            either: list[asyncio.Future[Any]] = [running, stream.head]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.cancel()
+            stream.leave()
+            raise
+        if not stream.head.done():
+            reply, queue = await running
+            reply.queue = queue
+            return reply
+        reply = stream.head.result()
+        reply.stream = stream
+        # It ends with the last piece, too late, or with its caller: in each case nothing more is to be made.
+        running.add_done_callback(stream.end)
+        return reply
+
+    async def _talk(
+        self, route: Route, request: Request, gone: Callable[[], Awaitable[None]], *, light: bool, packed: bool
+    ) -> Reply:
+        """Decode, ask the model, encode; what is light of it here, the rest in threads."""
+
+        async def step(work: Callable[[], Encoded | Reply]) -> Encoded | Reply:
+            return work() if light else await self.executor.step(work)
+
+        def begin() -> Encoded | Reply:
+            self._unpack(request, packed=packed)
+            return talk.begin()
+
+        talk = Talk(cast("Conversation", route.answer(request)), request)
+        queue = 0.0
+        try:
+            found = await step(begin)
+            while not isinstance(found, Reply):
+                answers: Answers | Exception
+                try:
+                    answers, waited = await self.executor.answer(request, found, gone)
+                    queue += waited
+                except AiasError as fault:
+                    answers = fault
+                found = await step(partial(talk.tell, answers))
         finally:
-            self._waiting -= 1
+            talk.close()
+        found.queue = queue
+        return _packed(found, request) if light else await self.executor.step(partial(_packed, found, request))
+
+    def _unpack(self, request: Request, *, packed: bool) -> None:
+        if packed:
+            request.body = unpack(request.body, bytes_max=self._bounds.body_bytes)
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):
@@ -148,8 +242,10 @@ class Application:
         model = request.model
         endpoint = request.places["endpoint"] if model is not None else ""
         self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
+        if model is not None and request.method == "POST":
+            self._metrics.statistics.note(endpoint, model.number, reply, seconds, queue=reply.queue or 0.0)
         if reply.phases is not None:
-            self._metrics.predicted(endpoint, reply.rows, reply.phases)
+            self._metrics.predicted(endpoint, reply.rows, reply.phases, queue=reply.queue)
         if ACCESS.isEnabledFor(logging.INFO):
             ACCESS.info(
                 "",
@@ -168,18 +264,25 @@ class Application:
             )
 
 
-async def _send(request: Request, reply: Reply, send: Send) -> None:
+async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
     headers = [
         (b"content-type", reply.media_type),
-        (b"content-length", b"%d" % len(reply.body)),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request.id.encode()),
         *reply.headers,
     ]
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    if reply.stream is not None:
+        await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
+        return
+    headers.append((b"content-length", b"%d" % len(reply.body)))
+    await _begin(send, reply.status, headers)
     await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -190,6 +293,24 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         if twice:
             raise BadRequest(f"the header `{twice[0]}` came twice")
     return headers
+
+
+def _is_table(request: Request) -> bool:
+    """What a table costs is not known from the example, whatever its size."""
+    headers, said = request.headers, request.headers.get(b"content-type", b"")
+    return (
+        said.startswith(_TABLES)
+        or b"vnd." in headers.get(b"accept", b"")
+        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
+        or (said.startswith(BINARY) and request.body.startswith(FILES))
+    )
+
+
+def _packed(reply: Reply, request: Request) -> Reply:
+    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
+        reply.body = pack(reply.body)
+        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+    return reply
 
 
 def _wrong_method(found: Found) -> WrongMethod:

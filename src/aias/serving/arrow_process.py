@@ -37,7 +37,10 @@ def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
     import polars as pl
 
     try:
-        table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
+        if body[:4] == b"PAR1":
+            table = pl.read_parquet(body, n_rows=rows_max + 1)
+        else:
+            table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
         if table.height > rows_max:
             return f"{table.height:,} rows are too many; send at most {rows_max:,} at once", {}
         if table.estimated_size() > UNPACKED_BYTES_MAX:

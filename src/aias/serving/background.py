@@ -25,15 +25,15 @@ class Background:
     SIGTERM does; so does the death of this process. `exit_status` is there afterwards. Raises `DidNotStart`.
     """
 
-    def __init__(self, home: Path, *, port: int = 0) -> None:
-        self._home, self._port = home, port
+    def __init__(self, home: Path, *, port: int = 0, workers: int = 1) -> None:
+        self._home, self._port, self._workers = home, port, workers
         self.events: list[Event] = []
         self.url = ""
         self.exit_status: int | None = None
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(  # noqa: S603  this very program
-            [sys.executable, "-m", "aias.serving.background", str(self._home), str(self._port)],
+            [sys.executable, "-m", "aias.serving.background", str(self._home), str(self._port), str(self._workers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -78,24 +78,26 @@ class Background:
                 self.events.append(msgspec.json.decode(line, type=Event))
 
 
-def main(home: str, port: str) -> None:
+def main(home: str, port: str, workers: str) -> None:
     """The other end: events go out on standard output, and the end of standard input means stop."""
     from aias.serving.gateway import serve
 
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
+    threading.Thread(target=stop_with_parent, daemon=True).start()
     try:
-        serve(Path(home), port=int(port), announce=_tell)
+        serve(Path(home), port=int(port), workers=int(workers), announce=tell)
     except AiasError as fault:
-        _tell(Event(fault.code, fault.message, "warning"))
+        tell(Event(fault.code, fault.message, "warning"))
         sys.exit(fault.exit_status)
 
 
-def _tell(event: Event) -> None:
+def tell(event: Event) -> None:
+    """An event as a line of JSON on standard output, for the process that has started this one."""
     sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
     sys.stdout.buffer.flush()
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
+    """Stop as on SIGTERM when standard input ends; for a thread."""
     # Not `sys.stdin`: its lock, held here at the end of the process, would abort the interpreter.
     while os.read(0, 1024):
         pass

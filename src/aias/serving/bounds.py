@@ -28,24 +28,42 @@ class Bounds:
     waiting_requests: int = limits.WAITING_REQUESTS_MAX
     inline_seconds: float = limits.INLINE_SECONDS_MAX
     inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
+    objective_seconds: float = limits.OBJECTIVE_SECONDS
+    answer_seconds: float = limits.ANSWER_SECONDS_MAX
+    batch_delay_seconds: float = limits.BATCH_DELAY_SECONDS
+    batch_rows: int = limits.BATCH_ROWS_MAX
+    hop_seconds: float = limits.HOP_SECONDS
+    light_body_bytes: int = limits.LIGHT_BODY_BYTES
+    grpc_calls: int = limits.GRPC_CALLS_MAX
+    grpc_watchers: int = limits.GRPC_WATCHERS_MAX
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) <= 0:
+            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name != "batch_delay_seconds"):
                 raise ValueError(f"{name} must be more than 0")
 
 
-def within_descriptors(bounds: Bounds) -> Bounds:
+@dataclass(frozen=True, slots=True)
+class SecondPort:
+    """Where gRPC is answered. `shared`: other processes of the same server listen there too."""
+
+    host: str
+    port: int
+    shared: bool = False
+
+
+def within_descriptors(bounds: Bounds, *, second_port: bool = False) -> Bounds:
     """The same bounds with no more connections than this process may open; raises its soft limit as far as needed.
 
     Without it some thousand idle connections, the usual limit, would keep everybody else out.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = bounds.connections + _OWN_DESCRIPTORS
+    own = _OWN_DESCRIPTORS + (bounds.grpc_calls if second_port else 0)
+    wanted = bounds.connections + own
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return bounds
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return replace(bounds, connections=max(1, most - _OWN_DESCRIPTORS))
+    return replace(bounds, connections=max(1, most - own))

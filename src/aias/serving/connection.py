@@ -54,6 +54,8 @@ class Connection(HttpToolsProtocol):
         # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
         self.serial = next(_serials)
         self._fault: tuple[int, str, str] | None = None
+        # uvicorn's own begins with the first message; a connection may be refused before.
+        self.url = b""
 
     # The transport's calls
 
@@ -198,7 +200,9 @@ class Connection(HttpToolsProtocol):
         """Answer outside of the application, which never sees this request, or no longer."""
         self._note(code)
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            body = msgspec.json.encode({"error": {"code": code, "message": message}})
+            # Clients of the Open Inference Protocol expect one text.
+            told = message if self.url.startswith(b"/v2") else {"code": code, "message": message}
+            body = msgspec.json.encode({"error": told})
             head = (
                 b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
             )

@@ -2,17 +2,39 @@
 
 import csv
 import io
+from typing import Final
 
 from aias.core import limits
 from aias.serving.arrow import Columns
-from aias.serving.refusals import BadBody, TooManyRows
+from aias.serving.refusals import BadBody, TooManyRows, UnsupportedType
+
+CHARSETS: Final = {
+    "utf-8": "utf-8-sig", "utf8": "utf-8-sig", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "latin-1",
+    "latin1": "latin-1", "iso-8859-15": "iso8859-15", "windows-1252": "cp1252", "utf-16": "utf-16",
+    "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
+}  # fmt: skip
+"""What spreadsheets and databases write; by the names that IANA gives them."""
 
 
-def read_csv(body: bytes, *, rows_max: int) -> Columns:
-    """The columns of comma-separated UTF-8 with a header. Every value stays text. Raises `BadBody`, `TooManyRows`."""
+def text_of(body: bytes, charset: str | None) -> str:
+    """The characters of a body; UTF-8 unless said otherwise. Raises `BadBody`, `UnsupportedType`."""
+    said = (charset or "utf-8").lower()
+    if said not in CHARSETS:
+        raise UnsupportedType(f"the charset {said[:40]!r} is not understood", hint=f"use one of {', '.join(CHARSETS)}")
+    try:
+        return body.decode(CHARSETS[said])
+    except UnicodeDecodeError as fault:
+        raise BadBody(
+            f"byte {fault.start} of the CSV body is not {said.upper()}",
+            hint="save the file as UTF-8, or say its charset: `text/csv; charset=windows-1252`",
+        ) from None
+
+
+def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
+    """The columns of comma-separated values with a header. Every value stays text. Raises `BadBody`, `TooManyRows`."""
     csv.field_size_limit(limits.TEXT_CHARS_MAX)
     try:
-        lines = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=divided_by)
         names = next(lines, [])
         _check_header(names)
         values: list[list[object]] = [[] for _ in names]
@@ -20,8 +42,6 @@ def read_csv(body: bytes, *, rows_max: int) -> Columns:
             if row >= rows_max:
                 raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
             _add(values, line, row)
-    except UnicodeDecodeError as fault:
-        raise BadBody(f"byte {fault.start} of the CSV body is not UTF-8", hint="save the file as UTF-8") from None
     except csv.Error as fault:
         raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
     return dict(zip(names, values, strict=True))
@@ -30,9 +50,14 @@ def read_csv(body: bytes, *, rows_max: int) -> Columns:
 def write_csv(columns: Columns) -> bytes:
     """The same columns as CSV; None is an empty value."""
     text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(columns)
-    lines.writerows(zip(*columns.values(), strict=True))
+    csv.writer(text, lineterminator="\n").writerow(columns)
+    return text.getvalue().encode() + write_lines(columns)
+
+
+def write_lines(columns: Columns) -> bytes:
+    """The same without a header."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(zip(*columns.values(), strict=True))
     return text.getvalue().encode()
 
 

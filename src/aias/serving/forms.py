@@ -31,6 +31,10 @@ class AnswerForm:
         """A JSON list with one object for each row."""
         return b"[%b]" % ",".join(self._each(answers)).encode()
 
+    def lines(self, answers: Answers) -> bytes:
+        """The same objects, each on a line of its own."""
+        return "".join(f"{each}\n" for each in self._each(answers)).encode()
+
     def one(self, answers: Answers) -> bytes:
         """The JSON object of the only row."""
         return next(self._each(answers)).encode()

@@ -7,28 +7,37 @@ import gc
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator, Iterable
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
 from aias.core.catalog import member, members
+from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
-from aias.serving.bounds import Bounds, within_descriptors
+from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.connection import Connection, sweep
 from aias.serving.doors import Doors, Ring, is_loopback
+from aias.serving.executor import Executor
+from aias.serving.inference.repository import Control, Repository
 from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
+from aias.serving.sums import WRITE_SECONDS, Sums
+from aias.serving.supervisor import WORKERS_MAX, supervise
+
+_BACKLOG: Final = 2_048
+"""Callers that the kernel keeps until they are accepted; it may allow fewer."""
 
 
 class PortInUse(UserError):
@@ -49,16 +58,30 @@ class Gateway:
         ring: Callable[[], Ring],
         *,
         hosts: Iterable[str] = (),
+        unnamed: str | None = None,
         bounds: Bounds | None = None,
         watch: Watch = nobody,
+        places: int | None = None,
+        sums: Sums | None = None,
+        control: Control | None = None,
+        second: SecondPort | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch = ring, watch
+        self._ring, self._watch, self._sums = ring, watch, sums
+        self._wrote_at = 0.0
+        if sums is not None:
+            sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
-        self.router = Router(directory, load, metrics=self.metrics, watch=watch, also=self._take_ring)
-        self.metrics.loaded = self.router.loaded
-        self.application = self._application()
-        self._server = _Server(self._config(), self.bounds.sweep_seconds)
+        self.router = Router(
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
+        )
+        self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        self.application = self._application(Repository(self.router, control), unnamed)
+        self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self.grpc_port: int | None = None
+        if second is not None:
+            self._server.open_second = functools.partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -86,13 +109,17 @@ class Gateway:
     def ready(self) -> bool:
         return self.router.ready and not self._server.should_exit
 
-    def _application(self) -> Application:
-        house = House(self.bounds, lambda: self.ready, self.arrow)
+    def _application(self, repository: Repository, unnamed: str | None) -> Application:
+        router = self.router
+        house = House(
+            self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics,
+            router.find, router.deployed, unnamed,
+        )  # fmt: skip
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self.metrics)
+        own = probes(ready=house.ready, metrics=self._all_metrics)
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -100,7 +127,19 @@ class Gateway:
             metrics=self.metrics,
             bounds=self.bounds,
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
+            executor=self.executor,
+            watch=self._watch,
         )
+
+    async def _open_grpc(self, at: SecondPort) -> "Second":
+        server = _grpc().GrpcServer(
+            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note, shared=at.shared
+        )
+        try:
+            self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
+        except RuntimeError:
+            raise _taken(at.host, at.port, "gRPC could not have it") from None
+        return cast("Second", server)
 
     def _config(self) -> Config:
         connection = functools.partial(Connection, bounds=self.bounds, note=self._note)
@@ -117,6 +156,17 @@ class Gateway:
             timeout_graceful_shutdown=cast("int", self.bounds.drain_seconds),
         )
 
+    def _tidy(self) -> None:
+        """What is done now and then."""
+        self.executor.batcher.expire()
+        now = time.monotonic()
+        if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
+            self._wrote_at = now
+            self._sums.write(self.metrics)
+
+    def _all_metrics(self) -> Metrics:
+        return self.metrics if self._sums is None else self._sums.total(self.metrics)
+
     def _note(self, code: str) -> None:
         self.metrics.refusals[code] += 1
 
@@ -124,13 +174,21 @@ class Gateway:
         self.doors.ring = self._ring()
 
 
-class _Server(Server):
-    """uvicorn's, with a sweep over the connections, and an end that is not by the signal that asked for it."""
+class Second(Protocol):
+    """A server on another port of the same loop."""
 
-    def __init__(self, config: Config, sweep_seconds: float) -> None:
+    async def stop(self) -> None: ...
+
+
+class _Server(Server):
+    """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
+
+    def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
-        self._sweep_seconds = sweep_seconds
+        self.open_second: Callable[[], Awaitable[Second]] | None = None
+        self._second: Second | None = None
+        self._sweep_seconds, self._expire = sweep_seconds, expire
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         sweeper = asyncio.create_task(self._sweep())
@@ -141,7 +199,15 @@ class _Server(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.open_second is not None:
+            self._second = await self.open_second()
         self.when_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ends = [super().shutdown(sockets)]
+        if self._second is not None:
+            ends.append(self._second.stop())
+        await asyncio.gather(*ends)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -160,6 +226,7 @@ class _Server(Server):
         while True:
             await asyncio.sleep(self._sweep_seconds)
             sweep(self.server_state.connections, loop.time())
+            self._expire()
 
 
 def serve(
@@ -167,37 +234,82 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    workers: int = 1,
+    grpc_port: int | None = None,
     allowed_hosts: Iterable[str] = (),
+    unnamed: str | None = None,
     insecure_http: bool = False,
     access_log: bool = False,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
-    """Serve every endpoint of a home until SIGTERM or SIGINT.
+    """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
-    `access_log` writes a line for each request to standard error. `announce` is told `serve.first-key` (once in a
-    home's life, with the `secret`), `serve.loaded`, `serve.load-failed` and, with the `url`, `serve.ready`. Raises
-    `PortInUse`, `OpenToAll`.
+    `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
+    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
+    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
+    `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
     from aias.access.keys import Keys
-    from aias.core.names import Ref
-    from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
 
     if not is_loopback(host) and not insecure_http:
         raise OpenToAll(
             f"{host} can be reached from other machines, and keys would travel in the clear",
             hint="put a proxy with TLS before 127.0.0.1, or say `insecure_http` and name the allowed hosts",
         )
-    if access_log:
-        log_accesses()
-    listener = listen(host, port)
-    with contextlib.closing(listener), Registry.open(home, watch=announce) as registry:
-        keys = Keys(registry.database)
-        url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
-        if secret := keys.first():
+    if not 1 <= workers <= WORKERS_MAX:
+        raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
+    hosts = [*allowed_hosts, *_own_name(host)]
+    second = None if grpc_port is None else _second(host, grpc_port, shared=workers > 1)
+    with contextlib.closing(listen(host, port)) as listener:
+        port = listener.getsockname()[1]
+        with contextlib.closing(Keys.open(home)) as keys:
+            secret = keys.first()
+        if secret:
             announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+        url = f"http://{_in_url(host)}:{port}"
+        ready = _ready(url, workers, second)
+        if workers == 1:
+            if access_log:
+                log_accesses()
+            answer_on(
+                listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
+                when_ready=lambda: announce(ready), second=second,
+            )  # fmt: skip
+            return
+    # Its port was free a moment ago, which sockets that share a port could not have told.
+    with contextlib.ExitStack() as held:
+        for each in (port, *([second.port] if second else [])):
+            held.enter_context(contextlib.closing(_bound(host, each, shared=True)))
+        supervise(
+            home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds or Bounds(),
+            announce=announce, listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
+            second=second,
+        )  # fmt: skip
+
+
+def answer_on(
+    listener: socket.socket,
+    home: Path,
+    *,
+    hosts: Iterable[str],
+    bounds: Bounds,
+    announce: Watch,
+    when_ready: Callable[[], None],
+    unnamed: str | None = None,
+    places: int | None = None,
+    sums: Sums | None = None,
+    second: SecondPort | None = None,
+) -> None:
+    """Answer for every endpoint of a home in this very process, until told to stop."""
+    from aias.access.keys import Keys
+    from aias.core.names import Ref
+    from aias.registry.registry import Registry
+    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.race import CACHE, race
+
+    with Registry.open(home, watch=announce) as registry:
 
         def load(endpoint: Endpoint) -> Answering:
             version = registry.version(Ref(endpoint.model, endpoint.number))
@@ -207,37 +319,76 @@ def serve(
             race(runtime, graph, cache=home / CACHE, watch=announce)
             return cast("Answering", runtime)
 
-        hosts = [*allowed_hosts, *_own_name(host)]
-        bounds = within_descriptors(bounds or Bounds())
-        gateway = Gateway(registry, load, keys.ring, hosts=hosts, bounds=bounds, watch=announce)
-        ready = Event("serve.ready", f"serving at {url}", facts={"url": url})
+        gateway = Gateway(
+            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
+            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
+            second=second,
+        )  # fmt: skip
 
         def tell_ready() -> None:
             # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
             gc.collect()
             gc.freeze()
-            announce(ready)
+            when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that a taken port is known before anything is loaded. Raises `PortInUse`.
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket that listens, so that a taken port is known before anything is loaded. `shared`: with others of ours.
 
-    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone.
+    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone. Raises
+    `PortInUse`.
     """
+    listener = _bound(host, port, shared=shared)
+    try:
+        listener.listen(_BACKLOG)
+    except OSError as fault:
+        listener.close()
+        raise _taken(host, port, fault.strerror) from None
+    return listener
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
-        listener.listen()
     except OSError as fault:
         listener.close()
-        raise PortInUse(
-            f"cannot listen on {host}:{port}: {fault.strerror}", hint="choose another port, or 0 for any free one"
-        ) from None
+        raise _taken(host, port, fault.strerror) from None
     return listener
+
+
+def _taken(host: str, port: int, why: str | None) -> PortInUse:
+    return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
+
+
+def _second(host: str, port: int, *, shared: bool) -> SecondPort:
+    """Where gRPC will be, when the port is free and gRPC is there."""
+    _grpc()
+    with contextlib.closing(listen(host, port)) as free:
+        return SecondPort(host, free.getsockname()[1], shared)
+
+
+def _grpc() -> Any:
+    """The module of the second port. Raises `UserError` without its extra."""
+    try:
+        from aias.serving.grpc import server
+    except ModuleNotFoundError as missing:
+        raise UserError(f"gRPC needs `{missing.name}`", hint="pip install 'aias[grpc]'") from None
+    return server
+
+
+def _ready(url: str, workers: int, second: SecondPort | None) -> Event:
+    facts: dict[str, object] = {"url": url, "workers": workers}
+    if second is None:
+        return Event("serve.ready", f"serving at {url}", facts=facts)
+    address = f"{_in_url(second.host)}:{second.port}"
+    return Event("serve.ready", f"serving at {url}, and over gRPC at {address}", facts=facts | {"grpc": address})
 
 
 def _own_name(host: str) -> list[str]:

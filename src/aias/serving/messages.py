@@ -1,18 +1,32 @@
 """A request as handlers see it, and their reply."""
 
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
-from aias.serving.models import Model
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
+from aias.serving.models import Answering, Model
+
+if TYPE_CHECKING:
+    from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
 TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
+JSON_LINES: Final = (b"application/jsonlines", b"application/x-ndjson", b"application/jsonl")
+"""One form by the names that people give it; the first is SageMaker's."""
+
 BINARY: Final = b"application/octet-stream"
+FILES: Final = (b"PAR1", b"ARRO")
+"""How a file of Parquet and one of Arrow begin."""
 
 
 @dataclass(slots=True)
 class Request:
-    """`headers` by lower-case name; `places` are the parts of the path that the route leaves open."""
+    """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
+
+    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    """
 
     method: str
     path: str
@@ -21,6 +35,9 @@ class Request:
     places: dict[str, str]
     body: bytes = b""
     model: Model | None = None
+    tenant: str = ""
+    priority: int = 1
+    deadline: float | None = None
 
     @property
     def asked(self) -> Model:
@@ -33,10 +50,20 @@ class Request:
         """What the body is said to be, without parameters."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
+    def parameter(self, name: bytes) -> str | None:
+        """One of the type's parameters, such as the charset; None when it is not given."""
+        for each in self.headers.get(b"content-type", b"").split(b";")[1:]:
+            key, _, value = each.partition(b"=")
+            if key.strip().lower() == name:
+                return value.strip().strip(b'"').decode("latin-1")
+        return None
+
 
 @dataclass(slots=True)
 class Reply:
-    """`phases`: seconds of decoding, running and encoding, when a model has answered."""
+    """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
+    spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
+    answers, which keeps its turn until the last."""
 
     body: bytes
     status: int = 200
@@ -44,3 +71,37 @@ class Reply:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     rows: int = 0
     phases: tuple[float, float, float] | None = None
+    queue: float | None = None
+    pieces: Iterator[bytes] | None = None
+    stream: "Stream | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, or to `texts`.
+
+    A handler that yields it, and is given the answers, lets its rows run together with those of other callers; and the
+    event loop does not stand still meanwhile. One that calls the runtime itself is run in a thread as a whole.
+    """
+
+    count: int
+    rows: Sequence[Row] | None = None
+    columns: Mapping[str, Sequence[object]] | None = None
+    texts: Sequence[Text] | None = None
+
+    def answer(self, runtime: Answering) -> Answers:
+        if self.texts is not None:
+            return cast("Embedding", runtime).embed(self.texts)
+        if self.rows is not None:
+            return runtime.predict(self.rows)
+        return runtime.predict_columns(self.columns or {}, self.count)
+
+    def encode(self, runtime: Joining) -> Encoded:
+        if self.texts is not None:
+            return cast("Embedding", runtime).encode_texts(self.texts)
+        if self.rows is not None:
+            return runtime.encode(self.rows)
+        return runtime.encode_columns(self.columns or {}, self.count)
+
+
+Conversation = Generator[Ask, Answers, Reply]

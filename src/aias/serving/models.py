@@ -1,7 +1,7 @@
 """A model that is loaded, tried out and measured: what stands behind an endpoint."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -9,12 +9,19 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
+from aias.core.errors import Damaged
 from aias.core.schema import Field
-from aias.runtimes.contract import Answers, Row
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers, Joining, Row, Vectors
 from aias.serving.bounds import Bounds
+from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
+from aias.serving.tickets import Lane
+from aias.serving.tiers import Tier, runs_fast
+from aias.serving.vectors import VectorForm
 
 _TRIALS: Final = 5
+_SEVERAL: Final = 8
 _GUESSES: Final[dict[str, object]] = {"number": 0.0, "category": None, "time": None, "text": "some text"}
 
 
@@ -31,15 +38,22 @@ class Answering(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One version in memory. `version` is for people: `reviews@3`; `number` is its last part."""
+    """One version in memory. `version` is for people: `reviews@3`; `number` is its last part.
+
+    `lane` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once.
+    """
 
     version: str
     number: int
     runtime: Answering
-    form: AnswerForm
+    form: AnswerForm | VectorForm
     example: dict[str, object]
     example_bytes: int
+    example_tokens: int
     row_seconds: float
+    lane: Lane
+    joins: Joining | None
+    tier: Tier
 
     @property
     def manifest(self) -> Manifest:
@@ -47,6 +61,8 @@ class Model:
 
     def nothing(self) -> Answers:
         """The answers to no rows at all, which no graph is asked for."""
+        if width := self.manifest.task.width:
+            return Answers([], None, vectors=Vectors(np.empty((0, width), np.float32), [], []))
         classes = len(self.manifest.task.classes)
         return Answers([], np.empty((0, classes), np.float32) if classes else None)
 
@@ -54,22 +70,55 @@ class Model:
         """What a body of this size will take, judged by the example row."""
         return self.row_seconds * max(1.0, body_bytes / self.example_bytes)
 
+    def units_of(self, body_bytes: int, encoded: Encoded | None = None) -> float:
+        """How many example rows a body weighs: by its tokens where a graph reads those, else by its bytes."""
+        if encoded is not None and encoded.token_mask is not None:
+            return float(encoded.token_mask.sum()) / self.example_tokens
+        return max(1.0, body_bytes / self.example_bytes)
+
     def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
-        return self.row_seconds <= bounds.inline_row_seconds and self.seconds_for(body_bytes) <= bounds.inline_seconds
+        return self.tier.inline and self.seconds_for(body_bytes) <= bounds.inline_seconds
 
 
-def warm(runtime: Answering, *, version: str, number: int) -> Model:
-    """Answer the example row until the caches are warm, and note what it costs at best."""
+def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None = None) -> Model:
+    """Answer the example row until the caches are warm, and note what one costs, and several together, at best."""
+    bounds = bounds or Bounds()
     example = example_row(runtime.manifest.inputs)
-    form = AnswerForm.of(runtime.manifest)
-    row_seconds = float("inf")
+    form = VectorForm() if runtime.manifest.task.width else AnswerForm.of(runtime.manifest)
+    row_seconds = _best(lambda: form.rows(runtime.predict([example])))
+    joins = runtime if isinstance(runtime, Joining) else None
+    cost, tokens = _measured(joins, example, row_seconds)
+    lane = Lane(
+        version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds,
+        delay_seconds=bounds.batch_delay_seconds,
+    )  # fmt: skip
+    size = len(msgspec.json.encode([example]))
+    tier = Tier(fast=runs_fast(row_seconds, cost, bounds), bounds=bounds)
+    return Model(version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier)
+
+
+def _measured(joins: Joining | None, example: dict[str, object], row_seconds: float) -> tuple[Cost, int]:
+    """What runs cost by their rows, and the tokens of the example; rows that cannot be joined cost the same each."""
+    if joins is None:
+        return Cost(max(row_seconds, 1e-9), 0.0), 1
+    one, several = joins.encode([example]), joins.encode([example] * _SEVERAL)
+    if joins.answer(several).rows != _SEVERAL:
+        raise Damaged(f"the graph gave another number of answers than the {_SEVERAL} rows that it was asked")
+    alone, together = _best(lambda: joins.answer(one)), _best(lambda: joins.answer(several))
+    per_row = max((together - alone) / (_SEVERAL - 1), alone / 100, 1e-9)
+    tokens = 1 if one.token_mask is None else max(1, int(one.token_mask.sum()))
+    return Cost(min(per_row, alone), max(0.0, alone - per_row)), tokens
+
+
+def _best(run: Callable[[], object]) -> float:
+    """Seconds at best, of a few trials."""
+    best = float("inf")
     for _ in range(_TRIALS):
         started = time.perf_counter()
-        form.rows(runtime.predict([example]))
-        row_seconds = min(row_seconds, time.perf_counter() - started)
-    size = len(msgspec.json.encode([example]))
-    return Model(version, number, runtime, form, example, size, row_seconds)
+        run()
+        best = min(best, time.perf_counter() - started)
+    return best
 
 
 def example_row(inputs: Sequence[Field]) -> dict[str, object]:

@@ -7,14 +7,14 @@ from aias.serving.metrics import Metrics
 from aias.serving.routes import PUBLIC, Route
 
 
-def probes(*, ready: Callable[[], bool], metrics: Metrics) -> tuple[Route, ...]:
+def probes(*, ready: Callable[[], bool], metrics: Callable[[], Metrics]) -> tuple[Route, ...]:
     """The routes of a server whatever it serves."""
 
     def tell_ready(_request: Request) -> Reply:
         return Reply(b'{"ready":true}') if ready() else Reply(b'{"ready":false}', status=503)
 
     def tell_metrics(_request: Request) -> Reply:
-        return Reply(metrics.text(), media_type=TEXT)
+        return Reply(metrics().text(), media_type=TEXT)
 
     return (
         Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}')),

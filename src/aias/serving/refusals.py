@@ -1,5 +1,6 @@
 """Why a request is turned away, and with which status of HTTP."""
 
+import math
 from typing import ClassVar, Final
 
 from aias.core.errors import AiasError, BadValue, Conflict, Damaged, NotFound, Refused, StorageFailed, UserError
@@ -20,6 +21,20 @@ class BadRequest(Refusal):
 
 class BadBody(Refusal):
     code = "serving.bad-body"
+
+
+class BadParameter(Refusal):
+    """`param`: the field of the request that is wrong, where it is one."""
+
+    code = "serving.bad-parameter"
+
+    def __init__(self, message: str, *, param: str | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.param = param
+
+
+class UnnamedEndpoint(Refusal):
+    code = "serving.unnamed-endpoint"
 
 
 class NoKey(Refusal):
@@ -85,6 +100,11 @@ class UnsupportedType(Refusal):
     status = 415
 
 
+class NotSupported(Refusal):
+    code = "serving.not-supported"
+    status = 501
+
+
 class NotReady(Refusal):
     code = "serving.not-ready"
     status = 503
@@ -95,6 +115,25 @@ class Busy(Refusal):
     code = "serving.busy"
     status = 503
     headers = ((b"retry-after", b"1"),)
+
+
+class Overloaded(Refusal):
+    """It would take too long: so much is waiting already"""
+
+    code = "serving.overloaded"
+    status = 503
+
+    def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0, hint: str = "") -> None:
+        seconds = max(1, math.ceil(retry_seconds))
+        super().__init__(message, hint=hint or f"come again in {seconds} s")
+        self.headers = ((b"retry-after", b"%d" % seconds),)
+
+
+class TooLate(Refusal):
+    """The request's time was over before it could be answered"""
+
+    code = "serving.too-late"
+    status = 504
 
 
 _STATUS: Final[tuple[tuple[type[AiasError], int], ...]] = (

@@ -9,6 +9,7 @@ from typing import Final, NoReturn, Protocol
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.registry.values import Endpoint
+from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
 from aias.serving.refusals import NotReady, UnknownEndpoint
@@ -35,17 +36,20 @@ class Router:
         *,
         metrics: Metrics,
         watch: Watch,
+        bounds: Bounds | None = None,
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory, self._load, self._also = directory, load, also
         self._metrics, self._watch, self._clock = metrics, watch, clock
+        self._bounds = bounds or Bounds()
         self._models: dict[str, Model] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._missing: frozenset[str] = frozenset()
         self._generation: int | None = None
         self._retry_at: float | None = None
         self._stop = threading.Event()
+        self._refreshing = threading.Lock()
 
     @property
     def ready(self) -> bool:
@@ -57,12 +61,39 @@ class Router:
         model = self._models.get(endpoint)
         return model if model is not None else self._refuse(endpoint)
 
+    def deployed(self) -> list[tuple[Endpoint, Model]]:
+        """Each endpoint that answers, with its model, by name."""
+        models = self._models
+        return sorted(
+            ((each, models[name]) for name, each in list(self._endpoints.items()) if name in models),
+            key=lambda pair: pair[0].name,
+        )
+
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint that answers, and the version behind it."""
         return [(name, model.version) for name, model in self._models.items()]
 
+    def tiers(self) -> list[tuple[str, str]]:
+        """Each endpoint that answers, and where its model runs."""
+        return [(name, model.tier.name) for name, model in self._models.items()]
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """Endpoints that no version answers for."""
+        return self._missing
+
     def refresh(self) -> None:
         """Look whether anything has been deployed since, and follow."""
+        with self._refreshing:
+            self._refresh()
+
+    def retry(self) -> None:
+        """Refresh, and try again now what could not be loaded."""
+        with self._refreshing:
+            self._retry_at = self._clock()
+            self._refresh()
+
+    def _refresh(self) -> None:
         generation = self._directory.generation()
         retry = self._retry_at is not None and self._clock() >= self._retry_at
         if generation == self._generation and not retry:
@@ -115,6 +146,8 @@ class Router:
             "endpoint": endpoint.name,
             "version": model.version,
             "row_seconds": model.row_seconds,
+            "tier": model.tier.name,
+            "together": int(model.lane.together),
         }
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
 
@@ -122,7 +155,9 @@ class Router:
         runtime = next(
             (self._models[n].runtime for n, e in self._endpoints.items() if e.digest == endpoint.digest), None
         )
-        return warm(runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number)
+        return warm(
+            runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds
+        )
 
     def _put(self, name: str, endpoint: Endpoint | None, model: Model | None) -> None:
         models = {each: found for each, found in self._models.items() if each != name}

@@ -1,12 +1,13 @@
 """Which path and method is answered by what, and who may ask: a route without a scope cannot be written."""
 
+import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from aias.access.keys import Scope
 from aias.core.errors import AiasError
-from aias.serving.messages import Reply, Request
+from aias.serving.messages import Conversation, Reply, Request
 
 Public = Literal["public"]
 PUBLIC: Final[Public] = "public"
@@ -14,7 +15,7 @@ PUBLIC: Final[Public] = "public"
 
 SCOPES: Final = frozenset((*get_args(Scope), PUBLIC))
 
-Answer = Callable[[Request], Reply]
+Answer = Callable[[Request], Reply | Conversation]
 
 Envelope = Callable[[AiasError, str], bytes]
 """A fault and the request's id → the body that clients of a protocol expect."""
@@ -22,14 +23,23 @@ Envelope = Callable[[AiasError, str], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one."""
+    """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one.
+
+    `names`: of a route whose path has no such part, the endpoint that a request means; it is asked before the body is
+    read, or `names_in_body`.
+    """
 
     method: Literal["GET", "POST"]
     path: str
     scope: Scope | Public
     answer: Answer
+    names: Callable[[Request], str] | None = None
+    names_in_body: bool = False
+    asks: bool = field(init=False)
+    """Whether the handler yields what it asks of its model."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "asks", inspect.isgeneratorfunction(self.answer))
         assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"
         assert self.path.startswith("/")
 

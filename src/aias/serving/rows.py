@@ -41,6 +41,14 @@ def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
         return _checked([_read_row(raw, at) for at, raw in enumerate(_read_raw(body))], rows_max)
 
 
+def read_lines(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
+    """The rows of JSON Lines: an object a line; empty lines are none."""
+    if body.count(b"\n") >= SLACK * rows_max:
+        raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+    lines = [line for line in body.split(b"\n") if line.strip(b" \t\r")]
+    return _checked([_read_row(line, at) for at, line in enumerate(lines)], rows_max)
+
+
 def read_row(body: bytes) -> dict[str, Any]:
     """The only row of a JSON object."""
     if len(body) > _SMALL_BYTES:
@@ -89,16 +97,17 @@ def _explain(raw: bytes | msgspec.Raw, at: int) -> NoReturn:
         try:
             _value.decode(value)
         except Faults as fault:
-            wrong = BadValue(_sentence(fault), hint=_HINT)
+            wrong = BadValue(sentence(fault), hint=_HINT)
             raise wrong.at(field=name[:100], row=at) from None
     raise BadBody(f"row {at} is no JSON object of plain values", hint=_HINT)
 
 
 def _refuse(fault: Exception, place: str = "") -> NoReturn:
-    raise BadBody(f"{place}{_sentence(fault)}", hint=_HINT) from None
+    raise BadBody(f"{place}{sentence(fault)}", hint=_HINT) from None
 
 
-def _sentence(fault: Exception) -> str:
+def sentence(fault: Exception) -> str:
+    """One of `Faults` in words."""
     if isinstance(fault, RecursionError):
         return "the JSON is nested too deeply"
     if isinstance(fault, UnicodeDecodeError):

@@ -6,7 +6,7 @@ BYTES element is its length in four bytes and then itself.
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -84,8 +84,12 @@ def read_tensor(tensor: Tensor, raw: memoryview | None, *, rows_max: int) -> lis
 
 def write_bytes(values: Sequence[object]) -> bytes:
     """A BYTES tensor: each element behind its length."""
-    encoded = [str(value).encode() for value in values]
-    return b"".join(part for each in encoded for part in (_LENGTH.pack(len(each)), each))
+    return write_blobs([str(value).encode() for value in values])
+
+
+def write_blobs(values: Iterable[bytes]) -> bytes:
+    """The same of bytes."""
+    return b"".join(part for each in values for part in (_LENGTH.pack(len(each)), each))
 
 
 def _from_json(tensor: Tensor, rows: int) -> list[object]:

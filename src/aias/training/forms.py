@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level
 from aias.core.task import Measurement
@@ -26,7 +27,7 @@ from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Member
-from aias.training.prepare import Prepared, cores, encoded_of
+from aias.training.prepare import Prepared, encoded_of
 from aias.training.profile import profile
 from aias.training.report import Judged, OutOfFold, at_once, report
 from aias.training.unit import Bench
@@ -70,7 +71,7 @@ TOKENIZER: Final = "encoders/tokenizer.json"
 class Forms:
     def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
         self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
-        self.workers = cores()
+        self.workers = cpus()
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         names = [each.name for each in prepared.encoder.fields]
         self._usual = prepared.dataset.take(np.arange(min(USUAL_ROWS, prepared.dataset.rows))).frame.select(names)

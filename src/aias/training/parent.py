@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Candidate, Manifest
+from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
@@ -22,7 +23,7 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
 from aias.training.portfolio import Shape, fold_count
-from aias.training.prepare import Prepared, cores, encoded_of, prepare
+from aias.training.prepare import Prepared, encoded_of, prepare
 from aias.training.table import Part, Table
 from aias.training.train import Recipe
 
@@ -124,7 +125,7 @@ class Parent:
             watch(Event("compress.no-answer", message, "warning"))
             kept = np.flatnonzero(sound)
             dataset, y, encoded = dataset.take(kept), y[kept], encoded.take(kept)
-        count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cores())
+        count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
         folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count)
         table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks)

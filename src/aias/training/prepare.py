@@ -1,11 +1,11 @@
 """Before anything is fitted: the task, the rows that are set aside, the encoder, the folds."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
+from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
@@ -95,15 +95,15 @@ def prepare(
     learned, y = dataset.take(kept), labels.y[kept]
     encoder = _fit_encoder(learned, target)
     embedding = None
-    if (named := sentences_for(sentences, encoder, threads=cores(), watch=watch)) is not None:
-        some = encoded_of(learned.take(tried(learned.rows, threads=cores())), encoder.with_subwords(named.subwords))
+    if (named := sentences_for(sentences, encoder, threads=cpus(), watch=watch)) is not None:
+        some = encoded_of(learned.take(tried(learned.rows, threads=cpus())), encoder.with_subwords(named.subwords))
         embedding = embedding_of(
             named, some, rows=learned.rows, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
             watch=watch,
         )  # fmt: skip
     encoder, encoded, embedding = _encoded(learned, encoder, embedding, ledger, deadline, watch)
     shape = Shape(task, learned.rows, encoder.layout)
-    count = folds or fold_count(shape, seconds=seconds, workers=cores())
+    count = folds or fold_count(shape, seconds=seconds, workers=cpus())
     folded = fold_rows(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
@@ -116,11 +116,6 @@ def prepare(
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(learned, table, held, held_y, reason, embedding)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return max(1, len(os.sched_getaffinity(0)))
 
 
 def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:

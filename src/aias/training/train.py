@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aias.core.catalog import member, members
+from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
@@ -30,7 +31,7 @@ from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, portfolio
-from aias.training.prepare import ClassWeights, Prepared, cores, prepare
+from aias.training.prepare import ClassWeights, Prepared, prepare
 from aias.training.search import searched
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
@@ -166,8 +167,8 @@ def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
         return InlineWorkers(bench, threads=1)
     bench.table.save(bench.ledger.table)
     values = bench.table.rows * (bench.table.encoder.layout.width + 1)
-    count = cores() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
-    return Workers(bench.ledger.folder, count=count, threads=cores() // count)
+    count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
+    return Workers(bench.ledger.folder, count=count, threads=cpus() // count)
 
 
 @contextlib.contextmanager

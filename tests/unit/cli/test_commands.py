@@ -356,3 +356,21 @@ def test_serve_refuses_to_be_open_to_all_by_accident(run: Run, empty_home: Path)
 
     assert done.status == 2
     assert "(serving.open-to-all)" in done.err
+
+
+def test_import_publishes_a_sentence_encoder(run: Run, empty_home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
+    pytest.importorskip("safetensors", reason="the extra `text` is not installed")
+    from tiny_encoder import encoder_into
+
+    folder = tmp_path / "My Encoder"
+    folder.mkdir()
+    encoder_into(folder, "bert")
+    (tmp_path / "texts.csv").write_text("text\na b\nc\n")
+
+    assert run("import", folder, "--json").json["version"] == "my-encoder@1"
+    assert run("import", folder, "--name", "tiny").out.startswith("tiny@1  vectors of 8 numbers")
+    assert "embedding" in run("ls").out
+    assert run("predict", "tiny", tmp_path / "texts.csv").out.startswith("vector_0,vector_1")
+    assert run("import", tmp_path / "nothing").status == 2
+    assert run("optimize", "tiny", "--json").error["code"] == "aias.bad-input"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aias.core.errors import BadValue
 from aias.core.schema import Field
-from aias.encoders.rows import RowEncoder
+from aias.encoders.rows import Encoded, RowEncoder
 
 FIELDS = (Field("age", "number"), Field("job", "category"), Field("when", "time"), Field("note", "text"),
           Field("title", "text"))  # fmt: skip
@@ -43,6 +43,32 @@ def test_taking_rows_equals_encoding_the_taken_rows(places: list[int]) -> None:
     np.testing.assert_array_equal(taken.columns, expected.columns)
     np.testing.assert_array_equal(taken.term_ids, expected.term_ids)
     np.testing.assert_array_equal(taken.term_segments, expected.term_segments)
+
+
+def test_rows_encoded_apart_and_joined_are_those_encoded_together() -> None:
+    rows = encoder()
+    together = rows.rows(ROWS)
+
+    joined = Encoded.join([rows.rows(ROWS[:1]), rows.rows(ROWS[1:3]), rows.rows(ROWS[3:])])
+
+    np.testing.assert_array_equal(joined.columns, together.columns)
+    np.testing.assert_array_equal(joined.term_ids, together.term_ids)
+    np.testing.assert_array_equal(joined.term_segments, together.term_segments)
+
+
+def test_tokens_of_different_lengths_are_joined_with_padding() -> None:
+    def encoded(*lengths: int) -> Encoded:
+        mask = np.arange(max(lengths)) < np.array(lengths)[:, None]
+        terms = np.zeros(0, np.int64), np.zeros((0, 1), np.int64)
+        return Encoded(np.zeros((len(lengths), 0)), *terms, 1, np.where(mask, 7, 0), mask)
+
+    joined = Encoded.join([encoded(2), encoded(3, 5)])
+
+    assert joined.tokens is not None
+    assert joined.token_mask is not None
+    assert joined.token_mask.sum(axis=1).tolist() == [2, 3, 5]
+    assert joined.tokens.sum(axis=1).tolist() == [14, 21, 35]
+    assert joined.take(np.array([0])).token_mask.shape == (1, 2)  # type: ignore[union-attr]
 
 
 def test_an_absent_field_is_missing() -> None:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import aias
 from aias.core.errors import Damaged
+from aias.encoders.rows import Encoded
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
@@ -19,6 +21,21 @@ def test_a_version_answers_as_the_model_that_was_trained(model: aias.Model) -> N
     loaded = OnnxRuntime.load(model.folder, model.manifest)
 
     assert loaded.predict([{"n": 3}, {"n": 15}]).predictions == ["low", "high"]
+
+
+def test_rows_of_several_callers_answered_together_get_what_each_gets_alone(model: aias.Model) -> None:
+    loaded = OnnxRuntime.load(model.folder, model.manifest)
+    callers = [[{"n": float(at), "y": None}] * (1 + at % 3) for at in range(9)]
+
+    found = loaded.answer(Encoded.join([loaded.encode(rows) for rows in callers]))
+
+    at = 0
+    for rows in callers:
+        alone, part = loaded.predict(rows), found.part(at, at + len(rows))
+        assert part.predictions == alone.predictions
+        np.testing.assert_array_equal(part.probabilities, alone.probabilities)
+        at += len(rows)
+    assert len(found.predictions) == at
 
 
 def test_a_file_that_changed_after_it_was_verified_is_refused_by_name(model: aias.Model, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from aias.access.keys import Keys
+from aias.core.errors import UserError
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.serving.background import Background, DidNotStart
@@ -142,6 +143,38 @@ def test_a_taken_port_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
             serve(tmp_path, port=port)
         with pytest.raises(DidNotStart, match=str(port)), Background(tmp_path, port=port):
             pass
+
+
+def test_a_second_port_answers_the_same_over_grpc(trained: Path) -> None:
+    grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
+    code = "import sys; from aias.serving.gateway import serve; from aias.serving.background import _tell"
+    run = f"{code}; from pathlib import Path; serve(Path(sys.argv[1]), port=0, grpc_port=0, announce=_tell)"
+    _, secret = make_key(trained)
+
+    with subprocess.Popen([sys.executable, "-c", run, str(trained)], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        ready = next(event for event in map(json.loads, server.stdout) if event["name"] == "serve.ready")
+        with grpc.insecure_channel(ready["facts"]["grpc"]) as channel:
+            ask = channel.unary_unary("/inference.GRPCInferenceService/ModelReady")
+            assert ask(b"\x0a\x05moods", metadata=(("authorization", f"Bearer {secret}"),), timeout=10) == b"\x08\x01"
+        server.terminate()
+        assert server.wait(10) == 0
+
+
+def test_grpc_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("aias.serving.grpc")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "grpc", None)
+
+    with pytest.raises(UserError, match="needs `grpc`") as missing:
+        serve(tmp_path, port=0, grpc_port=0)
+    assert missing.value.hint == "pip install 'aias[grpc]'"
+
+
+def test_a_taken_second_port_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
+    pytest.importorskip("grpc", reason="needs the extra `grpc`")
+    with listen("127.0.0.1", 0) as taken, pytest.raises(PortInUse, match=str(taken.getsockname()[1])):
+        serve(tmp_path, port=0, grpc_port=taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])

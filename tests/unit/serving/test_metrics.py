@@ -1,15 +1,4 @@
-from prometheus_client.parser import text_string_to_metric_families
-
-from serving_house import House, Rule, Shelf, house
-
-
-def samples(server: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    text = server.call("GET", "/metrics", key="read-key").body.decode()
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from serving_house import Rule, Shelf, house, samples
 
 
 def test_what_the_server_did_can_be_scraped() -> None:

@@ -3,6 +3,7 @@ import io
 import json
 from collections.abc import Iterator
 
+import polars as pl
 import pytest
 
 from serving_house import BOUNDS, Doubler, House, Rule, Shelf, house
@@ -233,3 +234,76 @@ def test_a_request_gets_an_id_when_it_brings_none_that_is_safe_to_echo(server: H
 
     assert len(ids) == 3
     assert not ids & {"", "a b", "x" * 200}
+
+
+def file_of(kind: str) -> bytes:
+    table, buffer = pl.DataFrame({"age": [50, 20], "plan": ["pro", None]}), io.BytesIO()
+    {"parquet": table.write_parquet, "arrow": table.write_ipc}[kind](buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("media_type", "kind"),
+    [
+        ("application/vnd.apache.parquet", "parquet"),
+        ("application/octet-stream", "parquet"),
+        ("application/octet-stream", "arrow"),
+    ],
+)
+def test_a_file_is_a_body(server: House, media_type: str, kind: str) -> None:
+    asked = {"Content-Type": media_type, "Accept": "application/json"}
+
+    assert server.call("POST", "/predict/churn", file_of(kind), headers=asked).json == ANSWERS
+    table = server.call("POST", "/predict/churn", file_of(kind), headers={"Content-Type": media_type})
+    assert table.headers["content-type"] == "application/vnd.apache.arrow.file"
+    assert pl.read_ipc(table.body)["prediction"].to_list() == ["yes", "no"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_a_damaged_file_is_refused(server: House, kind: str) -> None:
+    whole = file_of(kind)
+    for body in (whole[:6], whole[:-9]):
+        response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "application/octet-stream"})
+        assert response.status == 400, response.body
+    assert server.call("POST", "/predict/churn", ROWS).json == ANSWERS
+
+
+@pytest.mark.parametrize("name", ["application/jsonlines", "application/x-ndjson", "application/jsonl"])
+def test_json_lines_are_answered_line_by_line(server: House, name: str) -> None:
+    body = "".join(f"{json.dumps(row)}\n" for row in ROWS)
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": name})
+
+    assert (response.headers["content-type"], response.body.count(b"\n")) == (name, 2)
+    assert [json.loads(line) for line in response.body.splitlines()] == ANSWERS
+    packed = {"Content-Type": name, "Content-Encoding": "gzip"}
+    assert server.call("POST", "/predict/churn", gzip.compress(body.encode()), headers=packed).body == response.body
+    assert server.call("POST", "/predict/churn", ROWS, headers={"Accept": name}).body == response.body
+    wrong = server.call("POST", "/predict/churn", '{"age": 1}\n{"age": "old"}\n', headers={"Content-Type": name})
+    assert (wrong.status, wrong.json["error"]["row"]) == (422, 1)  # type: ignore[index,call-overload]
+    for body in ("1\n", "[]\n", '{"age": 1}, {"age": 2}\n', "{\n}\n"):
+        assert server.call("POST", "/predict/churn", body, headers={"Content-Type": name}).status == 400
+    assert server.call("POST", "/predict/churn", "\n" * 100_000, headers={"Content-Type": name}).status == 413
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [("utf-8", "utf-8-sig"), ("ISO-8859-1", "latin-1"), ("windows-1252", "cp1252"), ("utf-16", "utf-16")],
+)
+def test_csv_is_read_in_the_charset_that_it_says(server: House, charset: str, encoding: str) -> None:
+    body = "age,plan\n50,Größe\n20,€\n".replace("€", "ß").encode(encoding)
+
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": f'text/csv; charset="{charset}"'})
+    tabs = body.decode(encoding).replace(",", "\t").encode(encoding)
+    tsv = {"Content-Type": f"text/tab-separated-values; charset={charset}"}
+
+    assert response.body.splitlines()[1:] == [b"yes,0.25,0.75", b"no,0.75,0.25"]
+    assert server.call("POST", "/predict/churn", tabs, headers=tsv).body == response.body
+
+
+@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "idna", "zip", "x" * 300])
+def test_other_charsets_are_refused(server: House, charset: str) -> None:
+    headers = {"Content-Type": f"text/csv; charset={charset}"}
+
+    assert server.call("POST", "/predict/churn", "age\n1\n", headers=headers).status == 415
+    wrong = server.call("POST", "/predict/churn", b"age\n\xff\n", headers={"Content-Type": "text/csv"})
+    assert (wrong.status, wrong.json["error"]["code"]) == (400, "serving.bad-body")  # type: ignore[index,call-overload]

@@ -1,17 +1,22 @@
 """The promise of a protocol: its routes, and how it tells of a fault.
 
 A member exports one class. Handlers get a request whose caller, endpoint and size have been checked, run on the event
-loop or in a thread, and return a reply or raise an `AiasError`.
+loop or in a thread, and return a reply or raise an `AiasError`. One that is a generator yields an `Ask` where it needs
+its model, and is given the answers: its rows may then run together with other callers'.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from aias.core.errors import AiasError
+from aias.registry.values import Endpoint
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
+from aias.serving.inference.repository import Repository
+from aias.serving.models import Model
 from aias.serving.routes import Route
+from aias.serving.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,14 @@ class House:
     bounds: Bounds
     ready: Callable[[], bool]
     arrow: ArrowProcess
+    repository: Repository
+    statistics: Callable[[], Statistics]
+    find: Callable[[str], Model]
+    """The model behind an endpoint. Raises `UnknownEndpoint`, `NotReady`."""
+    deployed: Callable[[], Sequence[tuple[Endpoint, Model]]]
+    """Every endpoint that answers, by name."""
+    unnamed: str | None = None
+    """The endpoint that answers where a protocol's requests name none; None where they must, or one is alone."""
 
 
 class WireProtocol(Protocol):

@@ -1,4 +1,5 @@
-"""Rows in, answers out: `POST /predict/<endpoint>` in JSON, CSV or Arrow; `GET` on it tells what to send."""
+"""Rows in, answers out: `POST /predict/<endpoint>` in JSON, JSON Lines, CSV, Arrow or Parquet;
+`GET` on it tells what to send."""
 
 import shlex
 import time
@@ -7,22 +8,30 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from aias.core.errors import AiasError, BadValue
-from aias.serving.arrow import Columns
-from aias.serving.csvs import read_csv, write_csv
-from aias.serving.messages import JSON, Reply, Request
+from aias.runtimes.contract import Answers
+from aias.serving.accepts import wanted
+from aias.serving.csvs import read_csv, text_of, write_csv
+from aias.serving.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import NotAcceptable, UnsupportedType
+from aias.serving.refusals import UnsupportedType
 from aias.serving.routes import Route
-from aias.serving.rows import read_row, read_rows
+from aias.serving.rows import read_lines, read_row, read_rows
 
 __all__ = ["Native"]
 
 CSV: Final = b"text/csv"
 ARROW_STREAM: Final = b"application/vnd.apache.arrow.stream"
 ARROW_FILE: Final = b"application/vnd.apache.arrow.file"
-_TABLES: Final = (CSV, ARROW_STREAM, ARROW_FILE)
-_ANY: Final = frozenset((b"*/*", b"application/*", b"text/*"))
+TSV: Final = b"text/tab-separated-values"
+PARQUET: Final = b"application/vnd.apache.parquet"
+_TABLES: Final = (CSV, TSV, ARROW_STREAM, ARROW_FILE, PARQUET)
+_WRITTEN: Final = (JSON, *JSON_LINES, CSV, ARROW_STREAM, ARROW_FILE)
+_ANSWERED_AS: Final = {PARQUET: ARROW_FILE, TSV: CSV}
+"""What is read and not written."""
+
+_MAGIC: Final = dict(zip(FILES, (PARQUET, ARROW_FILE), strict=True))
+"""What files are that are sent as just bytes."""
 _UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
 """What clients send who do not know better (curl); such a body is JSON if it looks like it."""
 
@@ -47,25 +56,28 @@ class Native:
             problem["row"] = fault.row
         return msgspec.json.encode({"error": problem})
 
-    def predict(self, request: Request) -> Reply:
+    def predict(self, request: Request) -> Conversation:
         """Answer a body's rows. Raises `BadValue` naming the row and the field, and `Refusal`."""
         media_type = self._media_type(request)
-        wanted = _wanted(request.headers.get(b"accept"), media_type)
-        if media_type != JSON:
-            return self._predict_table(request, media_type, wanted)
+        came = _ANSWERED_AS.get(media_type, media_type)
+        answered = wanted(request.headers.get(b"accept"), _WRITTEN, otherwise=came)
+        if media_type != JSON and media_type in _TABLES:
+            return (yield from self._predict_table(request, media_type, answered))
         started = time.perf_counter()
-        single = request.body.lstrip()[:1] == b"{"
-        rows = [read_row(request.body)] if single else read_rows(request.body, rows_max=self._rows_max)
+        single = False
+        if media_type != JSON:
+            rows = read_lines(request.body, rows_max=self._rows_max)
+        elif single := request.body.lstrip()[:1] == b"{":
+            rows = [read_row(request.body)]
+        else:
+            rows = read_rows(request.body, rows_max=self._rows_max)
         decoded = time.perf_counter()
         model = request.asked
-        answers = model.runtime.predict(rows) if rows else model.nothing()
+        answers = (yield Ask(len(rows), rows=rows)) if rows else model.nothing()
         run = time.perf_counter()
-        if wanted == JSON:
-            body = model.form.one(answers) if single else model.form.rows(answers)
-        else:
-            body = self._written(model.form.columns(answers), wanted)
+        body = model.form.one(answers) if single and answered == JSON else self._written(model, answers, answered)
         phases = decoded - started, run - decoded, time.perf_counter() - run
-        return Reply(body, media_type=wanted, rows=len(rows), phases=phases)
+        return Reply(body, media_type=answered, rows=len(rows), phases=phases)
 
     def describe(self, request: Request) -> Reply:
         """The fields that the endpoint wants, an example of them, and what it answers."""
@@ -85,58 +97,42 @@ class Native:
 
     def _media_type(self, request: Request) -> bytes:
         media_type = request.media_type
-        if media_type == JSON or media_type in _TABLES:
+        if media_type == JSON or media_type in _TABLES or media_type in JSON_LINES:
             return media_type
+        if media_type == BINARY and (found := _MAGIC.get(request.body[:4])):
+            return found
         if media_type in _UNSAID and request.body.lstrip()[:1] in (b"[", b"{"):
             return JSON
         raise UnsupportedType(
             f"a body of the type {media_type.decode('ascii', 'replace') or 'unknown'!r} is not understood",
-            hint="send application/json, text/csv, application/vnd.apache.arrow.stream or .file as Content-Type",
+            hint="the Content-Type must be application/json, application/jsonlines, text/csv, "
+            "application/vnd.apache.arrow.stream, .arrow.file or .parquet; of a packed file that of what is inside, "
+            "with `Content-Encoding: gzip`",
         )
 
-    def _predict_table(self, request: Request, media_type: bytes, wanted: bytes) -> Reply:
+    def _predict_table(self, request: Request, media_type: bytes, answered: bytes) -> Conversation:
         started = time.perf_counter()
-        if media_type == CSV:
-            columns = read_csv(request.body, rows_max=self._rows_max)
+        if media_type in (CSV, TSV):
+            text = text_of(request.body, request.parameter(b"charset"))
+            columns = read_csv(text, rows_max=self._rows_max, divided_by="," if media_type == CSV else "\t")
         else:
             columns = self._arrow.read(request.body, rows_max=self._rows_max)
         rows = len(next(iter(columns.values()), ()))
         decoded = time.perf_counter()
         model = request.asked
-        answers = model.runtime.predict_columns(columns, rows) if rows else model.nothing()
+        answers = (yield Ask(rows, columns=columns)) if rows else model.nothing()
         run = time.perf_counter()
-        body = model.form.rows(answers) if wanted == JSON else self._written(model.form.columns(answers), wanted)
+        body = self._written(model, answers, answered)
         phases = decoded - started, run - decoded, time.perf_counter() - run
-        return Reply(body, media_type=wanted, rows=rows, phases=phases)
+        return Reply(body, media_type=answered, rows=rows, phases=phases)
 
-    def _written(self, columns: Columns, media_type: bytes) -> bytes:
-        if media_type == CSV:
-            return write_csv(columns)
-        return self._arrow.write(columns, as_file=media_type == ARROW_FILE)
-
-
-def _wanted(accept: bytes | None, came: bytes) -> bytes:
-    """The type of the answer: what is asked for most, else what came."""
-    if accept is None or accept == b"*/*":
-        return came
-    ranked = sorted(map(_preference, accept.lower().split(b",")), key=lambda each: -each[1])
-    for name, weight in ranked:
-        if weight > 0 and (name == JSON or name in _TABLES):
-            return name
-        if weight > 0 and name in _ANY:
-            return came
-    raise NotAcceptable(
-        "none of the types in Accept can be written", hint="accept application/json, text/csv or an Arrow type"
-    )
-
-
-def _preference(part: bytes) -> tuple[bytes, float]:
-    name, *parameters = (piece.strip() for piece in part.split(b";"))
-    weight = next((piece[2:] for piece in parameters if piece[:2] == b"q="), b"1")
-    try:
-        return name, float(weight)
-    except ValueError:
-        return name, 0.0
+    def _written(self, model: Model, answers: Answers, media_type: bytes) -> bytes:
+        if media_type == JSON:
+            return model.form.rows(answers)
+        if media_type in JSON_LINES:
+            return model.form.lines(answers)
+        columns = model.form.columns(answers)
+        return write_csv(columns) if media_type == CSV else self._arrow.write(columns, as_file=media_type == ARROW_FILE)
 
 
 def _described(field: Any) -> dict[str, object]:
@@ -146,7 +142,10 @@ def _described(field: Any) -> dict[str, object]:
 
 
 def _answer_form(model: Model) -> dict[str, object]:
-    classes = model.manifest.task.classes
+    task = model.manifest.task
+    if task.width:
+        return {"vector": f"{task.width} numbers", "tokens": "how many were read", "cut": "whether the text went on"}
+    classes = task.classes
     if not classes:
         return {"prediction": "number"}
     return {"prediction": list(classes), "probabilities": dict.fromkeys(classes, "0 to 1")}

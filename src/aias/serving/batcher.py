@@ -1,0 +1,314 @@
+"""Which rows run next, together with which others, and who is told at the door that it would take too long.
+
+    submit ─ too late? ─▶ tenants' queues ─ a place is free ─▶ batch ─▶ start … finished ─▶ deliver
+             Overloaded                      (idle: at once)            the cost is learned, the cap moves
+
+Decisions only: there is no thread, no clock and no event loop in here. Whoever calls brings `clock` and `start`, and
+calls from one thread; so a test can drive it with a clock of its own.
+
+- Work-conserving: a place is never free while somebody waits, unless a lane asks for a delay.
+- Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
+  has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
+- A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
+  the maximum. A request that is larger than that runs in parts, with others in between.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any, Protocol
+
+from aias.serving.refusals import Busy, Overloaded, TooLate
+from aias.serving.shares import Shares
+from aias.serving.tickets import Batch, Lane, Part, Ticket
+
+
+class _Queue:
+    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run."""
+
+    __slots__ = ("held", "lanes", "seconds")
+
+    def __init__(self) -> None:
+        self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
+        self.held: dict[Ticket, float] = {}
+        self.seconds = 0.0
+
+    def hold(self, ticket: Ticket) -> None:
+        """Note how much of it still waits."""
+        estimate = ticket.next_estimate
+        self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
+        self.held[ticket] = estimate
+
+    def let_go(self, ticket: Ticket) -> bool:
+        estimate = self.held.pop(ticket, None)
+        self.seconds = max(0.0, self.seconds - (estimate or 0.0))
+        return estimate is not None
+
+
+class Starter(Protocol):
+    def __call__(self, batch: Batch) -> None:
+        """Run it; then, from the same thread that calls the batcher, call `finished`."""
+
+
+class Batcher:
+    """`places` batches run at a time, of all lanes. `alarm` is told when to call `wake`, None for no more."""
+
+    def __init__(
+        self,
+        start: Starter,
+        *,
+        places: int,
+        clock: Callable[[], float],
+        waiting_max: int,
+        alarm: Callable[[float | None], None] = lambda _at: None,
+    ) -> None:
+        self._start, self._clock, self._alarm = start, clock, alarm
+        self._places, self._waiting_max = places, waiting_max
+        self._running: set[Batch] = set()
+        self._queues: dict[str, _Queue] = {}
+        self._open: set[Ticket] = set()
+        self._tenants, self._lanes = Shares(), Shares()
+        self._serial = count()
+        self._alarm_at: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have not begun, or not wholly."""
+        return sum(len(queue.held) for queue in self._queues.values())
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    # What callers do
+
+    def submit(self, ticket: Ticket) -> None:
+        """Run it as soon as it is its turn. Raises `Busy`, `Overloaded`, which say when to come again."""
+        now = ticket.entered_at = self._clock()
+        self.check(ticket, now)
+        queue = self._queues.get(ticket.tenant)
+        if queue is None:
+            self._tenants.enter(ticket.tenant)
+            queue = self._queues[ticket.tenant] = _Queue()
+        if ticket.lane not in queue.lanes:
+            self._lanes.enter(ticket.lane)
+            queue.lanes[ticket.lane] = []
+        heappush(queue.lanes[ticket.lane], (ticket.priority, next(self._serial), ticket))
+        queue.hold(ticket)
+        self._open.add(ticket)
+        self._dispatch()
+
+    def check(self, ticket: Ticket, now: float) -> None:
+        """Refuse what would come too late: beyond its caller's deadline, else beyond the objective in waiting alone."""
+        wait = self.expected_wait(ticket)
+        if ticket.deadline is None:
+            late, bound = wait - ticket.lane.objective_seconds, "the queue is longer than is of use to anybody"
+        else:
+            late = now + wait + ticket.lane.cost.safely(ticket.units) - ticket.deadline
+            bound = "it would be answered after its deadline"
+        if late > 0:
+            raise Overloaded(bound, retry_seconds=late)
+        if self.waiting >= self._waiting_max:
+            raise Busy("too many requests are waiting", hint="come again in a moment")
+
+    def expected_wait(self, ticket: Ticket) -> float:
+        """Until it starts, if all goes on as it does: its tenant waits for its own, and as much of each other's."""
+        if len(self._running) < self._places and not self._queues:
+            return 0.0
+        now, mine = self._clock(), self._queues.get(ticket.tenant)
+        own = mine.seconds if mine else 0.0
+        share = own + ticket.next_estimate
+        ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
+        # Of a run that is overdue nothing is known, but that it may well take as long again.
+        first = min((abs(batch.ends_at - now) for batch in self._running), default=0.0)
+        return first + (own + ahead) / self._places
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Its caller has gone: what of it has not begun never will. Nothing is delivered."""
+        self._end(ticket)
+        self._dispatch()
+
+    # What the machine does
+
+    def finished(self, batch: Batch, results: list[Any], *, counts: bool = True) -> None:
+        """A batch is over: for each part what it gave, or its fault. `counts`: its time tells what runs cost."""
+        now = self._clock()
+        self._running.remove(batch)
+        if counts:
+            batch.lane.learn(batch.units, now - batch.started_at)
+        for part, result in zip(batch.parts, results, strict=True):
+            self._take_in(part, result)
+        self._dispatch()
+
+    def wake(self) -> None:
+        """The time has come that `alarm` was told."""
+        self._alarm_at = None
+        self._dispatch()
+
+    def expire(self) -> None:
+        """Give up every request whose time is over; to be called now and then."""
+        now = self._clock()
+        for ticket in [each for each in self._open if each.until <= now]:
+            self._fail(ticket, _too_late())
+        self._dispatch()
+
+    # Inside
+
+    def _take_in(self, part: Part, result: Any) -> None:
+        ticket = part.ticket
+        if ticket.over:
+            return
+        if isinstance(result, Exception):
+            self._fail(ticket, result)
+            return
+        ticket.given[part.start] = result
+        ticket.left -= part.stop - part.start
+        if not ticket.left:
+            self._end(ticket)
+            ticket.deliver(ticket, [ticket.given[start] for start in sorted(ticket.given)])
+
+    def _fail(self, ticket: Ticket, fault: Exception) -> None:
+        if not ticket.over:
+            self._end(ticket)
+            ticket.deliver(ticket, fault)
+
+    def _end(self, ticket: Ticket) -> None:
+        ticket.over = True
+        self._open.discard(ticket)
+        self._release(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
+        """It waits no longer. Its place in the heap is cleared when it comes up."""
+        queue = self._queues.get(ticket.tenant)
+        if queue is not None and queue.let_go(ticket) and not queue.held:
+            del self._queues[ticket.tenant]
+
+    def _dispatch(self) -> None:
+        while len(self._running) < self._places and self._queues:
+            lane = self._next_lane()
+            if lane is None:
+                return
+            batch = self._form(lane)
+            self._running.add(batch)
+            self._start(batch)
+        self._set_alarm(None)
+
+    def _next_lane(self) -> Lane | None:
+        """The lane to run now; None, and an alarm, when all that wait are waiting for company."""
+        now, earliest = self._clock(), None
+        for tenant in sorted(self._queues, key=self._tenants.had):
+            ready = []
+            for lane in list(self._lanes_of(tenant)):
+                if self._head(tenant, lane, now) is None:
+                    continue
+                at = self._ready_at(lane)
+                if at <= now:
+                    ready.append(lane)
+                else:
+                    earliest = at if earliest is None else min(at, earliest)
+            if ready:
+                self._tenants.serve(tenant)
+                chosen = min(ready, key=self._lanes.had)
+                self._lanes.serve(chosen)
+                return chosen
+        self._set_alarm(earliest)
+        return None
+
+    def _ready_at(self, lane: Lane) -> float:
+        """When it may run: at once, or when its delay is over for the first that came, or when there is enough."""
+        if not lane.delay_seconds:
+            return 0.0
+        waiting = [entry[2] for queue in self._queues.values() for entry in queue.lanes.get(lane, ())]
+        waiting = [ticket for ticket in waiting if not ticket.over]
+        if any(each.whole for each in waiting) or sum(each.units for each in waiting) >= lane.together:
+            return 0.0
+        by_delay = min(ticket.entered_at for ticket in waiting) + lane.delay_seconds
+        by_deadline = min(ticket.until for ticket in waiting) - lane.cost.safely(lane.together)
+        return min(by_delay, by_deadline)
+
+    def _head(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+        """The tenant's next ticket on a lane; those that are over or too late are cleared away on the way."""
+        lanes = self._lanes_of(tenant)
+        queue = lanes.get(lane, [])
+        while queue:
+            ticket = queue[0][2]
+            if not ticket.over and ticket.taken == 0 and ticket.until <= now:
+                self._fail(ticket, _too_late())
+            if not ticket.over and ticket.taken < ticket.rows:
+                return ticket
+            heappop(queue)
+        lanes.pop(lane, None)
+        return None
+
+    def _lanes_of(self, tenant: str) -> "dict[Lane, list[tuple[int, int, Ticket]]]":
+        queue = self._queues.get(tenant)
+        return {} if queue is None else queue.lanes
+
+    def _form(self, lane: Lane) -> Batch:
+        now, parts = self._clock(), list[Part]()
+        rows_left, room = lane.rows_max, lane.together
+        passed: set[str] = set()
+        while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:
+            tenant = min(tenants, key=self._tenants.had)
+            ticket = self._head(tenant, lane, now)
+            if ticket is None:
+                passed.add(tenant)
+                continue
+            part = self._cut(ticket, rows_left, room, first=not parts)
+            if part is None:
+                passed.add(tenant)
+                continue
+            self._take(part, now)
+            parts.append(part)
+            rows_left -= part.stop - part.start
+            room -= part.units
+            if ticket.whole or not rows_left or room < 1:
+                break
+        batch = Batch(lane, parts, now, now + lane.cost.seconds(sum(part.units for part in parts)))
+        self._lanes.charge(lane, batch.ends_at - now)
+        return batch
+
+    def _cut(self, ticket: Ticket, rows_left: int, room: float, *, first: bool) -> Part | None:
+        """What of a ticket goes into a batch with so much room; None when it should wait for the next."""
+        lane, at, left = ticket.lane, ticket.taken, ticket.rows - ticket.taken
+        if ticket.whole:
+            return Part(ticket, 0, ticket.rows) if first else None
+        per_row = ticket.units / ticket.rows
+        if first:
+            most = max(1, int(lane.part / per_row + 1e-9))
+        elif left * per_row <= room:
+            most = left
+        elif ticket.units > lane.part:
+            # What has to run in parts anyway fills up what others leave.
+            most = int(room / per_row)
+        else:
+            return None
+        size = min(most, rows_left, left)
+        stays_whole = not first and ticket.units <= lane.part
+        return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
+
+    def _take(self, part: Part, now: float) -> None:
+        ticket, queue = part.ticket, self._queues[part.ticket.tenant]
+        before = ticket.estimate
+        ticket.taken = part.stop
+        if ticket.started_at is None:
+            ticket.started_at = now
+        self._tenants.charge(ticket.tenant, before - ticket.estimate)
+        heap = queue.lanes[ticket.lane]
+        assert heap[0][2] is ticket
+        heappop(heap)
+        if ticket.taken == ticket.rows:
+            self._release(ticket)
+        else:
+            # What is large goes to the end again after each part: its own tenant's small requests come in between too.
+            heappush(heap, (ticket.priority, next(self._serial), ticket))
+            queue.hold(ticket)
+
+    def _set_alarm(self, at: float | None) -> None:
+        if at != self._alarm_at:
+            self._alarm_at = at
+            self._alarm(at)
+
+
+def _too_late() -> TooLate:
+    return TooLate("the answer would have come after its deadline", hint="come again in a moment, or allow more time")

@@ -1,0 +1,66 @@
+"""Handlers that ask: driven to their reply, with the answers of their model put in where they ask."""
+
+import contextlib
+from collections.abc import Callable
+
+from aias.core.errors import AiasError
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers
+from aias.serving.messages import Ask, Conversation, Reply, Request
+
+
+def reply_of(found: Reply | Conversation, request: Request) -> Reply:
+    """The reply of a handler, answered here and now by the request's own model."""
+    if isinstance(found, Reply):
+        return found
+    try:
+        ask = next(found)
+        while True:
+            try:
+                answers = ask.answer(request.asked.runtime)
+            except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
+                ask = found.throw(fault)
+            else:
+                ask = found.send(answers)
+    except StopIteration as end:
+        reply: Reply = end.value
+        return reply
+
+
+class Talk:
+    """A conversation in steps: each gives encoded rows that want an answer, or else the reply."""
+
+    def __init__(self, conversation: Conversation, request: Request) -> None:
+        joins = request.asked.joins
+        assert joins is not None
+        self._conversation, self._joins = conversation, joins
+
+    def begin(self) -> Encoded | Reply:
+        return self._go_on(lambda: next(self._conversation))
+
+    def tell(self, answers: Answers | Exception) -> Encoded | Reply:
+        """Give it its answers, or what went wrong."""
+        if isinstance(answers, Exception):
+            return self._go_on(lambda: self._conversation.throw(answers))
+        return self._go_on(lambda: self._conversation.send(answers))
+
+    def close(self) -> None:
+        # A server that ends may ask for this while a thread is in the midst of it.
+        with contextlib.suppress(ValueError):
+            self._conversation.close()
+
+    def _go_on(self, step: Callable[[], Ask]) -> Encoded | Reply:
+        try:
+            ask = step()
+            try:
+                return ask.encode(self._joins)
+            except AiasError as fault:
+                found = fault
+            return self._encoded_again(found)
+        except StopIteration as end:
+            reply: Reply = end.value
+            return reply
+
+    def _encoded_again(self, fault: AiasError) -> Encoded:
+        """The handler may turn a fault of its rows into one of its own, or ask for something else."""
+        return self._conversation.throw(fault).encode(self._joins)

@@ -1,0 +1,207 @@
+"""The batcher's hands: threads that run what it starts, and callers that wait for it on the event loop.
+
+loop     decode, encode ─▶ submit                                   reply ◀─ one wake-up for a whole batch
+threads                     └─▶ join ─▶ graph ─▶ split ─────────────┘
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from aias.core.errors import AiasError
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers, Joining
+from aias.serving.batcher import Batcher
+from aias.serving.bodies import ClientGone
+from aias.serving.bounds import Bounds
+from aias.serving.messages import Request
+from aias.serving.metrics import Metrics
+from aias.serving.refusals import Busy
+from aias.serving.tickets import Batch, Part, Ticket
+
+T = TypeVar("T")
+
+
+class Rows(NamedTuple):
+    """The work of a ticket that may run together with others of its lane."""
+
+    runtime: Joining
+    encoded: Encoded
+
+
+class _Caller:
+    """Who waits for a ticket, on the event loop."""
+
+    __slots__ = ("future", "hung_up")
+
+    def __init__(self, future: "asyncio.Future[list[Any]]") -> None:
+        self.future, self.hung_up = future, False
+
+    def deliver(self, _ticket: Ticket, outcome: list[Any] | Exception) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+    async def leave(self, gone: Callable[[], Awaitable[None]]) -> None:
+        """Wait no more once it has hung up."""
+        await gone()
+        self.hung_up = True
+        self.future.cancel()
+
+    @staticmethod
+    def nobody(_ticket: Ticket, _outcome: list[Any] | Exception) -> None:
+        """For a ticket that is only asked about."""
+
+
+class Executor:
+    """`places` runs at a time. `gone`, where a method takes it, ends when the caller has hung up."""
+
+    def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics) -> None:
+        self._bounds, self._metrics = bounds, metrics
+        self._runs = ThreadPoolExecutor(places, "aias-run")
+        self._steps = ThreadPoolExecutor(places, "aias-step")
+        self._stepping = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self.batcher = Batcher(
+            self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests, alarm=self._set_alarm
+        )
+
+    def check(self, request: Request, units: float) -> None:
+        """Refuse a request whose answer would come too late, before it is read. Raises `Overloaded`, `Busy`."""
+        ticket = self._ticket(request, rows=1, units=units)
+        self.batcher.check(ticket, time.monotonic())
+
+    async def answer(
+        self, request: Request, encoded: Encoded, gone: Callable[[], Awaitable[None]]
+    ) -> tuple[Answers, float]:
+        """The answers of the request's model to encoded rows, and the seconds that they waited for their turn."""
+        model = request.asked
+        assert model.joins is not None
+        ticket = self._ticket(request, rows=encoded.rows, units=model.units_of(len(request.body), encoded))
+        ticket.work = Rows(model.joins, encoded)
+        return Answers.join(await self._wait(ticket, gone)), _waited(ticket)
+
+    async def whole(
+        self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]]
+    ) -> tuple[T, float]:
+        """What `work` gives, run when it is the request's turn; and the seconds that it waited for that."""
+        ticket = self._ticket(request, rows=1, units=request.asked.units_of(len(request.body)))
+        ticket.work, ticket.whole = work, True
+        [found] = await self._wait(ticket, gone)
+        return found, _waited(ticket)
+
+    async def step(self, work: Callable[[], T]) -> T:
+        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is large."""
+        if self._stepping >= self._bounds.waiting_requests:
+            raise Busy("too many requests are waiting", hint="come again in a moment")
+        self._stepping += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._steps, work)
+        finally:
+            self._stepping -= 1
+
+    def close(self) -> None:
+        self._runs.shutdown(cancel_futures=True)
+        self._steps.shutdown(cancel_futures=True)
+
+    def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
+        return Ticket(
+            request.asked.lane, request.tenant, rows, _Caller.nobody, units=units, priority=request.priority,
+            deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds,
+        )  # fmt: skip
+
+    async def _wait(self, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:
+        loop = asyncio.get_running_loop()
+        caller = _Caller(loop.create_future())
+        ticket.deliver = caller.deliver
+        self.batcher.submit(ticket)
+        watcher = None
+        if ticket.started_at is None:
+            watcher = loop.create_task(caller.leave(gone))
+        try:
+            found: list[Any] = await caller.future
+        except asyncio.CancelledError:
+            # Whether its caller hung up or the server ends: nobody is there to be answered.
+            self.batcher.cancel(ticket)
+            if caller.hung_up:
+                raise ClientGone from None
+            raise
+        finally:
+            if watcher is not None:
+                watcher.cancel()
+        return found
+
+    def _start(self, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
+        self._metrics.ran(batch.lane.name, batch.rows)
+        self._runs.submit(self._run, batch, loop)
+
+    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+        results = run(batch.parts)
+        good = not any(isinstance(each, Exception) for each in results)
+        # A server that ends has no loop any more, and nobody waits.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(lambda: self.batcher.finished(batch, results, counts=good))
+
+    def _set_alarm(self, at: float | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+        if at is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self.batcher.wake)
+
+
+def run(parts: list[Part]) -> list[Any]:
+    """What each part gives, or the fault of its own."""
+    if parts[0].ticket.whole:
+        return [_attempt(parts[0].ticket.work)]
+    if len(parts) > 1:
+        # Whose fault it is, if it fails, shows when each runs alone.
+        with contextlib.suppress(Exception):
+            return _together(parts)
+    return [_attempt(partial(_alone, part)) for part in parts]
+
+
+def _alone(part: Part) -> Answers:
+    return _together([part])[0]
+
+
+def _together(parts: list[Part]) -> list[Answers]:
+    runtime = parts[0].ticket.work.runtime
+    pieces = [_piece(part) for part in parts]
+    answers = runtime.answer(pieces[0] if len(pieces) == 1 else Encoded.join(pieces))
+    rows = sum(piece.rows for piece in pieces)
+    if answers.rows != rows:
+        raise AiasError(f"the runtime gave {answers.rows} answers to {rows} rows")
+    found, at = [], 0
+    for piece in pieces:
+        found.append(answers.part(at, at + piece.rows))
+        at += piece.rows
+    return found
+
+
+def _piece(part: Part) -> Encoded:
+    encoded: Encoded = part.ticket.work.encoded
+    if part.stop - part.start == encoded.rows:
+        return encoded
+    return encoded.take(np.arange(part.start, part.stop))
+
+
+def _attempt(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except Exception as fault:  # noqa: BLE001  it goes to the caller whose work it was
+        return fault
+
+
+def _waited(ticket: Ticket) -> float:
+    return (ticket.started_at or ticket.entered_at) - ticket.entered_at

@@ -1,0 +1,231 @@
+"""The second port: gRPC on the loop of the first. A call that no key opens is refused before its message is read."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from aias.core.errors import AiasError
+from aias.serving.bounds import Bounds
+from aias.serving.doors import Doors
+from aias.serving.grpc.calls import CALLS, Answer, message
+from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
+from aias.serving.grpc.proto import Schema, schema
+from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
+from aias.serving.refusals import status_of
+from aias.serving.routes import Route
+
+log = logging.getLogger("aias.serving")
+
+Call = Callable[[Any, Any], Awaitable[None]]
+
+_OWN_BYTES: Final = 64 << 10
+"""For names and shapes around the tensors, so that a body which HTTP takes fits here too."""
+
+
+class GrpcServer:
+    """Started and stopped on a running loop. `ready` and `note` are the gateway's; `shared`: the port is also that of
+    other processes of the same server."""
+
+    def __init__(
+        self,
+        application: Asgi,
+        doors: Doors,
+        bounds: Bounds,
+        *,
+        ready: Callable[[], bool],
+        note: Callable[[str], None],
+        shared: bool = False,
+    ) -> None:
+        options = _options(bounds, shared=shared)
+        self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
+        self._handlers = _Handlers(application, doors, bounds, ready, note)
+        self._server.add_generic_rpc_handlers((self._handlers,))
+        self._drain_seconds = bounds.drain_seconds
+
+    async def start(self, address: str) -> int:
+        """Listen; the port. Raises `RuntimeError` when it is taken."""
+        port: int = self._server.add_insecure_port(address)
+        await self._server.start()
+        return port
+
+    async def stop(self) -> None:
+        """Take no new calls, finish those that have begun, and end the streams that wait for more."""
+        self._handlers.stopping.set()
+        await self._server.stop(self._drain_seconds)
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Every call is handled as a stream of bytes, so that reading its message is ours to time, or to leave."""
+
+    def __init__(
+        self, application: Asgi, doors: Doors, bounds: Bounds, ready: Callable[[], bool], note: Callable[[str], None]
+    ) -> None:
+        self._application, self._doors, self._bounds = application, doors, bounds
+        self._ready, self._note = ready, note
+        self.stopping = asyncio.Event()
+        self._watchers = 0
+        self._answering: set[asyncio.Future[None]] = set()
+        self._calls: dict[str, tuple[str, Call]] = {
+            "/grpc.health.v1.Health/Check": ("", self._check),
+            "/grpc.health.v1.Health/Watch": ("", self._watch),
+        }
+        for name, (request, answer, scope) in CALLS.items():
+            handle = self._streams if name == "ModelStreamInfer" else self._answers
+            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer))
+        for method, own in reflections().items():
+            self._calls[method] = ("predict", self._reflects(own))
+
+    def service(self, details: Any) -> Any:
+        found = self._calls.get(details.method)
+        if found is None:
+            return None
+        scope, call = found
+        refusal = self._refusal(scope, details.invocation_metadata)
+        return grpc.stream_stream_rpc_method_handler(call if refusal is None else _refuses(refusal))
+
+    def _refusal(self, scope: str, metadata: Any) -> Declined | None:
+        if not scope:
+            return None
+        route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
+        try:
+            self._doors.check_key(route, dict(carried(metadata)))
+        except AiasError as fault:
+            self._note(fault.code)
+            return _declined(fault)
+        return None
+
+    def _answers(self, kind: Any, answer: Answer) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            request = await self._read(kind, context)
+            reply = await self._asked(answer, request, context)
+            if isinstance(reply, Declined):
+                await _abort(context, reply)
+            await context.write(reply.SerializeToString())
+
+        return call
+
+    def _streams(self, kind: Any, answer: Answer) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            while (request := await self._next(kind, context)) is not None:
+                reply = await self._asked(answer, request, context)
+                if isinstance(reply, Declined):
+                    await _abort(context, reply)
+                await context.write(reply.SerializeToString())
+
+        return call
+
+    async def _asked(self, answer: Answer, request: Any, context: Any) -> Any:
+        """The reply, or why there is none: never in words that tell of our insides, as gRPC's own would be."""
+        try:
+            return await answer(self._wire(context), request)
+        except Declined as fault:
+            return fault
+        except AiasError as fault:
+            self._note(fault.code)
+            return _declined(fault)
+        except Exception:
+            log.exception("a call failed")
+            return Declined(500, "the server failed to answer (its log has more)")
+
+    def _reflects(self, own: Schema) -> Call:
+        async def call(_messages: Any, context: Any) -> None:
+            kind = own.message("ServerReflectionRequest")
+            while (request := await self._next(kind, context)) is not None:
+                await context.write(reflected(own, request).SerializeToString())
+
+        return call
+
+    async def _check(self, _messages: Any, context: Any) -> None:
+        request = await self._read(schema("health").message("HealthCheckRequest"), context)
+        found = health_of(request.service, ready=self._ready())
+        if found is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
+        await context.write(found.SerializeToString())
+
+    async def _watch(self, _messages: Any, context: Any) -> None:
+        if self._watchers >= self._bounds.grpc_watchers:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many are watching")
+        self._watchers += 1
+        try:
+            request = await self._read(schema("health").message("HealthCheckRequest"), context)
+            async for found in watched(request.service, ready=self._ready, stopping=self.stopping):
+                await context.write(found.SerializeToString())
+        finally:
+            self._watchers -= 1
+
+    async def _read(self, kind: Any, context: Any) -> Any:
+        """The message. Ends the call when it does not come, or is none."""
+        raw = await self._raw(context)
+        if raw is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        return await _parsed(kind, raw, context)
+
+    async def _next(self, kind: Any, context: Any) -> Any:
+        """The next message of a stream; None when there is none, or the server stops."""
+        reading, stopping = asyncio.ensure_future(self._raw(context)), asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            raw = reading.result() if reading.done() else grpc.aio.EOF
+        finally:
+            reading.cancel()
+            stopping.cancel()
+        return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
+
+    async def _raw(self, context: Any) -> Any:
+        try:
+            return await asyncio.wait_for(context.read(), self._bounds.body_seconds)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
+
+    def _wire(self, context: Any) -> Wire:
+        return Wire(
+            self._application,
+            context.invocation_metadata(),
+            seconds_left=context.time_remaining(),
+            answering=self._answering,
+        )
+
+
+async def _parsed(kind: Any, raw: bytes, context: Any) -> Any:
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
+
+
+def _refuses(refusal: Declined) -> Call:
+    async def call(_messages: Any, context: Any) -> None:
+        await _abort(context, refusal)
+
+    return call
+
+
+async def _abort(context: Any, declined: Declined) -> None:
+    await context.abort(declined.code, declined.message, declined.trailers)
+
+
+def _declined(fault: AiasError) -> Declined:
+    return Declined(status_of(fault), f"{fault.message} ({fault.hint})" if fault.hint else fault.message)
+
+
+def _nothing(_request: Any) -> Any:
+    raise AssertionError("never asked: it only carries a scope")
+
+
+def _options(bounds: Bounds, *, shared: bool) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", bounds.body_bytes + _OWN_BYTES),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", bounds.header_bytes),
+        ("grpc.absolute_max_metadata_size", 2 * bounds.header_bytes),
+        ("grpc.max_connection_idle_ms", int(bounds.keep_alive_seconds * 1000)),
+        ("grpc.server_handshake_timeout_ms", int(bounds.header_seconds * 1000)),
+        # Of two servers that know nothing of each other each would get half of the calls.
+        ("grpc.so_reuseport", int(shared)),
+        ("grpc.max_allowed_incoming_connections", bounds.grpc_calls),
+    ]

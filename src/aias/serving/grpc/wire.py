@@ -1,0 +1,145 @@
+"""A request over HTTP without HTTP: put to the application itself, so that both ways in are one.
+
+Keys, quotas, limits, batches, metrics and refusals are hence the same; what differs is said in `CODES`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+import msgspec
+
+from aias.serving.inference.requests import LENGTH_HEADER
+
+Asgi = Callable[
+    [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
+
+CODES: Final = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    405: grpc.StatusCode.UNIMPLEMENTED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
+    409: grpc.StatusCode.ABORTED,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+"""A status of HTTP, and what gRPC calls it; the rest is INTERNAL."""
+
+_DEADLINE_MS_MAX: Final = 86_400_000
+"""A day; clients that would wait for ever say so with numbers beyond all sense."""
+
+_CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
+
+
+class Declined(Exception):
+    """The application did not answer as asked."""
+
+    def __init__(self, status: int, message: str, trailers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.status, self.message, self.trailers = status, message, trailers
+
+    @property
+    def code(self) -> grpc.StatusCode:
+        return CODES.get(self.status, grpc.StatusCode.INTERNAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A reply of the application, whatever its status."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    @property
+    def head(self) -> Any:
+        """Its JSON, without what may lie behind it."""
+        length = self.headers.get(LENGTH_HEADER)
+        return msgspec.json.decode(self.body if length is None else self.body[: int(length)])
+
+    @property
+    def tail(self) -> memoryview:
+        length = self.headers.get(LENGTH_HEADER)
+        return memoryview(self.body)[len(self.body) if length is None else int(length) :]
+
+    def granted(self) -> "Found":
+        """Itself. Raises `Declined` unless its status is 200."""
+        if self.status == 200:
+            return self
+        told = tuple((name, self.headers[name.encode()].decode()) for name in ("retry-after", "x-request-id")
+                     if name.encode() in self.headers)  # fmt: skip
+        raise Declined(self.status, str(self.head.get("error", "")), told)
+
+
+class Wire:
+    """One caller's line to the application. `metadata` is what came with the call; `answering` holds what is under way,
+    also when nobody waits for it any longer."""
+
+    def __init__(
+        self,
+        application: Asgi,
+        metadata: Iterable[tuple[str, str | bytes]],
+        *,
+        seconds_left: float | None,
+        answering: set[asyncio.Future[None]],
+    ) -> None:
+        self._application, self._answering = application, answering
+        self.headers = [(b"host", b"localhost"), *carried(metadata)]
+        if seconds_left is not None:
+            self.headers.append((b"x-deadline-ms", b"%d" % max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000)))))
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> Found:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [*self.headers, (b"content-length", b"%d" % len(body)), *headers],
+        }
+        sent: list[MutableMapping[str, Any]] = []
+        pieces = [{"type": "http.request", "body": body, "more_body": False}]
+        over = asyncio.Event()
+
+        async def receive() -> MutableMapping[str, Any]:
+            if pieces:
+                return pieces.pop()
+            await over.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        # The application is never cancelled, as it never is over HTTP: who is gone has hung up, and it may look.
+        answering = asyncio.ensure_future(self._application(scope, receive, send))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+        try:
+            await asyncio.shield(answering)
+        finally:
+            over.set()
+        if not sent:
+            raise Declined(499, "the call was broken off")
+        return Found(sent[0]["status"], dict(sent[0]["headers"]), b"".join(each.get("body", b"") for each in sent[1:]))
+
+
+def carried(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
+    """What of a call's metadata goes on as headers: the key, the trace, and whatever begins with `x-`."""
+    return [
+        (name.encode(), value if isinstance(value, bytes) else value.encode("utf-8", "replace"))
+        for name, value in metadata
+        if (name in _CARRIED or name.startswith("x-")) and not name.endswith("-bin") and name != "x-deadline-ms"
+    ]

@@ -1,0 +1,1 @@
+"""The parts of the Open Inference Protocol: requests, replies, descriptions and the repository."""

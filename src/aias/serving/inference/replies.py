@@ -1,0 +1,68 @@
+"""Answers → a reply of the protocol, with tensors in its JSON or behind it."""
+
+import msgspec
+import numpy as np
+
+from aias.runtimes.contract import Answers
+from aias.serving.forms import short
+from aias.serving.inference.requests import Form, Inference
+from aias.serving.messages import BINARY, Reply, Request
+from aias.serving.tensors import finite, write_bytes
+
+
+def reply_of(request: Request, inference: Inference, wanted: dict[str, Form], answers: Answers) -> Reply:
+    """The outputs that were asked for, in that order."""
+    model, parts = request.asked, []
+    outputs: list[dict[str, object]] = []
+    for name, form in wanted.items():
+        output, values, raw = _output(name, form, answers, model.manifest.task.classes)
+        if raw is None:
+            output["data"] = values
+        else:
+            output["parameters"] = {"binary_data_size": len(raw)}
+            parts.append(raw)
+        outputs.append(output)
+    answer: dict[str, object] = {"model_name": request.places["endpoint"], "model_version": str(model.number)}
+    if inference.id is not None:
+        answer["id"] = inference.id
+    head = msgspec.json.encode(answer | {"outputs": outputs})
+    if not parts:
+        return Reply(head)
+    length = (b"inference-header-content-length", b"%d" % len(head))
+    return Reply(head + b"".join(parts), media_type=BINARY, headers=(length,))
+
+
+def _output(
+    name: str, form: Form, answers: Answers, classes: tuple[str, ...]
+) -> tuple[dict[str, object], list[object], bytes | None]:
+    """The head of an output tensor; its values for JSON, or its bytes."""
+    if answers.vectors is not None:
+        values = answers.vectors.values  # (rows, width)
+        shaped: dict[str, object] = {"name": name, "datatype": "FP32", "shape": list(values.shape)}
+        if form.binary:
+            return shaped, [], np.ascontiguousarray(values, "<f4").tobytes()
+        return shaped, finite(values.ravel().tolist()), None
+    if name == "probabilities":
+        return _probabilities(form, answers, classes)
+    is_class = answers.probabilities is not None
+    datatype, shape = "BYTES" if is_class else "FP64", [len(answers.predictions)]
+    head: dict[str, object] = {"name": name, "datatype": datatype, "shape": shape}
+    if not form.binary:
+        return head, finite(answers.predictions), None
+    raw = write_bytes(answers.predictions) if is_class else np.asarray(answers.predictions, "<f8").tobytes()
+    return head, [], raw
+
+
+def _probabilities(
+    form: Form, answers: Answers, classes: tuple[str, ...]
+) -> tuple[dict[str, object], list[object], bytes | None]:
+    found = answers.probabilities  # (rows, classes)
+    assert found is not None
+    if form.top is None:
+        head: dict[str, object] = {"name": "probabilities", "datatype": "FP32", "shape": list(found.shape)}
+        raw = np.ascontiguousarray(found, "<f4").tobytes() if form.binary else None
+        return head, [] if form.binary else short(found.ravel()), raw
+    best = np.argsort(-found, axis=1, kind="stable")[:, : form.top]  # (rows, top)
+    named = [f"{found[row, at]:.6g}:{at}:{classes[at]}" for row in range(len(found)) for at in best[row].tolist()]
+    head = {"name": "probabilities", "datatype": "BYTES", "shape": list(best.shape)}
+    return head, [] if form.binary else list(named), write_bytes(named) if form.binary else None

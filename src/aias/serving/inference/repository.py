@@ -1,0 +1,109 @@
+"""The repository of the protocol is what is deployed: its index, and loading and unloading for whoever may deploy."""
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from aias.core.errors import NotFound
+from aias.core.names import Ref
+from aias.serving.messages import Reply, Request
+from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
+from aias.serving.router import Router
+from aias.serving.rows import Faults
+from aias.serving.tensors import Parameters
+
+
+class Control(Protocol):
+    """The part of a registry that moves endpoints."""
+
+    def deploy(self, endpoint: str, ref: Ref) -> object: ...
+
+    def undeploy(self, endpoint: str) -> None: ...
+
+
+class IndexRequest(msgspec.Struct):
+    ready: bool = False
+
+
+class ControlRequest(msgspec.Struct):
+    parameters: Parameters | None = None
+
+
+_Request = TypeVar("_Request", IndexRequest, ControlRequest)
+
+_index = msgspec.json.Decoder(IndexRequest)
+_control = msgspec.json.Decoder(ControlRequest)
+
+
+class Repository:
+    """`control` is absent where this server only follows what others deploy."""
+
+    def __init__(self, router: Router, control: Control | None) -> None:
+        self._router, self._control = router, control
+
+    def answering(self) -> list[tuple[str, str]]:
+        """Every endpoint that can answer, and the number of its version."""
+        return sorted((name, version.rpartition("@")[2]) for name, version in self._router.loaded())
+
+    def names(self, _request: Request) -> Reply:
+        """The names of all endpoints that can answer."""
+        return Reply(msgspec.json.encode({"models": [name for name, _ in self.answering()]}))
+
+    def index(self, request: Request) -> Reply:
+        """Every endpoint, whether it can answer, and if not why; with `{"ready": true}` those that can."""
+        only_ready = _decoded(_index, request.body).ready
+        entries = [
+            {"name": name, "version": number, "state": "READY", "reason": ""} for name, number in self.answering()
+        ]
+        if not only_ready:
+            why = "no version of it could be loaded; the server's log says why"
+            entries += [
+                {"name": name, "version": "", "state": "UNAVAILABLE", "reason": why}
+                for name in sorted(self._router.missing)
+            ]
+        return Reply(msgspec.json.encode(sorted(entries, key=lambda entry: entry["name"])))
+
+    def load(self, request: Request) -> Reply:
+        """Have an endpoint answer: try its version again, or deploy the newest version of the model of that name."""
+        name = self._name(request, allowed=())
+        if name not in self._router.missing and not self._answers(name):
+            self._controlled.deploy(name, Ref(name))
+        self._router.retry()
+        if not self._answers(name):
+            raise NotReady(f"endpoint `{name}` has no version that can answer", hint="the server's log says why")
+        return Reply(b"{}")
+
+    def unload(self, request: Request) -> Reply:
+        """Undeploy an endpoint."""
+        name = self._name(request, allowed=("unload_dependents",))
+        try:
+            self._controlled.undeploy(name)
+        except NotFound:
+            raise UnknownEndpoint(f"there is no endpoint `{name}`") from None
+        self._router.retry()
+        return Reply(b"{}")
+
+    def _name(self, request: Request, *, allowed: tuple[str, ...]) -> str:
+        for parameter in _decoded(_control, request.body).parameters or ():
+            if parameter not in allowed:
+                raise NotSupported(
+                    f"the parameter `{parameter[:100]}` is not supported", hint="versions are as they were published"
+                )
+        return request.places["name"]
+
+    def _answers(self, name: str) -> bool:
+        return any(each == name for each, _ in self.answering())
+
+    @property
+    def _controlled(self) -> Control:
+        if self._control is None:
+            raise NotSupported("this server does not deploy", hint="`aias deploy` does, and it follows")
+        return self._control
+
+
+def _decoded(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:
+    try:
+        return decoder.decode(body or b"{}")
+    except Faults as fault:
+        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
+        raise BadBody(f"the JSON of the request: {message}") from None

@@ -1,0 +1,145 @@
+"""A request of the protocol: JSON, JSON with tensors behind it, or nothing but one tensor's bytes → columns."""
+
+from typing import Final
+
+import msgspec
+
+from aias.core.limits import COLUMNS_MAX
+from aias.serving.inference.descriptions import datatype_of, outputs_of
+from aias.serving.messages import Request
+from aias.serving.models import Model
+from aias.serving.refusals import BadBody, NotSupported
+from aias.serving.rows import Faults
+from aias.serving.tensors import Parameters, Tensor, read_tensor
+
+LENGTH_HEADER: Final = b"inference-header-content-length"
+_NUMBER_BYTES: Final = 8
+
+
+class RequestedOutput(msgspec.Struct):
+    """One output that a request asks for."""
+
+    name: str
+    parameters: Parameters | None = None
+
+
+class Inference(msgspec.Struct):
+    """What stands in the JSON."""
+
+    inputs: list[Tensor]
+    id: str | None = None
+    parameters: Parameters | None = None
+    outputs: list[RequestedOutput] | None = None
+
+
+class Form(msgspec.Struct, frozen=True):
+    """How an output is sent: as bytes or in the JSON; itself, or its `top` classes by name."""
+
+    binary: bool
+    top: int | None = None
+
+
+_inference = msgspec.json.Decoder(Inference)
+
+
+def parse(request: Request, model: Model) -> tuple[Inference, memoryview]:
+    """The request, and the bytes behind its JSON. Raises `BadBody`."""
+    body, given = request.body, request.headers.get(LENGTH_HEADER)
+    length = len(body) if given is None else _header_length(given, len(body))
+    if length == 0 and given is not None:
+        return _raw(model, body)
+    try:
+        return _inference.decode(body[:length]), memoryview(body)[length:]
+    except Faults as fault:
+        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
+        raise BadBody(f"the JSON of the request: {message}") from None
+
+
+def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tuple[dict[str, list[object]], int]:
+    """The values of every input by name, and how many rows they are. Raises `BadBody`, `TooManyRows`."""
+    columns: dict[str, list[object]] = {}
+    if len(inference.inputs) > COLUMNS_MAX:
+        raise BadBody(f"more than {COLUMNS_MAX:,} inputs", hint="send the model's fields only")
+    for tensor in inference.inputs:
+        if tensor.name in columns:
+            raise BadBody(f"input `{tensor.name}` came twice")
+        if any(name.startswith("shared_memory") for name in tensor.parameters or ()):
+            raise NotSupported("shared memory is not supported", hint="send the data in the request")
+        raw, tail = _split(tensor, tail)
+        columns[tensor.name] = read_tensor(tensor, raw, rows_max=rows_max)
+    if len(tail):
+        raise BadBody(f"{len(tail)} bytes behind the last tensor")
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) != 1:
+        raise BadBody("every input needs the same number of rows" if lengths else "the request has no inputs")
+    return columns, lengths.pop()
+
+
+def wanted_of(inference: Inference, model: Model) -> dict[str, Form]:
+    """The outputs to send and their forms: what an output says goes before what the request says. Raises `BadBody`."""
+    known = [str(output["name"]) for output in outputs_of(model)]
+    default = _flag(inference.parameters, "binary_data_output", otherwise=False)
+    wanted: dict[str, Form] = {}
+    for output in inference.outputs or [RequestedOutput(name) for name in known]:
+        if output.name not in known:
+            raise BadBody(f"there is no output `{output.name[:100]}`", hint=f"there are {', '.join(known)}")
+        if output.name in wanted:
+            raise BadBody(f"output `{output.name}` is asked for twice")
+        if any(name.startswith("shared_memory") for name in output.parameters or ()):
+            raise NotSupported("shared memory is not supported", hint="read the data from the response")
+        wanted[output.name] = Form(_flag(output.parameters, "binary_data", otherwise=default), _top(output))
+    return wanted
+
+
+def _header_length(given: bytes, most: int) -> int:
+    # `isdigit` and nine digits at most: `int` takes signs, blanks and underscores, and time for a million digits.
+    if not given.isdigit() or len(given) > 9 or int(given) > most:
+        raise BadBody(f"Inference-Header-Content-Length must be a number up to the {most} bytes of the body")
+    return int(given)
+
+
+def _raw(model: Model, body: bytes) -> tuple[Inference, memoryview]:
+    """A body that is nothing but the only input: its numbers, or one text without its length. Answered in bytes."""
+    if len(model.manifest.inputs) != 1:
+        raise BadBody("a raw body needs a model with one input", hint="send JSON, or JSON with binary data behind it")
+    field = model.manifest.inputs[0]
+    datatype, rows, raw = datatype_of(field), 1, body
+    if datatype == "BYTES":
+        raw = len(body).to_bytes(4, "little") + body
+    elif len(body) % _NUMBER_BYTES:
+        raise BadBody(f"a raw body of {datatype} must be a multiple of {_NUMBER_BYTES} bytes, not {len(body)}")
+    else:
+        rows = len(body) // _NUMBER_BYTES
+    tensor = Tensor(field.name, [rows], datatype, {"binary_data_size": len(raw)})
+    return Inference([tensor], parameters={"binary_data_output": True}), memoryview(raw)
+
+
+def _split(tensor: Tensor, tail: memoryview) -> tuple[memoryview | None, memoryview]:
+    size = tensor.binary_bytes
+    if size is None:
+        return None, tail
+    if size > len(tail):
+        raise BadBody(f"input `{tensor.name}` has {len(tail)} bytes behind the JSON; it says {size}")
+    return tail[:size], tail[size:]
+
+
+def _flag(parameters: Parameters | None, name: str, *, otherwise: bool) -> bool:
+    value = (parameters or {}).get(name)
+    if value is None:
+        return otherwise
+    if not isinstance(value, bool):
+        raise BadBody(f"the parameter {name} must be true or false")
+    return value
+
+
+def _top(output: RequestedOutput) -> int | None:
+    """How many classes are asked for, best first (the classification extension)."""
+    top = (output.parameters or {}).get("classification")
+    if top is None:
+        return None
+    if type(top) is not int or top < 0:
+        raise BadBody("the parameter classification must be a number of classes")
+    if output.name != "probabilities":
+        raise BadBody(f"output `{output.name}` has no classes to choose from", hint="ask for `probabilities`")
+    # Triton's clients send 0 for "none".
+    return top or None

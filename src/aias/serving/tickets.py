@@ -1,0 +1,127 @@
+"""What the batcher decides about: lanes of models, tickets of requests, and batches of their parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aias.serving.costs import Cost
+
+SLICE_SECONDS: Final = 0.02
+"""A request whose rows gain nothing from being together runs in parts of about so long; others come in between."""
+
+OBJECTIVE_RUNS_MIN: Final = 4.0
+"""No model can keep an objective that is shorter than a few of its own runs."""
+
+_SHRINK: Final = 0.9
+
+
+class Lane:
+    """One version of a model: what its runs cost, and how large they may be.
+
+    `objective_seconds` is what a run, and the wait for it, should stay below; `delay_seconds` how long a lone request
+    waits for company, 0 for not at all; the timeout is each ticket's own.
+    """
+
+    def __init__(
+        self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, delay_seconds: float = 0.0
+    ) -> None:
+        assert rows_max >= 1
+        self.name, self.cost, self.rows_max, self.delay_seconds = name, cost, rows_max, delay_seconds
+        self.objective_seconds = max(objective_seconds, OBJECTIVE_RUNS_MIN * cost.seconds(1))
+        self.cap = min(float(rows_max), max(1.0, cost.rows_within(self.objective_seconds / 2)))
+        """The largest run, in rows as the example is one. It grows by one and shrinks by a tenth, as TCP's window."""
+
+    @property
+    def together(self) -> float:
+        """How much is worth running at once."""
+        return max(1.0, min(self.cap, self.cost.worthwhile_rows()))
+
+    @property
+    def part(self) -> float:
+        """How much of a large request is run at once."""
+        return max(self.together, min(self.cap, SLICE_SECONDS / self.cost.per_row))
+
+    def learn(self, units: float, seconds: float) -> None:
+        self.cost.learn(units, seconds)
+        if seconds > self.objective_seconds:
+            self.cap = max(1.0, _SHRINK * min(self.cap, units))
+        elif units > self.cap - 1:
+            self.cap = min(self.cap + 1, float(self.rows_max))
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Ticket:
+    """A request that waits or runs. `units`: its rows, more where they are larger than the example row.
+
+    `whole`: it cannot be run in parts or with others. `deliver` is called once, with what each part gave, or with the
+    fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case.
+    """
+
+    lane: Lane
+    tenant: str
+    rows: int
+    deliver: Callable[["Ticket", "list[Any] | Exception"], None]
+    units: float = 0.0
+    work: Any = None
+    whole: bool = False
+    priority: int = 1
+    deadline: float | None = None
+    until: float = float("inf")
+    entered_at: float = 0.0
+    started_at: float | None = None
+    taken: int = 0
+    given: dict[int, Any] = field(default_factory=dict)
+    left: int = 0
+    over: bool = False
+
+    def __post_init__(self) -> None:
+        assert self.rows >= 1
+        self.units = max(self.units, float(self.rows))
+        self.left = self.rows
+        if self.deadline is not None:
+            self.until = min(self.until, self.deadline)
+
+    def units_of(self, rows: int) -> float:
+        return self.units * rows / self.rows
+
+    @property
+    def estimate(self) -> float:
+        """Seconds of running that are still to be started for it."""
+        lane, units = self.lane, self.units_of(self.rows - self.taken)
+        runs = 1.0 if self.whole else units / (lane.part if self.units > lane.part else lane.together)
+        return lane.cost.per_row * units + lane.cost.per_run * runs
+
+    @property
+    def next_estimate(self) -> float:
+        """Of its next run alone."""
+        estimate = self.estimate
+        return estimate if self.whole else min(estimate, self.lane.cost.seconds(self.lane.part))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some rows of a ticket, from `start` to `stop`."""
+
+    ticket: Ticket
+    start: int
+    stop: int
+
+    @property
+    def units(self) -> float:
+        return self.ticket.units_of(self.stop - self.start)
+
+
+@dataclass(eq=False, repr=False, slots=True)
+class Batch:
+    lane: Lane
+    parts: list[Part]
+    started_at: float
+    ends_at: float
+
+    @property
+    def rows(self) -> int:
+        return sum(part.stop - part.start for part in self.parts)
+
+    @property
+    def units(self) -> float:
+        return sum(part.units for part in self.parts)

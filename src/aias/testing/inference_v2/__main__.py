@@ -1,0 +1,117 @@
+"""Puts a server through the suite; ends with 0 when it does all that it must, 1 when not, 2 when it cannot be asked."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from aias.testing.inference_v2 import answers, calls, descriptions, extensions, lies
+from aias.testing.inference_v2.checks import Check, Failed, Outcome, run
+from aias.testing.inference_v2.probe import Probe
+from aias.testing.inference_v2.remote import Remote
+from aias.testing.inference_v2.wire import Wire
+
+SECTIONS = (
+    descriptions.health,
+    descriptions.metadata,
+    answers.inference,
+    answers.binary,
+    answers.packing,
+    extensions.statistics,
+    extensions.configuration,
+    extensions.repository,
+    extensions.classification,
+    lies.wrong,
+    lies.framing,
+    lies.transport,
+    calls.calls,
+)
+
+
+def checks(only: str = "", *, grpc: bool = True) -> list[Check]:
+    """All checks in their order, or those whose section or sentence has the words; over HTTP alone, or both."""
+    found = [check for section in SECTIONS for check in section.checks if grpc or section is not calls.calls]
+    return [check for check in found if only in check.section or only in check.sentence]
+
+
+def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
+    """What the command line says, done."""
+    out = out or sys.stdout
+    options = _parser().parse_args(arguments)
+    headers = [(name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in options.header)]
+    wire = Wire(options.url, headers, timeout_seconds=options.timeout)
+    try:
+        remote = Remote(options.grpc, headers, timeout_seconds=options.timeout) if options.grpc else None
+        example = json.loads(Path(options.request).read_bytes()) if options.request else None
+        probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
+    except (Failed, OSError, ValueError, ImportError) as fault:
+        print(f"the server cannot be asked: {fault}", file=sys.stderr)
+        return 2
+    outcomes: list[Outcome] = []
+    for outcome in run(checks(options.only, grpc=probe.remote is not None), probe):
+        outcomes.append(outcome)
+        if not options.json:
+            print(_line(outcome), file=out)
+    if remote is not None:
+        remote.close()
+    print(json.dumps(_report(probe, outcomes), indent=2) if options.json else _summary(outcomes), file=out)
+    return 1 if any(each.mark == "fail" for each in outcomes) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m aias.testing.inference_v2",
+        description="Asks a server of the Open Inference Protocol, version 2, whether it does what the protocol says.",
+    )
+    parser.add_argument("url", help="http://host:port, with a path where the protocol's /v2 lies below one")
+    parser.add_argument("--model", help="which model to ask; the first of the index unless said")
+    parser.add_argument("--request", metavar="FILE", help="a request in JSON that the model answers, as its example")
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="ask over gRPC too; needs grpcio")
+    parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="for every request")
+    parser.add_argument("--also", action="append", default=[], metavar="EXTENSION", help="though it is not claimed")
+    parser.add_argument("--only", default="", metavar="WORDS", help="the checks whose section or sentence has them")
+    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each request")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    return parser
+
+
+def _first_model(wire: Wire) -> str:
+    answer = wire.ask("POST", "/v2/repository/index", b"{}")
+    names: list[Any] = [each["name"] for each in answer.json] if answer.status == 200 else []
+    if not names:
+        raise Failed(f"the index names no model ({answer}); name one with --model")
+    return str(names[0])
+
+
+def _line(outcome: Outcome) -> str:
+    why = f"\n      {outcome.why}" if outcome.why else ""
+    return f"{outcome.mark:<5} {outcome.check.section}: {outcome.check.sentence}{why}"
+
+
+def _summary(outcomes: Iterable[Outcome]) -> str:
+    counts = Counter(each.mark for each in outcomes)
+    words = {"ok": "ok", "fail": "failed", "note": "open in the specification and done otherwise", "skip": "skipped"}
+    return "\n" + ", ".join(f"{counts[mark]} {word}" for mark, word in words.items() if counts[mark])
+
+
+def _report(probe: Probe, outcomes: Iterable[Outcome]) -> dict[str, object]:
+    return {
+        "model": probe.model,
+        "outcomes": [
+            {
+                "section": each.check.section,
+                "check": each.check.sentence,
+                "level": each.check.level,
+                "result": each.mark,
+                "why": each.why,
+            }
+            for each in outcomes
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

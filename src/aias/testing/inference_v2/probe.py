@@ -1,0 +1,151 @@
+"""What is known of the server and its model, and requests made from it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote
+
+from aias.testing.inference_v2.checks import Failed, Skipped, expect
+from aias.testing.inference_v2.remote import Remote
+from aias.testing.inference_v2.tensors import BINARY_ONLY, Values, from_json, read, write
+from aias.testing.inference_v2.wire import Answer, Headers, Wire, strict_json
+
+LENGTH: Final = "Inference-Header-Content-Length"
+_GUESSES: Final[Mapping[str, Any]] = {"BYTES": "a", "BOOL": True, "FP16": 0.5, "BF16": 0.5, "FP32": 0.5, "FP64": 0.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    flat: tuple[Any, ...]
+
+    def in_json(self, **changed: Any) -> dict[str, Any]:
+        if self.datatype in BINARY_ONLY:
+            raise Skipped(f"input `{self.name}` is {self.datatype}, which has no form in JSON")
+        own = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape), "data": list(self.flat)}
+        return own | changed
+
+    def in_bytes(self, **parameters: Any) -> tuple[dict[str, Any], bytes]:
+        raw = write(self.datatype, self.flat)
+        head = {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+        return head | {"parameters": {"binary_data_size": len(raw)} | parameters}, raw
+
+
+class Probe:
+    """`example`: a request, in JSON, that the model answers; without it halves, ones and `a` are sent.
+
+    `also`: extensions that are asked for though the server does not claim them. `remote`: its gRPC, where it has one.
+    `patience_seconds`: for what several processes tell of each other.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        model: str,
+        *,
+        example: Mapping[str, Any] | None = None,
+        also: Sequence[str] = (),
+        remote: Remote | None = None,
+        patience_seconds: float = 3.0,
+    ) -> None:
+        self.wire, self.remote, self.patience_seconds = wire, remote, patience_seconds
+        self.model, self._example, self._also = model, example, also
+        self.path = f"/v2/models/{quote(model, safe='')}"
+
+    @cached_property
+    def extensions(self) -> Sequence[str]:
+        answer = self.wire.ask("GET", "/v2")
+        found = answer.json.get("extensions") if answer.status == 200 else None
+        return [*self._also, *(found if isinstance(found, list) else ())]
+
+    @cached_property
+    def metadata(self) -> Any:
+        answer = self.wire.ask("GET", self.path)
+        if answer.status != 200:
+            raise Failed(f"the metadata of `{self.model}` cannot be read: {answer}")
+        return answer.json
+
+    @property
+    def output_names(self) -> list[str]:
+        return [each["name"] for each in self.metadata["outputs"]]
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether the first dimension of every tensor is open, so that it counts rows."""
+        tensors = [*self.metadata["inputs"], *self.metadata["outputs"]]
+        return all(each["shape"] and each["shape"][0] == -1 for each in tensors)
+
+    def inputs(self, rows: int | None = None) -> list[Input]:
+        """The example; or its first row so many times. Raises `Skipped` for a model that has no rows."""
+        if rows is not None and not self.takes_rows:
+            raise Skipped("the model's first dimension is fixed")
+        return [each if rows is None else _repeated(each, rows) for each in self._given()]
+
+    def infer(self, request: Mapping[str, Any] | bytes, headers: Headers = (), *, path: str = "/infer") -> Answer:
+        body = request if isinstance(request, bytes) else json.dumps(request).encode()
+        return self.wire.ask("POST", self.path + path, body, headers)
+
+    def infer_json(self, inputs: Sequence[Input] | None = None, **more: Any) -> Answer:
+        return self.infer({"inputs": [each.in_json() for each in inputs or self.inputs()], **more})
+
+    def infer_bytes(self, inputs: Sequence[Input] | None = None, headers: Headers = (), **more: Any) -> Answer:
+        body, length = self.binary_body(inputs or self.inputs(), **more)
+        return self.infer(body, [(LENGTH, str(length)), *headers])
+
+    def binary_body(self, inputs: Sequence[Input], **more: Any) -> tuple[bytes, int]:
+        """The body, and how much of it is JSON."""
+        parts = [each.in_bytes() for each in inputs]
+        head = json.dumps({"inputs": [head for head, _ in parts], **more}).encode()
+        return head + b"".join(raw for _, raw in parts), len(head)
+
+    def outputs(self, answer: Answer) -> dict[str, Values]:
+        """The outputs of a reply in either form. Raises `Failed` when head and bytes do not fit together."""
+        expect(answer.status == 200, "200", answer)
+        given = answer.headers.get(LENGTH.lower())
+        length = len(answer.body) if given is None else int(given)
+        head, tail = strict_json(answer.body[:length]), answer.body[length:]
+        found: dict[str, Values] = {}
+        for output in head["outputs"]:
+            size = (output.get("parameters") or {}).get("binary_data_size")
+            if size is None:
+                found[output["name"]] = from_json(output)
+            else:
+                expect(len(tail) >= size, f"{size} bytes of `{output['name']}`", f"{len(tail)} bytes")
+                shape, raw, tail = tuple(output["shape"]), tail[:size], tail[size:]
+                values = read(output["datatype"], raw, math.prod(shape))
+                found[output["name"]] = Values(output["datatype"], shape, values)
+        expect(not tail, "nothing behind the last output", f"{len(tail)} bytes")
+        return found
+
+    def refuses(self, request: Mapping[str, Any] | bytes, headers: Headers = (), *, what: str = "") -> str:
+        """The words of the refusal. Raises `Failed` unless it is one."""
+        try:
+            return self.infer(request, headers).error
+        except Failed as fault:
+            raise Failed(f"{what}: {fault}" if what else str(fault)) from None
+
+    def _given(self) -> list[Input]:
+        if self._example is not None:
+            return [
+                Input(each["name"], each["datatype"], tuple(each["shape"]), from_json(each).flat)
+                if each["datatype"] != "BYTES"
+                else Input(each["name"], "BYTES", tuple(each["shape"]), tuple(each["data"]))
+                for each in self._example["inputs"]
+            ]
+        return [_guessed(each) for each in self.metadata["inputs"]]
+
+
+def _guessed(tensor: Mapping[str, Any]) -> Input:
+    shape = tuple(1 if size < 0 else size for size in tensor["shape"])
+    value = _GUESSES.get(tensor["datatype"], 1)
+    return Input(tensor["name"], tensor["datatype"], shape, (value,) * math.prod(shape))
+
+
+def _repeated(one: Input, rows: int) -> Input:
+    width = math.prod(one.shape[1:])
+    return Input(one.name, one.datatype, (rows, *one.shape[1:]), one.flat[:width] * rows)

@@ -1,0 +1,291 @@
+"""The published suite of the Open Inference Protocol: our server passes it, and whoever is wrong does not."""
+
+import importlib.util
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aias.testing.inference_v2.__main__ import checks, main
+from aias.testing.inference_v2.checks import run
+from aias.testing.inference_v2.probe import Probe
+from aias.testing.inference_v2.remote import Refused, Remote
+from aias.testing.inference_v2.wire import Answer, Wire
+from serving_house import Doubler, House, Shelf, house
+from serving_house import Rule as Churn
+from tiny_inference import tiny
+
+Spoil = Callable[[str, Answer], Answer]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    shelf = Shelf()
+    shelf.deploy("churn", 7, Churn())
+    shelf.deploy("price", 2, Doubler(), model="price")
+    with house(shelf, grpc=importlib.util.find_spec("grpc") is not None) as running:
+        yield running
+
+
+def report(url: str, *more: str) -> tuple[int, dict[str, str]]:
+    """The status that the command ends with, and the result of each check."""
+    out = io.StringIO()
+    status = main([url, "--json", *more], out=out)
+    return status, {each["check"]: each["result"] for each in json.loads(out.getvalue())["outcomes"]}
+
+
+def test_our_server_does_all_that_the_suite_asks(server: House) -> None:
+    grpc = () if server.gateway.grpc_port is None else ("--grpc", server.grpc)
+
+    status, results = report(server.address, "--header", "Authorization: Bearer all-key", *grpc)
+
+    assert status == 0
+    assert not {"fail", "note"} & set(results.values()), results
+    if not grpc:
+        pytest.skip("the calls over gRPC need the extra `grpc`")
+    assert [name for name, result in results.items() if result == "skip"] == [
+        "data may be nested or flat",
+        "a body of nothing but the input is answered in bytes",
+    ]
+
+
+def test_a_server_that_is_wrong_over_grpc_is_found_out(server: House) -> None:
+    """It answers for another model than its HTTP does."""
+    if server.gateway.grpc_port is None:
+        pytest.skip("needs the extra `grpc`")
+    key = ("--header", "Authorization: Bearer all-key")
+    with tiny() as url:
+        status, results = report(url, "--model", "twice", "--grpc", server.grpc, *key, "--only", "grpc")
+
+    assert status == 1
+    assert results["the server is live and ready over grpc"] == "ok"
+    assert results["metadata is the same as over http"] == results["raw contents are answered as over http"] == "fail"
+
+
+def test_a_model_of_one_input_is_asked_with_an_example(server: House, tmp_path: Path) -> None:
+    example = {"inputs": [{"name": "note", "datatype": "BYTES", "shape": [1], "data": ["21"]}]}
+    (tmp_path / "example.json").write_text(json.dumps(example))
+    key, model = ("--header", "Authorization: Bearer all-key"), ("--model", "price")
+
+    status, results = report(
+        server.address, *key, *model, "--request", str(tmp_path / "example.json"), "--only", "binary"
+    )
+
+    assert results["a body of nothing but the input is answered in bytes"] == "ok"
+    # The stand-in of this test takes texts that are numbers only, and falls over others.
+    assert status == 1
+    assert results["texts with nothing in them are read or refused"] == "fail"
+
+
+def test_another_server_passes_that_is_right() -> None:
+    with tiny() as url:
+        status, results = report(url, "--model", "twice")
+
+    assert status == 0
+    assert "fail" not in results.values(), results
+    assert results["data may be nested or flat"] == "ok"
+    # It says 400, which is open in the specification.
+    assert [name for name, result in results.items() if result == "note"] == ["another packing is refused"]
+
+
+class Spoilt:
+    """Our server's gRPC, made wrong in one way."""
+
+    def __init__(self, remote: Remote, mistake: str) -> None:
+        self._remote, self._mistake = remote, mistake
+
+    def call(self, method: str, message: Any = b"") -> Any:
+        if self._mistake == "outputs are not chosen" and isinstance(message, list):
+            message = [field for field in message if field[0] != 6]
+        try:
+            reply = self._remote.call(method, message)
+        except Refused:
+            if self._mistake == "nothing is refused":
+                return {}
+            if self._mistake == "whose fault is not said":
+                raise Refused("INTERNAL", "what now") from None
+            raise
+        if self._mistake == "the id is lost":
+            reply.pop(3, None)
+        if self._mistake == "bytes are turned around" and 6 in reply:
+            reply[6] = [raw[::-1] for raw in reply[6]]
+        if self._mistake == "raw outputs are lost":
+            reply.pop(6, None)
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentences"),
+    [
+        ("", []),
+        ("the id is lost", ["the id comes back over grpc", "a message beyond four megabytes is read"]),
+        ("outputs are not chosen", ["only the outputs that are named come over grpc"]),
+        ("bytes are turned around", ["raw contents are answered as over http"]),
+        ("raw outputs are lost", ["raw contents are answered as over http", "the answer is raw where the request was"]),
+        (
+            "nothing is refused",
+            [
+                "what is not there is refused over grpc",
+                "raw and typed contents do not go together",
+                "there is one raw content for each input",
+                "raw contents that do not fit their shape are refused",
+                "bytes that are no message are refused and kill nothing",
+            ],
+        ),
+        ("whose fault is not said", ["what is not there is refused over grpc"]),
+    ],
+)  # fmt: skip
+def test_a_server_whose_grpc_is_wrong_in_one_way_is_found_out(
+    server: House, mistake: str, sentences: list[str]
+) -> None:
+    if server.gateway.grpc_port is None:
+        pytest.skip("needs the extra `grpc`")
+    key = [("Authorization", "Bearer all-key")]
+    remote = Remote(server.grpc, key)
+    probe = Probe(Wire(server.address, key), "churn", remote=Spoilt(remote, mistake))  # type: ignore[arg-type]
+
+    failed = [each.check.sentence for each in run(checks("grpc"), probe) if each.result == "fail"]
+
+    remote.close()
+    assert set(sentences) <= set(failed)
+    assert bool(failed) == bool(mistake)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "sentence"),
+    [
+        ("dead", "a live server says 200 and either nothing or live"),
+        ("health in words", "a ready server says 200 and either nothing or ready"),
+        ("never ready", "a ready model says 200 and either nothing or ready"),
+        ("any version will do", "an unknown version is refused with an error"),
+        ("another envelope", "a body that is no request is refused"),
+        ("500 for bad input", "a body that is no request is refused"),
+        ("the id is lost", "the id comes back"),
+        ("outputs are not chosen", "only the outputs that are named come"),
+        ("rows are mixed", "every row is answered by itself"),
+        ("the request has the last word", "what an output says goes before what the request says"),
+        ("sizes are off by one", "the answer comes in bytes when the request says so"),
+        ("the length is not told", "the answer comes in bytes when the request says so"),
+        ("NaN in JSON", "json stays json whatever the numbers are"),
+        ("shapes are believed", "data that do not fit their shape are refused"),
+        ("bytes are left lying", "bytes that nobody announced are refused"),
+    ],
+)
+def test_a_server_that_is_wrong_in_one_way_is_found_out(mistake: str, sentence: str) -> None:
+    with tiny(mistake) as url:
+        status, results = report(url, "--model", "twice", "--only", sentence)
+
+    assert (status, results) == (1, {sentence: "fail"})
+
+
+class SpoiltWire(Wire):
+    """Our server's HTTP, made wrong by a function from a request and its answer to another answer."""
+
+    def __init__(self, url: str, spoil: Spoil) -> None:
+        super().__init__(url, [("Authorization", "Bearer all-key")])
+        self._spoil = spoil
+
+    def ask_on(self, connection: Any, method: str, path: str, *more: Any) -> Answer:
+        return self._spoil(path, super().ask_on(connection, method, path, *more))
+
+
+def nothing_is_refused(path: str, answer: Answer) -> Answer:
+    return Answer(200, {}, b"{}") if answer.status >= 400 else answer
+
+
+def everything_is_our_fault(path: str, answer: Answer) -> Answer:
+    return Answer(500, {}, answer.body) if answer.status >= 400 else answer
+
+
+def refusals_say_nothing(path: str, answer: Answer) -> Answer:
+    return Answer(answer.status, {}, b"") if answer.status >= 400 else answer
+
+
+def nothing_is_counted(path: str, answer: Answer) -> Answer:
+    if not path.endswith("stats"):
+        return answer
+    return Answer(200, {}, re.sub(rb'("count"|"inference_count"):[0-9]+', rb"\1:0", answer.body))
+
+
+def the_configuration_is_of_another(path: str, answer: Answer) -> Answer:
+    return Answer(200, {}, answer.body.replace(b"TYPE_FP64", b"TYPE_FP32")) if path.endswith("config") else answer
+
+
+def the_index_is_empty(path: str, answer: Answer) -> Answer:
+    return Answer(200, {}, b"[]") if path.endswith("index") and answer.status == 200 else answer
+
+
+def the_worst_class_comes_first(path: str, answer: Answer) -> Answer:
+    return Answer(answer.status, answer.headers, answer.body.replace(b":0:no", b":1:yes"))
+
+
+SPOILT: list[tuple[Spoil, str, set[str]]] = [
+    (nothing_is_refused, "wrong requests", {"numbers of any length are refused or read"}),
+    (nothing_is_refused, "lies about bytes", set()),
+    (everything_is_our_fault, "wrong requests", set()),
+    (everything_is_our_fault, "lies about bytes", set()),
+    (refusals_say_nothing, "lies about bytes", set()),
+    (nothing_is_counted, "statistics", {"failed requests are no successes",
+                                        "every duration has a count and nanoseconds",
+                                        "all models are counted in one answer"}),
+    (nothing_is_refused, "statistics", {"an answered request is counted", "every duration has a count and nanoseconds",
+                                        "all models are counted in one answer"}),
+    (the_configuration_is_of_another, "configuration", set()),
+    (the_index_is_empty, "repository", {"a filter of another type is refused",
+                                        "what is not in the repository cannot be loaded"}),
+    (nothing_is_refused, "repository", {"the index has the model and its state"}),
+    (the_worst_class_comes_first, "classification", set()),
+]  # fmt: skip
+"""A way to be wrong, the checks that are made, and those of them that it does not touch."""
+
+
+@pytest.mark.parametrize(("spoil", "section", "untouched"), SPOILT)
+def test_every_check_of_a_section_finds_a_server_out_that_is_wrong_in_it(
+    server: House, spoil: Spoil, section: str, untouched: set[str]
+) -> None:
+    probe = Probe(SpoiltWire(server.address, spoil), "churn", patience_seconds=0)
+    asked = [check for check in checks(grpc=False) if check.section == section]
+
+    passed = {each.check.sentence for each in run(asked, probe) if each.result != "fail"}
+
+    assert passed == untouched
+
+
+def test_what_the_specification_leaves_open_is_noted_and_no_failure() -> None:
+    sentence = "a packed request is answered"
+
+    with tiny("packing ignored") as url:
+        assert report(url, "--model", "twice", "--only", sentence) == (0, {sentence: "note"})
+
+
+def test_an_extension_that_is_not_claimed_can_be_asked_for_all_the_same() -> None:
+    sentence = "an answered request is counted"
+
+    with tiny() as url:
+        assert report(url, "--model", "twice", "--only", sentence) == (0, {sentence: "skip"})
+        also = ("--also", "statistics")
+        assert report(url, "--model", "twice", "--only", sentence, *also) == (1, {sentence: "fail"})
+
+
+def test_a_server_that_cannot_be_asked_is_told_apart_from_one_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["http://127.0.0.1:9", "--timeout", "1"]) == 2
+    assert "cannot be asked" in capsys.readouterr().err
+
+
+def test_every_check_is_a_sentence_of_its_own() -> None:
+    sentences = [check.sentence for check in checks()]
+
+    assert len(set(sentences)) == len(sentences) > 60
+
+
+def test_people_read_a_line_for_each_check_and_a_sum(server: House) -> None:
+    out = io.StringIO()
+
+    main([server.address, "--header", "Authorization: Bearer all-key", "--only", "health"], out=out)
+
+    assert "ok    health: an unknown model is not ready\n" in out.getvalue()
+    assert out.getvalue().endswith("\n6 ok\n")

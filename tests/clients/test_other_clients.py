@@ -1,0 +1,70 @@
+"""Clients whose dependencies do not go with ours, each asking from an environment of its own.
+
+`OTHER_CLIENTS_PYTHON` is the Python of one in which `kserve` and `open-inference-openapi` are installed; CI makes it.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving_house import House, Rule, Shelf, house
+
+ELSEWHERE = Path(__file__).parent / "elsewhere"
+PYTHON = os.environ.get("OTHER_CLIENTS_PYTHON")
+
+pytestmark = pytest.mark.skipif(not PYTHON, reason="needs OTHER_CLIENTS_PYTHON, a Python that has kserve")
+
+LABELS, SHARES = ["yes", "no", "yes"], [[0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]
+FLAT = [share for row in SHARES for share in row]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    pytest.importorskip("grpc", reason="needs the extra `grpc`")
+    shelf = Shelf()
+    shelf.deploy("churn", 7, Rule())
+    with house(shelf, grpc=True) as running:
+        yield running
+
+
+def told(script: str, *arguments: str) -> Any:
+    """What a script of the other environment writes."""
+    assert PYTHON is not None
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [PYTHON, str(ELSEWHERE / script), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_kserves_clients_get_their_answers_over_both_ports(server: House) -> None:
+    found = told("ask_with_kserve.py", server.address, server.grpc)
+
+    answer = [LABELS, SHARES, "r-1"]
+    refused = found["rest"].pop("refused")
+    assert found["rest"] == {
+        "live": True, "ready": True, "models": [True, False], "binary=True": answer, "binary=False": answer
+    }  # fmt: skip
+    assert "there is no endpoint `chum`" in refused
+    assert found["grpc"] == {"live": True, "ready": True, "model": True, "raw": answer, "contents": answer}
+
+
+def test_the_generated_client_can_read_all_that_we_say(server: House) -> None:
+    found = told("ask_with_open_inference.py", server.address)
+
+    assert (found["server"], found["version"], found["model"]["name"]) == ("aias", ["7"], "churn")
+    assert "there is no endpoint `chum`" in json.dumps(found["missing"])
+    for answer in found["answers"]:
+        assert (answer["id"], answer["model_version"]) == ("r-1", "7")
+        assert [each["data"] for each in answer["outputs"]] == [LABELS, FLAT]

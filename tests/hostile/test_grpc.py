@@ -1,0 +1,368 @@
+"""The second port under callers that lie, stall, stay or have no key."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aias.runtimes.contract import Answers
+from aias.serving.gateway import listen
+from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
+
+grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
+
+KEY = (("authorization", "Bearer all-key"),)
+SERVICE = "/inference.GRPCInferenceService/"
+SMALL = replace(
+    BOUNDS, body_bytes=1 << 20, header_seconds=0.4, body_seconds=0.4, grpc_calls=12, grpc_watchers=2, drain_seconds=5
+)
+
+THREADS = replace(SMALL, inline_row_seconds=1e-9)
+"""Nothing runs on the event loop."""
+
+
+class Slow(Rule):
+    """A model that answers when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+        self.asked.set()
+        self.let.wait(10)
+        return super().predict_columns(columns, rows)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[House]:
+    with house(bounds=SMALL, grpc=True) as running:
+        yield running
+
+
+def call(server: House, method: str, body: bytes = b"", **more: Any) -> bytes:
+    """One call with a key and five seconds, unless told otherwise."""
+    with grpc.insecure_channel(server.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
+        answer: bytes = channel.unary_unary(method)(body, **{"metadata": KEY, "timeout": 5, **more})
+        return answer
+
+
+def refusal(*asked: Any, **more: Any) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as refused:
+        call(*asked, **more)
+    return refused.value.code().name, refused.value.details()
+
+
+def code_of(*asked: Any, **more: Any) -> str:
+    return refusal(*asked, **more)[0]
+
+
+def infer_body(text: bytes = b"50") -> bytes:
+    from aias.serving.grpc.calls import message
+
+    request = message("ModelInferRequest")(model_name="churn")
+    tensor = request.inputs.add(name="age", datatype="BYTES", shape=[1])
+    tensor.contents.bytes_contents.append(text)
+    return bytes(request.SerializeToString())
+
+
+def test_no_method_but_the_probes_answers_without_a_key(server: House) -> None:
+    from aias.serving.grpc.proto import schema
+
+    names = {method.name for method in schema("inference").file.service[0].method}
+    for name in names - {"ServerLive", "ServerReady"}:
+        for metadata in ((), (("authorization", "Bearer wrong-key"),)):
+            assert code_of(server, SERVICE + name, metadata=metadata) == "UNAUTHENTICATED", name
+    assert call(server, f"{SERVICE}ServerLive", metadata=()) == b"\x08\x01"
+    for package in ("grpc.reflection.v1", "grpc.reflection.v1alpha"):
+        assert code_of(server, f"/{package}.ServerReflection/ServerReflectionInfo", metadata=()) == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize(
+    ("method", "scope"), [("ModelInfer", "predict"), ("ModelStatistics", "read"), ("RepositoryModelLoad", "admin")]
+)
+def test_a_method_opens_only_to_a_key_with_its_scope(server: House, method: str, scope: str) -> None:
+    for other in {"predict", "read", "admin"} - {scope}:
+        key = ("authorization", f"Bearer {other}-key")
+        assert code_of(server, SERVICE + method, metadata=(key,)) == "PERMISSION_DENIED"
+
+
+def test_a_message_without_a_key_is_refused_before_it_is_read(server: House) -> None:
+    """It is larger than may be read; reading it would say so."""
+    assert code_of(server, f"{SERVICE}ModelInfer", bytes(2 << 20), metadata=()) == "UNAUTHENTICATED"
+
+
+def test_a_message_that_is_too_large_is_refused(server: House) -> None:
+    assert code_of(server, f"{SERVICE}ModelInfer", bytes(2 << 20)) == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("packing", ["Gzip", "Deflate"])
+def test_a_bomb_is_refused_while_it_is_unpacked(server: House, packing: str) -> None:
+    bomb, packed = bytes(24 << 20), getattr(grpc.Compression, packing)
+
+    code, details = refusal(server, f"{SERVICE}ModelInfer", bomb, compression=packed, timeout=30)
+
+    assert (code, "Decompressed" in details) == ("RESOURCE_EXHAUSTED", True)
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x08" * 1_000, b"\x3a\x05ab", b"\x0a\x02\xff\xfe"]
+)
+def test_bytes_that_are_no_message_are_refused(server: House, body: bytes) -> None:
+    assert code_of(server, f"{SERVICE}ModelInfer", body) == "INVALID_ARGUMENT"
+    assert call(server, f"{SERVICE}ModelInfer", infer_body())
+
+
+def test_millions_of_empty_things_are_refused_before_anything_is_made_of_them(server: House) -> None:
+    many = 1 << 18
+    name = b"\x0a\x05churn"
+    tensor = b"\x0a\x04plan\x12\x05BYTES\x1a\x01\x01\x2a" + varint(2 * many) + b"\x42\x00" * many
+    values = name + b"\x2a" + varint(len(tensor)) + tensor
+    assert refusal(server, f"{SERVICE}ModelInfer", values)[0] == "RESOURCE_EXHAUSTED"
+    for empty in (b"\x2a\x00", b"\x32\x00", b"\x3a\x00"):
+        assert "more than 10,000 tensors" in refusal(server, f"{SERVICE}ModelInfer", name + empty * many)[1]
+    said = b"".join(b"\x22\x07\x0a\x03%03d\x12\x00" % at for at in range(200))
+    assert "100 parameters" in refusal(server, f"{SERVICE}ModelInfer", name + said)[1]
+
+
+def varint(value: int) -> bytes:
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes((*found, value))
+
+
+def test_what_goes_wrong_inside_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Rule):
+        def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
+            raise RuntimeError("a secret place")
+
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Broken())
+    with house(shelf, grpc=True) as server:
+        code, details = refusal(server, f"{SERVICE}ModelInfer", infer_body())
+        assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
+
+        def broken(*_: object) -> object:
+            raise RuntimeError("a secret place")
+
+        monkeypatch.setattr("aias.serving.grpc.calls.raw_inputs", broken)
+        code, details = refusal(server, f"{SERVICE}ModelInfer", infer_body())
+        assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
+
+
+def test_an_unknown_method_is_not_implemented(server: House) -> None:
+    assert code_of(server, f"{SERVICE}CudaSharedMemoryRegister") == "UNIMPLEMENTED"
+    assert code_of(server, "/other.Service/Method") == "UNIMPLEMENTED"
+
+
+def test_a_header_of_http_cannot_be_brought_in(server: House) -> None:
+    smuggled = {"content-length": "0", "inference-header-content-length": "1", "content-encoding": "gzip", "host": "x"}
+    for one in smuggled.items():
+        assert call(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, one))
+    assert code_of(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, *KEY)) == "INVALID_ARGUMENT"
+    assert call(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, ("x-bin", b"\xff\x00")))
+
+
+def test_a_call_whose_message_never_comes_is_ended(server: House) -> None:
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(20)
+        yield b""
+
+    with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as ended:
+        channel.stream_unary(f"{SERVICE}ModelInfer")(nothing(), metadata=KEY, timeout=15)
+    never.set()
+    assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "did not come in time" in ended.value.details()
+
+
+def test_a_call_without_a_message_is_refused(server: House) -> None:
+    with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as refused:
+        channel.stream_unary(f"{SERVICE}ModelInfer")(iter(()), metadata=KEY, timeout=5)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_connection_that_says_nothing_is_cut(server: House) -> None:
+    import socket
+
+    host, port = server.grpc.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as silent:
+        read_all(silent)
+
+
+def test_only_so_many_may_watch_and_others_go_on(server: House) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
+        watching = [watch(b"") for _ in range(2)]
+        assert [next(each) for each in watching] == [b"\x08\x01"] * 2
+        with pytest.raises(grpc.RpcError) as refused:
+            next(watch(b""))
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert call(server, f"{SERVICE}ModelInfer", infer_body())
+        for each in watching:
+            each.cancel()
+    eventually(lambda: not watchers(server))
+
+
+def watchers(server: House) -> int:
+    with grpc.insecure_channel(server.grpc) as channel:
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=5)
+        try:
+            return 0 if next(watch) == b"\x08\x01" else 1
+        except grpc.RpcError:
+            return 1
+        finally:
+            watch.cancel()
+
+
+def test_a_deadline_ends_the_call_and_not_the_server() -> None:
+    slow, shelf = Slow(), Shelf()
+    with house(shelf, bounds=THREADS, grpc=True) as server:
+        shelf.runtimes["churn-1"] = slow
+        slow.let.set()
+        shelf.deploy("churn", 1, slow)
+        eventually(lambda: server.gateway.router.ready and server.gateway.router.loaded())
+        slow.let.clear()
+        assert code_of(server, f"{SERVICE}ModelInfer", infer_body(), timeout=0.3) == "DEADLINE_EXCEEDED"
+        slow.let.set()
+        assert call(server, f"{SERVICE}ModelInfer", infer_body())
+
+
+def test_a_server_that_stops_finishes_the_calls_that_it_has_begun() -> None:
+    slow, shelf = Slow(), Shelf()
+    slow.let.set()
+    shelf.deploy("churn", 1, slow)
+    answers: list[bytes] = []
+    with house(shelf, bounds=THREADS, grpc=True) as server:
+        slow.let.clear()
+        slow.asked.clear()
+        body = infer_body()
+        asking = threading.Thread(target=lambda: answers.append(call(server, f"{SERVICE}ModelInfer", body, timeout=9)))
+        asking.start()
+        assert slow.asked.wait(5)
+        server.gateway.stop()
+        eventually(lambda: not server.gateway.ready)
+        slow.let.set()
+        asking.join()
+    assert answers and b"yes" in answers[0]
+
+
+def test_who_watches_or_waits_does_not_keep_a_server_from_stopping() -> None:
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(20)
+        yield from ()
+
+    with house(bounds=replace(SMALL, drain_seconds=60, body_seconds=60), grpc=True) as server:
+        channel = grpc.insecure_channel(server.grpc)
+        watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
+        assert next(watching) == b"\x08\x01"
+        stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(nothing(), metadata=KEY)
+        eventually(lambda: call(server, f"{SERVICE}ServerLive"))
+    # The house waits ten seconds for its server, and fails.
+    assert list(watching) == [b"\x08\x02"]
+    assert list(stream) == []
+    never.set()
+    channel.close()
+
+
+def test_the_deadline_goes_on_to_the_application() -> None:
+    from aias.serving.grpc.wire import Wire
+
+    seen: dict[bytes, bytes] = {}
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        seen.update(scope["headers"])
+        assert (await receive())["body"] == b"x"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    metadata = [("traceparent", "00-1-2-01"), ("x-deadline-ms", "9"), ("cookie", "a")]
+    wire = Wire(application, metadata, seconds_left=1.5, answering=set())
+    found = asyncio.run(wire.ask("POST", "/", b"x"))
+
+    assert (found.status, found.head) == (200, {})
+    assert (seen[b"x-deadline-ms"], seen[b"traceparent"]) == (b"1500", b"00-1-2-01")
+    assert b"cookie" not in seen
+
+
+def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelled() -> None:
+    from aias.serving.grpc.wire import Wire
+
+    saw: list[str] = []
+
+    async def application(_scope: Any, receive: Any, _send: Any) -> None:
+        while True:
+            saw.append((await receive())["type"])
+            if saw[-1] == "http.disconnect":
+                return
+
+    async def leave() -> None:
+        wire = Wire(application, [], seconds_left=1e12, answering=set())
+        assert (b"x-deadline-ms", b"86400000") in wire.headers
+        asking = asyncio.ensure_future(wire.ask("POST", "/"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await asyncio.gather(*wire._answering)
+
+    asyncio.run(leave())
+    assert saw == ["http.request", "http.disconnect"]
+
+
+def test_a_taken_port_is_told() -> None:
+    from aias.serving.bounds import SecondPort
+    from aias.serving.gateway import Gateway, PortInUse
+    from serving_house import Ring
+
+    shelf = Shelf()
+    with closing(listen("127.0.0.1", 0)) as taken, closing(listen("127.0.0.1", 0)) as free:
+        second = SecondPort("127.0.0.1", taken.getsockname()[1])
+        gateway = Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=second)
+        with pytest.raises(PortInUse):
+            gateway.run(free)
+
+
+def test_processes_of_one_server_may_share_the_port() -> None:
+    from aias.serving.bounds import SecondPort
+    from aias.serving.gateway import Gateway, PortInUse
+    from serving_house import Ring
+
+    shelf = Shelf()
+    with house(grpc=True) as first, closing(listen("127.0.0.1", 0)) as free:
+        alone = SecondPort("127.0.0.1", int(first.grpc.split(":")[1]), shared=True)
+        with pytest.raises(PortInUse):  # the first does not share
+            Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=alone).run(free)
+    port = free_port()
+    gateways = [
+        Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=SecondPort("127.0.0.1", port, shared=True)) for _ in "ab"
+    ]
+    ready = threading.Barrier(3)
+    listeners = [listen("127.0.0.1", 0) for _ in gateways]
+    threads = [
+        threading.Thread(target=each.run, args=(own,), kwargs={"when_ready": lambda: ready.wait(10)})
+        for each, own in zip(gateways, listeners, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    ready.wait(10)
+    assert [each.grpc_port for each in gateways] == [port, port]
+    for each, thread, own in zip(gateways, threads, listeners, strict=True):
+        each.stop()
+        thread.join(10)
+        own.close()
+
+
+def free_port() -> int:
+    with closing(listen("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])

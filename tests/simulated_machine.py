@@ -1,0 +1,127 @@
+"""A machine on a clock of its own that runs what a batcher starts, and keeps every promise that it sees broken."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from aias.core.errors import AiasError
+from aias.serving.batcher import Batcher
+from aias.serving.costs import Cost
+from aias.serving.tickets import Batch, Lane, Ticket
+
+
+class Machine:
+    """`takes` says how long a batch really runs. A part answers with the numbers of its rows."""
+
+    def __init__(
+        self,
+        *,
+        places: int = 1,
+        takes: Callable[[Batch], float] | None = None,
+        fails: Callable[[Batch], bool] = lambda _batch: False,
+        waiting_max: int = 10_000,
+    ) -> None:
+        self.now = 0.0
+        self.takes = takes or (lambda batch: batch.lane.cost.seconds(batch.units))
+        self.fails = fails
+        self.batcher = Batcher(
+            self.start, places=places, clock=lambda: self.now, waiting_max=waiting_max, alarm=self.set_alarm
+        )
+        self.places = places
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self.alarm: float | None = None
+        self.batches: list[Batch] = []
+        self.tickets: list[Ticket] = []
+        self.outcomes: dict[Ticket, list[Any]] = {}
+        self.answered_at: dict[Ticket, float] = {}
+        self.broken: list[str] = []
+        self._serial = count()
+
+    # What a test does
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        heappush(self.events, (when, next(self._serial), action))
+
+    def ask(self, lane: Lane, *, rows: int = 1, tenant: str = "one", then: Callable[[], None] | None = None,
+            within: float | None = None, **more: Any) -> Ticket:  # fmt: skip
+        """Submit a request now; `then` is called when it is over, also when it is refused."""
+        ticket = Ticket(lane, tenant, rows, self.deliver, work=then, **more)
+        if within is not None:
+            ticket.deadline = self.now + within
+            ticket.until = min(ticket.until, ticket.deadline)
+        self.tickets.append(ticket)
+        self.outcomes[ticket] = []
+        try:
+            self.batcher.submit(ticket)
+        except AiasError as fault:
+            self.deliver(ticket, fault)
+        return ticket
+
+    def run(self, until: float = float("inf")) -> None:
+        while True:
+            at = self.events[0][0] if self.events else float("inf")
+            rung = self.alarm is not None and self.alarm <= at
+            at = min(at, float("inf") if self.alarm is None else self.alarm)
+            if at > until or at == float("inf"):
+                return
+            assert at >= self.now
+            self.now = at
+            if rung:
+                self.alarm = None
+                self.batcher.wake()
+            else:
+                heappop(self.events)[2]()
+            self.check()
+
+    # What the batcher asks for
+
+    def start(self, batch: Batch) -> None:
+        self.batches.append(batch)
+        if batch.rows > batch.lane.rows_max and not batch.parts[0].ticket.whole:
+            self.broken.append(f"{batch.rows} rows at once")
+        if any(part.ticket.lane is not batch.lane for part in batch.parts):
+            self.broken.append("two models in one batch")
+        if any(part.ticket.whole for part in batch.parts) and len(batch.parts) > 1:
+            self.broken.append("a whole request has company")
+        self.at(self.now + self.takes(batch), lambda: self.finish(batch))
+
+    def finish(self, batch: Batch) -> None:
+        if self.fails(batch):
+            self.batcher.finished(batch, [ValueError("it broke") for _ in batch.parts], counts=False)
+        else:
+            self.batcher.finished(batch, [list(range(part.start, part.stop)) for part in batch.parts])
+
+    def deliver(self, ticket: Ticket, outcome: "list[Any] | Exception") -> None:
+        self.outcomes[ticket].append(outcome)
+        self.answered_at[ticket] = self.now
+        if ticket.work is not None:
+            # Who is refused comes again a little later.
+            self.at(self.now + 0.1 * isinstance(outcome, Exception), ticket.work)
+
+    def set_alarm(self, at: float | None) -> None:
+        self.alarm = at
+
+    # What must hold
+
+    def check(self) -> None:
+        running = self.batcher.running
+        if running > self.places:
+            self.broken.append(f"{running} batches on {self.places} places")
+        if running < self.places and self.batcher.waiting and self.alarm is None:
+            self.broken.append(f"idle at {self.now} while {self.batcher.waiting} wait")
+
+    def answered(self, ticket: Ticket) -> bool:
+        return self.outcomes[ticket] == [self.outcomes[ticket][0]] and isinstance(self.outcomes[ticket][0], list)
+
+    def rows_of(self, ticket: Ticket) -> list[int]:
+        [outcome] = self.outcomes[ticket]
+        return [row for part in outcome for row in part]
+
+    def seconds_of(self, ticket: Ticket) -> float:
+        return self.answered_at[ticket] - ticket.entered_at
+
+
+def lane(name: str = "m", *, per_row: float = 0.001, per_run: float = 0.004, rows_max: int = 64,
+         objective: float = 0.5, delay: float = 0.0) -> Lane:  # fmt: skip
+    return Lane(name, Cost(per_row, per_run), rows_max=rows_max, objective_seconds=objective, delay_seconds=delay)

@@ -1,0 +1,265 @@
+"""The batcher behind a real server: rows of several callers in one run, and each gets its own."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from aias.serving.bounds import Bounds
+from aias.serving.costs import Cost
+from aias.serving.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
+from serving_house import BOUNDS, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
+
+THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
+"""No model is as fast as that, so every one runs in threads."""
+
+
+class Busy:
+    """A server whose only place is taken by a run that stands still, and callers that queue up behind it."""
+
+    def __init__(self, server: House, model: Joined) -> None:
+        self.server, self.model = server, model
+        self.answers: dict[str, Response] = {}
+        self.threads: list[threading.Thread] = []
+
+    @property
+    def waiting(self) -> int:
+        return self.server.gateway.executor.batcher.waiting
+
+    def ask(self, name: str, body: object, path: str = "/predict/churn", **headers: str) -> None:
+        """Have a caller of its own ask, and wait until it waits."""
+        before = self.waiting
+
+        def call() -> None:
+            sent = {each.replace("_", "-"): value for each, value in headers.items()}
+            self.answers[name] = self.server.call("POST", path, body, headers=sent)
+
+        self.threads.append(threading.Thread(target=call))
+        self.threads[-1].start()
+        eventually(lambda: self.waiting > before)
+
+    def go_on(self) -> None:
+        self.model.stall.set()
+        for thread in self.threads:
+            thread.join(10)
+
+
+@contextmanager
+def busy(bounds: Bounds = THREADS) -> Iterator[Busy]:
+    shelf, model = Shelf(), Joined()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=bounds, places=1) as server:
+        # A run is worth its company here, whatever was measured of this toy.
+        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
+        model.stall.clear()
+        while model.started.acquire(blocking=False):
+            pass
+        found = Busy(server, model)
+        first = threading.Thread(target=lambda: server.call("POST", "/predict/churn", [{"age": 1}]))
+        found.threads.append(first)
+        first.start()
+        assert model.started.acquire(timeout=5)
+        model.runs.clear()
+        try:
+            yield found
+        finally:
+            found.go_on()
+
+
+def shares(response: Response) -> list[float]:
+    assert response.status == 200, response.body
+    return [each["probabilities"]["yes"] for each in json.loads(response.body)]
+
+
+def test_callers_that_wait_are_answered_in_one_run_each_with_its_own_rows() -> None:
+    with busy() as line:
+        line.ask("old", [{"age": 50}, {"age": 60}])
+        line.ask("young", [{"age": 20}])
+        line.ask("mixed", [{"age": 20}, {"age": 50}, {"age": 20}])
+        line.go_on()
+
+        assert line.model.runs == [1, 6]
+        assert shares(line.answers["old"]) == [0.75, 0.75]
+        assert shares(line.answers["young"]) == [0.25]
+        assert shares(line.answers["mixed"]) == [0.25, 0.75, 0.25]
+
+
+def test_rows_of_two_protocols_run_together() -> None:
+    inference = {"inputs": [{"name": "age", "shape": [2], "datatype": "FP64", "data": [50, 20]}]}
+    with busy() as line:
+        line.ask("native", [{"age": 50}])
+        line.ask("v2", inference, "/v2/models/churn/infer")
+        line.go_on()
+
+        assert line.model.runs == [1, 3]
+        assert shares(line.answers["native"]) == [0.75]
+        outputs = json.loads(line.answers["v2"].body)["outputs"]
+        assert outputs[0]["data"] == ["yes", "no"]
+
+
+def test_a_bad_row_fails_alone() -> None:
+    with busy() as line:
+        line.ask("good", [{"age": 50}])
+        bad = line.server.call("POST", "/predict/churn", [{"age": 50}, {"age": "old"}])
+        line.go_on()
+
+        assert (bad.status, json.loads(bad.body)["error"]["row"]) == (422, 1)
+        assert shares(line.answers["good"]) == [0.75]
+
+
+def test_rows_that_break_a_run_break_it_for_their_caller_only() -> None:
+    with busy() as line:
+        line.model.breaks = {66.0}
+        line.ask("good", [{"age": 50}])
+        line.ask("bad", [{"age": 66}])
+        line.ask("fine", [{"age": 20}])
+        line.go_on()
+
+        assert line.answers["bad"].status == 500
+        assert (shares(line.answers["good"]), shares(line.answers["fine"])) == ([0.75], [0.25])
+        assert line.model.runs == [1, 3, 1, 1, 1]
+
+
+def test_more_rows_than_a_run_may_have_are_answered_in_parts() -> None:
+    with busy(replace(THREADS, batch_rows=4)) as line:
+        line.ask("many", [{"age": 50 if at % 3 else 20} for at in range(10)])
+        line.go_on()
+
+        assert line.model.runs == [1, 4, 4, 2]
+        assert shares(line.answers["many"]) == [0.75 if at % 3 else 0.25 for at in range(10)]
+
+
+def test_who_hangs_up_is_not_run() -> None:
+    with busy() as line:
+        body = b'[{"age": 50}, {"age": 50}]'
+        head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+        with line.server.socket() as client:
+            client.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            eventually(lambda: line.waiting == 1)
+        eventually(lambda: line.waiting == 0)
+        line.ask("stays", [{"age": 50}])
+        line.go_on()
+
+        assert line.model.runs == [1, 1]
+        assert shares(line.answers["stays"]) == [0.75]
+
+
+def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_again() -> None:
+    with busy() as line:
+        line.ask("waits", [{"age": 50}])
+        late = line.server.call("POST", "/predict/churn", [{"age": 50}], headers={"X-Deadline-Ms": "1"})
+
+        assert late.status == 503
+        assert json.loads(late.body)["error"]["code"] == "serving.overloaded"
+        assert int(late.headers["retry-after"]) >= 1
+
+
+def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
+    with busy() as line:
+        line.ask("late", [{"age": 50}], X_Deadline_Ms="700")
+        eventually(lambda: "late" in line.answers)
+
+        assert line.answers["late"].status == 504
+        line.go_on()
+        assert line.model.runs == [1]
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-Deadline-Ms": "soon"}, {"X-Deadline-Ms": "0"}, {"X-Deadline-Ms": "-5"}, {"X-Priority": "urgent"}]
+)
+def test_wishes_that_make_no_sense_are_told(headers: dict[str, str]) -> None:
+    with house() as server:
+        assert server.call("POST", "/predict/churn", [{"age": 50}], headers=headers).status == 400
+
+
+def test_what_waited_and_ran_together_can_be_scraped() -> None:
+    with busy() as line:
+        line.ask("a", [{"age": 50}])
+        line.ask("b", [{"age": 50}])
+        line.go_on()
+        found = samples(line.server)
+
+    version = (("version", "churn@1"),)
+    assert found["aias_batch_rows_sum", version] == 3
+    assert found["aias_batch_rows_count", version] == 2
+    assert found["aias_tier", (("endpoint", "churn"), ("tier", "thread"))] == 1
+    assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"))] == 3
+
+
+def test_a_model_that_holds_up_the_loop_is_sent_to_threads_and_this_is_told() -> None:
+    shelf, slow = Shelf(), Rule()
+    shelf.deploy("churn", 1, slow)
+    with house(shelf, bounds=replace(BOUNDS, inline_seconds=0.02, inline_row_seconds=1e9, hop_seconds=1e9)) as server:
+        wait = threading.Event()
+        predict = slow.predict
+        slow.predict = lambda rows: wait.wait(0.03) or predict(rows)  # type: ignore[assignment, return-value]
+        for _ in range(STRIKES_MAX):
+            assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
+        tier = (("endpoint", "churn"), ("tier", "thread"))
+        eventually(lambda: samples(server).get(("aias_tier", tier)) == 1)
+        found = samples(server)
+        assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
+
+    assert found["aias_demotions_total", (("endpoint", "churn"),)] == 1
+    assert "serve.demoted" in [event.name for event in server.events]
+
+
+def tier(clock: Callable[[], float]) -> Tier:
+    return Tier(fast=True, bounds=replace(BOUNDS, inline_seconds=0.005), clock=clock)
+
+
+def test_one_long_run_among_short_ones_demotes_nobody() -> None:
+    found = tier(lambda: 1.0)
+    for at in range(100):
+        assert found.took(0.1 if at % 2 else 0.001) is None
+    assert found.inline
+
+
+def test_a_demoted_model_comes_back_and_stays_away_longer_the_next_time() -> None:
+    now = 1.0
+    found = tier(lambda: now)
+    away = [each for _ in range(STRIKES_MAX) if (each := found.took(0.1))]
+    assert (away, found.inline) == ([AWAY_SECONDS], False)
+
+    now += AWAY_SECONDS
+    assert found.inline
+    away = [each for _ in range(STRIKES_MAX) if (each := found.took(0.1))]
+    assert away == [2 * AWAY_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("row_seconds", "cost", "fast"),
+    [
+        (0.00005, Cost(0.00001, 0.00004), True),
+        (0.0009, Cost(0.0008, 0.0001), True),
+        (0.0009, Cost(0.0001, 0.0008), False),  # rows together save more than the hop costs
+        (0.005, Cost(0.005, 0.0), False),
+    ],
+)
+def test_where_a_model_runs_is_measured(row_seconds: float, cost: Cost, *, fast: bool) -> None:
+    assert runs_fast(row_seconds, cost, Bounds()) is fast
+
+
+def test_a_server_that_stops_answers_what_waits() -> None:
+    with busy() as line:
+        line.ask("waits", [{"age": 50}])
+        line.server.gateway.stop()
+        line.go_on()
+
+        assert shares(line.answers["waits"]) == [0.75]
+
+
+def test_a_request_that_is_pipelined_behind_a_waiting_one_is_answered_too() -> None:
+    with busy() as line:
+        body = b'[{"age": 50}]'
+        head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+        one = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+        last = one.replace(b"Host:", b"Connection: close\r\nHost:")
+        with line.server.socket() as client:
+            client.sendall(one + last)
+            eventually(lambda: line.waiting == 1)
+            line.go_on()
+            assert read_all(client).count(b"HTTP/1.1 200 ") == 2

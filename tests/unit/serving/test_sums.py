@@ -1,0 +1,67 @@
+"""Counts of several workers: added up, carried on, never falling."""
+
+from pathlib import Path
+
+from aias.serving.metrics import Metrics
+from aias.serving.sums import Sums
+
+
+def counted(endpoint: str, times: int) -> Metrics:
+    metrics = Metrics()
+    metrics.loaded, metrics.tiers, metrics.open_connections = (
+        lambda: [(endpoint, "m@1")], lambda: [(endpoint, "inline")], lambda: 3,
+    )  # fmt: skip
+    for _ in range(times):
+        metrics.answered(endpoint, "m@1", 200)
+        metrics.predicted(endpoint, 2, (0.1, 0.2, 0.3), queue=0.05)
+        metrics.ran("m@1", 2)
+        metrics.refusals["serving.busy"] += 1
+    return metrics
+
+
+def test_the_counts_of_all_workers_are_added_up(tmp_path: Path) -> None:
+    here, there = counted("a", 2), counted("a", 3)
+    Sums(tmp_path, 1).write(there)
+
+    total = Sums(tmp_path, 0).total(here)
+
+    assert total.requests["a", "m@1", 200] == 5
+    assert total.rows["a"] == 10
+    assert total.refusals["serving.busy"] == 5
+    assert sum(total.phases["a"][3].counts) == 5
+    assert total.phases["a"][1].sum == 5 * (0.2 - 0.05)
+    assert sum(total.batches["m@1"].counts) == 5
+    assert total.open_connections() == 6
+    assert total.loaded() == [("a", "m@1")]
+    assert here.requests["a", "m@1", 200] == 2
+    assert b'aias_requests_total{endpoint="a",status="200",version="m@1"} 5.0' in total.text()
+
+
+def test_what_one_worker_has_shown_another_shows_too(tmp_path: Path) -> None:
+    first, second = Sums(tmp_path, 0), Sums(tmp_path, 1)
+    busy, idle = counted("a", 2), Metrics()
+    shown = first.total(busy).requests["a", "m@1", 200]
+
+    assert second.total(idle).requests["a", "m@1", 200] == shown
+
+
+def test_the_next_worker_carries_on_where_the_one_before_died(tmp_path: Path) -> None:
+    Sums(tmp_path, 0).write(counted("a", 4))
+    after = Metrics()
+
+    Sums(tmp_path, 0).carry_on(after)
+
+    assert after.requests["a", "m@1", 200] == 4
+    assert after.open_connections() == 0
+    assert Sums(tmp_path, 0).total(after).requests["a", "m@1", 200] == 4
+
+
+def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_bytes(b'{"requests": [')
+    (tmp_path / "2.new").write_bytes(b"half")
+
+    assert Sums(tmp_path, 0).total(counted("a", 1)).requests["a", "m@1", 200] == 1
+
+
+def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
+    assert Sums(tmp_path / "gone", 0).total(counted("a", 1)).requests["a", "m@1", 200] == 1
