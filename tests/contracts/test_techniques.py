@@ -157,7 +157,7 @@ def test_columns_that_are_left_out_may_still_be_sent_and_are_told(shop):
     except CannotHelp:
         return
     made = candidate.make(0)
-    draft = Trial(candidate, "fewer_columns").draft(shop.parent.manifest, made.encoder)
+    draft = Trial(candidate, "fewer_columns").draft(shop.parent.manifest, made)
 
     files, runtime = compiled(made.pipeline, made.encoder, draft, None)
 
