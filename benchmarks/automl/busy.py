@@ -10,8 +10,9 @@ def busy_share() -> float:
     """What share of all cores others are using now; work that gives way to everybody (`nice`) does not count."""
     before = _ticks()
     time.sleep(BUSY_SECONDS)
-    user, _, system, *idle = (after - then for after, then in zip(_ticks(), before, strict=True))
-    return (user + system) / max(user + system + sum(idle), 1)
+    spent = [after - then for after, then in zip(_ticks(), before, strict=True)]
+    user, _, system, *_ = spent
+    return (user + system) / max(sum(spent), 1)
 
 
 def _ticks() -> list[int]:

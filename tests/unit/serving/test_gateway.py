@@ -147,8 +147,8 @@ def test_a_taken_port_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
 
 def test_a_second_port_answers_the_same_over_grpc(trained: Path) -> None:
     grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
-    code = "import sys; from aias.serving.gateway import serve; from aias.serving.background import _tell"
-    run = f"{code}; from pathlib import Path; serve(Path(sys.argv[1]), port=0, grpc_port=0, announce=_tell)"
+    code = "import sys; from aias.serving.gateway import serve; from aias.serving.background import tell"
+    run = f"{code}; from pathlib import Path; serve(Path(sys.argv[1]), port=0, grpc_port=0, announce=tell)"
     _, secret = make_key(trained)
 
     with subprocess.Popen([sys.executable, "-c", run, str(trained)], stdout=subprocess.PIPE) as server:
