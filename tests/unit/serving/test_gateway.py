@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for word in each
     ]
     for _ in range(2):
-        train(pl.DataFrame(rows), target="mood", name="moods", time=5, home=home)
+        train(pl.DataFrame(rows), target="mood", name="moods", learners=("linear",), time=60, home=home, inline=True)
     with Registry.open(home) as registry:
         registry.deploy("moods", Ref("moods", 1))
     return home
