@@ -31,7 +31,7 @@ def optimize(
     published only if it beats REF with 95 % confidence on rows that were not searched on. With --json each event is a
     line. Ctrl-C ends the search with what was found so far; a second one breaks off.
     """
-    from aias.client.model import load
+    from aias.client.model import load, seconds_of
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(
@@ -44,6 +44,10 @@ def optimize(
         for each in found.axes
     ]
     table("", ("axis", "tried", "gain searched", "kept"), rows, right=("tried", "gain searched"))
+    if not any(each.tried for each in found.axes):
+        click.echo("the time was not enough to try anything", err=True)
+        hint(f"aias optimize {ref} --time {5 * seconds_of(seconds):.0f}s")
+        return
     if not found.better:
         click.echo(f"nothing is certain to be better than {found.model.ref}: {found.gain}")
         return

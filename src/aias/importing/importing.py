@@ -129,9 +129,11 @@ class _Job:
             return Plan("regression", (), self.asked.scores or "probabilities")
         outputs = max(2, said.outputs)
         classes = classes or tuple(map(str, range(outputs)))
-        if len(classes) != outputs or len(set(classes)) != outputs or outputs > CLASSES_MAX:
+        if twice := [name for name in dict.fromkeys(classes) if classes.count(name) > 1]:
+            raise UserError(f"the class `{twice[0]}` is named twice", hint="each class has a name of its own")
+        if len(classes) != outputs or outputs > CLASSES_MAX:
             raise UserError(
-                f"the model tells {outputs} classes apart; {len(set(classes))} are named: {', '.join(classes[:10])}",
+                f"the model tells {outputs} classes apart; {len(classes)} are named: {', '.join(classes[:10])}",
                 hint="`--classes a,b,c` names each of them, in the model's order",
             )
         plan = Plan("binary" if outputs == 2 else "multiclass", classes, self.asked.scores or "probabilities")

@@ -33,6 +33,8 @@ class OpenVino:
             if output not in each.input_value(0).get_names():
                 read.remove_result(each)
         self._compiled = core.compile_model(read, "CPU", OPTIONS | {"INFERENCE_PRECISION_HINT": PRECISIONS[precision]})
+        # What the one output does not hang on is no input any more.
+        self._read = frozenset(name for each in self._compiled.inputs for name in each.get_names())
         self._idle: SimpleQueue[Any] = SimpleQueue()
 
     @classmethod
@@ -55,6 +57,7 @@ class OpenVino:
         except Empty:
             request = self._compiled.create_infer_request()
         try:
-            return [request.infer(dict(feeds), share_inputs=True)[0]]
+            read = {name: value for name, value in feeds.items() if name in self._read}
+            return [request.infer(read, share_inputs=True)[0]]
         finally:
             self._idle.put(request)

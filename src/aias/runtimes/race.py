@@ -92,7 +92,7 @@ def _raced(
         try:
             said = _tried(runtime, name, rivals[name][0], model(), rows, kept, watch)
         except Exception as fault:  # noqa: BLE001  another's library may raise anything; the model is served all the same
-            said = Raced(OURS, f"{name} cannot answer for it: {type(fault).__name__}: {str(fault)[:200]}", lost=True)
+            said = Raced(OURS, f"{name} cannot answer for it: {_last_line(fault)}", lost=True)
         if said.lost:
             watch(Event("runtime.lost", said.reason, "warning", {"engine": name}))
         if said.engine == name:
@@ -258,3 +258,9 @@ def _keep(path: Path | None, found: Raced) -> None:
         fresh.replace(path)
     except OSError:
         return
+
+
+def _last_line(fault: Exception) -> str:
+    """Libraries written in C++ tell of their own files first and of the fault last."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    return f"{type(fault).__name__}: {lines[-1][:200]}" if lines else type(fault).__name__

@@ -159,6 +159,8 @@ def rows_of(parent: Parent, source: Any, *, watch: Watch) -> tuple[Dataset, Data
 
     `source`: where the rows are, if not where training found them. Raises `UserError` when nobody knows.
     """
+    if parent.manifest.form == "compressed":
+        parent.check()
     recipe = parent.recipe
     if source is None and parent.imported:
         raise UserError(

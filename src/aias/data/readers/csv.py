@@ -196,9 +196,9 @@ def _has_header(first: Sequence[str], frame: pl.DataFrame, options: Options) -> 
         return True
     known = options.known | frozenset(options.names or ())
     found = len(known & set(first))
-    if known and (not found or found * 2 >= min(len(known), len(first))):
-        return found > 0
-    return _is_header(first, frame.slice(1, _SAMPLE_ROWS))
+    if found and found * 2 >= min(len(known), len(first)):
+        return True
+    return not (known and frame.height < 2) and _is_header(first, frame.slice(1, _SAMPLE_ROWS))
 
 
 def _is_header(first: Sequence[str], rest: pl.DataFrame) -> bool:

@@ -51,10 +51,14 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
     outcomes: list[Outcome] = []
-    for outcome in run(checks(options.only, grpc=probe.remote is not None), probe):
-        outcomes.append(outcome)
-        if not options.json:
-            print(_line(outcome), file=out)
+    try:
+        for outcome in run(checks(options.only, grpc=probe.remote is not None), probe):
+            outcomes.append(outcome)
+            if not options.json:
+                print(_line(outcome), file=out)
+    except (Failed, OSError) as fault:
+        print(f"the server cannot be asked: {fault}", file=sys.stderr)
+        return 2
     if remote is not None:
         remote.close()
     print(json.dumps(_report(probe, outcomes), indent=2) if options.json else _summary(outcomes), file=out)
