@@ -33,9 +33,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
     if title:
         click.secho(title, bold=True)
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for place, column in enumerate(columns):
+    for column in columns:
+        whole = column in right or column == "version"  # what gives way where there is little room are words
         justify: Literal["right", "left"] = "right" if column in right else "left"
-        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=place == 0)  # names stay in one piece
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=whole)
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)
