@@ -28,6 +28,7 @@ OURS = [step for step in STEPS if not step.startswith("train.")]
 """Those of a training are walked where there is one."""
 
 RANDOM_KILLS = int(os.environ.get("AIAS_TEST_KILLS", "150"))
+KILLS_MAX = 10 * RANDOM_KILLS
 LIFE_SECONDS_MAX = 0.15
 """Some fifteen operations."""
 
@@ -155,7 +156,10 @@ def test_a_kill_at_this_step_loses_no_promise_and_leaves_nothing_half(tmp_path: 
 def test_kills_at_random_moments_lose_no_promise_and_leave_nothing_half(tmp_path: Path, publisher: Publisher):
     chance = random.Random(20_260_506)
     promised = 0
-    for kill in range(RANDOM_KILLS):
+    # Kills among work that was never acknowledged would prove nothing: where a machine is slow, there are more.
+    for kill in range(KILLS_MAX):
+        if kill >= RANDOM_KILLS and kill % HOME_KILLS == 0 and promised > RANDOM_KILLS:
+            break
         if kill % HOME_KILLS == 0:
             home, promises = tmp_path / f"home-{kill}", Promises()
         pid = publisher.start(home, seed=kill * 50, rounds=10_000)
@@ -169,8 +173,7 @@ def test_kills_at_random_moments_lose_no_promise_and_leave_nothing_half(tmp_path
         if kill % HOME_KILLS == HOME_KILLS - 1:
             promised += len(promises.versions) + len(promises.endpoints) + len(promises.secrets)
 
-    # Kills among work that was never acknowledged would prove nothing; on a busy machine little is done before each.
-    assert promised > RANDOM_KILLS // 10
+    assert promised > RANDOM_KILLS
 
 
 def test_every_step_that_is_named_is_in_the_code_and_the_other_way_round():

@@ -31,7 +31,8 @@ def optimize(
     published only if it beats REF with 95 % confidence on rows that were not searched on. With --json each event is a
     line. Ctrl-C ends the search with what was found so far; a second one breaks off.
     """
-    from aias.client.model import load, seconds_of
+    from aias.client.model import load
+    from aias.core.quantities import seconds_of
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(

@@ -50,8 +50,8 @@ def train(
     JSONL, Parquet, Arrow, Excel or ARFF, plain or in gzip or zip. With --json each event is a line. Ctrl-C finishes
     with what was found so far; a second one breaks off.
     """
-    from aias.client.model import seconds_of
     from aias.client.model import train as run
+    from aias.core.quantities import seconds_of
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(

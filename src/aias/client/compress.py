@@ -1,17 +1,17 @@
 """A published version → a smaller or faster one, proved no worse than asked; or the word that none is worth it."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
-from aias.client.model import WORK, Model, publish_one, seconds_of
+from aias.client.model import WORK, Model, publish_one
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import NotFound
 from aias.core.events import Watch, nobody
+from aias.core.quantities import bytes_of, seconds_of, share_of
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier
@@ -64,26 +64,6 @@ def frontier_of(model: Model) -> "Frontier":
         if path.is_file():
             return read_frontier(path.read_bytes())
     raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}")
-
-
-def share_of(text: float | str) -> float:
-    """`"0.5%"` or 0.005 as a share. Raises `UserError`."""
-    if not isinstance(text, str):
-        return float(text)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(%?)", text.strip())
-    if not found:
-        raise UserError(f"{text!r} is no share", hint="write 0.5% or 0.005")
-    return float(found[1]) / (100 if found[2] else 1)
-
-
-def bytes_of(text: int | str) -> int:
-    """`5_000_000`, `"5MB"`, `"300 kB"` in bytes. Raises `UserError`."""
-    if not isinstance(text, str):
-        return int(text)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(B|kB|KB|MB|GB|)", text.strip())
-    if not found:
-        raise UserError(f"{text!r} is no size", hint="write 300kB or 5MB")
-    return round(float(found[1]) * {"": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}[found[2]])
 
 
 def _place(model: Model) -> Path:

@@ -17,6 +17,7 @@ from aias.core.deadline import Deadline
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import Ref, check_name, name_from
+from aias.core.quantities import seconds_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
 from aias.core.task import Measurement, Task
@@ -334,13 +335,3 @@ class Model:
 
         dataset = read(source, schema=Schema(self.manifest.inputs), watch=watch)
         return {field.name: dataset.values(field.name) for field in self.manifest.inputs}, dataset.rows
-
-
-def seconds_of(text: float | str) -> float:
-    """`90`, `"90s"`, `"5m"`, `"1h"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
-    if not isinstance(text, str):
-        return float(text)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*(us|ms|s|m|h|)", text.strip())
-    if not found:
-        raise UserError(f"{text!r} is no time", hint="write 90s, 5m or 1h; or 150us, 2ms")
-    return float(found[1]) * {"": 1, "us": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}[found[2]]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
 
-from aias.client.model import WORK, Model, publish, seconds_of
+from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Watch, nobody
+from aias.core.quantities import seconds_of
 
 if TYPE_CHECKING:
     from aias.optimize.certify import Gain

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.lessons import soft
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
@@ -15,7 +16,7 @@ from aias.core.events import nobody
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import RowEncoder
 from aias.encoders.text import PARTS, Text
-from aias.learners.contract import Examples, Fit
+from aias.learners.contract import Fit
 from aias.training.configuration import Configuration
 from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.plan import Member
@@ -88,19 +89,10 @@ def _student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
     features, names = Features(encoder, shop.encoded(rows, encoder)), read_by(linear.configuration)
     asked = linear.refit.configuration.settings
     settings = {name: asked[name] for name in KEPT if name in asked}
-    examples = _examples(shop, features.matrix(names), shop.teacher(fold).scores(shop.encoded(rows)))
+    examples = soft(shop.task, features.matrix(names), shop.teacher(fold).scores(shop.encoded(rows)), least=CHANCE_MIN)
     how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, {"C": 1.0} | settings)
     model = member("learners", "linear").fit(examples, None, how)
     return Student(LinearPipeline(features.some(names), model), encoder, places, np.arange(len(places)))
-
-
-def _examples(shop: Workshop, x: Any, said: Floats) -> Examples:
-    """What the parent says as soft answers: a row for each class that it holds possible, weighted."""
-    if shop.task.type == "regression":
-        return Examples(x, said[:, 0])
-    rows, classes = np.nonzero(said >= CHANCE_MIN)
-    weight = said[rows, classes]
-    return Examples(x[rows], classes.astype(np.int64), weight / weight.mean())
 
 
 def importance(shop: Workshop, linear: Member, fold: int) -> Floats:

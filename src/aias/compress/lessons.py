@@ -18,6 +18,7 @@ from aias.compress.plain_trees import plain
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
+from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
@@ -133,8 +134,15 @@ def _examples(shop: Workshop, columns: Floats, told: Lesson) -> Examples:
     weight = None if (told.weight == 1).all() else told.weight / told.weight.mean()
     if shop.task.type == "binary":
         return Examples(columns, told.said[:, 1], weight)
-    if shop.task.type == "regression":
-        return Examples(columns, told.said[:, 0], weight)
-    rows, classes = np.nonzero(told.said >= CHANCE_MIN)
-    each = told.said[rows, classes] * told.weight[rows]
-    return Examples(columns[rows], classes.astype(np.int64), each / each.mean())
+    return soft(shop.task, columns, told.said, weight, least=CHANCE_MIN)
+
+
+def soft(task: Task, x: Any, said: Floats, weight: Floats | None = None, *, least: float) -> Examples:
+    """What a teacher says, (rows, outputs), as answers: a row for each class that it holds possible, by `least`, as
+    heavy as it is likely. `weight`: of the rows, (rows,).
+    """
+    if task.type == "regression":
+        return Examples(x, said[:, 0], weight)
+    rows, classes = np.nonzero(said >= least)
+    each = said[rows, classes] * (1.0 if weight is None else weight[rows])
+    return Examples(x[rows], classes.astype(np.int64), each / each.mean())

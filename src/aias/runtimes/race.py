@@ -16,7 +16,7 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.catalog import member, members
-from aias.core.events import Event, Watch
+from aias.core.events import Event, Watch, nobody
 from aias.core.host import host
 from aias.core.names import digest_of
 from aias.encoders.rows import Encoded
@@ -65,7 +65,7 @@ class Raced:
 def race(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | None, watch: Watch) -> Raced:
     """Have the fastest engine answer for a runtime from now on. `model`: the bytes of its graph, already verified;
     `cache`: the folder where what was measured is kept."""
-    rivals = _rivals()
+    rivals = _rivals(watch)
     if not rivals:
         return Raced(OURS, "no other engine is installed")
     rows = example_rows(runtime.manifest)
@@ -102,7 +102,7 @@ def _raced(
 
 def chosen(manifest: Manifest, cache: Path) -> Raced | None:
     """What was measured on this host before, if anything was."""
-    rivals = _rivals()
+    rivals = _rivals(nobody)
     return _kept(cache / f"{_key(manifest, rivals)}.json") if rivals else None
 
 
@@ -127,16 +127,18 @@ def precision_of(manifest: Manifest) -> str:
     return str(manifest.lineage.settings.get("precision", ""))
 
 
-def _rivals() -> Rivals:
-    return {name: found for name in members("runtimes") if name != OURS and (found := _installed(name))}
+def _rivals(watch: Watch) -> Rivals:
+    found = {name: _installed(name, watch) for name in members("runtimes") if name != OURS}
+    return {name: each for name, each in found.items() if each}
 
 
-def _installed(name: str) -> tuple[Any, str] | None:
-    """The engine and its version."""
+def _installed(name: str, watch: Watch) -> tuple[Any, str] | None:
+    """The engine and its version; of an installation that is broken `watch` is told."""
     try:
         engine = member("runtimes", name)
         version = engine.version()
-    except Exception:  # noqa: BLE001  an installation that is broken is none
+    except Exception as fault:  # noqa: BLE001  another's library may raise anything; the model is served all the same
+        watch(Event("runtime.lost", f"{name} is broken: {_last_line(fault)}", "warning", {"engine": name}))
         return None
     return (engine, version) if version else None
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aias.client.compress import bytes_of, share_of
 from aias.core.errors import UserError
+from aias.core.quantities import bytes_of, share_of
 
 
 @pytest.mark.parametrize(("text", "share"), [("0.5%", 0.005), ("1 %", 0.01), ("0.01", 0.01), (0.02, 0.02)])

@@ -184,3 +184,16 @@ def test_openvino_answers_as_onnx_runtime_does(model: aias.Model) -> None:
     for encoded in (rows, rows.take(np.arange(1))):
         np.testing.assert_allclose(theirs.run(encoded), runtime.run(encoded), atol=1e-5)
     assert OpenVino.version()
+
+
+def test_an_engine_that_is_there_and_broken_is_told_of(
+    model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_cls: type[Rival]) -> str:
+        raise OSError("a library is missing")
+
+    monkeypatch.setattr(rival, "version", classmethod(broken))
+    _, found, told = run(model)
+    assert found.engine == "onnxruntime"
+    (lost,) = [event for event in told if event.name == "runtime.lost"]
+    assert lost.level == "warning" and "a library is missing" in lost.message

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.lessons import soft
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
-from aias.learners.contract import Examples, Fit
+from aias.learners.contract import Fit
 from aias.training.configuration import ALL
 from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
 from aias.training.plan import Member
@@ -75,7 +76,8 @@ def _student(shop: Workshop, width: int, lessons: dict[int, Lesson], fold: int) 
         lessons[fold] = _lesson(shop, fold)
     settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
     how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
-    student = member("learners", "text_mlp").fit(_examples(shop, *lessons[fold]), None, how)
+    examples = soft(shop.task, *lessons[fold], least=CHANCE_MIN)
+    student = member("learners", "text_mlp").fit(examples, None, how)
     return Made(LinearPipeline(shop.bench.features.some(WITHOUT_SENTENCES), student), shop.encoder)
 
 
@@ -105,11 +107,3 @@ def _teacher(shop: Workshop, fold: int) -> Teacher:
 def _made_up(real: Encoded, rng: np.random.Generator) -> Encoded:
     kept = rng.random(len(real.term_ids)) >= GONE
     return replace(real, term_ids=real.term_ids[kept], term_segments=real.term_segments[kept])
-
-
-def _examples(shop: Workshop, x: Any, said: Floats) -> Examples:
-    if shop.task.type == "regression":
-        return Examples(x, said[:, 0])
-    rows, classes = np.nonzero(said >= CHANCE_MIN)
-    weight = said[rows, classes]
-    return Examples(x[rows], classes.astype(np.int64), weight / weight.mean())

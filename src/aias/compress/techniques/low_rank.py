@@ -6,8 +6,9 @@ products are slower than one.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from aias.compress.healing import healed
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
@@ -18,23 +19,17 @@ SHARES: Final = (0.5, 0.25)
 """Of the width, for the rank."""
 
 RANK_MIN: Final = 2
-HEALING: Final = 0.5
-"""Of the epochs that the network took, and of its learning rate."""
 
 
 def low_rank(shop: Workshop) -> Iterator[Configuration]:
     best = next((each for each in shop.members if each.configuration.learner == "text_mlp"), None)
     if best is None:
         raise CannotHelp("it has no network on words, whose first layer would be long enough to be worth two")
-    asked, refit = best.configuration.settings, best.refit.configuration.settings
+    refit = best.refit.configuration.settings
     width = min(int(refit["width"]), int(refit.get("neurons", refit["width"])), int(refit.get("rank", refit["width"])))
     ranks = [round(share * width) for share in SHARES if round(share * width) >= RANK_MIN]
     if not ranks or "rank" in refit:
         raise CannotHelp(f"its first layer has {width} neurons, or is of low rank already")
-    healing: dict[str, Any] = {
-        "epochs": max(2, round(HEALING * refit["epochs"])), "learning_rate": HEALING * refit["learning_rate"],
-        "schedule": "cosine", "start": {"asked": dict(asked), "refit": dict(refit)},
-    }  # fmt: skip
     for rank in ranks:
-        settings = {**asked, **healing, "rank": rank}
+        settings = {**healed(best), "rank": rank}
         yield replace(best.configuration, name=f"{best.name}, rank {rank} of {width}", settings=settings)

@@ -6,8 +6,9 @@ ones, `networks/smaller.py` says.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
+from aias.compress.healing import healed
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
@@ -17,23 +18,17 @@ __all__ = ["prune_neurons"]
 NETWORKS: Final = ("mlp", "text_mlp")
 SHARES: Final = (0.5, 0.25)
 NEURONS_MIN: Final = 4
-HEALING: Final = 0.5
-"""Of the epochs that the network took, and of its learning rate."""
 
 
 def prune_neurons(shop: Workshop) -> Iterator[Configuration]:
     best = next((each for each in shop.members if each.configuration.learner in NETWORKS), None)
     if best is None:
         raise CannotHelp("it has no network")
-    asked, refit = best.configuration.settings, best.refit.configuration.settings
+    refit = best.refit.configuration.settings
     width = min(int(refit["width"]), int(refit.get("neurons", refit["width"])))
     counts = [round(share * width) for share in SHARES if round(share * width) >= NEURONS_MIN]
     if not counts:
         raise CannotHelp(f"its network has {width} neurons a layer, and fewer than {NEURONS_MIN} would say too little")
-    healing: dict[str, Any] = {
-        "epochs": max(2, round(HEALING * refit["epochs"])), "learning_rate": HEALING * refit["learning_rate"],
-        "schedule": "cosine", "start": {"asked": dict(asked), "refit": dict(refit)},
-    }  # fmt: skip
     for count in counts:
-        settings = {**asked, **healing, "neurons": count}
+        settings = {**healed(best), "neurons": count}
         yield replace(best.configuration, name=f"{best.name}, {count} of {width} neurons", settings=settings)

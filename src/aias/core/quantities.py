@@ -1,0 +1,35 @@
+"""Times, sizes and shares as people write them."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from aias.core.errors import UserError
+
+SECONDS: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+BYTES: Final = {"": 1.0, "B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+SHARES: Final = {"": 1.0, "%": 0.01}
+
+
+def seconds_of(text: float | str) -> float:
+    """`90`, `"90s"`, `"5m"`, `"1h"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
+    return _quantity(text, SECONDS, "time", "write 90s, 5m or 1h; or 150us, 2ms")
+
+
+def bytes_of(text: int | str) -> int:
+    """`5_000_000`, `"5MB"`, `"300 kB"` in bytes. Raises `UserError`."""
+    return round(_quantity(text, BYTES, "size", "write 300kB or 5MB"))
+
+
+def share_of(text: float | str) -> float:
+    """`"0.5%"` or 0.005 as a share. Raises `UserError`."""
+    return _quantity(text, SHARES, "share", "write 0.5% or 0.005")
+
+
+def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: str) -> float:
+    if not isinstance(text, str):
+        return float(text)
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%]*)", text.strip())
+    if not found or found[2] not in units:
+        raise UserError(f"{text!r} is no {what}", hint=hint)
+    return float(found[1]) * units[found[2]]
