@@ -120,12 +120,14 @@ def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
 
 
 def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
+    from aias.runtimes.golden import GOLDEN, record
     from aias.training.finish import described
 
     if parent:
         lineage = replace(trained.manifest.lineage, parents=(parent.version.digest,))
         trained = described(trained, replace(trained.manifest, lineage=lineage))
-    version = registry.publish(trained.manifest.name, trained.files, trained.manifest)
+    files = trained.files | {GOLDEN: record(trained.runtime)}
+    version = registry.publish(trained.manifest.name, files, trained.manifest)
     ref = f"{version.name}@{version.number}"
     facts: dict[str, object] = {
         "version": ref, "form": trained.manifest.form, "size_bytes": version.size_bytes,

@@ -92,7 +92,7 @@ class Application:
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
-            request.model = self._router.find(endpoint)
+            self._find(request, endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
         packed = encoding_of(request.headers) is not None
@@ -103,11 +103,36 @@ class Application:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
                 packed = False
-            if self._runs_inline(request, packed=packed):
-                return self._inline(route, request)
-            return await self._in_threads(route, request, receive, packed=packed)
+            if request.split is not None:
+                return await self._with_rescue(route, request, receive, packed=packed)
+            return await self._run(route, request, receive, packed=packed)
         finally:
             self._bodies.drop(len(body))
+
+    async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        if self._runs_inline(request, packed=packed):
+            return self._inline(route, request)
+        return await self._in_threads(route, request, receive, packed=packed)
+
+    async def _with_rescue(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        """What a version on trial cannot answer, the live one answers."""
+        split, tried, body = request.split, request.model, request.body
+        assert split is not None
+        try:
+            return await self._run(route, request, receive, packed=packed)
+        except Exception as fault:
+            if not split.rescues(request, fault):
+                raise
+        # Whatever becomes of it now says nothing about the live version beside the other.
+        request.split, request.body = None, body
+        reply = await self._run(route, request, receive, packed=packed)
+        split.failed(tried, request)
+        return reply
+
+    def _find(self, request: Request, endpoint: str) -> None:
+        request.model = self._router.find(endpoint)
+        if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
+            split.choose(request)
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
@@ -130,7 +155,7 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        request.model = self._router.find(request.places["endpoint"])
+        self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -244,6 +269,8 @@ class Application:
         self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
         if model is not None and request.method == "POST":
             self._metrics.statistics.note(endpoint, model.number, reply, seconds, queue=reply.queue or 0.0)
+            if request.split is not None:
+                request.split.note(request, reply)
         if reply.phases is not None:
             self._metrics.predicted(endpoint, reply.rows, reply.phases, queue=reply.queue)
         if ACCESS.isEnabledFor(logging.INFO):

@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -19,6 +18,7 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
+from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
@@ -32,6 +32,10 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.rollout.families import families
+from aias.serving.rollout.routes import Endpoints
+from aias.serving.rollout.shadow import Shadow
+from aias.serving.rollout.stage import Book, Shadowing
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
@@ -65,6 +69,8 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        book: Book | None = None,
+        shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums = ring, watch, sums
@@ -73,10 +79,12 @@ class Gateway:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
-        )
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring, book=book,
+            shadow=shadow,
+        )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
@@ -98,6 +106,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self.router.stage.close()
             self.application.close()
             self.arrow.close()
 
@@ -119,7 +128,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self._all_metrics)
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -165,7 +174,10 @@ class Gateway:
             self._sums.write(self.metrics)
 
     def _all_metrics(self) -> Metrics:
-        return self.metrics if self._sums is None else self._sums.total(self.metrics)
+        total = self.metrics if self._sums is None else self._sums.total(self.metrics)
+        # What is known of trials is known of all workers together, and is not added up.
+        total.more = lambda: families(self.router.stage)
+        return total
 
     def _note(self, code: str) -> None:
         self.metrics.refusals[code] += 1
@@ -301,28 +313,22 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    shadows: bool = True,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
-    from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
+    from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
 
-        def load(endpoint: Endpoint) -> Answering:
-            version = registry.version(Ref(endpoint.model, endpoint.number))
-            manifest = registry.manifest(version)
-            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-            graph = partial(sealed_graph, registry.folder(version), manifest)
-            race(runtime, graph, cache=home / CACHE, watch=announce)
-            return cast("Answering", runtime)
+        def shadow(trial: Trial, beside: Endpoint) -> Shadow:
+            return Shadow(home, trial, beside, book=registry.rollouts)
 
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
-            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second,
+            registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
+            watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
+            control=registry, second=second, book=registry.rollouts, shadow=shadow if shadows else None,
         )  # fmt: skip
 
         def tell_ready() -> None:

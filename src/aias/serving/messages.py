@@ -9,6 +9,7 @@ from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
+    from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -26,6 +27,7 @@ class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
     `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `split`: of an endpoint with several versions.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Request:
     tenant: str = ""
     priority: int = 1
     deadline: float | None = None
+    split: "Split | None" = None
 
     @property
     def asked(self) -> Model:

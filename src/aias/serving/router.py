@@ -8,11 +8,13 @@ from typing import Final, NoReturn, Protocol
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
+from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
 from aias.serving.refusals import NotReady, UnknownEndpoint
+from aias.serving.rollout.stage import Book, Shadowing, Stage
 
 RETRY_SECONDS: Final = 30.0
 """A version that could not be loaded is tried again this long after, or as soon as anything is deployed."""
@@ -39,10 +41,13 @@ class Router:
         bounds: Bounds | None = None,
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        book: Book | None = None,
+        shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
     ) -> None:
         self._directory, self._load, self._also = directory, load, also
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._bounds = bounds or Bounds()
+        self.stage = Stage(book, warmed=self._warmed, watch=watch, clock=clock, shadow=shadow)
         self._models: dict[str, Model] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._missing: frozenset[str] = frozenset()
@@ -108,6 +113,8 @@ class Router:
         while not self._stop.wait(seconds):
             try:
                 self.refresh()
+                if self.stage.report():
+                    self.refresh()
                 told = ""
             except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
                 message = f"cannot see what is deployed: {fault}"
@@ -128,6 +135,7 @@ class Router:
             if now is None or (now.digest, now.ref) != (endpoint.digest, endpoint.ref):
                 self._replace(endpoint)
         self._missing = frozenset(wanted.keys() - self._models.keys())
+        self.stage.follow(wanted.values(), self._models)
 
     def _replace(self, endpoint: Endpoint) -> None:
         try:
@@ -152,9 +160,8 @@ class Router:
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
 
     def _warmed(self, endpoint: Endpoint) -> Model:
-        runtime = next(
-            (self._models[n].runtime for n, e in self._endpoints.items() if e.digest == endpoint.digest), None
-        )
+        here = [*((e.digest, self._models[n]) for n, e in self._endpoints.items()), *self.stage.models()]
+        runtime = next((model.runtime for digest, model in here if digest == endpoint.digest), None)
         return warm(
             runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds
         )

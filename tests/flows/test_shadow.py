@@ -1,0 +1,110 @@
+"""A shadow over real versions: it is asked what the live version is asked, and can hold nobody up."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import aias
+from aias.core.names import Ref
+from aias.registry.registry import Registry
+from aias.registry.rollout.trial import Trial
+from aias.runtimes.golden import GOLDEN
+from aias.serving.loading import loader
+from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow
+from serving_house import House, eventually, house, samples
+
+ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`m@2`, the serving form, answers; `m@1`, the quality form, is there to be tried."""
+    home = tmp_path_factory.mktemp("home")
+    aias.train(ROWS, target="y", name="m", time=30, learners=("linear",), home=home, inline=True).deploy()
+    return home
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[tuple[House, Registry]]:
+    with Registry.open(home) as registry:
+        books = registry.rollouts
+        with house(
+            registry, load=loader(registry, home, lambda _event: None), book=books,
+            shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, book=books),
+        ) as server:  # fmt: skip
+            trial = books.start("m", Ref("m", 1), role="shadow", share=1.0)
+            eventually(lambda: trial.id in server.gateway.router.stage._shadows)
+            yield server, registry
+            books.rollback("m")
+
+
+def shadow_of(server: House) -> Shadow:
+    (found,) = server.gateway.router.stage._shadows.values()
+    assert isinstance(found, Shadow)
+    return found
+
+
+def trial_of(registry: Registry) -> Trial:
+    (found,) = registry.endpoint("m").trials
+    return found
+
+
+def ask(server: House, body: object) -> str:
+    answer = server.call("POST", "/predict/m", body)
+    assert answer.status == 200, answer.body
+    return answer.headers["x-aias-version"]
+
+
+def test_a_shadow_sees_what_the_live_version_is_asked_and_answers_nobody(home: Path) -> None:
+    with serving(home) as (server, registry):
+        assert {ask(server, [{"n": float(at)}, {"n": 3.0}]) for at in range(20)} == {"m@2"}
+
+        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20, seconds=90)
+        seen = trial_of(registry).evidence.mirrored
+        assert (seen.rows, seen.failed, seen.live_failed) == (40, 0, 0)
+        assert seen.alike >= 36
+        assert seen.seconds > 0
+        rows = "aias_shadow_rows_total", (("alike", "yes"), ("endpoint", "m"), ("version", "m@1"))
+        eventually(lambda: samples(server).get(rows) == seen.alike)
+
+
+def test_a_shadow_that_stands_still_holds_nobody_up_and_what_it_misses_is_counted(home: Path) -> None:
+    with serving(home) as (server, registry):
+        shadow = shadow_of(server)
+        os.kill(shadow.pid, signal.SIGSTOP)
+        try:
+            large = [{"n": 1.0}] * 2_000
+            for _ in range(30):
+                assert ask(server, large) == "m@2"
+            assert ask(server, " " * BODY_BYTES_MAX + '[{"n": 1.0}]') == "m@2"
+            eventually(lambda: trial_of(registry).evidence.mirrored.dropped > 0)
+            eventually(lambda: trial_of(registry).evidence.mirrored.too_large == 1)
+        finally:
+            os.kill(shadow.pid, signal.SIGCONT)
+
+
+def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.serving.rollout.shadow.PAUSE_SECONDS", 0.01)
+    with serving(home) as (server, registry):
+        killed = set()
+        for _ in range(DEATHS_MAX + 1):
+            eventually(lambda: shadow_of(server).pid not in killed, seconds=20)
+            killed.add(shadow_of(server).pid)
+            os.kill(shadow_of(server).pid, signal.SIGKILL)
+            assert ask(server, [{"n": 1.0}]) == "m@2"
+
+        eventually(lambda: registry.endpoint("m").trials == ())
+        assert "its process ended 4 times" in registry.rollouts.history("m")[-1].why
+
+
+def test_golden_rows_are_published_with_a_version_and_it_answers_them_again(home: Path) -> None:
+    with Registry.open(home) as registry:
+        version = registry.version(Ref("m", 1))
+        assert GOLDEN in [entry.path for entry in registry.manifest(version).files]
+        assert loader(registry, home, lambda _event: None)(registry.endpoint("m")).manifest.name == "m"
