@@ -18,7 +18,6 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
@@ -34,8 +33,8 @@ from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.rollout.families import families
 from aias.serving.rollout.routes import Endpoints
-from aias.serving.rollout.shadow import Shadow
-from aias.serving.rollout.stage import Book, Shadowing
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
@@ -70,7 +69,7 @@ class Gateway:
         control: Control | None = None,
         second: SecondPort | None = None,
         book: Book | None = None,
-        shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums = ring, watch, sums
@@ -79,10 +78,11 @@ class Gateway:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring, book=book,
-            shadow=shadow,
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
+            book=book, shadow=shadow,
         )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.more = lambda: families(self.router.stage)
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
         self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
@@ -174,10 +174,7 @@ class Gateway:
             self._sums.write(self.metrics)
 
     def _all_metrics(self) -> Metrics:
-        total = self.metrics if self._sums is None else self._sums.total(self.metrics)
-        # What is known of trials is known of all workers together, and is not added up.
-        total.more = lambda: families(self.router.stage)
-        return total
+        return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
         self.metrics.refusals[code] += 1
@@ -321,14 +318,11 @@ def answer_on(
     from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
-
-        def shadow(trial: Trial, beside: Endpoint) -> Shadow:
-            return Shadow(home, trial, beside, book=registry.rollouts)
-
         gateway = Gateway(
             registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
             watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
-            control=registry, second=second, book=registry.rollouts, shadow=shadow if shadows else None,
+            control=registry, second=second, book=(book := registry.rollouts),
+            shadow=shadows_of(home, book) if shadows else None,
         )  # fmt: skip
 
         def tell_ready() -> None:

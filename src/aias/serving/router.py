@@ -8,13 +8,12 @@ from typing import Final, NoReturn, Protocol
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
-from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
 from aias.serving.refusals import NotReady, UnknownEndpoint
-from aias.serving.rollout.stage import Book, Shadowing, Stage
+from aias.serving.rollout.stage import Book, Shadows, Stage
 
 RETRY_SECONDS: Final = 30.0
 """A version that could not be loaded is tried again this long after, or as soon as anything is deployed."""
@@ -42,7 +41,7 @@ class Router:
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         book: Book | None = None,
-        shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self._directory, self._load, self._also = directory, load, also
         self._metrics, self._watch, self._clock = metrics, watch, clock

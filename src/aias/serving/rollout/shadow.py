@@ -93,7 +93,7 @@ class Shadow:
         if len(request.body) > BODY_BYTES_MAX:
             self._too_large += 1
             return
-        headers = {name: request.headers[name] for name in HEADERS if name in request.headers}
+        headers: dict[bytes, bytes] = {name: request.headers[name] for name in HEADERS if name in request.headers}
         try:
             self._socket.send(msgspec.msgpack.encode(Mirrored(request.path, request.places, headers, request.body)))
         except OSError:
@@ -146,3 +146,8 @@ class Shadow:
                 pass_fds=[its.fileno()],
             )
         self._socket = ours
+
+
+def shadows_of(home: Path, book: Withdraws) -> Callable[[Trial, Endpoint], Shadow]:
+    """What starts the shadow of a trial beside an endpoint of this home."""
+    return lambda trial, endpoint: Shadow(home, trial, endpoint, book=book)

@@ -46,6 +46,10 @@ class Shadowing(Mirror, Protocol):
     def close(self) -> None: ...
 
 
+Shadows = Callable[[Trial, Endpoint], Shadowing]
+"""What starts a shadow."""
+
+
 class Stage:
     """`splits` is read by requests, replaced whole, and empty where every endpoint has one version. The rest is the
     poller's. `book` is absent where trials cannot be reported, and then there are none."""
@@ -57,7 +61,7 @@ class Stage:
         warmed: Callable[[Endpoint], Model],
         watch: Watch,
         clock: Callable[[], float],
-        shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self._book, self._warmed, self._watch, self._clock, self._shadow = book, warmed, watch, clock, shadow
         self.splits: dict[str, Split] = {}
