@@ -308,10 +308,21 @@ class Model:
 
         return frontier_of(self)
 
-    def deploy(self, endpoint: str | None = None) -> Endpoint:
-        """Point an endpoint, by default of the model's own name, at this version."""
-        ref = Ref(self.version.name, self.version.number)
-        return self.registry.deploy(check_name(endpoint or self.version.name), ref)
+    def deploy(
+        self, endpoint: str | None = None, *, canary: float | None = None, shadow: float | None = None
+    ) -> Endpoint:
+        """Point an endpoint, by default of the model's own name, at this version.
+
+        With `canary` or `shadow`, a share of 1, the version before goes on answering and this one is tried beside it.
+        """
+        ref, name = Ref(self.version.name, self.version.number), check_name(endpoint or self.version.name)
+        if canary is not None and shadow is not None:
+            raise UserError("`canary` or `shadow`: one of them")
+        share = canary if shadow is None else shadow
+        if share is None:
+            return self.registry.deploy(name, ref)
+        self.registry.rollouts.start(name, ref, role="canary" if shadow is None else "shadow", share=share)
+        return self.registry.endpoint(name)
 
     def export(self, folder: Path | str) -> Path:
         """Copy the artifact with an example that runs it without Aias. The folder must not exist."""
