@@ -232,7 +232,7 @@ class Application:
             )
         else:
             status = status_of(fault)
-        self._metrics.refusals[fault.code] += 1
+        self._metrics.refused(fault.code, *_asked(request))
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
@@ -240,12 +240,12 @@ class Application:
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
         model = request.model
-        endpoint = request.places["endpoint"] if model is not None else ""
-        self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
+        endpoint, version = _asked(request)
+        self._metrics.answered(endpoint, version, reply.status)
         if model is not None and request.method == "POST":
             self._metrics.statistics.note(endpoint, model.number, reply, seconds, queue=reply.queue or 0.0)
         if reply.phases is not None:
-            self._metrics.predicted(endpoint, reply.rows, reply.phases, queue=reply.queue)
+            self._metrics.predicted(endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue)
         if ACCESS.isEnabledFor(logging.INFO):
             ACCESS.info(
                 "",
@@ -262,6 +262,12 @@ class Application:
                     }
                 },
             )
+
+
+def _asked(request: Request) -> tuple[str, str]:
+    """The endpoint and the version that a request has come to. A name that leads to no model is the caller's own."""
+    model = request.model
+    return ("", "") if model is None else (request.places["endpoint"], model.version)
 
 
 async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:

@@ -168,7 +168,7 @@ class Gateway:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
-        self.metrics.refusals[code] += 1
+        self.metrics.refused(code)
 
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
