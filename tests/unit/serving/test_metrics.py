@@ -27,7 +27,9 @@ def test_what_the_server_did_can_be_scraped() -> None:
         assert found["aias_seconds_bucket", (churn[0], ("le", "+Inf"), *labels[1:])] == 3
         assert found["aias_seconds_sum", labels] > 0
     assert found["aias_request_seconds_count", churn] == 3
-    phases = sum(found["aias_seconds_sum", (churn[0], ("phase", each), churn[1])] for each in ("decode", "run", "encode"))
+    phases = sum(
+        found["aias_seconds_sum", (churn[0], ("phase", each), churn[1])] for each in ("decode", "run", "encode")
+    )
     assert found["aias_request_seconds_sum", churn] > phases
 
 
