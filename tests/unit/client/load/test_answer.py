@@ -52,7 +52,9 @@ def test_one_answer_after_another_on_the_same_connection() -> None:
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH", b"\x00", b"HTTP/1.1 two\r\n\r\n", CHUNKED.replace(b"5\r\n", b"z\r\n")])
+@pytest.mark.parametrize(
+    "raw", [b"SSH-2.0-OpenSSH", b"\x00", b"HTTP/1.1 two\r\n\r\n", CHUNKED.replace(b"5\r\n", b"z\r\n")]
+)
 def test_what_is_not_http_is_told(raw: bytes) -> None:
     with pytest.raises(BadAnswer):
         Answer().feed(raw)
