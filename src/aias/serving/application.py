@@ -66,7 +66,7 @@ class Application:
         self.table = RouteTable(routes)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies, self._observing = Bodies(bounds), Observing(metrics, spans=spans)
+        self._bodies, self.observing = Bodies(bounds), Observing(metrics, spans=spans)
         self.executor, self._watch = executor, watch
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -78,10 +78,10 @@ class Application:
             headers = request.headers = _headers(scope["headers"])
             if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
                 request.id = given.decode()
-            self._observing.begin(request, scope.get("via", "http"))
+            self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone:
-            self._observing.gone(request, time.perf_counter() - started)
+            self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
@@ -90,7 +90,7 @@ class Application:
 
     def close(self) -> None:
         self.executor.close()
-        self._observing.close()
+        self.observing.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
@@ -243,14 +243,14 @@ class Application:
             )
         else:
             status = status_of(fault)
-        self._observing.refused(request, fault.code)
+        self.observing.refused(request, fault.code)
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
         return next(envelope for prefix, envelope in self._envelopes if path.startswith(prefix))
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
-        self._observing.note(request, reply, seconds)
+        self.observing.note(request, reply, seconds)
 
 
 async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:

@@ -145,6 +145,9 @@ def test_who_hangs_up_is_not_run() -> None:
 
         assert line.model.runs == [1, 1]
         assert shares(line.answers["stays"]) == [0.75]
+        metrics = line.server.gateway.metrics
+        assert metrics.refusals["serving.caller-gone", "churn", "churn@1"] == 1
+        assert metrics.requests["churn", "churn@1", 499] == 1
 
 
 def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_again() -> None:

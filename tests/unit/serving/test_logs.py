@@ -9,7 +9,7 @@ import pytest
 
 from aias.serving import logs
 from aias.serving.logs import ACCESS, AccessLog, Line
-from serving_house import Joined, Shelf, eventually, house
+from serving_house import Joined, Shelf, house
 
 
 def line(**more: Any) -> Line:
@@ -69,33 +69,6 @@ def test_who_waited_for_a_thread_is_told_how_long() -> None:
 
     assert found["queue_ms"] >= 0
     assert found["run_ms"] >= 0
-
-
-def test_a_caller_that_hangs_up_is_told_too() -> None:
-    shelf, joined = Shelf(), Joined()
-    shelf.deploy("churn", 1, joined)
-
-    def calls(server: Any) -> None:
-        joined.stall.clear()
-        clients = [server.socket() for _ in range(20)]
-        for client in clients:
-            client.sendall(
-                b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
-                b"Content-Type: text/csv\r\nContent-Length: 7\r\n\r\nage\n50\n"
-            )
-        eventually(lambda: joined.started.acquire(blocking=False))
-        clients[-1].close()
-        eventually(lambda: any(reason == "serving.caller-gone" for reason, *_ in server.gateway.metrics.refusals))
-        joined.stall.set()
-        for client in clients[:-1]:
-            client.recv(65536)
-            client.close()
-
-    found = logged(calls, shelf=shelf)
-
-    gone = [each for each in found if each["status"] == 499]
-    assert [(each["code"], each["endpoint"]) for each in gone] == [("serving.caller-gone", "churn")]
-    assert len(found) == 20
 
 
 def test_a_share_of_the_requests_is_logged_when_that_is_asked() -> None:
