@@ -32,7 +32,7 @@ def show_loads(loads: Mapping[str, Result], subject: Subject) -> None:
     table(_title(subject), ("", *loads), rows, right=tuple(loads))
     for name, each in loads.items():
         _show_failures(name, each)
-    last = next(reversed(loads))
+    last = list(loads)[-1]
     if loads[last].answered.count:
         click.secho(f"Latencies, {last}", bold=True)
         click.echo("\n".join(bars(loads[last].answered)))

@@ -80,16 +80,16 @@ def open_spans(watch: Watch = nobody, environment: Mapping[str, str] = os.enviro
     try:
         sampling = sampling_of(environment)
         from aias.serving.spans import Spans, exporter
-    except ValueError as fault:
-        return _none(watch, str(fault))
-    except ModuleNotFoundError as missing:
-        return _none(watch, f"that needs `{missing.name}`: pip install 'aias[otel]'")
-    try:
+
         return Spans(exporter(environment), sampling, environment)
-    except ModuleNotFoundError as missing:
-        return _none(watch, f"that protocol needs `{missing.name}`; leave OTEL_EXPORTER_OTLP_PROTOCOL out for HTTP")
     except ValueError as fault:
-        return _none(watch, str(fault))
+        why = str(fault)
+    except ModuleNotFoundError as missing:
+        lacks = str(missing.name)
+        package = "opentelemetry-exporter-otlp-proto-grpc" if "proto.grpc" in lacks else "'aias[otel]'"
+        why = f"that needs `{lacks}`: pip install {package}"
+    watch(Event("serve.not-traced", f"the environment asks for traces, but {why}", "warning"))
+    return None
 
 
 def _wanted(environment: Mapping[str, str]) -> bool:
@@ -97,7 +97,3 @@ def _wanted(environment: Mapping[str, str]) -> bool:
         return False
     exporters = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     return exporters != "none" and bool(exporters or any(environment.get(name) for name in _ENDPOINTS))
-
-
-def _none(watch: Watch, why: str) -> None:
-    watch(Event("serve.not-traced", f"the environment asks for traces, but {why}", "warning"))

@@ -100,7 +100,7 @@ def test_what_stands_in_the_way_is_told_with_what_to_do(
     run: Run, deployed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*arguments: object) -> tuple[int, str]:
-        done = run("bench", *arguments, *SHORT, "--json")
+        done = run("bench", *SHORT, *arguments, "--json")
         return done.status, json.loads(done.err.splitlines()[-1])["error"]["code"]
 
     (tmp_path / "other.csv").write_text("colour\nred\n")

@@ -88,6 +88,14 @@ def test_nobody_who_did_not_ask_for_traces_has_them(environment: dict[str, str])
         ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "http/json"),
         ({"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "jaeger_remote"}, "jaeger_remote"),
         (
+            {
+                "OTEL_TRACES_EXPORTER": "console",
+                "OTEL_TRACES_SAMPLER_ARG": "many",
+                "OTEL_TRACES_SAMPLER": "traceidratio",
+            },
+            "many",
+        ),
+        (
             {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "2"},
             "no share",
         ),
