@@ -42,9 +42,9 @@ class Line(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     version: str = ""
     status: int
     code: str = ""
-    rows: int = 0
-    bytes_in: int = 0
-    bytes_out: int = 0
+    rows: int
+    bytes_in: int
+    bytes_out: int
     ms: float
     decode_ms: float = -1.0
     queue_ms: float = -1.0

@@ -189,7 +189,7 @@ def test_what_waited_and_ran_together_can_be_scraped() -> None:
     assert found["aias_batch_rows_sum", version] == 3
     assert found["aias_batch_rows_count", version] == 2
     assert found["aias_tier", (("endpoint", "churn"), ("tier", "thread"))] == 1
-    assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"))] == 3
+    assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"), *version)] == 3
 
 
 def test_a_model_that_holds_up_the_loop_is_sent_to_threads_and_this_is_told() -> None:
