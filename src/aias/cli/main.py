@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "rollback": ("aias.cli.endpoints", "Take trials away at once, or go back to the version before."),
     "undeploy": ("aias.cli.endpoints", "Take an endpoint away."),
     "serve": ("aias.cli.serve", "Answer requests on one port."),
+    "bench": ("aias.cli.bench", "Put load on an endpoint: latencies, goodput, what fails."),
     "keys": ("aias.cli.keys", "Create, list and revoke the keys of callers."),
     "data": ("aias.cli.data", "Look at a file as training will see it."),
 }

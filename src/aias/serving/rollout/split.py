@@ -1,6 +1,6 @@
 """Which version answers a request, where an endpoint has more than one, and what is seen of each."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -75,21 +75,21 @@ class Split:
             who = b"key " + request.tenant.encode()
         return point(self._endpoint, self._revision, who)
 
-    def rescues(self, request: "Request", fault: Exception) -> bool:
-        """Whether a canary has failed with what the live version may answer; then that is the request's from now on."""
-        if request.model is self.live or isinstance(fault, ClientGone):
-            return False
-        status = status_of(fault) if isinstance(fault, AiasError) else 500
-        if status not in (400, 422) and (status < 500 or status in _NOT_ITS_FAULT):
-            return False
-        request.model = self.live
-        return True
-
-    def failed(self, model: Model | None, request: "Request") -> None:
-        """Note that a version could not answer what the live one has answered."""
+    async def rescued(self, request: "Request", run: Callable[[], "Awaitable[Reply]"]) -> "Reply":
+        """The reply that `run` gives; what a canary cannot answer, the live version answers."""
+        tried, body = request.model, request.body
+        try:
+            return await run()
+        except Exception as fault:
+            if tried is self.live or not _may_be_the_versions(fault):
+                raise
+        # Whatever becomes of it now says nothing about the live version beside the other.
+        request.model, request.split, request.body = self.live, None, body
+        reply = await run()
         for each in self.canaries:
-            if each.model is model:
+            if each.model is tried:
                 each.cells.see(Seen(True, _kind(request), True, None))
+        return reply
 
     def note(self, request: "Request", reply: "Reply") -> None:
         """Note what became of a request, and let the shadows have it."""
@@ -106,6 +106,14 @@ class Split:
                 each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
         for mirror in self._mirrors:
             mirror.offer(request)
+
+
+def _may_be_the_versions(fault: Exception) -> bool:
+    """Whether another version might not have failed so."""
+    if isinstance(fault, ClientGone):
+        return False
+    status = status_of(fault) if isinstance(fault, AiasError) else 500
+    return status in (400, 422) or (status >= 500 and status not in _NOT_ITS_FAULT)
 
 
 def _kind(request: "Request") -> tuple[bytes, int]:
