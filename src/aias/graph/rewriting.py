@@ -6,8 +6,10 @@ convolutions   scales of each tensor, measured once on real rows; weights by cha
 halves         float16 in the file, float32 where it is computed
 """
 
+import contextlib
+import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -89,7 +91,7 @@ def with_fixed_scales(model: onnx.ModelProto, feeds: list[Mapping[str, Any]]) ->
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     present = {node.op_type for node in model.graph.node}
-    with tempfile.TemporaryDirectory(prefix="aias-") as folder:
+    with tempfile.TemporaryDirectory(prefix="aias-") as folder, _quietly():
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(onnx.shape_inference.infer_shapes(model).SerializeToString())
         quantize_static(
@@ -98,6 +100,19 @@ def with_fixed_scales(model: onnx.ModelProto, feeds: list[Mapping[str, Any]]) ->
             op_types_to_quantize=[each for each in QUANTISED if each in present],
         )  # fmt: skip
         return onnx.load(str(after))
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """ONNX Runtime's quantiser gives advice through the root logger, and a handler to that; neither stays."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @dataclass
