@@ -101,11 +101,13 @@ class Application:
         model = request.model = self._router.peek(head.places["endpoint"])
         if model is None or len(body) > self._bounds.light_body_bytes or not self._runs_inline(request, packed=False):
             return None
+        request.model = None  # who may not ask is told nothing of it, not even its version
         try:
             _take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
+            request.model = model
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             reply = self._inline(head.route, request)
