@@ -233,10 +233,12 @@ def http() -> str:
     from aias.serving.metrics import Metrics
     from aias.serving.probes import probes
     from aias.serving.protocols.contract import House
+    from aias.serving.rollout.routes import Endpoints
     from aias.serving.statistics import Statistics
 
     house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
+    routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]
