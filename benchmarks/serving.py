@@ -1,10 +1,11 @@
 """Our server beside others: each in its own environment, with the same model file, the same load, the same cores.
 
-    python benchmarks/serving.py [--rows row,alone,sentences] [--systems aias,floor_wsgi,...] [--turns 3] [--report]
+    python benchmarks/serving.py [--rows row,alone,sentences,many] [--systems aias,floor_wsgi,...] [--report]
 
 The server has core 0, with all of its processes, and the load generator core 1. `row`: one row of JSON to a model of
 200 trees over 14 numbers, at 1, 32 and 128 connections; ours with keys and metrics on. `alone`: what ours takes to be
 ready, holds, and adds to a call. `sentences`: short and long texts, with and without runs in common (`batching.py`).
+`many`: ten models asked, alone and beside 490 that nobody asks.
 
 The systems take turns, so that a busy hour of the machine meets all of them; what stands in the file of results is not
 run again. Environments are made when they are missing (minutes, and 3 GB for all).
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import batching
-from serving import alone
+from serving import alone, many
 from serving.load import WrongAnswer
 from serving.model import Work, make
 from serving.report import markdown
@@ -28,7 +29,7 @@ from serving.runs import DidNotStart, measured, running
 from serving.systems import SYSTEMS
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
-ROWS: Final = ("row", "alone", "sentences")
+ROWS: Final = ("row", "alone", "sentences", "many")
 COMMAND: Final = "python benchmarks/serving.py"
 
 
@@ -48,7 +49,7 @@ def main() -> int:
 
 def _run_all(asked: argparse.Namespace, results: Results, home: Path) -> None:
     rows, systems = asked.rows.split(","), asked.systems.split(",")
-    if {"row", "alone"} & set(rows):
+    if {"row", "alone", "many"} & set(rows):
         work, key = make(home, home.parent / "trees.onnx"), _key(home)
         if "row" in rows:
             for turn in range(asked.turns):
@@ -56,6 +57,8 @@ def _run_all(asked: argparse.Namespace, results: Results, home: Path) -> None:
                     _row(asked, results, work, key=key, system=system, turn=turn)
         if "alone" in rows and not results.has(row="alone"):
             results.add({"row": "alone", "found": alone.measure(work, environments=asked.environments, key=key)})
+        if "many" in rows and not results.has(row="many"):
+            results.add({"row": "many", "found": many.measure(work, environments=asked.environments)})
     if "sentences" in rows and not results.has(row="sentences"):
         results.add({"row": "sentences", "found": batching.measure()})
 

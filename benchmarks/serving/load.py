@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -150,7 +151,8 @@ def main() -> None:
 
     job = json.load(sys.stdin)
     system, address = SYSTEMS[job["system"]], ("127.0.0.1", job["port"])
-    requests = [request(address, system.path, system.body(row), key=job["key"]) for row in job["rows"]]
+    paths = cycle(job.get("paths", [system.path]))
+    requests = [request(address, next(paths), system.body(row), key=job["key"]) for row in job["rows"]]
     load = Load(requests, job["answers"], system.read)
     found = load.run(address, connections=job["connections"], seconds=job["seconds"], token=job["token"])
     print(json.dumps(found))

@@ -102,12 +102,13 @@ class Application:
             return None
         if body.startswith(FILES):
             return None
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, model)
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
         try:
             _take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
+            request.model = model
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             reply = self._inline(head.route, request)
