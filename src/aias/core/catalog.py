@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from aias.core.errors import NotFound
 
-MACHINERY: Final = {"boosting", "contract", "race", "rows", "spaces", "study"}
+MACHINERY: Final = {"arrival", "boosting", "contract", "golden", "latency", "race", "rows", "spaces", "study"}
 """Files beside the members that are none: the promise itself, what boosters share, the row encoder that puts encoders
-side by side, where searchers search, what those of Optuna share, and how runtimes are chosen among."""
+side by side, where searchers search, what those of Optuna share, and how runtimes are timed, compared and chosen."""
 
 
 @cache  # a wide table asks for each of its columns

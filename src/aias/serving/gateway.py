@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -19,7 +19,7 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.registry.values import Endpoint
+from aias.registry.values import Endpoint, Version
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
@@ -35,6 +35,10 @@ from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+
+if TYPE_CHECKING:
+    from aias.registry.registry import Registry
+    from aias.runtimes.onnxruntime import OnnxRuntime
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -306,7 +310,9 @@ def answer_on(
     from aias.access.keys import Keys
     from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes import arrival
+    from aias.runtimes.arrival import arrive
+    from aias.runtimes.onnxruntime import sealed_graph
     from aias.runtimes.race import CACHE, race
 
     with Registry.open(home, watch=announce) as registry:
@@ -314,9 +320,11 @@ def answer_on(
         def load(endpoint: Endpoint) -> Answering:
             version = registry.version(Ref(endpoint.model, endpoint.number))
             manifest = registry.manifest(version)
-            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
+            runtime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
             graph = partial(sealed_graph, registry.folder(version), manifest)
             race(runtime, graph, cache=home / CACHE, watch=announce)
+            above = partial(_parent_of, registry, version)
+            arrive(runtime, registry.folder(version), parent=above, cache=home / arrival.CACHE, watch=announce)
             return cast("Answering", runtime)
 
         gateway = Gateway(
@@ -332,6 +340,16 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
+
+
+def _parent_of(registry: "Registry", version: Version) -> "tuple[str, OnnxRuntime] | None":
+    """What a version was made from, loaded to be timed beside it; None where it is not here any more."""
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+    for above in registry.lineage(version.ref):
+        for each in above.versions if above.steps == 1 else ():
+            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
+    return None
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
