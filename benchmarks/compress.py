@@ -4,9 +4,9 @@
                                   [--callers 4] [--results FILE] [--rows N] [--report]
 
 FOLDER holds the data sets, by default `../shared/data`; without them it says so. `pmlb` stands for all sets of
-pmlb_dev_pack. The parent of each set is the quality form of one training. It and every candidate are timed turn about in
-one process on one thread, a row from a dict to the answer. What a set came to is written to the results at once, and a
-set that stands there is not run again; `--report` only reads them. `--rows` trains on N rows drawn once.
+pmlb_dev_pack. The parent of each set is the quality form of one training. It and every candidate take turns in one
+process, a row from a dict to the answer. What a set came to is written to the results at once, and a set that stands
+there is not run again; `--report` only reads them. `--rows` trains on N rows drawn once.
 """
 
 import argparse

@@ -78,14 +78,24 @@ def draw(found: "Frontier") -> None:
     title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
     if shutil.get_terminal_size().columns >= WIDE:
         table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
-        return click.secho(found.timed(), dim=True)
+        return _say_how(found)
     points = list(found.ordered())
     head = ("candidate", "loss", "p50 µs", "faster", f"{found.callers} at once", "smaller", "memory", "verdict")
     table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=head[1:-1])
     for point in points:
         if point.state == FELL:
             click.echo(f"· {point.name}: {point.reason}")
-    return click.secho(found.timed(), dim=True)
+    return _say_how(found)
+
+
+def _say_how(found: "Frontier") -> None:
+    from aias.core.host import host
+
+    click.secho(found.timed(), dim=True)
+    if found.total is not None:
+        click.echo(str(found.total))
+    if found.host != host():
+        click.echo("this is another host, or its libraries are others: `aias show` says what holds here")
 
 
 def _short(point: "Point") -> list[str]:

@@ -106,8 +106,8 @@ class Frontier:
         )
         if self.callers > 1:
             said += (
-                f" One caller decides; with {self.callers} at once, each a thread that asks its next row when it was "
-                "answered, a candidate must not be slower."
+                f" One caller decides; with {self.callers} at once, who each ask their next row when they were "
+                "answered, a row takes as long as it waits and is answered, and a candidate must not be slower."
             )
         return said + " Memory and loading: of a fresh process, above what it takes with nothing loaded."
 

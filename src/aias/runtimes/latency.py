@@ -1,7 +1,9 @@
 """How long one row takes, from a dict to the answer, by the code that serves: models side by side.
 
 They take turns in blocks, A B B A, so that whatever else the machine does falls on both; by one caller, and by several
-at once, each a thread that asks its next row as soon as it was answered (a closed loop).
+at once, each of whom asks its next row as soon as it was answered (a closed loop). Then a row takes from when it was
+asked until it is answered, its wait included: as in serving, small models answer one row after another, and larger
+ones each in a thread.
 
 Neighbouring calls are alike, so the ends of the intervals come from resampling whole rounds of blocks (a block
 bootstrap, Künsch 1989, Annals of Statistics 17, 1217-1241). Percentiles of few rounds are too narrow; they are taken
@@ -10,6 +12,7 @@ Statistician 69, 371-386). `tests/unit/runtimes` measures the coverage.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 CALLERS: Final = 4
@@ -131,11 +135,11 @@ def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: 
 
 @contextmanager
 def _blocks(rows: Rows, callers: int) -> Iterator[Block]:
-    """How a model is asked: by this thread, or by several that begin each block together."""
+    """How a model is asked by so many callers."""
     if callers == 1:
         yield lambda runtime, begin, calls: _block(runtime, rows, begin, calls)
         return
-    ready = Barrier(callers)
+    ready, small = Barrier(callers), dict[int, bool]()
     with ThreadPoolExecutor(callers, "aias-caller") as pool:
 
         def together(runtime: OnnxRuntime, begin: int, calls: int) -> Floats:
@@ -143,9 +147,25 @@ def _blocks(rows: Rows, callers: int) -> Iterator[Block]:
                 ready.wait()
                 return _block(runtime, rows, begin + place * calls, calls)
 
+            if id(runtime) not in small:
+                small[id(runtime)] = 1e-6 * float(np.median(_block(runtime, rows, 0, WARM_CALLS))) <= INLINE
+            if small[id(runtime)]:
+                return _in_turn(runtime, rows, begin, calls, callers)
             return np.concatenate(list(pool.map(one, range(callers))))
 
         yield together
+
+
+def _in_turn(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int, callers: int) -> Floats:
+    """µs of so many calls of each caller, from when it asked: who came first is answered first."""
+    spent, answer, clock = np.empty(callers * (calls + 1)), runtime.predict, time.perf_counter
+    asked = deque([clock()] * callers)
+    for i in range(len(spent)):
+        answer([rows[(begin + i) % len(rows)]])
+        now = clock()
+        spent[i] = now - asked.popleft()
+        asked.append(now)
+    return spent[callers:] * 1e6  # at first nobody had anybody before him
 
 
 def _block(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int) -> Floats:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aias.runtimes import latency
 from aias.runtimes.latency import P99_CALLS_MIN, paces, race, races, summed_up
 
 
@@ -84,12 +85,30 @@ def test_models_take_turns_a_b_b_a():
     assert len({thread for _, thread in log}) == 1
 
 
-def test_several_callers_are_as_many_threads_that_ask_at_once():
+def test_several_callers_of_a_small_model_wait_for_each_other(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr(latency, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    class Slow(Asked):
+        def predict(self, rows: list[dict[str, object]]) -> SimpleNamespace:
+            now[0] += 0.0005
+            return super().predict(rows)
+
+    log: list[tuple[str, str]] = []
+    alone, together = races(Slow(log, "a"), Slow(log, "b"), [{}], callers=4, seconds=0, seed=0)
+
+    assert len({thread for _, thread in log}) == 1
+    assert alone.first.p50.value == pytest.approx(500)
+    assert together.first.p50.value == pytest.approx(4 * 500)
+
+
+def test_several_callers_of_a_larger_model_are_as_many_threads(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(latency, "INLINE", 0.0)
     log: list[tuple[str, str]] = []
     found = race(Asked(log, "a"), Asked(log, "b"), [{}], callers=3, seconds=0, seed=0)
 
     assert found.callers == 3
-    assert len({thread for _, thread in log}) == 3
+    assert len({thread for _, thread in log if thread.startswith("aias-caller")}) == 3
     assert paces([Asked([], "a")], [{}], callers=2, seconds=0, seed=0)[0].calls > 0
     assert [each.callers for each in races(Asked([], "a"), Asked([], "b"), [{}], callers=2, seconds=0, seed=0)] == [
         1,
