@@ -1,6 +1,7 @@
 """A version becomes smaller where that is proved, and is left alone where it is not."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,19 @@ from click.testing import CliRunner
 
 import aias
 from aias.artifact.manifest import read_manifest
+from aias.cli import version
 from aias.cli.main import aias as command_line
+from aias.cli.version import draw
 from aias.compress import job
 from aias.compress.frontier import read_frontier
 from aias.compress.techniques import distill
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event
+from aias.core.host import host
 from aias.registry.registry import Registry
+from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, difference, read_golden
+from aias.serving.gateway import _parent_of
 from aias.training.parent import NoTime, Parent
 
 
@@ -78,6 +84,29 @@ def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, paren
     new = amounts(200)
     gap = found.model.predict(new.drop("y")) - parent.predict(new.drop("y"))
     assert np.abs(gap).mean() < 0.3
+
+
+def test_on_another_host_it_is_compared_and_timed_before_it_is_served(
+    home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child, here, cache = aias.load("amounts@3", home=home), host(), home / arrival.CACHE
+    draw(child)
+    assert "proved and timed on this host" in capsys.readouterr().out
+    for module in (arrival, version):
+        monkeypatch.setattr(module, "host", lambda: replace(here, processor="another"))
+    draw(child)
+    assert "compares its answers here before it serves it" in capsys.readouterr().out
+
+    above = partial(_parent_of, child.registry, child.version)
+    found = arrival.arrive(child.runtime, child.folder, parent=above, cache=cache, watch=[].append)
+
+    assert found is not None
+    assert (found.difference, found.parent) == (0.0, parent.ref)
+    assert found.speed is not None
+    draw(child)
+    shown = capsys.readouterr().out
+    assert f"compressed form, made from {parent.ref}" in shown
+    assert f"as fast as {parent.ref}" in " ".join(shown.split())
 
 
 def test_the_frontier_is_kept_with_the_version_and_beside_its_parent(home: Path, parent: aias.Model) -> None:
