@@ -109,7 +109,8 @@ def _mixed(manifest: Manifest, rows: Sequence[Mapping[str, object]], rng: np.ran
 
 def _value(kind: str, name: str, rows: Sequence[Mapping[str, object]], rng: np.random.Generator) -> object:
     if kind != "text":
-        return rows[rng.integers(len(rows))].get(name)
-    words = [word for place in rng.integers(0, len(rows), 3) for word in str(rows[place].get(name) or "").split()]
+        return rows[int(rng.integers(len(rows)))].get(name)
+    texts = [str(rows[place].get(name) or "") for place in rng.integers(0, len(rows), 3).tolist()]
+    words = [word for text in texts for word in text.split()]
     count = int(rng.integers(1, WORDS_MAX))
     return " ".join(str(word) for word in rng.permutation(words)[:count]) if words else None

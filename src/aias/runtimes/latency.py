@@ -182,7 +182,7 @@ def _block(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int) -> Floats:
 def _drawn(rounds: int, seed: int) -> Floats:
     """How often each round is in each resample, (resamples, rounds)."""
     places = np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
-    return (places[:, :, None] == np.arange(rounds)).sum(axis=1).astype(np.float64)
+    return np.asarray((places[:, :, None] == np.arange(rounds)).sum(axis=1), np.float64)
 
 
 def _pace(spent: Floats, drawn: Floats) -> Pace:
