@@ -35,6 +35,7 @@ from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+from aias.serving.traces import open_spans
 
 if TYPE_CHECKING:
     from aias.registry.registry import Registry
@@ -71,8 +72,7 @@ class Gateway:
         second: SecondPort | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch, self._sums = ring, watch, sums
-        self._wrote_at = 0.0
+        self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
@@ -133,6 +133,7 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
             executor=self.executor,
             watch=self._watch,
+            spans=open_spans(self._watch),
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
@@ -172,7 +173,7 @@ class Gateway:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
-        self.metrics.refusals[code] += 1
+        self.metrics.refused(code)
 
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
@@ -243,15 +244,15 @@ def serve(
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
     insecure_http: bool = False,
-    access_log: bool = False,
+    access_log: float = 0.0,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
-    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
-    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
+    a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
     `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
     `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
@@ -276,7 +277,7 @@ def serve(
         ready = _ready(url, workers, second)
         if workers == 1:
             if access_log:
-                log_accesses()
+                log_accesses(access_log)
             answer_on(
                 listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
                 when_ready=lambda: announce(ready), second=second,

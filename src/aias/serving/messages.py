@@ -9,6 +9,8 @@ from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -25,7 +27,9 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `tenant`: whose key it came with, and `key` the name of that. `route`: the path that answers, with its open parts;
+    `fault`: the code of why it was refused; `span`: where it is traced.
+    `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
     """
 
     method: str
@@ -36,6 +40,10 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    key: str = ""
+    route: str = ""
+    fault: str = ""
+    span: "Span | None" = None
     priority: int = 1
     deadline: float | None = None
 
