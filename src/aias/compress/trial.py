@@ -184,7 +184,7 @@ class Trial:
         state = FELL if self.reason else CERTIFIED
         return Point(
             self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
-            speed=speed, together=self.together and Asked(self.together.second, self.together.speed),
+            speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
             size_bytes=self.size_bytes, smaller=self.smaller, footprint=self.footprint, **more,
         )  # fmt: skip
 
