@@ -23,8 +23,8 @@ from aias.core.events import Event
 from aias.core.host import host
 from aias.registry.registry import Registry
 from aias.runtimes import arrival
-from aias.runtimes.golden import GOLDEN, difference, read_golden
-from aias.serving.gateway import _parent_of
+from aias.runtimes.golden import GOLDEN, ROWS
+from aias.serving.loading import made_from
 from aias.training.parent import NoTime, Parent
 
 
@@ -78,8 +78,6 @@ def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, paren
     assert all(each.reason for each in found.frontier.points if each.state == "fell")
     assert published.together is not None
     assert manifest.row_us == round(published.pace.p50.value, 1)
-    golden = read_golden((found.model.folder / GOLDEN).read_bytes())
-    assert difference(found.model.runtime, golden) == 0
     assert {"compress.power", "compress.candidate", "compress.verdict"} <= {event.name for event in told}
     new = amounts(200)
     gap = found.model.predict(new.drop("y")) - parent.predict(new.drop("y"))
@@ -97,11 +95,11 @@ def test_on_another_host_it_is_compared_and_timed_before_it_is_served(
     draw(child)
     assert "compares its answers here before it serves it" in capsys.readouterr().out
 
-    above = partial(_parent_of, child.registry, child.version)
-    found = arrival.arrive(child.runtime, child.folder, parent=above, cache=cache, watch=[].append)
+    above, recorded = partial(made_from, child.registry, child.version), (child.folder / GOLDEN).read_bytes()
+    found = arrival.arrive(child.runtime, recorded, above=above, cache=cache, watch=[].append)
 
     assert found is not None
-    assert (found.difference, found.parent) == (0.0, parent.ref)
+    assert (found.rows, found.parent) == (ROWS, parent.ref)
     assert found.speed is not None
     draw(child)
     shown = capsys.readouterr().out

@@ -1,6 +1,6 @@
 """The last word on a compression: the sentence, the points of the frontier, and the version to be published."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,6 @@ from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.core.events import Watch
 from aias.core.host import host
-from aias.runtimes.golden import GOLDEN, recorded
 from aias.runtimes.latency import Pace
 from aias.training import metrics
 from aias.training.finish import Trained
@@ -62,8 +61,6 @@ class Conclusion:
     callers: int
     before: Judged | None
     """The version that was trained, where the parent is compressed already."""
-    rows: Sequence[Mapping[str, object]]
-    """Usual ones, as they are asked."""
     chance: Callable[[Trial], float]
 
     @property
@@ -111,7 +108,6 @@ class Conclusion:
         files = {path: held for path, held in trained.files.items() if path != "card.md"}
         files |= {
             FRONTIER: frontier.as_bytes(), "frontier.md": frontier.markdown().encode(),
-            GOLDEN: recorded(trained.runtime, self.rows, seed=self.judged.seed).as_bytes(),
             f"{PLOTS}frontier.svg": frontier_chart(frontier),
         }  # fmt: skip
         sizes = {path: len(held) for path, held in files.items()}

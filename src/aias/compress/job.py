@@ -50,11 +50,11 @@ CHANCE_MIN: Final = 0.05
 
 NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 
-BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "smaller_model")
+BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_weights", "smaller_model")
 """Techniques that need the parent's answers or its graph only, and no member of it."""
 
-BY_BASE: Final = (*BY_TEACHER, "rounded_weights")
-"""The same, and those that change what a compressed parent is."""
+BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
+"""Those that need no member of a compressed parent, and can be gone again fold by fold."""
 
 COMPRESSED: Final = "it is compressed already, and has no members any more"
 
@@ -365,7 +365,7 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self.parent_footprint, self.wanted.callers, self.before, self.rows, self._chance,
+            self.parent_footprint, self.wanted.callers, self.before, self._chance,
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

@@ -9,7 +9,8 @@ from aias.core.errors import NotFound
 
 MACHINERY: Final = {"arrival", "boosting", "contract", "golden", "latency", "race", "rows", "spaces", "study"}
 """Files beside the members that are none: the promise itself, what boosters share, the row encoder that puts encoders
-side by side, where searchers search, what those of Optuna share, and how runtimes are timed, compared and chosen."""
+side by side, where searchers search, what those of Optuna share, how runtimes are timed and chosen among, and what they
+are asked before they answer."""
 
 
 @cache  # a wide table asks for each of its columns

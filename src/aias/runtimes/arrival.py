@@ -1,25 +1,23 @@
-"""A version that was proved on one host and is loaded on another: its answers are compared with those it gave there,
-and its speed is measured again beside what it was made from, before it is served.
+"""A compressed version that was proved on one host and is loaded on another: its speed is measured again beside what it
+was made from, before it is served.
 
-Answers that are others refuse the version. A speed that is gone is told: the answers are as good, only the reason for
-them is not. What was found is kept for this host.
+Its golden rows are asked at every load (`golden.py`), and other answers refuse it. A speed that is gone is told: the
+answers are as good, only the reason for them is not. What was found is kept for this host.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from aias.artifact.manifest import Manifest
-from aias.core.errors import AiasError, Damaged
 from aias.core.events import Event, Watch
 from aias.core.host import Host, host
 from aias.core.names import digest_of
-from aias.runtimes.golden import GOLDEN, bound, difference, read_golden
+from aias.runtimes.golden import read_golden
 from aias.runtimes.latency import Between, race
 from aias.runtimes.onnxruntime import OnnxRuntime
 
@@ -32,42 +30,38 @@ SECONDS: Final = 1.0
 SLOWER: Final = 1.0
 """Times as fast as what it was made from, at most, for the speed to be gone for certain."""
 
-
-class OtherAnswers(AiasError):
-    """A version says something else on this host than where it was proved."""
-
-    code = "runtimes.other-answers"
+Above = Callable[[], tuple[str, OnnxRuntime] | None]
+"""What a version was made from, and how people call that; None where it is not here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """`difference`: of scores, at most; None where no golden answers were recorded. `speed`: times as fast as `parent`;
-    None where that is not here."""
+    """`rows`: golden ones that are answered as they were; `speed`: times as fast as `parent`, None where that is not
+    here."""
 
     proved_on: str
-    difference: float | None = None
+    rows: int
     speed: Between | None = None
     parent: str = ""
 
     def __str__(self) -> str:
-        same = "its golden answers were not recorded"
-        if self.difference is not None:
-            same = f"here it answers the same (scores apart by at most {self.difference:.1g})"
+        same = f"here it answers {self.rows} golden rows the same" if self.rows else "it has no golden rows to compare"
         if self.speed is None:
             return f"proved on {self.proved_on}; {same}, and its speed is what was measured there"
         fast = f"{self.speed.value:.3g}× ({self.speed.low:.3g} to {self.speed.high:.3g}) as fast as {self.parent}"
         return f"proved on {self.proved_on}; {same} and is {fast}"
 
 
-def arrive(
-    runtime: OnnxRuntime, folder: Path, *, parent: Callable[[], tuple[str, OnnxRuntime] | None], cache: Path | None,
-    watch: Watch,
-) -> Arrival | None:  # fmt: skip
-    """Check a version that was proved elsewhere; None where it was proved here, or never was.
+def moved(manifest: Manifest) -> bool:
+    """Whether a version was proved on another host than this."""
+    return proved_on(manifest) not in (None, host())
 
-    `parent`: what it was made from, and how people call that, if it is here; it is loaded only when it has to be timed.
-    Raises `OtherAnswers`.
-    """
+
+def arrive(
+    runtime: OnnxRuntime, recorded: bytes | None, *, above: Above, cache: Path | None, watch: Watch
+) -> Arrival | None:
+    """Of a version that was proved elsewhere, and whose golden rows, `recorded`, were answered as they should; None
+    where it was proved here, or never was. What it was made from is loaded only when it has to be timed."""
     manifest = runtime.manifest
     proved = proved_on(manifest)
     if proved is None or proved == host():
@@ -75,7 +69,7 @@ def arrive(
     place = None if cache is None else cache / f"{_key(manifest)}.json"
     if (kept := _kept(place)) is not None:
         return kept
-    found = _measured(runtime, folder, proved, parent)
+    found = _measured(runtime, recorded, proved, above)
     _keep(place, found)
     gone = found.speed is not None and found.speed.high <= SLOWER
     facts: dict[str, object] = {"model": manifest.name, **asdict(found)}
@@ -97,44 +91,14 @@ def proved_on(manifest: Manifest) -> Host | None:
         return None
 
 
-def _measured(
-    runtime: OnnxRuntime, folder: Path, proved: Host, parent: Callable[[], tuple[str, OnnxRuntime] | None]
-) -> Arrival:
-    found = Arrival(proved.processor)
-    entry = next((each for each in runtime.manifest.files if each.path == GOLDEN), None)
-    rows: list[dict[str, Any]] = []
-    if entry is not None:
-        golden = read_golden(_sealed(folder, entry.sha256))
-        rows, off = golden.rows, difference(runtime, golden)
-        if not off <= bound(runtime):
-            raise _other(runtime, proved, off)
-        found = Arrival(proved.processor, off)
-    before = parent() if rows else None
+def _measured(runtime: OnnxRuntime, recorded: bytes | None, proved: Host, above: Above) -> Arrival:
+    rows = read_golden(recorded).rows if recorded is not None else []
+    before = above() if rows else None
     if before is None:
-        return found
+        return Arrival(proved.processor, len(rows))
     ref, other = before
-    raced = race(other, runtime, [row for row in rows if row], seconds=SECONDS, seed=0)
-    return Arrival(proved.processor, found.difference, raced.speed, ref)
-
-
-def _other(runtime: OnnxRuntime, proved: Host, off: float) -> OtherAnswers:
-    told = "another label" if off == float("inf") else f"scores that differ by {off:.2g}, more than {bound(runtime):g},"
-    return OtherAnswers(
-        f"`{runtime.manifest.name}` gives {told} on this host ({_named(host())}) for rows whose answers were recorded "
-        f"where it was proved ({_named(proved)})",
-        hint="deploy the version that it was made from, or compress that again on this host",
-    )
-
-
-def _named(where: Host) -> str:
-    return f"{where.processor}, onnxruntime {where.libraries.get('onnxruntime', '?')}"
-
-
-def _sealed(folder: Path, sha256: str) -> bytes:
-    held = (folder / GOLDEN).read_bytes()
-    if hashlib.sha256(held).hexdigest() != sha256:
-        raise Damaged(f"{GOLDEN} is not what was sealed", hint="deploy another version, or compress again")
-    return held
+    raced = race(other, runtime, [row for row in rows if row] or rows, seconds=SECONDS, seed=0)
+    return Arrival(proved.processor, len(rows), raced.speed, ref)
 
 
 def _key(manifest: Manifest) -> str:

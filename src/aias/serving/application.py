@@ -138,7 +138,7 @@ class Application:
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
-            request.model = self._router.find(endpoint)
+            self._find(request, endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
         packed = encoding_of(request.headers) is not None
@@ -149,11 +149,20 @@ class Application:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
                 packed = False
-            if self._runs_inline(request, packed=packed):
-                return self._inline(route, request)
-            return await self._in_threads(route, request, receive, packed=packed)
+            run = partial(self._run, route, request, receive, packed=packed)
+            return await (run() if request.split is None else request.split.rescued(request, run))
         finally:
             self._bodies.drop(len(body))
+
+    async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        if self._runs_inline(request, packed=packed):
+            return self._inline(route, request)
+        return await self._in_threads(route, request, receive, packed=packed)
+
+    def _find(self, request: Request, endpoint: str) -> None:
+        request.model = self._router.find(endpoint)
+        if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
+            split.choose(request)
 
     def _let_in(self, route: Route, request: Request) -> None:
         request.route = route.path
@@ -182,7 +191,7 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        request.model = self._router.find(request.places["endpoint"])
+        self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -293,6 +302,8 @@ class Application:
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
         self.observing.note(request, reply, seconds)
+        if request.split is not None and request.method == "POST":
+            request.split.note(request, reply)
 
 
 def _take_id(request: Request) -> None:

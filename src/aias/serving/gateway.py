@@ -9,9 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -19,7 +18,7 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.registry.values import Endpoint, Version
+from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
@@ -32,14 +31,14 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.rollout.families import families
+from aias.serving.rollout.routes import Endpoints
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
 from aias.serving.traces import open_spans
-
-if TYPE_CHECKING:
-    from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -70,6 +69,8 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        book: Book | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
@@ -77,10 +78,13 @@ class Gateway:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
-        )
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
+            book=book, shadow=shadow,
+        )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.more = lambda: families(self.router.stage)
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
@@ -102,6 +106,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self.router.stage.close()
             self.application.close()
             self.arrow.close()
 
@@ -123,7 +128,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self._all_metrics)
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -306,32 +311,19 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    shadows: bool = True,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
-    from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes import arrival
-    from aias.runtimes.arrival import arrive
-    from aias.runtimes.onnxruntime import sealed_graph
-    from aias.runtimes.race import CACHE, race
+    from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
-
-        def load(endpoint: Endpoint) -> Answering:
-            version = registry.version(Ref(endpoint.model, endpoint.number))
-            manifest = registry.manifest(version)
-            runtime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-            graph = partial(sealed_graph, registry.folder(version), manifest)
-            race(runtime, graph, cache=home / CACHE, watch=announce)
-            above = partial(_parent_of, registry, version)
-            arrive(runtime, registry.folder(version), parent=above, cache=home / arrival.CACHE, watch=announce)
-            return cast("Answering", runtime)
-
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
-            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second,
+            registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
+            watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
+            control=registry, second=second, book=(book := registry.rollouts),
+            shadow=shadows_of(home, book) if shadows else None,
         )  # fmt: skip
 
         def tell_ready() -> None:
@@ -341,16 +333,6 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
-
-
-def _parent_of(registry: "Registry", version: Version) -> "tuple[str, OnnxRuntime] | None":
-    """What a version was made from, loaded to be timed beside it; None where it is not here any more."""
-    from aias.runtimes.onnxruntime import OnnxRuntime
-
-    for above in registry.lineage(version.ref):
-        for each in above.versions if above.steps == 1 else ():
-            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
-    return None
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -11,6 +11,7 @@ from aias.serving.models import Answering, Model
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -28,7 +29,7 @@ class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
     `tenant`: whose key it came with, and `key` the name of that. `route`: the path that answers, with its open parts;
-    `fault`: the code of why it was refused; `span`: where it is traced.
+    `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an endpoint with several versions.
     `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
     """
 
@@ -46,6 +47,7 @@ class Request:
     span: "Span | None" = None
     priority: int = 1
     deadline: float | None = None
+    split: "Split | None" = None
 
     @property
     def asked(self) -> Model:

@@ -87,7 +87,8 @@ _COUNTERS: Final = ("load_failures", "demotions")
 
 
 class Metrics:
-    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count."""
+    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count;
+    `more`: families that others make."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -100,6 +101,7 @@ class Metrics:
         self.statistics = Statistics()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
+        self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
         self.requests[endpoint, version, status] += 1
@@ -222,6 +224,7 @@ class Metrics:
             loaded.add_metric((endpoint, version), 1)
         yield loaded
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
+        yield from self.more()
 
     def _collect_work(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
