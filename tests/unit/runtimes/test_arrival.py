@@ -86,8 +86,6 @@ def test_a_speed_that_is_gone_is_a_warning(model: aias.Model, monkeypatch: pytes
     monkeypatch.setattr(arrival, "race", lambda *_, **__: Slow)
     told: list[Event] = []
 
-    arrive(
-        proved(model, ELSEWHERE), golden(model), above=lambda: ("m@1", model.runtime), cache=None, watch=told.append
-    )
+    arrive(proved(model, ELSEWHERE), golden(model), above=lambda: ("m@1", model.runtime), cache=None, watch=told.append)
 
     assert [each.level for each in told] == ["warning"]
