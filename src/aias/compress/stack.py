@@ -17,8 +17,8 @@ from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.encoders.contract import Floats
 from aias.training.configuration import Configuration
+from aias.training.members import Member
 from aias.training.parent import NoTime, Parent
-from aias.training.plan import Member
 
 
 @dataclass(eq=False)
