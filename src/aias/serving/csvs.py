@@ -44,6 +44,8 @@ def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
             _add(values, line, row)
     except csv.Error as fault:
         raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
+    if not values[0]:
+        raise BadBody("the CSV body has one line, and that is the header: no rows", hint="the rows stand below it")
     return dict(zip(names, values, strict=True))
 
 
