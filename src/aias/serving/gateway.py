@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -19,7 +19,6 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.core.names import check_name
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
@@ -36,9 +35,7 @@ from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
-
-if TYPE_CHECKING:
-    from aias.database.engine import Database
+from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -271,7 +268,7 @@ def serve(
         with contextlib.closing(Keys.open(home)) as keys:
             secret = keys.first()
             if unnamed is not None:
-                _check_unnamed(unnamed, keys.database, announce)
+                look_for(unnamed, keys.database, announce)
         if secret:
             announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
         url = f"http://{_in_url(host)}:{port}"
@@ -395,18 +392,6 @@ def _ready(url: str, workers: int, second: SecondPort | None) -> Event:
         return Event("serve.ready", f"serving at {url}", facts=facts)
     address = f"{_in_url(second.host)}:{second.port}"
     return Event("serve.ready", f"serving at {url}, and over gRPC at {address}", facts=facts | {"grpc": address})
-
-
-def _check_unnamed(unnamed: str, database: "Database", announce: Watch) -> None:
-    """It may be deployed later; until then whoever names none is told so at every request. Raises `BadName`."""
-    from aias.registry.lookup import UnknownEndpoint, endpoint_in
-
-    try:
-        with database.reading() as transaction:
-            endpoint_in(transaction, check_name(unnamed))
-    except UnknownEndpoint as missing:
-        message = f"{missing.message} yet for /invocations to ask: {missing.hint}"
-        announce(Event("serve.unnamed", message, "warning", {"endpoint": unnamed}))
 
 
 def _own_name(host: str) -> list[str]:

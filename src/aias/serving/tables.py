@@ -22,6 +22,7 @@ from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX, TEXT_CHARS_MAX
 from aias.serving.arrow import Columns
+from aias.serving.csvs import broken
 from aias.serving.refusals import BadBody, TooManyRows
 from aias.serving.rows import SLACK, Scalar, read_rows
 
@@ -109,7 +110,7 @@ class Tables:
         try:
             rows = [line for line in islice(lines, self._rows_max + 2) if line or len(self._names) == 1]
         except csv.Error as fault:
-            raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
+            raise broken(fault, lines.line_num) from None
         if header is None:
             header = bool(rows and rows[0]) and set(rows[0]) <= self._known
         names = self._names

@@ -131,7 +131,7 @@ def _asked(channel: socket.socket) -> tuple[Birth | Burial, list[int]] | None:
     if len(head) < FRAME:
         return None
     body = channel.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL)
-    return msgspec.msgpack.decode(body, type=Birth | Burial), list(descriptors)  # type: ignore[arg-type]
+    return msgspec.msgpack.decode(body, type=Birth | Burial), list(descriptors)
 
 
 def _born(order: Birth, descriptors: Sequence[int], folder: Path, channel: socket.socket) -> int:

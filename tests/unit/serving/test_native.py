@@ -83,6 +83,21 @@ def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: House) -> No
     assert response.json["error"]["message"] == "the CSV body has one line, and that is the header: no rows"  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('age,plan\n50,"pro\n', "does not end"),
+        ('age,plan\n50,"pro"x\n', "goes on behind"),
+        ("age,plan\n50\n", "1 values"),
+    ],
+)
+def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str, why: str) -> None:
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
+
+    assert response.status == 400
+    assert why in response.json["error"]["message"]  # type: ignore[index]
+
+
 def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
     broken = server.call("POST", "/predict/churn", b'[{"age": 50,}]').json["error"]
     nested = server.call("POST", "/predict/churn", b'[{"age": [50]}]').json["error"]
