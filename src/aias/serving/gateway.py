@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import gc
 import signal
 import socket
@@ -82,7 +81,7 @@ class Gateway:
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
         if second is not None:
-            self._server.open_second = functools.partial(self._open_grpc, second)
+            self._server.open_second = partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -143,7 +142,7 @@ class Gateway:
         return cast("Second", server)
 
     def _config(self) -> Config:
-        connection = functools.partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
+        connection = partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -267,8 +266,7 @@ def serve(
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
             secret = keys.first()
-            if unnamed is not None:
-                look_for(unnamed, keys.database, announce)
+            look_for(unnamed, keys.database, announce)
         if secret:
             announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
         url = f"http://{_in_url(host)}:{port}"

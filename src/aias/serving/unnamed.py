@@ -1,4 +1,4 @@
-"""The endpoint for requests that name none: looked for when the server starts, so that a slip is not found out later."""
+"""The endpoint for requests that name none: looked for when the server starts, so that a slip is found out then."""
 
 from aias.core.events import Event, Watch
 from aias.core.names import check_name
@@ -6,8 +6,10 @@ from aias.database.engine import Database
 from aias.registry.lookup import UnknownEndpoint, endpoint_in
 
 
-def look_for(name: str, database: Database, announce: Watch) -> None:
-    """Warn where it is not there: it may be deployed later. Raises `BadName`."""
+def look_for(name: str | None, database: Database, announce: Watch) -> None:
+    """Warn where one is named and is not there: it may be deployed later. Raises `BadName`."""
+    if name is None:
+        return
     try:
         with database.reading() as transaction:
             endpoint_in(transaction, check_name(name))

@@ -5,6 +5,8 @@ first; when its share of the time is over, training goes on without. What was re
 fitted sees vectors that were computed beforehand. What is published computes them itself, from tokens.
 """
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +27,10 @@ from aias.training.vectors import KeptVectors
 
 LENGTHS: Final = (LENGTH_MAX, 64, 32)
 """Tokens of a text that are read; the first that there is time for."""
+
+READY_SHARE: Final = 0.3
+"""Of the time left for the encoder to be read, compiled and tried: two or three seconds, but on a machine with other work
+minutes."""
 
 TRIED_ROWS: Final = 64
 """For each thread; their vectors tell how long all rows will take."""
@@ -133,6 +139,39 @@ def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch:
         _tell(watch, "no column holds texts: the sentence encoder has nothing to read", "warning")
         return None
     return SentenceEncoder.read(name, texts=encoder.layout.texts, threads=threads)
+
+
+def ready_in_time(make: Callable[[Watch], Embedding | None], *, deadline: Deadline, watch: Watch) -> Embedding | None:
+    """What `make` gives, if it is there when its share of the time is over: else training goes on without it.
+
+    What is begun cannot be broken off, only left alone; nothing that it says later is heard.
+    """
+    told: queue.SimpleQueue[tuple[Embedding | None, BaseException | None]] = queue.SimpleQueue()
+    waiting = threading.Event()
+    waiting.set()
+
+    def heard(event: Event) -> None:
+        if waiting.is_set():
+            watch(event)
+
+    def run() -> None:
+        try:
+            told.put((make(heard), None))
+        except BaseException as fault:  # noqa: BLE001  raised again by whoever waits
+            told.put((None, fault))
+
+    share = deadline.share(READY_SHARE)
+    threading.Thread(target=run, name="aias-sentences", daemon=True).start()
+    try:
+        found, fault = told.get(timeout=share.left)
+    except queue.Empty:
+        waiting.clear()
+        message = f"the sentence encoder was not ready after {share.seconds:.0f} s: left out"
+        _tell(watch, message, "warning", expected_seconds=share.seconds)
+        return None
+    if fault is not None:
+        raise fault
+    return found
 
 
 def tried(rows: int, *, threads: int) -> Ints:

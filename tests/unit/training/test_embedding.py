@@ -1,5 +1,6 @@
 """`training/embedding.py`: whether there is the time for a sentence encoder, and what is known of the rows it read."""
 
+import threading
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
+from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.sentences import Texts
 from aias.training.configuration import Configuration, Unit
-from aias.training.embedding import Embedding, KnownRows, embedded, embedding_of, without_tokens
+from aias.training.embedding import Embedding, KnownRows, embedded, embedding_of, ready_in_time, without_tokens
 from aias.training.ledger import Ledger
 
 NOTES = ["a b", "c", "a c", "b"]
@@ -121,6 +123,30 @@ def test_finding_out_how_long_it_takes_takes_no_longer_than_its_share() -> None:
     asked(quick, some, [], seconds=400)
     assert slow.clock.now == pytest.approx(0.05 * 400, abs=20)
     assert slow.read < 10 < quick.read
+
+
+def test_an_encoder_that_is_not_ready_in_its_share_is_not_waited_for() -> None:
+    told: list[Event] = []
+    go_on = threading.Event()
+    late = threading.Event()
+
+    def make(watch: Any) -> None:
+        go_on.wait(60)
+        watch(Event("train.sentences", "the sentence encoder reads 3 rows"))
+        late.set()
+
+    assert ready_in_time(make, deadline=Deadline.after(0.1), watch=told.append) is None
+    go_on.set()
+    assert late.wait(60)
+    assert [event.message for event in told] == ["the sentence encoder was not ready after 0 s: left out"]
+
+
+def test_what_goes_wrong_with_an_encoder_is_raised_where_it_is_waited_for() -> None:
+    def make(watch: Any) -> None:
+        raise UserError("there is no folder `x`")
+
+    with pytest.raises(UserError, match="no folder"):
+        ready_in_time(make, deadline=Deadline.after(1_000), watch=lambda _: None)
 
 
 @pytest.mark.usefixtures("without_proofs")
