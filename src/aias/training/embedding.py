@@ -29,7 +29,7 @@ LENGTHS: Final = (LENGTH_MAX, 64, 32)
 """Tokens of a text that are read; the first that there is time for."""
 
 READY_SHARE: Final = 0.3
-"""Of the time left for the encoder to be read, compiled and tried: two or three seconds, but on a machine with other work
+"""Of the time left for the encoder to be read, compiled and tried: two or three seconds, but on a busy machine
 minutes."""
 
 TRIED_ROWS: Final = 64
