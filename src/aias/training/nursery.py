@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from aias.core.catalog import member, members
 from aias.training.worker import FRAME, hide, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -111,6 +112,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides what an interrupt means
     living: set[int] = set()
+    _load()
     while True:
         asked = _asked(channel)
         if asked is None:
@@ -124,6 +126,14 @@ def main() -> None:
     for pid in living:  # nobody waits for what they do
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+
+
+def _load() -> None:
+    """What every worker needs."""
+    for room in ("encoders", "features", "learners"):
+        for name in members(room):
+            member(room, name)
+    importlib.import_module("scipy.sparse")
 
 
 def _asked(channel: socket.socket) -> tuple[Birth | Burial, list[int]] | None:
