@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -31,9 +30,14 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.rollout.families import families
+from aias.serving.rollout.routes import Endpoints
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+from aias.serving.traces import open_spans
 from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
@@ -65,18 +69,22 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        book: Book | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch, self._sums = ring, watch, sums
-        self._wrote_at = 0.0
+        self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
-        )
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
+            book=book, shadow=shadow,
+        )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.more = lambda: families(self.router.stage)
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
@@ -98,6 +106,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self.router.stage.close()
             self.application.close()
             self.arrow.close()
 
@@ -119,7 +128,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self._all_metrics)
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -129,6 +138,7 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
             executor=self.executor,
             watch=self._watch,
+            spans=open_spans(self._watch),
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
@@ -168,7 +178,7 @@ class Gateway:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
-        self.metrics.refusals[code] += 1
+        self.metrics.refused(code)
 
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
@@ -239,15 +249,15 @@ def serve(
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
     insecure_http: bool = False,
-    access_log: bool = False,
+    access_log: float = 0.0,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
-    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
-    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
+    a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
     `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
     `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
@@ -269,11 +279,10 @@ def serve(
             look_for(unnamed, keys.database, announce)
         if secret:
             announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        url = f"http://{_in_url(host)}:{port}"
-        ready = _ready(url, workers, second)
+        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
-                log_accesses()
+                log_accesses(access_log)
             answer_on(
                 listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
                 when_ready=lambda: announce(ready), second=second,
@@ -302,28 +311,19 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    shadows: bool = True,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
-    from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
+    from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
-
-        def load(endpoint: Endpoint) -> Answering:
-            version = registry.version(Ref(endpoint.model, endpoint.number))
-            manifest = registry.manifest(version)
-            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-            graph = partial(sealed_graph, registry.folder(version), manifest)
-            race(runtime, graph, cache=home / CACHE, watch=announce)
-            return cast("Answering", runtime)
-
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
-            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second,
+            registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
+            watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
+            control=registry, second=second, book=(book := registry.rollouts),
+            shadow=shadows_of(home, book) if shadows else None,
         )  # fmt: skip
 
         def tell_ready() -> None:

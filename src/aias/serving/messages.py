@@ -4,11 +4,16 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
+from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -25,7 +30,9 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `tenant`: whose key it came with, and `key` the name of that. `route`: the path that answers, with its open parts;
+    `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an endpoint with several versions.
+    `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
     """
 
     method: str
@@ -36,8 +43,13 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    key: str = ""
+    route: str = ""
+    fault: str = ""
+    span: "Span | None" = None
     priority: int = 1
     deadline: float | None = None
+    split: "Split | None" = None
 
     @property
     def asked(self) -> Model:
@@ -76,9 +88,9 @@ class Reply:
     stream: "Stream | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, or to `texts`.
+class Ask(msgspec.Struct, frozen=True):
+    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, to `texts`, or to
+    rows that the runtime has `encoded` already.
 
     A handler that yields it, and is given the answers, lets its rows run together with those of other callers; and the
     event loop does not stand still meanwhile. One that calls the runtime itself is run in a thread as a whole.
@@ -88,8 +100,11 @@ class Ask:
     rows: Sequence[Row] | None = None
     columns: Mapping[str, Sequence[object]] | None = None
     texts: Sequence[Text] | None = None
+    encoded: Encoded | None = None
 
     def answer(self, runtime: Answering) -> Answers:
+        if self.encoded is not None:
+            return cast("Reading", runtime).answer(self.encoded)
         if self.texts is not None:
             return cast("Embedding", runtime).embed(self.texts)
         if self.rows is not None:
@@ -97,6 +112,8 @@ class Ask:
         return runtime.predict_columns(self.columns or {}, self.count)
 
     def encode(self, runtime: Joining) -> Encoded:
+        if self.encoded is not None:
+            return self.encoded
         if self.texts is not None:
             return cast("Embedding", runtime).encode_texts(self.texts)
         if self.rows is not None:

@@ -25,7 +25,7 @@ def main(orders: Orders) -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     threading.Thread(target=stop_with_parent, daemon=True).start()
     if orders.access_log:
-        log_accesses()
+        log_accesses(orders.access_log)
     listener = socket.socket(fileno=orders.descriptor)
     try:
         answer_on(
@@ -39,6 +39,7 @@ def main(orders: Orders) -> None:
             places=orders.places,
             second=orders.second,
             sums=Sums(Path(orders.folder), orders.index),
+            shadows=orders.index == 0,
         )
     except AiasError as fault:
         tell(Event(fault.code, fault.message, "warning"))
