@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 

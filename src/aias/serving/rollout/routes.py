@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, told
 from aias.registry.values import Endpoint
