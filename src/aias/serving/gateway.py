@@ -276,10 +276,9 @@ def serve(
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
-            secret = keys.first()
             look_for(unnamed, keys.database, announce)
-        if secret:
-            announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+            if secret := keys.first():
+                announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
         ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
