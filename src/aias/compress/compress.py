@@ -84,5 +84,6 @@ def _prepared(
 
 def _ledger(work: Path | None, own: Path | None) -> Ledger | None:
     """Where vectors of texts are, or are kept from now on."""
-    read = work if work is not None and work.is_dir() else own
-    return None if read is None else Ledger(read)
+    if work is not None and work.is_dir():
+        return Ledger(work, of_home=True)
+    return None if own is None else Ledger(own)
