@@ -60,6 +60,7 @@ class Application:
         watch: Watch = nobody,
     ) -> None:
         self.table = RouteTable(routes)
+        metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies = Bodies(bounds)
@@ -84,11 +85,17 @@ class Application:
 
     def close(self) -> None:
         self.executor.close()
+        self._doors.quotas.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
         route = self._route(request)
-        request.tenant = self._doors.check_key(route, request.headers)
+        key = self._doors.check_key(route, request.headers)
+        if key is not None:
+            request.tenant = key.id
+            if key.quotas:
+                request.bill = self._doors.quotas.bill(key)
+                request.bill.enter()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
@@ -233,6 +240,8 @@ class Application:
         else:
             status = status_of(fault)
         self._metrics.refusals[fault.code] += 1
+        if status == 503 and request.bill is not None:
+            request.bill.cancel()
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
@@ -273,6 +282,8 @@ async def _send(request: Request, reply: Reply, receive: Receive, send: Send) ->
     ]
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
+    if request.bill is not None:
+        headers += request.bill.headers()
     if reply.stream is not None:
         await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
         return

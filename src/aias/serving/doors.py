@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from aias.access.accounts import Usage
 from aias.access.keys import Key
+from aias.serving.quotas import Quotas
 from aias.serving.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
 from aias.serving.routes import PUBLIC, Route
 
@@ -25,12 +27,14 @@ class Ring(Protocol):
 
     def verify(self, secret: str) -> Key | None: ...
 
+    def limited(self) -> Iterable[Key]: ...
+
 
 class Doors:
     """A page of a foreign site can make a browser call 127.0.0.1, under a name of its own; hence `Host` is checked."""
 
-    def __init__(self, ring: Ring, hosts: Iterable[str]) -> None:
-        self.ring = ring
+    def __init__(self, ring: Ring, hosts: Iterable[str], quotas: Quotas) -> None:
+        self.ring, self.quotas = ring, quotas
         self._opened: tuple[Ring, dict[bytes, Key]] = (ring, {})
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
         self._seen: frozenset[bytes] = frozenset()
@@ -48,10 +52,10 @@ class Doors:
         if headers.get(b"sec-fetch-site") == b"cross-site":
             raise ForeignOrigin("pages of other sites may not call this server")
 
-    def check_key(self, route: Route, headers: Headers) -> str:
-        """Whose key it is. Raises `NoKey`, `BadKey`, `MissingScope`."""
+    def check_key(self, route: Route, headers: Headers) -> Key | None:
+        """The caller's key; None where none is needed. Raises `NoKey`, `BadKey`, `MissingScope`."""
         if route.scope == PUBLIC:
-            return ""
+            return None
         given = headers.get(b"authorization", b"")
         ring, opened = self._opened
         key = opened.get(given) if ring is self.ring else None
@@ -59,7 +63,11 @@ class Doors:
             key = self._verified(given)
         if route.scope not in key.scopes:
             raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
-        return key.id
+        return key
+
+    def used(self) -> list[tuple[Key, Usage]]:
+        """What each key that has quotas has used of them."""
+        return self.quotas.used(self.ring.limited())
 
     def _verified(self, given: bytes) -> Key:
         """The key in an `Authorization` header. One that never expires is remembered until there is another ring."""

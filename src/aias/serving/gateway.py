@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import gc
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
+from aias.access.ledger import Ledger
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
@@ -32,6 +32,7 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.quotas import Quotas
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
@@ -57,6 +58,7 @@ class Gateway:
         load: Callable[[Endpoint], Answering],
         ring: Callable[[], Ring],
         *,
+        ledger: Callable[[], Ledger],
         hosts: Iterable[str] = (),
         unnamed: str | None = None,
         bounds: Bounds | None = None,
@@ -67,11 +69,10 @@ class Gateway:
         second: SecondPort | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch, self._sums = ring, watch, sums
-        self._wrote_at = 0.0
+        self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         if sums is not None:
             sums.carry_on(self.metrics)
-        self.doors = Doors(ring(), hosts)
+        self.doors = Doors(ring(), hosts, Quotas(ledger))
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
         )
@@ -81,7 +82,7 @@ class Gateway:
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
         if second is not None:
-            self._server.open_second = functools.partial(self._open_grpc, second)
+            self._server.open_second = partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -142,7 +143,7 @@ class Gateway:
         return cast("Second", server)
 
     def _config(self) -> Config:
-        connection = functools.partial(Connection, bounds=self.bounds, note=self._note)
+        connection = partial(Connection, bounds=self.bounds, note=self._note)
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -320,9 +321,9 @@ def answer_on(
             return cast("Answering", runtime)
 
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
-            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second,
+            registry, load, Keys(registry.database).ring, ledger=partial(Ledger.open, home), hosts=hosts,
+            unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
+            bounds=within_descriptors(bounds, second_port=second is not None),
         )  # fmt: skip
 
         def tell_ready() -> None:

@@ -9,6 +9,7 @@ from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
+    from aias.serving.quotas import Bill
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -25,7 +26,8 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `tenant`: whose key it came with; `bill`: what it takes of that key's quotas, where it has any. `priority`: 0 goes
+    first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
     """
 
     method: str
@@ -36,6 +38,7 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    bill: "Bill | None" = None
     priority: int = 1
     deadline: float | None = None
 

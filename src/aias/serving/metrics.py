@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from aias.access.accounts import Usage
+from aias.access.keys import Key
 from aias.serving.statistics import Counted, Statistics
 
 PHASES: Final = ("decode", "run", "encode", "queue")
@@ -80,6 +82,7 @@ class Metrics:
         self.statistics = Statistics()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
+        self.quotas: Callable[[], Iterable[tuple[Key, Usage]]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
         self.requests[endpoint, version, status] += 1
@@ -186,4 +189,11 @@ class Metrics:
         for endpoint, version in self.loaded():
             loaded.add_metric((endpoint, version), 1)
         yield loaded
+        labels = ("key", "name", "quota")
+        used = GaugeMetricFamily("aias_quota_used", "Of a key's quota: gone", labels=labels)
+        left = GaugeMetricFamily("aias_quota_left", "Of a key's quota: still there", labels=labels)
+        for key, usage in self.quotas():
+            used.add_metric((key.id, key.name, str(usage.quota)), usage.used)
+            left.add_metric((key.id, key.name, str(usage.quota)), usage.left)
+        yield from (used, left)
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())

@@ -39,6 +39,8 @@ _DEADLINE_MS_MAX: Final = 86_400_000
 
 _CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
 
+_TOLD: Final = ("retry-after", "retry-after-ms", "x-request-id")
+
 
 class Declined(Exception):
     """The application did not answer as asked."""
@@ -75,8 +77,7 @@ class Found:
         """Itself. Raises `Declined` unless its status is 200."""
         if self.status == 200:
             return self
-        told = tuple((name, self.headers[name.encode()].decode()) for name in ("retry-after", "x-request-id")
-                     if name.encode() in self.headers)  # fmt: skip
+        told = tuple((name, self.headers[name.encode()].decode()) for name in _TOLD if name.encode() in self.headers)
         raise Declined(self.status, str(self.head.get("error", "")), told)
 
 

@@ -14,7 +14,7 @@ from aias.serving.csvs import read_csv, text_of, write_csv
 from aias.serving.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import UnsupportedType
+from aias.serving.refusals import Refusal, UnsupportedType
 from aias.serving.routes import Route
 from aias.serving.rows import read_lines, read_row, read_rows
 
@@ -54,6 +54,8 @@ class Native:
         problem: dict[str, object] = {**fault.as_dict(), "request_id": request_id}
         if isinstance(fault, BadValue) and fault.row is not None:
             problem["row"] = fault.row
+        if isinstance(fault, Refusal) and fault.retry_seconds is not None:
+            problem["retry_after_seconds"] = fault.retry_seconds
         return msgspec.json.encode({"error": problem})
 
     def predict(self, request: Request) -> Conversation:
