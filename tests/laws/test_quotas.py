@@ -2,7 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from multiprocessing.queues import Queue
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aias.access.ledger import Ledger
+from aias.access.accounts import Account
+from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import RATES, Quota
 
 STEADY = st.builds(
@@ -89,19 +90,25 @@ def test_processes_that_ask_at_one_time_get_no_more_than_the_quota_together(tmp_
     processes = [context.Process(target=ask_much, args=(tmp_path, begin.wait, answers)) for _ in range(3)]
     for each in processes:
         each.start()
-    passed = [answers.get(timeout=60) for _ in processes]
+    passed = [answers.get(timeout=300) for _ in processes]
     for each in processes:
         each.join(30)
 
     # A month may end in the midst of it; then each of the two is full.
-    assert sum(passed) in (3_000, 6_000)
-    assert min(passed) > 0
+    assert sum(passed) in (1_000, 2_000)
 
 
 def ask_much(home: Path, begin: Callable[[], object], answers: "Queue[int]") -> None:
-    account = Ledger.open(home).account("shop", [Quota(3_000, "requests", "month")])
+    account = Ledger.open(home).account("shop", [Quota(1_000, "requests", "month")])
     begin()
-    answers.put(sum(account.take("requests", 1) is None for _ in range(3_000)))
+    answers.put(sum(passes(account) for _ in range(1_000)))
+
+
+def passes(account: Account) -> bool:
+    """Where processors are scarce, a holder may have to wait for one."""
+    while True:
+        with suppress(LedgerBusy):
+            return account.take("requests", 1) is None
 
 
 def admitted(quota: Quota, asks: list[tuple[int, int, int]]) -> list[tuple[int, int]]:

@@ -37,8 +37,8 @@ _RECORDS_MAX: Final = 65_536
 """Keys with quotas that a home may ever have had: 8 MiB, of which only what is used takes room."""
 
 _PAGE: Final = 4_096
-_LOCK_SECONDS_MAX: Final = 0.05
-"""Holders keep a lock for microseconds; one that was stopped in the midst of it holds up nobody for longer."""
+_LOCK_SECONDS_MAX: Final = 0.25
+"""Holders keep a lock for microseconds, once they have a processor; one that was stopped holds up nobody for longer."""
 
 _SET_LOCK: Final = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 
