@@ -189,9 +189,9 @@ from aias.access.ledger import Ledger
 from aias.access.quotas import checked
 ledger = Ledger.open(Path(sys.argv[1]))
 account = ledger.account("shop", checked(["5/day"]))
-with ledger.holding(account._at):
-    print("holding", flush=True)
-    sys.stdin.read()
+ledger.lock(account._on)
+print("holding", flush=True)
+sys.stdin.read()
 """
 
 
