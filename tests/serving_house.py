@@ -28,7 +28,7 @@ from aias.serving.inference.repository import Control
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0)
+BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0, cache_bytes=0)
 
 
 class Rule:

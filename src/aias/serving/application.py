@@ -19,10 +19,12 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
+from aias.serving.lag import Lag
 from aias.serving.logs import ACCESS
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
-from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.repeats import Repeats
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.streams import Stream, send_pieces
@@ -63,7 +65,7 @@ class Application:
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies = Bodies(bounds)
+        self._bodies, self._lag, self.repeats = Bodies(bounds), Lag(), Repeats(bounds, metrics)
         self.executor, self._watch = executor, watch
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -71,6 +73,8 @@ class Application:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
+        if (came_at := scope.get("came_at")) is not None:
+            request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
             headers = request.headers = _headers(scope["headers"])
             if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
@@ -82,6 +86,11 @@ class Application:
             reply = self._refusal(fault, request)
         await _send(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
+
+    def tidy(self) -> None:
+        """What is done now and then: give up what is too late, forget what nobody can ask for again."""
+        self.executor.batcher.expire()
+        self.repeats.keep_only({version for _, version in self._router.loaded()})
 
     def close(self) -> None:
         self.executor.close()
@@ -102,19 +111,37 @@ class Application:
             request.model = self._router.find(endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
+        if DEADLINE in request.headers or PRIORITY in request.headers:
+            read_wishes(request)
+        if request.model is not None:
+            self._admit(request)
         packed = encoding_of(request.headers) is not None
         body = request.body = await self._bodies.read(request.headers, receive)
         try:
-            if DEADLINE in request.headers or PRIORITY in request.headers:
-                read_wishes(request)
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
                 packed = False
-            if self._runs_inline(request, packed=packed):
-                return self._inline(route, request)
-            return await self._in_threads(route, request, receive, packed=packed)
+            run = partial(self._run, route, request, receive, packed=packed)
+            if request.model is None or not self.repeats.pay(request.model, len(request.body)):
+                return await run()
+            return await self.repeats.answer(request, run, partial(_gone, receive))
         finally:
             self._bodies.drop(len(body))
+
+    async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        if self._runs_inline(request, packed=packed):
+            return self._inline(route, request)
+        return await self._in_threads(route, request, receive, packed=packed)
+
+    def _admit(self, request: Request) -> None:
+        """Refuse what comes too late already, as the loop is behind, or too large a body to be read in vain."""
+        model, late, now = request.asked, request.late_seconds, time.monotonic()
+        over = request.deadline is not None and now > request.deadline
+        if over or self._lag.refuses(late, model.lane.objective_seconds, now):
+            raise Overloaded("more has come than can be looked at in time", retry_seconds=late)
+        length = int(request.headers.get(b"content-length", b"0"))
+        if length > self._bounds.light_body_bytes and not model.tier.inline:
+            self.executor.check(request, model.units_of(length))
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
@@ -157,9 +184,7 @@ class Application:
         return reply
 
     async def _in_threads(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
-        async def gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+        gone = partial(_gone, receive)
 
         def answer() -> Reply:
             self._unpack(request, packed=packed)
@@ -294,6 +319,12 @@ async def _send(request: Request, reply: Reply, receive: Receive, send: Send) ->
 
 async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+async def _gone(receive: Receive) -> None:
+    """Ends when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

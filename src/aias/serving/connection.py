@@ -7,6 +7,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
@@ -110,6 +111,8 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
+        # Before others that came at the same time are looked at.
+        self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self._phase = Phase.BODY
         self._began_at = self._moved_at = self.loop.time()
@@ -135,6 +138,7 @@ class Connection(HttpToolsProtocol):
             self._began_at = self._moved_at
             self.flow.resume_reading()
             cycle, app = self.pipeline.pop()
+            cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
             self._start_asgi_task(cycle, app)
         elif self._phase is Phase.BODY:
             self._linger()

@@ -159,7 +159,7 @@ class Gateway:
 
     def _tidy(self) -> None:
         """What is done now and then."""
-        self.executor.batcher.expire()
+        self.application.tidy()
         now = time.monotonic()
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now

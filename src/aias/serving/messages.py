@@ -18,6 +18,9 @@ JSON_LINES: Final = (b"application/jsonlines", b"application/x-ndjson", b"applic
 """One form by the names that people give it; the first is SageMaker's."""
 
 BINARY: Final = b"application/octet-stream"
+UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
+"""What clients say of a body who do not know better (curl)."""
+
 FILES: Final = (b"PAR1", b"ARRO")
 """How a file of Parquet and one of Arrow begin."""
 
@@ -27,7 +30,8 @@ class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
     `tenant`: whose key it came with; `bill`: what it takes of that key's quotas, where it has any. `priority`: 0 goes
-    first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    first of a tenant's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it
+    was first looked at. `read`: what of its body has been understood on the way to its model.
     """
 
     method: str
@@ -41,6 +45,8 @@ class Request:
     bill: "Bill | None" = None
     priority: int = 1
     deadline: float | None = None
+    late_seconds: float = 0.0
+    read: object = None
 
     @property
     def asked(self) -> Model:
@@ -52,6 +58,11 @@ class Request:
     def media_type(self) -> bytes:
         """What the body is said to be, without parameters."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether nobody has said what it is, and it begins as JSON does."""
+        return self.media_type in UNSAID and self.body.lstrip()[:1] in (b"[", b"{")
 
     def parameter(self, name: bytes) -> str | None:
         """One of the type's parameters, such as the charset; None when it is not given."""
@@ -66,7 +77,7 @@ class Request:
 class Reply:
     """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
     spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
-    answers, which keeps its turn until the last."""
+    answers, which keeps its turn until the last. `repeated`: it was made for an equal request, and not run again."""
 
     body: bytes
     status: int = 200
@@ -77,6 +88,7 @@ class Reply:
     queue: float | None = None
     pieces: Iterator[bytes] | None = None
     stream: "Stream | None" = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

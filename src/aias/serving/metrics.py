@@ -64,7 +64,7 @@ class Snapshot(msgspec.Struct):
     statistics: Counted
 
 
-_COUNTERS: Final = ("rows", "refusals", "load_failures", "demotions")
+_COUNTERS: Final = (*("rows", "refusals", "load_failures", "demotions", "cache_hits", "cache_misses", "cache_shared"),)
 
 
 class Metrics:
@@ -76,6 +76,9 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.demotions: Counter[str] = Counter()
+        self.cache_hits: Counter[str] = Counter()
+        self.cache_misses: Counter[str] = Counter()
+        self.cache_shared: Counter[str] = Counter()
         self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.phases: dict[str, tuple[Histogram, ...]] = {}
@@ -167,6 +170,9 @@ class Metrics:
                 "endpoint",
                 self.demotions,
             ),
+            ("aias_cache_hits", "Requests answered from memory", "endpoint", self.cache_hits),
+            ("aias_cache_misses", "Requests that could have been, and were run", "endpoint", self.cache_misses),
+            ("aias_cache_shared", "Requests answered by the run of an equal one", "endpoint", self.cache_shared),
         ):
             family = CounterMetricFamily(name, help_text, labels=(label,))
             for value, count in counts.items():

@@ -127,7 +127,7 @@ class Invocations:
         others = [field.name for field in model.manifest.ignored]
         tables = Tables(names, others=[*others, model.manifest.task.target], rows_max=self._rows_max)
         media_type = request.media_type
-        if media_type in (b"", JSON):
+        if media_type in (b"", JSON) or request.looks_like_json:
             return tables.json(request.body)
         if media_type in JSON_LINES:
             return tables.json_lines(request.body), {}

@@ -32,8 +32,6 @@ _ANSWERED_AS: Final = {PARQUET: ARROW_FILE, TSV: CSV}
 
 _MAGIC: Final = dict(zip(FILES, (PARQUET, ARROW_FILE), strict=True))
 """What files are that are sent as just bytes."""
-_UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
-"""What clients send who do not know better (curl); such a body is JSON if it looks like it."""
 
 
 class Native:
@@ -103,7 +101,7 @@ class Native:
             return media_type
         if media_type == BINARY and (found := _MAGIC.get(request.body[:4])):
             return found
-        if media_type in _UNSAID and request.body.lstrip()[:1] in (b"[", b"{"):
+        if request.looks_like_json:
             return JSON
         raise UnsupportedType(
             f"a body of the type {media_type.decode('ascii', 'replace') or 'unknown'!r} is not understood",

@@ -98,12 +98,14 @@ class OpenAI:
 
     def named(self, request: Request) -> str:
         """The endpoint that is meant. Raises `BadParameter`."""
-        return _read(request.body).model
+        request.read = _read(request.body)
+        return request.read.model
 
     def embed(self, request: Request) -> Conversation:
         """The vectors of texts or of their tokens, as numbers or as base64. Raises `BadParameter`."""
         started = time.perf_counter()
-        asked = _read(request.body)
+        asked = request.read
+        assert isinstance(asked, Asked), "whoever asks has been found by the model that is named"
         _check(asked, request.asked)
         texts = read_texts(bytes(asked.input), texts_max=self._texts_max)
         decoded = time.perf_counter()
