@@ -14,23 +14,24 @@ from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, pack, unpack
+from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, unpack
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
-from aias.serving.lag import Lag
+from aias.serving.heads import Head, Heads
+from aias.serving.lag import Lag, Turn
 from aias.serving.logs import ACCESS
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
+from aias.serving.responses import Send, headers_of, packed_reply, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
-from aias.serving.streams import Stream, send_pieces
+from aias.serving.streams import Stream
+from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ONLY_ONCE: Final = frozenset(
     (
@@ -40,8 +41,6 @@ _ONLY_ONCE: Final = frozenset(
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
-_PACK_BYTES_MIN: Final = 16 << 10
-"""Below it, packing costs more than it saves on the line."""
 
 log = logging.getLogger("aias.serving")
 
@@ -62,10 +61,12 @@ class Application:
         watch: Watch = nobody,
     ) -> None:
         self.table = RouteTable(routes)
+        self.heads = Heads(self.table, _headers)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies, self._lag, self.repeats = Bodies(bounds), Lag(), Repeats(bounds, metrics)
+        self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
+        self._lag, self._turn = Lag(), Turn()
         self.executor, self._watch = executor, watch
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -76,16 +77,55 @@ class Application:
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
-            headers = request.headers = _headers(scope["headers"])
-            if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
-                request.id = given.decode()
+            request.headers = _headers(scope["headers"])
+            _take_id(request)
             reply = await self._answer(request, receive)
         except ClientGone:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
-        await _send(request, reply, receive, send)
+        await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
+
+    def at_once(self, head: Head, body: bytes, more: Headers) -> bytes | None:
+        """The whole response to a request that has nothing to wait for, with the headers `more`; None when it has.
+
+        Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does.
+        """
+        started = time.perf_counter()
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
+        model = request.model = self._router.peek(head.places["endpoint"])
+        if model is None or len(body) > self._bounds.light_body_bytes or not self._runs_inline(request, packed=False):
+            return None
+        if self.repeats.pay(model, len(body)):
+            return None
+        try:
+            _take_id(request)
+            self._doors.check_caller(request.headers)
+            self._let_in(head.route, request)
+            if DEADLINE in request.headers or PRIORITY in request.headers:
+                read_wishes(request)
+            # What takes less cannot make anybody wait too long, as there are only so many connections.
+            if model.seconds_for(len(body)) > model.lane.objective_seconds / self._bounds.connections:
+                self._turn.check(model.lane.objective_seconds, time.monotonic())
+            reply = self._inline(head.route, request)
+        except Exception as fault:  # noqa: BLE001  as above
+            reply = self._refusal(fault, request)
+        response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
+        self._note(request, reply, time.perf_counter() - started)
+        return response
+
+    def will_answer(self, head: Head) -> bool:
+        """Whether a request with this head, from a caller who may ask, is answered at once when its body has come."""
+        model = self._router.peek(head.places["endpoint"])
+        if model is None or head.body_bytes > self._bounds.light_body_bytes:
+            return False
+        try:
+            self._doors.check_caller(head.headers)
+            self._doors.check_key(head.route, head.headers)
+        except AiasError:
+            return False
+        return model.runs_inline(head.body_bytes, self._bounds)
 
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
@@ -99,12 +139,7 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
         route = self._route(request)
-        key = self._doors.check_key(route, request.headers)
-        if key is not None:
-            request.tenant = key.id
-            if key.quotas:
-                request.bill = self._doors.quotas.bill(key)
-                request.bill.enter()
+        self._let_in(route, request)
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
@@ -133,12 +168,21 @@ class Application:
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
 
+    def _let_in(self, route: Route, request: Request) -> None:
+        """Whose key it is, and whether that may ask now."""
+        key = self._doors.check_key(route, request.headers)
+        if key is not None:
+            request.tenant = key.id
+            if key.quotas:
+                request.bill = self._doors.quotas.bill(key)
+                request.bill.enter()
+
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or too large a body to be read in vain."""
-        model, late, now = request.asked, request.late_seconds, time.monotonic()
-        over = request.deadline is not None and now > request.deadline
-        if over or self._lag.refuses(late, model.lane.objective_seconds, now):
-            raise Overloaded("more has come than can be looked at in time", retry_seconds=late)
+        model, now = request.asked, time.monotonic()
+        if request.deadline is not None and now > request.deadline:
+            raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
+        self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
         if length > self._bounds.light_body_bytes and not model.tier.inline:
             self.executor.check(request, model.units_of(length))
@@ -188,7 +232,7 @@ class Application:
 
         def answer() -> Reply:
             self._unpack(request, packed=packed)
-            return _packed(reply_of(route.answer(request), request), request)
+            return packed_reply(reply_of(route.answer(request), request), request)
 
         model, executor = request.model, self.executor
         if model is None:
@@ -248,7 +292,9 @@ class Application:
         finally:
             talk.close()
         found.queue = queue
-        return _packed(found, request) if light else await self.executor.step(partial(_packed, found, request))
+        return (
+            packed_reply(found, request) if light else await self.executor.step(partial(packed_reply, found, request))
+        )
 
     def _unpack(self, request: Request, *, packed: bool) -> None:
         if packed:
@@ -298,27 +344,10 @@ class Application:
             )
 
 
-async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
-    headers = [
-        (b"content-type", reply.media_type),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request.id.encode()),
-        *reply.headers,
-    ]
-    if request.model is not None:
-        headers.append((b"x-aias-version", request.model.version.encode()))
-    if request.bill is not None:
-        headers += request.bill.headers()
-    if reply.stream is not None:
-        await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
-        return
-    headers.append((b"content-length", b"%d" % len(reply.body)))
-    await _begin(send, reply.status, headers)
-    await send({"type": "http.response.body", "body": reply.body})
-
-
-async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+def _take_id(request: Request) -> None:
+    """The caller's own name for its request, if it can be shown in headers and logs."""
+    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
+        request.id = given.decode()
 
 
 async def _gone(receive: Receive) -> None:
@@ -348,18 +377,7 @@ def _is_table(request: Request) -> bool:
     )
 
 
-def _packed(reply: Reply, request: Request) -> Reply:
-    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
-        reply.body = pack(reply.body)
-        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-    return reply
-
-
 def _wrong_method(found: Found) -> WrongMethod:
     fault = WrongMethod(f"this path takes {found.methods}")
     fault.headers = ((b"allow", found.methods.encode()),)
     return fault
-
-
-def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
-    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))

@@ -143,7 +143,7 @@ class Gateway:
         return cast("Second", server)
 
     def _config(self) -> Config:
-        connection = partial(Connection, bounds=self.bounds, note=self._note)
+        connection = partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
