@@ -30,7 +30,7 @@ BY: Final = "<!-- written by docs/generate.py: change the code, then `make docs`
 ENVIRONMENT: Final = {
     "AIAS_HOME": "Where models, keys and endpoints are kept. By default `~/.aias`.",
     "AIAS_FAILPOINT": "For tests only: the step at which this process is killed or fails (`core/failpoints.py`).",
-    "AIAS_KEY": "Not read by Aias: the name that the examples give to a key in a shell.",
+    "AIAS_KEY": "The key that `aias bench` asks with; also the name that the examples give to a key in a shell.",
 }
 """Every variable that the sources name; a new one fails here until it has its sentence."""
 

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "deploy": ("aias.cli.endpoints", "Point an endpoint at a version."),
     "undeploy": ("aias.cli.endpoints", "Take an endpoint away."),
     "serve": ("aias.cli.serve", "Answer requests on one port."),
+    "bench": ("aias.cli.bench", "Put load on an endpoint: latencies, goodput, what fails."),
     "keys": ("aias.cli.keys", "Create, list and revoke the keys of callers."),
     "data": ("aias.cli.data", "Look at a file as training will see it."),
 }

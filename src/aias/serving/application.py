@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
@@ -21,9 +21,9 @@ from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
-from aias.serving.logs import ACCESS
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
+from aias.serving.observing import Observing, trace_id
 from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, packed_reply, send_reply
@@ -32,6 +32,9 @@ from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.streams import Stream
 from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
+
+if TYPE_CHECKING:
+    from aias.serving.spans import Spans
 
 _ONLY_ONCE: Final = frozenset(
     (
@@ -59,6 +62,7 @@ class Application:
         envelopes: dict[str, Envelope],
         executor: Executor,
         watch: Watch = nobody,
+        spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
         self.heads = Heads(self.table, _headers)
@@ -67,6 +71,7 @@ class Application:
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
         self._lag, self._turn = Lag(), Turn()
+        self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch = executor, watch
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -79,8 +84,10 @@ class Application:
         try:
             request.headers = _headers(scope["headers"])
             _take_id(request)
+            self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone:
+            self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
@@ -94,15 +101,17 @@ class Application:
         """
         started = time.perf_counter()
         request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
-        model = request.model = self._router.peek(head.places["endpoint"])
-        if model is None or len(body) > self._bounds.light_body_bytes or not self._runs_inline(request, packed=False):
+        model = self._router.peek(head.places["endpoint"])
+        if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
             return None
-        if self.repeats.pay(model, len(body)):
+        if _is_table(request) or self.repeats.pay(model, len(body)):
             return None
         try:
             _take_id(request)
+            self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
+            request.model = model
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             # What takes less cannot make anybody wait too long, as there are only so many connections.
@@ -122,7 +131,9 @@ class Application:
             return False
         try:
             self._doors.check_caller(head.headers)
-            self._doors.check_key(head.route, head.headers)
+            key = self._doors.check_key(head.route, head.headers)
+            if key is not None and key.quotas:
+                self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError:
             return False
         return model.runs_inline(head.body_bytes, self._bounds)
@@ -135,6 +146,7 @@ class Application:
     def close(self) -> None:
         self.executor.close()
         self._doors.quotas.close()
+        self.observing.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
@@ -170,9 +182,10 @@ class Application:
 
     def _let_in(self, route: Route, request: Request) -> None:
         """Whose key it is, and whether that may ask now."""
+        request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
-            request.tenant = key.id
+            request.tenant, request.key = key.id, key.name
             if key.quotas:
                 request.bill = self._doors.quotas.bill(key)
                 request.bill.enter()
@@ -302,7 +315,8 @@ class Application:
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):
-            log.error("request %s failed", request.id, exc_info=fault)
+            trace = trace_id(request)
+            log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=fault)
             known = isinstance(fault, AiasError)
             fault, status = (
                 AiasError("the server failed to answer", hint="its log has more"),
@@ -310,7 +324,7 @@ class Application:
             )
         else:
             status = status_of(fault)
-        self._metrics.refusals[fault.code] += 1
+        self.observing.refused(request, fault.code)
         if status == 503 and request.bill is not None:
             request.bill.cancel()
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
@@ -319,29 +333,7 @@ class Application:
         return next(envelope for prefix, envelope in self._envelopes if path.startswith(prefix))
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
-        model = request.model
-        endpoint = request.places["endpoint"] if model is not None else ""
-        self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
-        if model is not None and request.method == "POST":
-            self._metrics.statistics.note(endpoint, model.number, reply, seconds, queue=reply.queue or 0.0)
-        if reply.phases is not None:
-            self._metrics.predicted(endpoint, reply.rows, reply.phases, queue=reply.queue)
-        if ACCESS.isEnabledFor(logging.INFO):
-            ACCESS.info(
-                "",
-                extra={
-                    "facts": {
-                        "request": request.id,
-                        "method": request.method,
-                        "path": request.path[:200],
-                        "status": reply.status,
-                        "version": "" if model is None else model.version,
-                        "rows": reply.rows,
-                        "bytes": len(request.body),
-                        "ms": round(seconds * 1000, 3),
-                    }
-                },
-            )
+        self.observing.note(request, reply, seconds)
 
 
 def _take_id(request: Request) -> None:

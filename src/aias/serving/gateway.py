@@ -36,6 +36,7 @@ from aias.serving.quotas import Quotas
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+from aias.serving.traces import open_spans
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -130,12 +131,12 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
             executor=self.executor,
             watch=self._watch,
+            spans=open_spans(self._watch),
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
-        server = _grpc().GrpcServer(
-            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note, shared=at.shared
-        )
+        note, ready = self.metrics.refused, lambda: self.ready
+        server = _grpc().GrpcServer(self.application, self.doors, self.bounds, ready=ready, note=note, shared=at.shared)
         try:
             self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
         except RuntimeError:
@@ -143,7 +144,7 @@ class Gateway:
         return cast("Second", server)
 
     def _config(self) -> Config:
-        connection = partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
+        connection = partial(Connection, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -167,9 +168,6 @@ class Gateway:
 
     def _all_metrics(self) -> Metrics:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
-
-    def _note(self, code: str) -> None:
-        self.metrics.refusals[code] += 1
 
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
@@ -240,15 +238,15 @@ def serve(
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
     insecure_http: bool = False,
-    access_log: bool = False,
+    access_log: float = 0.0,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
-    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
-    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
+    a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
     `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
     `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
@@ -273,7 +271,7 @@ def serve(
         ready = _ready(url, workers, second)
         if workers == 1:
             if access_log:
-                log_accesses()
+                log_accesses(access_log)
             answer_on(
                 listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
                 when_ready=lambda: announce(ready), second=second,

@@ -9,6 +9,8 @@ from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
     from aias.serving.quotas import Bill
     from aias.serving.streams import Stream
 
@@ -29,9 +31,10 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with; `bill`: what it takes of that key's quotas, where it has any. `priority`: 0 goes
-    first of a tenant's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it
-    was first looked at. `read`: what of its body has been understood on the way to its model.
+    `tenant`: whose key it came with, and `key` the name of that; `bill`: what it takes of that key's quotas, where it
+    has any. `route`: the path that answers, with its open parts; `fault`: the code of why it was refused; `span`: where
+    it is traced. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`: how
+    long it had lain here when it was first looked at. `read`: what of its body was understood on the way to its model.
     """
 
     method: str
@@ -42,6 +45,10 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    key: str = ""
+    route: str = ""
+    fault: str = ""
+    span: "Span | None" = None
     bill: "Bill | None" = None
     priority: int = 1
     deadline: float | None = None

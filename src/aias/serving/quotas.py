@@ -65,15 +65,16 @@ class Bill:
         self._account, self._policy = account, policy
         self._taken: dict[Unit, int] = {}
 
-    def enter(self) -> None:
+    def enter(self, *, only_look: bool = False) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`."""
+        account = self._account
         try:
-            spent = self._account.take("rows", 1, only_look=True) or self._account.take("requests", 1)
+            spent = account.take("rows", 1, only_look=True) or account.take("requests", 1, only_look=only_look)
         except LedgerBusy as fault:
             raise _busy(fault) from None
         if spent is not None:
             raise _refusal(spent, 1)
-        self._taken["requests"] = 1
+        self._taken["requests"] = int(not only_look)
 
     def rows(self, count: int) -> None:
         """So many rows. Raises `QuotaSpent`, `Busy`."""

@@ -143,7 +143,7 @@ class Repeats:
         endpoint = request.places["endpoint"]
         counts = self._metrics.cache_hits if how == "hit" else self._metrics.cache_shared
         counts[endpoint] += 1
-        self._metrics.rows[endpoint] += reply.rows
+        self._metrics.repeated(endpoint, request.asked.version, reply.rows)
         headers = (*reply.headers, (b"x-cache", how.encode()), (b"age", b"%d" % age))
         return replace(reply, headers=headers, phases=None, queue=None, repeated=True)
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from aias.serving.bodies import Receive, pack
 from aias.serving.messages import Reply, Request
+from aias.serving.observing import trace_headers
 from aias.serving.streams import send_pieces
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -19,6 +20,7 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
         (b"content-type", reply.media_type),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request.id.encode()),
+        *trace_headers(request),
         *reply.headers,
     ]
     if request.model is not None:

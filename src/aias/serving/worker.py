@@ -25,7 +25,7 @@ def main(orders: Orders) -> None:
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     threading.Thread(target=stop_with_parent, daemon=True).start()
     if orders.access_log:
-        log_accesses()
+        log_accesses(orders.access_log)
     listener = socket.socket(fileno=orders.descriptor)
     try:
         answer_on(

@@ -39,7 +39,7 @@ def invoke(server: House, body: object, **headers: str) -> Response:
 
 def fault(response: Response) -> tuple[int, str]:
     held: Any = response.json
-    assert set(held) == {"error_code", "message"}
+    assert set(held) - {"retry_after_seconds"} == {"error_code", "message"}
     assert held["message"]
     return response.status, held["error_code"]
 

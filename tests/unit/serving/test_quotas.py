@@ -163,7 +163,7 @@ def test_metrics_show_what_each_key_has_used(server: House) -> None:
     assert found["aias_quota_left", labels("few", "10 rows/day")] == 6
     assert found["aias_quota_left", labels("slow", "2 requests/minute")] == 0
     assert found["aias_quota_used", labels("plenty", "1000 requests/second")] == 0
-    assert found["aias_refusals_total", (("reason", "serving.quota-spent"),)] == 1
+    assert found["aias_refusals_total", (("endpoint", ""), ("reason", "serving.quota-spent"), ("version", ""))] == 1
 
 
 def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> None:

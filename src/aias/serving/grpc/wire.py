@@ -37,9 +37,10 @@ CODES: Final = {
 _DEADLINE_MS_MAX: Final = 86_400_000
 """A day; clients that would wait for ever say so with numbers beyond all sense."""
 
-_CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
+_TOLD: Final = ("retry-after", "retry-after-ms", "x-request-id", "traceresponse")
+"""What of a refusal's headers a caller sees."""
 
-_TOLD: Final = ("retry-after", "retry-after-ms", "x-request-id")
+_CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
 
 
 class Declined(Exception):
@@ -103,6 +104,7 @@ class Wire:
     ) -> Found:
         scope: dict[str, Any] = {
             "type": "http",
+            "via": "grpc",
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
