@@ -20,11 +20,14 @@ from aias.core.events import Event
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import Encoded
+from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.gateway import Gateway, listen
 from aias.serving.inference.repository import Control
+from aias.serving.models import Answering
+from aias.serving.rollout.stage import Book, Shadowing
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -264,6 +267,9 @@ def house(
     grpc: bool = False,
     quotas: Mapping[str, tuple[Quota, ...]] | None = None,
     ledger: Callable[[], Ledger] = no_ledger,
+    book: Book | None = None,
+    shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
+    load: Callable[[Endpoint], Answering] | None = None,
 ) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
@@ -272,7 +278,7 @@ def house(
     events: list[Event] = []
     gateway = Gateway(
         shelf,
-        shelf.load,
+        load or shelf.load,
         lambda: Ring(quotas),
         ledger=ledger,
         hosts=hosts,
@@ -282,6 +288,8 @@ def house(
         places=places,
         control=control,
         second=SecondPort("127.0.0.1", 0) if grpc else None,
+        book=book,
+        shadow=shadow,
     )
     listener = listen("127.0.0.1", 0)
     up = threading.Event()

@@ -155,7 +155,7 @@ class Application:
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
-            request.model = self._router.find(endpoint)
+            self._find(request, endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
         if DEADLINE in request.headers or PRIORITY in request.headers:
@@ -169,6 +169,9 @@ class Application:
                 await self._find_named(route, request, packed=packed)
                 packed = False
             run = partial(self._run, route, request, receive, packed=packed)
+            if request.split is not None:
+                # What is on trial must be run to be judged.
+                return await request.split.rescued(request, run)
             if request.model is None or not self.repeats.pay(request.model, len(request.body)):
                 return await run()
             return await self.repeats.answer(request, run, partial(_gone, receive))
@@ -179,6 +182,11 @@ class Application:
         if self._runs_inline(request, packed=packed):
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
+
+    def _find(self, request: Request, endpoint: str) -> None:
+        request.model = self._router.find(endpoint)
+        if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
+            split.choose(request)
 
     def _let_in(self, route: Route, request: Request) -> None:
         """Whose key it is, and whether that may ask now."""
@@ -221,7 +229,7 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        request.model = self._router.find(request.places["endpoint"])
+        self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -334,6 +342,8 @@ class Application:
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
         self.observing.note(request, reply, seconds)
+        if request.split is not None and request.method == "POST":
+            request.split.note(request, reply)
 
 
 def _take_id(request: Request) -> None:

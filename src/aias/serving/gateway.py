@@ -33,6 +33,10 @@ from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.quotas import Quotas
+from aias.serving.rollout.families import families
+from aias.serving.rollout.routes import Endpoints
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
@@ -68,6 +72,8 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        book: Book | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
@@ -75,10 +81,13 @@ class Gateway:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts, Quotas(ledger))
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
-        )
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
+            book=book, shadow=shadow,
+        )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.more = lambda: families(self.router.stage)
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
@@ -100,6 +109,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self.router.stage.close()
             self.application.close()
             self.arrow.close()
 
@@ -121,7 +131,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self._all_metrics)
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -300,28 +310,19 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    shadows: bool = True,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
-    from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
+    from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
-
-        def load(endpoint: Endpoint) -> Answering:
-            version = registry.version(Ref(endpoint.model, endpoint.number))
-            manifest = registry.manifest(version)
-            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-            graph = partial(sealed_graph, registry.folder(version), manifest)
-            race(runtime, graph, cache=home / CACHE, watch=announce)
-            return cast("Answering", runtime)
-
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, ledger=partial(Ledger.open, home), hosts=hosts,
-            unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
-            bounds=within_descriptors(bounds, second_port=second is not None),
+            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
+            bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
+            shadow=shadows_of(home, book) if shadows else None,
         )  # fmt: skip
 
         def tell_ready() -> None:

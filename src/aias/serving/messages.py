@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from aias.serving.quotas import Bill
+    from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -33,8 +34,9 @@ class Request:
 
     `tenant`: whose key it came with, and `key` the name of that; `bill`: what it takes of that key's quotas, where it
     has any. `route`: the path that answers, with its open parts; `fault`: the code of why it was refused; `span`: where
-    it is traced. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`: how
-    long it had lain here when it was first looked at. `read`: what of its body was understood on the way to its model.
+    it is traced. `split`: of an endpoint with several versions. `priority`: 0 goes first of a tenant's, 2 last.
+    `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it was first looked at. `read`: what
+    of its body was understood on the way to its model.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Request:
     bill: "Bill | None" = None
     priority: int = 1
     deadline: float | None = None
+    split: "Split | None" = None
     late_seconds: float = 0.0
     read: object = None
 

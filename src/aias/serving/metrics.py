@@ -89,7 +89,8 @@ _COUNTERS: Final = ("load_failures", "demotions", "cache_hits", "cache_misses", 
 
 
 class Metrics:
-    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count."""
+    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count;
+    `more`: families that others make."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
@@ -106,6 +107,7 @@ class Metrics:
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
         self.quotas: Callable[[], Iterable[tuple[Key, Usage]]] = lambda: ()
+        self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
         self.requests[endpoint, version, status] += 1
@@ -242,6 +244,7 @@ class Metrics:
             left.add_metric((key.id, key.name, str(usage.quota)), usage.left)
         yield from (used, left)
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
+        yield from self.more()
 
     def _collect_work(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily

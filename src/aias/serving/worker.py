@@ -39,6 +39,7 @@ def main(orders: Orders) -> None:
             places=orders.places,
             second=orders.second,
             sums=Sums(Path(orders.folder), orders.index),
+            shadows=orders.index == 0,
         )
     except AiasError as fault:
         tell(Event(fault.code, fault.message, "warning"))
