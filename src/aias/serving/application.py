@@ -65,7 +65,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers)
+        self.heads = Heads(self.table, _headers, _is_table)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
@@ -100,12 +100,12 @@ class Application:
         Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does.
         """
         started = time.perf_counter()
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
         model = self._router.peek(head.places["endpoint"])
         if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
             return None
-        if _is_table(request) or self.repeats.pay(model, len(body)):
+        if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
         try:
             _take_id(request)
             self.observing.begin(request)
@@ -232,7 +232,7 @@ class Application:
         self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
-        if packed or request.model is None or _is_table(request):
+        if packed or request.model is None or _is_table(request.headers, request.body):
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
 
@@ -262,7 +262,11 @@ class Application:
         executor.check(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
             return await self._whole(request, answer, gone)
-        light = not packed and not _is_table(request) and len(request.body) <= self._bounds.light_body_bytes
+        light = (
+            not packed
+            and not _is_table(request.headers, request.body)
+            and len(request.body) <= self._bounds.light_body_bytes
+        )
         return await self._talk(route, request, gone, light=light, packed=packed)
 
     async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Callable[[], Awaitable[None]]) -> Reply:
@@ -368,14 +372,14 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _is_table(request: Request) -> bool:
+def _is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
     """What a table costs is not known from the example, whatever its size."""
-    headers, said = request.headers, request.headers.get(b"content-type", b"")
+    said = headers.get(b"content-type", b"")
     return (
         said.startswith(_TABLES)
         or b"vnd." in headers.get(b"accept", b"")
         # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
-        or (said.startswith(BINARY) and request.body.startswith(FILES))
+        or (said.startswith(BINARY) and body.startswith(FILES))
     )
 
 
