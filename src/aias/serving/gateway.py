@@ -41,6 +41,7 @@ from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
 from aias.serving.traces import open_spans
+from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -274,11 +275,10 @@ def serve(
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
-            secret = keys.first()
-        if secret:
-            announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        url = f"http://{_in_url(host)}:{port}"
-        ready = _ready(url, workers, second)
+            look_for(unnamed, keys.database, announce)
+            if secret := keys.first():
+                announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
                 log_accesses(access_log)
