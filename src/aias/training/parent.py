@@ -1,7 +1,7 @@
 """The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,12 @@ class OtherRows(UserError):
     """The rows that were found are not those that the version was trained on."""
 
     code = "training.other-rows"
+
+
+class NoTime(UserError):
+    """The time was over before what the version is made of was there again."""
+
+    code = "training.no-time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +106,8 @@ class Parent:
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
             seed=recipe.seed, watch=watch,
         )  # fmt: skip
+        if judging := self.manifest.rows.get("judging"):
+            prepared = replace(prepared, table=prepared.table.narrowed(judging))
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:
             raise OtherRows(
@@ -135,7 +143,10 @@ class Parent:
         """Members that read sentences can only be fitted again with the vectors that they knew."""
         wanted, found = self.manifest.lineage.sentence_encoder, prepared.embedding
         if wanted and found is None:
-            raise UserError(f"there is no time to read the texts of {self.ref} again", hint="give more time")
+            raise NoTime(
+                f"there was no time to read the texts of {self.ref} again",
+                hint="give more time: what was read is kept, and not read twice",
+            )
         if wanted and found is not None and found.sentences.digest != wanted:
             raise OtherRows(
                 f"the sentence encoder {self.recipe.encoder} is not the one that {self.ref} was made with",

@@ -39,9 +39,14 @@ def invoke(server: House, body: object, **headers: str) -> Response:
 
 def fault(response: Response) -> tuple[int, str]:
     held: Any = response.json
-    assert set(held) == {"error_code", "message"}
+    assert set(held) - {"retry_after_seconds"} == {"error_code", "message"}
     assert held["message"]
     return response.status, held["error_code"]
+
+
+def words(response: Response) -> str:
+    held: Any = response.json
+    return str(held["message"])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,25 @@ def test_csv_may_say_itself_whether_it_has_a_header(server: House) -> None:
     assert fault(invoke(server, "age,plan\n", Content_Type="text/csv; header=absent"))[0] == 400
     latin = invoke(server, "50,Größe\n".encode("latin-1"), Content_Type="text/csv; charset=ISO-8859-1")
     assert latin.json == {"predictions": ["yes"]}
+
+
+@pytest.mark.parametrize("said", ["text/csv; header=present", "text/csv"])
+def test_a_header_without_rows_is_no_empty_answer(server: House, said: str) -> None:
+    response = invoke(server, "age,plan\n", Content_Type=said)
+
+    assert fault(response)[0] == 400
+    assert "no rows" in words(response) and "header=absent" in words(response)
+
+
+def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
+    for body, expected in (
+        ('{"instances": [[50, "pro"], [NaN]]}', "the JSON breaks at byte 29"),
+        ('{"dataframe_split": {"columns": 3, "data": []}}', "`columns` must be a list or null; a whole number came"),
+        ('{"rows": []}', "the field `rows` is not known"),
+    ):
+        response = server.call("POST", "/invocations", body)
+        assert fault(response)[0] == 400
+        assert expected in words(response)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +182,14 @@ def test_which_endpoint_answers_is_said_by_a_header_or_by_the_server(several: Ho
     with house(shelf, unnamed="price") as settled:
         assert invoke(settled, body).json == {"predictions": [4.0]}
         assert invoke(settled, ROWS, **{TO: "churn"}).json == {"predictions": ["yes", "no"]}
+
+
+@pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain"])
+def test_what_curl_sends_is_read_as_json_where_it_is(server: House, said: str) -> None:
+    found = server.call("POST", "/invocations", json.dumps(ROWS), headers={"Content-Type": said})
+
+    assert (found.status, found.json) == (200, {"predictions": ["yes", "no"]})
+    assert server.call("POST", "/invocations", "age=50", headers={"Content-Type": said}).status == 415
 
 
 def test_a_variant_is_the_version_that_answers(several: House) -> None:

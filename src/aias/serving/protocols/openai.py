@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from aias.core.errors import AiasError, BadValue
+from aias.core.json_faults import Faults, in_words
 from aias.core.limits import EMBEDDED_TEXTS_MAX, EMBEDDED_TOKENS_MAX
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Text, Vectors
@@ -21,13 +22,14 @@ from aias.serving.refusals import (
     BadParameter,
     MissingScope,
     NoKey,
+    QuotaSpent,
+    Refusal,
     UnknownEndpoint,
     UnknownPath,
     WrongMethod,
     status_of,
 )
 from aias.serving.routes import Route
-from aias.serving.rows import Faults
 from aias.serving.vectors import floats, packed
 
 __all__ = ["OpenAI"]
@@ -40,10 +42,11 @@ _CUT_SHOWN_MAX: Final = 100
 _CODES: Final[tuple[tuple[type[AiasError], str], ...]] = (
     (UnknownEndpoint, "model_not_found"), (NoKey, "invalid_api_key"), (BadKey, "invalid_api_key"),
     (MissingScope, "missing_scope"), (UnknownPath, "unknown_url"), (WrongMethod, "method_not_supported"),
+    (QuotaSpent, "rate_limit_exceeded"),
 )  # fmt: skip
 """What clients look for; any other fault keeps its own code."""
 
-_FIELD: Final = re.compile(r"`(?:\$\.)?(model|input|encoding_format|dimensions|user)\b")
+_FIELD: Final = re.compile(r"`(model|input|encoding_format|dimensions|user)\b")
 
 _KINDS: Final = "a text, a list of texts, a list of token ids, or a list of such lists"
 
@@ -83,22 +86,26 @@ class OpenAI:
     def envelope(fault: AiasError, request_id: str) -> bytes:  # noqa: ARG004  it is in a header, where clients look
         status = status_of(fault)
         kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
-        problem = {
+        problem: dict[str, object] = {
             "message": f"{fault.message} ({fault.hint})" if fault.hint else fault.message,
             "type": kind,
             "param": fault.param if isinstance(fault, BadParameter) else None,
             "code": next((code for each, code in _CODES if isinstance(fault, each)), fault.code),
         }
+        if isinstance(fault, Refusal) and fault.retry_seconds is not None:
+            problem["retry_after_seconds"] = fault.retry_seconds
         return msgspec.json.encode({"error": problem})
 
     def named(self, request: Request) -> str:
         """The endpoint that is meant. Raises `BadParameter`."""
-        return _read(request.body).model
+        request.read = _read(request.body)
+        return request.read.model
 
     def embed(self, request: Request) -> Conversation:
         """The vectors of texts or of their tokens, as numbers or as base64. Raises `BadParameter`."""
         started = time.perf_counter()
-        asked = _read(request.body)
+        asked = request.read
+        assert isinstance(asked, Asked), "whoever asks has been found by the model that is named"
         _check(asked, request.asked)
         texts = read_texts(bytes(asked.input), texts_max=self._texts_max)
         decoded = time.perf_counter()
@@ -130,7 +137,7 @@ def _read(body: bytes) -> Asked:
     try:
         return _asked.decode(body)
     except Faults as fault:
-        said = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
+        said = in_words(fault)
         named = _FIELD.search(said)
         raise BadParameter(
             f"the body of the request: {said}", param=named[1] if named else None,
@@ -167,8 +174,7 @@ def read_texts(raw: bytes, *, texts_max: int) -> list[Text]:
         else:
             found = list(_lists.decode(raw))
     except Faults as fault:
-        said = "" if isinstance(fault, RecursionError) else f": {str(fault)[:150]}"
-        raise BadParameter(f"input must be {_KINDS}{said}", param="input") from None
+        raise BadParameter(f"input must be {_KINDS}: {in_words(fault)}", param="input") from None
     if not found or len(found) > texts_max:
         raise BadParameter(f"input has {len(found):,} texts; it takes 1 to {texts_max:,}", param="input")
     for at, text in enumerate(found):
