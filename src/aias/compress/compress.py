@@ -39,9 +39,10 @@ from aias.training import metrics
 from aias.training.configuration import Configuration
 from aias.training.finish import Trained, compiled
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
 from aias.training.train import workers_for

@@ -39,9 +39,10 @@ from aias.training.finish import Trained, described
 from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import Parent, test_scores
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,8 +18,9 @@ from aias.graph.parity import ParityBroken
 from aias.training import metrics
 from aias.training.finish import Timed
 from aias.training.forms import Forms
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.report import report_seconds
+from aias.training.table import Table
 from aias.training.weights import cross_fitted, greedy
 
 PATIENCE: Final = (8, 16)
@@ -73,13 +74,30 @@ class Board:
     weights: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        table = self.forms.prepared.table
+        self._judge_by(self.forms.prepared.table)
+        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
         self.y = table.whole.y[table.judged]
         self.folds = table.folds[table.judged].astype(np.int64)
         if table.fold_count == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
-        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def narrow(self, count: int) -> None:
+        """From now on only the first `count` folds judge."""
+        share, kept = count / self.table.fold_count, self.folds < count
+        self.forms.narrow(count)
+        self._judge_by(self.forms.prepared.table)
+        self.members = [
+            replace(each, units=each.units[:count], scores=each.scores[kept], seconds=each.seconds * share)
+            for each in self.members
+        ]
+        self.scores = [metrics.judge(self.task, self.y, each.scores, seed=0) for each in self.members]
+        self.__dict__.pop("_chance", None)
+        self._best, self._stale = -np.inf, 0
+        if self.members:
+            self._weigh()
 
     @cached_property
     def _chance(self) -> float:

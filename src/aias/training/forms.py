@@ -25,8 +25,8 @@ from aias.training.embedding import KnownRows
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
+from aias.training.members import Member
 from aias.training.pipeline import Pipeline
-from aias.training.plan import Member
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.profile import profile
 from aias.training.report import Judged, OutOfFold, at_once, report
@@ -106,6 +106,10 @@ class Forms:
     def _known_rows(self) -> KnownRows | None:
         embedding = self.prepared.embedding
         return KnownRows.of(self._rows, self.prepared.encoder, embedding.sentences) if embedding else None
+
+    def narrow(self, count: int) -> None:
+        """Only the first `count` folds judge."""
+        self.prepared = replace(self.prepared, table=self.prepared.table.narrowed(count))
 
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
@@ -270,7 +274,7 @@ class Forms:
             started_at=self._started_at,
             sentence_encoder=prepared.embedding.sentences.digest if prepared.embedding else "",
         )  # fmt: skip
-        rows = {"train": prepared.dataset.rows, "folds": prepared.table.fold_count, "test": prepared.test.rows}
+        rows = {"train": prepared.dataset.rows, **prepared.table.counts, "test": prepared.test.rows}
         ignored = tuple(each for each in schema if each.role == "ignored")
         return Manifest(
             FORMAT, self.recipe.name, prepared.task, encoder.fields, ignored, entries, lineage, (),

@@ -15,7 +15,7 @@ from aias.core.errors import NotFound, UserError
 from aias.core.task import Measurement, Task
 from aias.encoders.contract import Floats
 from aias.training.configuration import Configuration
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.table import Table
 from aias.tuning.contract import Search, Space, Trial, fits
 from aias.tuning.spaces import SPACES, Searched

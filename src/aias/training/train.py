@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
 from aias.training.plan import Plan
-from aias.training.portfolio import Shape, portfolio
+from aias.training.portfolio import Shape, families, portfolio
 from aias.training.prepare import ClassWeights, Prepared, prepare
 from aias.training.search import searched
 from aias.training.unit import Bench
@@ -139,7 +138,9 @@ class _Job:
             shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
-            plan.run(chain(portfolio(shape, only=only), searching), self.board.add)
+            opening, others = families(portfolio(shape, only=only))
+            narrow = None if self.recipe.folds else self.board.narrow
+            plan.run(searching, self.board.add, opening=opening, others=others, narrow=narrow)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")
