@@ -106,7 +106,7 @@ def compress(
     known = members("compress.techniques")
     if unknown := [name for name in techniques if name not in known]:
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
-    kept = Ledger(work) if work is not None and work.is_dir() else None
+    kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     if parent.imported:
         prepared = parent.taught(dataset, seconds=deadline.left, watch=watch)
     else:

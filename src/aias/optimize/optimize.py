@@ -71,7 +71,7 @@ def optimize(
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
     if unknown := [name for name in learners if name not in members("learners")]:
         raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
-    kept = Ledger(work) if work is not None and work.is_dir() else None
+    kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
     with room(work, prepared.table.digest) as folder:

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import functools
 import gc
 import signal
 import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -39,6 +39,7 @@ from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
 from aias.serving.traces import open_spans
+from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -89,7 +90,7 @@ class Gateway:
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
         self.grpc_port: int | None = None
         if second is not None:
-            self._server.open_second = functools.partial(self._open_grpc, second)
+            self._server.open_second = partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -152,7 +153,7 @@ class Gateway:
         return cast("Second", server)
 
     def _config(self) -> Config:
-        connection = functools.partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
+        connection = partial(Connection, bounds=self.bounds, note=self._note, answers=self.application)
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -275,11 +276,10 @@ def serve(
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
-            secret = keys.first()
-        if secret:
-            announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        url = f"http://{_in_url(host)}:{port}"
-        ready = _ready(url, workers, second)
+            look_for(unnamed, keys.database, announce)
+            if secret := keys.first():
+                announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
                 log_accesses(access_log)

@@ -21,7 +21,7 @@ from aias.encoders.contract import Floats
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
-from aias.training.embedding import KnownRows
+from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
@@ -59,11 +59,7 @@ NEAR_ENOUGH: Final = 1.05
 
 USUAL_ROWS: Final = 60
 
-PROVED_CALLS: Final = 1_000
-"""Times the sentence encoder reads a row while a form is proved: 250 rows, nasty ones, three times each."""
-
-SEALED_BYTES_A_SECOND: Final = 100e6
-"""Copied, hashed, written and flushed."""
+LOAD_ROWS: Final = 3
 
 TOKENIZER: Final = "encoders/tokenizer.json"
 
@@ -71,7 +67,7 @@ TOKENIZER: Final = "encoders/tokenizer.json"
 class Forms:
     def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
         self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
-        self.workers = cpus()
+        self.workers, self._load = cpus(), 1.0
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         names = [each.name for each in prepared.encoder.fields]
         self._usual = prepared.dataset.take(np.arange(min(USUAL_ROWS, prepared.dataset.rows))).frame.select(names)
@@ -93,14 +89,22 @@ class Forms:
         usual = LATENCY_US if self.prepared.embedding is None else SENTENCES_LATENCY_US
         return float(self.recipe.latency_us or usual)
 
-    @cached_property
+    @property
     def shared_seconds(self) -> float:
         """What finishing a form takes besides when the sentence encoder goes into it, however many members read it."""
         embedding = self.prepared.embedding
         if embedding is None or self._known_rows is None:
             return 0.0
-        rows = PROVED_CALLS * 1e-6 * self._known_rows.row_us + self.prepared.test.rows * embedding.row_seconds
-        return embedding.start_seconds + rows + embedding.sentences.size_bytes / SEALED_BYTES_A_SECOND
+        return embedding.finish_seconds(
+            alone_seconds=1e-6 * self._known_rows.row_us, test_rows=self.prepared.test.rows, load=self._load
+        )
+
+    def feel_load(self) -> None:
+        """How many times slower than at first the sentence encoder is by now: the machine may have got other work."""
+        embedding, known = self.prepared.embedding, self._known_rows
+        if embedding is not None and known is not None:
+            spent = [alone_seconds(row, self.prepared.encoder, embedding.sentences) for row in self._rows[:LOAD_ROWS]]
+            self._load = max(1.0, 1e6 * float(np.median(spent)) / known.row_us)
 
     @cached_property
     def _known_rows(self) -> KnownRows | None:
@@ -115,6 +119,7 @@ class Forms:
         """A member as it would be served: one fit of it."""
         pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[-1]))])
         known = self._known_rows
+        self.feel_load()
         shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
         draft = self._draft("", ())
         return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)

@@ -108,7 +108,7 @@ def train(
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
-            ledger=Ledger(folder), seed=recipe.seed, watch=watch,
+            ledger=Ledger(folder, of_home=work is not None), seed=recipe.seed, watch=watch,
         )  # fmt: skip
         return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 
@@ -152,6 +152,7 @@ class _Job:
 
 def both_forms(plan: Plan, board: Board) -> Results:
     """The quality form is compiled here while the workers fit members again; under time it is made of what they fit."""
+    board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     with ThreadPoolExecutor(1) as beside:
         refitting = beside.submit(plan.refit, wanted, board.deadline.ends_at - board.serving_seconds())

@@ -203,7 +203,7 @@ def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: 
     held.save(tmp_path / "table")
     with Workers(tmp_path, count=1, threads=1) as workers:
         os.kill(workers.all[0].process.pid, signal.SIGSTOP)
-        members = run(plan(held, workers, tmp_path, told, seconds=8), LINEAR, STRONG)
+        members = run(plan(held, workers, tmp_path, told, seconds=20), LINEAR, STRONG)
     assert [member.name for member in members] == ["strong"]
     assert "did not end in time" in next(event.message for event in told if event.name == "train.skipped")
 
