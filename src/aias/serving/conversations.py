@@ -16,6 +16,8 @@ def reply_of(found: Reply | Conversation, request: Request) -> Reply:
     try:
         ask = next(found)
         while True:
+            if request.bill is not None:
+                request.bill.rows(ask.count)
             try:
                 answers = ask.answer(request.asked.runtime)
             except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
@@ -33,7 +35,7 @@ class Talk:
     def __init__(self, conversation: Conversation, request: Request) -> None:
         joins = request.asked.joins
         assert joins is not None
-        self._conversation, self._joins = conversation, joins
+        self._conversation, self._joins, self._bill = conversation, joins, request.bill
 
     def begin(self) -> Encoded | Reply:
         return self._go_on(lambda: next(self._conversation))
@@ -52,6 +54,8 @@ class Talk:
     def _go_on(self, step: Callable[[], Ask]) -> Encoded | Reply:
         try:
             ask = step()
+            if self._bill is not None:
+                self._bill.rows(ask.count)
             try:
                 return ask.encode(self._joins)
             except AiasError as fault:

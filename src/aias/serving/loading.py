@@ -3,18 +3,23 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aias.core.catalog import member
 from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
-from aias.registry.values import Endpoint
+from aias.registry.values import Endpoint, Version
 from aias.serving.models import Answering
+
+if TYPE_CHECKING:
+    from aias.runtimes.onnxruntime import OnnxRuntime
 
 
 def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint], Answering]:
     """What loads the version behind an endpoint. Raises `Damaged`, `OtherAnswers`."""
+    from aias.runtimes.arrival import CACHE as HOSTS
+    from aias.runtimes.arrival import arrive, moved
     from aias.runtimes.golden import GOLDEN, check
     from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
     from aias.runtimes.race import CACHE, race
@@ -25,8 +30,22 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
         runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(folder, manifest)
         race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
         # Versions that were published before there were any have none.
-        if any(entry.path == GOLDEN for entry in manifest.files):
-            check(runtime, (folder / GOLDEN).read_bytes())
+        golden = any(entry.path == GOLDEN for entry in manifest.files)
+        recorded = (folder / GOLDEN).read_bytes() if golden else None
+        if recorded is not None:
+            check(runtime, recorded, moved=moved(manifest))
+        above = partial(made_from, registry, version)
+        arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
         return cast("Answering", runtime)
 
     return load
+
+
+def made_from(registry: Registry, version: Version) -> "tuple[str, OnnxRuntime] | None":
+    """What a version was made from, to be timed beside it; None where it is not here any more."""
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+    for above in registry.lineage(version.ref):
+        for each in above.versions if above.steps == 1 else ():
+            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
+    return None
