@@ -26,6 +26,8 @@ from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_s
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.streams import Stream, send_pieces
+from aias.serving.survival.journal import Runs
+from aias.serving.survival.suspects import Suspects
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -58,18 +60,21 @@ class Application:
         envelopes: dict[str, Envelope],
         executor: Executor,
         watch: Watch = nobody,
+        runs: Runs | None = None,
     ) -> None:
         self.table = RouteTable(routes)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies = Bodies(bounds)
-        self.executor, self._watch = executor, watch
+        self.executor, self._watch, self._runs = executor, watch, runs
+        self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
+        request.slot = scope.get("slot")
         try:
             headers = request.headers = _headers(scope["headers"])
             if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
@@ -89,10 +94,13 @@ class Application:
         self._doors.check_caller(request.headers)
         route = self._route(request)
         request.tenant = self._doors.check_key(route, request.headers)
+        if request.slot is not None and request.slot.fault is not None:
+            # Its run has been the end of a process before.
+            raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
-        if (endpoint := request.places.get("endpoint")) is not None:
-            request.model = self._router.find(endpoint)
+        if "endpoint" in request.places:
+            self._find_model(request)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
         packed = encoding_of(request.headers) is not None
@@ -130,7 +138,12 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        request.model = self._router.find(request.places["endpoint"])
+        self._find_model(request)
+
+    def _find_model(self, request: Request) -> None:
+        """The model of the endpoint. Raises `UnknownEndpoint`, `NotReady`, `Quarantined`."""
+        model = self._router.find(request.places["endpoint"])
+        request.model = self.suspects.instead(model) if self.suspects else model
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -138,10 +151,16 @@ class Application:
         return request.model.runs_inline(len(request.body), self._bounds)
 
     def _inline(self, route: Route, request: Request) -> Reply:
-        reply = reply_of(route.answer(request), request)
-        if reply.pieces is not None:
-            reply.body = b"".join(reply.pieces)
-        model = request.asked
+        runs, model = self._runs, request.asked
+        if runs is not None:
+            runs.begin_on_loop(model.version, request.slot)
+        try:
+            reply = reply_of(route.answer(request), request)
+            if reply.pieces is not None:
+                reply.body = b"".join(reply.pieces)
+        finally:
+            if runs is not None:
+                runs.end_on_loop(request.slot)
         if reply.phases is not None and (away := model.tier.took(sum(reply.phases))) is not None:
             endpoint = request.places["endpoint"]
             self._metrics.demotions[endpoint] += 1
@@ -274,6 +293,8 @@ async def _send(request: Request, reply: Reply, receive: Receive, send: Send) ->
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
     if reply.stream is not None:
+        if request.slot is not None:
+            request.slot.streams()
         await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
         return
     headers.append((b"content-length", b"%d" % len(reply.body)))

@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
+from aias.serving.survival.journal import Slot
 from aias.serving.transport import OneWrite
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
@@ -56,6 +57,8 @@ class Connection(HttpToolsProtocol):
         self._fault: tuple[int, str, str] | None = None
         # uvicorn's own begins with the first message; a connection may be refused before.
         self.url = b""
+        self.slot: Slot | None = None
+        self.skip = 0
 
     # The transport's calls
 
@@ -66,7 +69,21 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._bounds.connections:
             self._make_room()
 
-    def data_received(self, data: bytes) -> None:
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that has come is answered, and nothing has begun since."""
+        return self._phase is Phase.IDLE
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a whole request waits for its answer, or a part of an answer has gone out."""
+        if self.transport.get_write_buffer_size():
+            return True
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
+
+    def data_received(self, data: bytes | memoryview) -> None:
         if self._phase is Phase.LINGER:
             return
         if self._phase is Phase.HEAD:
@@ -75,7 +92,8 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
-            self.cycle.keep_alive = False
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
             return
@@ -91,6 +109,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self.slot is not None:
+            self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
         self._phase, self._began_at = Phase.HEAD, self.loop.time()
         self._head_bytes = self._head_lines = 0
 
@@ -110,15 +130,24 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
-        super().on_headers_complete()
+        if not self.skip:
+            super().on_headers_complete()
         self._phase = Phase.BODY
         self._began_at = self._moved_at = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
-        super().on_body(body)
+        if not self.skip:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.skip:
+            # The worker before this one has answered it.
+            self.skip -= 1
+            self._phase = Phase.IDLE
+            if not self.parser.should_keep_alive():
+                self.transport.close()
+            return
         super().on_message_complete()
         self._phase = Phase.ANSWER
 
@@ -126,6 +155,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._answers.flush()
+        if self.slot is not None:
+            self.slot.answered()
         self.server_state.total_requests += 1
         self._moved_at = self.loop.time()
         if self.transport.is_closing():

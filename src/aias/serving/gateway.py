@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import os
 import signal
 import socket
 import threading
@@ -11,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -19,7 +20,7 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.registry.values import Endpoint
+from aias.registry.values import Endpoint, Version
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
@@ -35,9 +36,20 @@ from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+from aias.serving.survival.adoption import Adopter
+from aias.serving.survival.connections import KeptConnection
+from aias.serving.survival.journal import Kept, Runs
+from aias.serving.survival.suspects import Program, Suspects
+
+if TYPE_CHECKING:
+    from aias.registry.registry import Registry
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
+
+
+_QUIET_SECONDS: Final = 0.005
+"""Between two looks whether all is answered."""
 
 
 class PortInUse(UserError):
@@ -65,20 +77,35 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        kept: Kept | None = None,
+        program: Program | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums = ring, watch, sums
         self._wrote_at = 0.0
+        self._kept = kept
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts)
+        suspects = None
+        if kept is not None and program is not None:
+            suspects = Suspects(program, bounds=self.bounds, watch=watch)
+            suspects.set(quarantined=kept.quarantined, apart=kept.apart)
+            load, watch = _marked(load, watch, kept.journal.runs, suspects)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
         )
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
-        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        runs = None if kept is None else kept.journal.runs
+        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.application = self._application(Repository(self.router, control), unnamed)
+        self.application.suspects = suspects
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
+        if kept is not None:
+            adopter = Adopter(
+                kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
+            )
+            self._server.adopt, self._server.leave = adopter.start, self._leave
         self.grpc_port: int | None = None
         if second is not None:
             self._server.open_second = functools.partial(self._open_grpc, second)
@@ -129,6 +156,7 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
             executor=self.executor,
             watch=self._watch,
+            runs=None if self._kept is None else self._kept.journal.runs,
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
@@ -141,8 +169,15 @@ class Gateway:
             raise _taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
+    def _connection(self) -> Connection:
+        server = self._server
+        return Connection(server.config, server.server_state, {}, bounds=self.bounds, note=self._note)
+
     def _config(self) -> Config:
-        connection = functools.partial(Connection, bounds=self.bounds, note=self._note)
+        def connection(**given: Any) -> asyncio.BaseProtocol:
+            made = Connection(**given, bounds=self.bounds, note=self._note)
+            return made if self._kept is None else KeptConnection(made, self._kept.journal)
+
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -170,8 +205,49 @@ class Gateway:
     def _note(self, code: str) -> None:
         self.metrics.refusals[code] += 1
 
+    async def _leave(self) -> None:
+        """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
+        assert self._kept is not None
+        self._kept.journal.leaving = True
+        open_ones = [each for each in self._server.server_state.connections if isinstance(each, Connection)]
+        for each in open_ones:
+            each.transport.pause_reading()
+        end = time.monotonic() + self.bounds.drain_seconds
+        while any(each.is_answering for each in open_ones) and time.monotonic() < end:
+            await asyncio.sleep(_QUIET_SECONDS)
+        if self._sums is not None:
+            self._sums.end(self.metrics)
+        # The loop, ending, would close them.
+        os._exit(0)
+
+    def _adopted(self, fate: str) -> None:
+        self.metrics.adoptions[fate] += 1
+
+    def _suspect(self, quarantined: frozenset[str], apart: frozenset[str]) -> None:
+        if self.application.suspects is not None:
+            self.application.suspects.set(quarantined=quarantined, apart=apart)
+
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
+
+
+def _marked(
+    load: Callable[[Endpoint], Answering], watch: Watch, runs: Runs, suspects: Suspects
+) -> tuple[Callable[[Endpoint], Answering], Watch]:
+    """Loading, with a note of what is loaded until it is, should this process not live to tell."""
+
+    def marked(endpoint: Endpoint) -> Answering:
+        version = str(endpoint.ref)
+        suspects.check(version)
+        runs.load(version)
+        return load(endpoint)
+
+    def heard(event: Event) -> None:
+        if event.name in ("serve.loaded", "serve.load-failed"):
+            runs.loaded()
+        watch(event)
+
+    return marked, heard
 
 
 class Second(Protocol):
@@ -186,6 +262,9 @@ class _Server(Server):
     def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
+        self.adopt: Callable[[], None] = lambda: None
+        self.leave: Callable[[], Awaitable[None]] | None = None
+        self._leaving = False
         self.open_second: Callable[[], Awaitable[Second]] | None = None
         self._second: Second | None = None
         self._sweep_seconds, self._expire = sweep_seconds, expire
@@ -201,9 +280,16 @@ class _Server(Server):
         await super().startup(sockets)
         if self.open_second is not None:
             self._second = await self.open_second()
+        self.adopt()
         self.when_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._leaving and self.leave is not None:
+            for server in self.servers:
+                server.close()
+            if self._second is not None:
+                await self._second.stop()
+            await self.leave()
         ends = [super().shutdown(sockets)]
         if self._second is not None:
             ends.append(self._second.stop())
@@ -215,11 +301,16 @@ class _Server(Server):
             yield
             return
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+        if self.leave is not None:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
         try:
             yield
         finally:
             for each, handler in before.items():
                 signal.signal(each, handler)
+
+    def _handle_leave(self, _signal: int, _frame: object) -> None:
+        self._leaving = self.should_exit = True
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -301,28 +392,24 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
     from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
 
     with Registry.open(home, watch=announce) as registry:
 
         def load(endpoint: Endpoint) -> Answering:
             version = registry.version(Ref(endpoint.model, endpoint.number))
-            manifest = registry.manifest(version)
-            runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-            graph = partial(sealed_graph, registry.folder(version), manifest)
-            race(runtime, graph, cache=home / CACHE, watch=announce)
-            return cast("Answering", runtime)
+            return loaded(home, registry, version, watch=announce)
 
         gateway = Gateway(
             registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
             bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second,
+            second=second, kept=kept,
+            program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
         )  # fmt: skip
 
         def tell_ready() -> None:
@@ -332,6 +419,17 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
+
+
+def loaded(home: Path, registry: "Registry", version: Version, *, watch: Watch = nobody) -> Answering:
+    """A version in memory, behind the fastest engine. Raises `Damaged`."""
+    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.race import CACHE, race
+
+    manifest = registry.manifest(version)
+    runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
+    race(runtime, partial(sealed_graph, registry.folder(version), manifest), cache=home / CACHE, watch=watch)
+    return cast("Answering", runtime)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

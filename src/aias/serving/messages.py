@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
 from aias.serving.models import Answering, Model
+from aias.serving.survival.journal import Slot
 
 if TYPE_CHECKING:
     from aias.serving.streams import Stream
@@ -38,6 +39,8 @@ class Request:
     tenant: str = ""
     priority: int = 1
     deadline: float | None = None
+    slot: Slot | None = None
+    """Where the connection is kept that it came on, if it is."""
 
     @property
     def asked(self) -> Model:

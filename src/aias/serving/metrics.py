@@ -62,7 +62,7 @@ class Snapshot(msgspec.Struct):
     statistics: Counted
 
 
-_COUNTERS: Final = ("rows", "refusals", "load_failures", "demotions")
+_COUNTERS: Final = ("rows", "refusals", "load_failures", "demotions", "adoptions")
 
 
 class Metrics:
@@ -74,6 +74,7 @@ class Metrics:
         self.refusals: Counter[str] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.demotions: Counter[str] = Counter()
+        self.adoptions: Counter[str] = Counter()
         self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.phases: dict[str, tuple[Histogram, ...]] = {}
@@ -163,6 +164,12 @@ class Metrics:
                 "Models sent to threads for holding up the loop",
                 "endpoint",
                 self.demotions,
+            ),
+            (
+                "aias_adoptions",
+                "Connections of workers that ended, by what became of them",
+                "fate",
+                self.adoptions,
             ),
         ):
             family = CounterMetricFamily(name, help_text, labels=(label,))
