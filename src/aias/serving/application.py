@@ -19,6 +19,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
+from aias.serving.heads import Head, Heads
 from aias.serving.logs import ACCESS
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
@@ -26,8 +27,9 @@ from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_s
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.streams import Stream, send_pieces
-from aias.serving.survival.journal import Runs
+from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
+from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -63,9 +65,10 @@ class Application:
         runs: Runs | None = None,
     ) -> None:
         self.table = RouteTable(routes)
+        self.heads = Heads(self.table, _headers)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies = Bodies(bounds)
+        self._bodies, self._repeated = Bodies(bounds), Repeated()
         self.executor, self._watch, self._runs = executor, watch, runs
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
@@ -76,9 +79,8 @@ class Application:
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
         request.slot = scope.get("slot")
         try:
-            headers = request.headers = _headers(scope["headers"])
-            if (given := headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
-                request.id = given.decode()
+            request.headers = _headers(scope["headers"])
+            _take_id(request)
             reply = await self._answer(request, receive)
         except ClientGone:
             return
@@ -86,6 +88,43 @@ class Application:
             reply = self._refusal(fault, request)
         await _send(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
+
+    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None = None) -> bytes | None:
+        """The whole response to a request that has nothing to wait for, with the headers `more`; None when it has.
+
+        Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does.
+        """
+        if self.suspects or (slot is not None and slot.fault is not None):
+            return None
+        started = time.perf_counter()
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
+        model = request.model = self._router.peek(head.places["endpoint"])
+        if model is None or len(body) > self._bounds.light_body_bytes or not self._runs_inline(request, packed=False):
+            return None
+        try:
+            _take_id(request)
+            self._doors.check_caller(request.headers)
+            request.tenant = self._doors.check_key(head.route, request.headers)
+            if DEADLINE in request.headers or PRIORITY in request.headers:
+                read_wishes(request)
+            reply = self._inline(head.route, request)
+        except Exception as fault:  # noqa: BLE001  as above
+            reply = self._refusal(fault, request)
+        response = written(reply.status, self._repeated.lines(more), _headers_of(request, reply), reply.body)
+        self._note(request, reply, time.perf_counter() - started)
+        return response
+
+    def will_answer(self, head: Head) -> bool:
+        """Whether a request with this head, from a caller who may ask, is answered at once when its body has come."""
+        model = self._router.peek(head.places["endpoint"])
+        if model is None or head.body_bytes > self._bounds.light_body_bytes:
+            return False
+        try:
+            self._doors.check_caller(head.headers)
+            self._doors.check_key(head.route, head.headers)
+        except AiasError:
+            return False
+        return model.runs_inline(head.body_bytes, self._bounds)
 
     def close(self) -> None:
         self.executor.close()
@@ -283,7 +322,13 @@ class Application:
             )
 
 
-async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
+def _take_id(request: Request) -> None:
+    """The caller's own name for its request, if it can be shown in headers and logs."""
+    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
+        request.id = given.decode()
+
+
+def _headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", reply.media_type),
         (b"x-content-type-options", b"nosniff"),
@@ -292,6 +337,11 @@ async def _send(request: Request, reply: Reply, receive: Receive, send: Send) ->
     ]
     if request.model is not None:
         headers.append((b"x-aias-version", request.model.version.encode()))
+    return headers
+
+
+async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
+    headers = _headers_of(request, reply)
     if reply.stream is not None:
         if request.slot is not None:
             request.slot.streams()

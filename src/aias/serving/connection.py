@@ -3,6 +3,9 @@
     HEAD ──headers complete──▶ BODY ──body complete──▶ ANSWER ──answered──▶ IDLE ──first byte──▶ HEAD
                                 └──answered early──▶ LINGER
 
+A request that is whole in one piece, and whose model is tiny, is answered there and then, without uvicorn's cycle of
+task, events and messages; where its head is known, without parsing it. All else goes uvicorn's way, the long one.
+
 Nothing is armed on the hot path: a sweep over all connections, a few times a second, compares times.
 """
 
@@ -10,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httptools
 import msgspec
@@ -19,8 +22,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
+from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
-from aias.serving.transport import OneWrite
+from aias.serving.transport import Headers, OneWrite
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
@@ -32,6 +36,16 @@ _HEADERS_MAX: Final = 100
 
 class Refused(Exception):
     """Raised inside the parser's callbacks, through which it comes out as a parser error."""
+
+
+class AtOnce(Protocol):
+    """The part of an application that answers without waiting."""
+
+    heads: Heads
+
+    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None) -> bytes | None: ...
+
+    def will_answer(self, head: Head) -> bool: ...
 
 
 class Connection(HttpToolsProtocol):
@@ -46,10 +60,15 @@ class Connection(HttpToolsProtocol):
         *,
         bounds: Bounds,
         note: Callable[[str], None],
+        answers: AtOnce,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
+        # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
+        self._read = b""
+        self._held: bytes | None = None
         self._bounds, self._note = bounds, note
-        self._phase = Phase.HEAD
+        self._phase, self._heard = Phase.HEAD, False
         self._began_at = self._moved_at = self.loop.time()
         self._head_bytes = self._head_lines = 0
         # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
@@ -64,7 +83,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._answers = OneWrite(transport)
+        self._line, self._answers = transport, OneWrite(transport)
         self.transport = self._answers  # type: ignore[assignment]
         if len(self.connections) > self._bounds.connections:
             self._make_room()
@@ -83,13 +102,20 @@ class Connection(HttpToolsProtocol):
             return False
         return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
+        if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
+            if self._answer_again(data):
+                return
+            self._read = data
+        self._heard = True
         if self._phase is Phase.HEAD:
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
+            if self._held is not None and not self._may_wait():
+                self._begin()
         except httptools.HttpParserUpgrade:
             # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
             if self.cycle is not None:
@@ -108,9 +134,8 @@ class Connection(HttpToolsProtocol):
     # The parser's calls
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
-        if self.slot is not None:
-            self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
+        # As uvicorn's; the scope is made when it is wanted.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._phase, self._began_at = Phase.HEAD, self.loop.time()
         self._head_bytes = self._head_lines = 0
 
@@ -130,14 +155,23 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
-        if not self.skip:
-            super().on_headers_complete()
+        if self.skip:
+            self._phase = Phase.BODY
+            return
         self._phase = Phase.BODY
         self._began_at = self._moved_at = self.loop.time()
+        self._held = b""
+        # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
+        if not self._read or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
+            self._begin()
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
-        if not self.skip:
+        if self.skip:
+            return
+        if self._held is not None:
+            self._held += body
+        else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -148,8 +182,68 @@ class Connection(HttpToolsProtocol):
             if not self.parser.should_keep_alive():
                 self.transport.close()
             return
-        super().on_message_complete()
-        self._phase = Phase.ANSWER
+        if self._held is not None and not self._answer_first(self._held):
+            self._begin()
+        if self._phase is Phase.BODY:
+            super().on_message_complete()
+            self._phase = Phase.ANSWER
+
+    # Answers at once
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing is being answered, and the client takes what it is sent."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _may_wait(self) -> bool:
+        """Whether the rest of a body is worth waiting for: many clients send it after the head."""
+        head = self._heads.of(self.url, self.headers)
+        self._read = b""
+        return head is not None and self._will_answer(head)
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Answer a request whose head is known, if it is there to the last byte."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(data[:end])
+        return head is not None and len(data) == end + head.body_bytes and self._answer(head, data[end:])
+
+    def _answer_first(self, body: bytes) -> bool:
+        """Answer a request that the parser has read; remember its head if it was alone in its read."""
+        data, self._read = self._read, b""
+        if self.parser.get_http_version() != "1.1":
+            return False
+        head = self._heads.of(self.url, self.headers)
+        if head is None or not self._answer(head, body):
+            return False
+        self._held = None
+        end = data.find(b"\r\n\r\n") + 4
+        if len(data) == end + head.body_bytes:
+            self._heads.remember(data[:end], head)
+        return True
+
+    def _answer(self, head: Head, body: bytes) -> bool:
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot)
+        if response is None:
+            return False
+        self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._phase, self._moved_at = Phase.IDLE, self.loop.time()
+        return True
+
+    def _begin(self) -> None:
+        """Go the long way: uvicorn's scope, cycle and task, with what has been read so far."""
+        held, self._held, self._read = self._held, None, b""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        if self.slot is not None:
+            self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+        if held:
+            super().on_body(held)
 
     # uvicorn's calls
 

@@ -169,13 +169,15 @@ class Gateway:
             raise _taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
-    def _connection(self) -> Connection:
+    def _connection(self, **given: Any) -> Connection:
+        """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
-        return Connection(server.config, server.server_state, {}, bounds=self.bounds, note=self._note)
+        given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
+        return Connection(**given, bounds=self.bounds, note=self._note, answers=self.application)
 
     def _config(self) -> Config:
         def connection(**given: Any) -> asyncio.BaseProtocol:
-            made = Connection(**given, bounds=self.bounds, note=self._note)
+            made = self._connection(**given)
             return made if self._kept is None else KeptConnection(made, self._kept.journal)
 
         return Config(

@@ -61,6 +61,10 @@ class Router:
         model = self._models.get(endpoint)
         return model if model is not None else self._refuse(endpoint)
 
+    def peek(self, endpoint: str) -> Model | None:
+        """The same model, if there is one now."""
+        return self._models.get(endpoint)
+
     def deployed(self) -> list[tuple[Endpoint, Model]]:
         """Each endpoint that answers, with its model, by name."""
         models = self._models

@@ -1,7 +1,34 @@
-"""A transport that sends the head of an answer together with its body."""
+"""Answers as bytes: the whole of one that was made at once, and the head of one that uvicorn writes in parts."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Repeated:
+    """Header lines that many answers share, written once for as long as the very same list is given."""
+
+    def __init__(self) -> None:
+        self._headers: Headers = ()
+        self._lines = b""
+
+    def lines(self, headers: Headers) -> bytes:
+        if headers is not self._headers:
+            self._headers, self._lines = headers, lines(headers)
+        return self._lines
+
+
+def lines(headers: Headers) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
+def written(status: int, more: bytes, headers: Headers, body: bytes) -> bytes:
+    """A whole response. `more`: lines of other headers."""
+    return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], more, lines(headers), len(body), body)
 
 
 class OneWrite:

@@ -12,6 +12,7 @@ from aias.serving.refusals import Refusal, RunEnded, TooLate
 from aias.serving.survival.connections import Answering, KeptConnection
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.kernel import counts
+from aias.serving.survival.passing import receive
 from aias.serving.survival.verdicts import Left, judge
 
 MESSAGE_BYTES_MAX: Final = 64 << 10
@@ -52,9 +53,7 @@ class Adopter:
     def _hear(self) -> None:
         with suppress(BlockingIOError):
             while True:
-                said, descriptors, _flags, _from = socket.recv_fds(
-                    self._channel, MESSAGE_BYTES_MAX, DESCRIPTORS_MAX, socket.MSG_CMSG_CLOEXEC
-                )
+                said, descriptors = receive(self._channel, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
                 if not said:
                     return
                 self._take(msgspec.json.decode(said, type=Estate), descriptors)

@@ -51,17 +51,17 @@ class KeptConnection(asyncio.BufferedProtocol):
             self._keep(slot, transport)
             self._at, self._start = length, slot.start
             if length:
-                self.connection.data_received(slot.text[:length])
+                self.connection.data_received(bytes(slot.text[:length]))
             return
-        slot = self._journal.take()
-        if slot is None:
+        free = self._journal.take()
+        if free is None:
             self.connection.connection_made(transport)
             return
         held = transport.get_extra_info("socket")
         counted = counts(held)
         self._start = counted.consumed
-        slot.open(held.fileno(), start=counted.consumed, written=counted.written)
-        self._keep(slot, transport)
+        free.open(held.fileno(), start=counted.consumed, written=counted.written)
+        self._keep(free, transport)
 
     def get_buffer(self, _sizehint: int) -> Any:
         at, slot = self._at, self._slot
@@ -80,9 +80,9 @@ class KeptConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         at = self._at
-        text = self._journal.beyond if self._slot is None or at >= TEXT_BYTES else self._text[at:]
-        self._at = at + nbytes
-        self.connection.data_received(text[:nbytes])
+        text, at = (self._journal.beyond, 0) if self._slot is None or at >= TEXT_BYTES else (self._text, at)
+        self._at += nbytes
+        self.connection.data_received(bytes(text[at : at + nbytes]))
 
     def connection_lost(self, exc: Exception | None) -> None:
         # Before the descriptor is closed, and its number given to another file.

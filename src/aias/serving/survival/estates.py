@@ -20,6 +20,7 @@ from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, E
 from aias.serving.survival.blame import LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
+from aias.serving.survival.passing import receive
 from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
@@ -179,9 +180,7 @@ def _unread(ward: Ward) -> list[tuple[Estate, list[int]]]:
     found = []
     with suppress(BlockingIOError):
         while True:
-            said, descriptors, _flags, _from = socket.recv_fds(
-                ward.theirs, MESSAGE_BYTES_MAX, DESCRIPTORS_MAX, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-            )
+            said, descriptors = receive(ward.theirs, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
             if not said:
                 break
             if descriptors:

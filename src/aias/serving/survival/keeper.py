@@ -19,6 +19,7 @@ import sys
 from typing import Final
 
 from aias.serving.survival.journal import Pages
+from aias.serving.survival.passing import receive
 
 _CLONE_FILES: Final = 0x400
 _SYSTEM_CALL: Final = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
@@ -79,9 +80,7 @@ def received(heir: socket.socket) -> list[tuple[int, socket.socket]]:
     found: list[tuple[int, socket.socket]] = []
     with contextlib.suppress(BlockingIOError):
         while True:
-            said, descriptors, _flags, _from = socket.recv_fds(
-                heir, 16 << 10, SOCKETS_AT_ONCE, socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC
-            )
+            said, descriptors = receive(heir, bytes_max=16 << 10, descriptors_max=SOCKETS_AT_ONCE)
             if not said:
                 break
             found += zip(map(int, said.split(b",")), map(_socket, descriptors), strict=False)

@@ -13,7 +13,7 @@ import pytest
 from aias.serving.survival.adoption import Estate
 from aias.serving.survival.blame import LOADING_DEATHS
 from aias.serving.survival.estates import Life, Post, Ward
-from aias.serving.survival.journal import Journal, Layout
+from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -33,8 +33,9 @@ def one() -> Iterator[Life]:
 
 
 def journal(of: Life) -> Journal:
+    """As the worker has it, with a mapping of its own."""
     assert of.ward is not None
-    return Journal(of.ward.pages)
+    return Journal(Pages(os.dup(of.ward.pages.descriptor), of.ward.pages.layout))
 
 
 def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one: Life) -> None:
