@@ -30,7 +30,7 @@ BY: Final = "<!-- written by docs/generate.py: change the code, then `make docs`
 ENVIRONMENT: Final = {
     "AIAS_HOME": "Where models, keys and endpoints are kept. By default `~/.aias`.",
     "AIAS_FAILPOINT": "For tests only: the step at which this process is killed or fails (`core/failpoints.py`).",
-    "AIAS_KEY": "Not read by Aias: the name that the examples give to a key in a shell.",
+    "AIAS_KEY": "The key that `aias bench` asks with; also the name that the examples give to a key in a shell.",
 }
 """Every variable that the sources name; a new one fails here until it has its sentence."""
 
@@ -233,10 +233,12 @@ def http() -> str:
     from aias.serving.metrics import Metrics
     from aias.serving.probes import probes
     from aias.serving.protocols.contract import House
+    from aias.serving.rollout.routes import Endpoints
     from aias.serving.statistics import Statistics
 
     house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
+    routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

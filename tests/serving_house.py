@@ -4,7 +4,7 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,11 +18,14 @@ from aias.core.events import Event
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import Encoded
+from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.gateway import Gateway, listen
 from aias.serving.inference.repository import Control
+from aias.serving.models import Answering
+from aias.serving.rollout.stage import Book, Shadowing
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -245,6 +248,9 @@ def house(
     control: Control | None = None,
     places: int | None = None,
     grpc: bool = False,
+    book: Book | None = None,
+    shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
+    load: Callable[[Endpoint], Answering] | None = None,
 ) -> Iterator[House]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
@@ -253,7 +259,7 @@ def house(
     events: list[Event] = []
     gateway = Gateway(
         shelf,
-        shelf.load,
+        load or shelf.load,
         Ring,
         hosts=hosts,
         unnamed=unnamed,
@@ -262,6 +268,8 @@ def house(
         places=places,
         control=control,
         second=SecondPort("127.0.0.1", 0) if grpc else None,
+        book=book,
+        shadow=shadow,
     )
     listener = listen("127.0.0.1", 0)
     up = threading.Event()

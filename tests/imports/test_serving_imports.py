@@ -21,6 +21,7 @@ NEVER = {
     "ray",
     "grpc",
     "google.protobuf",
+    "opentelemetry",
     "rich",
     "aias.learners",
     "aias.features",

@@ -1,29 +1,137 @@
-"""`aias deploy` and `undeploy`."""
+"""`aias deploy`, `endpoints`, `promote`, `rollback` and `undeploy`."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from aias.cli.main import option_json
-from aias.cli.show import give, hint
+from aias.cli.show import give, hint, table, warn
+
+if TYPE_CHECKING:
+    from aias.registry.registry import Registry
+    from aias.registry.rollout.trial import Guard, Trial
+    from aias.registry.values import Endpoint
 
 
 @click.command()
 @click.argument("ref")
 @click.option("--as", "name", help="The endpoint's name; by default the model's.")
+@click.option("--canary", metavar="SHARE", help="Let it answer so many of the callers, such as 5%, and watch it.")
+@click.option("--shadow", metavar="SHARE", is_flag=False, flag_value="100%",
+              help="Let it answer nobody, but compare it on so many of the requests; by default all.")  # fmt: skip
+@click.option("--sticky", default="key", show_default=True, metavar="key|request|HEADER",
+              help="What a canary's callers are told apart by.")  # fmt: skip
+@click.option("--max-errors", metavar="SHARE", help="Roll a canary back when more fail.  [default: 1%]")
+@click.option("--max-slower", metavar="TIMES", help="Roll it back when its p95 is so many times the live one's, or "
+              "more.  [default: 1.5x]")  # fmt: skip
+@click.option("--promote-after", type=click.IntRange(min=1), metavar="ANSWERS",
+              help="Promote it after so many answers, if it is no worse by then.")  # fmt: skip
 @option_json
-def deploy(ref: str, name: str | None, *, as_json: bool) -> None:
-    """Point an endpoint at version REF. A running server follows within a second and drops no request."""
+def deploy(
+    ref: str, name: str | None, canary: str | None, shadow: str | None, sticky: str, max_errors: str | None,
+    max_slower: str | None, promote_after: int | None, *, as_json: bool,
+) -> None:  # fmt: skip
+    """Point an endpoint at version REF. A running server follows within a second and drops no request.
+
+    With --canary or --shadow the version before goes on answering, and REF is tried beside it.
+    """
+    from aias.core.names import Ref, check_name
+    from aias.core.settings import home
+    from aias.registry.registry import Registry
+    from aias.registry.rollout.trial import told
+
+    parsed = Ref.parse(ref)
+    endpoint = check_name(name or parsed.name)
+    guard = _guard(max_errors, max_slower, promote_after)
+    if canary is None and guard is not None:
+        raise click.UsageError("--max-errors, --max-slower and --promote-after watch over a canary; say --canary SHARE")
+    with Registry.open(home()) as registry:
+        if canary is None and shadow is None:
+            moved = registry.deploy(endpoint, parsed)
+            if as_json:
+                return give(msgspec.to_builtins(moved), as_json=True)
+            click.echo(f"/predict/{moved.name} → {moved.ref}")
+            return hint("aias serve")
+        if canary is not None and shadow is not None:
+            raise click.UsageError("--canary or --shadow: one of them")
+        trial = registry.rollouts.start(
+            endpoint, parsed, role="shadow" if canary is None else "canary", share=_share(canary or shadow or ""),
+            sticky=sticky, guard=guard,
+        )  # fmt: skip
+        live = registry.endpoint(endpoint)
+        warned = _who(registry, trial, live.revision)
+    if as_json:
+        return give(told(trial), as_json=True)
+    what = f"answers {trial.part} of the callers" if trial.role == "canary" else f"is compared on {trial.part}"
+    click.echo(f"/predict/{endpoint} → {live.ref}; {trial.ref} {what}")
+    if warned:
+        click.secho(warned, fg="yellow", err=True)
+    return hint(f"aias endpoints {endpoint}")
+
+
+@click.command()
+@click.argument("name", required=False)
+@option_json
+def endpoints(name: str | None, *, as_json: bool) -> None:
+    """Show which version answers for each endpoint, what is tried beside it, and how that fares.
+
+    With a NAME also the trials that have ended.
+    """
+    from aias.core.settings import home
+    from aias.registry.registry import Registry
+    from aias.registry.rollout.trial import told
+
+    with Registry.open(home(), watch=warn) as registry:
+        found = registry.endpoints() if name is None else [registry.endpoint(name)]
+        history = registry.rollouts.history(name) if name else []
+    if as_json:
+        if name is None:
+            return give([plain(each) for each in found], as_json=True)
+        return give(plain(found[0]) | {"history": [told(trial) for trial in history]}, as_json=True)
+    if not found:
+        return hint("aias deploy MODEL")
+    rows: list[tuple[str, ...]] = []
+    for endpoint in found:
+        rows.append((endpoint.name, str(endpoint.ref), "live", "", ""))
+        rows += [_row(trial) for trial in (history if name else endpoint.trials)]
+    return table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("ref", required=False)
+@option_json
+def promote(name: str, ref: str | None, *, as_json: bool) -> None:
+    """Have the canary of endpoint NAME answer everybody. REF names it where there are several, or a shadow."""
     from aias.core.names import Ref, check_name
     from aias.core.settings import home
     from aias.registry.registry import Registry
 
-    parsed = Ref.parse(ref)
     with Registry.open(home()) as registry:
-        endpoint = registry.deploy(check_name(name or parsed.name), parsed)
+        moved = registry.rollouts.promote(check_name(name), canary=Ref.parse(ref) if ref else None)
     if as_json:
-        return give(msgspec.to_builtins(endpoint), as_json=True)
-    click.echo(f"/predict/{endpoint.name} → {endpoint.ref}")
-    return hint("aias serve")
+        return give(msgspec.to_builtins(moved), as_json=True)
+    return click.echo(f"/predict/{moved.name} → {moved.ref}")
+
+
+@click.command()
+@click.argument("name")
+@option_json
+def rollback(name: str, *, as_json: bool) -> None:
+    """Take every canary and shadow of endpoint NAME away; without one, go back to the version before."""
+    from aias.core.names import check_name
+    from aias.core.settings import home
+    from aias.registry.registry import Registry
+    from aias.registry.rollout.trial import told
+
+    with Registry.open(home()) as registry:
+        now, ended = registry.rollouts.rollback(check_name(name))
+    if as_json:
+        return give(msgspec.to_builtins(now) | {"ended": [told(trial) for trial in ended]}, as_json=True)
+    gone = "".join(f"; {trial.ref} is no longer tried" for trial in ended)
+    return click.echo(f"/predict/{now.name} → {now.ref}{gone}")
 
 
 @click.command()
@@ -37,3 +145,81 @@ def undeploy(name: str) -> None:
     with Registry.open(home()) as registry:
         registry.undeploy(check_name(name))
     click.echo(f"/predict/{name} is gone")
+
+
+def plain(endpoint: "Endpoint") -> dict[str, Any]:
+    """An endpoint as JSON has it."""
+    from aias.registry.rollout.trial import told
+
+    facts: dict[str, Any] = msgspec.to_builtins(replace(endpoint, trials=()))
+    return facts | {"trials": [told(trial) for trial in endpoint.trials]}
+
+
+def _guard(max_errors: str | None, max_slower: str | None, promote_after: int | None) -> "Guard | None":
+    from aias.registry.rollout.trial import Guard
+
+    given: dict[str, Any] = {}
+    if max_errors is not None:
+        given["error_share"] = _share(max_errors)
+    if max_slower is not None:
+        given["slower"] = _number(max_slower.removesuffix("x"), "--max-slower", "1.5x")
+    if promote_after is not None:
+        given["promote_after"] = promote_after
+    return Guard(**given) if given else None
+
+
+def _share(text: str) -> float:
+    """`5%` or `0.05`."""
+    if text.endswith("%"):
+        return _number(text[:-1], "a share", "5%") / 100
+    return _number(text, "a share", "5%")
+
+
+def _number(text: str, what: str, such_as: str) -> float:
+    from aias.core.errors import UserError
+
+    try:
+        found = float(text)
+    except ValueError:
+        found = float("nan")
+    if not 0 < found < float("inf"):
+        raise UserError(f"{text!r} cannot be {what}", hint=f"write it as {such_as}")
+    return found
+
+
+def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
+    """What a share means where few keys ask; empty where it means what it says."""
+    from aias.access.keys import Keys
+    from aias.registry.rollout.trial import BY_KEY, point
+
+    if trial.role == "shadow" or trial.sticky != BY_KEY:
+        return ""
+    good = [each for each in Keys(registry.database).list() if each.revoked_at is None and "predict" in each.scopes]
+    if len(good) > 100:
+        return ""
+    before = sum(each.share for each in registry.endpoint(trial.endpoint).trials if each.id < trial.id)
+    theirs = [
+        each.name for each in good
+        if before <= point(trial.endpoint, revision, b"key " + each.id.encode()) < before + trial.share
+    ]  # fmt: skip
+    said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
+    return (
+        f"A key stays with one version, and {said}. Requests with a header `X-Aias-Sticky` are told apart by that; "
+        "`--sticky request` by nothing."
+    )
+
+
+def _row(trial: "Trial") -> tuple[str, ...]:
+    seen = trial.evidence
+    role = f"{trial.role} {trial.part}"
+    if trial.outcome:
+        fares = f"{trial.outcome}: {trial.why}"
+    elif trial.role == "canary":
+        fares = (
+            f"{seen.errors.bad} failed, {seen.slow.bad} of {seen.slow.asked:,} slow; live {seen.errors.live_bad} of "
+        )
+        fares += f"{seen.errors.live_asked:,} failed, {seen.slow.live_bad} of {seen.slow.live_asked:,} slow"
+    else:
+        fares = seen.mirrored.said()
+    answers = seen.errors.asked if trial.role == "canary" else seen.mirrored.requests
+    return "", str(trial.ref), role, f"{answers:,}", fares

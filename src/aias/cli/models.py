@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @option_json
 def ls(*, as_json: bool) -> None:
     """List models and endpoints."""
+    from aias.cli.endpoints import plain
     from aias.core.settings import home
     from aias.registry.registry import Registry
 
@@ -37,13 +38,15 @@ def ls(*, as_json: bool) -> None:
             msgspec.to_builtins(version) | {"form": each and each.form, "row_us": each and each.row_us}
             for version, each in zip(versions, manifests, strict=True)
         ]
-        return give({"versions": told, "endpoints": msgspec.to_builtins(endpoints)}, as_json=True)
+        return give({"versions": told, "endpoints": [plain(each) for each in endpoints]}, as_json=True)
     if not versions:
         click.echo("no models yet", err=True)
         return hint("aias train FILE --target COLUMN, or aias demo")
     live: dict[str, list[str]] = {}
     for endpoint in endpoints:
         live.setdefault(str(endpoint.ref), []).append(endpoint.name)
+        for trial in endpoint.trials:
+            live.setdefault(str(trial.ref), []).append(f"{endpoint.name} ({trial.role} {trial.part})")
     rows = [
         (str(version), *_form(told), size(version.size_bytes), ", ".join(live.get(str(version), [])))
         for version, told in zip(versions, manifests, strict=True)

@@ -13,7 +13,8 @@ from aias.core.events import Event
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
 @click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
 @click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
-@click.option("--access-log", is_flag=True, help="One JSON line for each request on stderr; no bodies, no keys.")
+@click.option("--access-log", is_flag=False, flag_value="100%", metavar="[SHARE]",
+              help="A JSON line for each request, or a share such as 5%, on stderr; no bodies, no keys.")  # fmt: skip
 def serve(
     host: str,
     port: int,
@@ -23,7 +24,7 @@ def serve(
     unnamed: str | None,
     *,
     insecure_http: bool,
-    access_log: bool,
+    access_log: str | None,
 ) -> None:
     """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
     from aias.core.settings import home
@@ -38,7 +39,7 @@ def serve(
         allowed_hosts=allowed_hosts,
         unnamed=unnamed,
         insecure_http=insecure_http,
-        access_log=access_log,
+        access_log=0.0 if access_log is None else _share(access_log),
         announce=_say,
     )
 
@@ -51,6 +52,15 @@ def _count(workers: str) -> int:
     if not workers.isdecimal():
         raise click.BadParameter(f"{workers!r} is neither a number nor `auto`", param_hint="--workers")
     return int(workers)
+
+
+def _share(text: str) -> float:
+    from aias.core.quantities import share_of
+
+    found = share_of(text)
+    if not 0 < found <= 1:
+        raise click.BadParameter(f"{text} is no share of the requests", param_hint="--access-log")
+    return found
 
 
 def _say(event: Event) -> None:

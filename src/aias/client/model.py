@@ -120,12 +120,14 @@ def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
 
 
 def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
+    from aias.runtimes.golden import GOLDEN, record
     from aias.training.finish import described
 
     if parent:
         lineage = replace(trained.manifest.lineage, parents=(parent.version.digest,))
         trained = described(trained, replace(trained.manifest, lineage=lineage))
-    version = registry.publish(trained.manifest.name, trained.files, trained.manifest)
+    files = trained.files | {GOLDEN: record(trained.runtime)}
+    version = registry.publish(trained.manifest.name, files, trained.manifest)
     ref = f"{version.name}@{version.number}"
     facts: dict[str, object] = {
         "version": ref, "form": trained.manifest.form, "size_bytes": version.size_bytes,
@@ -306,10 +308,21 @@ class Model:
 
         return frontier_of(self)
 
-    def deploy(self, endpoint: str | None = None) -> Endpoint:
-        """Point an endpoint, by default of the model's own name, at this version."""
-        ref = Ref(self.version.name, self.version.number)
-        return self.registry.deploy(check_name(endpoint or self.version.name), ref)
+    def deploy(
+        self, endpoint: str | None = None, *, canary: float | None = None, shadow: float | None = None
+    ) -> Endpoint:
+        """Point an endpoint, by default of the model's own name, at this version.
+
+        With `canary` or `shadow`, a share of 1, the version before goes on answering and this one is tried beside it.
+        """
+        ref, name = Ref(self.version.name, self.version.number), check_name(endpoint or self.version.name)
+        if canary is not None and shadow is not None:
+            raise UserError("`canary` or `shadow`: one of them")
+        share = canary if shadow is None else shadow
+        if share is None:
+            return self.registry.deploy(name, ref)
+        self.registry.rollouts.start(name, ref, role="canary" if shadow is None else "shadow", share=share)
+        return self.registry.endpoint(name)
 
     def export(self, folder: Path | str) -> Path:
         """Copy the artifact with an example that runs it without Aias. The folder must not exist."""

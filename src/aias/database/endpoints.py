@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, insert, select
 
 from aias.database.engine import changed
-from aias.database.tables import endpoints, moves, versions
+from aias.database.tables import endpoints, moves, trials, versions
 
 EndpointRow = tuple[str, str, int, str, int, datetime]
 """name, model, number, digest, revision, since"""
@@ -34,9 +34,12 @@ def found(connection: Connection, name: str) -> EndpointRow | None:
 
 
 def pointing_at(connection: Connection, model: str, number: int) -> list[str]:
-    """The names of the endpoints that answer with this version."""
+    """The names of the endpoints that answer with this version, or have it beside the one that does."""
     query = select(endpoints.c.name).where(endpoints.c.model == model, endpoints.c.number == number)
-    return list(connection.execute(query.order_by(endpoints.c.name)).scalars())
+    tried = select(trials.c.endpoint).where(
+        trials.c.model == model, trials.c.number == number, trials.c.ended_at.is_(None)
+    )
+    return sorted({*connection.execute(query).scalars(), *connection.execute(tried).scalars()})
 
 
 def move(connection: Connection, name: str, to: tuple[str, int] | None, at: datetime) -> int:

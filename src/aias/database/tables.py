@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration. Revisions are numbers of four digits, so that newer means greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,6 +99,27 @@ moves: Final = Table(
     Column("at", Instant, nullable=False),
 )
 """The history of every endpoint; a move to no version is an undeployment."""
+
+trials: Final = Table(
+    "trials",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("role", String, nullable=False),
+    Column("share", Integer, nullable=False),
+    Column("sticky", String, nullable=False),
+    Column("guard", String, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("evidence", String, nullable=False),
+    Column("ended_at", Instant),
+    Column("outcome", String),
+    Column("why", String),
+    Index(None, "endpoint"),
+)
+"""Versions beside the live one of an endpoint, and those that were. `share`: in parts of ten thousand; `guard` and
+`evidence` are JSON. A version of a trial that has ended may be removed, hence no reference."""
 
 keys: Final = Table(
     "keys",

@@ -29,6 +29,7 @@ from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder
 from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import UnknownEncoder
+from aias.runtimes.golden import GOLDEN, record
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
 TEXT: Final = Field("text", "text", example="How do I get a refund?", reason="what the encoder reads")
@@ -79,6 +80,7 @@ def embedding_of(folder: Path, *, name: str) -> tuple[Manifest, dict[str, bytes]
     )  # fmt: skip
     runtime = OnnxRuntime.from_files(files, draft)
     manifest = replace(draft, parity=prove_vectors(encoder, runtime), row_us=_row_us(runtime))
+    files[GOLDEN] = record(runtime)
     sizes = {path: len(held) for path, held in files.items()}
     return manifest, files | {"card.md": vector_card(manifest, sizes=sizes).encode()}
 

@@ -22,6 +22,7 @@ from aias.database import endpoints, versions
 from aias.database.engine import Database, Transaction
 from aias.registry.lookup import EndpointMoved, VersionInUse, endpoint_in, quoted, version_in
 from aias.registry.mark import Mark
+from aias.registry.rollout.rollouts import Rollouts, active_in, end_all, with_trials
 from aias.registry.stores.contract import Store
 from aias.registry.stores.disk import DiskStore
 from aias.registry.values import Ancestor, Endpoint, Move, Version
@@ -40,6 +41,7 @@ class Registry:
         self._store = store
         self._clock = clock
         self._mark = Mark(home / "published")
+        self.rollouts = Rollouts(database, self.manifest, clock)
 
     @classmethod
     def open(
@@ -156,7 +158,8 @@ class Registry:
         """Point an endpoint at a version whose files are intact.
 
         `seen` is the revision that the caller has seen, 0 for "there was none": when somebody else has moved the
-        endpoint since, nothing happens and `EndpointMoved` is raised. Raises `UnknownVersion`, `DamagedArtifact`.
+        endpoint since, nothing happens and `EndpointMoved` is raised. Trials of the endpoint end. Raises
+        `UnknownVersion`, `DamagedArtifact`.
         """
         check_name(endpoint)
         self.manifest(version := self.version(ref))
@@ -164,6 +167,7 @@ class Registry:
             # Looked up again, since it may have been removed while its files were read.
             version = version_in(transaction, version.ref)
             at = self._clock()
+            end_all(transaction, endpoint, to=version.ref, at=at)
             revision = endpoints.move(transaction, endpoint, (version.name, version.number), at)
             failpoint("deploy.before_commit")
         failpoint("deploy.after_commit")
@@ -173,19 +177,22 @@ class Registry:
         """Remove an endpoint; its history stays. Raises `UnknownEndpoint`, `EndpointMoved`."""
         with self._moving(endpoint, seen) as transaction:
             endpoint_in(transaction, endpoint)
-            endpoints.move(transaction, endpoint, None, self._clock())
+            at = self._clock()
+            end_all(transaction, endpoint, to=None, at=at)
+            endpoints.move(transaction, endpoint, None, at)
             failpoint("undeploy.before_commit")
         failpoint("undeploy.after_commit")
 
     def endpoints(self) -> list[Endpoint]:
         """All endpoints by name."""
         with self.database.reading() as transaction:
-            return [Endpoint(*row) for row in endpoints.listed(transaction)]
+            trials = active_in(transaction)
+            return [with_trials(Endpoint(*row), trials) for row in endpoints.listed(transaction)]
 
     def endpoint(self, name: str) -> Endpoint:
         """Raises `UnknownEndpoint`."""
         with self.database.reading() as transaction:
-            return endpoint_in(transaction, name)
+            return with_trials(endpoint_in(transaction, name), active_in(transaction, name))
 
     def history(self, endpoint: str) -> list[Move]:
         """Every move of an endpoint, the oldest first; also of one that is no more."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aias.core.names import Ref
+from aias.registry.rollout.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A name that clients call, and the version that answers. `revision` counts its moves, undeployments included."""
+    """A name that clients call, and the version that answers. `revision` counts its moves, undeployments included.
+    `trials`: the versions beside it."""
 
     name: str
     model: str
@@ -34,6 +36,7 @@ class Endpoint:
     digest: str
     revision: int
     since: datetime
+    trials: tuple[Trial, ...] = ()
 
     @property
     def ref(self) -> Ref:

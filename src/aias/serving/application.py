@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
@@ -20,9 +20,9 @@ from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
-from aias.serving.logs import ACCESS
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
+from aias.serving.observing import Observing, trace_headers, trace_id
 from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
@@ -31,6 +31,9 @@ from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
+
+if TYPE_CHECKING:
+    from aias.serving.spans import Spans
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -63,12 +66,14 @@ class Application:
         executor: Executor,
         watch: Watch = nobody,
         runs: Runs | None = None,
+        spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
         self.heads = Heads(self.table, _headers)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated = Bodies(bounds), Repeated()
+        self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
@@ -81,8 +86,10 @@ class Application:
         try:
             request.headers = _headers(scope["headers"])
             _take_id(request)
+            self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone:
+            self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
@@ -103,8 +110,9 @@ class Application:
             return None
         try:
             _take_id(request)
+            self.observing.begin(request)
             self._doors.check_caller(request.headers)
-            request.tenant = self._doors.check_key(head.route, request.headers)
+            self._let_in(head.route, request)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             reply = self._inline(head.route, request)
@@ -128,18 +136,19 @@ class Application:
 
     def close(self) -> None:
         self.executor.close()
+        self.observing.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
         route = self._route(request)
-        request.tenant = self._doors.check_key(route, request.headers)
+        self._let_in(route, request)
         if request.slot is not None and request.slot.fault is not None:
             # Its run has been the end of a process before.
             raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
-        if "endpoint" in request.places:
-            self._find_model(request)
+        if (endpoint := request.places.get("endpoint")) is not None:
+            self._find(request, endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
         packed = encoding_of(request.headers) is not None
@@ -150,11 +159,33 @@ class Application:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
                 packed = False
-            if self._runs_inline(request, packed=packed):
-                return self._inline(route, request)
-            return await self._in_threads(route, request, receive, packed=packed)
+            run = partial(self._run, route, request, receive, packed=packed)
+            return await (run() if request.split is None else request.split.rescued(request, run))
         finally:
             self._bodies.drop(len(body))
+
+    async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        if self.suspects and request.model is not None:
+            request.model = self.suspects.instead(request.model)
+        if self._runs_inline(request, packed=packed):
+            return self._inline(route, request)
+        return await self._in_threads(route, request, receive, packed=packed)
+
+    def _find(self, request: Request, endpoint: str) -> None:
+        request.model = self._router.find(endpoint)
+        if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
+            split.choose(request)
+        if self.suspects:
+            if request.split is not None and request.asked.version in self.suspects.quarantined:
+                request.model = request.split.live
+            # Also where only a description is wanted: whether it is ready asks just this.
+            self.suspects.check(request.asked.version)
+
+    def _let_in(self, route: Route, request: Request) -> None:
+        request.route = route.path
+        key = self._doors.check_key(route, request.headers)
+        if key is not None:
+            request.tenant, request.key = key.id, key.name
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
@@ -177,12 +208,7 @@ class Application:
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
         request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        self._find_model(request)
-
-    def _find_model(self, request: Request) -> None:
-        """The model of the endpoint. Raises `UnknownEndpoint`, `NotReady`, `Quarantined`."""
-        model = self._router.find(request.places["endpoint"])
-        request.model = self.suspects.instead(model) if self.suspects else model
+        self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or _is_table(request):
@@ -282,7 +308,8 @@ class Application:
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):
-            log.error("request %s failed", request.id, exc_info=fault)
+            trace = trace_id(request)
+            log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=fault)
             known = isinstance(fault, AiasError)
             fault, status = (
                 AiasError("the server failed to answer", hint="its log has more"),
@@ -290,36 +317,16 @@ class Application:
             )
         else:
             status = status_of(fault)
-        self._metrics.refusals[fault.code] += 1
+        self.observing.refused(request, fault.code)
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
         return next(envelope for prefix, envelope in self._envelopes if path.startswith(prefix))
 
     def _note(self, request: Request, reply: Reply, seconds: float) -> None:
-        model = request.model
-        endpoint = request.places["endpoint"] if model is not None else ""
-        self._metrics.answered(endpoint, "" if model is None else model.version, reply.status)
-        if model is not None and request.method == "POST":
-            self._metrics.statistics.note(endpoint, model.number, reply, seconds, queue=reply.queue or 0.0)
-        if reply.phases is not None:
-            self._metrics.predicted(endpoint, reply.rows, reply.phases, queue=reply.queue)
-        if ACCESS.isEnabledFor(logging.INFO):
-            ACCESS.info(
-                "",
-                extra={
-                    "facts": {
-                        "request": request.id,
-                        "method": request.method,
-                        "path": request.path[:200],
-                        "status": reply.status,
-                        "version": "" if model is None else model.version,
-                        "rows": reply.rows,
-                        "bytes": len(request.body),
-                        "ms": round(seconds * 1000, 3),
-                    }
-                },
-            )
+        self.observing.note(request, reply, seconds)
+        if request.split is not None and request.method == "POST":
+            request.split.note(request, reply)
 
 
 def _take_id(request: Request) -> None:
@@ -333,6 +340,7 @@ def _headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
         (b"content-type", reply.media_type),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", request.id.encode()),
+        *trace_headers(request),
         *reply.headers,
     ]
     if request.model is not None:

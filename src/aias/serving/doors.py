@@ -48,10 +48,10 @@ class Doors:
         if headers.get(b"sec-fetch-site") == b"cross-site":
             raise ForeignOrigin("pages of other sites may not call this server")
 
-    def check_key(self, route: Route, headers: Headers) -> str:
-        """Whose key it is. Raises `NoKey`, `BadKey`, `MissingScope`."""
+    def check_key(self, route: Route, headers: Headers) -> Key | None:
+        """The caller's key; None where none is needed. Raises `NoKey`, `BadKey`, `MissingScope`."""
         if route.scope == PUBLIC:
-            return ""
+            return None
         given = headers.get(b"authorization", b"")
         ring, opened = self._opened
         key = opened.get(given) if ring is self.ring else None
@@ -59,7 +59,7 @@ class Doors:
             key = self._verified(given)
         if route.scope not in key.scopes:
             raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
-        return key.id
+        return key
 
     def _verified(self, given: bytes) -> Key:
         """The key in an `Authorization` header. One that never expires is remembered until there is another ring."""

@@ -10,9 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from uvicorn import Config, Server
 
@@ -20,7 +19,7 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
-from aias.registry.values import Endpoint, Version
+from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
@@ -33,6 +32,10 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.rollout.families import families
+from aias.serving.rollout.routes import Endpoints
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
@@ -40,9 +43,7 @@ from aias.serving.survival.adoption import Adopter
 from aias.serving.survival.connections import KeptConnection
 from aias.serving.survival.journal import Kept, Runs
 from aias.serving.survival.suspects import Program, Suspects
-
-if TYPE_CHECKING:
-    from aias.registry.registry import Registry
+from aias.serving.traces import open_spans
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -77,12 +78,13 @@ class Gateway:
         sums: Sums | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
+        book: Book | None = None,
+        shadow: Shadows | None = None,
         kept: Kept | None = None,
         program: Program | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
-        self._ring, self._watch, self._sums = ring, watch, sums
-        self._wrote_at = 0.0
+        self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         self._kept = kept
         if sums is not None:
             sums.carry_on(self.metrics)
@@ -91,13 +93,16 @@ class Gateway:
         if kept is not None and program is not None:
             suspects = Suspects(program, bounds=self.bounds, watch=watch)
             suspects.set(quarantined=kept.quarantined, apart=kept.apart)
-            load, watch = _marked(load, watch, kept.journal.runs, suspects)
+            load = _marked(load, kept.journal.runs, suspects)
         self.router = Router(
-            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring
-        )
+            directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
+            book=book, shadow=shadow,
+        )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.more = lambda: families(self.router.stage)
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
+        self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
@@ -125,6 +130,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self.router.stage.close()
             self.application.close()
             self.arrow.close()
 
@@ -146,7 +152,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = probes(ready=house.ready, metrics=self._all_metrics)
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
@@ -157,6 +163,7 @@ class Gateway:
             executor=self.executor,
             watch=self._watch,
             runs=None if self._kept is None else self._kept.journal.runs,
+            spans=open_spans(self._watch),
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
@@ -205,7 +212,7 @@ class Gateway:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
     def _note(self, code: str) -> None:
-        self.metrics.refusals[code] += 1
+        self.metrics.refused(code)
 
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
@@ -233,23 +240,19 @@ class Gateway:
         self.doors.ring = self._ring()
 
 
-def _marked(
-    load: Callable[[Endpoint], Answering], watch: Watch, runs: Runs, suspects: Suspects
-) -> tuple[Callable[[Endpoint], Answering], Watch]:
-    """Loading, with a note of what is loaded until it is, should this process not live to tell."""
+def _marked(load: Callable[[Endpoint], Answering], runs: Runs, suspects: Suspects) -> Callable[[Endpoint], Answering]:
+    """Loading, with a note of what is loaded meanwhile, should this process not live to tell."""
 
     def marked(endpoint: Endpoint) -> Answering:
         version = str(endpoint.ref)
         suspects.check(version)
         runs.load(version)
-        return load(endpoint)
-
-    def heard(event: Event) -> None:
-        if event.name in ("serve.loaded", "serve.load-failed"):
+        try:
+            return load(endpoint)
+        finally:
             runs.loaded()
-        watch(event)
 
-    return marked, heard
+    return marked
 
 
 class Second(Protocol):
@@ -332,15 +335,15 @@ def serve(
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
     insecure_http: bool = False,
-    access_log: bool = False,
+    access_log: float = 0.0,
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
-    `/invocations`, where requests need not name one. `access_log` writes a line for each request to standard error.
-    `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
+    `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
+    a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
     `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
     `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
@@ -365,7 +368,7 @@ def serve(
         ready = _ready(url, workers, second)
         if workers == 1:
             if access_log:
-                log_accesses()
+                log_accesses(access_log)
             answer_on(
                 listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
                 when_ready=lambda: announce(ready), second=second,
@@ -394,23 +397,20 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
+    shadows: bool = True,
     kept: Kept | None = None,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
-    from aias.core.names import Ref
     from aias.registry.registry import Registry
+    from aias.serving.loading import loader
 
     with Registry.open(home, watch=announce) as registry:
-
-        def load(endpoint: Endpoint) -> Answering:
-            version = registry.version(Ref(endpoint.model, endpoint.number))
-            return loaded(home, registry, version, watch=announce)
-
         gateway = Gateway(
-            registry, load, Keys(registry.database).ring, hosts=hosts, unnamed=unnamed, watch=announce, places=places,
-            bounds=within_descriptors(bounds, second_port=second is not None), sums=sums, control=registry,
-            second=second, kept=kept,
+            registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
+            watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
+            control=registry, second=second, book=(book := registry.rollouts),
+            shadow=shadows_of(home, book) if shadows else None, kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
         )  # fmt: skip
 
@@ -421,17 +421,6 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
-
-
-def loaded(home: Path, registry: "Registry", version: Version, *, watch: Watch = nobody) -> Answering:
-    """A version in memory, behind the fastest engine. Raises `Damaged`."""
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
-    from aias.runtimes.race import CACHE, race
-
-    manifest = registry.manifest(version)
-    runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(registry.folder(version), manifest)
-    race(runtime, partial(sealed_graph, registry.folder(version), manifest), cache=home / CACHE, watch=watch)
-    return cast("Answering", runtime)
 
 
 def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -10,6 +10,9 @@ from aias.serving.models import Answering, Model
 from aias.serving.survival.journal import Slot
 
 if TYPE_CHECKING:
+    from opentelemetry.trace import Span
+
+    from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
 JSON: Final = b"application/json"
@@ -26,7 +29,9 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with. `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `tenant`: whose key it came with, and `key` the name of that. `route`: the path that answers, with its open parts;
+    `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an endpoint with several versions.
+    `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
     """
 
     method: str
@@ -37,8 +42,13 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    key: str = ""
+    route: str = ""
+    fault: str = ""
+    span: "Span | None" = None
     priority: int = 1
     deadline: float | None = None
+    split: "Split | None" = None
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
 

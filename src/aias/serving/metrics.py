@@ -36,9 +36,15 @@ class Histogram:
         self.counts[bisect_left(self.buckets, amount)] += 1
         self.sum += amount
 
-    def merge(self, counts: list[int], total: float) -> None:
+    def merge(self, more: "Counts") -> None:
+        """Add another's; each bucket to the same one."""
+        counts, total = more
         self.counts = [a + b for a, b in zip(self.counts, counts, strict=True)]
         self.sum += total
+
+    @property
+    def held(self) -> "Counts":
+        return self.counts, self.sum
 
     def cumulative(self) -> list[tuple[str, float]]:
         """The buckets as Prometheus wants them: all that took at most so long."""
@@ -49,51 +55,81 @@ class Histogram:
         return found
 
 
+Counts = tuple[list[int], float]
+"""What a histogram holds, as plain values."""
+
+
+class Work:
+    """What one version has answered for one endpoint: rows, seconds by phase, and seconds of whole requests."""
+
+    __slots__ = ("phases", "rows", "whole")
+
+    def __init__(self) -> None:
+        self.rows, self.whole = 0, Histogram()
+        self.phases = tuple(Histogram() for _ in PHASES)
+
+
 class Snapshot(msgspec.Struct):
     """All that a server has counted, as plain values."""
 
     requests: list[tuple[str, str, int, int]]
+    refusals: list[tuple[str, str, str, int]]
     counts: dict[str, dict[str, int]]
-    phases: dict[str, list[tuple[list[int], float]]]
-    batches: dict[str, tuple[list[int], float]]
+    work: list[tuple[str, str, int, Counts, list[Counts]]]
+    batches: dict[str, Counts]
     loaded: list[tuple[str, str]]
     tiers: list[tuple[str, str]]
     open_connections: int
     statistics: Counted
 
 
-_COUNTERS: Final = ("rows", "refusals", "load_failures", "demotions", "adoptions")
+_COUNTERS: Final = ("load_failures", "demotions", "adoptions")
 
 
 class Metrics:
-    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count."""
+    """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count;
+    `more`: families that others make."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.rows: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
+        self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.demotions: Counter[str] = Counter()
         self.adoptions: Counter[str] = Counter()
         self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
-        self.phases: dict[str, tuple[Histogram, ...]] = {}
+        self.work: dict[tuple[str, str], Work] = {}
         self.statistics = Statistics()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
+        self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
         self.requests[endpoint, version, status] += 1
 
+    def refused(self, reason: str, endpoint: str = "", version: str = "") -> None:
+        """`endpoint` and `version` where the request had come to a model."""
+        self.refusals[reason, endpoint, version] += 1
+
     def predicted(
-        self, endpoint: str, rows: int, phases: tuple[float, float, float], *, queue: float | None = None
+        self,
+        endpoint: str,
+        version: str,
+        rows: int,
+        phases: tuple[float, float, float],
+        *,
+        seconds: float,
+        queue: float | None = None,
     ) -> None:
-        """Note the rows of a request, and the seconds that each phase took; of the run, `queue` was spent waiting."""
-        self.rows[endpoint] += rows
-        histograms = self.phases.get(endpoint)
-        if histograms is None:
-            histograms = self.phases[endpoint] = tuple(Histogram() for _ in PHASES)
+        """Note the rows of a request, and the seconds that each phase and the whole took; of the run, `queue` was spent
+        waiting."""
+        work = self.work.get((endpoint, version))
+        if work is None:
+            work = self.work[endpoint, version] = Work()
+        work.rows += rows
+        work.whole.add(seconds)
         decode, run, encode = phases
+        histograms = work.phases
         if queue is not None:
             histograms[3].add(queue)
             run -= queue
@@ -111,9 +147,13 @@ class Metrics:
     def snapshot(self) -> Snapshot:
         return Snapshot(
             [(*labels, count) for labels, count in self.requests.items()],
+            [(*labels, count) for labels, count in self.refusals.items()],
             {name: dict(getattr(self, name)) for name in _COUNTERS},
-            {name: [(each.counts, each.sum) for each in found] for name, found in self.phases.items()},
-            {name: (each.counts, each.sum) for name, each in self.batches.items()},
+            [
+                (*labels, work.rows, work.whole.held, [each.held for each in work.phases])
+                for labels, work in self.work.items()
+            ],
+            {name: each.held for name, each in self.batches.items()},
             list(self.loaded()),
             list(self.tiers()),
             self.open_connections(),
@@ -124,14 +164,18 @@ class Metrics:
         """Count what another server has counted too; `gauges`: and have what it has now."""
         for endpoint, version, status, count in more.requests:
             self.requests[endpoint, version, status] += count
+        for reason, endpoint, version, count in more.refusals:
+            self.refusals[reason, endpoint, version] += count
         for name in _COUNTERS:
             getattr(self, name).update(more.counts.get(name, {}))
-        for endpoint, found in more.phases.items():
-            histograms = self.phases.setdefault(endpoint, tuple(Histogram() for _ in PHASES))
-            for histogram, (counts, total) in zip(histograms, found, strict=True):
-                histogram.merge(counts, total)
-        for version, (counts, total) in more.batches.items():
-            self.batches.setdefault(version, Histogram(BATCH_ROWS)).merge(counts, total)
+        for endpoint, version, rows, whole, phases in more.work:
+            work = self.work.setdefault((endpoint, version), Work())
+            work.rows += rows
+            work.whole.merge(whole)
+            for histogram, held in zip(work.phases, phases, strict=True):
+                histogram.merge(held)
+        for version, held in more.batches.items():
+            self.batches.setdefault(version, Histogram(BATCH_ROWS)).merge(held)
         self.statistics.add(more.statistics)
         if gauges:
             loaded = sorted({*self.loaded(), *more.loaded})
@@ -155,32 +199,25 @@ class Metrics:
         for (endpoint, version, status), count in self.requests.items():
             requests.add_metric((endpoint, version, str(status)), count)
         yield requests
-        for name, help_text, label, counts in (
-            ("aias_rows", "Rows answered", "endpoint", self.rows),
-            ("aias_refusals", "Requests refused", "reason", self.refusals),
-            ("aias_load_failures", "Versions that could not be loaded", "endpoint", self.load_failures),
-            (
-                "aias_demotions",
-                "Models sent to threads for holding up the loop",
-                "endpoint",
-                self.demotions,
-            ),
-            (
-                "aias_adoptions",
-                "Connections of workers that ended, by what became of them",
-                "fate",
-                self.adoptions,
-            ),
+        adoptions = CounterMetricFamily(
+            "aias_adoptions", "Connections of workers that ended, by what became of them", labels=("fate",)
+        )
+        for fate, count in self.adoptions.items():
+            adoptions.add_metric((fate,), count)
+        yield adoptions
+        refusals = CounterMetricFamily("aias_refusals", "Requests refused", labels=("endpoint", "reason", "version"))
+        for (reason, endpoint, version), count in self.refusals.items():
+            refusals.add_metric((endpoint, reason, version), count)
+        yield refusals
+        for name, help_text, counts in (
+            ("aias_load_failures", "Versions that could not be loaded", self.load_failures),
+            ("aias_demotions", "Models sent to threads for holding up the loop", self.demotions),
         ):
-            family = CounterMetricFamily(name, help_text, labels=(label,))
-            for value, count in counts.items():
-                family.add_metric((value,), count)
+            family = CounterMetricFamily(name, help_text, labels=("endpoint",))
+            for endpoint, count in counts.items():
+                family.add_metric((endpoint,), count)
             yield family
-        seconds = HistogramMetricFamily("aias_seconds", "Seconds by phase", labels=("endpoint", "phase"))
-        for endpoint, histograms in self.phases.items():
-            for phase, histogram in zip(PHASES, histograms, strict=True):
-                seconds.add_metric((endpoint, phase), histogram.cumulative(), histogram.sum)
-        yield seconds
+        yield from self._collect_work()
         batches = HistogramMetricFamily("aias_batch_rows", "Rows of a run in a thread", labels=("version",))
         for version, histogram in self.batches.items():
             batches.add_metric((version,), histogram.cumulative(), histogram.sum)
@@ -194,3 +231,18 @@ class Metrics:
             loaded.add_metric((endpoint, version), 1)
         yield loaded
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
+        yield from self.more()
+
+    def _collect_work(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+
+        of = ("endpoint", "version")
+        rows = CounterMetricFamily("aias_rows", "Rows answered", labels=of)
+        whole = HistogramMetricFamily("aias_request_seconds", "Seconds of whole requests", labels=of)
+        phases = HistogramMetricFamily("aias_seconds", "Seconds by phase", labels=(*of, "phase"))
+        for labels, work in self.work.items():
+            rows.add_metric(labels, work.rows)
+            whole.add_metric(labels, work.whole.cumulative(), work.whole.sum)
+            for phase, histogram in zip(PHASES, work.phases, strict=True):
+                phases.add_metric((*labels, phase), histogram.cumulative(), histogram.sum)
+        yield from (rows, whole, phases)

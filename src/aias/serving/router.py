@@ -13,9 +13,13 @@ from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
 from aias.serving.refusals import NotReady, UnknownEndpoint
+from aias.serving.rollout.stage import Book, Shadows, Stage
 
 RETRY_SECONDS: Final = 30.0
 """A version that could not be loaded is tried again this long after, or as soon as anything is deployed."""
+
+KEEP_SECONDS: Final = 600.0
+"""What was answering stays in memory so long after it was replaced, so that going back to it loads nothing."""
 
 
 class Directory(Protocol):
@@ -39,11 +43,16 @@ class Router:
         bounds: Bounds | None = None,
         also: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        book: Book | None = None,
+        shadow: Shadows | None = None,
     ) -> None:
         self._directory, self._load, self._also = directory, load, also
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._bounds = bounds or Bounds()
+        self.stage = Stage(book, warmed=self._warmed, watch=watch, clock=clock, shadow=shadow)
         self._models: dict[str, Model] = {}
+        self._alone: dict[str, Model] = {}
+        self._before: dict[str, tuple[str, Model, float]] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._missing: frozenset[str] = frozenset()
         self._generation: int | None = None
@@ -62,8 +71,8 @@ class Router:
         return model if model is not None else self._refuse(endpoint)
 
     def peek(self, endpoint: str) -> Model | None:
-        """The same model, if there is one now."""
-        return self._models.get(endpoint)
+        """The same model, if there is one now, and it is alone behind its endpoint."""
+        return self._alone.get(endpoint)
 
     def deployed(self) -> list[tuple[Endpoint, Model]]:
         """Each endpoint that answers, with its model, by name."""
@@ -98,6 +107,9 @@ class Router:
             self._refresh()
 
     def _refresh(self) -> None:
+        if self._before:
+            now = self._clock()
+            self._before = {name: kept for name, kept in self._before.items() if kept[2] > now}
         generation = self._directory.generation()
         retry = self._retry_at is not None and self._clock() >= self._retry_at
         if generation == self._generation and not retry:
@@ -112,6 +124,8 @@ class Router:
         while not self._stop.wait(seconds):
             try:
                 self.refresh()
+                if self.stage.report():
+                    self.refresh()
                 told = ""
             except Exception as fault:  # noqa: BLE001  whatever a disk or a database does, what is loaded goes on
                 message = f"cannot see what is deployed: {fault}"
@@ -127,11 +141,14 @@ class Router:
         self._retry_at = None
         for name in self._endpoints.keys() - wanted.keys():
             self._put(name, None, None)
+            self._before.pop(name, None)
         for name, endpoint in wanted.items():
             now = self._endpoints.get(name)
             if now is None or (now.digest, now.ref) != (endpoint.digest, endpoint.ref):
                 self._replace(endpoint)
         self._missing = frozenset(wanted.keys() - self._models.keys())
+        self.stage.follow(wanted.values(), self._models)
+        self._tell_alone()
 
     def _replace(self, endpoint: Endpoint) -> None:
         try:
@@ -145,6 +162,8 @@ class Router:
                 message += f"; {old.version} goes on answering"
             self._watch(Event("serve.load-failed", message, "warning", {"endpoint": endpoint.name}))
             return
+        if (old := self._models.get(endpoint.name)) is not None:
+            self._before[endpoint.name] = self._endpoints[endpoint.name].digest, old, self._clock() + KEEP_SECONDS
         self._put(endpoint.name, endpoint, model)
         facts: dict[str, object] = {
             "endpoint": endpoint.name,
@@ -156,9 +175,9 @@ class Router:
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
 
     def _warmed(self, endpoint: Endpoint) -> Model:
-        runtime = next(
-            (self._models[n].runtime for n, e in self._endpoints.items() if e.digest == endpoint.digest), None
-        )
+        here = [*((e.digest, self._models[n]) for n, e in self._endpoints.items()), *self.stage.models()]
+        here += [(digest, model) for digest, model, _ in self._before.values()]
+        runtime = next((model.runtime for digest, model in here if digest == endpoint.digest), None)
         return warm(
             runtime or self._load(endpoint), version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds
         )
@@ -170,6 +189,10 @@ class Router:
             models[name] = model
             self._endpoints[name] = endpoint
         self._models = models
+        self._tell_alone()
+
+    def _tell_alone(self) -> None:
+        self._alone = {name: model for name, model in self._models.items() if name not in self.stage.splits}
 
     def _refuse(self, endpoint: str) -> NoReturn:
         if endpoint in self._missing:

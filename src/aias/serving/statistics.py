@@ -90,7 +90,10 @@ class Statistics:
         found.queue.add(queue)
         found.rows += reply.rows
         found.phases.add(*reply.phases)
-        found.sizes.setdefault(reply.rows, Phases()).add(*reply.phases)
+        sizes = found.sizes.get(reply.rows)
+        if sizes is None:
+            sizes = found.sizes[reply.rows] = Phases()
+        sizes.add(*reply.phases)
 
     def counted(self) -> Counted:
         return [(endpoint, number, found) for (endpoint, number), found in self._versions.items()]

@@ -24,7 +24,7 @@ class Sums:
     def carry_on(self, metrics: Metrics) -> None:
         """Begin where the worker before this one has ended."""
         if (before := _read(self._own)) is not None:
-            metrics.add(before)
+            _add(metrics, before)
 
     def write(self, metrics: Metrics) -> None:
         """Leave what has been counted where the others find it. A full disk costs counts, not answers."""
@@ -47,10 +47,19 @@ class Sums:
         self.write(metrics)
         total = Metrics()
         total.add(metrics.snapshot(), gauges=True)
+        total.more = metrics.more  # of trials, which is known of all workers together
         for path in sorted(self._folder.glob("*.json")):
             if path != self._own and (found := _read(path)) is not None:
-                total.add(found, gauges=True)
+                _add(total, found, gauges=True)
         return total
+
+
+def _add(metrics: Metrics, more: Snapshot, *, gauges: bool = False) -> None:
+    """A worker that another release has started may have other buckets: its counts fit nowhere, and are left out."""
+    trial = Metrics()
+    with contextlib.suppress(ValueError):
+        trial.add(more)
+        metrics.add(more, gauges=gauges)
 
 
 def _read(path: Path) -> Snapshot | None:

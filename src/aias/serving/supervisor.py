@@ -71,7 +71,7 @@ class Orders:
 
     home: str
     hosts: list[str]
-    access_log: bool
+    access_log: float
     bounds: dict[str, float]
     places: int
     index: int
@@ -355,7 +355,7 @@ class Supervisor:
 
 
 def supervise(
-    home: Path, *, workers: int, hosts: list[str], access_log: bool, bounds: Bounds, announce: Watch,
+    home: Path, *, workers: int, hosts: list[str], access_log: float, bounds: Bounds, announce: Watch,
     listen: Callable[[], socket.socket], when_ready: Callable[[], None], second: SecondPort | None = None,
     unnamed: str | None = None,
 ) -> None:  # fmt: skip

@@ -41,7 +41,7 @@ def main(orders: Orders) -> None:
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
     if orders.access_log:
-        log_accesses()
+        log_accesses(orders.access_log)
     listener = socket.socket(fileno=orders.descriptor)
     ready = Event("serve.worker-ready", f"worker {orders.index} answers", facts={"keeper": keeper})
     try:
@@ -57,6 +57,7 @@ def main(orders: Orders) -> None:
             second=orders.second,
             sums=Sums(Path(orders.folder), orders.index),
             kept=kept,
+            shadows=orders.index == 0,
         )
     except AiasError as fault:
         tell(Event(fault.code, fault.message, "warning"))

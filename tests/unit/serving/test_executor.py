@@ -145,6 +145,9 @@ def test_who_hangs_up_is_not_run() -> None:
 
         assert line.model.runs == [1, 1]
         assert shares(line.answers["stays"]) == [0.75]
+        metrics = line.server.gateway.metrics
+        assert metrics.refusals["serving.caller-gone", "churn", "churn@1"] == 1
+        assert metrics.requests["churn", "churn@1", 499] == 1
 
 
 def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_again() -> None:
@@ -186,7 +189,7 @@ def test_what_waited_and_ran_together_can_be_scraped() -> None:
     assert found["aias_batch_rows_sum", version] == 3
     assert found["aias_batch_rows_count", version] == 2
     assert found["aias_tier", (("endpoint", "churn"), ("tier", "thread"))] == 1
-    assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"))] == 3
+    assert found["aias_seconds_count", (("endpoint", "churn"), ("phase", "queue"), *version)] == 3
 
 
 def test_a_model_that_holds_up_the_loop_is_sent_to_threads_and_this_is_told() -> None:

@@ -1,4 +1,4 @@
-from serving_house import Rule, Shelf, house, samples
+from serving_house import Rule, Shelf, eventually, house, samples
 
 
 def test_what_the_server_did_can_be_scraped() -> None:
@@ -14,17 +14,43 @@ def test_what_the_server_did_can_be_scraped() -> None:
 
     ok = (("endpoint", "churn"), ("status", "200"), ("version", "churn@1"))
     assert found["aias_requests_total", ok] == 3
-    assert found["aias_rows_total", (("endpoint", "churn"),)] == 6
-    assert found["aias_refusals_total", (("reason", "data.bad-value"),)] == 1
-    assert found["aias_refusals_total", (("reason", "serving.no-key"),)] == 1
+    churn = ("endpoint", "churn"), ("version", "churn@1")
+    assert found["aias_rows_total", churn] == 6
+    assert found["aias_refusals_total", (churn[0], ("reason", "data.bad-value"), churn[1])] == 1
+    assert found["aias_refusals_total", (("endpoint", ""), ("reason", "serving.no-key"), ("version", ""))] == 1
     assert found["aias_load_failures_total", (("endpoint", "bad"),)] == 1
     assert found["aias_loaded", (("endpoint", "churn"), ("version", "churn@1"))] == 1
     assert found["aias_open_connections", ()] >= 1
     for phase in ("decode", "run", "encode"):
-        labels = (("endpoint", "churn"), ("phase", phase))
+        labels = churn[0], ("phase", phase), churn[1]
         assert found["aias_seconds_count", labels] == 3
-        assert found["aias_seconds_bucket", (labels[0], ("le", "+Inf"), labels[1])] == 3
+        assert found["aias_seconds_bucket", (churn[0], ("le", "+Inf"), *labels[1:])] == 3
         assert found["aias_seconds_sum", labels] > 0
+    assert found["aias_request_seconds_count", churn] == 3
+    phases = sum(
+        found["aias_seconds_sum", (churn[0], ("phase", each), churn[1])] for each in ("decode", "run", "encode")
+    )
+    assert found["aias_request_seconds_sum", churn] > phases
+
+
+def test_two_versions_of_an_endpoint_are_told_apart() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with house(shelf) as server:
+        server.call("POST", "/predict/churn", [{"age": 1}])
+        shelf.deploy("churn", 2, Rule())
+        eventually(lambda: server.call("POST", "/predict/churn", [{"age": 1}]).headers["x-aias-version"] == "churn@2")
+        server.call("POST", "/predict/churn", [{"age": "x"}])
+        found = samples(server)
+
+    of = {each: (("endpoint", "churn"), ("version", each)) for each in ("churn@1", "churn@2")}
+    assert found["aias_rows_total", of["churn@1"]] >= 1
+    assert found["aias_rows_total", of["churn@2"]] == 1
+    for each, labels in of.items():
+        assert found["aias_request_seconds_count", labels] == found["aias_rows_total", labels], each
+    reason = ("reason", "data.bad-value")
+    assert found["aias_refusals_total", (of["churn@2"][0], reason, of["churn@2"][1])] == 1
+    assert ("aias_refusals_total", (of["churn@1"][0], reason, of["churn@1"][1])) not in found
 
 
 def test_names_that_callers_make_up_are_no_labels() -> None:

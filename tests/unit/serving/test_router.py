@@ -2,7 +2,7 @@ import threading
 
 from aias.serving.metrics import Metrics
 from aias.serving.models import warm
-from aias.serving.router import RETRY_SECONDS, Router
+from aias.serving.router import KEEP_SECONDS, RETRY_SECONDS, Router
 from serving_house import BOUNDS, Rule, Shelf, eventually, house
 
 
@@ -34,6 +34,27 @@ def test_a_new_version_takes_over_and_the_old_one_is_let_go() -> None:
 
     assert (before.version, table.find("churn").version) == ("churn@1", "churn@2")
     assert table.loaded() == [("churn", "churn@2")]
+
+
+def test_going_back_within_ten_minutes_loads_nothing() -> None:
+    shelf, clock = Shelf(), Clock()
+    first = Rule()
+    shelf.deploy("churn", 1, first)
+    table, _, _ = router(shelf, clock)
+    table.refresh()
+    shelf.deploy("churn", 2, Rule())
+    table.refresh()
+    shelf.runtimes["churn-1"], found = Rule(), []
+    for wait in (1.0, KEEP_SECONDS + 1):
+        clock.now += wait
+        table.refresh()
+        shelf.deploy("churn", 1, None)
+        table.refresh()
+        found.append(table.find("churn").runtime is first)
+        shelf.deploy("churn", 2, None)
+        table.refresh()
+
+    assert found == [True, False]
 
 
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one_answering() -> None:

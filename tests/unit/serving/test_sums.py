@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aias.serving.metrics import Metrics
+from aias.serving.metrics import BUCKETS_SECONDS, Metrics
 from aias.serving.sums import Sums
 
 
@@ -13,9 +13,9 @@ def counted(endpoint: str, times: int) -> Metrics:
     )  # fmt: skip
     for _ in range(times):
         metrics.answered(endpoint, "m@1", 200)
-        metrics.predicted(endpoint, 2, (0.1, 0.2, 0.3), queue=0.05)
+        metrics.predicted(endpoint, "m@1", 2, (0.1, 0.2, 0.3), seconds=0.7, queue=0.05)
         metrics.ran("m@1", 2)
-        metrics.refusals["serving.busy"] += 1
+        metrics.refused("serving.busy", endpoint, "m@1")
     return metrics
 
 
@@ -26,10 +26,13 @@ def test_the_counts_of_all_workers_are_added_up(tmp_path: Path) -> None:
     total = Sums(tmp_path, 0).total(here)
 
     assert total.requests["a", "m@1", 200] == 5
-    assert total.rows["a"] == 10
-    assert total.refusals["serving.busy"] == 5
-    assert sum(total.phases["a"][3].counts) == 5
-    assert total.phases["a"][1].sum == 5 * (0.2 - 0.05)
+    work = total.work["a", "m@1"]
+    assert (work.rows, sum(work.whole.counts), round(work.whole.sum, 9)) == (10, 5, 3.5)
+    assert total.refusals["serving.busy", "a", "m@1"] == 5
+    assert sum(work.phases[3].counts) == 5
+    assert round(work.phases[1].sum, 9) == 0.75
+    # Of all the buckets the one that 0.15 s belong to.
+    assert work.phases[1].counts.index(5) == BUCKETS_SECONDS.index(0.25)
     assert sum(total.batches["m@1"].counts) == 5
     assert total.open_connections() == 6
     assert total.loaded() == [("a", "m@1")]
@@ -65,3 +68,14 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
 
 def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
     assert Sums(tmp_path / "gone", 0).total(counted("a", 1)).requests["a", "m@1", 200] == 1
+
+
+def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path) -> None:
+    odd = counted("a", 3)
+    odd.work["a", "m@1"].whole.counts.append(1)
+    Sums(tmp_path, 1).write(odd)
+
+    total = Sums(tmp_path, 0).total(counted("a", 1))
+
+    assert total.requests["a", "m@1", 200] == 1
+    assert sum(total.work["a", "m@1"].whole.counts) == 1

@@ -37,6 +37,9 @@ CODES: Final = {
 _DEADLINE_MS_MAX: Final = 86_400_000
 """A day; clients that would wait for ever say so with numbers beyond all sense."""
 
+_TOLD: Final = ("retry-after", "x-request-id", "traceresponse")
+"""What of a refusal's headers a caller sees."""
+
 _CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
 
 
@@ -75,7 +78,7 @@ class Found:
         """Itself. Raises `Declined` unless its status is 200."""
         if self.status == 200:
             return self
-        told = tuple((name, self.headers[name.encode()].decode()) for name in ("retry-after", "x-request-id")
+        told = tuple((name, self.headers[name.encode()].decode()) for name in _TOLD
                      if name.encode() in self.headers)  # fmt: skip
         raise Declined(self.status, str(self.head.get("error", "")), told)
 
@@ -102,6 +105,7 @@ class Wire:
     ) -> Found:
         scope: dict[str, Any] = {
             "type": "http",
+            "via": "grpc",
             "http_version": "1.1",
             "method": method,
             "scheme": "http",

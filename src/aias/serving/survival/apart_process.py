@@ -33,10 +33,10 @@ def answer_for(runtime: Any) -> None:
 def main(home: Path, ref: str) -> None:
     from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.serving.gateway import loaded
+    from aias.serving.loading import load
 
     with Registry.open(home) as registry:
-        runtime = loaded(home, registry, registry.version(Ref.parse(ref)))
+        runtime = load(registry, home, Ref.parse(ref))
     answer_for(runtime)
 
 

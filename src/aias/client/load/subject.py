@@ -1,0 +1,153 @@
+"""What an endpoint is asked under load: its own example, the rows of a file, or a body as it is."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from aias.client.load.errors import KeyRefused, NoSuchEndpoint, RequestRefused
+from aias.client.load.target import Address, Target
+from aias.core.errors import UserError
+
+ROWS_MAX: Final = 10_000
+"""Of a file: enough that no cache knows them all."""
+
+BODY_BYTES_MAX: Final = 256 << 20
+"""All bodies together, made before the first is sent."""
+
+_KEY: Final = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """`version` as the server calls it; empty where a body is sent that it was not asked about."""
+
+    target: Target
+    path: str
+    version: str
+    rows: int
+
+
+def from_rows(address: Address, endpoint: str, key: str, *, rows: int = 1, file: Path | None = None) -> Subject:
+    """`rows` in a request, of a file or else the version's example. Raises `NoServer`, `KeyRefused`, `UserError`."""
+    path = f"/predict/{endpoint}"
+    described = describe(address, endpoint, key)
+    found = described["example"] if file is None else rows_of(file, described["inputs"])
+    bodies = list(_bodies(found, rows))
+    return _tried(address, path, key, bodies, "application/json", version=described["version"], rows=rows)
+
+
+def from_body(address: Address, path: str, key: str, file: Path, media_type: str) -> Subject:
+    """A file's bytes, as they are, to any path. Raises `NoServer`, `KeyRefused`, `UserError`."""
+    try:
+        body = file.read_bytes()
+    except OSError as fault:
+        raise UserError(f"cannot read {file}: {fault.strerror}") from None
+    return _tried(address, path, key, [body], media_type, version="", rows=0)
+
+
+def describe(address: Address, endpoint: str, key: str) -> Any:
+    """What the server says of an endpoint. Raises `NoServer`, `KeyRefused`, `NoSuchEndpoint`."""
+    status, body = address.ask("GET", f"/predict/{endpoint}", headers=_authorized(key))
+    if status == 404:
+        raise NoSuchEndpoint(
+            f"{address.name} has no endpoint `{endpoint}`", hint=f"`aias deploy {endpoint}` makes one; `aias ls` lists"
+        )
+    return msgspec.json.decode(_granted(address, status, body))
+
+
+def rows_of(file: Path, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """Those columns of a table that the endpoint wants, as its fields want them. Raises `UserError`."""
+    from aias.data.read import read_file
+
+    frame = read_file(file).frame.head(ROWS_MAX)
+    shapes = {each["name"]: _shape(each["kind"]) for each in inputs if each["name"] in frame.columns}
+    if not shapes or not len(frame):
+        wanted = ", ".join(f"`{each['name']}`" for each in inputs[:5])
+        raise UserError(
+            f"{file} has no rows with the fields of the endpoint" if len(frame) else f"{file} has no rows",
+            hint=f"its header must name {wanted}" + (", …" if len(inputs) > 5 else ""),
+        )
+    return [
+        {name: None if row[name] is None else shape(row[name]) for name, shape in shapes.items()}
+        for row in frame.select(list(shapes)).to_dicts()
+    ]
+
+
+@contextmanager
+def borrowed_key(home: Path) -> Iterator[str]:
+    """A key of its own for so long; it is revoked afterwards."""
+    from aias.access.keys import Keys
+
+    keys = Keys.open(home)
+    try:
+        key, secret = keys.create(_KEY, ["predict"])
+        try:
+            yield secret
+        finally:
+            keys.revoke(key.id)
+    finally:
+        keys.close()
+
+
+def _shape(kind: str) -> Callable[[Any], object]:
+    if kind == "number":
+        return _number
+    return (lambda value: value.isoformat() if hasattr(value, "isoformat") else str(value)) if kind == "time" else str
+
+
+def _number(value: object) -> object:
+    """What is no number stays as it is, for the server to say what is wrong with it."""
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value)
+    return found if math.isfinite(found) else None
+
+
+def _bodies(rows: Sequence[Mapping[str, object]], size: int) -> Iterator[bytes]:
+    """Bodies of `size` rows each, so many that every row is in one."""
+    total, turning = 0, _around(rows)
+    for _ in range(math.ceil(len(rows) / size)):
+        body = msgspec.json.encode(list(islice(turning, size)))
+        total += len(body)
+        if total > BODY_BYTES_MAX:
+            return
+        yield body
+
+
+def _around(rows: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
+    while True:
+        yield from rows
+
+
+def _tried(
+    address: Address, path: str, key: str, bodies: list[bytes], media_type: str, *, version: str, rows: int
+) -> Subject:
+    """The subject, once the server has answered the first body."""
+    headers = _authorized(key) | {"Content-Type": media_type}
+    status, answer = address.ask("POST", path, bodies[0], headers)
+    if status == 404:
+        raise NoSuchEndpoint(f"{address.name} has nothing at {path}", hint="`aias ls` lists endpoints")
+    _granted(address, status, answer)
+    return Subject(Target.of(address, path, bodies, headers), path, version, rows)
+
+
+def _authorized(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _granted(address: Address, status: int, body: bytes) -> bytes:
+    if status in (401, 403):
+        raise KeyRefused(
+            f"{address.name} does not take the key ({status})",
+            hint="`export AIAS_KEY=$(aias keys create bench)` with the server's AIAS_HOME",
+        )
+    if not 200 <= status < 300:
+        raise RequestRefused(f"{address.name} answers {status}: {body[:300].decode('utf-8', 'replace')}")
+    return body

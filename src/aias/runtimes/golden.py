@@ -1,0 +1,103 @@
+"""Golden rows: a few inputs with the answers that a version gave when it was published, which it must still give.
+
+Before a version answers anybody it is asked them again, by the engine and on the processor that will answer. The rows
+are made of what the manifest tells anyway (examples, known categories), so nothing of the data is in them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.artifact.manifest import Manifest
+from aias.core.errors import Damaged
+from aias.core.schema import Field
+from aias.runtimes.contract import Answers
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.runtimes.race import DIFFERENCE_MAX, precision_of
+
+GOLDEN: Final = "golden.json"
+ROWS: Final = 8
+
+_FACTORS: Final = (1.0, 0.0, -1.0, 0.5, 2.0, 10.0, 1.5)
+
+
+class OtherAnswers(Damaged):
+    """A version does not answer its golden rows as it did when it was published"""
+
+    code = "runtimes.other-answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """`scores`: of each row its probabilities, its vector, or its number; None stands for what is no number."""
+
+    rows: list[dict[str, Any]]
+    labels: list[str]
+    scores: list[list[float | None]]
+
+
+def record(runtime: OnnxRuntime) -> bytes:
+    """The rows and their answers, for the artifact."""
+    rows = golden_rows(runtime.manifest.inputs)
+    labels, scores = _told(runtime.predict(rows), runtime.manifest)
+    told = [[float(each) if np.isfinite(each) else None for each in row] for row in scores]
+    return msgspec.json.encode(Golden(rows, labels, told))
+
+
+def check(runtime: OnnxRuntime, recorded: bytes) -> int:
+    """How many rows were answered as they were recorded. Raises `OtherAnswers`, `Damaged`."""
+    try:
+        golden = msgspec.json.decode(recorded, type=Golden)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
+        raise Damaged(f"{GOLDEN} cannot be read: {fault}") from None
+    labels, found = _told(runtime.predict(golden.rows), runtime.manifest)
+    wanted = np.array([[np.nan if each is None else each for each in row] for row in golden.scores], np.float64)
+    wrong = sum(a != b for a, b in zip(labels, golden.labels, strict=True))
+    allowed = DIFFERENCE_MAX.get(precision_of(runtime.manifest), DIFFERENCE_MAX[""])
+    apart = _apart(found, wanted, relative=not runtime.manifest.task.classes)
+    # Where a score may be further off, a label that hangs by a hair may be another one.
+    if (wrong and allowed == DIFFERENCE_MAX[""]) or not apart <= allowed:
+        raise OtherAnswers(
+            f"it answers {len(golden.rows)} golden rows otherwise than when it was published: {wrong} labels differ, "
+            f"scores by up to {apart:.2g}",
+            hint="its files are sound, so this processor or a library computes otherwise; compare `aias evaluate` here",
+        )
+    return len(golden.rows)
+
+
+def golden_rows(fields: Sequence[Field]) -> list[dict[str, Any]]:
+    """The example, a row of nothing, and some in between."""
+    example = {each.name: each.example for each in fields if each.example is not None}
+    return [example, {}, *({f.name: _value(f, row + at) for at, f in enumerate(fields)} for row in range(2, ROWS))]
+
+
+def _value(field: Field, turn: int) -> object:
+    example = field.example
+    if field.kind == "category" and field.categories and turn % 4:
+        return field.categories[turn % len(field.categories)]
+    if field.kind == "number" and isinstance(example, int | float):
+        return example * _FACTORS[turn % len(_FACTORS)]
+    if field.kind == "text" and isinstance(example, str):
+        return example[: max(1, len(example) * (turn % ROWS) // ROWS)]
+    return example if turn % 2 else None
+
+
+def _told(answers: Answers, manifest: Manifest) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float64]]]:
+    if answers.vectors is not None:
+        return [], np.asarray(answers.vectors.values, np.float64)
+    if answers.probabilities is not None:
+        return [str(each) for each in answers.predictions], np.asarray(answers.probabilities, np.float64)
+    assert not manifest.task.classes
+    return [], np.array(answers.predictions, np.float64)[:, None]
+
+
+def _apart(found: Any, wanted: Any, *, relative: bool) -> float:
+    """The largest difference; infinite where only one is a number, or the shapes differ."""
+    if found.shape != wanted.shape or not np.array_equal(np.isfinite(found), np.isfinite(wanted)):
+        return float("inf")
+    known = np.isfinite(wanted)
+    largest = float(np.abs(found[known] - wanted[known]).max(initial=0.0))
+    return largest / max(1.0, float(np.abs(wanted[known]).max(initial=0.0))) if relative else largest

@@ -1,0 +1,97 @@
+"""What is kept of a request once it is answered: counts, a line of the access log, and its span."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from aias.serving.logs import ACCESS, Line
+from aias.serving.messages import Reply, Request
+from aias.serving.metrics import Metrics
+from aias.serving.traces import parent_of
+
+if TYPE_CHECKING:
+    from aias.serving.spans import Spans
+
+GONE: Final = "serving.caller-gone"
+
+_PATH_CHARS: Final = 200
+_NO_ANSWER: Final = 499
+"""As nginx has it; nobody sees it but the log and the counts."""
+
+
+class Observing:
+    """`spans` where requests are traced; `name_of` a key's id."""
+
+    def __init__(self, metrics: Metrics, *, spans: "Spans | None" = None) -> None:
+        self._metrics, self._spans = metrics, spans
+
+    def begin(self, request: Request, via: str = "http") -> None:
+        """As soon as the headers are known."""
+        if self._spans is not None:
+            request.span = self._spans.begin(request.headers, via)
+
+    def note(self, request: Request, reply: Reply, seconds: float) -> None:
+        """An answer of any status, `seconds` after the request."""
+        endpoint, version = asked(request)
+        self._metrics.answered(endpoint, version, reply.status)
+        if request.model is not None and request.method == "POST":
+            queue = reply.queue or 0.0
+            self._metrics.statistics.note(endpoint, request.model.number, reply, seconds, queue=queue)
+        if reply.phases is not None:
+            self._metrics.predicted(endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue)
+        if ACCESS.share and ACCESS.wants():
+            ACCESS.add(_line(request, reply, endpoint, version, seconds))
+        if self._spans is not None and request.span is not None:
+            self._spans.end(request.span, request, reply, endpoint=endpoint, version=version)
+
+    def refused(self, request: Request, code: str) -> None:
+        request.fault = code
+        self._metrics.refused(code, *asked(request))
+
+    def gone(self, request: Request, seconds: float) -> None:
+        """Its caller has hung up before there was an answer."""
+        self.refused(request, GONE)
+        self.note(request, Reply(b"", _NO_ANSWER), seconds)
+
+    def close(self) -> None:
+        if self._spans is not None:
+            self._spans.close()
+
+
+def asked(request: Request) -> tuple[str, str]:
+    """The endpoint and the version that a request has come to. A name that leads to no model is the caller's own."""
+    model = request.model
+    return ("", "") if model is None else (request.places["endpoint"], model.version)
+
+
+def trace_id(request: Request) -> str:
+    """Of the trace that a request belongs to, whether its own spans are kept or only its caller's."""
+    if request.span is not None:
+        return f"{request.span.get_span_context().trace_id:032x}"
+    parent = parent_of(request.headers)
+    return "" if parent is None else parent.trace
+
+
+def trace_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
+    """What W3C's `traceresponse` tells a caller whose request is traced: where to find it."""
+    if request.span is None:
+        return ()
+    context = request.span.get_span_context()
+    return ((b"traceresponse", b"00-%032x-%016x-01" % (context.trace_id, context.span_id)),)
+
+
+def _line(request: Request, reply: Reply, endpoint: str, version: str, seconds: float) -> Line:
+    line = Line(
+        at=time.time(), request=request.id, trace=trace_id(request), key=request.key, method=request.method,
+        path=request.path[:_PATH_CHARS], endpoint=endpoint, version=version, status=reply.status, code=request.fault,
+        rows=reply.rows, bytes_in=len(request.body), bytes_out=len(reply.body), ms=_ms(seconds),
+    )  # fmt: skip
+    if reply.phases is not None:
+        decode, run, encode = reply.phases
+        line.decode_ms, line.run_ms, line.encode_ms = _ms(decode), _ms(run - (reply.queue or 0.0)), _ms(encode)
+        if reply.queue is not None:
+            line.queue_ms = _ms(reply.queue)
+    return line
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1_000, 3)

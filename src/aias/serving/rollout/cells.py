@@ -1,0 +1,110 @@
+"""What one worker sees of a canary, as evidence.
+
+The event loop only appends; reckoning is the poller's. Answers are compared among bodies of about one size and type,
+in cells: a cell ends when both versions have been asked in it, so which of its answers are bad has no say in when.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from aias.registry.rollout.evidence import SLOW_SHARE, Evidence
+from aias.registry.rollout.trial import Guard
+
+SEEN_MAX: Final = 65_536
+"""Answers between two looks; of more the oldest are forgotten, whatever they were."""
+
+USUAL_MIN: Final = 40
+USUAL_MAX: Final = 400
+"""Of the live version's last answers of a kind: how many tell what is usual, at least and at most."""
+
+KINDS_MAX: Final = 64
+"""Kinds of bodies; all that come later are one more."""
+
+
+class Seen(NamedTuple):
+    """`trial`: by the canary, not the live version; `seconds`: None of one that failed."""
+
+    trial: bool
+    kind: tuple[bytes, int]
+    failed: bool
+    seconds: float | None
+
+
+@dataclass(slots=True)
+class _Cell:
+    """Counts of the live version and of the canary, in this order. `slow_seconds`: beyond which an answer is slow."""
+
+    slow_seconds: float = float("inf")
+    asked: list[int] = field(default_factory=lambda: [0, 0])
+    failed: list[int] = field(default_factory=lambda: [0, 0])
+    timed: list[int] = field(default_factory=lambda: [0, 0])
+    slow: list[int] = field(default_factory=lambda: [0, 0])
+
+
+class _Usual:
+    """The live version's last answers of a kind."""
+
+    __slots__ = ("_fresh", "_last", "_p95")
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=USUAL_MAX)
+        self._fresh, self._p95 = 0, float("inf")
+
+    def add(self, seconds: float) -> None:
+        self._last.append(seconds)
+        self._fresh += 1
+
+    @property
+    def p95(self) -> float:
+        """Infinite as long as there are too few."""
+        if self._fresh >= USUAL_MIN:
+            self._fresh = 0
+            ordered = sorted(self._last)
+            self._p95 = ordered[min(len(ordered) - 1, int((1 - SLOW_SHARE) * len(ordered)))]
+        return self._p95
+
+
+class Cells:
+    """`see` on the event loop, `take` in another thread."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._seen: deque[Seen] = deque(maxlen=SEEN_MAX)
+        self._cells: dict[tuple[bytes, int], _Cell] = {}
+        self._usual: dict[tuple[bytes, int], _Usual] = {}
+
+    def see(self, seen: Seen) -> None:
+        self._seen.append(seen)
+
+    def take(self) -> Evidence | None:
+        """What has become certain since; None when nothing was asked."""
+        fresh = [self._seen.popleft() for _ in range(len(self._seen))]
+        return self.learn(fresh) if fresh else None
+
+    def learn(self, fresh: Iterable[Seen]) -> Evidence:
+        found = Evidence()
+        for each in fresh:
+            kind = each.kind if each.kind in self._cells or len(self._cells) < KINDS_MAX else (b"", 0)
+            cell, usual = self._cells.setdefault(kind, _Cell()), self._usual.setdefault(kind, _Usual())
+            at = int(each.trial)
+            cell.asked[at] += 1
+            cell.failed[at] += each.failed
+            if each.seconds is not None:
+                if cell.slow_seconds < float("inf"):
+                    cell.timed[at] += 1
+                    cell.slow[at] += each.seconds > cell.slow_seconds
+                if not each.trial:
+                    usual.add(each.seconds)
+            if all(cell.asked):
+                self._close(cell, found)
+                self._cells[kind] = _Cell(slow_seconds=self._guard.slower * usual.p95)
+        return found
+
+    def _close(self, cell: _Cell, found: Evidence) -> None:
+        for test, asked, bad, bound in (
+            (found.errors, cell.asked, cell.failed, self._guard.error_share),
+            (found.slow, cell.timed, cell.slow, SLOW_SHARE),
+        ):
+            test.see(asked=asked[1], bad=bad[1], live_asked=asked[0], live_bad=bad[0], bound=bound)

@@ -1,0 +1,152 @@
+"""Endpoints over HTTP: who answers, what is tried beside it; and for keys that may deploy, how that is changed.
+
+What is read comes from memory. What changes something is done in a thread, and answered when this very process has
+followed; the other workers follow within a second.
+"""
+
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from aias.core.names import Ref
+from aias.registry.rollout.trial import Guard, told
+from aias.registry.values import Endpoint
+from aias.serving.inference.repository import Control
+from aias.serving.messages import Reply, Request
+from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
+from aias.serving.rollout.stage import Book, Stage
+from aias.serving.routes import Route
+from aias.serving.rows import Faults
+
+
+class Deploy(msgspec.Struct, forbid_unknown_fields=True):
+    """`canary`, `shadow`: a share of 1. With neither the version answers everybody."""
+
+    version: str
+    canary: float | None = None
+    shadow: float | None = None
+    sticky: str = "key"
+    max_errors: float | None = None
+    max_slower: float | None = None
+    promote_after: int | None = None
+
+
+class Named(msgspec.Struct, forbid_unknown_fields=True):
+    version: str | None = None
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
+
+
+class Followed(Protocol):
+    """The part of a router that is shown and moved."""
+
+    stage: Stage
+
+    def loaded(self) -> list[tuple[str, str]]: ...
+
+    def retry(self) -> None: ...
+
+
+_Body = TypeVar("_Body", Deploy, Named, Nothing)
+
+
+class Endpoints:
+    """`control` and `book` are absent where this server only follows what others deploy."""
+
+    def __init__(self, router: Followed, control: Control | None, book: Book | None) -> None:
+        self._router, self._control, self._book = router, control, book
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("GET", "/endpoints", "read", self.tell_all),
+            Route("GET", "/endpoints/{name}", "read", self.describe),
+            Route("POST", "/endpoints/{name}", "admin", self.deploy),
+            Route("POST", "/endpoints/{name}/promote", "admin", self.promote),
+            Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback),
+        )
+
+    def tell_all(self, _request: Request) -> Reply:
+        """Every endpoint, the version that answers, and the trials beside it"""
+        return _json([self._told(each) for each in self._router.stage.endpoints])
+
+    def describe(self, request: Request) -> Reply:
+        """One of them"""
+        return self._one(request.places["name"])
+
+    def deploy(self, request: Request) -> Reply:
+        """Point an endpoint at a version, or try one beside it"""
+        asked = _read(request.body, Deploy)
+        name, ref = request.places["name"], Ref.parse(asked.version)
+        guard = {"error_share": asked.max_errors, "slower": asked.max_slower, "promote_after": asked.promote_after}
+        given: dict[str, Any] = {key: value for key, value in guard.items() if value is not None}
+        if asked.canary is not None and asked.shadow is not None:
+            raise BadBody("`canary` or `shadow`: one of them")
+        if given and asked.canary is None:
+            raise BadBody("`max_errors`, `max_slower` and `promote_after` watch over a canary", hint="say `canary` too")
+        if asked.canary is not None:
+            self._kept.start(name, ref, role="canary", share=asked.canary, sticky=asked.sticky, guard=Guard(**given))
+        elif asked.shadow is not None:
+            self._kept.start(name, ref, role="shadow", share=asked.shadow, sticky=asked.sticky, guard=None)
+        else:
+            if self._control is None:
+                raise _follows()
+            self._control.deploy(name, ref)
+        return self._followed(name)
+
+    def promote(self, request: Request) -> Reply:
+        """Have a canary answer everybody"""
+        asked, name = _read(request.body, Named), request.places["name"]
+        self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None)
+        return self._followed(name)
+
+    def rollback(self, request: Request) -> Reply:
+        """Take every trial away; without one, go back to the version before"""
+        _read(request.body, Nothing)
+        name = request.places["name"]
+        self._kept.rollback(name)
+        return self._followed(name)
+
+    def _followed(self, name: str) -> Reply:
+        self._router.retry()
+        return self._one(name)
+
+    def _one(self, name: str) -> Reply:
+        for each in self._router.stage.endpoints:
+            if each.name == name:
+                return _json(self._told(each))
+        raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
+
+    def _told(self, endpoint: Endpoint) -> dict[str, object]:
+        answers = dict(self._router.loaded()).get(endpoint.name)
+        return {
+            "endpoint": endpoint.name,
+            "version": str(endpoint.ref),
+            "answers": answers,
+            "revision": endpoint.revision,
+            "since": endpoint.since,
+            "trials": [told(each) for each in self._router.stage.known if each.endpoint == endpoint.name],
+        }
+
+    @property
+    def _kept(self) -> Book:
+        if self._book is None:
+            raise _follows()
+        return self._book
+
+
+def _json(value: object) -> Reply:
+    return Reply(msgspec.json.encode(value))
+
+
+def _read(body: bytes, kind: type[_Body]) -> _Body:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except Faults as fault:
+        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
+        raise BadBody(f"the JSON of the request: {message}") from None
+
+
+def _follows() -> NotSupported:
+    return NotSupported("this server does not deploy", hint="`aias deploy` does, and it follows")

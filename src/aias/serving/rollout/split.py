@@ -1,0 +1,120 @@
+"""Which version answers a request, where an endpoint has more than one, and what is seen of each."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from aias.core.errors import AiasError
+from aias.registry.rollout.trial import BY_KEY, BY_REQUEST, Trial, point
+from aias.serving.bodies import ClientGone
+from aias.serving.models import Model
+from aias.serving.refusals import status_of
+from aias.serving.rollout.cells import Cells, Seen
+
+if TYPE_CHECKING:
+    from aias.serving.messages import Reply, Request
+
+STICKY: Final = b"x-aias-sticky"
+"""By it a caller says for whom it asks; who is the same stays with one version."""
+
+_NOT_ITS_FAULT: Final = frozenset((503, 504))
+"""Too much was asked, or too late."""
+
+
+class Mirror(Protocol):
+    """Where requests are put before a shadow; never waits."""
+
+    def offer(self, request: "Request") -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """`upper`: it answers who stands below it, and is asked before those that come after it."""
+
+    trial: Trial
+    model: Model
+    cells: Cells
+    upper: int
+
+
+class Split:
+    """The versions of one endpoint; is replaced, never changed."""
+
+    def __init__(
+        self, endpoint: str, revision: int, *, live: Model, canaries: Sequence[Canary], mirrors: Sequence[Mirror] = ()
+    ) -> None:
+        self.live, self.canaries, self._mirrors = live, tuple(canaries), tuple(mirrors)
+        self._endpoint, self._revision = endpoint, revision
+        sticky = canaries[0].trial.sticky if canaries else BY_KEY
+        self._by_request = sticky == BY_REQUEST
+        self._header = STICKY if sticky == BY_KEY else sticky.encode()
+
+    def choose(self, request: "Request") -> None:
+        """Give the request the version that answers it. Who names a version gets it, and is not counted."""
+        request.model = self.live
+        if (named := request.places.get("version")) is not None:
+            for each in self.canaries:
+                if str(each.model.number) == named:
+                    request.model = each.model
+            return
+        request.split = self
+        if not self.canaries:
+            return
+        at = self.point(request)
+        for each in self.canaries:
+            if at < each.upper:
+                request.model = each.model
+                return
+
+    def point(self, request: "Request") -> int:
+        if self._by_request:
+            who = b"request " + request.id.encode()
+        elif (named := request.headers.get(self._header)) is not None:
+            who = b"named " + named
+        else:
+            who = b"key " + request.tenant.encode()
+        return point(self._endpoint, self._revision, who)
+
+    async def rescued(self, request: "Request", run: Callable[[], "Awaitable[Reply]"]) -> "Reply":
+        """The reply that `run` gives; what a canary cannot answer, the live version answers."""
+        tried, body = request.model, request.body
+        try:
+            return await run()
+        except Exception as fault:
+            if tried is self.live or not _may_be_the_versions(fault):
+                raise
+        # Whatever becomes of it now says nothing about the live version beside the other.
+        request.model, request.split, request.body = self.live, None, body
+        reply = await run()
+        for each in self.canaries:
+            if each.model is tried:
+                each.cells.see(Seen(True, _kind(request), True, None))
+        return reply
+
+    def note(self, request: "Request", reply: "Reply") -> None:
+        """Note what became of a request, and let the shadows have it."""
+        late = reply.status == 504 and request.deadline is None
+        if reply.status == 200 and reply.phases is not None:
+            failed, seconds = False, sum(reply.phases)
+        elif late or (reply.status >= 500 and reply.status not in _NOT_ITS_FAULT):
+            failed, seconds = True, None
+        else:
+            return
+        by_live = request.model is self.live
+        for each in self.canaries:
+            if by_live or each.model is request.model:
+                each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
+        for mirror in self._mirrors:
+            mirror.offer(request)
+
+
+def _may_be_the_versions(fault: Exception) -> bool:
+    """Whether another version might not have failed so."""
+    if isinstance(fault, ClientGone):
+        return False
+    status = status_of(fault) if isinstance(fault, AiasError) else 500
+    return status in (400, 422) or (status >= 500 and status not in _NOT_ITS_FAULT)
+
+
+def _kind(request: "Request") -> tuple[bytes, int]:
+    return request.media_type, len(request.body).bit_length()

@@ -1,0 +1,162 @@
+"""The trials of a server: loaded beside the live versions, seen, reported, and let go when they have ended."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from aias.core.errors import AiasError
+from aias.core.events import Event, Watch
+from aias.core.names import Ref
+from aias.registry.rollout.evidence import Evidence
+from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
+from aias.registry.values import Endpoint
+from aias.serving.models import Model
+from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.split import Canary, Mirror, Split
+
+REPORT_SECONDS: Final = 0.5
+"""Between two reports of a worker: each is a write to the database."""
+
+
+class Book(Protocol):
+    """The part of a registry that keeps trials."""
+
+    def start(
+        self, endpoint: str, ref: Ref, *, role: Role, share: float, sticky: str, guard: Guard | None
+    ) -> Trial: ...
+
+    def promote(self, endpoint: str, *, canary: Ref | None = None) -> Endpoint: ...
+
+    def rollback(self, endpoint: str) -> tuple[Endpoint, list[Trial]]: ...
+
+    def report(self, trial: int, more: Evidence) -> Trial | None: ...
+
+    def withdraw(self, trial: int, why: str) -> None: ...
+
+    def active(self) -> Sequence[Trial]: ...
+
+    def outcomes(self) -> Sequence[tuple[str, str, int]]:
+        """How many trials of each endpoint ended how."""
+
+
+class Shadowing(Mirror, Protocol):
+    """A shadow that runs."""
+
+    def take(self) -> Evidence | None: ...
+
+    def close(self) -> None: ...
+
+
+Shadows = Callable[[Trial, Endpoint], Shadowing]
+"""What starts a shadow."""
+
+
+class Stage:
+    """`splits` is read by requests, replaced whole, and empty where every endpoint has one version. The rest is the
+    poller's. `book` is absent where trials cannot be reported, and then there are none."""
+
+    def __init__(
+        self,
+        book: Book | None,
+        *,
+        warmed: Callable[[Endpoint], Model],
+        watch: Watch,
+        clock: Callable[[], float],
+        shadow: Shadows | None = None,
+    ) -> None:
+        self._book, self._warmed, self._watch, self._clock, self._shadow = book, warmed, watch, clock, shadow
+        self.splits: dict[str, Split] = {}
+        self._canaries: dict[int, tuple[Trial, Model, Cells]] = {}
+        self._shadows: dict[int, Shadowing] = {}
+        self._unsaid: dict[int, Evidence] = {}
+        self.endpoints: Sequence[Endpoint] = ()
+        self.known: Sequence[Trial] = ()
+        """The trials that go on, with what all workers have seen of them."""
+        self.outcomes: Sequence[tuple[str, str, int]] = ()
+        self._report_at = 0.0
+
+    def models(self) -> Iterator[tuple[str, Model]]:
+        """Those of canaries, by their digest."""
+        return ((trial.digest, model) for trial, model, _ in self._canaries.values())
+
+    def follow(self, endpoints: Iterable[Endpoint], live: Mapping[str, Model]) -> None:
+        """Load what has come, let go what has ended."""
+        self.endpoints = sorted(endpoints, key=lambda endpoint: endpoint.name)
+        wanted = {
+            trial.id: endpoint for endpoint in self.endpoints for trial in endpoint.trials if endpoint.name in live
+        }
+        for gone in [each for each in self._canaries if each not in wanted]:
+            self._canaries.pop(gone)
+        for gone in [each for each in self._shadows if each not in wanted]:
+            self._shadows.pop(gone).close()
+        for endpoint in {each.name: each for each in wanted.values()}.values():
+            for trial in endpoint.trials:
+                self._begin(trial, endpoint)
+        self.splits = dict(self._split(wanted, live))
+        if self._book is not None:
+            self.known, self.outcomes = self._book.active(), self._book.outcomes()
+
+    def report(self) -> bool:
+        """Tell what has been seen since, and whether a trial has ended by it."""
+        if self._book is None or not self.known or self._clock() < self._report_at:
+            return False
+        self._report_at = self._clock() + REPORT_SECONDS
+        sources: dict[int, Cells | Shadowing] = {each: cells for each, (_, _, cells) in self._canaries.items()}
+        ended = False
+        for each, source in (sources | self._shadows).items():
+            if (fresh := source.take()) is not None:
+                self._unsaid.setdefault(each, Evidence()).add(fresh)
+        for each, evidence in list(self._unsaid.items()):
+            # Forgotten only when it is kept: a database that is busy for a while costs nothing.
+            became = self._book.report(each, evidence)
+            del self._unsaid[each]
+            if became is None or became.ended_at is not None:
+                ended = True
+                self._tell(became)
+        self.known = self._book.active()
+        return ended
+
+    def close(self) -> None:
+        for each in self._shadows.values():
+            each.close()
+
+    def _begin(self, trial: Trial, endpoint: Endpoint) -> None:
+        if trial.id in self._canaries or trial.id in self._shadows:
+            return
+        try:
+            if trial.role == "canary":
+                own = Endpoint(
+                    endpoint.name, trial.model, trial.number, trial.digest, endpoint.revision, trial.started_at
+                )
+                self._canaries[trial.id] = trial, self._warmed(own), Cells(trial.guard)
+            elif self._shadow is not None:
+                self._shadows[trial.id] = self._shadow(trial, endpoint)
+        except Exception as fault:  # noqa: BLE001  it must not take the live version with it
+            why = fault.message if isinstance(fault, AiasError) else repr(fault)
+            facts: dict[str, object] = {"endpoint": endpoint.name, "version": str(trial.ref)}
+            message = f"{trial.ref} cannot be tried beside `{endpoint.name}`: {why}"
+            self._watch(Event("serve.trial-failed", message, "warning", facts))
+            if self._book is not None:
+                self._book.withdraw(trial.id, f"it could not be loaded: {why}")
+
+    def _split(self, wanted: Mapping[int, Endpoint], live: Mapping[str, Model]) -> Iterator[tuple[str, Split]]:
+        for endpoint in {each.name: each for each in wanted.values()}.values():
+            canaries, upper = [], 0
+            for trial in endpoint.trials:
+                if (found := self._canaries.get(trial.id)) is not None:
+                    upper += trial.share
+                    canaries.append(Canary(trial, found[1], found[2], min(upper, WHOLE)))
+            mirrors = [self._shadows[trial.id] for trial in endpoint.trials if trial.id in self._shadows]
+            if canaries or mirrors:
+                yield (
+                    endpoint.name,
+                    Split(
+                        endpoint.name, endpoint.revision, live=live[endpoint.name], canaries=canaries, mirrors=mirrors
+                    ),
+                )
+
+    def _tell(self, trial: Trial | None) -> None:
+        if trial is not None:
+            said = f"{trial.ref} beside `{trial.endpoint}` was {trial.outcome}: {trial.why}"
+            level: Any = "warning" if trial.outcome == "rolled back" else "info"
+            facts: dict[str, object] = {"endpoint": trial.endpoint, "version": str(trial.ref), "outcome": trial.outcome}
+            self._watch(Event("serve.trial-ended", said, level, facts))

@@ -1,0 +1,307 @@
+"""Versions beside the live one, over HTTP: shares, callers who stay, rescue, rollback and promotion by themselves."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import artifacts
+from aias.core.names import Ref
+from aias.registry.registry import Registry
+from aias.registry.rollout.trial import Guard
+from aias.registry.values import Endpoint
+from serving_house import House, Response, Rule, eventually, house, samples
+
+ROWS = [{"age": 50}]
+GUARD = Guard(slower=100.0)
+
+
+def share(number: int) -> float:
+    """What version `number` says for `yes`; no two say the same."""
+    return 0.5 + number / 512
+
+
+class Breaks(Rule):
+    """Answers its example when it is loaded, and nobody after that."""
+
+    ready = threading.Event()
+
+    def predict(self, rows: object) -> object:  # type: ignore[override]
+        if self.ready.is_set():
+            raise ZeroDivisionError("the graph broke")
+        return super().predict(rows)  # type: ignore[arg-type]
+
+
+@dataclass
+class Home:
+    """A registry whose versions answer by rules: as `share` says, unless another rule is put in."""
+
+    registry: Registry
+    rules: dict[int, Rule] = field(default_factory=dict)
+    loads: int = 0
+
+    def endpoints(self) -> list[Endpoint]:
+        return self.registry.endpoints()
+
+    def generation(self) -> int:
+        return self.registry.generation()
+
+    def load(self, endpoint: Endpoint) -> Rule:
+        self.loads += 1
+        return self.rules.get(endpoint.number) or Rule(share(endpoint.number))
+
+    def publish(self, number: int) -> None:
+        assert self.registry.publish("churn", artifacts.files(number), artifacts.manifest(seed=number)).number == number
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with Registry.open(tmp_path / "home") as registry:
+        made = Home(registry)
+        for number in (1, 2):
+            made.publish(number)
+        registry.deploy("churn", Ref("churn", 1))
+        yield made
+
+
+@contextmanager
+def serving(home: Home) -> Iterator[House]:
+    with house(home, book=home.registry.rollouts, control=home.registry) as server:  # type: ignore[arg-type]
+        yield server
+
+
+def ask(server: House, **headers: str) -> Response:
+    return server.call(
+        "POST", "/predict/churn", ROWS, headers={name.replace("_", "-"): v for name, v in headers.items()}
+    )
+
+
+def version_of(answer: Response) -> int:
+    """By its header, and by what it says; both must tell of one."""
+    assert answer.status == 200, answer.body
+    named = int(answer.headers["x-aias-version"].partition("@")[2])
+    told = max(json.loads(answer.body)[0]["probabilities"].values())
+    assert round(told, 5) == round(share(named), 5)
+    return named
+
+
+def start(home: Home, server: House, number: int = 2, **how: object) -> None:
+    home.registry.rollouts.start("churn", Ref("churn", number), **({"share": 0.5, "guard": GUARD} | how))  # type: ignore[arg-type]
+    eventually(lambda: "churn" in server.gateway.router.stage.splits)
+
+
+def outcomes(home: Home) -> list[str]:
+    return [each.outcome for each in home.registry.rollouts.history("churn")]
+
+
+def test_a_canary_answers_its_share_and_each_caller_stays_with_one_version(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.3)
+        users = [f"user-{at}" for at in range(60)]
+
+        first = [version_of(ask(server, X_Aias_Sticky=user)) for user in users]
+        again = [version_of(ask(server, X_Aias_Sticky=user)) for user in users]
+
+        assert first == again
+        assert 6 <= first.count(2) <= 32
+        assert len({version_of(ask(server)) for _ in range(10)}) == 1
+        eventually(lambda: home.registry.endpoint("churn").trials[0].evidence.errors.asked >= first.count(2))
+
+
+def test_what_a_canary_cannot_answer_the_live_version_answers_and_the_canary_goes_by_itself(home: Home) -> None:
+    home.rules[2] = Breaks()
+    with serving(home) as server:
+        start(home, server)
+        Breaks.ready.set()
+
+        seen = [version_of(ask(server, X_Aias_Sticky=f"user-{at}")) for at in range(40)]
+        eventually(lambda: home.registry.endpoint("churn").trials == ())
+        eventually(lambda: not server.gateway.router.stage.splits)
+        Breaks.ready.clear()
+
+        assert seen == [1] * 40
+        assert outcomes(home) == ["rolled back"]
+        assert "answers failed" in home.registry.rollouts.history("churn")[0].why
+        assert "serve.trial-ended" in [event.name for event in server.events]
+
+
+def test_what_neither_version_can_answer_is_the_callers_fault(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server)
+
+        wrong = [
+            server.call("POST", "/predict/churn", [{"agee": 1}], headers={"X-Aias-Sticky": f"user-{at}"})
+            for at in range(12)
+        ]
+        for at in range(12):
+            ask(server, X_Aias_Sticky=f"user-{at}")
+        eventually(lambda: home.registry.endpoint("churn").trials[0].evidence.errors.asked > 0)
+
+        assert {each.status for each in wrong} == {422}
+        assert home.registry.endpoint("churn").trials[0].evidence.errors.bad == 0
+
+
+def test_a_canary_that_was_told_to_is_promoted_under_load_without_being_loaded_again(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, guard=Guard(slower=100.0, promote_after=8))
+        for at in range(60):
+            version_of(ask(server, X_Aias_Sticky=f"user-{at}"))
+
+        eventually(lambda: home.registry.endpoint("churn").number == 2)
+        eventually(lambda: version_of(ask(server)) == 2)
+
+        assert outcomes(home) == ["promoted"]
+        assert home.loads == 2
+
+
+def test_a_rollback_by_hand_takes_a_canary_away_at_once(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=1.0)
+        assert version_of(ask(server)) == 2
+
+        home.registry.rollouts.rollback("churn")
+        eventually(lambda: not server.gateway.router.stage.splits)
+
+        assert version_of(ask(server)) == 1
+
+
+def test_a_canary_that_cannot_be_loaded_is_taken_away_and_the_log_says_why(home: Home) -> None:
+    def load(endpoint: Endpoint) -> Rule:
+        if endpoint.number == 2:
+            raise OSError("no such disk")
+        return Rule(share(1))
+
+    home.load = load  # type: ignore[method-assign, assignment]
+    with serving(home) as server:
+        home.registry.rollouts.start("churn", Ref("churn", 2), share=1.0)
+        eventually(lambda: outcomes(home) == ["rolled back"])
+
+        assert version_of(ask(server)) == 1
+        assert "no such disk" in home.registry.rollouts.history("churn")[0].why
+        assert server.gateway.ready
+
+
+def test_who_asks_for_a_version_by_name_gets_it(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.0001)
+        paths = [f"/v2/models/churn/versions/{number}" for number in (1, 2)]
+
+        found = [server.call("GET", path).headers["x-aias-version"] for path in paths]
+
+        assert found == ["churn@1", "churn@2"]
+        assert server.call("GET", "/v2/models/churn/versions/3").status == 404
+
+
+def test_an_endpoint_with_one_version_has_nothing_to_choose(home: Home) -> None:
+    with serving(home) as server:
+        assert version_of(ask(server)) == 1
+        assert server.gateway.router.stage.splits == {}
+
+
+class Client(threading.Thread):
+    """Asks on one connection, each time for somebody else, and keeps what went wrong."""
+
+    def __init__(self, server: House, seed: int) -> None:
+        super().__init__()
+        self.server, self.seed, self.enough = server, seed, threading.Event()
+        self.seen: list[int] = []
+        self.faults: list[str] = []
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        while not self.enough.is_set():
+            who = f"user-{self.seed}-{len(self.seen) % 50}"
+            headers = {"Authorization": "Bearer all-key", "X-Aias-Sticky": who, "Content-Type": "application/json"}
+            try:
+                connection.request("POST", "/predict/churn", json.dumps(ROWS), headers)
+                answer = connection.getresponse()
+                got = {name.lower(): value for name, value in answer.getheaders()}
+                self.seen.append(version_of(Response(answer.status, got, answer.read())))
+            except Exception as fault:
+                self.faults.append(repr(fault))
+                return
+        connection.close()
+
+
+def test_a_hundred_swaps_under_load_fail_nobody_and_every_answer_is_of_one_version(home: Home) -> None:
+    rollouts, deploy = home.registry.rollouts, home.registry.deploy
+    steps = (
+        lambda: rollouts.start("churn", Ref("churn", 2), share=0.5, guard=GUARD),
+        lambda: rollouts.promote("churn"),
+        lambda: deploy("churn", Ref("churn", 1)),
+        lambda: rollouts.start("churn", Ref("churn", 2), share=0.2, guard=GUARD),
+        lambda: rollouts.rollback("churn"),
+    )
+    with serving(home) as server:
+        clients = [Client(server, seed) for seed in range(2)]
+        for client in clients:
+            client.start()
+        for at in range(100):
+            steps[at % len(steps)]()
+            eventually(lambda: server.gateway.router._generation == home.generation(), seconds=30)
+        for client in clients:
+            client.enough.set()
+        for client in clients:
+            client.join()
+
+    assert [fault for client in clients for fault in client.faults] == []
+    assert {number for client in clients for number in client.seen} == {1, 2}
+
+
+def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_look(home: Home) -> None:
+    with serving(home) as server:
+        tried = server.call("POST", "/endpoints/churn", {"version": "churn@2", "canary": 0.25}, key="admin-key")
+        shown = server.call("GET", "/endpoints", key="read-key").json
+        told = samples(server)
+        promoted = server.call("POST", "/endpoints/churn/promote", key="admin-key").json
+        back = server.call("POST", "/endpoints/churn/rollback", key="admin-key").json
+        direct = server.call("POST", "/endpoints/churn", {"version": "churn@2"}, key="admin-key").json
+
+        assert tried.status == 200, tried.body
+        assert shown == [tried.json]
+        assert [(each["version"], each["share"]) for each in tried.json["trials"]] == [("churn@2", 0.25)]  # type: ignore[index, call-overload]
+        assert told["aias_trial_share", (("endpoint", "churn"), ("role", "canary"), ("version", "churn@2"))] == 0.25
+        assert [each["answers"] for each in (promoted, back, direct)] == ["churn@2", "churn@1", "churn@2"]  # type: ignore[index, call-overload]
+        ended = "aias_trials_ended_total", (("endpoint", "churn"), ("outcome", "promoted"))
+        assert samples(server)[ended] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "key", "status", "code"),
+    [
+        ("/endpoints/churn", {"version": "churn@2"}, "predict-key", 403, "serving.missing-scope"),
+        ("/endpoints/churn/rollback", {}, "read-key", 403, "serving.missing-scope"),
+        ("/endpoints/churn", {"version": "churn@9"}, "admin-key", 404, "registry.unknown-version"),
+        ("/endpoints/shop/promote", {}, "admin-key", 404, "registry.unknown-endpoint"),
+        ("/endpoints/churn/promote", {}, "admin-key", 404, "registry.nothing-to-promote"),
+        ("/endpoints/churn/rollback", {}, "admin-key", 404, "registry.nothing-before"),
+        ("/endpoints/churn", {"version": "churn@2", "canary": 2}, "admin-key", 400, "registry.bad-trial"),
+        ("/endpoints/churn", {"version": "churn@2", "canary": 0.1, "shadow": 1}, "admin-key", 400, "serving.bad-body"),
+        ("/endpoints/churn", {"version": "churn@2", "max_errors": 0.1}, "admin-key", 400, "serving.bad-body"),
+        ("/endpoints/churn", {"version": "churn@2", "canry": 0.1}, "admin-key", 400, "serving.bad-body"),
+        ("/endpoints/churn", "no json", "admin-key", 400, "serving.bad-body"),
+    ],
+)
+def test_over_http_what_cannot_be_is_refused_and_nothing_moves(
+    running: House, path: str, body: object, key: str, status: int, code: str
+) -> None:
+    refused = running.call("POST", path, body, key=key)
+
+    assert (refused.status, refused.json["error"]["code"]) == (status, code)  # type: ignore[index, call-overload]
+    assert running.call("GET", "/endpoints/churn").json["trials"] == []  # type: ignore[index, call-overload]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with Registry.open(tmp_path_factory.mktemp("home")) as registry:
+        made = Home(registry)
+        for number in (1, 2):
+            made.publish(number)
+        registry.deploy("churn", Ref("churn", 1))
+        with serving(made) as server:
+            yield server

@@ -1,0 +1,149 @@
+"""A shadow over real versions: it is asked what the live version is asked, and can hold nobody up."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import artifacts
+from aias.artifact.manifest import EncoderEntry
+from aias.core.names import Ref
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.registry.registry import Registry
+from aias.registry.rollout.trial import Trial
+from aias.runtimes.golden import GOLDEN, record
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.serving.loading import loader
+from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow
+from serving_house import House, eventually, house, samples
+
+TIMES = {1: 2.0, 2: 2.0001, 3: 5.0}
+"""What each version multiplies by."""
+
+
+def files(times: float, *, golden_of: float) -> dict[str, bytes]:
+    """A graph that multiplies one number, and golden rows of such a graph."""
+    made = {"encoders/0.json": b"{}", "profile.json": b"{}", "card.md": b"# m", "model.onnx": multiplying(times)}
+    recorded = record(OnnxRuntime.from_files(made | {"model.onnx": multiplying(golden_of)}, MANIFEST))
+    return made | {GOLDEN: recorded}
+
+
+def multiplying(times: float) -> bytes:
+    nodes = [
+        helper.make_node("Mul", ["columns", "times"], ["product"]),
+        helper.make_node("Squeeze", ["product", "axis"], ["prediction"]),
+    ]
+    held = [numpy_helper.from_array(np.array([times]), "times"), numpy_helper.from_array(np.array([1]), "axis")]
+    into = helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["n", 1])
+    out = helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["n"])
+    graph = helper.make_graph(nodes, "times", [into], [out], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+MANIFEST = replace(
+    artifacts.manifest("m"), task=Task("y", "regression", "rmse"), inputs=(Field("n", "number", example=3.0),),
+    ignored=(), encoders=(EncoderEntry("n", "number", 1, "encoders/0.json"),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """`m@1` answers, `m@2` is nearly the same, and `m@3` does not answer what it did when it was published."""
+    with Registry.open(tmp_path / "home") as registry:
+        for number, times in TIMES.items():
+            registry.publish("m", files(times, golden_of=times if number < 3 else 2.0), MANIFEST)
+        registry.deploy("m", Ref("m", 1))
+    return tmp_path / "home"
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[tuple[House, Registry]]:
+    with Registry.open(home) as registry:
+        books = registry.rollouts
+        with house(
+            registry, load=loader(registry, home, lambda _event: None), book=books,
+            shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, book=books),
+        ) as server:  # fmt: skip
+            trial = books.start("m", Ref("m", 2), role="shadow", share=1.0)
+            eventually(lambda: trial.id in server.gateway.router.stage._shadows)
+            yield server, registry
+
+
+def shadow_of(server: House) -> Shadow:
+    (found,) = server.gateway.router.stage._shadows.values()
+    assert isinstance(found, Shadow)
+    return found
+
+
+def trial_of(registry: Registry) -> Trial:
+    (found,) = registry.endpoint("m").trials
+    return found
+
+
+def ask(server: House, body: object) -> str:
+    answer = server.call("POST", "/predict/m", body)
+    assert answer.status == 200, answer.body
+    return answer.headers["x-aias-version"]
+
+
+def test_a_shadow_sees_what_the_live_version_is_asked_and_answers_nobody(home: Path) -> None:
+    with serving(home) as (server, registry):
+        assert {ask(server, [{"n": float(at)}, {"n": 3.0}]) for at in range(20)} == {"m@1"}
+
+        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20, seconds=90)
+        seen = trial_of(registry).evidence.mirrored
+        assert (seen.rows, seen.failed, seen.live_failed) == (40, 0, 0)
+        assert seen.alike == 40
+        assert seen.seconds > 0
+        rows = "aias_shadow_rows_total", (("alike", "yes"), ("endpoint", "m"), ("version", "m@2"))
+        eventually(lambda: samples(server).get(rows) == seen.alike)
+
+
+def test_a_shadow_that_stands_still_holds_nobody_up_and_what_it_misses_is_counted(home: Path) -> None:
+    with serving(home) as (server, registry):
+        shadow = shadow_of(server)
+        os.kill(shadow.pid, signal.SIGSTOP)
+        try:
+            large = [{"n": 1.0}] * 2_000
+            for _ in range(30):
+                assert ask(server, large) == "m@1"
+            assert ask(server, " " * BODY_BYTES_MAX + '[{"n": 1.0}]') == "m@1"
+            eventually(lambda: trial_of(registry).evidence.mirrored.dropped > 0)
+            eventually(lambda: trial_of(registry).evidence.mirrored.too_large == 1)
+        finally:
+            os.kill(shadow.pid, signal.SIGCONT)
+
+
+def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.serving.rollout.shadow.PAUSE_SECONDS", 0.01)
+    with serving(home) as (server, registry):
+        killed = set()
+        for _ in range(DEATHS_MAX + 1):
+            eventually(lambda: shadow_of(server).pid not in killed, seconds=20)
+            killed.add(shadow_of(server).pid)
+            os.kill(shadow_of(server).pid, signal.SIGKILL)
+            assert ask(server, [{"n": 1.0}]) == "m@1"
+
+        eventually(lambda: registry.endpoint("m").trials == ())
+        assert "its process ended 4 times" in registry.rollouts.history("m")[-1].why
+
+
+def test_a_version_that_answers_otherwise_than_when_it_was_published_gets_no_caller(home: Path) -> None:
+    with serving(home) as (server, registry):
+        registry.rollouts.start("m", Ref("m", 3), share=1.0)
+        eventually(lambda: registry.rollouts.history("m")[-1].outcome == "rolled back")
+        assert "golden rows otherwise" in registry.rollouts.history("m")[-1].why
+
+        registry.deploy("m", Ref("m", 3))
+        eventually(lambda: "serve.load-failed" in [event.name for event in server.events])
+        assert ask(server, [{"n": 1.0}]) == "m@1"

@@ -1,0 +1,93 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import artifacts
+from aias.access.keys import Keys
+from aias.core.names import Ref
+from aias.registry.registry import Registry
+from aias.registry.rollout.evidence import Evidence
+from shell import Run
+
+
+@pytest.fixture
+def churn_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """Two versions of `churn`, of which the endpoint answers with the first."""
+    monkeypatch.setenv("AIAS_HOME", str(tmp_path / "home"))
+    with Registry.open(tmp_path / "home") as registry:
+        for seed in (1, 2):
+            registry.publish("churn", artifacts.files(seed), artifacts.manifest(seed=seed))
+        registry.deploy("churn", Ref("churn", 1))
+        yield registry
+
+
+def test_a_canary_is_begun_shown_promoted_and_gone_back_from(run: Run, churn_home: Registry) -> None:
+    begun = run(
+        "deploy", "churn@2", "--canary", "5%", "--max-errors", "2%", "--max-slower", "3x", "--promote-after", "9"
+    )
+    shown = run("endpoints", "--json").json
+    listed = run("ls")
+    promoted = run("promote", "churn")
+    back = run("rollback", "churn")
+    history = run("endpoints", "churn", "--json").json["history"]
+
+    assert "/predict/churn → churn@1; churn@2 answers 5 % of the callers" in begun.out
+    guard = {"error_share": 0.02, "slower": 3.0, "false_alarms": 0.01, "promote_after": 9}
+    assert [(each["share"], each["guard"]) for each in shown[0]["trials"]] == [(0.05, guard)]
+    assert "churn (canary 5 %)" in " ".join(listed.out.split())
+    assert promoted.out == "/predict/churn → churn@2\n"
+    assert back.out == "/predict/churn → churn@1\n"
+    assert [each["outcome"] for each in history] == ["promoted"]
+
+
+def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Registry) -> None:
+    Keys(churn_home.database).create("shop", ("predict",))
+
+    some = run("deploy", "churn@2", "--canary", "100%").err
+    none = run("deploy", "churn@2", "--canary", "5%", "--sticky", "request").err
+
+    assert "1 of 1 keys fall into it: shop" in some
+    assert "keys fall" not in none
+
+
+def test_a_shadow_is_begun_and_how_it_fares_is_shown_in_words(run: Run, churn_home: Registry) -> None:
+    assert "is compared on 20 %" in run("deploy", "churn@2", "--shadow", "20%").out
+    assert run("endpoints", "churn").status == 0
+    seen = Evidence()
+    seen.mirrored.requests, seen.mirrored.rows, seen.mirrored.alike = 4, 8, 6
+    churn_home.rollouts.report(churn_home.endpoint("churn").trials[0].id, seen)
+
+    shown = " ".join(run("endpoints").out.split())
+    gone = run("rollback", "churn")
+
+    assert "shadow 20 %" in shown
+    assert "75.00% of 8 rows" in shown
+    assert gone.out == "/predict/churn → churn@1; churn@2 is no longer tried\n"
+    assert "rolled back: by hand" in " ".join(run("endpoints", "churn").out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "code"),
+    [
+        (["deploy", "churn@2", "--canary", "200%"], 2, "registry.bad-trial"),
+        (["deploy", "churn@2", "--canary", "some"], 2, "aias.bad-input"),
+        (["deploy", "churn@2", "--canary", "5%", "--shadow", "5%"], 2, ""),
+        (["deploy", "churn@2", "--max-errors", "5%"], 2, ""),
+        (["deploy", "churn@1", "--canary", "5%"], 2, "registry.bad-trial"),
+        (["deploy", "churn@2", "--canary", "5%", "--as", "shop"], 3, "registry.unknown-endpoint"),
+        (["promote", "churn"], 3, "registry.nothing-to-promote"),
+        (["rollback", "churn"], 3, "registry.nothing-before"),
+        (["rollback", "shop"], 3, "registry.unknown-endpoint"),
+        (["endpoints", "shop"], 3, "registry.unknown-endpoint"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_code(
+    run: Run, churn_home: Registry, arguments: list[str], status: int, code: str
+) -> None:
+    done = run(*arguments, "--json")
+
+    assert done.status == status
+    if code:
+        assert done.error["code"] == code
+    assert churn_home.endpoint("churn").trials == ()

@@ -1,0 +1,91 @@
+import random
+
+from aias.registry.rollout.evidence import Evidence
+from aias.registry.rollout.trial import Guard
+from aias.serving.rollout.cells import KINDS_MAX, Cells, Seen
+
+JSON = (b"application/json", 5)
+
+
+def seen(
+    cells: Cells, *, share: float, canary_seconds: float, live_seconds: float, count: int, seed: int = 3
+) -> Evidence:
+    """What is known after so many answers, of which the canary gives a share; each takes up to a tenth longer."""
+    rng = random.Random(seed)
+    known = Evidence()
+    for _ in range(count):
+        trial = rng.random() < share
+        seconds = (canary_seconds if trial else live_seconds) * (1 + 0.1 * rng.random())
+        known.add(cells.learn([Seen(trial, JSON, False, seconds)]))
+    return known
+
+
+def why(known: Evidence) -> str:
+    return known.worse(error_share=0.01, slower=1.5, false_alarms=0.01)
+
+
+def test_a_cell_is_learned_from_when_both_versions_have_been_asked() -> None:
+    cells = Cells(Guard())
+    live = [Seen(False, JSON, False, 0.1)] * 5
+
+    assert cells.learn(live).errors.live_asked == 0
+    found = cells.learn([Seen(True, JSON, True, None)])
+
+    assert (found.errors.asked, found.errors.bad, found.errors.live_asked, found.errors.live_bad) == (1, 1, 5, 0)
+
+
+def test_nothing_is_slow_before_it_is_known_what_is_usual() -> None:
+    known = seen(Cells(Guard()), share=0.5, canary_seconds=9.0, live_seconds=0.001, count=60)
+
+    assert known.errors.asked > 20
+    assert known.slow.asked == 0
+
+
+def test_a_canary_that_is_twice_as_slow_is_found_out_and_one_a_fifth_slower_is_not() -> None:
+    assert "times the live p95" in why(
+        seen(Cells(Guard()), share=0.1, canary_seconds=2e-3, live_seconds=1e-3, count=900)
+    )
+    assert not why(seen(Cells(Guard()), share=0.1, canary_seconds=1.2e-3, live_seconds=1e-3, count=1_500))
+
+
+def test_large_bodies_are_compared_with_large_ones_only() -> None:
+    """A caller whose bodies are large, and who is answered by the canary, does not make it slow."""
+    cells, known, rng = Cells(Guard()), Evidence(), random.Random(5)
+    large = (b"application/json", 20)
+    for _ in range(1_500):
+        trial = rng.random() < 0.1
+        big = rng.random() < (0.9 if trial else 0.1)
+        known.add(cells.learn([Seen(trial, large if big else JSON, False, 1.0 if big else 0.001)]))
+
+    assert known.slow.asked > 100
+    assert not why(known)
+
+
+def test_a_machine_that_gets_slow_for_both_is_not_the_canarys_fault() -> None:
+    cells, known, rng = Cells(Guard()), Evidence(), random.Random(6)
+    for at in range(2_000):
+        busy = 20 if at // 250 % 2 else 1
+        known.add(cells.learn([Seen(rng.random() < 0.2, JSON, False, busy * (1 + 0.1 * rng.random()))]))
+
+    assert known.slow.bad + known.slow.live_bad > 50
+    assert not why(known)
+
+
+def test_kinds_without_end_take_room_for_a_few_only() -> None:
+    cells = Cells(Guard())
+
+    cells.learn(Seen(at % 2 == 0, (b"x", at // 2), False, 0.1) for at in range(10_000))
+
+    assert len(cells._cells) <= KINDS_MAX + 1
+
+
+def test_what_is_seen_on_one_thread_is_taken_by_another() -> None:
+    cells = Cells(Guard())
+    assert cells.take() is None
+
+    cells.see(Seen(False, JSON, False, 0.1))
+    cells.see(Seen(True, JSON, False, 0.1))
+    found = cells.take()
+
+    assert found is not None
+    assert found.errors.asked == found.errors.live_asked == 1

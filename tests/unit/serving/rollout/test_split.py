@@ -1,0 +1,110 @@
+import subprocess
+import sys
+
+import pytest
+
+import artifacts
+from aias.registry.rollout.trial import Guard, Trial, point
+from aias.serving.messages import Request
+from aias.serving.models import Model, warm
+from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.split import Canary, Split
+from serving_house import AT, Rule
+
+
+def model(number: int) -> Model:
+    return warm(Rule(), version=f"churn@{number}", number=number)
+
+
+LIVE, TWO, THREE = model(1), model(2), model(3)
+
+
+def split(*shares: int, sticky: str = "key", revision: int = 1) -> Split:
+    canaries, upper = [], 0
+    for share, each in zip(shares, (TWO, THREE), strict=False):
+        upper += share
+        trial = Trial(each.number, "churn", "churn", each.number, "d", "canary", share, sticky, Guard(), AT)
+        canaries.append(Canary(trial, each, Cells(trial.guard), upper))
+    return Split("churn", revision, live=LIVE, canaries=canaries)
+
+
+def asked(
+    split: Split, *, tenant: str = "k", headers: dict[bytes, bytes] | None = None, id_: str = "1", version: str = ""
+) -> Request:
+    places = {"endpoint": "churn"} | ({"version": version} if version else {})
+    request = Request("POST", "/predict/churn", id_, headers or {}, places, tenant=tenant)
+    split.choose(request)
+    return request
+
+
+def numbers(split: Split, count: int = 2_000) -> list[int]:
+    return [asked(split, tenant=f"tenant-{at}").asked.number for at in range(count)]
+
+
+def test_each_version_is_given_its_share_of_callers() -> None:
+    found = numbers(split(500, 2_000))
+
+    assert found.count(2) / len(found) == pytest.approx(0.05, abs=0.015)
+    assert found.count(3) / len(found) == pytest.approx(0.20, abs=0.03)
+
+
+def test_who_was_answered_by_a_canary_still_is_when_its_share_grows() -> None:
+    few, many = numbers(split(500)), numbers(split(2_000))
+
+    assert {at for at, number in enumerate(few) if number == 2} < {at for at, number in enumerate(many) if number == 2}
+
+
+def test_after_a_move_others_go_first() -> None:
+    first, second = numbers(split(500)), numbers(split(500, revision=2))
+
+    both = sum(a == b == 2 for a, b in zip(first, second, strict=True))
+    assert both < 0.3 * first.count(2)
+
+
+def test_the_same_caller_stands_at_the_same_point_in_every_process() -> None:
+    script = "from aias.registry.rollout.trial import point; print(point('churn', 3, b'key abc'))"
+    told = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        env=artifacts.importable() | {"PYTHONHASHSEED": "77"},
+        check=True,
+    )
+
+    assert int(told.stdout) == point("churn", 3, b"key abc")
+
+
+def test_a_caller_may_say_for_whom_it_asks_and_each_of_them_stays_with_one_version() -> None:
+    half = split(5_000)
+    users = [{b"x-aias-sticky": b"user-%d" % at} for at in range(400)]
+
+    first = [asked(half, headers=user).asked.number for user in users]
+    again = [asked(half, headers=user, tenant="another").asked.number for user in users]
+
+    assert first == again
+    assert 0.35 < first.count(2) / len(first) < 0.65
+    assert len({asked(half).asked.number for _ in range(20)}) == 1
+
+
+def test_a_header_of_the_operators_choice_tells_callers_apart() -> None:
+    half = split(5_000, sticky="x-user")
+
+    found = [asked(half, headers={b"x-user": b"%d" % at}).asked.number for at in range(400)]
+
+    assert 0.35 < found.count(2) / len(found) < 0.65
+
+
+def test_by_request_one_key_meets_both_versions() -> None:
+    half = split(5_000, sticky="request")
+
+    found = [asked(half, id_=str(at)).asked.number for at in range(400)]
+
+    assert 0.35 < found.count(2) / len(found) < 0.65
+
+
+def test_who_names_a_version_gets_it_and_is_not_counted() -> None:
+    none = split(1)
+
+    found = [asked(none, version=named) for named in ("2", "1", "7")]
+
+    assert [each.asked.number for each in found] == [2, 1, 1]
+    assert [each.split for each in found] == [None] * 3
