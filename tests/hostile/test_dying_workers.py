@@ -36,7 +36,7 @@ class Server:
         first = listen("127.0.0.1", 0, shared=True)
         self.port = first.getsockname()[1]
         sockets = [first, *(listen("127.0.0.1", self.port, shared=True) for _ in range(workers - 1))]
-        orders = Orders("", [], access_log=False, bounds=asdict(bounds), places=2, index=0, folder="", descriptor=-1)
+        orders = Orders("", [], access_log=0.0, bounds=asdict(bounds), places=2, index=0, folder="", descriptor=-1)
         self.supervisor = Supervisor(
             orders, workers=workers, listen=sockets.pop, announce=self.events.append, program=(mortal_worker.__file__,)
         )

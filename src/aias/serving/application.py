@@ -14,9 +14,9 @@ from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, pack, unpack
+from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, unpack
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import Talk, reply_of
+from aias.serving.conversations import Talk, packed_for, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
@@ -45,9 +45,6 @@ _ONLY_ONCE: Final = frozenset(
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
-_PACK_BYTES_MIN: Final = 16 << 10
-"""Below it, packing costs more than it saves on the line."""
-
 log = logging.getLogger("aias.serving")
 
 
@@ -240,7 +237,7 @@ class Application:
 
         def answer() -> Reply:
             self._unpack(request, packed=packed)
-            return _packed(reply_of(route.answer(request), request), request)
+            return packed_for(reply_of(route.answer(request), request), request)
 
         model, executor = request.model, self.executor
         if model is None:
@@ -300,7 +297,7 @@ class Application:
         finally:
             talk.close()
         found.queue = queue
-        return _packed(found, request) if light else await self.executor.step(partial(_packed, found, request))
+        return packed_for(found, request) if light else await self.executor.step(partial(packed_for, found, request))
 
     def _unpack(self, request: Request, *, packed: bool) -> None:
         if packed:
@@ -385,18 +382,7 @@ def _is_table(request: Request) -> bool:
     )
 
 
-def _packed(reply: Reply, request: Request) -> Reply:
-    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
-        reply.body = pack(reply.body)
-        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-    return reply
-
-
 def _wrong_method(found: Found) -> WrongMethod:
     fault = WrongMethod(f"this path takes {found.methods}")
     fault.headers = ((b"allow", found.methods.encode()),)
     return fault
-
-
-def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
-    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))

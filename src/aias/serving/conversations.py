@@ -2,11 +2,16 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Final
 
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
+from aias.serving.bodies import pack
 from aias.serving.messages import Ask, Conversation, Reply, Request
+
+_PACK_BYTES_MIN: Final = 16 << 10
+"""Below it, packing costs more than it saves on the line."""
 
 
 def reply_of(found: Reply | Conversation, request: Request) -> Reply:
@@ -64,3 +69,15 @@ class Talk:
     def _encoded_again(self, fault: AiasError) -> Encoded:
         """The handler may turn a fault of its rows into one of its own, or ask for something else."""
         return self._conversation.throw(fault).encode(self._joins)
+
+
+def packed_for(reply: Reply, request: Request) -> Reply:
+    """The same reply, as small as its caller takes it."""
+    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
+        reply.body = pack(reply.body)
+        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+    return reply
+
+
+def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
+    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))

@@ -5,15 +5,14 @@ import contextlib
 import functools
 import gc
 import os
-import signal
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
-from uvicorn import Config, Server
+from uvicorn import Config
 
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
@@ -23,7 +22,7 @@ from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
-from aias.serving.connection import Connection, sweep
+from aias.serving.connection import Connection
 from aias.serving.doors import Doors, Ring, is_loopback
 from aias.serving.executor import Executor
 from aias.serving.inference.repository import Control, Repository
@@ -37,20 +36,17 @@ from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.shadow import shadows_of
 from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
+from aias.serving.server import LoopServer, Second
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
 from aias.serving.survival.adoption import Adopter
-from aias.serving.survival.connections import KeptConnection
-from aias.serving.survival.journal import Kept, Runs
+from aias.serving.survival.connections import KeptConnection, leave
+from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
-
-
-_QUIET_SECONDS: Final = 0.005
-"""Between two looks whether all is answered."""
 
 
 class PortInUse(UserError):
@@ -93,7 +89,7 @@ class Gateway:
         if kept is not None and program is not None:
             suspects = Suspects(program, bounds=self.bounds, watch=watch)
             suspects.set(quarantined=kept.quarantined, apart=kept.apart)
-            load = _marked(load, kept.journal.runs, suspects)
+            load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             book=book, shadow=shadow,
@@ -105,7 +101,7 @@ class Gateway:
         self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
-        self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
         if kept is not None:
             adopter = Adopter(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
@@ -217,13 +213,8 @@ class Gateway:
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
         assert self._kept is not None
-        self._kept.journal.leaving = True
         open_ones = [each for each in self._server.server_state.connections if isinstance(each, Connection)]
-        for each in open_ones:
-            each.transport.pause_reading()
-        end = time.monotonic() + self.bounds.drain_seconds
-        while any(each.is_answering for each in open_ones) and time.monotonic() < end:
-            await asyncio.sleep(_QUIET_SECONDS)
+        await leave(open_ones, self._kept.journal, seconds=self.bounds.drain_seconds)
         if self._sums is not None:
             self._sums.end(self.metrics)
         # The loop, ending, would close them.
@@ -238,91 +229,6 @@ class Gateway:
 
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
-
-
-def _marked(load: Callable[[Endpoint], Answering], runs: Runs, suspects: Suspects) -> Callable[[Endpoint], Answering]:
-    """Loading, with a note of what is loaded meanwhile, should this process not live to tell."""
-
-    def marked(endpoint: Endpoint) -> Answering:
-        version = str(endpoint.ref)
-        suspects.check(version)
-        runs.load(version)
-        try:
-            return load(endpoint)
-        finally:
-            runs.loaded()
-
-    return marked
-
-
-class Second(Protocol):
-    """A server on another port of the same loop."""
-
-    async def stop(self) -> None: ...
-
-
-class _Server(Server):
-    """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
-
-    def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.when_ready: Callable[[], None] = lambda: None
-        self.adopt: Callable[[], None] = lambda: None
-        self.leave: Callable[[], Awaitable[None]] | None = None
-        self._leaving = False
-        self.open_second: Callable[[], Awaitable[Second]] | None = None
-        self._second: Second | None = None
-        self._sweep_seconds, self._expire = sweep_seconds, expire
-
-    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        sweeper = asyncio.create_task(self._sweep())
-        try:
-            await super()._serve(sockets)
-        finally:
-            sweeper.cancel()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.open_second is not None:
-            self._second = await self.open_second()
-        self.adopt()
-        self.when_ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._leaving and self.leave is not None:
-            for server in self.servers:
-                server.close()
-            if self._second is not None:
-                await self._second.stop()
-            await self.leave()
-        ends = [super().shutdown(sockets)]
-        if self._second is not None:
-            ends.append(self._second.stop())
-        await asyncio.gather(*ends)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
-        if self.leave is not None:
-            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def _handle_leave(self, _signal: int, _frame: object) -> None:
-        self._leaving = self.should_exit = True
-
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._sweep_seconds)
-            sweep(self.server_state.connections, loop.time())
-            self._expire()
 
 
 def serve(

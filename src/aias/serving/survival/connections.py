@@ -1,12 +1,16 @@
 """A connection that outlives its worker: what it reads goes straight into the journal, what it writes is counted."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Slot
 from aias.serving.survival.kernel import counts
 
 _CHUNK: Final = CHUNK_BYTES
+
+QUIET_SECONDS: Final = 0.005
+"""Between two looks whether all is answered."""
 
 
 class Answering(Protocol):
@@ -20,16 +24,22 @@ class Answering(Protocol):
     def at_rest(self) -> bool:
         """Whether all that it was given is answered, and nothing has begun since."""
 
-    @property
-    def is_answering(self) -> bool:
-        """Whether something is to be written that is not."""
-
     def connection_made(self, transport: Any) -> None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
     def data_received(self, data: Any) -> None: ...
     def eof_received(self) -> bool | None: ...
     def pause_writing(self) -> None: ...
     def resume_writing(self) -> None: ...
+
+
+class Leaving(Protocol):
+    """A connection that another worker is to go on with."""
+
+    transport: Any
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether something is to be written that is not."""
 
 
 class KeptConnection(asyncio.BufferedProtocol):
@@ -115,3 +125,14 @@ class _Counted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
+
+
+async def leave(connections: Sequence[Leaving], journal: Journal, *, seconds: float) -> None:
+    """Read nothing more, and wait until all that was read whole is answered, but no longer than `seconds`."""
+    journal.leaving = True
+    for each in connections:
+        each.transport.pause_reading()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while any(each.is_answering for each in connections) and loop.time() < end:
+        await asyncio.sleep(QUIET_SECONDS)

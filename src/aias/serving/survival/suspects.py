@@ -4,12 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from aias.core.events import Event, Watch
+from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
-from aias.serving.models import Model
+from aias.serving.models import Answering, Model
 from aias.serving.refusals import quarantined
 from aias.serving.survival.apart import Apart
+from aias.serving.survival.journal import Runs
 from aias.serving.tiers import Tier
 
+Load = Callable[[Endpoint], Answering]
 Program = Callable[[str], Sequence[str]]
 """A version → what serves it to `Apart`, as arguments of the interpreter."""
 
@@ -35,6 +38,19 @@ class Suspects:
         """Raises `Quarantined`."""
         if version in self.quarantined:
             raise quarantined(version)
+
+    def marked(self, load: Load, runs: Runs) -> Load:
+        """Loading, with a note of what is loaded meanwhile, should this process not live to tell."""
+
+        def marked(endpoint: Endpoint) -> Answering:
+            self.check(str(endpoint.ref))
+            runs.load(str(endpoint.ref))
+            try:
+                return load(endpoint)
+            finally:
+                runs.loaded()
+
+        return marked
 
     def instead(self, model: Model) -> Model:
         """The model itself, or the same in a process of its own. Raises `Quarantined`."""
