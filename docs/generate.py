@@ -30,6 +30,7 @@ BY: Final = "<!-- written by docs/generate.py: change the code, then `make docs`
 ENVIRONMENT: Final = {
     "AIAS_HOME": "Where models, keys and endpoints are kept. By default `~/.aias`.",
     "AIAS_FAILPOINT": "For tests only: the step at which this process is killed or fails (`core/failpoints.py`).",
+    "AIAS_TEACHER_KEY": "The key of the service that `--teacher` names; sent over TLS or to this machine only.",
     "AIAS_KEY": "The key that `aias bench` asks with; also the name that the examples give to a key in a shell.",
 }
 """Every variable that the sources name; a new one fails here until it has its sentence."""
@@ -194,7 +195,7 @@ def _type(annotation: Any) -> str:
 
 
 def settings() -> str:
-    named = {name for path in HOUSE.rglob("*.py") for name in re.findall(r"AIAS_[A-Z]+", path.read_text("utf-8"))}
+    named = {name for path in HOUSE.rglob("*.py") for name in re.findall(r"AIAS(?:_[A-Z]+)+", path.read_text("utf-8"))}
     variables = [f"| `{name}` | {ENVIRONMENT[name]} |" for name in sorted(named)]
     limits = [f"| `{name}` | {shown} | {reason} |" for name, shown, reason in _limits()]
     return (

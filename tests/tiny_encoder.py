@@ -54,6 +54,27 @@ def encoder_into(folder: Path, model_type: str) -> None:
     (folder / "config.json").write_text(json.dumps(CONFIGS[model_type] | {"model_type": model_type}))
 
 
+def classifier_into(folder: Path, model_type: str, /, *, outputs: int = 3, **config: Any) -> None:
+    """An encoder with a head, as `...ForSequenceClassification.save_pretrained` writes it."""
+    from safetensors.numpy import save_file
+
+    from aias.graph.classifier_files import HEADS
+
+    rng = np.random.default_rng(1)
+    hidden, last, _ = HEADS[model_type]
+    prefix = f"{model_type}." if hidden.startswith("pooler") else ""
+    head = {f"{prefix}{hidden}.weight": (8, 8), f"{prefix}{hidden}.bias": (8,),
+            f"{last}.weight": (outputs, 8), f"{last}.bias": (outputs,)}  # fmt: skip
+    tokenizer_into(folder)
+    tensors = weights(model_type) | {name: rng.normal(size=shape).astype(np.float32) for name, shape in head.items()}
+    save_file(tensors, folder / "model.safetensors")
+    said = CONFIGS[model_type] | {
+        "model_type": model_type, "architectures": [f"{model_type.title()}ForSequenceClassification"],
+        "id2label": {str(at): name for at, name in enumerate(["angry", "calm", "glad"][:outputs])},
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(said | config))
+
+
 def embedding(folder: Path, model_type: str = "bert") -> Any:
     """The runtime of a version that gives the vectors of such an encoder."""
     from aias.graph.embedding import embedding_of

@@ -14,17 +14,19 @@ _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
+    "Teacher": "aias.client.teaching",
     "compare": "aias.client.compare",
     "import_model": "aias.client.importing",
     "load": "aias.client.model",
     "models": "aias.client.model",
+    "publish_classifier": "aias.client.classifier",
     "publish_encoder": "aias.client.embedding",
     "train": "aias.client.model",
 }
 
 __all__ = [
-    "Classifier", "Model", "Regressor", "__version__", "compare", "import_model", "load", "models", "publish_encoder",
-    "train",
+    "Classifier", "Model", "Regressor", "Teacher", "__version__", "compare", "import_model", "load", "models",
+    "publish_classifier", "publish_encoder", "train",
 ]  # fmt: skip
 
 

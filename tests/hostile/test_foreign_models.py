@@ -41,6 +41,22 @@ def test_what_is_no_model_or_could_run_code_is_never_opened(name: str, content: 
     refused(tmp_path / name, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x80\x04\x95\x8c\x10lightgbm.sklearn\x94\x8c", "booster_.save_model"),
+        (b"clightgbm.basic\nBooster\n", "booster_"),
+        (b"\x80\x05\x95xgboost.sklearn\x94", "model.save_model('model.ubj')"),
+        (b"\x80\x05\x95catboost.core\x94", "model.save_model('model.cbm')"),
+        (b"\x80\x05\x95sklearn.pipeline\x94 ... lightgbm.sklearn", "skl2onnx"),
+    ],
+)  # fmt: skip
+def test_a_pickled_booster_is_told_how_to_be_saved_natively(content: bytes, told: str, tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(content)
+
+    assert told in refused(tmp_path / "model.pkl", tmp_path).hint
+
+
 def test_a_pipe_and_a_folder_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
 

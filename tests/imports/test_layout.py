@@ -19,7 +19,7 @@ PICKLES = {"pickle", "_pickle", "cPickle", "joblib", "dill", "cloudpickle", "mar
 UNSAFE_YAML = {"load", "load_all", "unsafe_load", "unsafe_load_all", "full_load", "full_load_all"}
 OPEN_SETS = {
     "compress/techniques", "data/readers", "encoders", "features", "importing/formats", "learners", "registry/stores",
-    "runtimes", "serving/protocols", "tuning",
+    "runtimes", "serving/protocols", "teaching/teachers", "tuning",
 }  # fmt: skip
 
 
@@ -68,7 +68,17 @@ def test_a_member_exports_one_thing_so_that_its_file_name_finds_it(folder: str) 
 
 @pytest.mark.parametrize(
     "folder",
-    sorted({"compress/techniques", "encoders", "features", "importing/formats", "learners", "serving/protocols"}),
+    sorted(
+        {
+            "compress/techniques",
+            "encoders",
+            "features",
+            "importing/formats",
+            "learners",
+            "serving/protocols",
+            "teaching/teachers",
+        }
+    ),
 )
 def test_the_import_rules_know_every_member(folder: str) -> None:
     contracts = settings()["contracts"]

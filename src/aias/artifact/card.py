@@ -85,6 +85,7 @@ def _summary(manifest: Manifest) -> str:
     }[task.type]
     lines = [
         f"Predicts {_code(task.target)}: {answer}.\n{_chosen(manifest)}",
+        _taught(manifest),
         f"This is {_FORMS[manifest.form]}." if manifest.form in _FORMS else "",
         _late(manifest.not_refitted),
         f"A row takes {manifest.row_us:,.0f} µs, from a dict to the answer, where it was trained."
@@ -98,6 +99,22 @@ def _chosen(manifest: Manifest) -> str:
     if manifest.form == "imported":
         return f"Imported from {_code(str(file))}, a model of {_text(str(manifest.lineage.settings.get('format')))}."
     return f"Chosen by {_code(task.metric)} ({task.direction} is better)."
+
+
+def _taught(manifest: Manifest) -> str:
+    """Whose answers it learned from, where not all were in the rows."""
+    facts = manifest.lineage.settings.get("teacher")
+    if not isinstance(facts, Mapping) or not facts.get("answered"):
+        return ""
+    agreed = facts.get("agreement")
+    beside = (
+        f" On {facts['compared']:,} rows that had answers of their own it says the same on {100 * float(agreed):.0f} %."
+        if isinstance(agreed, float) else ""
+    )  # fmt: skip
+    return (
+        f"It was taught: {_text(str(facts['who']))} gave the answers of {facts['answered']:,} rows, "
+        f"{facts['own']:,} rows had their own.{beside}"
+    )
 
 
 def _late(names: Sequence[str]) -> str:
@@ -120,6 +137,8 @@ def _judged(manifest: Manifest) -> str:
 def _measured(manifest: Manifest) -> str:
     if manifest.judged != "given":
         return _measurements(manifest.measurements)
+    if not manifest.measurements and not manifest.rows.get("given"):
+        return "It came without rows: `aias evaluate` measures it on labelled ones."
     if not manifest.measurements:
         return "The rows that it was imported with held no answers."
     known = "Whether it was fitted on these very rows is not known: if it was, it is worse on others."

@@ -22,10 +22,11 @@ from aias.core.errors import UserError
     type=click.Choice(["probabilities", "logits"]),
     help="What a network gives for classes.",
 )
+@click.option("--metric", help="What judges it, on rows with answers: accuracy, log_loss, rmse, ...")
 @option_json
 def import_(
     path: Path, like: str | None, name: str | None, target: str | None, columns: str | None, classes: str | None,
-    scores: str | None, *, as_json: bool,
+    scores: str | None, metric: str | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     """Publish what others have made as a version.
 
@@ -33,9 +34,14 @@ def import_(
     apart, written anew as one graph, and proved to answer as its own library does on the rows given and on nasty ones;
     else nothing is published. With --json each event is a line.
 
-    Or a folder: a sentence encoder in the Hugging Face format; the version gives the vector of a text.
+    Or a folder in the Hugging Face format: of a sentence encoder, and the version gives the vector of a text; or of
+    ...ForSequenceClassification, and it gives the label, which --target names.
     """
     if path.is_dir():
+        from aias.graph.classifier_files import is_classifier
+
+        if is_classifier(path):
+            return _classifier(path, name, target, as_json=as_json)
         return _encoder(path, name, as_json=as_json)
     if like is None:
         raise UserError("a model's file needs rows such as it reads", hint="aias import FILE --like rows.csv")
@@ -44,7 +50,7 @@ def import_(
     with Progress(as_json=as_json) as watch:
         found = import_model(
             path, like=like, name=name, target=target, columns=_parts(columns), classes=_parts(classes), scores=scores,
-            watch=watch,
+            metric=metric, watch=watch,
         )  # fmt: skip
     if as_json:
         return None
@@ -52,6 +58,19 @@ def import_(
     score = f"  {measured[0].metric} {plus_minus(measured[0])} on the rows given" if measured else ""
     click.echo(f"{found.ref}  {found.manifest.task.type}{score}  {found.manifest.row_us:,.0f} µs a row")
     return hint(f"aias show {found.ref}; aias deploy {found.ref} && aias serve")
+
+
+def _classifier(folder: Path, name: str | None, target: str | None, *, as_json: bool) -> None:
+    from aias.client.classifier import publish_classifier
+
+    model = publish_classifier(folder, name=name, target=target or "label")
+    manifest = model.manifest
+    if as_json:
+        facts = {"version": model.ref, "digest": model.version.digest, "row_us": manifest.row_us}
+        return give(facts | {"classes": manifest.task.classes, "size_bytes": model.version.size_bytes}, as_json=True)
+    told = f"{len(manifest.task.classes)} classes of texts" if manifest.task.classes else "a number for a text"
+    click.echo(f"{model.ref}  {told}  {manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}")
+    return hint(f"aias evaluate {model.ref} rows.csv; aias deploy {model.ref} && aias serve")
 
 
 def _encoder(folder: Path, name: str | None, *, as_json: bool) -> None:

@@ -24,6 +24,11 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--encoder", help="A sentence encoder that reads the texts: a folder, or a name on the hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
 @click.option("--learner", "learners", multiple=True, help="Try only this one; may be given again.")
+@click.option("--teacher", help="Who answers rows without a target: a version, or an address.")
+@click.option("--teacher-model", default="", help="Which of a chat service's models.")
+@click.option("--teacher-calls", default=1_000, show_default=True, help="How many calls of a service it may cost.")
+@click.option("--classes", help="The labels that the teacher may give, where rows do not show them all: spam,ham.")
+@click.option("--instructions", default="", help="What a chat service is told besides: what the labels mean.")
 @click.option("--seed", default=0, show_default=True, help="The same seed and data give the same model.")
 @click.option("--resume", is_flag=True, help="Go on with a training of this name that was broken off.")
 @option_json
@@ -39,6 +44,11 @@ def train(
     encoder: str | None,
     schema: Path | None,
     learners: tuple[str, ...],
+    teacher: str | None,
+    teacher_model: str,
+    teacher_calls: int,
+    classes: str | None,
+    instructions: str,
     seed: int,
     *,
     resume: bool,
@@ -49,15 +59,24 @@ def train(
     The quality form is everything that was found; the serving form answers a row within the latency. FILE is CSV, TSV,
     JSONL, Parquet, Arrow, Excel or ARFF, plain or in gzip or zip. With --json each event is a line. Ctrl-C finishes
     with what was found so far; a second one breaks off.
+
+    Rows without a target are left out, unless a --teacher answers them first: a version, an endpoint, or a chat service
+    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. What was answered is kept, so that nothing is asked twice.
     """
     from aias.client.model import train as run
+    from aias.client.teaching import Teacher
     from aias.core.quantities import seconds_of
+
+    named = tuple(part.strip() for part in classes.split(",")) if classes else ()
+    asked = Teacher(teacher, teacher_model, named, instructions, teacher_calls) if teacher else None
+    if asked is None and (teacher_model or named or instructions):
+        raise click.UsageError("--teacher-model, --classes and --instructions are for a --teacher")
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
-            latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, resume=resume, stop=stop,
-            watch=watch,
+            latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, teacher=asked, resume=resume,
+            stop=stop, watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])

@@ -20,6 +20,7 @@ def import_model(
     columns: Sequence[str] = (),
     classes: Sequence[str] = (),
     scores: str | None = None,
+    metric: str | None = None,
     home: Path | None = None,
     watch: Watch = nobody,
 ) -> Model:
@@ -30,6 +31,7 @@ def import_model(
     - `columns`: which columns the model reads, in its order; by default those of the names in the file or, where it has
       none, all in their order
     - `classes`: the labels in the model's order, where the file does not name them
+    - `metric`: what judges it, here and when it is compressed
     - `scores`: `"logits"` where a network gives no probabilities yet
 
     Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `SchemaMismatch` and `NotProved`; then nothing is published.
@@ -42,6 +44,6 @@ def import_model(
         raise UserError(f"{scores!r} are no scores", hint="`probabilities` or `logits`")
     found = Path(path).expanduser()
     given = check_name(name) if name else name_from(found.name.partition(".")[0])
-    asked = Asked(given, target, tuple(columns), tuple(classes), scores)  # type: ignore[arg-type]
+    asked = Asked(given, target, tuple(columns), tuple(classes), scores, metric)  # type: ignore[arg-type]
     registry = Registry.open(home or default_home(), watch=watch)
     return publish_one(registry, make(found, like, asked, watch=watch), watch=watch)

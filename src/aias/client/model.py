@@ -29,6 +29,7 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 if TYPE_CHECKING:
     from aias.client.compress import Compressed
     from aias.client.optimize import Optimized
+    from aias.client.teaching import Teacher
     from aias.compress.frontier import Frontier
 
 WORK: Final = "work"
@@ -52,6 +53,7 @@ def train(
     class_weights: str | dict[str, float] | None = None,
     seed: int = 0,
     schema: Schema | Path | str | None = None,
+    teacher: "Teacher | str | None" = None,
     resume: bool = False,
     inline: bool = False,
     home: Path | None = None,
@@ -72,6 +74,8 @@ def train(
     - `search`: whether the time that is left goes into a search for better settings
     - `folds`: how many parts judge in turn; by default as many as the time allows
     - `class_weights`: `"balanced"`, or how much the rows of some classes count
+    - `teacher`: who answers rows that have no answer, before the time begins: a version, an address, or a
+      `Teacher` with more to say
     - `resume`: go on with a training of this name that was broken off
     - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
     - `stop`: set it, and what was found so far is finished
@@ -82,21 +86,26 @@ def train(
     from aias.training.train import Recipe
     from aias.training.train import train as fit
 
-    seconds = seconds_of(time)
+    seconds, home = seconds_of(time), home or default_home()
+    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
+    facts: dict[str, Any] = {}
+    if teacher is not None:
+        from aias.client.teaching import answered
+
+        source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home, stop=stop,
+                                       watch=watch)  # fmt: skip
     deadline = Deadline.after(seconds)
     dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
     share = float(test) if isinstance(test, (int, float)) else None
     given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
-    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
     recipe = Recipe(
         target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
         learner_settings=_settings(learners), search=search,
         class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
         encoder=None if encoder is None else str(encoder), source=_path(source),
-        test_source=_path(test),
+        test_source=_path(test), teacher=facts,
     )  # fmt: skip
-    home = home or default_home()
     registry = Registry.open(home, watch=watch)
     results = fit(
         dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,

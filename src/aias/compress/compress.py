@@ -59,7 +59,7 @@ NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
 
-BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "smaller_model")
+BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_weights", "smaller_model")
 """Techniques that need the parent's answers or its graph only, and no member of it."""
 
 FITTED_SHARE: Final = 0.5

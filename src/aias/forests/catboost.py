@@ -6,7 +6,7 @@ the border or below: equal for every x, infinite ones too, since what is beyond 
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,6 +57,46 @@ def trees_of(
         values = np.array(tree["leaf_values"]).reshape(-1, len(base))
         leaves[place, : len(values)] = values * (scale * spread)
     return SymmetricTrees(feature, border, leaves, np.array(base) * spread + shift, *tables)
+
+
+def tables_of(
+    info: Mapping[str, Any], splits: Iterable[Split], leaf: Any, *, categories: Ints, sizes: Ints, width: int
+) -> tuple[Places, tuple[Ints, Ints, Floats]]:
+    """What the splits that read categories answer to each code: a table for each number that a category becomes.
+
+    `leaf`: CatBoost's own leaves, (codes, trees), of rows whose categories all hold the code, as far as they go;
+    `categories`, `sizes`: the columns of x that hold codes, and how many each has; `width`: of x.
+
+    Gives the columns and borders of these splits; and the tables' sources, starts and values.
+    """
+    asked = {each[2]["split_index"]: each for each in splits if each[2]["split_type"] != "FloatFeature"}
+    ends = _ctr_ends(info)
+    groups: dict[tuple[int, int], list[tuple[int, Floats]]] = {}
+    for index, (level, tree, split) in sorted(asked.items(), key=lambda each: each[0]):
+        key, reads = -1 - index, split
+        if split["split_type"] == "OnlineCtr":
+            key = int(np.searchsorted(ends, index, side="right"))
+            (reads,) = info["ctrs"][key]["elements"]
+        category = int(reads["cat_feature_index"])
+        passed = leaf[: sizes[category], tree] >> level & 1
+        groups.setdefault((category, key), []).append((index, passed.astype(np.float64)))
+    # Within a group borders rise: who passes one has passed all before.
+    places = {
+        index: (width + column, before + 0.5)
+        for column, group in enumerate(groups.values())
+        for before, (index, _) in enumerate(group)
+    }
+    values = [np.sum([passed for _, passed in group], axis=0) for group in groups.values()]
+    lengths = np.array([len(each) for each in values], np.int64)
+    sources = categories[np.array([category for category, _ in groups], np.int64)]
+    return places, (sources, np.cumsum(lengths) - lengths, np.concatenate([np.zeros(0), *values]))
+
+
+def _ctr_ends(info: Mapping[str, Any]) -> Ints:
+    """Where the splits of each number made of a category end: CatBoost counts splits over all features."""
+    numbers, categories = info.get("float_features", ()), info.get("categorical_features", ())
+    first = sum(len(each["borders"]) for each in numbers) + sum(len(each.get("values", ())) for each in categories)
+    return first + np.cumsum([len(each["borders"]) for each in info.get("ctrs", ())], dtype=np.int64)
 
 
 def widest(border: float) -> float:

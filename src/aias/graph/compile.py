@@ -1,7 +1,7 @@
 """A fitted pipeline → the bytes of one ONNX file."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from aias.core.graph import GraphWriter
 from aias.encoders.rows import Layout
@@ -21,5 +21,15 @@ def compile_graph(
     probability gives the label; empty weighs all alike. `sentences`: what writes the sentence encoder, should the
     pipeline ask for its vectors; `vectors_width`: that of vectors which come from outside instead, as in a trial.
     """
-    builder = Builder(width=layout.width, texts=layout.texts, sentences=sentences, vectors_width=vectors_width)
+    builder = Builder(
+        width=layout.width, texts=layout.texts, sentences=sentences, vectors_width=vectors_width, **_foreign(pipeline)
+    )
     return builder.finish(pipeline.export(builder), classes=classes, label_weights=label_weights)
+
+
+def _foreign(pipeline: Exporter) -> dict[str, Any]:
+    """What a graph that was made elsewhere is written in, which what stands around it is then written in too."""
+    while hasattr(pipeline, "pipeline"):
+        pipeline = pipeline.pipeline
+    found = {name: getattr(pipeline, name, None) for name in ("opsets", "ir_version")}
+    return {name: each for name, each in found.items() if each}

@@ -34,8 +34,8 @@ from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
 TEXT: Final = Field("text", "text", example="How do I get a refund?", reason="what the encoder reads")
 
-_TABLE: Final = "encoders/0.json"
-_TOKENIZER: Final = "encoders/tokenizer.json"
+TABLE: Final = "encoders/0.json"
+TOKENIZER: Final = "encoders/tokenizer.json"
 
 USUAL: Final = (
     "How do I get a refund?",
@@ -53,16 +53,12 @@ def embedding_of(folder: Path, *, name: str) -> tuple[Manifest, dict[str, bytes]
     encoder = SentenceEncoder.read(str(folder), texts=1, length_max=length_of(folder))
     subwords, transformer = encoder.subwords, encoder.transformer
     assert isinstance(transformer, Transformer), "as it was read, nothing was made smaller"
-    if subwords.size > len(transformer.words):
-        raise UnknownEncoder(
-            f"the sentence encoder's tokenizer has {subwords.size:,} tokens and its weights {len(transformer.words):,}",
-            hint="use the tokenizer.json that was published with the weights",
-        )
+    fitting(subwords, transformer)
     builder = Builder(width=0, texts=1, sentences=encoder.write)
     files = {
         MODEL: builder.finish_vectors(builder.vectors),
-        _TABLE: msgspec.json.encode(Text([], [], [], []).table()),
-        _TOKENIZER: msgspec.json.encode(subwords.table()),
+        TABLE: msgspec.json.encode(Text([], [], [], []).table()),
+        TOKENIZER: msgspec.json.encode(subwords.table()),
         "profile.json": b"{}",
     }
     settings: dict[str, object] = {
@@ -72,14 +68,14 @@ def embedding_of(folder: Path, *, name: str) -> tuple[Manifest, dict[str, bytes]
     libraries = {each: version(each) for each in ("aias", "onnx", "onnxruntime", "tokenizers")}
     draft = Manifest(
         format=FORMAT, name=name, task=Task("", "embedding", "", width=transformer.width), inputs=(TEXT,), ignored=(),
-        encoders=(EncoderEntry(TEXT.name, Text.kind, Text.version, _TABLE),
-                  EncoderEntry(TEXT.name, Subwords.kind, Subwords.version, _TOKENIZER)),
+        encoders=(EncoderEntry(TEXT.name, Text.kind, Text.version, TABLE),
+                  EncoderEntry(TEXT.name, Subwords.kind, Subwords.version, TOKENIZER)),
         lineage=Lineage("import", "", settings, 0, libraries=libraries, started_at=began,
                         sentence_encoder=encoder.digest),
         measurements=(), parity=Parity(0, 0, 0.0, 0.0), leaderboard=(), rows={},
     )  # fmt: skip
     runtime = OnnxRuntime.from_files(files, draft)
-    manifest = replace(draft, parity=prove_vectors(encoder, runtime), row_us=_row_us(runtime))
+    manifest = replace(draft, parity=prove_vectors(encoder, runtime), row_us=row_us(runtime))
     files[GOLDEN] = record(runtime)
     sizes = {path: len(held) for path, held in files.items()}
     return manifest, files | {"card.md": vector_card(manifest, sizes=sizes).encode()}
@@ -101,6 +97,15 @@ def prove_vectors(encoder: SentenceEncoder, runtime: OnnxRuntime) -> Parity:
             hint="nothing was published; are all weights of the encoder finite?",
         )
     return Parity(len(texts), 0, difference, apart)
+
+
+def fitting(subwords: Subwords, transformer: Transformer) -> None:
+    """Raises `UnknownEncoder` where there are tokens without weights."""
+    if subwords.size > len(transformer.words):
+        raise UnknownEncoder(
+            f"the sentence encoder's tokenizer has {subwords.size:,} tokens and its weights {len(transformer.words):,}",
+            hint="use the tokenizer.json that was published with the weights",
+        )
 
 
 def length_of(folder: Path) -> int:
@@ -126,7 +131,7 @@ def _largest(differences: npt.NDArray[np.float64]) -> float:
     return float(np.nan_to_num(np.abs(differences), nan=np.inf).max(initial=0.0))
 
 
-def _row_us(runtime: OnnxRuntime) -> float:
+def row_us(runtime: OnnxRuntime) -> float:
     """The median over the usual texts, from a dict to the vector."""
     calls = []
     for text in USUAL * 2:

@@ -30,6 +30,8 @@ def prove(
     Raises `ParityBroken` when a label differs, or a score by more than 1e-5.
     """
     expected = scores(encoder.rows(rows))
+    # What was made elsewhere may have no answer to a gap; then nobody has one.
+    gaps = runtime.manifest.lineage.verb == "import"
     together = runtime.predict(rows)
     classes = runtime.manifest.task.classes
     if classes:
@@ -37,12 +39,12 @@ def prove(
         weighed = expected.astype(np.float32) * np.array(runtime.manifest.label_weights or 1.0, np.float32)
         wrong = sum(classes[i] != label for i, label in zip(weighed.argmax(axis=1), together.predictions, strict=True))
         found = together.probabilities.astype(np.float64)
-        difference = _largest(np.abs(found - expected))
+        difference = _largest(_apart(found, expected, gaps=gaps))
     else:
         wrong = 0
         found = np.array(together.predictions, np.float64)[:, None]
-        difference = _largest(np.abs(found - expected)) / max(1.0, _largest(np.abs(expected)))
-    proof = Parity(len(rows), wrong, difference, _alone(runtime, rows, found))
+        difference = _largest(_apart(found, expected, gaps=gaps)) / max(1.0, _size(expected, gaps=gaps))
+    proof = Parity(len(rows), wrong, difference, _alone(runtime, rows, found, gaps=gaps))
     if wrong or not max(difference, proof.batch_difference_max) <= SCORE_DIFFERENCE_MAX:
         raise ParityBroken(
             f"the graph answers unlike the pipeline: {wrong} of {len(rows)} labels differ, "
@@ -52,14 +54,24 @@ def prove(
     return proof
 
 
-def _alone(runtime: OnnxRuntime, rows: Sequence[Row], together: Floats) -> float:
+def _alone(runtime: OnnxRuntime, rows: Sequence[Row], together: Floats, *, gaps: bool) -> float:
     """The largest difference between a row's answer in the batch and by itself."""
     spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ALONE_ROWS_MAX)).astype(int))
     worst = 0.0
     for place in spread:
         alone = runtime.run(runtime.encoder.one(rows[place]))
-        worst = max(worst, _largest(np.abs(np.asarray(alone, np.float64).ravel() - together[place])))
-    return worst if runtime.manifest.task.classes else worst / max(1.0, _largest(np.abs(together)))
+        worst = max(worst, _largest(_apart(np.asarray(alone, np.float64).ravel(), together[place], gaps=gaps)))
+    return worst if runtime.manifest.task.classes else worst / max(1.0, _size(together, gaps=gaps))
+
+
+def _apart(found: Floats, expected: Floats, *, gaps: bool) -> Floats:
+    """By how much they differ; with `gaps`, two that are NaN do not."""
+    apart = np.abs(found - expected)
+    return np.where(np.isnan(found) & np.isnan(expected), 0.0, apart) if gaps else apart
+
+
+def _size(scores: Floats, *, gaps: bool) -> float:
+    return _largest(np.abs(scores[~np.isnan(scores)] if gaps else scores))
 
 
 def _largest(differences: Floats) -> float:

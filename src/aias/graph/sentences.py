@@ -22,6 +22,7 @@ from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import LENGTH_MAX, Subwords
 from aias.graph.builder import Builder
+from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
 from aias.graph.static import StaticVectors
 from aias.graph.transformer import Transformer
@@ -40,7 +41,7 @@ class SentenceEncoder:
 
     folder: Path
     subwords: Subwords
-    transformer: "Transformer | Int8 | StaticVectors"
+    transformer: "Transformer | Int8 | Int4 | StaticVectors"
     texts: int
     threads: int = 1
 

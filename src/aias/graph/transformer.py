@@ -79,7 +79,11 @@ class Transformer:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        x = self.embedded(graph, graph.op("Gather", graph.constant(self.words), graph.tokens))
+        return self.layered(graph, graph.op("Gather", graph.constant(self.words), graph.tokens), texts=texts)
+
+    def layered(self, graph: GraphWriter, words: str, *, texts: int) -> str:
+        """The same of the tokens' rows of the words' table: (texts, length, width)."""
+        x = self.embedded(graph, words)
         mask = self.mask(graph)
         bias = self.missing(graph, mask)
         for layer in self.layers:

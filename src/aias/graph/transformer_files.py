@@ -43,14 +43,21 @@ PADDED_POSITIONS: Final = ("roberta", "xlm-roberta", "camembert")
 
 
 class UnknownEncoder(UserError):
+    """The folder holds what cannot be written as a graph: another type, other positions, a head that does not fit."""
+
     code = "graph.unknown-encoder"
 
 
 def read_transformer(folder: Path) -> Transformer:
     """Raises `UnknownEncoder` naming what this sentence encoder has that cannot be written."""
+    return read_folder(folder)[0]
+
+
+def read_folder(folder: Path) -> tuple[Transformer, Mapping[str, Weights], Mapping[str, Any]]:
+    """The same, all of its tensors, and its config."""
     modules = _modules(folder)
     inside = folder / modules["Transformer"]
-    config = _json(inside / "config.json")
+    config = config_of(inside)
     model_type = config.get("model_type")
     if model_type not in NAMES or config.get("is_decoder"):
         raise _refusal(f"is of the type {model_type!r}", f"use an encoder of type {', '.join(NAMES)}")
@@ -61,13 +68,22 @@ def read_transformer(folder: Path) -> Transformer:
         raise _refusal("has an activation that is not known here", f"known are: {', '.join(ACTIVATIONS)}")
     tensors = _tensors(inside / "model.safetensors")
     try:
-        return Transformer(
+        found = Transformer(
             *_embeddings(tensors, config), _layers(tensors, NAMES[model_type], config),
             heads=config.get("num_attention_heads") or config["n_heads"], epsilon=config.get("layer_norm_eps", 1e-12),
             activation=activation, pooling=_pooling(folder, modules), normalised="Normalize" in modules,  # type: ignore[arg-type]
         )  # fmt: skip
     except KeyError as missing:
         raise _refusal(f"has no {missing}", "use the folder as it was published") from None
+    return found, tensors, config
+
+
+def config_of(folder: Path) -> Mapping[str, Any]:
+    """Raises `UserError`."""
+    found = _json(folder / "config.json")
+    if not isinstance(found, dict):
+        raise UserError("the sentence encoder's config.json holds no settings")
+    return found
 
 
 def _modules(folder: Path) -> dict[str, str]:
@@ -105,7 +121,7 @@ def _embeddings(tensors: Mapping[str, Weights], config: Mapping[str, Any]) -> tu
 def _layers(tensors: Mapping[str, Weights], names: Mapping[str, str], config: Mapping[str, Any]) -> tuple[Layer, ...]:
     count = config.get("num_hidden_layers") or config["n_layers"]
     parts: dict[str, Callable[[Mapping[str, Weights], str], Any]] = {
-        name: _norm if name.endswith("norm") else _affine for name in names if name != "layer"
+        name: _norm if name.endswith("norm") else affine for name in names if name != "layer"
     }
     return tuple(
         Layer(**{part: make(tensors, names["layer"].format(i) + names[part]) for part, make in parts.items()})
@@ -113,7 +129,7 @@ def _layers(tensors: Mapping[str, Weights], names: Mapping[str, str], config: Ma
     )
 
 
-def _affine(tensors: Mapping[str, Weights], name: str) -> Affine:
+def affine(tensors: Mapping[str, Weights], name: str) -> Affine:
     return Affine(np.ascontiguousarray(tensors[f"{name}.weight"].T), tensors[f"{name}.bias"])
 
 

@@ -23,9 +23,9 @@ from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Pari
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
-from aias.core.limits import CLASSES_MAX
+from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
 from aias.core.schema import Field, Schema
-from aias.core.task import DEFAULT_METRIC, Task, TaskType
+from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
 from aias.data.read import read
 from aias.data.target import labels_for
@@ -33,6 +33,7 @@ from aias.encoders.category import text_of
 from aias.graph.nasty import nasty_rows
 from aias.importing.formats.contract import Description, Plan, UnfitModel
 from aias.importing.matching import Matched, matched
+from aias.importing.process import BY_ROWS
 from aias.importing.proof import NotProved, merged, prove
 from aias.importing.recognise import recognised
 from aias.importing.sandbox import Sandbox
@@ -56,13 +57,15 @@ Scores = Literal["probabilities", "logits"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What whoever imports says beyond the file. `target`: the column of the rows that holds the true answers."""
+    """What whoever imports says beyond the file. `target`: the column of the rows that holds the true answers;
+    `metric`: what judges it, there and when it is compressed."""
 
     name: str
     target: str | None = None
     columns: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     scores: Scores | None = None
+    metric: str | None = None
 
 
 def import_model(path: Path, like: Any, asked: Asked, *, watch: Watch) -> Trained:
@@ -70,7 +73,8 @@ def import_model(path: Path, like: Any, asked: Asked, *, watch: Watch) -> Traine
     form, digest = recognised(path)
     found = read(like, target=asked.target, watch=watch)
     with Sandbox() as box:
-        description = box.read(form, path)
+        shown = _shown(found, asked.target, asked.columns) if form in BY_ROWS else []
+        description = box.read(form, path, shown)
         watch(Event("import.read", _told(description), facts=msgspec.to_builtins(description)))
         for note in description.notes:
             watch(Event("import.note", note, "warning"))
@@ -229,6 +233,13 @@ class _Job:
             )
             self.watch(Event("import.doubt", message, "warning", {"accuracy": right}))
 
+    def _metric(self, plan: Plan) -> str:
+        metric = self.asked.metric or DEFAULT_METRIC[plan.task]
+        if not is_metric(metric) or plan.task not in tasks_of(metric):
+            known = ", ".join(name for name, (_, kinds) in METRICS.items() if plan.task in kinds)
+            raise UserError(f"`{metric}` does not judge a {plan.task} model", hint=f"choose one of: {known}")
+        return metric
+
     def _answers(self) -> tuple[Field, ...]:
         """The target's field, where the rows hold it."""
         if self.asked.target is None:
@@ -240,7 +251,7 @@ class _Job:
     def _draft(self, plan: Plan, rows: Dataset) -> Manifest:
         known = {*self.found.names, *(each.name for each in self.match.fields)}
         target = self.asked.target or _fresh("prediction" if plan.task == "regression" else "class", known)
-        task = Task(target, plan.task, DEFAULT_METRIC[plan.task], plan.classes)
+        task = Task(target, plan.task, self._metric(plan), plan.classes)
         kind: Literal["number", "category"] = "number" if plan.task == "regression" else "category"
         fields = self.match.fields
         entries = tuple(EncoderEntry(each.name, each.kind, 1, f"encoders/{i}.json") for i, each in enumerate(fields))
@@ -260,6 +271,16 @@ class _Job:
             {"given": rows.rows}, target=answers[0] if answers else Field(target, kind, role="target"),
             form="imported", judged="given",
         )  # fmt: skip
+
+
+def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """The different texts of each column but the target, in the model's order where it was named."""
+    names = columns or [name for name in rows.schema.names if name != target]
+    found = []
+    for name in names:
+        texts = sorted({text_of(each) for each in rows.values(name)} - {""})
+        found.append((name, texts if len(texts) <= CATEGORIES_MAX else []))
+    return found
 
 
 def _told(said: Description) -> str:

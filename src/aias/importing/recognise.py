@@ -17,6 +17,9 @@ PICKLED: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x1f\x8b
 """How pickles begin, and what joblib packs them in."""
 
 EXPORTS: Final = {
+    "LightGBM, pickled": "save it natively: model.booster_.save_model('model.txt'), of a Booster model.save_model(...)",
+    "XGBoost, pickled": "save it natively: model.save_model('model.ubj'), then import that",
+    "CatBoost, pickled": "save it natively: model.save_model('model.cbm'), then import that",
     "scikit-learn or joblib": "export it: skl2onnx.to_onnx(model, rows[:1]), then import model.onnx",
     "PyTorch": "export it: torch.onnx.export(model, rows[:1], 'model.onnx', dynamic_axes={'input': {0: 'rows'}})",
     "Keras": "export it: model.export('model.onnx', format='onnx')",
@@ -24,6 +27,15 @@ EXPORTS: Final = {
     "R": "write the model in its library's own form: xgb.save, lgb.save or catboost.save_model",
     "PMML": "train it again with `aias train`, or export the model it was made from to ONNX",
 }
+
+MODULES: Final = {
+    "lightgbm.": "LightGBM",
+    "xgboost.": "XGBoost",
+    "catboost.": "CatBoost",
+    "sklearn.": "",
+    "joblib.": "",
+}
+"""As they are called in a pickle; the first one says what it is of."""
 
 
 def recognised(path: Path) -> tuple[str, str]:
@@ -77,13 +89,21 @@ def _maker(name: str, head: bytes) -> str:
         return "Keras"
     if head[:5] == b"<?xml" or b"<PMML" in head:
         return "PMML"
+    if head.startswith(PICKLED) and (booster := _booster(head)):
+        return f"{booster}, pickled"
     if head.startswith(PICKLED):
         return "PyTorch" if ending in {"pt", "pth"} else "scikit-learn or joblib"
     if ending in {"pkl", "pickle", "joblib"}:
-        return "scikit-learn or joblib"
+        return f"{booster}, pickled" if (booster := _booster(head)) else "scikit-learn or joblib"
     if ending in {"pt", "pth"}:
         return "PyTorch"
     return "R" if head[:4] in (b"RDX3", b"RDX2") else ""
+
+
+def _booster(head: bytes) -> str:
+    """Of a pickle, which begins with the names of its classes; what joblib packs shows none."""
+    found = {head.find(name.encode()): title for name, title in MODULES.items() if name.encode() in head}
+    return found[min(found)] if found else ""
 
 
 def _is_catboost(head: bytes) -> bool:
@@ -93,10 +113,17 @@ def _is_catboost(head: bytes) -> bool:
     )
 
 
+def _head(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES).decode("utf-8", "replace")
+
+
 def _folder(path: Path) -> UnreadableModel:
     names = {each.name for each in path.iterdir()}
     if "saved_model.pb" in names:
         return UnreadableModel(f"`{path}` is of TensorFlow", hint=EXPORTS["TensorFlow"])
+    if {"config.json", "tokenizer.json"} <= names and "ForSequenceClassification" in _head(path / "config.json"):
+        return UnreadableModel(f"`{path}` is a text classifier's folder", hint=f"aias import {path}")
     if {"config.json", "tokenizer.json"} <= names:
         return UnreadableModel(
             f"`{path}` is a sentence encoder: it gives vectors and no answers",

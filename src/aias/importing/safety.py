@@ -15,6 +15,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
+from aias.core.limits import COLUMNS_MAX
 from aias.importing.formats.contract import UnfitModel, UnreadableModel, UnsafeModel
 
 DOMAINS: Final = {"": "ai.onnx", "ai.onnx": "ai.onnx", "ai.onnx.ml": "ai.onnx.ml"}
@@ -86,9 +87,12 @@ def _check_inputs(model: onnx.ModelProto) -> None:
         if not each.type.HasField("tensor_type"):
             raise UnfitModel(f"its input `{each.name}` is no tensor", hint="export it with one matrix of numbers")
         shape = [size.dim_value or "?" for size in each.type.tensor_type.shape.dim]
-        if len(shape) == 4:
-            raise _other_kind(each.name, shape, "images")
-        if len(shape) > 2:
+        alone = len(model.graph.input) - len(kept & {other.name for other in model.graph.input}) == 1
+        fixed = [size for size in shape[1:] if isinstance(size, int)]
+        small = alone and len(fixed) == len(shape) - 1 and math.prod(fixed) <= COLUMNS_MAX
+        if len(shape) == 4 and not small:
+            raise _other_kind(each.name, shape, f"images, of a size that is free or over {COLUMNS_MAX:,} numbers")
+        if len(shape) > 2 and not small:
             raise _other_kind(each.name, shape, "sound or sequences, or keeps a state from one call to the next")
         if each.name in {"input_ids", "attention_mask", "token_type_ids"}:
             raise UnfitModel(

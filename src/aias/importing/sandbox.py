@@ -26,6 +26,7 @@ from aias.importing.formats.contract import (
     Floats,
     Plan,
     Said,
+    Shown,
     UnfitModel,
     UnreadableModel,
     UnsafeModel,
@@ -70,8 +71,9 @@ class Sandbox:
                 if pipe is not None:
                     pipe.close()
 
-    def read(self, form: str, path: Path) -> Description:
-        return msgspec.convert(self._ask("read", form, str(path.resolve())), Description)
+    def read(self, form: str, path: Path, shown: Shown = ()) -> Description:
+        """`shown`: what stands in the columns of the rows, for formats that keep no values of categories."""
+        return msgspec.convert(self._ask("read", form, str(path.resolve()), shown), Description)
 
     def write(self, plan: Plan) -> bytes:
         found: bytes = self._ask("write", plan)

@@ -1,5 +1,6 @@
 """What an ONNX graph reads and gives: its inputs as columns; which tensors are scores, labels and classes."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,13 +35,15 @@ TOLD_APART: Final = {"LabelEncoder", "OneHotEncoder", "CategoryMapper", "Equal"}
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One input of the graph. `batch`: the rows that it takes at once, 0 for any; `flat`: one dimension only."""
+    """One input of the graph. `batch`: the rows that it takes at once, 0 for any; `flat`: one dimension only; `dims`:
+    of one row, where it is an image or the like, whose numbers are columns in their order."""
 
     name: str
     element: int
     inputs: tuple[Input, ...]
     batch: int
     flat: bool
+    dims: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> Any:
@@ -76,7 +79,8 @@ def _slot(graph: onnx.GraphProto, value: onnx.ValueInfoProto) -> Slot:
             f"its input `{value.name}` is one value for all rows", hint="export the model with it as a constant"
         )
     flat = len(sizes) == 1
-    width = 1 if flat else sizes[1] or _width(graph, value.name)
+    dims = tuple(sizes[1:]) if len(sizes) > 2 else ()
+    width = math.prod(dims) if dims else 1 if flat else sizes[1] or _width(graph, value.name)
     if width < 1:
         raise UnfitModel(
             f"its input `{value.name}` does not say how many columns it reads", hint="export it with a fixed width"
@@ -87,7 +91,7 @@ def _slot(graph: onnx.GraphProto, value: onnx.ValueInfoProto) -> Slot:
     known = _known(graph, value.name) if kind == "category" else ()
     names = [value.name] if width == 1 else [f"{value.name}[{j}]" for j in range(width)]
     inputs = tuple(Input(name, kind, known) for name in names)  # type: ignore[arg-type]
-    return Slot(value.name, tensor.elem_type, inputs, max(0, sizes[0]), flat)
+    return Slot(value.name, tensor.elem_type, inputs, max(0, sizes[0]), flat, dims)
 
 
 def _width(graph: onnx.GraphProto, name: str) -> int:

@@ -8,7 +8,7 @@ What is kept are these arrays and not CatBoost's own blob, which holds the time 
 the same bytes, and the 400 MB library is needed for fitting only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
@@ -19,7 +19,7 @@ from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.forests.catboost import FLOAT32_MAX, Places, Split, description, splits_of, trees_of
+from aias.forests.catboost import FLOAT32_MAX, description, splits_of, tables_of, trees_of
 from aias.learners.boosting import LINKS, Rounds, answers, write_answers
 from aias.learners.contract import Examples, Fit, State, joined
 
@@ -190,7 +190,10 @@ class _Rows:
 def _trees(model: Any, rows: _Rows, unit: Floats) -> SymmetricTrees:
     found = description(model)
     asked = list(splits_of(found))
-    places, tables = _tables(model, rows, found["features_info"], asked)
+    leaf = np.asarray(model.calc_leaf_indexes(rows.pool(rows.of_all_codes())))  # (codes, trees)
+    places, tables = tables_of(
+        found["features_info"], asked, leaf, categories=rows.categories, sizes=rows.sizes, width=rows.width
+    )
     return trees_of(found, rows.numbers, unit=unit, places=places, tables=tables)
 
 
@@ -199,42 +202,6 @@ def _of_all_classes(trees: SymmetricTrees, seen: Ints, classes: int) -> Symmetri
     leaves, base = np.zeros((*trees.leaves.shape[:2], classes)), np.full(classes, ABSENT)
     leaves[..., seen], base[seen] = trees.leaves, trees.base
     return replace(trees, leaves=leaves, base=base)
-
-
-def _tables(model: Any, rows: _Rows, info: Mapping[str, Any], splits: Sequence[Split]) -> tuple[Places, Any]:
-    """What the splits that read categories answer to each code: a table for each number that a category becomes.
-
-    Gives the columns and borders of these splits; and the tables' sources, starts and values.
-    """
-    asked = {each[2]["split_index"]: each for each in splits if each[2]["split_type"] != "FloatFeature"}
-    leaf = np.asarray(model.calc_leaf_indexes(rows.pool(rows.of_all_codes())))  # (codes, trees)
-    ends = _ctr_ends(info)
-    groups: dict[tuple[int, int], list[tuple[int, Floats]]] = {}
-    for index, (level, tree, split) in sorted(asked.items(), key=lambda each: each[0]):
-        key, reads = -1 - index, split
-        if split["split_type"] == "OnlineCtr":
-            key = int(np.searchsorted(ends, index, side="right"))
-            (reads,) = info["ctrs"][key]["elements"]
-        category = int(reads["cat_feature_index"])
-        passed = leaf[: rows.sizes[category], tree] >> level & 1
-        groups.setdefault((category, key), []).append((index, passed.astype(np.float64)))
-    # Within a group borders rise: who passes one has passed all before.
-    places = {
-        index: (rows.width + column, before + 0.5)
-        for column, group in enumerate(groups.values())
-        for before, (index, _) in enumerate(group)
-    }
-    values = [np.sum([passed for _, passed in group], axis=0) for group in groups.values()]
-    sizes = np.array([len(each) for each in values], np.int64)
-    sources = rows.categories[np.array([category for category, _ in groups], np.int64)]
-    return places, (sources, np.cumsum(sizes) - sizes, np.concatenate([np.zeros(0), *values]))
-
-
-def _ctr_ends(info: Mapping[str, Any]) -> Ints:
-    """Where the splits of each number made of a category end: CatBoost counts splits over all features."""
-    numbers, categories = info.get("float_features", ()), info.get("categorical_features", ())
-    first = sum(len(each["borders"]) for each in numbers) + sum(len(each.get("values", ())) for each in categories)
-    return first + np.cumsum([len(each["borders"]) for each in info.get("ctrs", ())], dtype=np.int64)
 
 
 def _check(found: Trees, model: Any, rows: _Rows, unit: Floats, x: Floats) -> None:

@@ -69,11 +69,12 @@ def compiled(
     graph = compile_graph(
         pipeline, encoder.layout, classes=draft.task.classes, label_weights=draft.label_weights, sentences=write
     )
-    draft = draft if asked else _without_sentences(draft)
+    reads = bool(asked) or _reads_tokens(pipeline)
+    draft = draft if reads else _without_sentences(draft)
     files = {entry.path: msgspec.json.encode(_table(encoder, entry)) for entry in draft.encoders}
     files["model.onnx"] = graph
     runtime = OnnxRuntime.from_files(files, draft)
-    assert runtime.session.reads_tokens == bool(asked)
+    assert runtime.session.reads_tokens == reads
     if asked and embedding:
         runtime.session.threads = embedding.sentences.threads  # for the test rows; the answers do not change
     return files, runtime
@@ -143,6 +144,13 @@ def described(trained: Trained, manifest: Manifest) -> Trained:
     report = read_report(trained.files[REPORT]) if REPORT in trained.files else None
     written = card(manifest, sizes=sizes, report=report).encode()
     return Trained(manifest, trained.files | {"card.md": written}, trained.runtime)
+
+
+def _reads_tokens(pipeline: Any) -> bool:
+    """By itself, as a graph does that was made elsewhere."""
+    while hasattr(pipeline, "pipeline"):
+        pipeline = pipeline.pipeline
+    return bool(getattr(pipeline, "reads_tokens", False))
 
 
 def _without_sentences(draft: Manifest) -> Manifest:

@@ -70,6 +70,8 @@ class Recipe:
     source: str | None = None
     """The file that was read and, in `test_source`, the one to measure on, as they were named."""
     test_source: str | None = None
+    teacher: dict[str, Any] = field(default_factory=dict)
+    """Who gave answers to rows that had none, how many, and how often it agrees with those that had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,3 +159,43 @@ def test_an_answer_that_is_none_is_told(outputs: list[str], said: str, tmp_path:
 
     with pytest.raises(UnfitModel, match=said):
         Onnx.read(path)
+
+
+def image_model(path: Path, *, size: int | str = 4, channels: int = 1) -> Path:
+    """As PyTorch exports a small network of convolutions."""
+    kernel = np.random.default_rng(2).normal(size=(3, channels, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["image", "k"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]), helper.make_node("Flatten", ["g"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    return saved(
+        path, nodes, [value("image", ["N", channels, size, size])], [value("p", ["N", 3])], [tensor("k", kernel)]
+    )
+
+
+def test_a_small_image_is_read_from_as_many_columns_in_their_order(tmp_path: Path) -> None:
+    path = image_model(tmp_path / "image.onnx", channels=2)
+    x = np.random.default_rng(0).normal(size=(20, 32)).round(3)
+    held = {f"pixel{j:02}": x[:, j].tolist() for j in range(32)}
+
+    model = aias.import_model(path, like=held, home=tmp_path, classes=LABELS)
+
+    own = onnxruntime.InferenceSession(path).run(None, {"image": x.reshape(-1, 2, 4, 4).astype(np.float32)})[0]
+    np.testing.assert_allclose(model.predict_proba(held), own, atol=1e-6)
+
+
+@pytest.mark.parametrize(("size", "told"), [("side", "images"), (240, "over 10,000 numbers")])
+def test_an_image_that_no_row_of_columns_can_be_is_refused(size: int | str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UnfitModel, match=told):
+        aias.import_model(image_model(tmp_path / "image.onnx", size=size), like=rows(4), home=tmp_path)
+
+
+def test_a_metric_can_be_named_and_must_judge_such_a_model(tmp_path: Path) -> None:
+    path = softmax_model(tmp_path / "net.onnx")
+
+    model = aias.import_model(path, like=rows(), home=tmp_path, classes=LABELS, metric="accuracy")
+
+    assert model.task.metric == "accuracy"
+    with pytest.raises(UserError, match="`rmse` does not judge a multiclass model"):
+        aias.import_model(path, like=rows(), home=tmp_path, classes=LABELS, metric="rmse")

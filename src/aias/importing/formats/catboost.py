@@ -1,20 +1,39 @@
-"""CatBoost's binary form or JSON (`model.save_model("model.cbm")`), of numbers: symmetric trees in float64."""
+"""CatBoost's binary form or JSON (`model.save_model("model.cbm")`): symmetric trees in float64.
+
+Of categories the file holds hashes, and no values: those that count are the ones that stand in the rows given. CatBoost
+is asked what each of them answers, one hot or by its statistics; a table of that stands in the graph as a column more.
+"""
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from aias.core.errors import UserError
+from aias.core.forest import Forest, Ints
+from aias.core.graph import GraphWriter
+from aias.core.symmetric import SymmetricTrees
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
-from aias.forests.catboost import FLOAT32_MAX, description, trees_of
-from aias.importing.columns import codes_of
-from aias.importing.formats.contract import Description, Floats, Input, Plan, UnfitModel, UnreadableModel, Values
-from aias.importing.links import Link
-from aias.importing.trees import check_forest, graph_of
+from aias.encoders.rows import Layout
+from aias.forests.catboost import FLOAT32_MAX, Places, description, splits_of, tables_of, trees_of
+from aias.graph.compile import compile_graph
+from aias.importing.columns import MISSING, UNSEEN
+from aias.importing.formats.contract import (
+    Description,
+    Floats,
+    Input,
+    Plan,
+    Shown,
+    UnfitModel,
+    UnreadableModel,
+    Values,
+)
+from aias.importing.links import Link, write_link
+from aias.importing.trees import check_forest
 
 __all__ = ["CatBoost"]
 
@@ -30,44 +49,37 @@ NO_TABLES: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 class CatBoost:
     title: ClassVar[str] = "CatBoost"
 
-    def __init__(self, model: Any, library: str) -> None:
+    def __init__(self, model: Any, library: str, shown: Shown = ()) -> None:
         found = description(model)
         features = found["features_info"]
-        if "oblivious_trees" not in found:
-            raise UnfitModel(
-                "its trees are not symmetric (`grow_policy`)", hint="train it with SymmetricTree, the usual"
-            )
-        for kind in ("categorical", "text", "embedding"):
-            if features.get(f"{kind}_features"):
-                raise UnfitModel(
-                    f"it reads {kind} features, of which CatBoost keeps hashes and no values",
-                    hint="train on numbers, or `aias train ... --learner catboost` on the same rows",
-                )
-        numbers = features.get("float_features", ())
-        if any(each.get("nan_value_treatment") == "AsTrue" for each in numbers):
-            raise UnfitModel("it takes missing values for the largest (`nan_mode=Max`)", hint="train with nan_mode=Min")
+        _check(found, features)
         loss = str(model.get_all_params().get("loss_function", "")).partition(":")[0]
         task, self.link = LINKS.get(loss, ("regression", "identity"))
         outputs = len(found["scale_and_bias"][1])
         if task == "regression" and outputs > 1:
             raise UnfitModel(f"it gives {outputs} numbers a row, by `{loss}`", hint="import one model a number")
-        width = 1 + max(int(each["flat_feature_index"]) for each in numbers)
-        places = np.array([each["flat_feature_index"] for each in numbers], np.int64)
-        self.model, self.loss = model, loss
-        trees = trees_of(found, places, unit=np.array([0.0, 1.0]), places={}, tables=NO_TABLES)
-        self.forest = trees.forest()
-        check_forest(self.forest, width)
+        places = {kind: _places(features.get(f"{kind}_features", ())) for kind in ("float", "categorical")}
+        width = 1 + int(max(each.max(initial=0) for each in places.values()))
         names = [str(each) for each in model.feature_names_]
-        self.inputs = tuple(Input(name) for name in names)
+        named = names != [str(i) for i in range(width)]
+        known = _known(shown, [names[at] for at in places["categorical"]], places["categorical"], named=named)
+        self.model, self.loss, self.categories = model, loss, places["categorical"]
+        held = dict(zip(self.categories.tolist(), known, strict=True))
+        self.inputs = tuple(
+            Input(name, "category", held[at]) if at in held else Input(name) for at, name in enumerate(names)
+        )
+        self.trees = self._trees(found, features, places["float"], width)
+        self.forest = self.trees.forest()
+        check_forest(self.forest, width + self.trees.extra_width)
         classes = tuple(text_of(each) for each in model.classes_) if task != "regression" else ()
         self.description = Description(
-            "CatBoost", self.inputs, names != [str(i) for i in range(width)], task,
-            2 if task == "binary" else outputs, classes, trees=len(found["oblivious_trees"]),
-            libraries={"catboost": library},
+            "CatBoost", self.inputs, named, task, 2 if task == "binary" else outputs, classes,
+            trees=len(found["oblivious_trees"]), notes=_notes(self.inputs), libraries={"catboost": library},
         )  # fmt: skip
 
     @classmethod
-    def read(cls, path: Path) -> "CatBoost":
+    def read(cls, path: Path, shown: Shown = ()) -> "CatBoost":
+        """`shown`: the columns of the rows, and the different texts that stand in each."""
         try:
             import catboost
         except ImportError:
@@ -83,20 +95,101 @@ class CatBoost:
                 f"CatBoost {catboost.__version__} does not read it: {re.sub(r'[^ ]*/', '', str(fault))[:200]}",
                 hint="write it again with model.save_model('model.cbm')",
             ) from None
-        return cls(model, catboost.__version__)
+        return cls(model, catboost.__version__, shown)
 
     def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
-        x = np.clip(codes_of(self.inputs, values), -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
         kind = "Exponent" if self.link == "exp" else "Probability" if self.link != "identity" else "RawFormulaVal"
-        found = np.asarray(self.model.predict(self._pool(x), prediction_type=kind, thread_count=1), np.float64)
-        return found.reshape(len(x), -1), None
-
-    def _pool(self, x: Any) -> Any:
-        """The one form of rows that needs no pandas."""
-        import catboost
-
-        names = [each.name for each in self.inputs]
-        return catboost.Pool(catboost.FeaturesData(num_feature_data=x, num_feature_names=names))
+        found = np.asarray(self.model.predict(self._pool(values), prediction_type=kind, thread_count=1), np.float64)
+        return found.reshape(len(values[0]), -1), None
 
     def write(self, plan: Plan) -> bytes:
-        return graph_of(self.inputs, plan, self.forest, self.link)
+        layout = Layout(len(self.inputs), tuple(range(len(self.inputs))), (), (), 0, 0)
+        return compile_graph(_Written(self.trees, self.forest, self.link), layout, classes=plan.classes)
+
+    def _trees(self, found: Any, features: Any, numbers: Ints, width: int) -> SymmetricTrees:
+        places: Places = {}
+        tables = NO_TABLES
+        if len(self.categories):
+            sizes = np.array([2 + len(self.inputs[at].categories) for at in self.categories], np.int64)
+            codes = np.arange(sizes.max())
+            rows: list[Values] = [np.zeros(len(codes)) for _ in self.inputs]
+            for at, size in zip(self.categories, sizes, strict=True):
+                spelled = (MISSING, UNSEEN, *self.inputs[at].categories)
+                rows[at] = [spelled[min(code, size - 1)] for code in codes]
+            leaf = np.asarray(self.model.calc_leaf_indexes(self._pool(rows)))  # (codes, trees)
+            places, tables = tables_of(
+                features, splits_of(found), leaf, categories=self.categories, sizes=sizes, width=width
+            )
+        return trees_of(found, numbers, unit=np.array([0.0, 1.0]), places=places, tables=tables)
+
+    def _pool(self, values: Sequence[Values]) -> Any:
+        """Of numbers alone the one form of rows that needs no pandas."""
+        import catboost
+
+        columns = [
+            each if isinstance(each, list) else np.clip(each, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+            for each in values
+        ]
+        names = [each.name for each in self.inputs]
+        if not len(self.categories):
+            x = np.ascontiguousarray(np.column_stack(columns))
+            return catboost.Pool(catboost.FeaturesData(num_feature_data=x, num_feature_names=names))
+        held = np.empty((len(columns[0]), len(columns)), object)
+        for at, column in enumerate(columns):
+            held[:, at] = column
+        return catboost.Pool(held, cat_features=self.categories.tolist(), feature_names=names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Written:
+    trees: SymmetricTrees
+    forest: Forest
+    link: Link
+
+    def export(self, graph: GraphWriter) -> str:
+        x = graph.columns
+        if self.trees.extra_width:
+            x = graph.op("Concat", x, self.trees.write_extra(graph, x), axis=1)
+        return write_link(graph, self.forest.write(graph, x), self.link)
+
+
+def _check(found: Any, features: Any) -> None:
+    """Raises `UnfitModel`."""
+    if "oblivious_trees" not in found:
+        raise UnfitModel("its trees are not symmetric (`grow_policy`)", hint="train it with SymmetricTree, the usual")
+    for kind in ("text", "embedding"):
+        if features.get(f"{kind}_features"):
+            raise UnfitModel(
+                f"it reads {kind} features, of which CatBoost keeps no values",
+                hint="train on numbers and categories, or `aias train` on the same rows",
+            )
+    if any(len(each["elements"]) != 1 or "cat_feature_index" not in each["elements"][0]
+           for each in features.get("ctrs", ())):  # fmt: skip
+        raise UnfitModel(
+            "its trees read several categories together (`max_ctr_complexity`), of which there are too many to ask for",
+            hint="train it with max_ctr_complexity=1, or `aias train ... --learner catboost` on the same rows",
+        )
+    if any(each.get("nan_value_treatment") == "AsTrue" for each in features.get("float_features", ())):
+        raise UnfitModel("it takes missing values for the largest (`nan_mode=Max`)", hint="train with nan_mode=Min")
+
+
+def _places(features: Any) -> Ints:
+    return np.array([int(each["flat_feature_index"]) for each in features], np.int64)
+
+
+def _known(shown: Shown, names: Sequence[str], places: Ints, *, named: bool) -> list[tuple[str, ...]]:
+    """The texts of each category's column, found by its name or, where there are none, by its place."""
+    by_name, columns = dict(shown), [texts for _, texts in shown]
+    found = []
+    for name, place in zip(names, places.tolist(), strict=True):
+        texts = by_name.get(name) if named else columns[place] if place < len(columns) else None
+        found.append(tuple(texts or ()))
+    return found
+
+
+def _notes(inputs: Sequence[Input]) -> tuple[str, ...]:
+    names = [f"{len(each.categories):,} of `{each.name}`" for each in inputs if each.kind == "category"]
+    if not names:
+        return ()
+    told = ", ".join(names[:8])
+    return (f"of categories the file holds hashes only: those in the rows count ({told}), others as never seen",)

@@ -39,6 +39,10 @@ class UnfitModel(UserError):
     code = "importing.unfit"
 
 
+Shown = Sequence[tuple[str, Sequence[str]]]
+"""The columns of the rows that came with a file, in their order, and the different texts in each."""
+
+
 class Input(msgspec.Struct, frozen=True):
     """One column of the rows. `whole`: a number without its fraction; `flag`: whether it is not 0. Of neither can a
     missing value be told from 0. `categories`: all that the file can tell apart, as it spells them."""

@@ -132,7 +132,7 @@ def _fed(slot: Slot, values: Sequence[Values], places: Any) -> Any:
             if slot.inputs[0].kind == "whole":
                 held = np.clip(np.trunc(held), *_range(slot.dtype))
             held = held.astype(slot.dtype)
-    return held.ravel() if slot.flat else held
+    return held.ravel() if slot.flat else held.reshape(-1, *slot.dims) if slot.dims else held
 
 
 def _feed(builder: Builder, slot: Slot, at: int, width: int) -> str:
@@ -154,7 +154,9 @@ def _feed(builder: Builder, slot: Slot, at: int, width: int) -> str:
         if kind == "whole" and slot.element != TensorProto.INT64:
             own = builder.op("Cast", own, to=TensorProto.INT64)
         found = own if slot.element == TensorProto.DOUBLE else builder.op("Cast", own, to=slot.element)
-    return builder.op("Reshape", found, builder.constant(np.array([-1]))) if slot.flat else found
+    if slot.flat or slot.dims:
+        return builder.op("Reshape", found, builder.constant(np.array([-1, *slot.dims])))
+    return found
 
 
 def _texts(builder: Builder, slot: Slot, places: str, column: int) -> str:

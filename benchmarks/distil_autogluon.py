@@ -1,0 +1,183 @@
+"""AutoGluon `best_quality` as the teacher of a served form: times as fast on one row, with the loss that is proved.
+
+    python benchmarks/distil_autogluon.py [--python PATH] [--data FOLDER] [--sets adult,telco,diamonds]
+                                          [--teach 60] [--learn 60s] [--rows N]
+
+PATH is a Python that has AutoGluon, by default `../peers-autogluon/bin/python`; it runs in a process of its own and is
+timed turn about with ours: AutoGluon's frame of one row is ready made, ours begins with a dict. The student learns what
+the teacher says of the training rows out of fold and of made-up ones (a quarter of the columns from another row); of
+two classes the probability. Both are judged by the same test rows, a fifth that nobody has seen.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from compress import SETS, word
+
+import aias
+from aias.compress.gate.verdict import Claim, judge
+from aias.compress.paired import Answered, evidence
+from aias.core.task import Task
+
+COMMAND: Final = "python benchmarks/distil_autogluon.py"
+FASTER: Final = 200.0
+MAX_LOSS: Final = 0.005
+FROM_OTHERS: Final = 0.25
+MADE_UP: Final = (2, 20_000)
+"""Times the rows, and at most."""
+
+BLOCKS, CALLS = 6, 10
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    beside = Path(__file__).resolve().parents[2]
+    asked.add_argument("--data", type=Path, default=beside / "shared" / "data")
+    asked.add_argument("--python", type=Path, default=beside / "peers-autogluon" / "bin" / "python")
+    asked.add_argument("--sets", default="adult,telco,diamonds")
+    asked.add_argument("--teach", type=int, default=60)
+    asked.add_argument("--learn", default="60s")
+    asked.add_argument("--rows", type=int)
+    args = asked.parse_args()
+    if not args.data.is_dir() or not args.python.exists():
+        print(f"skipped: {args.data} or {args.python} is not here; name them")
+        return 0
+    good = [measured(name, args) for name in args.sets.split(",")]
+    print(f"({COMMAND} {' '.join(sys.argv[1:])})")
+    return 0 if all(good) else 1
+
+
+def measured(name: str, args: argparse.Namespace) -> bool:
+    read, _ = SETS[name]
+    frame, target = read(args.data)
+    frame = frame.sample(min(frame.height, args.rows or frame.height), shuffle=True, seed=0)
+    with tempfile.TemporaryDirectory() as folder:
+        return Lesson(name, frame, target, Path(folder), args).judged()
+
+
+class Lesson:
+    def __init__(self, name: str, frame: pl.DataFrame, target: str, folder: Path, args: argparse.Namespace) -> None:
+        self.name, self.target, self.folder, self.args = name, target, folder, args
+        cut = frame.height // 5
+        self.test, self.train = frame[:cut], frame[cut:]
+        self.classes = tuple(sorted(frame[target].unique().to_list())) if frame[target].dtype == pl.String else ()
+        metric = "roc_auc" if self.classes else "rmse"
+        self.task = Task(target, "binary" if self.classes else "regression", metric, self.classes)
+
+    def judged(self) -> bool:
+        teacher, told = self._taught()
+        try:
+            rows = self.train.drop(self.target)
+            said = pl.concat([pl.read_parquet(self.folder / f"{part}_said.parquet") for part in ("train", "made_up")])
+            lesson = pl.concat([rows, self.made_up]).with_columns(said["said"])
+            known = lesson.filter(pl.col("said").is_finite())
+            student = aias.train(
+                known, target="said", name="student", time=self.args.learn, metric="rmse", test=0.0,
+                home=self.folder / "home",
+            )  # fmt: skip
+            verdict, faster = self._verdict(student), self._faster(teacher, student)
+        finally:
+            teacher.kill()
+            teacher.wait()
+        smaller = told["bytes"] / student.version.size_bytes
+        print(
+            f"{self.name}: {told['model']}, one of {told['models']} models, answered {rows.height:,} rows "
+            f"{told['how']} and {self.made_up.height:,} made-up ones; loss of {self.task.metric} "
+            f"{verdict.loss.value:+.4g} [{verdict.loss.low:+.4g}, {verdict.loss.high:+.4g}], {smaller:,.0f} × as small"
+        )
+        good = faster >= FASTER and verdict.certified
+        proved = "certified" if verdict.certified else verdict.reason
+        print(f"{self.name}/as_fast  {faster:,.0f} × AutoGluon best_quality, {proved}  goal ≥ {FASTER:g}  {word(good)}")
+        return good
+
+    def _taught(self) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+        rng, rows = np.random.default_rng(0), self.train.drop(self.target)
+        count = min(MADE_UP[0] * rows.height, MADE_UP[1])
+        own, other = rng.integers(0, rows.height, (2, count))
+        self.made_up = pl.DataFrame([
+            each[np.where(rng.random(count) < FROM_OTHERS, other, own)] for each in rows.iter_columns()
+        ])  # fmt: skip
+        for name, part in (("train", self.train), ("made_up", self.made_up), ("test", self.test.drop(self.target))):
+            part.write_parquet(self.folder / f"{name}.parquet")
+        metric = {"roc_auc": "roc_auc", "rmse": "root_mean_squared_error"}[self.task.metric]
+        job = {"target": self.target, "kind": self.task.type, "metric": metric, "seconds": self.args.teach, "cores": 1}
+        (self.folder / "job.json").write_text(json.dumps(job))
+        child = subprocess.Popen(
+            [self.args.python, Path(__file__).with_name("autogluon_teacher.py"), self.folder], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=self.folder,
+        )  # fmt: skip
+        return child, answered(child)
+
+    def _verdict(self, student: aias.Model) -> Any:
+        y = self.test[self.target]
+        true = np.array([self.classes.index(each) for each in y]) if self.classes else y.to_numpy()
+        teacher = pl.read_parquet(self.folder / "test_said.parquet")["said"].to_numpy()
+        ours = np.asarray(student.predict(self.test.drop(self.target)), np.float64)
+        before, after = (Answered(self._scores(each), None) for each in (teacher, ours))
+        metric = self._metric(true, teacher)
+        found = evidence(self.task, true, before, after, seed=0)
+        (verdict,) = judge(
+            [Claim("student", found, {})], metric=self.task.metric, margin=MAX_LOSS * metric, part_margin=np.inf
+        )
+        return verdict
+
+    def _scores(self, said: Any) -> Any:
+        if not self.classes:
+            return said[:, None]
+        chance = np.clip(said, 0, 1)
+        return np.column_stack([1 - chance, chance])
+
+    def _metric(self, true: Any, said: Any) -> float:
+        from aias.training.metrics import measure
+
+        return float(measure(self.task, true, self._scores(said)).value)
+
+    def _faster(self, teacher: subprocess.Popen[str], student: aias.Model) -> float:
+        """The ratio of the medians of single rows, A-B-B-A."""
+        rows = self.test.drop(self.target).head(60).to_dicts()
+        theirs: list[float] = []
+        ours: list[float] = []
+        for block in range(BLOCKS):
+            turns = [self._theirs, self._ours] if block % 2 else [self._ours, self._theirs]
+            for turn in turns:
+                (theirs if turn == self._theirs else ours).extend(turn(teacher, student, rows))
+        print(
+            f"{self.name}: a row takes {1e3 * np.median(theirs):.1f} ms there and {1e6 * np.median(ours):.0f} µs here"
+        )
+        return float(np.median(theirs) / np.median(ours))
+
+    def _theirs(self, teacher: subprocess.Popen[str], _student: aias.Model, _rows: Any) -> list[float]:
+        assert teacher.stdin is not None
+        teacher.stdin.write(f"time {CALLS}\n")
+        teacher.stdin.flush()
+        return list(answered(teacher))
+
+    @staticmethod
+    def _ours(_teacher: object, student: aias.Model, rows: list[dict[str, Any]]) -> list[float]:
+        spent = []
+        for row in rows:
+            began = time.perf_counter()
+            student.runtime.predict([row])
+            spent.append(time.perf_counter() - began)
+        return spent
+
+
+def answered(child: subprocess.Popen[str]) -> Any:
+    """The next line of JSON; AutoGluon's own lines stand between."""
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line[:1] in "{[":
+            return json.loads(line)
+    raise SystemExit("AutoGluon ended; its words stand above")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

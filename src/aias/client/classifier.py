@@ -1,0 +1,33 @@
+"""`aias.publish_classifier`: a text classifier that was fine-tuned elsewhere, as a version."""
+
+from pathlib import Path
+
+from aias.client.model import Model, publish_one
+from aias.core.events import Watch, nobody
+from aias.core.names import check_name, name_from
+from aias.core.settings import home as default_home
+from aias.registry.registry import Registry
+
+
+def publish_classifier(
+    folder: Path | str, *, name: str | None = None, target: str = "label", home: Path | None = None,
+    watch: Watch = nobody,
+) -> Model:  # fmt: skip
+    """Publish a folder of `…ForSequenceClassification` in the Hugging Face format as a version that labels texts.
+
+    BERT, RoBERTa, XLM-R, CamemBERT and DistilBERT are read, with the labels of their `id2label`; of one label the
+    number is the answer. `target`: what it predicts is called, as in rows to measure it on. Raises `UserError`.
+    """
+    from aias.core.errors import UserError
+    from aias.graph.classifying import classifier_of
+    from aias.graph.embedding import TEXT
+    from aias.graph.sentences import folder_of
+    from aias.training.finish import Trained
+
+    if not target or target == TEXT.name:
+        raise UserError(f"the answer cannot be called {target!r}, as what is read is", hint="for example `label`")
+    checked = check_name(name) if name else name_from(Path(folder).resolve().name)
+    manifest, files, runtime = classifier_of(folder_of(str(folder)), name=checked, target=target)
+    return publish_one(
+        Registry.open(home or default_home(), watch=watch), Trained(manifest, files, runtime), watch=watch
+    )

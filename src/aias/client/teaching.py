@@ -1,0 +1,44 @@
+"""`aias.Teacher`: who answers rows that have no answer yet, before a model is trained on them."""
+
+from pathlib import Path
+from threading import Event as Stop
+from typing import Any
+
+from aias.core.events import Watch
+from aias.core.schema import Schema
+
+
+class Teacher:
+    """Whom to ask, and how.
+
+    - `source`: a version such as `"big@2"`, the address of an endpoint of Aias (`.../predict/NAME`) or of a model on an
+      Open Inference v2 server (`.../v2/models/NAME`), or of a chat service that speaks OpenAI's API (`.../v1`)
+    - `model`: which of a chat service's models; the key comes from `AIAS_TEACHER_KEY` in the environment
+    - `classes`: the labels that it may give, where rows do not show them all
+    - `instructions`: what a chat service is told besides: what the labels mean
+    - `calls`: how many calls of a service it may cost
+    """
+
+    def __init__(
+        self, source: str, model: str = "", classes: tuple[str, ...] = (), instructions: str = "", calls: int = 1_000
+    ) -> None:
+        self.source, self.model, self.classes = source, model, tuple(classes)
+        self.instructions, self.calls = instructions, calls
+
+
+def answered(
+    source: Any, target: str, teacher: Teacher | str, test: Any, *, schema: Schema | Path | str | None, seed: int,
+    home: Path, stop: Stop | None, watch: Watch,
+) -> tuple[Path, Any, dict[str, Any]]:  # fmt: skip
+    """The rows with their answers, what they are judged by, and facts of the asking."""
+    from aias.teaching.taught import Wish, taught
+
+    asked = Teacher(teacher) if isinstance(teacher, str) else teacher
+    wish = Wish(asked.source, asked.model, asked.classes, asked.instructions, asked.calls)
+    found = taught(
+        source, target, wish, home=home, schema=Path(schema) if isinstance(schema, str) else schema,
+        set_aside=test is None, seed=seed, stop=stop, watch=watch,
+    )  # fmt: skip
+    if stop is not None:
+        stop.clear()  # it ended the asking; what was answered is learned from
+    return found.rows, test if found.test is None else found.test, found.facts

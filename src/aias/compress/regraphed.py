@@ -1,0 +1,40 @@
+"""The graph of an imported version as it is, with parts of it computed or kept in fewer bits (`graph.rewriting`).
+
+It was fitted on none of the rows here, so that one candidate stands for all folds.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.graph.rewritten import NothingToRewrite, Rewriting, rewritten
+from aias.runtimes.onnxruntime import sealed_graph
+
+SHOWN_ROWS_MAX: Final = 200
+"""That show which values a tensor takes; of their answers nothing is looked at."""
+
+
+def regraphed(shop: Workshop, name: str, how: Rewriting) -> Candidate:
+    """Raises `CannotHelp`."""
+    parent = shop.parent
+    if not parent.imported or parent.folder is None:
+        raise CannotHelp("it was trained here: its members are made smaller one by one")
+    try:
+        found = rewritten(
+            sealed_graph(parent.folder, parent.manifest), how, shop.encoder.layout, classes=shop.task.classes
+        )
+    except NothingToRewrite as fault:
+        raise CannotHelp(str(fault)) from None
+    except Exception as fault:  # noqa: BLE001  ONNX Runtime's quantiser may raise anything
+        raise CannotHelp(f"its graph cannot be written so: {type(fault).__name__}: {fault}"[:300]) from None
+    return Candidate(name, lambda _fold: Made(found, shop.encoder))
+
+
+def shown(shop: Workshop) -> list[Mapping[str, Any]]:
+    """Some rows, as the graph is fed."""
+    rows = shop.prepared.table.rows
+    spread = np.unique(np.linspace(0, rows - 1, min(rows, SHOWN_ROWS_MAX)).astype(np.int64))
+    return [{"columns": shop.encoded(np.array([row])).columns} for row in spread]

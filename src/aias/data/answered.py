@@ -1,0 +1,53 @@
+"""A table with answers put into its target column, as files that are named by what they hold."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from aias.core.names import digest_of
+from aias.core.schema import Schema
+from aias.data.frames import table_of
+from aias.data.read import read_file
+from aias.data.readers.contract import Options
+
+
+def columns_of(source: object, *, schema: Schema | None = None, target: str | None = None) -> tuple[str, ...]:
+    """The names of the columns of a table, before anything is inferred."""
+    return tuple(_raw(source, schema, target).columns)
+
+
+def keep_answered(
+    source: object, target: str, answers: Sequence[str | float | None], parts: Sequence[Any], *, folder: Path,
+    schema: Schema | None = None,
+) -> list[Path]:  # fmt: skip
+    """One file for each part: its rows, the places of which it gives, as they were read, with their answers."""
+    column = pl.Series(target, list(answers), pl.Float64 if _are_numbers(answers) else pl.String)
+    frame = _raw(source, schema, target).with_columns(column)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return [_keep(frame[rows], folder) for rows in parts]
+
+
+def _raw(source: object, schema: Schema | None, target: str | None) -> pl.DataFrame:
+    known = frozenset(schema.names if schema else ())
+    if isinstance(source, str | Path):
+        return read_file(source, Options(None, known=known, target=target)).frame
+    return table_of(source).frame
+
+
+def _are_numbers(answers: Sequence[str | float | None]) -> bool:
+    return all(not isinstance(each, str) for each in answers)
+
+
+def _keep(frame: pl.DataFrame, folder: Path) -> Path:
+    """Whole or not at all."""
+    held = io.BytesIO()
+    frame.write_parquet(held)
+    path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"
+    beside = path.with_suffix(f".{os.getpid()}")
+    beside.write_bytes(held.getvalue())
+    beside.replace(path)
+    return path

@@ -1,0 +1,99 @@
+"""A published graph in place of a pipeline: its nodes up to the scores, some of which compute otherwise.
+
+Where the graph has no answer for a row with a gap (NaN), what is made of it has none either: whole numbers know no NaN.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded, Layout
+from aias.graph.builder import Builder
+from aias.runtimes.onnxruntime import Session
+
+Rewriting = Callable[[onnx.ModelProto], onnx.ModelProto]
+"""Of a graph whose inputs and outputs stay. Raises `NothingToRewrite`."""
+
+OPSET_MIN: Final = 13
+"""From here on scales may be one for each channel."""
+
+
+class NothingToRewrite(Exception):
+    """It has nothing that could be computed in fewer bits, and says why."""
+
+
+class Rewritten:
+    """`layout`: of the encoder that the graph reads by; `classes`: of its task, empty for a number; `gaps`: whether it
+    has no answer where a column has no value."""
+
+    settings: Mapping[str, Any] = {}
+
+    def __init__(self, model: onnx.ModelProto, layout: Layout, *, classes: tuple[str, ...], gaps: bool = False) -> None:
+        self.ir_version = model.ir_version
+        self.opsets = {each.domain: each.version for each in model.opset_import}
+        output = _output(classes)
+        self._nodes, self._scores = _up_to(model.graph, output)
+        self._inputs = [each.name for each in model.graph.input]
+        self._gaps = gaps
+        self.reads_tokens = "tokens" in self._inputs
+        builder = Builder(width=layout.width, texts=layout.texts, opsets=self.opsets, ir_version=self.ir_version)
+        self._session = Session(builder.finish(self.export(builder), classes=classes), output=output)
+
+    def scores(self, encoded: Encoded) -> Floats:
+        return np.asarray(self._session.run(encoded), np.float64).reshape(encoded.rows, -1)
+
+    def export(self, graph: GraphWriter) -> str:
+        assert isinstance(graph, Builder)
+        here = graph.graft(self._nodes, {name: getattr(graph, name) for name in self._inputs if name in _READ})
+        scores = here(self._scores)
+        if not self._gaps:
+            return scores
+        gap = graph.op("Cast", graph.op("IsNaN", graph.columns), to=TensorProto.FLOAT)
+        gap = graph.op("ReduceSum", gap, graph.constant(np.array([1])), keepdims=1)
+        return graph.op(
+            "Where", graph.op("Cast", gap, to=TensorProto.BOOL), graph.constant(np.array([[np.nan]])), scores
+        )
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+
+_READ: Final = ("columns", "term_ids", "term_segments", "tokens", "token_mask")
+
+
+def rewritten(model: bytes, how: Rewriting, layout: Layout, *, classes: tuple[str, ...]) -> Rewritten:
+    """Raises `NothingToRewrite`."""
+    found = onnx.load_from_string(model)
+    version = next((each.version for each in found.opset_import if each.domain in ("", "ai.onnx")), 0)
+    if version < OPSET_MIN:
+        raise NothingToRewrite(f"its operator set is {version}, and scales for each channel came with {OPSET_MIN}")
+    gaps = False
+    if layout.width and not layout.texts:
+        nothing = np.zeros(0, np.int64)
+        row = Encoded(np.full((1, layout.width), np.nan), nothing, nothing[:, None], 0)
+        gaps = bool(np.isnan(np.asarray(Session(model, output=_output(classes)).run(row), np.float64)).any())
+    return Rewritten(how(found), layout, classes=classes, gaps=gaps)
+
+
+def _output(classes: tuple[str, ...]) -> str:
+    return "probabilities" if classes else "prediction"
+
+
+def _up_to(graph: onnx.GraphProto, output: str) -> tuple[onnx.GraphProto, str]:
+    """What the scores need, before they become the output of that name."""
+    makes = {name: node for node in graph.node for name in node.output}
+    scores = makes[output].input[0]
+    needed, nodes = {scores}, list[onnx.NodeProto]()
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            nodes.append(node)
+    kept = onnx.GraphProto()
+    kept.node.extend(reversed(nodes))
+    kept.initializer.extend(each for each in graph.initializer if each.name in needed)
+    return kept, scores

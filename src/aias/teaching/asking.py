@@ -1,0 +1,191 @@
+"""Rows → answers: a few calls at a time, each tried again where that may help, none more than were allowed.
+
+what is known is not asked · equal rows are asked once · what is answered is kept before the next is asked
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from aias.core.errors import AiasError
+from aias.core.events import Event, Watch
+from aias.teaching.kept import Kept, key_of
+from aias.teaching.teachers.contract import Busy, Row, Said, Teacher, TeacherRefused, Unanswered
+
+TRIES: Final = 5
+WAIT_SECONDS: Final = 1.0
+"""Before the second try; each further one twice as long, unless the service says when."""
+
+WAIT_SECONDS_MAX: Final = 60.0
+
+FAILURES_MAX: Final = 5
+"""Batches one after the other without any answer: more would only cost."""
+
+NONSENSE_ROWS_MIN: Final = 20
+NONSENSE_SHARE_MAX: Final = 0.5
+"""Of the first answers; who says nothing that counts is asked otherwise, or another is asked."""
+
+TOLD_EVERY: Final = 50
+"""Rows."""
+
+LOOK_SECONDS: Final = 0.2
+"""How soon somebody who stops it is noticed."""
+
+Wait = Callable[[float], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """`said`: None where a row was not answered. `why`: the last reason for that."""
+
+    said: tuple[Said | None, ...]
+    calls: int
+    why: str = ""
+
+
+@dataclass(eq=False)
+class _Calls:
+    """How many there may still be; asked by several threads."""
+
+    left: int
+    made: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self) -> bool:
+        with self._lock:
+            if self.left < 1:
+                return False
+            self.left, self.made = self.left - 1, self.made + 1
+            return True
+
+
+class _Spent(Unanswered):
+    """No call is left."""
+
+    code = "teaching.calls-spent"
+
+
+def ask(
+    teacher: Teacher, rows: Sequence[Row], kept: Kept, *, calls_max: int, stop: threading.Event, watch: Watch,
+    wait_for: Wait | None = None,
+) -> Answers:  # fmt: skip
+    """Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept."""
+    keys = [key_of(row) for row in rows]
+    todo = {key: row for key, row in zip(keys, rows, strict=True) if kept.get(key) is None}
+    job = _Job(teacher, kept, _Calls(calls_max), stop, watch, len(todo), wait_for)
+    if todo:
+        job.run(list(todo.items()))
+    return Answers(tuple(kept.get(key) for key in keys), job.calls.made, job.why)
+
+
+@dataclass(eq=False)
+class _Job:
+    teacher: Teacher
+    kept: Kept
+    calls: _Calls
+    stop: threading.Event
+    watch: Watch
+    rows: int
+    wait_for: Wait | None = None
+    answered: int = 0
+    nonsense: int = 0
+    failures: int = 0
+    why: str = ""
+    _ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, todo: list[tuple[str, Row]]) -> None:
+        batches = _batches(todo, self.teacher.rows_at_once)
+        with ThreadPoolExecutor(self.teacher.concurrent) as pool:
+            running: dict[Future[list[Said]], list[str]] = {}
+            try:
+                self._submit(pool, running, islice(batches, self.teacher.concurrent))
+                while running:
+                    done, _ = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+                    for each in done:
+                        self._take(running.pop(each), each)
+                    if not self._over:
+                        self._submit(pool, running, islice(batches, len(done)))
+                    elif self.stop.is_set():
+                        self._ended.set()
+            finally:
+                self._ended.set()
+                self._keep(running)
+        if next(batches, None):
+            self.why = self.why or ("it was stopped" if self.stop.is_set() else "no more calls were allowed")
+
+    @property
+    def _over(self) -> bool:
+        return self.stop.is_set() or self.calls.left < 1
+
+    def _submit(
+        self, pool: ThreadPoolExecutor, running: dict[Future[list[Said]], list[str]],
+        batches: Iterator[list[tuple[str, Row]]],
+    ) -> None:  # fmt: skip
+        for batch in batches:
+            running[pool.submit(self._asked, [row for _, row in batch])] = [key for key, _ in batch]
+
+    def _asked(self, rows: list[Row]) -> list[Said]:
+        for tries in range(1, TRIES + 1):
+            if self._ended.is_set() or self.stop.is_set() or not self.calls.take():
+                raise _Spent("no more calls are made")
+            try:
+                said = self.teacher.ask(rows)
+            except Busy as fault:
+                if tries == TRIES:
+                    raise
+                seconds = fault.seconds if fault.seconds is not None else WAIT_SECONDS * 2 ** (tries - 1)
+                (self.wait_for or self._ended.wait)(min(seconds, WAIT_SECONDS_MAX))
+            else:
+                if len(said) != len(rows):
+                    raise Unanswered(f"{self.teacher.who} gives {len(said)} answers to {len(rows)} rows")
+                return said
+        raise AssertionError("the last try returns or raises")
+
+    def _take(self, keys: list[str], future: Future[list[Said]]) -> None:
+        try:
+            said = future.result()
+        except Unanswered as fault:
+            self._failed(fault)
+            return
+        self.failures = 0
+        before, self.answered = self.answered, self.answered + len(said)
+        self.nonsense += sum(not each.answer for each in said)
+        self.kept.put(zip(keys, said, strict=True))
+        if self.answered // TOLD_EVERY > before // TOLD_EVERY:
+            facts: dict[str, object] = {"answered": self.answered, "rows": self.rows, "calls": self.calls.made}
+            message = f"{self.answered:,} of {self.rows:,} rows are answered by {self.teacher.who}"
+            self.watch(Event("teach.progress", message, "debug", facts))
+        self._check_sense(next((each.came for each in said if not each.answer), ""))
+
+    def _check_sense(self, came: str) -> None:
+        if self.answered < NONSENSE_ROWS_MIN or self.nonsense <= NONSENSE_SHARE_MAX * self.answered:
+            return
+        raise TeacherRefused(
+            f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
+            + (f", such as {came!r}" if came else ""),
+            hint="say with --instructions what the labels mean, or ask another model",
+        )
+
+    def _keep(self, running: dict[Future[list[Said]], list[str]]) -> None:
+        """What was under way when asking ended is paid for too."""
+        for each, keys in running.items():
+            if each.exception() is None:
+                self.kept.put(zip(keys, each.result(), strict=True))
+
+    def _failed(self, fault: AiasError) -> None:
+        if isinstance(fault, _Spent):
+            self.why = self.why or "no more calls were allowed"
+            return
+        self.failures, self.why = self.failures + 1, fault.message
+        if self.failures >= FAILURES_MAX:
+            raise TeacherRefused(
+                f"{self.failures} requests in a row came to nothing; the last: {fault.message}",
+                hint=f"what was answered is kept: come again later. {fault.hint}".rstrip(),
+            )
+
+
+def _batches(todo: list[tuple[str, Row]], size: int) -> Iterator[list[tuple[str, Row]]]:
+    return (todo[at : at + size] for at in range(0, len(todo), size))

@@ -1,0 +1,266 @@
+"""Rows without answers and a teacher → rows with them, to learn from; and rows of one's own answers, to be judged by.
+
+look     which rows hold their answer; which labels there are
+ask      the teacher of the others, and of some whose answer is known: how often do the two agree?
+part     where most answers are the teacher's, half of one's own are set aside: they judge what was learned
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.catalog import member, members
+from aias.core.errors import AiasError, UserError
+from aias.core.events import Event, Watch
+from aias.core.schema import Schema
+from aias.data.answered import columns_of, keep_answered
+from aias.data.dataset import Dataset
+from aias.data.read import read
+from aias.data.schema_file import read_schema
+from aias.encoders.category import text_of
+from aias.encoders.contract import Ints
+from aias.teaching.agreement import compared_on, number_of
+from aias.teaching.asking import ask
+from aias.teaching.kept import Kept
+from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
+
+CALLS_MAX: Final = 1_000
+"""Of a service, unless more are allowed: a small price, and a quarter of an hour."""
+
+KNOWN_ROWS_MAX: Final = 200
+"""That the teacher is compared on with their own answers: a share is then known to some percent."""
+
+OWN_TEST_ROWS: Final = (20, 2_000)
+"""Of one's own answers that judge, where most are the teacher's; fewer tell nothing."""
+
+EXAMPLES_EACH: Final = 2
+EXAMPLES_MAX: Final = 20
+"""For a label, and of all: rows with their answers that a chat service is shown."""
+
+TAUGHT: Final = "taught"
+ANSWERS: Final = "answers"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """`source`: a version such as `big@2`, or an address. `classes`: the labels that count, where rows do not show
+    them all. `instructions`: for a chat service, what the labels mean. `calls_max`: of a service."""
+
+    source: str
+    model: str = ""
+    classes: tuple[str, ...] = ()
+    instructions: str = ""
+    calls_max: int = CALLS_MAX
+
+    def __post_init__(self) -> None:
+        if self.calls_max < 1:
+            raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
+        if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
+            raise BadTeacher(f"{', '.join(self.classes)}: what can be told apart?", hint="--classes spam,ham")
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """`rows`, `test`: files; `test` is None where nothing was set aside. `facts`: for the lineage."""
+
+    rows: Path
+    test: Path | None
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+def taught(
+    source: Any, target: str, wish: Wish, *, home: Path, schema: Schema | Path | None = None, set_aside: bool = True,
+    seed: int = 0, stop: threading.Event | None = None, watch: Watch,
+) -> Taught:  # fmt: skip
+    """`set_aside`: whether own answers may be kept for judging; what was answered is kept in the home either way.
+
+    Raises `BadTeacher`, `TeacherRefused`, and what reading the rows raises.
+    """
+    known = read_schema(schema) if isinstance(schema, Path) else schema
+    has_target = target in columns_of(source, schema=known, target=target)
+    dataset = read(source, target=target if has_target else None, schema=known)
+    job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
+    return job.run(set_aside=set_aside)
+
+
+@dataclass(eq=False)
+class _Job:
+    source: Any
+    target: str
+    wish: Wish
+    dataset: Dataset
+    schema: Schema | None
+    has_target: bool
+    folder: Path
+    seed: int
+    stop: threading.Event
+    watch: Watch
+
+    def run(self, *, set_aside: bool) -> Taught:
+        own = self._own()
+        rows = np.arange(self.dataset.rows)
+        mine = np.array([each is not None for each in own])
+        if mine.all():
+            raise UserError(
+                f"every row has its `{self.target}`: there is nothing to ask",
+                hint=f"leave `{self.target}` empty where the teacher shall answer, or train without --teacher",
+            )
+        rng = np.random.default_rng(self.seed)
+        known = rng.permutation(rows[mine])
+        shown = self._examples(known, own)
+        teacher = self._teacher(own, shown)
+        compared = known[~np.isin(known, shown)][:KNOWN_ROWS_MAX]
+        asked = np.concatenate([compared, rows[~mine]])
+        said, calls, why = self._asked(teacher, asked)
+        answers = self._answers(own, teacher, dict(zip(asked.tolist(), said, strict=True)))
+        facts = self._facts(teacher, said, calls, why, answers, mine)
+        pairs = [
+            (own[row] or "", each.answer) for row, each in zip(compared.tolist(), said, strict=False)
+            if each and each.answer
+        ]  # fmt: skip
+        if pairs:
+            found = compared_on(pairs, teacher.who, numbers=self.classes == ())
+            facts |= found.facts
+            self.watch(found)
+        return self._parted(answers, known, facts, set_aside=set_aside)
+
+    # Before asking
+
+    def _own(self) -> list[str | None]:
+        """The answers that the rows hold, as texts."""
+        if not self.has_target:
+            return [None] * self.dataset.rows
+        return [text_of(each) or None for each in self.dataset.values(self.target)]
+
+    def _numbers(self, own: Sequence[str | None]) -> bool:
+        """Whether answers are amounts, as far as rows show it: as in training, many different numbers are."""
+        from aias.data.target import task_for
+
+        if self.wish.classes or not self.has_target or self.dataset.schema[self.target].kind != "number":
+            return False
+        labelled = self.dataset.take(np.flatnonzero([each is not None for each in own]))
+        return labelled.rows > 1 and task_for(labelled, self.target).task.type == "regression"
+
+    def _classes(self, own: Sequence[str | None]) -> tuple[str, ...] | None:
+        present = sorted({each for each in own if each is not None})
+        if self._numbers(own):
+            return ()
+        if self.wish.classes:
+            named = tuple(map(text_of, self.wish.classes))
+            if odd := [each for each in present if each not in named]:
+                raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which --classes does not name")
+            return named
+        return tuple(present) if len(present) > 1 else None
+
+    def _examples(self, known: Ints, own: Sequence[str | None]) -> Ints:
+        """Some rows of each label, where enough are left to compare by."""
+        counts, found = Counter[str | None](), list[int]()
+        for row in np.sort(known).tolist():
+            if counts[own[row]] < EXAMPLES_EACH and len(found) < min(EXAMPLES_MAX, len(known) // 2):
+                counts[own[row]] += 1
+                found.append(row)
+        return np.array(found, np.int64)
+
+    def _teacher(self, own: Sequence[str | None], shown: Ints) -> Teacher:
+        source = self.wish.source
+        known = [member("teaching.teachers", name) for name in members("teaching.teachers")]
+        fitting = [each for each in known if each.fits(source)]
+        if not fitting and self.wish.model:
+            fitting = [member("teaching.teachers", "chat")]
+        if not fitting:
+            raise BadTeacher(
+                f"who is {source!r}?",
+                hint="a version such as big@2, http://HOST/predict/NAME of Aias, http://HOST/v2/models/NAME of any "
+                "Open Inference server, or https://HOST/v1 of a chat service with --teacher-model",
+            )
+        fields = tuple(each for each in self.dataset.schema if each.name != self.target)
+        names = [each.name for each in fields if each.role == "input"]
+        rows = self.dataset.take(shown).frame.select(names).to_dicts()
+        examples = tuple((row, own[place] or "") for row, place in zip(rows, shown.tolist(), strict=True))
+        question = Question(self.target, fields, self._classes(own), self.wish.instructions, examples, self.wish.model)
+        found: Teacher = fitting[0].open(source, question)
+        self.classes = found.classes if found.classes is not None else question.classes
+        return found
+
+    # Asking
+
+    def _asked(self, teacher: Teacher, places: Ints) -> tuple[tuple[Said | None, ...], int, str]:
+        dataset = self.dataset
+        if teacher.schema is not None:
+            dataset = read(self.source, schema=teacher.schema)
+        names = teacher.reads or [each.name for each in dataset.schema.inputs if each.name != self.target]
+        rows = dataset.take(places).frame.select(names).to_dicts()
+        self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
+        kept = Kept(self.folder / ANSWERS, teacher.identity)
+        found = ask(teacher, rows, kept, calls_max=self.wish.calls_max, stop=self.stop, watch=self.watch)
+        return found.said, found.calls, found.why
+
+    def _answers(
+        self, own: Sequence[str | None], teacher: Teacher, said: dict[int, Said | None]
+    ) -> list[str | float | None]:  # fmt: skip
+        """Own ones first, and the teacher's where they are some that count."""
+        numbers = self.classes == ()
+        found: list[str | float | None] = []
+        for row, answer in enumerate(own):
+            told = said.get(row)
+            text = answer if answer is not None else told.answer if told else ""
+            if text and not numbers and self.classes and text not in self.classes:
+                raise BadTeacher(
+                    f"{teacher.who} answers {text!r}, which is none of {', '.join(self.classes[:10])}",
+                    hint="are the rows' labels written as the teacher writes them?",
+                )
+            found.append((number_of(text) if numbers else text) if text else None)
+        return found
+
+    # Afterwards
+
+    def _facts(
+        self, teacher: Teacher, said: Sequence[Said | None], calls: int, why: str,
+        answers: Sequence[str | float | None], mine: Any,
+    ) -> dict[str, object]:  # fmt: skip
+        answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)
+        missing, nonsense = int((~mine).sum()) - answered, sum(not each.answer for each in said if each)
+        if not answered:
+            raise AiasError(f"{teacher.who} answered no row: {why or 'nothing that it said counts'}")
+        facts: dict[str, object] = {
+            "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing, "calls": calls,
+            "tokens_read": sum(each.read for each in said if each),
+            "tokens_written": sum(each.written for each in said if each), "agreement": None, "compared": 0,
+        }  # fmt: skip
+        tokens = f", {facts['tokens_read']:,} tokens read and {facts['tokens_written']:,} written" if any(
+            each.read or each.written for each in said if each) else ""  # fmt: skip
+        message = f"{teacher.who} answered {answered:,} rows in {calls:,} new calls{tokens}"
+        self.watch(Event("teach.answered", message, facts=dict(facts)))
+        if missing:
+            reasons = [f"{nonsense:,} answers were none that counts"] * bool(nonsense) + [why] * bool(why)
+            message = f"{missing:,} rows got no answer and are left out: {'; '.join(reasons) or 'it gave none'}"
+            self.watch(Event("teach.unanswered", message, "warning", {"rows": missing}))
+        return facts
+
+    def _parted(
+        self, answers: list[str | float | None], known: Ints, facts: dict[str, object], *, set_aside: bool
+    ) -> Taught:  # fmt: skip
+        least, most = OWN_TEST_ROWS
+        count = min(len(known) // 2, most)
+        enough = count >= least and len(known) < int(facts["answered"])  # type: ignore[call-overload]
+        test = np.sort(known[:count]) if set_aside and enough else known[:0]
+        have = np.array([each is not None for each in answers])
+        learned = np.setdiff1d(np.flatnonzero(have), test)
+        parts = [learned, test] if len(test) else [learned]
+        files = keep_answered(self.source, self.target, answers, parts, folder=self.folder, schema=self.schema)
+        facts["test"] = len(test)
+        if len(test):
+            message = f"{len(test):,} rows with answers of their own are set aside and judge what is learned"
+            self.watch(Event("teach.test", message, facts={"rows": len(test)}))
+        elif set_aside and len(known) < int(facts["answered"]):  # type: ignore[call-overload]
+            message = (
+                "what is learned is judged by the teacher's own answers, right or wrong: answer at least "
+                f"{2 * least} rows by yourself, or give --test"
+            )
+            self.watch(Event("teach.judged", message, "warning"))
+        return Taught(files[0], files[1] if len(test) else None, facts)

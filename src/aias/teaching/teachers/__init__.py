@@ -1,0 +1,1 @@
+"""Teachers, one a file, found by what they are called."""

@@ -1,0 +1,95 @@
+"""The promise of a teacher: rows in, what it says of each out.
+
+A member's file exports one class: `fits` says by the source alone whether it is meant; `open` looks at it for the first
+time. `ask` is called by several threads at once. What a service must not be told again, or will never answer, is said
+by the kind of error.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+
+from aias.core.errors import AiasError, UserError
+from aias.core.schema import Field, Schema
+
+Row = Mapping[str, Any]
+
+
+class BadTeacher(UserError):
+    """The teacher that was named cannot be asked like this."""
+
+    code = "teaching.bad-teacher"
+
+
+class TeacherRefused(AiasError):
+    """The teacher knows neither key nor model, or answers no row: asking on would only cost."""
+
+    code = "teaching.refused"
+
+
+class Unanswered(AiasError):
+    """These rows get no answer; others may."""
+
+    code = "teaching.unanswered"
+
+
+class Busy(Unanswered):
+    """Not now: too many requests, an overload, a silence. `seconds`: when to come again, where it said so."""
+
+    code = "teaching.busy"
+
+    def __init__(self, message: str, *, hint: str = "", seconds: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.seconds = seconds
+
+
+class Said(msgspec.Struct, frozen=True):
+    """`answer`: a label, or a number as text; empty where what came was neither. `came`: then a piece of it."""
+
+    answer: str
+    read: int = 0
+    written: int = 0
+    """Tokens, of services that count them."""
+    came: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a row. `fields`: all columns, those that tell nothing too; `classes`: all labels that count,
+    empty for a number, None where nobody said; `examples`: rows whose answers are known."""
+
+    target: str
+    fields: tuple[Field, ...]
+    classes: tuple[str, ...] | None = None
+    instructions: str = ""
+    examples: tuple[tuple[Row, str], ...] = ()
+    model: str = ""
+
+
+class Teacher(Protocol):
+    who: str
+    """For people and the lineage; holds no secret."""
+    identity: tuple[str, ...]
+    """All that decides its answers, and no key."""
+    schema: Schema | None
+    """How it reads rows, if it says so; and which columns of them, if it names no kinds."""
+    reads: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
+    """What it tells apart, empty for numbers; None where it does not say."""
+    rows_at_once: int
+    concurrent: int
+    """How many calls at one time."""
+
+    def ask(self, rows: Sequence[Row]) -> list[Said]:
+        """One each. Raises `Busy`, `Unanswered`, `TeacherRefused`."""
+
+
+class Kind(Protocol):
+    @staticmethod
+    def fits(source: str) -> bool: ...
+
+    @staticmethod
+    def open(source: str, question: Question) -> Teacher:
+        """Raises `BadTeacher`, `TeacherRefused`, `Busy`."""

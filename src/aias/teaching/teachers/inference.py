@@ -1,0 +1,111 @@
+"""A model on any server of Open Inference v2 (`…/v2/models/NAME`): Triton, KServe, MLServer, Seldon, OVMS, Aias.
+
+https://github.com/kserve/open-inference-protocol. Its inputs are the columns of the same names; or its one matrix is
+all numbers of a row, in the order of the file. Its answer is a label, a number or a score for each of `--classes`.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from aias.core.schema import Schema
+from aias.encoders.category import text_of
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered
+from aias.teaching.wire import Wire
+
+__all__ = ["Inference"]
+
+
+class Tensor(msgspec.Struct):
+    """Of a description, or of an answer."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    data: list[Any] = []
+
+
+class Inference:
+    schema: ClassVar[Schema | None] = None
+    classes: ClassVar[tuple[str, ...] | None] = None
+    rows_at_once: ClassVar[int] = 64
+    concurrent: ClassVar[int] = 2
+
+    def __init__(self, wire: Wire, described: Any, question: Question) -> None:
+        self._wire, self._question = wire, question
+        try:
+            self._inputs = msgspec.convert(described["inputs"], list[Tensor])
+        except (KeyError, TypeError, msgspec.ValidationError):
+            raise BadTeacher(f"{wire.place} does not describe a model of Open Inference v2") from None
+        names = [field.name for field in question.fields]
+        inputs = [field for field in question.fields if field.role == "input"]
+        self._read = [[each.name] for each in self._inputs]
+        if len(self._inputs) == 1 and self._inputs[0].name not in names:
+            texts = self._inputs[0].datatype == "BYTES"
+            self._read = [[field.name for field in inputs if texts or field.kind == "number"]]
+            width = self._inputs[0].shape[-1] if len(self._inputs[0].shape) > 1 else 1
+            if width not in (-1, len(self._read[0])):
+                raise BadTeacher(f"{wire.place} reads {width} columns, and the rows have {len(self._read[0])}")
+        if absent := sorted({name for each in self._read for name in each} - set(names)):
+            raise BadTeacher(f"{wire.place} reads `{absent[0]}`, which is no column", hint=f"they are {names[:20]}")
+        self.reads: tuple[str, ...] | None = tuple(name for each in self._read for name in each)
+        self.who = wire.place
+        self.identity = ("inference", wire.place, str(described.get("versions")), *(question.classes or ()))
+
+    @staticmethod
+    def fits(source: str) -> bool:
+        return re.match(r"https?://[^?#]+/v2/models/[^/?#]+(/versions/[^/?#]+)?$", source) is not None
+
+    @classmethod
+    def open(cls, source: str, question: Question) -> "Inference":
+        wire = Wire.to(source)
+        return cls(wire, wire.get(wire.under("")), question)
+
+    def ask(self, rows: Sequence[Row]) -> list[Said]:
+        inputs = [
+            {"name": each.name, "datatype": each.datatype,
+             "data": [_value(each, row[name]) for row in rows for name in read],
+             "shape": [len(rows)] if len(each.shape) == 1 else [len(rows), len(read)]}
+            for each, read in zip(self._inputs, self._read, strict=True)
+        ]  # fmt: skip
+        found = self._wire.post(self._wire.under("/infer"), {"inputs": inputs})
+        try:
+            outputs = msgspec.convert(found["outputs"], list[Tensor])
+            return self._said(outputs, len(rows))
+        except (KeyError, TypeError, ValueError):
+            raise Unanswered(
+                f"{self._wire.place} gives neither labels nor numbers nor a score for each class",
+                hint="name its classes in its order: --classes a,b,c",
+            ) from None
+
+    def _said(self, outputs: Sequence[Tensor], rows: int) -> list[Said]:
+        """Of its labels, else of its scores, else of its numbers. Raises `ValueError`."""
+        for each in outputs:
+            if each.datatype == "BYTES" and len(each.data) == rows:
+                return [Said(text_of(value)) for value in each.data]
+        classes = self._question.classes or ()
+        for each in outputs:
+            flat = [float(value) for value in each.data]
+            if classes and len(flat) == rows * len(classes):
+                parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
+                return [Said(classes[part.index(max(part))]) for part in parts]
+            if len(flat) == rows and classes and each.datatype.startswith(("INT", "UINT")):
+                return [
+                    Said(classes[int(value)] if 0 <= value < len(classes) else "", came=str(value)) for value in flat
+                ]
+            if len(flat) == rows and not classes:
+                return [Said(repr(value)) for value in flat]
+        raise ValueError("no output")
+
+
+_NONE: Final = Said("", came="a number beyond its classes")
+
+
+def _value(each: Tensor, value: Any) -> Any:
+    if each.datatype == "BYTES":
+        return "" if value is None else text_of(value)
+    if each.datatype.startswith("FP"):
+        return value
+    return int(value) if value is not None and value == value else 0

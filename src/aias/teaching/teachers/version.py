@@ -1,0 +1,45 @@
+"""A version of this very house: trained, compressed or imported."""
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar
+
+from aias.core.names import Ref
+from aias.core.schema import Schema
+from aias.core.settings import home
+from aias.registry.registry import Registry
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said
+
+__all__ = ["Version"]
+
+
+class Version:
+    reads: ClassVar[tuple[str, ...] | None] = None
+    rows_at_once: ClassVar[int] = 1_024
+    concurrent: ClassVar[int] = 1
+
+    def __init__(self, runtime: OnnxRuntime, *, ref: str, digest: str) -> None:
+        task = runtime.manifest.task
+        if task.width:
+            raise BadTeacher(f"{ref} gives vectors, and no answers", hint="name a version that predicts")
+        self._runtime = runtime
+        self.who, self.identity = ref, ("version", digest)
+        self.schema: Schema | None = Schema(runtime.manifest.inputs)
+        self.classes: tuple[str, ...] | None = task.classes
+
+    @staticmethod
+    def fits(source: str) -> bool:
+        return re.match(r"[a-z]+://", source) is None
+
+    @classmethod
+    def open(cls, source: str, question: Question) -> "Version":  # noqa: ARG003  it knows its own classes
+        """Raises `NotFound`, `Damaged`."""
+        registry = Registry.open(home())
+        version = registry.version(Ref.parse(source))
+        runtime = OnnxRuntime.load(registry.folder(version), registry.manifest(version))
+        return cls(runtime, ref=f"{version.name}@{version.number}", digest=version.digest)
+
+    def ask(self, rows: Sequence[Row]) -> list[Said]:
+        found = self._runtime.predict(list(rows)).predictions
+        return [Said(each if isinstance(each, str) else repr(float(each))) for each in found]

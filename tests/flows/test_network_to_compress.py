@@ -1,0 +1,43 @@
+"""A network that was trained elsewhere becomes a version, and a smaller one of fewer bits behind the same gate."""
+
+from pathlib import Path
+
+import numpy as np
+from onnx import helper
+
+import aias
+from foreign import LABELS, saved, tensor, value
+
+
+def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(size=(48, 128)).astype(np.float32) / 7, rng.normal(size=(128, 3)).astype(np.float32) / 4
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["h"]), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    path = saved(
+        tmp_path / "net.onnx", nodes, [value("x", ["N", 48])], [value("p", ["N", 3])],
+        [tensor("w1", first), tensor("w2", second)],
+    )  # fmt: skip
+    x = rng.normal(size=(400, 48)).round(3)
+    y = (np.maximum(x @ first, 0) @ second + rng.normal(size=(400, 3)) / 9).argmax(axis=1)
+    held = {f"n{j:02}": x[:, j].tolist() for j in range(48)} | {"y": [LABELS[at] for at in y]}
+    model = aias.import_model(
+        path, like=held, target="y", classes=LABELS, columns=list(held)[:48], metric="accuracy", home=tmp_path
+    )
+
+    found = model.compress(
+        data=held, max_loss="20%", time="60s", techniques=("int8", "half_weights", "prune_weights"), inline=True
+    )
+
+    points = {point.name: point for point in found.frontier.points}
+    for name in ("products in int8, a scale a row", "weights in float16"):
+        assert points[name].searched is not None and abs(points[name].searched.value) < 0.1
+        assert points[name].smaller > 1.5
+    assert "a product is" in points["prune weights"].reason or "zero" in str(list(points))
+    if found.better:
+        assert found.model.manifest.form == "compressed"
+        same = found.model.predict(held) == model.predict(held)
+        assert same.mean() > 0.9
+    assert found.frontier.verdict

@@ -1,0 +1,132 @@
+"""`graph/rewriting.py`, `graph/rewritten.py`: a graph in fewer bits answers nearly alike, alone as in any batch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from aias.encoders.rows import Encoded, Layout
+from aias.graph.compile import compile_graph
+from aias.graph.rewriting import halves, products_in_int8, with_fixed_scales
+from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
+from aias.runtimes.onnxruntime import Session
+
+CLASSES = ("a", "b", "c")
+WIDTH = 64
+RNG = np.random.default_rng(3)
+
+
+def graph_of(nodes: list[Any], tensors: dict[str, Any], *, opset: int = 17) -> bytes:
+    """A published classifier: the columns in, probabilities out."""
+    nodes = [
+        helper.make_node("Cast", ["columns"], ["x"], to=TensorProto.FLOAT), *nodes,
+        helper.make_node("Cast", ["z"], ["z64"], to=TensorProto.DOUBLE),
+        helper.make_node("Softmax", ["z64"], ["s"], axis=1),
+        helper.make_node("Cast", ["s"], ["probabilities"], to=TensorProto.FLOAT),
+    ]  # fmt: skip
+    columns = helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", WIDTH])
+    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 3])
+    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors.items()]
+    graph = helper.make_graph(nodes, "net", [columns], [out], held)
+    return bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8).SerializeToString()
+    )
+
+
+def drawn(*shape: int) -> Any:
+    return (RNG.normal(size=shape) / np.sqrt(shape[-1])).astype(np.float32)
+
+
+def dense(*, opset: int = 17, hidden: int = 96) -> bytes:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], transB=1), helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["z"]),
+    ]  # fmt: skip
+    return graph_of(nodes, {"w1": drawn(hidden, WIDTH), "b1": drawn(hidden), "w2": drawn(hidden, 3) / 4}, opset=opset)
+
+
+def convolution() -> bytes:
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "k1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("MaxPool", ["r1"], ["p1"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Flatten", ["p1"], ["f"]), helper.make_node("Gemm", ["f", "w", "b"], ["z"]),
+    ]  # fmt: skip
+    tensors = {"shape": np.array([-1, 1, 8, 8]), "k1": drawn(16, 1, 3, 3), "b1": drawn(16), "w": drawn(256, 3) / 8,
+               "b": drawn(3)}  # fmt: skip
+    return graph_of(nodes, tensors)
+
+
+def rows(x: Any) -> Encoded:
+    nothing = np.zeros(0, np.int64)
+    return Encoded(np.asarray(x, np.float64), nothing, nothing[:, None], 0)
+
+
+LAYOUT = Layout(WIDTH, tuple(range(WIDTH)), (), (), 0, 0)
+X = RNG.normal(size=(50, WIDTH))
+
+
+def fixed(model: onnx.ModelProto) -> onnx.ModelProto:
+    return with_fixed_scales(model, [{"columns": X[i : i + 1]} for i in range(len(X))])
+
+
+def said(model: bytes, x: Any) -> Any:
+    return np.asarray(Session(model, output="probabilities").run(rows(x)), np.float64)
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "close", "smaller"),
+    [(dense(), products_in_int8, 0.03, 2.5), (dense(opset=18), products_in_int8, 0.03, 2.5),
+     (dense(), halves, 2e-3, 1.7), (convolution(), fixed, 0.08, 0.5)],
+    ids=["products", "products of set 18", "halves", "convolutions"],
+)  # fmt: skip
+def test_a_graph_in_fewer_bits_answers_nearly_alike_and_as_it_is_compiled(
+    model: bytes, how: Callable[..., Any], close: float, smaller: float
+) -> None:
+    found = rewritten(model, how, LAYOUT, classes=CLASSES)
+    graph = compile_graph(found, LAYOUT, classes=CLASSES)
+
+    expected = said(model, X)
+    assert np.abs(found.scores(rows(X)) - expected).max() < close
+    assert expected.std(axis=0).max() > 0.02  # the rows are told apart
+    np.testing.assert_allclose(said(graph, X), found.scores(rows(X)), atol=1e-6)
+    alone = np.concatenate([found.scores(rows(X[i : i + 1])) for i in range(10)])
+    np.testing.assert_allclose(alone, found.scores(rows(X))[:10], atol=1e-6)
+    assert len(model) / len(graph) > smaller
+
+
+def test_what_has_no_answer_to_a_gap_has_none_afterwards() -> None:
+    found = rewritten(dense(), products_in_int8, LAYOUT, classes=CLASSES)
+    x = X[:2].copy()
+    x[1, 5] = np.nan
+
+    scores = found.scores(rows(x))
+
+    assert np.isfinite(scores[0]).all() and np.isnan(scores[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "how", "why"),
+    [
+        (dense(hidden=8), products_in_int8, "no product"), (dense(opset=11), products_in_int8, "operator set is 11"),
+        (dense(), fixed, "no convolution"), (graph_of([helper.make_node("MatMul", ["x", "w"], ["z"])],
+         {"w": np.full((WIDTH, 3), 1e6, np.float32)[:, :3].repeat(1, 0)}), products_in_int8, "no product"),
+        (graph_of([helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("MatMul", ["h", "v"], ["z"])],
+         {"w": np.full((WIDTH, 64), 1e6, np.float32), "v": drawn(64, 3)}), halves, "beyond what float16"),
+    ],
+)  # fmt: skip
+def test_what_cannot_help_says_why(model: bytes, how: Callable[..., Any], why: str) -> None:
+    with pytest.raises(NothingToRewrite, match=why):
+        rewritten(model, how, LAYOUT, classes=CLASSES)
+
+
+def test_the_graph_itself_is_its_own_rewriting() -> None:
+    model = dense()
+    found = Rewritten(onnx.load_from_string(model), LAYOUT, classes=CLASSES)
+
+    np.testing.assert_allclose(found.scores(rows(X)), said(model, X), atol=1e-7)
+    assert found.state() == {}

@@ -1,0 +1,73 @@
+"""CatBoost's files with categories answer as CatBoost does: one hot, by statistics, unseen and missing ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import aias
+from aias.importing.formats.contract import UnfitModel
+
+catboost = pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
+
+TOWNS, JOBS = ("Paris", "Rome", "Kyiv"), tuple(f"job {i}" for i in range(9))
+NAMES = ["size", "town", "age", "job"]
+
+
+def rows(count: int = 120) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    data = np.empty((count, 4), object)
+    data[:, 0], data[:, 2] = rng.normal(size=count).round(3), rng.integers(20, 60, count).astype(float)
+    data[:, 1], data[:, 3] = rng.choice(TOWNS, count), rng.choice(JOBS, count)
+    return data, data[:, 0] + 2 * (data[:, 1] == "Rome") + np.array([int(each[-1]) for each in data[:, 3]]) / 4
+
+
+def fitted(path: Path, *, task: str = "regression", named: bool = True, **settings: Any) -> tuple[Any, Any]:
+    data, amount = rows()
+    y = amount.astype(float) if task == "regression" else np.where(amount > 1.5, "high", "low")
+    loss = "RMSE" if task == "regression" else "Logloss"
+    model = catboost.CatBoost(
+        {"iterations": 8, "depth": 3, "thread_count": 1, "verbose": 0, "allow_writing_files": False,
+         "loss_function": loss, "max_ctr_complexity": 1, **settings}
+    )  # fmt: skip
+    model.fit(catboost.Pool(data, y, cat_features=[1, 3], feature_names=NAMES if named else None))
+    model.save_model(str(path), format=path.suffix[1:])
+    return model, data
+
+
+def table(data: Any) -> dict[str, list[Any]]:
+    return {name: data[:, at].tolist() for at, name in enumerate(NAMES)}
+
+
+@pytest.mark.parametrize(
+    ("ending", "settings"),
+    [(".cbm", {}), (".json", {"one_hot_max_size": 20}), (".cbm", {"one_hot_max_size": 4, "named": False}),
+     (".cbm", {"task": "binary"})],
+    ids=["statistics", "one hot", "both, without names", "two classes"],
+)  # fmt: skip
+def test_categories_answer_as_catboost_answers_them(ending: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    own, data = fitted(tmp_path / f"model{ending}", **settings)
+    told: list[Any] = []
+
+    model = aias.import_model(tmp_path / f"model{ending}", like=table(data), home=tmp_path, watch=told.append)
+
+    odd = data[:4].copy()
+    odd[0, 1], odd[1, 3], odd[2, 0] = "Nowhere", "never heard of", float("nan")
+    for some in (data, odd):
+        asked = catboost.Pool(some, cat_features=[1, 3])
+        if settings.get("task"):
+            np.testing.assert_allclose(model.predict_proba(table(some)), own.predict(asked, "Probability"), atol=1e-6)
+        else:
+            np.testing.assert_allclose(model.predict(table(some)), own.predict(asked), rtol=1e-6)
+    notes = [event.message for event in told if event.name == "import.note"]
+    assert any("3 of `town`" in each or "3 of `1`" in each for each in notes)
+
+
+def test_several_categories_together_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    _, data = fitted(tmp_path / "model.json", max_ctr_complexity=3, iterations=40, depth=5)
+
+    with pytest.raises(UnfitModel, match="several categories together") as fault:
+        aias.import_model(tmp_path / "model.json", like=table(data), home=tmp_path)
+
+    assert "max_ctr_complexity=1" in fault.value.hint

@@ -1,0 +1,185 @@
+"""`teaching/taught.py`: rows without answers get a teacher's; whose own answers judge; every kind of teacher."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from aias.core.errors import AiasError, UserError
+from aias.core.events import Event
+from aias.teaching.taught import Taught, Wish, taught
+from aias.teaching.teachers.contract import BadTeacher, TeacherRefused
+from aias.teaching.wire import KEY
+from chat_service import Service, completion, serving
+from serving_house import Shelf, Squarer, house
+
+WARM, COLD = ("lovely warm", "friendly clean", "bright calm"), ("cold dirty", "rude broken", "loud slow")
+
+
+def mood(text: str) -> str:
+    return "good" if any(word in text for each in WARM for word in each.split()) else "bad"
+
+
+def rows(count: int, *, own: int = 0) -> pl.DataFrame:
+    """Texts of which the first `own` have their answers."""
+    rng = np.random.default_rng(0)
+    texts = [f"{(WARM if rng.random() < 0.5 else COLD)[rng.integers(3)]} room {i}" for i in range(count)]
+    return pl.DataFrame({"text": texts, "mood": [mood(text) if i < own else None for i, text in enumerate(texts)]})
+
+
+def teach(source: Any, wish: Wish, home: Path, *, target: str = "mood", **more: Any) -> tuple[Taught, list[Event]]:
+    events: list[Event] = []
+    return taught(source, target, wish, home=home, watch=events.append, **more), events
+
+
+def wish(service: Service, **more: Any) -> Wish:
+    return Wish(service.url, model="tiny", **more)
+
+
+def test_a_chat_service_answers_what_has_no_answer_and_own_answers_judge(tmp_path: Path) -> None:
+    frame = rows(100, own=44)
+    with serving(mood) as service:
+        found, events = teach(frame, wish(service), tmp_path)
+
+    assert found.test is not None
+    learned, test = pl.read_parquet(found.rows), pl.read_parquet(found.test)
+    assert learned.height + test.height == 100 and test.height == 22
+    assert set(test["text"]) <= set(frame["text"][:44])
+    assert all(mood(text) == label for text, label in pl.concat([learned, test]).rows())
+    assert found.facts["answered"] == 56 and found.facts["own"] == 44
+    assert found.facts["agreement"] == 1.0 and found.facts["compared"] == 40  # 4 are examples
+    assert found.facts["calls"] == len(service.asked) == 96
+    assert found.facts["tokens_read"] == 7 * 96
+    assert 2 <= service.at_once <= 8
+    assert "teach.agreement" in [each.name for each in events]
+
+
+def test_asking_again_asks_nothing_and_gives_the_same_files(tmp_path: Path) -> None:
+    with serving(mood) as service:
+        first, _ = teach(rows(12, own=4), wish(service), tmp_path)
+        calls = len(service.asked)
+        second, _ = teach(rows(12, own=4), wish(service), tmp_path)
+
+        assert len(service.asked) == calls
+    assert first.rows == second.rows and second.facts["calls"] == 0
+
+
+def test_calls_that_are_allowed_are_all_that_is_spent_and_the_next_goes_on(tmp_path: Path) -> None:
+    with serving(mood) as service:
+        first, events = teach(rows(12), wish(service, classes=("good", "bad"), calls_max=7), tmp_path)
+        assert len(service.asked) == 7
+        second, _ = teach(rows(12), wish(service, classes=("good", "bad"), calls_max=7), tmp_path)
+        assert len(service.asked) == 12
+
+    assert pl.read_parquet(first.rows).height == 7 and pl.read_parquet(second.rows).height == 12
+    (told,) = [each for each in events if each.name == "teach.unanswered"]
+    assert "5 rows got no answer and are left out: no more calls were allowed" in told.message
+    assert [each.name for each in events if each.level == "warning"] == ["teach.unanswered", "teach.judged"]
+
+
+def test_a_file_without_the_column_gets_it_where_labels_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows(12).drop("mood").write_csv(path)
+    with serving(mood) as service:
+        found, _ = teach(path, wish(service, classes=("good", "bad")), tmp_path)
+        with pytest.raises(BadTeacher, match="what may `mood` be"):
+            teach(path, wish(service), tmp_path)
+
+    assert found.test is None
+    assert all(mood(text) == label for text, label in pl.read_parquet(found.rows).rows())
+
+
+def test_rows_that_have_all_answers_need_no_teacher(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to ask"):
+        teach(rows(20, own=20), Wish("http://127.0.0.1:9/v1", model="tiny"), tmp_path)
+
+
+def test_labels_that_are_not_named_are_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(BadTeacher, match="'bad' in some rows, which --classes does not name"):
+        teach(rows(20, own=10), Wish("http://127.0.0.1:9/v1", "tiny", ("good", "evil")), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [completion("As an assistant I cannot say."), (200, {}, b"<html>Welcome</html>"), (403, {}, b"no credit"),
+     (200, {}, b"[" * 100_000)],
+    ids=["nonsense", "HTML", "refusal", "depth"],
+)  # fmt: skip
+def test_a_service_that_gives_no_answers_gives_no_model(reply: Any, tmp_path: Path) -> None:
+    with serving(mood, first=[reply] * 100) as service, pytest.raises(TeacherRefused):
+        teach(rows(100, own=10), wish(service), tmp_path)
+
+    assert len(service.asked) <= 40  # and is not asked to the end
+
+
+def test_a_service_that_is_busy_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    busy = (429, {"Retry-After": "0"}, b"slow down")
+    with serving(mood, first=[busy] * 3) as service:
+        found, _ = teach(rows(8), wish(service, classes=("good", "bad")), tmp_path)
+
+    assert found.facts["answered"] == 8 and found.facts["calls"] == 11
+
+
+def test_no_secret_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "sk-never-told-4711")
+    with serving(mood) as service:
+        found, events = teach(rows(8), wish(service, classes=("good", "bad")), tmp_path)
+
+    held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert set(service.keys) == {"Bearer sk-never-told-4711"}
+    assert b"4711" not in held and "4711" not in str(events) + str(found)
+
+
+def ages() -> pl.DataFrame:
+    return pl.DataFrame({"age": [20.0, 30.0, 45.0, 60.0, 41.0], "left": [None, "no", None, None, "yes"]})
+
+
+@pytest.mark.parametrize("path", ["/predict/churn", "/v2/models/churn"])
+def test_endpoints_teach_by_both_protocols(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    frame = ages().with_columns(plan=pl.lit("pro"))
+    with house() as server:
+        found, _ = teach(frame, Wish(f"http://{server.address}{path}"), tmp_path, target="left")
+
+    assert pl.read_parquet(found.rows)["left"].to_list() == ["no", "no", "yes", "yes", "yes"]
+    assert found.facts["calls"] == 1
+
+
+@pytest.mark.parametrize("path", ["/predict/area", "/v2/models/area"])
+def test_endpoints_teach_numbers(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    shelf = Shelf()
+    shelf.deploy("area", 1, Squarer(), model="area")
+    sides = np.arange(1.0, 30)
+    frame = pl.DataFrame({"side": sides, "area": [None if i % 2 else float(s * s) for i, s in enumerate(sides)]})
+    with house(shelf) as server:
+        found, _ = teach(frame, Wish(f"http://{server.address}{path}"), tmp_path, target="area")
+
+    assert pl.read_parquet(found.rows)["area"].to_list() == (sides**2).tolist()
+    assert found.facts["difference"] == 0.0
+
+
+def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: Path) -> None:
+    with house() as server, pytest.raises(TeacherRefused, match="401"):
+        teach(ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn"), tmp_path,
+              target="left")  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["http://host/somewhere", "https://host"])
+def test_an_address_that_says_not_what_it_is_is_asked_about(source: str, tmp_path: Path) -> None:
+    with pytest.raises(BadTeacher, match="who is"):
+        teach(rows(20), Wish(source), tmp_path)
+
+
+def test_a_version_that_does_not_exist_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIAS_HOME", str(tmp_path))
+    with pytest.raises(AiasError, match="nobody"):
+        teach(rows(20), Wish("nobody@3"), tmp_path)
+
+
+@pytest.mark.parametrize("bad", [{"calls_max": 0}, {"classes": ("one",)}, {"classes": ("a", "a")}])
+def test_a_wish_that_cannot_be_had_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(BadTeacher):
+        Wish("big@1", **bad)
