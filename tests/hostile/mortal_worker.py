@@ -40,7 +40,7 @@ def models() -> dict[str, object]:
             live_dangerously([row.get("age") for row in rows])
             return super().predict(rows)
 
-    return {"good": Rule(), "bad": Mortal(), "slow": Slow()}
+    return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow()}
 
 
 def main(orders: Orders) -> None:

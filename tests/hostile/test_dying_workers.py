@@ -151,14 +151,6 @@ def test_workers_are_renewed_under_load_and_no_connection_is_closed(server: Serv
     assert server.told("serve.worker-died") == died
 
 
-def test_a_run_that_does_not_end_is_ended_with_its_process(server: Server) -> None:
-    with load(server, good=2):
-        status, answer = server.call("bad", ENDLESS)
-
-    assert (status, answer["error"]["code"]) == (504, "serving.too-late")
-    assert server.told("serve.run-stuck") == 1
-
-
 def test_a_model_that_ends_its_process_is_tried_again_then_runs_apart_and_then_no_more(server: Server) -> None:
     with load(server, good=2, slow=1):
         eventually(server.whole, PATIENCE)
@@ -176,6 +168,14 @@ def test_a_model_that_ends_its_process_is_tried_again_then_runs_apart_and_then_n
     assert (second[0], second[1]["error"]["code"]) == (500, "serving.run-ended")
     assert (third[0], third[1]["error"]["code"]) == (503, "serving.quarantined")
     assert server.told("serve.worker-died") == died
+
+
+def test_a_run_that_does_not_end_is_ended_with_its_process(server: Server) -> None:
+    with load(server, good=2):
+        status, answer = server.call("hung", ENDLESS)
+
+    assert (status, answer["error"]["code"]) == (504, "serving.too-late")
+    assert server.told("serve.run-stuck") == 1
 
 
 def test_what_came_in_pieces_and_in_a_row_is_answered_in_order_after_a_kill() -> None:
