@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aias.core.errors import NotFound
 
-MACHINERY: Final = {"boosting", "contract", "golden", "race", "rows", "spaces", "study"}
+MACHINERY: Final = {"boosting", "contract", "golden", "json_row", "race", "rows", "spaces", "study"}
 """Files beside the members that are none: the promise itself, what boosters share, the row encoder that puts encoders
 side by side, where searchers search, what those of Optuna share, how runtimes are chosen among,
 and what they are asked before they answer."""

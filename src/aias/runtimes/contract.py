@@ -134,6 +134,16 @@ class Joining(Protocol):
         """The answers in the order of the encoded rows."""
 
 
+@runtime_checkable
+class Reading(Protocol):
+    """What a runtime can besides `Joining`: read the one row of a JSON body without the detour of a dict."""
+
+    def read(self, body: bytes) -> Encoded | None:
+        """None for what only `encode` can judge."""
+
+    def answer(self, encoded: Encoded) -> Answers: ...
+
+
 class Embedding(Protocol):
     """What a runtime of an embedding can besides: read texts that are in no row, also as tokens."""
 

@@ -158,6 +158,10 @@ class OnnxRuntime:
         encoded = self.encoder.rows(rows)
         return self._marked(encoded, self._texts_of(rows)) if self._embeds else encoded
 
+    def read(self, body: bytes) -> Encoded | None:
+        """The only row of a JSON body, if it can be read without looking twice."""
+        return self.encoder.json(body)
+
     def encode_columns(self, columns: Mapping[str, Column], rows: int) -> Encoded:
         """Raises `BadValue`."""
         encoded = self.encoder.columns(columns, rows)
@@ -198,7 +202,7 @@ class OnnxRuntime:
             return Answers(predictions, None, self._within(predictions))
         classes, weighed = self._classes, found if self._weights is None else found * self._weights
         if len(found) == 1:
-            return Answers([classes[weighed.argmax()]], found)
+            return Answers([classes[int(weighed.argmax())]], found)
         return Answers([classes[i] for i in weighed.argmax(axis=1).tolist()], found)
 
     def _vectors(self, encoded: Encoded) -> Answers:

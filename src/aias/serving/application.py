@@ -66,7 +66,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers)
+        self.heads = Heads(self.table, _headers, _is_table)
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated = Bodies(bounds), Repeated()
@@ -101,15 +101,18 @@ class Application:
         if self.suspects or (slot is not None and slot.fault is not None):
             return None
         started = time.perf_counter()
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
-        model = request.model = self._router.peek(head.places["endpoint"])
-        if model is None or len(body) > self._bounds.light_body_bytes or not self._runs_inline(request, packed=False):
+        model = self._router.peek(head.places["endpoint"])
+        if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
             return None
+        if body.startswith(FILES):
+            return None
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
         try:
             _take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
+            request.model = model
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             reply = self._inline(head.route, request)
@@ -179,6 +182,7 @@ class Application:
             self.suspects.check(request.asked.version)
 
     def _let_in(self, route: Route, request: Request) -> None:
+        """Who may ask at all; whichever way the request goes."""
         request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
@@ -208,7 +212,7 @@ class Application:
         self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
-        if packed or request.model is None or _is_table(request):
+        if packed or request.model is None or _is_table(request.headers, request.body):
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
 
@@ -246,7 +250,11 @@ class Application:
         executor.check(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
             return await self._whole(request, answer, gone)
-        light = not packed and not _is_table(request) and len(request.body) <= self._bounds.light_body_bytes
+        light = (
+            not packed
+            and not _is_table(request.headers, request.body)
+            and len(request.body) <= self._bounds.light_body_bytes
+        )
         return await self._talk(route, request, gone, light=light, packed=packed)
 
     async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Callable[[], Awaitable[None]]) -> Reply:
@@ -371,14 +379,14 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return headers
 
 
-def _is_table(request: Request) -> bool:
+def _is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
     """What a table costs is not known from the example, whatever its size."""
-    headers, said = request.headers, request.headers.get(b"content-type", b"")
+    said = headers.get(b"content-type", b"")
     return (
         said.startswith(_TABLES)
         or b"vnd." in headers.get(b"accept", b"")
         # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
-        or (said.startswith(BINARY) and request.body.startswith(FILES))
+        or (said.startswith(BINARY) and body.startswith(FILES))
     )
 
 

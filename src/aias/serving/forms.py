@@ -37,6 +37,10 @@ class AnswerForm:
 
     def one(self, answers: Answers) -> bytes:
         """The JSON object of the only row."""
+        if answers.probabilities is not None:
+            [row] = answers.probabilities.tolist()
+            if math.isfinite(sum(row)):
+                return (self.template % (self.labels[answers.predictions[0]], *row)).encode()  # type: ignore[index]
         return next(self._each(answers)).encode()
 
     def columns(self, answers: Answers) -> dict[str, list[object]]:

@@ -36,10 +36,15 @@ class Head:
 
 
 class Heads:
-    """`read` makes a dict of headers, or refuses them."""
+    """`read` makes a dict of headers, or refuses them; `is_table` tells of bodies whose cost size does not say."""
 
-    def __init__(self, table: RouteTable, read: Callable[[list[tuple[bytes, bytes]]], Headers]) -> None:
-        self._table, self._read = table, read
+    def __init__(
+        self,
+        table: RouteTable,
+        read: Callable[[list[tuple[bytes, bytes]]], Headers],
+        is_table: Callable[[Headers], bool],
+    ) -> None:
+        self._table, self._read, self._is_table = table, read, is_table
         self._known: dict[bytes, Head] = {}
         self.recall = self._known.get
 
@@ -55,6 +60,8 @@ class Heads:
             if b"content-length" not in headers or encoding_of(headers) is not None or _NO_HASTE & headers.keys():
                 return None
         except Refusal:
+            return None
+        if self._is_table(headers):
             return None
         return Head(path, headers, route, found.places, int(headers[b"content-length"]))
 

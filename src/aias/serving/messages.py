@@ -4,8 +4,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers, Embedding, Joining, Row, Text
+from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.models import Answering, Model
 from aias.serving.survival.journal import Slot
 
@@ -89,9 +91,9 @@ class Reply:
     stream: "Stream | None" = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, or to `texts`.
+class Ask(msgspec.Struct, frozen=True):
+    """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, to `texts`, or to
+    rows that the runtime has `encoded` already.
 
     A handler that yields it, and is given the answers, lets its rows run together with those of other callers; and the
     event loop does not stand still meanwhile. One that calls the runtime itself is run in a thread as a whole.
@@ -101,8 +103,11 @@ class Ask:
     rows: Sequence[Row] | None = None
     columns: Mapping[str, Sequence[object]] | None = None
     texts: Sequence[Text] | None = None
+    encoded: Encoded | None = None
 
     def answer(self, runtime: Answering) -> Answers:
+        if self.encoded is not None:
+            return cast("Reading", runtime).answer(self.encoded)
         if self.texts is not None:
             return cast("Embedding", runtime).embed(self.texts)
         if self.rows is not None:
@@ -110,6 +115,8 @@ class Ask:
         return runtime.predict_columns(self.columns or {}, self.count)
 
     def encode(self, runtime: Joining) -> Encoded:
+        if self.encoded is not None:
+            return self.encoded
         if self.texts is not None:
             return cast("Embedding", runtime).encode_texts(self.texts)
         if self.rows is not None:

@@ -127,15 +127,20 @@ class Metrics:
         if work is None:
             work = self.work[endpoint, version] = Work()
         work.rows += rows
-        work.whole.add(seconds)
+        whole, (in_decode, in_run, in_encode, in_queue) = work.whole, work.phases
         decode, run, encode = phases
-        histograms = work.phases
         if queue is not None:
-            histograms[3].add(queue)
+            in_queue.add(queue)
             run -= queue
-        histograms[0].add(decode)
-        histograms[1].add(run)
-        histograms[2].add(encode)
+        # As `Histogram.add` does, without four calls for every request.
+        whole.counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
+        in_decode.counts[bisect_left(BUCKETS_SECONDS, decode)] += 1
+        in_run.counts[bisect_left(BUCKETS_SECONDS, run)] += 1
+        in_encode.counts[bisect_left(BUCKETS_SECONDS, encode)] += 1
+        whole.sum += seconds
+        in_decode.sum += decode
+        in_run.sum += run
+        in_encode.sum += encode
 
     def ran(self, version: str, rows: int) -> None:
         """Note a run in a thread."""

@@ -12,7 +12,7 @@ from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers, Joining, Row, Vectors
+from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
@@ -40,7 +40,8 @@ class Answering(Protocol):
 class Model:
     """One version in memory. `version` is for people: `reviews@3`; `number` is its last part.
 
-    `lane` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once.
+    `lane` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once, `reads`
+    where it can read a row of JSON by itself.
     """
 
     version: str
@@ -54,6 +55,7 @@ class Model:
     lane: Lane
     joins: Joining | None
     tier: Tier
+    reads: Reading | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -88,6 +90,7 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     form = VectorForm() if runtime.manifest.task.width else AnswerForm.of(runtime.manifest)
     row_seconds = _best(lambda: form.rows(runtime.predict([example])))
     joins = runtime if isinstance(runtime, Joining) else None
+    reads = runtime if isinstance(runtime, Reading) else None
     cost, tokens = _measured(joins, example, row_seconds)
     lane = Lane(
         version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds,
@@ -95,7 +98,7 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     )  # fmt: skip
     size = len(msgspec.json.encode([example]))
     tier = Tier(fast=runs_fast(row_seconds, cost, bounds), bounds=bounds)
-    return Model(version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier)
+    return Model(version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads)
 
 
 def _measured(joins: Joining | None, example: dict[str, object], row_seconds: float) -> tuple[Cost, int]:

@@ -19,7 +19,7 @@ class Duration:
 
     def add(self, seconds: float) -> None:
         self.count += 1
-        self.ns += round(seconds * 1e9)
+        self.ns += int(seconds * 1e9 + 0.5)
 
     def merge(self, other: "Duration") -> None:
         self.count += other.count
@@ -28,19 +28,24 @@ class Duration:
 
 @dataclass(slots=True)
 class Phases:
-    compute_input: Duration = field(default_factory=Duration)
-    compute_infer: Duration = field(default_factory=Duration)
-    compute_output: Duration = field(default_factory=Duration)
+    """How many requests, and the seconds of each phase of theirs."""
+
+    count: int = 0
+    decode: float = 0.0
+    run: float = 0.0
+    encode: float = 0.0
 
     def add(self, decode: float, run: float, encode: float) -> None:
-        self.compute_input.add(decode)
-        self.compute_infer.add(run)
-        self.compute_output.add(encode)
+        self.count += 1
+        self.decode += decode
+        self.run += run
+        self.encode += encode
 
     def merge(self, other: "Phases") -> None:
-        self.compute_input.merge(other.compute_input)
-        self.compute_infer.merge(other.compute_infer)
-        self.compute_output.merge(other.compute_output)
+        self.count += other.count
+        self.decode += other.decode
+        self.run += other.run
+        self.encode += other.encode
 
 
 @dataclass(slots=True)
@@ -52,8 +57,15 @@ class VersionStatistics:
     success: Duration = field(default_factory=Duration)
     queue: Duration = field(default_factory=Duration)
     fail: Duration = field(default_factory=Duration)
-    phases: Phases = field(default_factory=Phases)
     sizes: dict[int, Phases] = field(default_factory=dict)
+
+    @property
+    def phases(self) -> Phases:
+        """Of requests of any size."""
+        total = Phases()
+        for phases in self.sizes.values():
+            total.merge(phases)
+        return total
 
     def merge(self, other: "VersionStatistics") -> None:
         self.last_at_ms = max(self.last_at_ms, other.last_at_ms)
@@ -61,7 +73,6 @@ class VersionStatistics:
         self.success.merge(other.success)
         self.queue.merge(other.queue)
         self.fail.merge(other.fail)
-        self.phases.merge(other.phases)
         for size, phases in other.sizes.items():
             self.sizes.setdefault(size, Phases()).merge(phases)
 
@@ -89,7 +100,6 @@ class Statistics:
         found.success.add(seconds)
         found.queue.add(queue)
         found.rows += reply.rows
-        found.phases.add(*reply.phases)
         sizes = found.sizes.get(reply.rows)
         if sizes is None:
             sizes = found.sizes[reply.rows] = Phases()
@@ -122,7 +132,7 @@ def _described(name: str, number: int, found: VersionStatistics) -> dict[str, ob
         "version": str(number),
         "last_inference": found.last_at_ms,
         "inference_count": found.rows,
-        "execution_count": found.phases.compute_infer.count,
+        "execution_count": found.phases.count,
         "inference_stats": {
             "success": _plain(found.success),
             "fail": _plain(found.fail),
@@ -136,7 +146,8 @@ def _described(name: str, number: int, found: VersionStatistics) -> dict[str, ob
 
 
 def _phases(phases: Phases) -> dict[str, object]:
-    return {name: _plain(getattr(phases, name)) for name in ("compute_input", "compute_infer", "compute_output")}
+    each = {"compute_input": phases.decode, "compute_infer": phases.run, "compute_output": phases.encode}
+    return {name: {"count": phases.count, "ns": round(seconds * 1e9)} for name, seconds in each.items()}
 
 
 def _plain(duration: Duration) -> dict[str, int]:

@@ -154,7 +154,7 @@ def heads() -> Heads:
         return Reply(b"")
 
     routes = [Route("POST", "/predict/{endpoint}", "predict", nothing), Route("POST", "/other", "predict", nothing)]
-    return Heads(RouteTable(routes), dict)
+    return Heads(RouteTable(routes), dict, lambda headers: b"csv" in headers.get(b"content-type", b""))
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,7 @@ def heads() -> Heads:
         (b"/predict/churn", [(b"connection", b"close")]),
         (b"/predict/churn", [(b"content-encoding", b"gzip")]),
         (b"/predict/churn", [(b"content-encoding", b"odd")]),
+        (b"/predict/churn", [(b"content-type", b"text/csv")]),
     ],
 )
 def test_what_asks_for_more_than_an_answer_goes_the_long_way(url: bytes, more: list[tuple[bytes, bytes]]) -> None:

@@ -9,9 +9,10 @@ def test_what_the_server_did_can_be_scraped() -> None:
         for _ in range(3):
             server.call("POST", "/predict/churn", [{"age": 1}, {"age": 2}])
         server.call("POST", "/predict/churn", [{"age": "x"}])
-        server.call("POST", "/predict/churn", [], key=None)
+        shut = server.call("POST", "/predict/churn", [], key=None)
         found = samples(server)
 
+    assert (shut.status, shut.headers.get("x-aias-version")) == (401, None)
     ok = (("endpoint", "churn"), ("status", "200"), ("version", "churn@1"))
     assert found["aias_requests_total", ok] == 3
     churn = ("endpoint", "churn"), ("version", "churn@1")

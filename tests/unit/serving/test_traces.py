@@ -212,11 +212,14 @@ def test_a_call_of_grpc_is_traced_under_its_callers_trace(collector: Collector) 
     with house(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
         ask = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
         request = message("ModelMetadataRequest")(name="churn").SerializeToString()
-        ask(request, metadata=(("authorization", "Bearer all-key"), ("traceparent", SAMPLED)), timeout=20)
+        metadata = ("authorization", "Bearer all-key"), ("traceparent", SAMPLED), ("x-request-id", "mine")
+        _, call = ask.with_call(request, metadata=metadata, timeout=20)
 
     span = collector.named("GET /v2/models/{endpoint}")
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, SPAN)
     assert said(span)["network.protocol.name"] == "grpc"
+    told = dict(call.trailing_metadata())
+    assert (told["x-request-id"], told["traceresponse"]) == ("mine", f"00-{TRACE}-{span.span_id.hex()}-01")
 
 
 def test_a_collector_that_is_gone_costs_spans_and_no_answer(

@@ -121,8 +121,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     async def _asked(self, answer: Answer, request: Any, context: Any) -> Any:
         """The reply, or why there is none: never in words that tell of our insides, as gRPC's own would be."""
+        wire = self._wire(context)
         try:
-            return await answer(self._wire(context), request)
+            reply = await answer(wire, request)
         except Declined as fault:
             return fault
         except AiasError as fault:
@@ -131,6 +132,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         except Exception:
             log.exception("a call failed")
             return Declined(500, "the server failed to answer (its log has more)")
+        context.set_trailing_metadata(wire.told)
+        return reply
 
     def _reflects(self, own: Schema) -> Call:
         async def call(_messages: Any, context: Any) -> None:

@@ -38,7 +38,7 @@ _DEADLINE_MS_MAX: Final = 86_400_000
 """A day; clients that would wait for ever say so with numbers beyond all sense."""
 
 _TOLD: Final = ("retry-after", "x-request-id", "traceresponse")
-"""What of a refusal's headers a caller sees."""
+"""Headers that go on as the call's trailers."""
 
 _CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
 
@@ -78,14 +78,17 @@ class Found:
         """Itself. Raises `Declined` unless its status is 200."""
         if self.status == 200:
             return self
-        told = tuple((name, self.headers[name.encode()].decode()) for name in _TOLD
-                     if name.encode() in self.headers)  # fmt: skip
-        raise Declined(self.status, str(self.head.get("error", "")), told)
+        raise Declined(self.status, str(self.head.get("error", "")), self.told)
+
+    @property
+    def told(self) -> tuple[tuple[str, str], ...]:
+        """What a caller sees of its headers."""
+        return tuple((name, self.headers[name.encode()].decode()) for name in _TOLD if name.encode() in self.headers)
 
 
 class Wire:
-    """One caller's line to the application. `metadata` is what came with the call; `answering` holds what is under way,
-    also when nobody waits for it any longer."""
+    """One caller's line to the application. `metadata` is what came with the call, `told` what its trailers are to say;
+    `answering` holds what is under way, also when nobody waits for it any longer."""
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class Wire:
         answering: set[asyncio.Future[None]],
     ) -> None:
         self._application, self._answering = application, answering
+        self.told: tuple[tuple[str, str], ...] = ()
         self.headers = [(b"host", b"localhost"), *carried(metadata)]
         if seconds_left is not None:
             self.headers.append((b"x-deadline-ms", b"%d" % max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000)))))
@@ -137,7 +141,9 @@ class Wire:
             over.set()
         if not sent:
             raise Declined(499, "the call was broken off")
-        return Found(sent[0]["status"], dict(sent[0]["headers"]), b"".join(each.get("body", b"") for each in sent[1:]))
+        found = Found(sent[0]["status"], dict(sent[0]["headers"]), b"".join(each.get("body", b"") for each in sent[1:]))
+        self.told = found.told
+        return found
 
 
 def carried(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:

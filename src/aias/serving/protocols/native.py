@@ -64,20 +64,15 @@ class Native:
         if media_type != JSON and media_type in _TABLES:
             return (yield from self._predict_table(request, media_type, answered))
         started = time.perf_counter()
-        single = False
-        if media_type != JSON:
-            rows = read_lines(request.body, rows_max=self._rows_max)
-        elif single := request.body.lstrip()[:1] == b"{":
-            rows = [read_row(request.body)]
-        else:
-            rows = read_rows(request.body, rows_max=self._rows_max)
+        model, single = request.asked, media_type == JSON and request.body.lstrip()[:1] == b"{"
+        ask = self._asked(request, media_type, single=single)
         decoded = time.perf_counter()
-        model = request.asked
-        answers = (yield Ask(len(rows), rows=rows)) if rows else model.nothing()
+        answers = (yield ask) if ask.count else model.nothing()
         run = time.perf_counter()
         body = model.form.one(answers) if single and answered == JSON else self._written(model, answers, answered)
-        phases = decoded - started, run - decoded, time.perf_counter() - run
-        return Reply(body, media_type=answered, rows=len(rows), phases=phases)
+        return Reply(
+            body, 200, answered, rows=ask.count, phases=(decoded - started, run - decoded, time.perf_counter() - run)
+        )
 
     def describe(self, request: Request) -> Reply:
         """The fields that the endpoint wants, an example of them, and what it answers."""
@@ -94,6 +89,19 @@ class Native:
             "curl": f"curl -H 'Authorization: Bearer YOUR-KEY' http://{host}{request.path} -d {shlex.quote(example)}",
         }
         return Reply(msgspec.json.format(msgspec.json.encode(described), indent=2) + b"\n")
+
+    def _asked(self, request: Request, media_type: bytes, *, single: bool) -> Ask:
+        """What the rows of JSON or JSON Lines ask."""
+        body, reads = request.body, request.asked.reads
+        if media_type != JSON:
+            rows = read_lines(body, rows_max=self._rows_max)
+        elif reads is not None and (encoded := reads.read(body)) is not None:
+            return Ask(1, encoded=encoded)
+        elif single:
+            rows = [read_row(body)]
+        else:
+            rows = read_rows(body, rows_max=self._rows_max)
+        return Ask(len(rows), rows=rows)
 
     def _media_type(self, request: Request) -> bytes:
         media_type = request.media_type
