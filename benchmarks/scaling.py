@@ -1,10 +1,14 @@
 """What training costs as rows grow: seconds and memory for 1,000 to 1,000,000 rows of 20 columns.
 
     python benchmarks/scaling.py [--rows 1000,10000,100000,1000000] [--budget 600] [--learners boosted_trees]
+                                 [--out out/scaling]
 
 16 numbers and 4 categories, drawn here, in a Parquet file; each size is trained in a process of its own. Memory is the
 peak of that process and its children (shared pages count once), beside the table's size in memory. A fit that has used
 up its budget says nothing of growth, and is told so: name fewer learners, or give more time.
+
+Each size that is measured stays in `points.json`: begun again, only what is missing is run, or what another commit has
+measured. `seconds.svg` and `memory.svg` are drawn anew after each.
 """
 
 import argparse
@@ -13,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +25,10 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 from automl.memory import PeakMemory
+from automl.results import commit
+
+from aias.plots.frame import Axis
+from aias.plots.lines import Line, line_chart
 
 GROWTH_MAX: Final = 1.3
 """How much more ten times the rows may cost than ten times as much; sorting alone asks for 1.2."""
@@ -46,14 +54,38 @@ def main() -> int:
         fit(json.loads(sys.argv[2]))
         return 0
     asked = _arguments()
-    points = []
+    kept = Kept(Path(asked.out), budget=asked.budget, learners=asked.learners)
+    points: list[Point] = []
     with tempfile.TemporaryDirectory() as folder:
         for rows in sorted(int(text) for text in asked.rows.split(",")):
-            points.append(measured(rows, Path(folder), asked))
-            show(points[-1])
+            point = kept.get(rows) or kept.put(measured(rows, Path(folder), asked))
+            points.append(point)
+            show(point)
+            draw(points, Path(asked.out))
     good = [*growth(points, asked.budget), *memory(points)]
     print(f"({COMMAND} {' '.join(sys.argv[1:])})".replace(" )", ")"))
     return 0 if all(good) else 1
+
+
+class Kept:
+    """The points of before, by their rows; only those that were measured alike."""
+
+    def __init__(self, folder: Path, **alike: Any) -> None:
+        self.path = folder / "points.json"
+        self.alike = {**alike, "commit": commit(Path(__file__).parent)}
+        held = json.loads(self.path.read_text()) if self.path.exists() else []
+        self.all: list[dict[str, Any]] = [each for each in held if each["alike"] == self.alike]
+
+    def get(self, rows: int) -> Point | None:
+        return next((Point(**each["point"]) for each in self.all if each["point"]["rows"] == rows), None)
+
+    def put(self, point: Point) -> Point:
+        self.all.append({"alike": self.alike, "point": asdict(point)})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_suffix(".new")
+        new.write_text(json.dumps(self.all, indent=1))
+        new.replace(self.path)
+        return point
 
 
 def measured(rows: int, folder: Path, asked: argparse.Namespace) -> Point:
@@ -112,6 +144,32 @@ def show(point: Point) -> None:
     )
 
 
+def draw(points: list[Point], folder: Path) -> None:
+    """Both curves, each beside what it is held against, on axes of powers of ten."""
+    if len(points) < 2:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = np.array([float(point.rows) for point in points])
+    seconds = np.array([point.seconds for point in points])
+    megabytes = np.array([point.peak_mb for point in points])
+    allowed = np.array([MEMORY_TIMES * point.data_mb + MEMORY_BEYOND_MB for point in points])
+    drawn = {
+        "seconds": ("Seconds of training", "dashed: as the rows grow", seconds, seconds[0] * rows / rows[0]),
+        "memory": ("Memory of training at its peak", f"dashed: {MEMORY_TIMES} × data + {MEMORY_BEYOND_MB} MB",
+                   megabytes, allowed),
+    }  # fmt: skip
+    for name, (title, note, values, beside) in drawn.items():
+        x, main, faint = (np.log10(np.maximum(each, 1e-3)) for each in (rows, values, beside))
+        lines = [Line(x, faint, "guide"), Line(x, main, dots=True)]
+        across, up = _powers("rows", x), _powers("MB" if name == "memory" else "s", np.concatenate([main, faint]))
+        (folder / f"{name}.svg").write_bytes(line_chart(title, note, across, up, lines))
+
+
+def _powers(name: str, logs: Any) -> Axis:
+    low, high = float(np.floor(logs.min())), float(np.ceil(logs.max()))
+    return Axis(name, low, max(high, low + 1), powers=True)
+
+
 def growth(points: list[Point], budget: float) -> list[bool]:
     """Each size beside the next smaller one: the whole, and the configurations that both have fitted."""
     good = []
@@ -154,6 +212,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", default="1000,10000,100000,1000000", help="sizes with commas between")
     parser.add_argument("--budget", type=float, default=600, help="seconds for each fit, more than it should need")
     parser.add_argument("--learners", default="", help="names with commas between; by default what training chooses")
+    parser.add_argument("--out", default="out/scaling", help="the folder where points and curves are kept")
     return parser.parse_args()
 
 

@@ -92,6 +92,43 @@ def test_another_server_passes_that_is_right() -> None:
     assert [name for name, result in results.items() if result == "note"] == ["another packing is refused"]
 
 
+@pytest.mark.parametrize("header", ["Authorization Bearer all-key", ": all-key", "Author ization: x", "X-A: a\nb: c"])
+def test_a_header_that_is_none_ends_the_suite_at_once(header: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["localhost:1", "--header", header])
+
+    assert ended.value.code == 2
+    assert "header" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", [(), ("--model", "churn")])
+def test_a_wrong_key_ends_the_suite_at_once(
+    server: House, model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = io.StringIO()
+
+    assert main([server.address, *model, "--header", "Authorization: Bearer wrong"], out=out) == 2
+    assert out.getvalue() == ""
+    assert "it refuses the key" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_ends_the_suite_at_once(server: House, capsys: pytest.CaptureFixture[str]) -> None:
+    key = ("--header", "Authorization: Bearer all-key")
+
+    assert main([server.address, *key, "--model", "nope"]) == 2
+    assert "there is no model `nope`" in capsys.readouterr().err
+
+
+def test_a_wrong_key_for_grpc_ends_the_suite_at_once(server: House, capsys: pytest.CaptureFixture[str]) -> None:
+    if server.gateway.grpc_port is None:
+        pytest.skip("needs the extra `grpc`")
+    with tiny() as url:  # which asks for no key, but the other address does
+        status = main([url, "--model", "twice", "--grpc", server.grpc, "--header", "Authorization: Bearer wrong"])
+
+    assert status == 2
+    assert "over gRPC it refuses the key" in capsys.readouterr().err
+
+
 class Spoilt:
     """Our server's gRPC, made wrong in one way."""
 

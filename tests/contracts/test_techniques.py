@@ -22,9 +22,10 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
 

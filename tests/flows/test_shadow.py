@@ -4,54 +4,20 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-import artifacts
-from aias.artifact.manifest import EncoderEntry
 from aias.core.names import Ref
-from aias.core.schema import Field
-from aias.core.task import Task
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Trial
-from aias.runtimes.golden import GOLDEN, record
-from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.serving.loading import loader
 from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow
 from serving_house import House, eventually, house, samples
+from tiny_versions import MANIFEST, files
 
 TIMES = {1: 2.0, 2: 2.0001, 3: 5.0}
 """What each version multiplies by."""
-
-
-def files(times: float, *, golden_of: float) -> dict[str, bytes]:
-    """A graph that multiplies one number, and golden rows of such a graph."""
-    made = {"encoders/0.json": b"{}", "profile.json": b"{}", "card.md": b"# m", "model.onnx": multiplying(times)}
-    recorded = record(OnnxRuntime.from_files(made | {"model.onnx": multiplying(golden_of)}, MANIFEST))
-    return made | {GOLDEN: recorded}
-
-
-def multiplying(times: float) -> bytes:
-    nodes = [
-        helper.make_node("Mul", ["columns", "times"], ["product"]),
-        helper.make_node("Squeeze", ["product", "axis"], ["prediction"]),
-    ]
-    held = [numpy_helper.from_array(np.array([times]), "times"), numpy_helper.from_array(np.array([1]), "axis")]
-    into = helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["n", 1])
-    out = helper.make_tensor_value_info("prediction", TensorProto.DOUBLE, ["n"])
-    graph = helper.make_graph(nodes, "times", [into], [out], held)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
-
-
-MANIFEST = replace(
-    artifacts.manifest("m"), task=Task("y", "regression", "rmse"), inputs=(Field("n", "number", example=3.0),),
-    ignored=(), encoders=(EncoderEntry("n", "number", 1, "encoders/0.json"),),
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -73,7 +39,9 @@ def serving(home: Path) -> Iterator[tuple[House, Registry]]:
             shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, book=books),
         ) as server:  # fmt: skip
             trial = books.start("m", Ref("m", 2), role="shadow", share=1.0)
-            eventually(lambda: trial.id in server.gateway.router.stage._shadows)
+            eventually(
+                lambda: trial.id in server.gateway.router.stage._shadows and server.gateway.router.peek("m") is None
+            )
             yield server, registry
 
 
@@ -98,7 +66,7 @@ def test_a_shadow_sees_what_the_live_version_is_asked_and_answers_nobody(home: P
     with serving(home) as (server, registry):
         assert {ask(server, [{"n": float(at)}, {"n": 3.0}]) for at in range(20)} == {"m@1"}
 
-        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20, seconds=90)
+        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20, seconds=30)
         seen = trial_of(registry).evidence.mirrored
         assert (seen.rows, seen.failed, seen.live_failed) == (40, 0, 0)
         assert seen.alike == 40

@@ -55,3 +55,21 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
     assert [version.number for version in aias.models(home=tmp_path)] == [1, 2]
     with pytest.raises(OtherRows, match="not the 300"):
         model.optimize(time="5s", data=frame.head(200))
+
+
+def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)  # as if time were short
+    learners = ("linear", "extra_trees")
+    model = aias.train(
+        xor(2_000), name="xor", home=tmp_path, target="y", time="20s", learners=learners, inline=True, search=False
+    )  # fmt: skip
+    manifest = model.quality.manifest
+    assert (manifest.rows["folds"], manifest.rows["judging"]) == (8, 4)
+    assert manifest.measurements[0].n == 1_000
+
+    told: list[Event] = []
+    found = model.optimize(time="5s", data=xor(2_000), inline=True, watch=told.append)
+
+    assert not any(event.facts["fold"] >= 4 for event in told if event.name == "train.unit")
+    rows = found.model.quality.manifest.rows
+    assert (rows["folds"], rows["judging"]) == (8, 4)

@@ -167,7 +167,7 @@ def test_a_published_encoder_understands_words_that_training_never_saw(tmp_path:
         metric="log_loss",
         encoder=package.MODEL_DIR,
         home=tmp_path,
-        **{**TRAIN, "time": "60s"},
+        **{**TRAIN, "time": "300s"},  # it ends much earlier, but a busy machine may take its time
     )
     said = model.quality.predict(pl.DataFrame({"text": ["superb, delightful", "terrible and tedious"]}))
     assert list(said) == ["good", "bad"]

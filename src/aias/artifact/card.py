@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aias.artifact.manifest import Candidate, Manifest
 from aias.artifact.report import PLOTS, Report, SliceScore
@@ -282,7 +282,16 @@ def _limits(manifest: Manifest) -> str:
         limits.append(f"It was tested on {rows:,} rows only: read the intervals, not the values.")
     if any(field.kind == "category" for field in manifest.inputs):
         limits.append("A category that was not in the training data is treated as unknown, not refused.")
+    if manifest.intervals is not None:
+        limits.append(_spans(manifest.intervals))
     return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _spans(intervals: Mapping[str, Any]) -> str:
+    """What the `low` and `high` beside an amount say."""
+    said = f"`low` and `high` beside an amount hold the truth in {100 * float(intervals['level']):g} % of such rows"
+    floor = intervals.get("floor")
+    return f"{said}." if floor is None else f"{said}; none that it learned from was below {floor:g}, so nor are they."
 
 
 def _lineage(manifest: Manifest) -> str:

@@ -22,11 +22,14 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
 
     from aias.client.model import load
     from aias.core.errors import UserError
+    from aias.core.json_faults import Faults, in_words
 
     try:
         fields = msgspec.json.decode(row, type=dict[str, object])
-    except (msgspec.DecodeError, msgspec.ValidationError) as fault:
-        raise UserError(f"the row is no JSON object: {fault}", hint="""write '{"age": 39, "job": "clerk"}'""") from None
+    except Faults as fault:
+        raise UserError(
+            f"the row is no JSON object: {in_words(fault)}", hint="""write '{"age": 39, "job": "clerk"}'"""
+        ) from None
     found = load(ref).explain(fields, of=of)
     if as_json:
         give(asdict(found), as_json=True)

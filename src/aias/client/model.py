@@ -135,7 +135,8 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
     if parent:
         lineage = replace(trained.manifest.lineage, parents=(parent.version.digest,))
         trained = described(trained, replace(trained.manifest, lineage=lineage))
-    files = trained.files | {GOLDEN: record(trained.runtime)}
+    # As it will be loaded: the runtime at hand may have another engine, or fewer threads.
+    files = trained.files | {GOLDEN: record(OnnxRuntime.from_files(trained.files, trained.manifest))}
     version = registry.publish(trained.manifest.name, files, trained.manifest)
     ref = f"{version.name}@{version.number}"
     facts: dict[str, object] = {

@@ -39,9 +39,10 @@ from aias.training import metrics
 from aias.training.configuration import Configuration
 from aias.training.finish import Trained, compiled
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
 from aias.training.train import workers_for
@@ -105,7 +106,7 @@ def compress(
     known = members("compress.techniques")
     if unknown := [name for name in techniques if name not in known]:
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
-    kept = Ledger(work) if work is not None and work.is_dir() else None
+    kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     if parent.imported:
         prepared = parent.taught(dataset, seconds=deadline.left, watch=watch)
     else:

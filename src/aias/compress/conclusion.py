@@ -133,6 +133,6 @@ class Conclusion:
         )
         judged, rows = "test" if self.last.tested else "out of fold", manifest.rows
         if shop.parent.imported:
-            rows = {"train": shop.prepared.dataset.rows, "folds": shop.prepared.table.fold_count, "test": 0}
+            rows = {"train": shop.prepared.dataset.rows, **shop.prepared.table.counts, "test": 0}
             lineage = replace(lineage, dataset=shop.prepared.dataset.digest)
         return replace(manifest, measurements=measured, judged=judged, rows=rows, lineage=lineage, leaderboard=(line,))

@@ -18,8 +18,8 @@ from aias.encoders.rows import RowEncoder
 from aias.encoders.text import PARTS, Text
 from aias.learners.contract import Fit
 from aias.training.configuration import Configuration
+from aias.training.members import Member
 from aias.training.pipeline import Features, LinearPipeline, read_by
-from aias.training.plan import Member
 
 KEPT: Final = ("C", "ratios")
 """Settings that a student has of the linear member: how, and how much, weights are held back."""

@@ -15,8 +15,8 @@ from aias.core.events import nobody
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
 from aias.training.embedding import Embedding
+from aias.training.members import Member
 from aias.training.pipeline import Features, LinearPipeline, read_by
-from aias.training.plan import Member
 from aias.training.unit import OURS
 
 

@@ -17,9 +17,10 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL
 from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
+from aias.training.members import Member
 from aias.training.parent import Parent
 from aias.training.pipeline import Pipeline
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.unit import Bench
 from aias.training.weights import mix

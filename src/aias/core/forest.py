@@ -11,6 +11,7 @@ A tree adds the value of the leaf that a row reaches to one of the outputs; then
 where `single` is set, columns, thresholds and leaves in float32: the values here are float32's then.
 """
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -171,7 +172,9 @@ class Forest:
             found[name] = found[name].astype(precision)
         tensors = {"nodes_splits", "nodes_modes", "leaf_weights"}
         found = {
-            key: value.tolist() if isinstance(value, np.ndarray) and key not in tensors else value
+            key: array("q", value.astype(np.int64).tobytes())
+            if isinstance(value, np.ndarray) and key not in tensors
+            else value
             for key, value in found.items()
         }
         if len(self.set_values):

@@ -34,7 +34,8 @@ class GraphWriter(Protocol):
         """What the sentence encoder makes of each row's texts: (rows, width) float32. Written when first asked for."""
 
     def op(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
-        """Add a node with one output; gives the output's name."""
+        """Add a node with one output; gives the output's name. Attributes that are arrays of NumPy become tensors,
+        those of `array` lists of whole numbers."""
 
     def ops(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> tuple[str, ...]:
         """Add a node with several outputs."""

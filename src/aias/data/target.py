@@ -114,7 +114,8 @@ def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
         named = ", ".join(shown(text) for text, _ in unknown.most_common(5))
         known = ", ".join(task.classes[:10]) + (", ..." if len(task.classes) > 10 else "")
         raise BadTarget(
-            f"`{task.target}` holds {sum(unknown.values())} labels that the model does not know: {named}",
+            f"`{task.target}` holds {len(unknown):,} labels that the model does not know, in {sum(unknown.values()):,} "
+            f"of {len(texts):,} rows: {named}" + (", ..." if len(unknown) > 5 else ""),
             hint=f"it knows: {known}",
         )
     return np.array([codes[text] for text in texts], dtype=np.int64)

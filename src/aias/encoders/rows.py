@@ -286,7 +286,7 @@ class RowEncoder:
     def _refuse_unknown(self, row: Mapping[str, object], place: int | None) -> None:
         # Looking for the nearest of a name of megabytes takes seconds, and nobody would read it.
         name = str(next(name for name in row if name not in self._known))[:100]
-        near = get_close_matches(name, self._known, n=1)
+        near = get_close_matches(name, [field.name for field in self.fields], n=1)
         raise BadValue("the model knows no such field", hint=self._unknown_hint(near)).at(field=name, row=place)
 
     def _unknown_hint(self, near: Sequence[str]) -> str:

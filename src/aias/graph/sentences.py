@@ -148,7 +148,7 @@ class Texts:
         """The rows that these are the texts of, with their vectors side by side."""
         return replace(encoded, vectors=vectors[self.places].reshape(encoded.rows, -1))
 
-    def part(self, which: slice) -> "Texts":
+    def part(self, which: slice | Ints) -> "Texts":
         """Some of them, without the padding that they do not need; nobody's places."""
         mask = self.mask[which]
         length = int(mask.sum(axis=1).max(initial=0))

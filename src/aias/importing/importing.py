@@ -27,6 +27,7 @@ from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
 from aias.core.schema import Field, Schema
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
+from aias.data.errors import BadTarget
 from aias.data.read import read
 from aias.data.target import labels_for
 from aias.encoders.category import text_of
@@ -124,13 +125,23 @@ class _Job:
     def _plan(self, box: Sandbox, rows: Dataset) -> Plan:
         """The task: what the file says, then what was said of it, then what the answers in the rows are."""
         said, classes = self.description, tuple(map(text_of, self.asked.classes or self.description.classes))
+        if said.format != "ONNX" and self.asked.scores == "logits":
+            raise UserError(
+                f"a model of {said.format} says itself how its sums become its answers; `--scores` is for graphs",
+                hint="leave it out; of sums by an objective of its own, convert the model to ONNX and import that",
+            )
         kind: TaskType | Literal[""] = said.task
         if not kind:
             kind = self._guessed(len(classes), rows)
         if kind == "regression":
             if self.asked.classes:
                 raise UserError("classes were named, and the model gives a number", hint="leave --classes out")
-            return Plan("regression", (), self.asked.scores or "probabilities")
+            if self.asked.scores is not None:
+                raise UserError(
+                    f"`--scores {self.asked.scores}` is said of classes, and the model gives a number",
+                    hint="leave it out; if the number is a score of the second of two classes: --classes no,yes",
+                )
+            return Plan("regression", ())
         outputs = max(2, said.outputs)
         classes = classes or tuple(map(str, range(outputs)))
         if twice := [name for name in dict.fromkeys(classes) if classes.count(name) > 1]:
@@ -202,7 +213,11 @@ class _Job:
     def _measured(self, trained: Trained, rows: Dataset) -> Trained:
         """How good it is on the rows that were given; whether it was fitted on them, nobody here knows."""
         task = trained.manifest.task
-        labels = labels_for(rows, task)
+        try:
+            labels = labels_for(rows, task)
+        except BadTarget as fault:
+            hint = f"{fault.hint}; `--classes a,b` names them as the rows do, in the model's order"
+            raise BadTarget(fault.message, hint=hint) from None
         for note in labels.notes:
             self.watch(note)
         rows = rows.take(labels.kept)

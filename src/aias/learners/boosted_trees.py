@@ -73,6 +73,7 @@ class BoostedTrees:
     name: ClassVar[str] = "boosted_trees"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    loads: ClassVar[tuple[str, ...]] = ("lightgbm",)
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:

@@ -77,6 +77,7 @@ class ExtraTrees:
     name: ClassVar[str] = "extra_trees"
     sparse: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
+    loads: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     means: ClassVar[bool] = True
     thins: ClassVar[bool] = True
     classes_max: ClassVar[int] = 10

@@ -39,9 +39,10 @@ from aias.training.finish import Trained, described
 from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import Parent, test_scores
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
@@ -70,7 +71,7 @@ def optimize(
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
     if unknown := [name for name in learners if name not in members("learners")]:
         raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
-    kept = Ledger(work) if work is not None and work.is_dir() else None
+    kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)
     with room(work, prepared.table.digest) as folder:

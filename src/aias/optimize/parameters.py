@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.optimize.situation import BOOSTED, RULES, TREES, Situation, around_best, changed, setting
 from aias.training.configuration import Configuration
-from aias.training.plan import Member
+from aias.training.members import Member
 
 __all__ = ["parameters"]
 

@@ -11,8 +11,8 @@ import numpy as np
 from aias.encoders.contract import Floats
 from aias.training.board import Board
 from aias.training.configuration import Configuration
+from aias.training.members import Member
 from aias.training.pipeline import Pipeline
-from aias.training.plan import Member
 from aias.training.portfolio import Shape
 from aias.training.search import losses_of, searched
 

@@ -6,7 +6,7 @@ from typing import Final
 from aias.optimize.situation import BOOSTED, RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.optimize.structure import DIMENSIONS
 from aias.training.configuration import Configuration
-from aias.training.plan import Member
+from aias.training.members import Member
 
 __all__ = ["strategy"]
 

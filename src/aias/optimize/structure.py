@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aias.optimize.situation import RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.training.configuration import Configuration
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.portfolio import portfolio
 from aias.training.search import losses_of
 

@@ -20,6 +20,12 @@ from aias.runtimes.race import DIFFERENCE_MAX, precision_of
 
 GOLDEN: Final = "golden.json"
 ROWS: Final = 8
+VALUES: Final = 20_000
+"""In all rows together; of a very wide table there are fewer rows."""
+
+TEXT_CHARS_MAX: Final = 2_000
+"""Of one value; a model that reads more reads that alike."""
+
 
 _FACTORS: Final = (1.0, 0.0, -1.0, 0.5, 2.0, 10.0, 1.5)
 
@@ -43,7 +49,7 @@ def record(runtime: OnnxRuntime) -> bytes:
     """The rows and their answers, for the artifact."""
     rows = golden_rows(runtime.manifest.inputs)
     labels, scores = _told(runtime.predict(rows), runtime.manifest)
-    told = [[float(each) if np.isfinite(each) else None for each in row] for row in scores]
+    told = [[float(f"{each:.9g}") if np.isfinite(each) else None for each in row] for row in scores]
     return msgspec.json.encode(Golden(rows, labels, told))
 
 
@@ -70,12 +76,17 @@ def check(runtime: OnnxRuntime, recorded: bytes) -> int:
 
 def golden_rows(fields: Sequence[Field]) -> list[dict[str, Any]]:
     """The example, a row of nothing, and some in between."""
-    example = {each.name: each.example for each in fields if each.example is not None}
-    return [example, {}, *({f.name: _value(f, row + at) for at, f in enumerate(fields)} for row in range(2, ROWS))]
+    example = {each.name: _cut(each.example) for each in fields if each.example is not None}
+    count = max(3, min(ROWS, VALUES // max(1, len(fields))))
+    return [example, {}, *({f.name: _value(f, row + at) for at, f in enumerate(fields)} for row in range(2, count))]
+
+
+def _cut(example: object) -> object:
+    return example[:TEXT_CHARS_MAX] if isinstance(example, str) else example
 
 
 def _value(field: Field, turn: int) -> object:
-    example = field.example
+    example = _cut(field.example)
     if field.kind == "category" and field.categories and turn % 4:
         return field.categories[turn % len(field.categories)]
     if field.kind == "number" and isinstance(example, int | float):

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,10 +117,11 @@ class OnnxRuntime:
         self.session = Session(model, output=output)
         self._run = self.session.run
         self._weights = np.array(manifest.label_weights, np.float32) if manifest.label_weights else None
-        self._bins: tuple[Any, Any, Any] | None = None
+        self._bins: tuple[Any, Any, Any, float] | None = None
         if manifest.intervals is not None:
             held: Any = manifest.intervals
-            self._bins = (held["edges"], held["lower"], held["upper"])
+            floor = held.get("floor")
+            self._bins = (held["edges"], held["lower"], held["upper"], -math.inf if floor is None else float(floor))
         if self.session.reads_tokens and encoder.subwords is None:
             raise Damaged(f"the artifact of `{manifest.name}` has no tokenizer, and its graph reads tokens")
 
@@ -228,9 +230,12 @@ class OnnxRuntime:
         """From and to where the truth should lie, for each prediction."""
         if self._bins is None:
             return None
-        edges, lower, upper = self._bins
+        edges, lower, upper, floor = self._bins
         places = [bisect_right(edges, value) for value in predictions]
-        return [(value + lower[i], value + upper[i]) for value, i in zip(predictions, places, strict=True)]
+        return [
+            (max(value + lower[i], floor), max(value + upper[i], floor))
+            for value, i in zip(predictions, places, strict=True)
+        ]
 
 
 def sealed_graph(folder: Path, manifest: Manifest) -> bytes:

@@ -43,8 +43,24 @@ def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
                 raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
             _add(values, line, row)
     except csv.Error as fault:
-        raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
+        raise broken(fault, lines.line_num) from None
+    if not values[0]:
+        raise BadBody("the CSV body has one line, and that is the header: no rows", hint="the rows stand below it")
     return dict(zip(names, values, strict=True))
+
+
+def broken(fault: csv.Error, line: int) -> BadBody:
+    """What the standard library found, in words for whoever wrote the body."""
+    said = str(fault)
+    if "larger than field limit" in said:
+        why = f"a value has more than {limits.TEXT_CHARS_MAX:,} characters"
+    elif "unexpected end" in said:
+        why = "a value in quotes does not end"
+    elif "expected after" in said:
+        why = 'a value in quotes goes on behind them; a quote inside is written twice, ""'
+    else:
+        why = "it cannot be parted into values"
+    return BadBody(f"line {line} of the CSV body: {why}", hint="write it as RFC 4180 says, as spreadsheets do")
 
 
 def write_csv(columns: Columns) -> bytes:

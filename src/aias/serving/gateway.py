@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import functools
 import gc
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -44,6 +44,7 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
+from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
 """Callers that the kernel keeps until they are accepted; it may allow fewer."""
@@ -109,7 +110,7 @@ class Gateway:
             self._server.adopt, self._server.leave = adopter.start, self._leave
         self.grpc_port: int | None = None
         if second is not None:
-            self._server.open_second = functools.partial(self._open_grpc, second)
+            self._server.open_second = partial(self._open_grpc, second)
         self.metrics.open_connections = lambda: len(self._server.server_state.connections)
 
     def run(self, listener: socket.socket, *, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -267,11 +268,10 @@ def serve(
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
-            secret = keys.first()
-        if secret:
-            announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        url = f"http://{_in_url(host)}:{port}"
-        ready = _ready(url, workers, second)
+            look_for(unnamed, keys.database, announce)
+            if secret := keys.first():
+                announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
                 log_accesses(access_log)

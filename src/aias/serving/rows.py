@@ -5,6 +5,7 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from aias.core.errors import BadValue
+from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
 from aias.serving.refusals import BadBody, TooManyRows
 
@@ -25,9 +26,6 @@ _row = msgspec.json.Decoder(dict[str, Scalar])
 _raw_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _raw_row = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _value = msgspec.json.Decoder(Scalar)
-
-Faults: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""What msgspec raises on bytes that are not what they should be; `ValueError` is text that is not UTF-8."""
 
 
 def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
@@ -97,19 +95,10 @@ def _explain(raw: bytes | msgspec.Raw, at: int) -> NoReturn:
         try:
             _value.decode(value)
         except Faults as fault:
-            wrong = BadValue(sentence(fault), hint=_HINT)
+            wrong = BadValue(in_words(fault), hint=_HINT)
             raise wrong.at(field=name[:100], row=at) from None
     raise BadBody(f"row {at} is no JSON object of plain values", hint=_HINT)
 
 
 def _refuse(fault: Exception, place: str = "") -> NoReturn:
-    raise BadBody(f"{place}{sentence(fault)}", hint=_HINT) from None
-
-
-def sentence(fault: Exception) -> str:
-    """One of `Faults` in words."""
-    if isinstance(fault, RecursionError):
-        return "the JSON is nested too deeply"
-    if isinstance(fault, UnicodeDecodeError):
-        return "the JSON is not UTF-8"
-    return str(fault).replace(" - at `$`", "")[:200]
+    raise BadBody(f"{place}{in_words(fault)}", hint=_HINT) from None

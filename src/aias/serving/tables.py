@@ -19,10 +19,12 @@ from typing import Any, Final, NoReturn
 import msgspec
 
 from aias.core.errors import BadValue
+from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX, TEXT_CHARS_MAX
 from aias.serving.arrow import Columns
+from aias.serving.csvs import broken
 from aias.serving.refusals import BadBody, TooManyRows
-from aias.serving.rows import SLACK, Faults, Scalar, read_rows, sentence
+from aias.serving.rows import SLACK, Scalar, read_rows
 
 Parameters = dict[str, Scalar]
 
@@ -108,7 +110,7 @@ class Tables:
         try:
             rows = [line for line in islice(lines, self._rows_max + 2) if line or len(self._names) == 1]
         except csv.Error as fault:
-            raise BadBody(f"line {lines.line_num} of the CSV body: {fault}") from None
+            raise broken(fault, lines.line_num) from None
         if header is None:
             header = bool(rows and rows[0]) and set(rows[0]) <= self._known
         names = self._names
@@ -116,6 +118,11 @@ class Tables:
             if not rows:
                 raise BadBody("the CSV body has no header", hint="its first line names the columns")
             names = tuple(rows.pop(0))
+            if not rows:
+                raise BadBody(
+                    "the CSV body has one line, and that is the header: no rows",
+                    hint="the rows stand below it; where it is a row itself, say `text/csv; header=absent`",
+                )
         return self._of_lines([list(row) or [""] for row in rows], names)
 
     def _from_split(self, raw: bytes) -> Columns:
@@ -250,4 +257,4 @@ def _is_there(raw: msgspec.Raw) -> bool:
 
 
 def _refuse(fault: Exception, place: str, hint: str) -> NoReturn:
-    raise BadBody(f"{place}: {sentence(fault)}", hint=hint) from None
+    raise BadBody(f"{place}: {in_words(fault)}", hint=hint) from None

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,8 +18,9 @@ from aias.graph.parity import ParityBroken
 from aias.training import metrics
 from aias.training.finish import Timed
 from aias.training.forms import Forms
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.report import report_seconds
+from aias.training.table import Table
 from aias.training.weights import cross_fitted, greedy
 
 PATIENCE: Final = (8, 16)
@@ -73,13 +74,30 @@ class Board:
     weights: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        table = self.forms.prepared.table
+        self._judge_by(self.forms.prepared.table)
+        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
         self.y = table.whole.y[table.judged]
         self.folds = table.folds[table.judged].astype(np.int64)
         if table.fold_count == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
-        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def narrow(self, count: int) -> None:
+        """From now on only the first `count` folds judge."""
+        share, kept = count / self.table.fold_count, self.folds < count
+        self.forms.narrow(count)
+        self._judge_by(self.forms.prepared.table)
+        self.members = [
+            replace(each, units=each.units[:count], scores=each.scores[kept], seconds=each.seconds * share)
+            for each in self.members
+        ]
+        self.scores = [metrics.judge(self.task, self.y, each.scores, seed=0) for each in self.members]
+        self.__dict__.pop("_chance", None)
+        self._best, self._stale = -np.inf, 0
+        if self.members:
+            self._weigh()
 
     @cached_property
     def _chance(self) -> float:
@@ -107,23 +125,42 @@ class Board:
         before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
         if before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness()):
-            self._make_room()
+            gone = self._make_room()
+        else:
+            gone = []
         together = self._together()
         self._tell(member, score, timed, together)
+        if gone:
+            self._tell_late(gone)
         failpoint("train.after_candidate")
         return self._wants_more(together) and not self.stop.is_set()
 
-    def _make_room(self) -> None:
-        """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better."""
+    def _make_room(self) -> list[str]:
+        """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better.
+        Gives the names of those that go."""
         newest, before = len(self.members) - 1, set(self._late)
         self._late = before | {newest}
         self._weigh()
         if (self.scores[newest].value - self._together()) * self._direction > 0:
             self._late = set(range(newest))
             self._weigh()
-        gone = [self.members[place].name for place in sorted(self._late - before)]
-        message = f"{', '.join(gone)} left out: there is no time to finish with all"
+        return [self.members[place].name for place in sorted(self._late - before)]
+
+    def _tell_late(self, gone: list[str]) -> None:
+        are = "is" if len(gone) == 1 else "are"
+        message = f"{', '.join(gone)} {are} not used: there is no time to finish with all"
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
+
+    def keep_to_time(self) -> None:
+        """Before finishing: where there is no time for the sentence encoder any more, those that do not read answer."""
+        self.forms.feel_load()
+        late = self._late
+        readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
+        others = set(range(len(self.members))) - readers - late
+        if readers and others and self._after_seconds(refits=False) > self.deadline.left + self._lateness():
+            self._late = late | readers
+            self._weigh()
+            self._tell_late([self.members[place].name for place in sorted(readers)])
 
     def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
         """Where it is not certain that more is known than what is usual."""
@@ -279,5 +316,6 @@ class Board:
             "ensemble": together,
             "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
         }  # fmt: skip
-        message = f"{member.name}: {score.metric} {score.value:.4f}, {timed.row_us:.0f} µs a row"
+        used = "" if len(self.members) - 1 not in self._late else "; not used"
+        message = f"{member.name}: {score.metric} {score.value:.4f}, {timed.row_us:.0f} µs a row{used}"
         self.watch(Event("train.candidate", message, facts=facts))

@@ -23,13 +23,14 @@ BINS_MAX: Final = 10
 class Conformal:
     """Bin i holds predictions from `edges[i - 1]` up to, not including, `edges[i]`; the first and the last are open.
 
-    The truth lies between the prediction + `lower[i]` and + `upper[i]`.
+    The truth lies between the prediction + `lower[i]` and + `upper[i]`, and not below `floor`.
     """
 
     level: float
     edges: tuple[float, ...]
     lower: tuple[float, ...]
     upper: tuple[float, ...]
+    floor: float | None = None
 
     def __post_init__(self) -> None:
         assert len(self.lower) == len(self.upper) == len(self.edges) + 1, "each bin has two sides"
@@ -39,21 +40,28 @@ class Conformal:
         """From and to, (rows, 2), of predictions (rows,) or (rows, 1)."""
         found = predictions.ravel()
         bins = np.searchsorted(self.edges, found, side="right")
-        return np.column_stack([found + np.array(self.lower)[bins], found + np.array(self.upper)[bins]])
+        ends = np.column_stack([found + np.array(self.lower)[bins], found + np.array(self.upper)[bins]])
+        return ends if self.floor is None else np.maximum(ends, self.floor)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
-        return {
+        found = {
             "level": self.level, "edges": list(self.edges), "lower": list(self.lower), "upper": list(self.upper)
         }  # fmt: skip
+        return found if self.floor is None else {**found, "floor": self.floor}
 
     @classmethod
     def from_dict(cls, held: Mapping[str, Any]) -> "Conformal":
-        return cls(held["level"], tuple(held["edges"]), tuple(held["lower"]), tuple(held["upper"]))
+        return cls(
+            held["level"], tuple(held["edges"]), tuple(held["lower"]), tuple(held["upper"]), held.get("floor")
+        )  # fmt: skip
 
 
 def fit(y: Any, predictions: Floats, *, level: float = 0.9) -> Conformal | None:
-    """From rows that the model did not see. None of too few: a level of 0.9 takes 19, of 0.99 takes 199."""
+    """From rows that the model did not see. None of too few: a level of 0.9 takes 19, of 0.99 takes 199.
+
+    Where none of n amounts is below 0, intervals end there: the next is below it with a chance of 1 in n + 1 at most.
+    """
     found = predictions.ravel()
     tail = (1 - level) / 2
     rows_min = int(np.ceil(1 / tail - 1 - 1e-9))
@@ -63,7 +71,8 @@ def fit(y: Any, predictions: Floats, *, level: float = 0.9) -> Conformal | None:
     bins = np.searchsorted(edges, found, side="right")
     sides = [_sides(y[bins == place] - found[bins == place], tail) for place in range(len(edges) + 1)]
     lower, upper = zip(*sides, strict=True)
-    return Conformal(level, tuple(map(float, edges)), lower, upper)
+    floor = 0.0 if float(np.min(y)) >= 0 else None
+    return Conformal(level, tuple(map(float, edges)), lower, upper, floor)
 
 
 def _edges(predictions: Floats, *, rows_min: int) -> Floats:

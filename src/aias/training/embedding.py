@@ -1,9 +1,12 @@
 """The sentence encoder of a training: read by name, asked how long it will take and, where there is time, asked once.
 
-Where time is short only the beginnings of the texts are read. What was computed stays in the ledger. What is fitted
-sees vectors that were computed beforehand. What is published computes them itself, from tokens.
+Where time is short only the beginnings of the texts are read. The clock is looked at as reading goes, short texts
+first; when its share of the time is over, training goes on without. What was read is kept (`vectors.py`). What is
+fitted sees vectors that were computed beforehand. What is published computes them itself, from tokens.
 """
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,21 +23,47 @@ from aias.encoders.subwords import LENGTH_MAX
 from aias.graph.sentences import SentenceEncoder, Texts, Vectors
 from aias.training.ledger import Entry, Ledger
 from aias.training.pipeline import Pipeline
+from aias.training.vectors import KeptVectors
 
 LENGTHS: Final = (LENGTH_MAX, 64, 32)
 """Tokens of a text that are read; the first that there is time for."""
 
+READY_SHARE: Final = 0.3
+"""Of the time left for the encoder to be read, compiled and tried: two or three seconds, but on a busy machine
+minutes."""
+
 TRIED_ROWS: Final = 64
 """For each thread; their vectors tell how long all rows will take."""
 
-PART_TOKENS: Final = 16_384
-"""Between two looks at the clock; a second or two of work, and what `--resume` repeats at most."""
+TRY_SHARE: Final = 0.05
+"""Of the time left that finding this out may take; on a busy machine fewer rows must do."""
+
+PART_SECONDS: Final = 1.0
+"""Of reading between two looks at the clock, and what `--resume` repeats at most."""
+
+PART_TOKENS: Final = (512, 16_384)
+"""Of one part, at least and at most: what is less does not keep the threads busy."""
+
+HOPELESS: Final = 1.5
+"""What is left to read may seem to take so many times the time for it: beyond that reading ends at once."""
 
 SHARE_MAX: Final = 0.6
 """Of the time left that the vectors of the rows to learn from may take."""
 
-WITH_TEST_SHARE_MAX: Final = 0.75
-"""The same with those of the test rows, which both forms compute as they are served."""
+WHOLE_SHARE_MAX: Final = 0.75
+"""The same with all that both forms read when they are finished: the test rows, and the rows of their proofs."""
+
+FORMS: Final = 2
+
+PROVED_CALLS: Final = 400
+"""Times the sentence encoder reads a row while a form is proved: 100 rows, nasty ones, three times each."""
+
+SEALED_BYTES_A_SECOND: Final = 100e6
+"""Copied, hashed, written and flushed."""
+
+KNOWN_SECONDS_MAX: Final = 1.0
+KNOWN_CALLS_MIN: Final = 8
+"""Single rows that are timed at least, however slow they are."""
 
 Row = Mapping[str, object]
 
@@ -46,6 +75,14 @@ class Embedding:
     sentences: SentenceEncoder
     row_seconds: float
     start_seconds: float
+    token_seconds: float = 0.0
+    """Of one token among many."""
+
+    def finish_seconds(self, *, alone_seconds: float, test_rows: int, load: float = 1.0) -> float:
+        """What it adds to finishing one form. `alone_seconds`: of a row by itself; `load`: how many times slower than
+        when it was tried everything is by now."""
+        read = PROVED_CALLS * alone_seconds + test_rows * self.row_seconds
+        return load * (self.start_seconds + read) + self.sentences.size_bytes / SEALED_BYTES_A_SECOND
 
     def expected(self, pipeline: Pipeline) -> Callable[[Encoded], Floats]:
         """The pipeline's scores of rows that have tokens and no vectors yet."""
@@ -66,11 +103,11 @@ class KnownRows:
 
     @classmethod
     def of(cls, rows: Sequence[Row], encoder: RowEncoder, sentences: SentenceEncoder) -> "KnownRows":
-        spent = []
+        spent: list[float] = []
         for row in rows:
-            before = time.perf_counter()
-            sentences.embedded(encoder.one(row))
-            spent.append(time.perf_counter() - before)
+            spent.append(alone_seconds(row, encoder, sentences))
+            if sum(spent) > KNOWN_SECONDS_MAX and len(spent) >= KNOWN_CALLS_MIN:
+                break
         places = {id(row): place for place, row in enumerate(rows)}
         return cls(sentences.embedded(encoder.rows(rows)), places, float(np.median(spent)) * 1e6)
 
@@ -87,6 +124,13 @@ class KnownRows:
         return self.encoded.take(np.array([self.places[id(row)] for row in rows]))
 
 
+def alone_seconds(row: Row, encoder: RowEncoder, sentences: SentenceEncoder) -> float:
+    """To encode one row and compute its vectors, now."""
+    before = time.perf_counter()
+    sentences.embedded(encoder.one(row))
+    return time.perf_counter() - before
+
+
 def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch: Watch) -> SentenceEncoder | None:
     """The sentence encoder that was asked for, if there are texts for it. Raises `UserError`."""
     if name is None:
@@ -95,6 +139,39 @@ def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch:
         _tell(watch, "no column holds texts: the sentence encoder has nothing to read", "warning")
         return None
     return SentenceEncoder.read(name, texts=encoder.layout.texts, threads=threads)
+
+
+def ready_in_time(make: Callable[[Watch], Embedding | None], *, deadline: Deadline, watch: Watch) -> Embedding | None:
+    """What `make` gives, if it is there when its share of the time is over: else training goes on without it.
+
+    What is begun cannot be broken off, only left alone; nothing that it says later is heard.
+    """
+    told: queue.SimpleQueue[tuple[Embedding | None, BaseException | None]] = queue.SimpleQueue()
+    waiting = threading.Event()
+    waiting.set()
+
+    def heard(event: Event) -> None:
+        if waiting.is_set():
+            watch(event)
+
+    def run() -> None:
+        try:
+            told.put((make(heard), None))
+        except BaseException as fault:  # noqa: BLE001  raised again by whoever waits
+            told.put((None, fault))
+
+    share = deadline.share(READY_SHARE)
+    threading.Thread(target=run, name="aias-sentences", daemon=True).start()
+    try:
+        found, fault = told.get(timeout=share.left)
+    except queue.Empty:
+        waiting.clear()
+        message = f"the sentence encoder was not ready after {share.seconds:.0f} s: left out"
+        _tell(watch, message, "warning", expected_seconds=share.seconds)
+        return None
+    if fault is not None:
+        raise fault
+    return found
 
 
 def tried(rows: int, *, threads: int) -> Ints:
@@ -111,53 +188,104 @@ def embedding_of(
     The longest of `LENGTHS` for which the time suffices, unless `length` says it, or the ledger, because a training
     with the same rows has begun before.
     """
-    began = deadline.clock()
-    row_seconds = sentences.seconds(some) / some.rows
-    start_seconds = max(deadline.clock() - began - row_seconds * some.rows, 0.0)
+    texts = Texts.of(some)
+    token_seconds, start_seconds = _tried(sentences, texts, deadline.share(TRY_SHARE))
+    row_seconds = token_seconds * float(texts.mask.sum()) / some.rows
     key = _key(sentences, "length", some, rows)
     held = ledger.get(key) if ledger else None
     length = length or (int(held.settings["length"]) if held else None)
+    unread = 1 - _known_share(sentences, texts, ledger)
     for each in LENGTHS if length is None else (length,):
         faster = row_seconds * _shares(some, each)
-        seconds, whole = faster * rows, faster * (rows + 2 * test_rows)
-        if length or (seconds <= SHARE_MAX * deadline.left and whole <= WITH_TEST_SHARE_MAX * deadline.left):
+        found = Embedding(sentences.shortened(each), faster, start_seconds, token_seconds)
+        # What is known is so of whole texts; their beginnings are other texts.
+        seconds = faster * rows * (unread if each >= LENGTH_MAX else 1)
+        alone = faster * sentences.threads
+        whole = seconds + FORMS * found.finish_seconds(alone_seconds=alone, test_rows=test_rows)
+        if length or (seconds <= SHARE_MAX * deadline.left and whole <= WHOLE_SHARE_MAX * deadline.left):
             if ledger:
                 ledger.put(key, Entry({"length": each}, 0.0, False, {}, np.zeros((0, 0))))
             cut = "" if each >= sentences.subwords.length_max else f", of each the first {each} tokens"
             message = f"the sentence encoder reads {rows:,} rows{cut}, in about {seconds:.0f} s"
             _tell(watch, message, expected_seconds=seconds, length=each)
-            return Embedding(sentences.shortened(each), faster, start_seconds)
+            return found
     message = f"the sentence encoder would need about {whole:.0f} s of the {deadline.left:.0f} s left: left out"
     _tell(watch, message, "warning", expected_seconds=whole)
     return None
 
 
+def _tried(sentences: SentenceEncoder, texts: Texts, until: Deadline) -> tuple[float, float]:
+    """Seconds of a token among many, and of getting it going: by more and more texts until all are through or the time
+    for it is over."""
+    clock, order = until.clock, np.random.default_rng(0).permutation(len(texts.tokens))
+    began = clock()
+    sentences.vectors(texts.part(order[:1]))  # the first run makes room in memory
+    start_seconds, token_seconds = clock() - began, 0.0
+    at, count = 0, 1
+    while at < len(order):
+        if len(order) - at - count < count:  # the last part is the largest: its pace is that of many
+            count = len(order) - at
+        part = texts.part(np.sort(order[at : at + count]))
+        began = clock()
+        sentences.vectors(part)
+        token_seconds = (clock() - began) / max(int(part.mask.sum()), 1)
+        at, count = at + count, 4 * count
+        if until.passed:
+            break
+    return token_seconds, max(start_seconds - token_seconds * int(texts.mask[order[0]].sum()), 0.0)
+
+
 def embedded(
     embedding: Embedding, encoded: Encoded, *, ledger: Ledger | None, deadline: Deadline, watch: Watch
 ) -> Encoded | None:
-    """The rows with their vectors, part after part, each of which stays in the ledger; None when the time is over."""
-    sentences, until = embedding.sentences, deadline.share(WITH_TEST_SHARE_MAX)
+    """The rows with their vectors, part after part, each of which is kept; None when the time for it is over."""
+    sentences, until = embedding.sentences, deadline.share(WHOLE_SHARE_MAX)
     texts = Texts.of(encoded)
-    vectors: list[Vectors] = []
-    for part in texts.parts(PART_TOKENS):
-        if until.passed:
-            _tell(watch, "the sentence encoder took longer than it should: left out", "warning")
+    kept = KeptVectors(ledger.vectors, sentences.graph_digest) if ledger else None
+    found = [kept.known(texts)] if kept else []
+    missing = np.setdiff1d(
+        np.arange(len(texts.tokens)), found[0][0] if found else []
+    )  # short ones first, as they stand
+    ends = texts.mask[missing].sum(axis=1).cumsum()
+    at, began, pace = 0, until.clock(), embedding.token_seconds
+    while at < len(missing):
+        read = int(ends[at - 1]) if at else 0
+        if at:
+            pace = (until.clock() - began) / max(read, 1)
+        if until.passed or (at and pace * (int(ends[-1]) - read) > HOPELESS * until.left):
+            message = f"the sentence encoder has read {at:,} of {len(missing):,} texts, slower than it should: left out"
+            _tell(watch, message, "warning", read=at, texts=len(missing))
             return None
-        vectors.append(_vectors(sentences, part, ledger))
-    return texts.into(encoded, np.concatenate(vectors))
+        end = max(at + 1, int(np.searchsorted(ends, read + _part_tokens(pace), side="right")))
+        part = texts.part(missing[at:end])
+        found.append((missing[at:end], sentences.vectors(part)))
+        if kept:
+            kept.keep(part, found[-1][1])
+        at = end
+    return texts.into(encoded, _in_order(found, len(texts.tokens)))
 
 
-def _vectors(sentences: SentenceEncoder, part: Texts, ledger: Ledger | None) -> Vectors:
-    key = digest_of([sentences.graph_digest.encode(), part.tokens.tobytes(), part.mask.tobytes()])
-    key = key.removeprefix("sha256:")[:32]
-    held = ledger.get(key) if ledger else None
-    if held is not None:
-        return np.asarray(held.state["vectors"])
-    began = time.perf_counter()
-    vectors = sentences.vectors(part)
-    if ledger:
-        ledger.put(key, Entry({}, time.perf_counter() - began, False, {"vectors": vectors}, np.zeros((0, 0))))
+def _part_tokens(pace: float) -> int:
+    """What is read before the clock is looked at again."""
+    least, most = PART_TOKENS
+    return int(min(max(PART_SECONDS / max(pace, 1e-9), least), most))
+
+
+def _in_order(found: Sequence[tuple[Ints, Vectors]], count: int) -> Vectors:
+    width = max(each.shape[1] for _, each in found)
+    vectors = np.zeros((count, width), np.float32)
+    for places, each in found:
+        if len(places):
+            vectors[places] = each
     return vectors
+
+
+def _known_share(sentences: SentenceEncoder, texts: Texts, ledger: Ledger | None) -> float:
+    """Of the tokens of these texts, those that were read before."""
+    if ledger is None:
+        return 0.0
+    places, _ = KeptVectors(ledger.vectors, sentences.graph_digest).known(texts)
+    return float(texts.mask[places].sum() / max(texts.mask.sum(), 1))
 
 
 def _key(sentences: SentenceEncoder, what: str, some: Encoded, rows: int) -> str:

@@ -21,12 +21,12 @@ from aias.encoders.contract import Floats
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
-from aias.training.embedding import KnownRows
+from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.history import History
+from aias.training.members import Member
 from aias.training.pipeline import Pipeline
-from aias.training.plan import Member
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.profile import profile
 from aias.training.report import Judged, OutOfFold, at_once, report
@@ -59,11 +59,7 @@ NEAR_ENOUGH: Final = 1.05
 
 USUAL_ROWS: Final = 60
 
-PROVED_CALLS: Final = 1_000
-"""Times the sentence encoder reads a row while a form is proved: 250 rows, nasty ones, three times each."""
-
-SEALED_BYTES_A_SECOND: Final = 100e6
-"""Copied, hashed, written and flushed."""
+LOAD_ROWS: Final = 3
 
 TOKENIZER: Final = "encoders/tokenizer.json"
 
@@ -71,7 +67,7 @@ TOKENIZER: Final = "encoders/tokenizer.json"
 class Forms:
     def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
         self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
-        self.workers = cpus()
+        self.workers, self._load = cpus(), 1.0
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         names = [each.name for each in prepared.encoder.fields]
         self._usual = prepared.dataset.take(np.arange(min(USUAL_ROWS, prepared.dataset.rows))).frame.select(names)
@@ -93,24 +89,37 @@ class Forms:
         usual = LATENCY_US if self.prepared.embedding is None else SENTENCES_LATENCY_US
         return float(self.recipe.latency_us or usual)
 
-    @cached_property
+    @property
     def shared_seconds(self) -> float:
         """What finishing a form takes besides when the sentence encoder goes into it, however many members read it."""
         embedding = self.prepared.embedding
         if embedding is None or self._known_rows is None:
             return 0.0
-        rows = PROVED_CALLS * 1e-6 * self._known_rows.row_us + self.prepared.test.rows * embedding.row_seconds
-        return embedding.start_seconds + rows + embedding.sentences.size_bytes / SEALED_BYTES_A_SECOND
+        return embedding.finish_seconds(
+            alone_seconds=1e-6 * self._known_rows.row_us, test_rows=self.prepared.test.rows, load=self._load
+        )
+
+    def feel_load(self) -> None:
+        """How many times slower than at first the sentence encoder is by now: the machine may have got other work."""
+        embedding, known = self.prepared.embedding, self._known_rows
+        if embedding is not None and known is not None:
+            spent = [alone_seconds(row, self.prepared.encoder, embedding.sentences) for row in self._rows[:LOAD_ROWS]]
+            self._load = max(1.0, 1e6 * float(np.median(spent)) / known.row_us)
 
     @cached_property
     def _known_rows(self) -> KnownRows | None:
         embedding = self.prepared.embedding
         return KnownRows.of(self._rows, self.prepared.encoder, embedding.sentences) if embedding else None
 
+    def narrow(self, count: int) -> None:
+        """Only the first `count` folds judge."""
+        self.prepared = replace(self.prepared, table=self.prepared.table.narrowed(count))
+
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
         pipeline = self._ensemble([Part(1.0, self.bench.pipeline(member.units[-1]))])
         known = self._known_rows
+        self.feel_load()
         shared_bytes = self.prepared.embedding.sentences.size_bytes if self.prepared.embedding else 0
         draft = self._draft("", ())
         return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)
@@ -270,7 +279,7 @@ class Forms:
             started_at=self._started_at,
             sentence_encoder=prepared.embedding.sentences.digest if prepared.embedding else "",
         )  # fmt: skip
-        rows = {"train": prepared.dataset.rows, "folds": prepared.table.fold_count, "test": prepared.test.rows}
+        rows = {"train": prepared.dataset.rows, **prepared.table.counts, "test": prepared.test.rows}
         ignored = tuple(each for each in schema if each.role == "ignored")
         return Manifest(
             FORMAT, self.recipe.name, prepared.task, encoder.fields, ignored, entries, lineage, (),

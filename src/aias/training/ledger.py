@@ -2,6 +2,7 @@
 
 <folder>/table/       the table, as all processes map it
 <folder>/units/<key>/ unit.json, arrays.npz     key: a digest of data, configuration, fold and seed
+<folder>/../.vectors/ what sentence encoders made of texts (`training.vectors`), for all models of a home
 """
 
 import os
@@ -19,6 +20,9 @@ import numpy.typing as npt
 from aias.encoders.contract import Floats
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+
+VECTORS: Final = ".vectors"
+"""No model can have this name."""
 
 _SCORES: Final = "scores"
 _STATE: Final = "state."
@@ -38,10 +42,12 @@ class Entry:
 
 
 class Ledger:
-    """Used by all processes of a run at once; a key never changes what it holds."""
+    """Used by all processes of a run at once; a key never changes what it holds. `of_home`: the folder is one of those
+    of a home's models, `home/work/name`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, of_home: bool = False) -> None:
         self.folder = folder
+        self.vectors = (folder.parent if of_home else folder) / VECTORS
         self.table = folder / "table"
         self._units = folder / "units"
         self._units.mkdir(parents=True, exist_ok=True)

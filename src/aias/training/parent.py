@@ -1,7 +1,7 @@
 """The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,6 +100,8 @@ class Parent:
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
             seed=recipe.seed, watch=watch,
         )  # fmt: skip
+        if judging := self.manifest.rows.get("judging"):
+            prepared = replace(prepared, table=prepared.table.narrowed(judging))
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:
             raise OtherRows(

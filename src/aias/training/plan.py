@@ -1,5 +1,7 @@
 """The plan: configurations in their order, their folds side by side in worker processes, all inside the time.
 
+    first configuration, all folds ─▶ one fold of each learner ─▶ all folds of what is wanted, then its like ─▶ the rest
+
 A configuration whose folds are all fitted is a member. The plan ends when the time for fitting is over, when members
 stop helping, or when somebody says so; what a unit reached by then is used.
 """
@@ -7,27 +9,24 @@ stop helping, or when somebody says so; what a unit reached by then is used.
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, Final
 
-import numpy as np
-
-from aias.core.catalog import member
 from aias.core.events import Event, Level, Watch
-from aias.encoders.contract import Floats
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
+from aias.training.members import Member, member_of
 from aias.training.memory import Memory
+from aias.training.opening import Stage, by_promise, judging_folds
+from aias.training.paces import UNIT_SECONDS_MIN, Paces
 from aias.training.table import Table
+from aias.training.trial import STRETCH, Trial, paced, patience, shared_settings
 from aias.training.worker import Order, Word
 from aias.training.workers import InlineWorkers, Worker, Workers
 
 FIRST_SHARE: Final = 0.5
 """Of the time left that the folds of one configuration may take while others wait."""
-
-UNIT_SECONDS_MIN: Final = 1.0
-"""In less a unit cannot even start its libraries."""
 
 START_SECONDS_MIN: Final = 0.2
 """With less left nothing is begun."""
@@ -41,12 +40,14 @@ IMPORT_SECONDS: Final = 3.0
 START_SECONDS: Final = 5.0
 """And for its process to start, when this is its first unit; there is nothing else to go on with yet."""
 
-STRETCH: Final = 1.3
-"""A configuration is left out when it should take more than this many times what is left: cut that short, it would only
-weaken the others."""
+GUESS_STRETCH: Final = 4.0
+"""As `trial.STRETCH`, for one fold of a learner whose pace is only guessed from that of others."""
 
-PACED_STRETCH: Final = 4.0
-"""The same for a learner that fits its schedule to the time it is given."""
+OPENING_SHARE: Final = 0.4
+"""Of the time for fitting in which configurations may be begun by one fold."""
+
+RESERVED_SHARE: Final = 0.4
+"""Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
 
 LAST_SHARE: Final = 0.9
 """Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
@@ -55,51 +56,6 @@ SKIPPED_MAX: Final = 30
 """In a row, more than a portfolio holds: a search that goes on without end then has nothing that could be started."""
 
 LISTEN_SECONDS: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Member:
-    """A configuration fitted on every fold."""
-
-    configuration: Configuration
-    units: tuple[Unit, ...]
-    scores: Floats  # (rows that judge, outputs) out of fold, in the order of `Table.judged`
-    refit: Unit
-    """The same on all rows: with the settings of the first fold, and rounds and the like as the mean of all."""
-    seconds: float
-    """Of all folds together."""
-
-    @property
-    def name(self) -> str:
-        return self.configuration.name
-
-    @property
-    def merges(self) -> bool:
-        """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
-        learner = member("learners", self.configuration.learner)
-        return bool(getattr(learner, "merges", False) or getattr(learner, "thins", False))
-
-
-@dataclass(eq=False)
-class _Trial:
-    """A configuration on its way to become a member."""
-
-    configuration: Configuration
-    waiting: deque[Unit]
-    done: dict[int, Unit] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def pace(self) -> float:
-        """Seconds of a fold, of something that costs 1."""
-        return self.seconds / max(len(self.done), 1) / self.configuration.cost
-
-    def share(self, settings: dict[str, Any]) -> None:
-        """What the first fold chose, its others take."""
-        shared = {name: settings[name] for name in _shared(self.configuration) if name in settings}
-        if shared and self.waiting:
-            held = replace(self.configuration, settings=self.configuration.settings | shared)
-            self.waiting = deque(replace(unit, configuration=held) for unit in self.waiting)
 
 
 class Plan:
@@ -112,15 +68,34 @@ class Plan:
         self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
         self.seed, self.fit_ends_at = seed, fit_ends_at
         self._coming: Iterator[Configuration] = iter(())
-        self._trials: list[_Trial] = []
-        self._fitting: dict[int, tuple[_Trial, Unit]] = {}
+        self._through = False  # whether the last of them has come
+        self._stage, self._opening_ends_at = Stage.ALL, 0.0
+        self._opened: list[Trial] = []
+        self._others: list[Configuration] = []
+        self._last: Iterator[Configuration] = iter(())
+        self._narrow: Callable[[int], None] | None = None
+        self._trials: list[Trial] = []
+        self._fitting: dict[int, tuple[Trial, Unit]] = {}
         self._due: dict[int, float] = {}  # when each worker's unit should be through
-        self._paces: dict[tuple[str, ...], float] = {}  # of each learner on what it last read, and whatever it read
-        self._plain: _Trial | None = None  # the first trees, whose pace stands for learners that were not met yet
+        self._paces = Paces()
 
-    def run(self, configurations: Iterable[Configuration], told: Callable[[Member], bool]) -> None:
-        """Fit until the time for it is over, or `told`, which gets each new member, says False."""
-        self._coming = iter(configurations)
+    def run(
+        self, configurations: Iterable[Configuration], told: Callable[[Member], bool], *,
+        opening: Iterable[Configuration] = (), others: Iterable[Configuration] = (),
+        narrow: Callable[[int], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Fit until the time for it is over, or `told`, which gets each new member, says False.
+
+        Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
+        `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
+        since with all there would be no time for what promises most; without it, all judge.
+        """
+        self._narrow = narrow
+        self._coming, self._through = chain(opening, others, configurations), False
+        if self.table.fold_count > 1:
+            now = time.monotonic()
+            self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
+            self._coming, self._others, self._last = iter(opening), list(others), iter(configurations)
         while self._go_on() or self._whole():
             for trial in self._whole():
                 self._trials.remove(trial)
@@ -131,7 +106,7 @@ class Plan:
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
         """Fit each again on all rows; gives those for which that could be done in time, and was not cut short by it."""
         self._coming, self.fit_ends_at = iter(()), lambda: ends_at
-        trials = [_Trial(each.configuration, deque([each.refit])) for each in members]
+        trials = [Trial(each.configuration, deque([each.refit])) for each in members]
         self._trials = list(trials)
         while self._go_on():
             pass
@@ -146,14 +121,14 @@ class Plan:
         entry = self.ledger.get(unit.key(self.table.digest))
         return entry is not None and not entry.cut
 
-    def _whole(self) -> list[_Trial]:
-        return [each for each in self._trials if len(each.done) == self.table.fold_count]
+    def _whole(self) -> list[Trial]:
+        return [each for each in self._trials if all(fold in each.done for fold in range(self.table.fold_count))]
 
     def stop(self) -> None:
         """Leave everything that is not finished."""
         for worker in list(self.workers.busy):
             self.workers.replace(worker)
-        self._trials, self._fitting, self._coming = [], {}, iter(())
+        self._trials, self._fitting, self._coming, self._stage = [], {}, iter(()), Stage.ALL
 
     def _go_on(self) -> bool:
         """Give work and listen once; False when nothing is left to do."""
@@ -181,7 +156,7 @@ class Plan:
                     break
                 self._finish(trial, unit, found.seconds, found.settings)
 
-    def _order(self, worker: Worker, trial: _Trial, unit: Unit) -> None:
+    def _order(self, worker: Worker, trial: Trial, unit: Unit) -> None:
         self._fitting[id(worker)] = (trial, unit)
         self._tell(unit, ended=False)
         now, seconds = time.monotonic(), self._unit_seconds(trial, unit)
@@ -191,23 +166,95 @@ class Plan:
             worker, Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
         )  # fmt: skip
 
-    def _unit_seconds(self, trial: _Trial, unit: Unit) -> float:
+    def _unit_seconds(self, trial: Trial, unit: Unit) -> float:
         left = self.fit_ends_at() - time.monotonic()
         if unit.fold == ALL:
             return left
         left = max(left - self._again(unit.configuration), left / 2)
         running = [held for held, _ in self._fitting.values()].count(trial)
         turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
-        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
+        left -= self._reserved(trial, left)
+        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._paces.estimate(unit.configuration), UNIT_SECONDS_MIN)
         return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
-    def _next_trial(self) -> _Trial | None:
+    def _reserved(self, trial: Trial, left: float) -> float:
+        """For others that are wanted, where this one would take whatever it is given."""
+        if not paced(trial.configuration):
+            return 0.0
+        others = (each for each in self._trials if each.held and each.wanted and each is not trial)
+        needed = sum(each.seconds * len(each.waiting) for each in others if each.done) / len(self.workers.all)
+        return min(RESERVED_SHARE * left, needed)
+
+    def _next_trial(self) -> Trial | None:
         if time.monotonic() + START_SECONDS_MIN > self.fit_ends_at():
             return None
-        for trial in self._trials:
-            piloting = _shared(trial.configuration) and not trial.done and self._runs(trial)
+        while True:
+            trial = self._waiting_trial() or self._new_trial()
+            if trial is not None or not self._through or not self._next_stage():
+                return trial
+
+    def _waiting_trial(self) -> Trial | None:
+        for trial in list(self._trials):
+            if trial.held:
+                due = self._stage is Stage.ALL or (self._stage is Stage.WANTED and trial.wanted)
+                if not due or not self._worth_ending(trial):
+                    continue
+                trial.held = False
+            piloting = shared_settings(trial.configuration) and not trial.done and self._runs(trial)
             if trial.waiting and not piloting:
                 return trial
+        return None
+
+    def _next_stage(self) -> bool:
+        """Whether there is another, and all is there that it needs."""
+        if self._stage is Stage.ALL or any(each.held and not each.done for each in self._trials):
+            return False
+        if self._stage is Stage.OPENING:
+            self._coming = iter(self._end_opening())
+        else:
+            self._coming = chain(self._others, self._last)
+        self._stage, self._through = Stage(self._stage.value + 1), False
+        return True
+
+    def _end_opening(self) -> list[Configuration]:
+        """What promises most is ended first; gives the others of its learners. All are compared at once, so the order
+        does not hang on who was first."""
+        digest = self.table.digest
+        found = [(each, self.ledger.get(each.done[0].key(digest))) for each in self._opened if 0 in each.done]
+        opened = [each for each, entry in found if entry is not None]
+        scores = [entry.scores for _, entry in found if entry is not None]
+        places = by_promise(self.table.task, self.table.whole.y[self.table.outside(0)], scores)
+        for place, wanted in places:
+            opened[place].wanted = wanted
+        order = [id(opened[place]) for place, _ in places]
+        self._trials.sort(key=lambda each: order.index(id(each)) if each.held and id(each) in order else -1)
+        learners = {each.configuration.learner for each in opened if each.wanted}
+        first = [each for each in self._others if each.learner in learners]
+        self._others = [*self._coming, *(each for each in self._others if each.learner not in learners)]
+        self._use_fewer_folds()
+        return first
+
+    def _use_fewer_folds(self) -> None:
+        if self._narrow is None or self.table.blocks is not None:
+            return
+        wanted = [each.seconds for each in self._trials if each.held and each.wanted]
+        left = (self.fit_ends_at() - time.monotonic()) * len(self.workers.all)
+        count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
+        if count == self.table.fold_count:
+            return
+        of = self.table.fold_count
+        message = f"{count} of {of} folds judge: with all of them there is no time for what promises most"
+        self.watch(Event("train.folds", message, facts={"folds": of, "judging": count}))
+        self.table = self.table.narrowed(count)
+        for trial in self._trials:
+            trial.waiting = deque(unit for unit in trial.waiting if unit.fold < count)
+        self._narrow(count)
+
+    def _new_trial(self) -> Trial | None:
+        """The next configuration's; None for now, or because it was the last one."""
+        if self._stage is Stage.OPENING and time.monotonic() > self._opening_ends_at:
+            self._through = True
+            return None
         for configuration in islice(self._coming, SKIPPED_MAX):
             if not self._worth_starting(configuration):
                 continue
@@ -220,24 +267,43 @@ class Plan:
                 continue
             held = self._on_some_rows(configuration, share)
             units = (Unit(held, fold, self.seed) for fold in range(self.table.fold_count))
-            self._trials.append(_Trial(held, deque(units)))
+            self._trials.append(Trial(held, deque(units)))
+            if self._stage is Stage.OPENING:
+                self._opened.append(self._trials[-1])
+                self._trials[-1].held = len(self._opened) > 1
             return self._trials[-1]
-        self._coming = iter(())
+        self._coming, self._through = iter(()), True
         return None
 
     def _worth_starting(self, configuration: Configuration) -> bool:
-        each = self._estimate(configuration)
-        turns = -(-self.table.fold_count // len(self.workers.all))
+        if not self._paces:  # the first is begun, however little time there is
+            return True
+        guessed = self._stage is Stage.OPENING and not self._paces.knows(configuration)
+        patient = max(patience(configuration), GUESS_STRETCH if guessed else 0.0)
+        return self._fits(configuration, self._paces.estimate(configuration), self.table.fold_count, patient)
+
+    def _worth_ending(self, trial: Trial) -> bool:
+        """Whether the folds that are left can be fitted, now that it is known what one takes."""
+        configuration = trial.configuration
+        each = trial.seconds / max(len(trial.done), 1)
+        if self._fits(configuration, each, len(trial.waiting), patience(configuration)):
+            return True
+        self._trials.remove(trial)
+        return False
+
+    def _fits(self, configuration: Configuration, each: float, folds: int, patient: float) -> bool:
+        """Whether so many fits of so many seconds, with some patience, go into what is left; if not, that is told."""
+        turns = -(-folds // len(self.workers.all))
         left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
-        patient = PACED_STRETCH if getattr(member("learners", configuration.learner), "paced", False) else STRETCH
-        if self._paces and each * turns > patient * left:  # the first is begun, however little time there is
-            self._skip(configuration, f"it would take {each * turns:.0f} s of the {left:.0f} s that are left", "debug")
-            return False
-        return True
+        if each * turns <= patient * left:
+            return True
+        said = f"it would take {each * turns:.0f} s of the {max(left, 0):.0f} s that are left"
+        self._skip(configuration, said, "debug")
+        return False
 
     def _again(self, configuration: Configuration) -> float:
         """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
-        return self._estimate(configuration) if self._paces else 0.0
+        return self._paces.estimate(configuration) if self._paces else 0.0
 
     def _on_some_rows(self, configuration: Configuration, share: float) -> Configuration:
         """The same, told where it is not fitted on all rows for want of memory."""
@@ -253,12 +319,6 @@ class Plan:
             settings=configuration.settings | {"rows_share": share},
         )  # fmt: skip
 
-    def _estimate(self, configuration: Configuration) -> float:
-        """Seconds of one fold, from what its learner took so far, or else from what other trees took."""
-        learner, plain = configuration.learner, self._plain.pace if self._plain else None
-        pace = self._paces.get((learner, *configuration.derived), self._paces.get((learner,), plain))
-        return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost
-
     # Hearing what became of it
 
     def _hear(self, worker: Worker, word: Word) -> None:
@@ -273,7 +333,7 @@ class Plan:
             trial, _ = self._released(worker)
             self._give_up(trial, word.message)
 
-    def _released(self, worker: Worker) -> tuple[_Trial, Unit]:
+    def _released(self, worker: Worker) -> tuple[Trial, Unit]:
         assert worker.order is not None
         worker.loaded.add(worker.order.configuration.learner)
         worker.order = None
@@ -286,17 +346,14 @@ class Plan:
         message = f"{unit.configuration.name}, fold {unit.fold}: {'ended' if ended else 'begun'}"
         self.watch(Event("train.unit", message, "debug", facts))
 
-    def _finish(self, trial: _Trial, unit: Unit, seconds: float, settings: dict[str, Any]) -> None:
+    def _finish(self, trial: Trial, unit: Unit, seconds: float, settings: dict[str, Any]) -> None:
         trial.done[unit.fold] = unit
         trial.seconds += seconds
         trial.share(settings)
         if unit.fold != ALL:
-            learner = unit.configuration.learner
-            self._paces[(learner,)] = self._paces[(learner, *unit.configuration.derived)] = trial.pace
-            if self._plain is None and learner == "boosted_trees":
-                self._plain = trial
+            self._paces.learn(unit.configuration, trial.seconds / len(trial.done))
 
-    def _give_up(self, trial: _Trial, reason: str) -> None:
+    def _give_up(self, trial: Trial, reason: str) -> None:
         if trial in self._trials:
             self._trials.remove(trial)
             self._skip(trial.configuration, reason)
@@ -333,33 +390,9 @@ class Plan:
         self.ledger.put(key, kept)
         self._finish(trial, unit, kept.seconds, kept.settings)
 
-    def _runs(self, trial: _Trial) -> bool:
+    def _runs(self, trial: Trial) -> bool:
         return any(held is trial for held, _ in self._fitting.values())
 
-    def _member(self, trial: _Trial) -> Member:
-        units = tuple(trial.done[fold] for fold in range(self.table.fold_count))
-        entries = [self.ledger.get(unit.key(self.table.digest)) for unit in units]
-        scores = np.full((self.table.rows, self.table.task.outputs), np.nan)
-        for unit, entry in zip(units, entries, strict=True):
-            assert entry is not None
-            scores[self.table.outside(unit.fold)] = entry.scores
-        settings = _mean_settings([entry.settings for entry in entries if entry is not None])
-        refit = Unit(replace(trial.configuration, settings=settings), ALL, self.seed)
-        return Member(trial.configuration, units, scores[self.table.judged], refit, trial.seconds)
-
-
-def _shared(configuration: Configuration) -> tuple[str, ...]:
-    """The settings that the first fold chooses for all."""
-    return getattr(member("learners", configuration.learner), "shared", ())
-
-
-def _mean_settings(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Whole numbers that differ, such as rounds, become their mean; the rest is as in the first fold."""
-    settings = dict(found[0])
-    if "smear" in settings:
-        settings["smear"] = sum(each["smear"] for each in found) / len(found)
-    for name, value in settings.items():
-        held = [each[name] for each in found if type(each.get(name)) is int]
-        if type(value) is int and len(held) == len(found):
-            settings[name] = round(sum(held) / len(held))
-    return settings
+    def _member(self, trial: Trial) -> Member:
+        units = [trial.done[fold] for fold in range(self.table.fold_count)]
+        return member_of(trial.configuration, units, trial.seconds, self.table, self.ledger)

@@ -6,7 +6,7 @@ CatBoost); last boosted trees of other characters. Nothing here was chosen on th
 """
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -98,6 +98,13 @@ def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = No
             yield each
 
 
+def families(configurations: Iterable[Configuration]) -> tuple[list[Configuration], list[Configuration]]:
+    """The first of each learner, and all the others."""
+    first: dict[str, Configuration] = {}
+    others = [each for each in configurations if first.setdefault(each.learner, each) is not each]
+    return list(first.values()), others
+
+
 def _within(learner: Any, shape: Shape) -> bool:
     """Whether the data is no larger than the learner is good for."""
     rows_max = getattr(learner, "rows_max", shape.rows)
@@ -116,8 +123,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     many_classes, once = shape.outputs > 1, shape.outputs**0.5
     different = (
         Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5 / once),
-        Configuration("mlp", "mlp", {}, text, read, 4.0 / once),
-        *([Configuration("mlp log", "mlp", LOG, text, read, 4.0)] if shape.skewed else ()),
+        Configuration("mlp wide", "mlp", WIDE, text, read, 4.0 / once),
+        *([Configuration("mlp log", "mlp", {**WIDE, **LOG}, text, read, 4.0)] if shape.skewed else ()),
     )
     ratios = {"ratios": True} if shape.layout.terms and shape.task.classes else {}
 
@@ -147,9 +154,9 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield trees("deep", 2.5, DEEP)
     if shape.rows > FEW_ROWS:
         yield from different
-    else:
-        yield Configuration("mlp wide", "mlp", {"layers": 1, "width": 256}, text, read, 4.0 / once)
+    yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
+    yield Configuration("mlp", "mlp", {}, text, read, 4.0 / once)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
     yield trees("random deep", 4.0, RANDOM_DEEP)
@@ -157,6 +164,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
 
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
+WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
+WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
     "bagging_freq": 1, "min_data_in_leaf": 4, "lambda_l1": 0.2, "lambda_l2": 0.4, "cat_smooth": 15.0,

@@ -20,7 +20,15 @@ from aias.data.target import labels_for, task_for
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.drift import drift
-from aias.training.embedding import Embedding, embedded, embedding_of, sentences_for, tried, without_tokens
+from aias.training.embedding import (
+    Embedding,
+    embedded,
+    embedding_of,
+    ready_in_time,
+    sentences_for,
+    tried,
+    without_tokens,
+)
 from aias.training.ledger import Ledger
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
@@ -94,13 +102,19 @@ def prepare(
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
     encoder = _fit_encoder(learned, target)
-    embedding = None
-    if (named := sentences_for(sentences, encoder, threads=cpus(), watch=watch)) is not None:
-        some = encoded_of(learned.take(tried(learned.rows, threads=cpus())), encoder.with_subwords(named.subwords))
-        embedding = embedding_of(
-            named, some, rows=learned.rows, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
-            watch=watch,
-        )  # fmt: skip
+    embedding, words = None, encoder
+    if sentences is not None:
+
+        def made(heard: Watch) -> Embedding | None:
+            if (named := sentences_for(sentences, words, threads=cpus(), watch=heard)) is None:
+                return None
+            some = encoded_of(learned.take(tried(learned.rows, threads=cpus())), words.with_subwords(named.subwords))
+            return embedding_of(
+                named, some, rows=learned.rows, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
+                watch=heard,
+            )  # fmt: skip
+
+        embedding = ready_in_time(made, deadline=deadline, watch=watch)
     encoder, encoded, embedding = _encoded(learned, encoder, embedding, ledger, deadline, watch)
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cpus())

@@ -200,15 +200,17 @@ def _affordable(
 ) -> tuple[int, int]:
     """How many rows can be asked about, and how often for each field; (0, 0) for too few to say anything."""
     few, more = (columns[:rows] for rows in PROBE_ROWS)
+    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left)
     answer(few[:1])  # the first call makes what the others find ready
     seconds = []
     for probe in (few, more):
         began = deadline.clock()
         answer(probe)
         seconds.append(max(deadline.clock() - began, 1e-6))
+        if seconds[0] * len(more) / len(few) > most:  # to find out more would take as long
+            return 0, 0
     row = max(seconds[1] - seconds[0], 0.0) / max(1, len(more) - len(few))
     call = max(seconds[0] - row * len(few), 0.0)
-    most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left)
     choices = ((rows, repeats) for repeats in IMPORTANCE_REPEATS for rows in IMPORTANCE_ROWS)
     return next(
         (

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.errors import UserError
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.prepare import Prepared
 
 SHARE: Final = 0.25

@@ -15,13 +15,16 @@ from aias.core.errors import NotFound, UserError
 from aias.core.task import Measurement, Task
 from aias.encoders.contract import Floats
 from aias.training.configuration import Configuration
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.table import Table
 from aias.tuning.contract import Search, Space, Trial, fits
 from aias.tuning.spaces import SPACES, Searched
 
 FAMILIES_MAX: Final = 3
 """Searched in turns, if they are in the ensemble; time spent on a fourth is taken from better ones."""
+
+PATHED: Final = frozenset({"C"})
+"""What fitting itself searches, on a path from one value to the next: to search it again gains nothing."""
 
 UNHEARD: Final = 2
 """Proposals that may still be fitted when the next is asked for. Their results are not looked at yet, even where they
@@ -100,12 +103,17 @@ class _Searching:
             self.heard += 1
 
 
+def off_path(dimension: str) -> bool:
+    return dimension not in PATHED
+
+
 def searched(
-    board: Judged, *, seed: int, searcher: str = "tpe", of: Callable[[str], bool] = lambda _: True, label: str = ""
+    board: Judged, *, seed: int, searcher: str = "tpe", of: Callable[[str], bool] = off_path, label: str = ""
 ) -> Iterator[Configuration]:
     """Configurations without end; none where no member's family can be searched. Raises `NotFound`, `UserError`.
 
-    `of`: the dimensions that are searched, all others staying as they are; `label`: what their names say.
+    `of`: the dimensions that are searched, all others staying as they are, and as a rule those that fitting does not
+    search by itself; `label`: what their names say.
     """
     found = searcher_of(searcher)
     families = _families(board, found, seed, of)

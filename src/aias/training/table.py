@@ -1,6 +1,6 @@
 """The table: encoded rows, answers, folds and weights; what every unit is fitted on, shared by all processes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -44,10 +44,18 @@ class Table:
     whole: Part
     folds: npt.NDArray[np.int16]  # (rows,)
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
+    parted: int = 0
+    """How many folds there were before fewer judged; 0 for all of them."""
 
     @property
     def fold_count(self) -> int:
+        """Of those that judge."""
         return int(self.folds.max()) + 1
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """`folds` that rows were parted into and, where not all of them do, how many are `judging`."""
+        return {"folds": self.parted, "judging": self.fold_count} if self.parted else {"folds": self.fold_count}
 
     @property
     def rows(self) -> int:
@@ -88,6 +96,13 @@ class Table:
     def together(self) -> tuple[int, ...]:
         """The folds whose fits answer together: all, or under time the last, which has seen the most."""
         return tuple(range(self.fold_count)) if self.blocks is None else (self.fold_count - 1,)
+
+    def narrowed(self, count: int) -> "Table":
+        """Where only the first `count` folds judge. Each is fitted on as many rows as before, and is the same unit."""
+        folds = np.where(self.folds < count, self.folds, -1).astype(self.folds.dtype)
+        table = replace(self, folds=folds, parted=self.parted or self.fold_count)
+        table.__dict__["digest"] = self.digest
+        return table
 
     @cached_property
     def digest(self) -> str:

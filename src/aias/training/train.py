@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +29,7 @@ from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
 from aias.training.plan import Plan
-from aias.training.portfolio import Shape, portfolio
+from aias.training.portfolio import Shape, families, portfolio
 from aias.training.prepare import ClassWeights, Prepared, prepare
 from aias.training.search import searched
 from aias.training.unit import Bench
@@ -109,7 +108,7 @@ def train(
         prepared = prepare(
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
-            ledger=Ledger(folder), seed=recipe.seed, watch=watch,
+            ledger=Ledger(folder, of_home=work is not None), seed=recipe.seed, watch=watch,
         )  # fmt: skip
         return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 
@@ -139,7 +138,9 @@ class _Job:
             shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
-            plan.run(chain(portfolio(shape, only=only), searching), self.board.add)
+            opening, others = families(portfolio(shape, only=only))
+            narrow = None if self.recipe.folds else self.board.narrow
+            plan.run(searching, self.board.add, opening=opening, others=others, narrow=narrow)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")
@@ -151,6 +152,7 @@ class _Job:
 
 def both_forms(plan: Plan, board: Board) -> Results:
     """The quality form is compiled here while the workers fit members again; under time it is made of what they fit."""
+    board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     with ThreadPoolExecutor(1) as beside:
         refitting = beside.submit(plan.refit, wanted, board.deadline.ends_at - board.serving_seconds())

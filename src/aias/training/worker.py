@@ -1,11 +1,9 @@
-"""A child process that fits units: orders on standard input, events and results on standard output.
+"""A child process that fits units: orders on one pipe, events and results on another.
 
-A fit that hangs, grows too large or crashes takes this process with it and nothing else.
+A fit that hangs, grows too large or crashes takes this process with it and nothing else. `nursery.py` forks it.
 """
 
 import os
-import resource
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -46,7 +44,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What a worker says. `kind`: event, done or failed; `message` is the error, `facts` the event's."""
+    """What a worker says. `kind`: born, event, done or failed; `message` is the error, `facts` the event's."""
 
     kind: str
     name: str = ""
@@ -55,16 +53,13 @@ class Word(msgspec.Struct, frozen=True):
     facts: dict[str, Any] = {}
 
 
-def main() -> None:
-    """Fit what comes until the parent closes its end."""
-    hide()
-    orders, words = sys.stdin.buffer, _own_output()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    folder = Path(sys.argv[1])
-    bench = Bench(Table.load(folder / "table"), Ledger(folder))
-    while (frame := read_frame(orders)) is not None:
-        obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(words, word))
+def work(folder: Path, orders: int, words: int) -> None:
+    """Fit what comes on the descriptor `orders` until the trainer closes its end; say how it goes on `words`."""
+    with os.fdopen(orders, "rb") as told, os.fdopen(words, "wb", buffering=0) as say:
+        _say(say, Word("born", facts={"pid": os.getpid()}))
+        bench = Bench(Table.load(folder / "table"), Ledger(folder))
+        while (frame := read_frame(told)) is not None:
+            obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(say, word))
 
 
 def hide() -> None:
@@ -91,13 +86,6 @@ def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
         say(Word("done", facts={"seconds": entry.seconds, "cut": entry.cut, "settings": entry.settings}))
 
 
-def _own_output() -> BinaryIO:
-    """Standard output for words alone: what libraries print there goes to standard error."""
-    own = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-    return own
-
-
 def _say(words: BinaryIO, word: Word) -> None:
     body = msgspec.msgpack.encode(word, enc_hook=_plain)
     words.write(len(body).to_bytes(FRAME, "little") + body)
@@ -115,7 +103,3 @@ def read_frame(stream: BinaryIO) -> bytes | None:
         return None
     body = stream.read(int.from_bytes(head, "little"))
     return body or None
-
-
-if __name__ == "__main__":
-    main()

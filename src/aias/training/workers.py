@@ -4,50 +4,83 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import msgspec
 
+from aias.core.catalog import member
+from aias.training.nursery import Nursery
 from aias.training.unit import Bench
 from aias.training.worker import FRAME, Order, Word, obey
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+_READ_BYTES: Final = 1 << 20
+
+
+@dataclass(eq=False)
+class Process:
+    """A worker's process: where it reads orders, where it says words. Its pid is known when it has said it."""
+
+    orders: BinaryIO
+    words: BinaryIO
+    modules: frozenset[str]
+    """Libraries that it was born with."""
+    known_pid: int | None = None
+    _unread: bytearray = field(default_factory=bytearray)
+
+    @property
+    def pid(self) -> int:
+        """Waits until it is born. Raises `ProcessLookupError` when it never will be."""
+        while self.known_pid is None:
+            if not self._read_on():
+                raise ProcessLookupError("the worker was never born")
+            list(self._frames(births_only=True))
+        return self.known_pid
+
+    def said(self) -> list[Word] | None:
+        """What it has said since; None when it is gone, and has said all."""
+        more = self._read_on()
+        found = list(self._frames())
+        return found if found or more else None
+
+    def _read_on(self) -> bool:
+        read = os.read(self.words.fileno(), _READ_BYTES)
+        self._unread += read
+        return bool(read)
+
+    def _frames(self, *, births_only: bool = False) -> Iterator[Word]:
+        while len(self._unread) >= FRAME and not (births_only and self.known_pid is not None):
+            size = int.from_bytes(self._unread[:FRAME], "little")
+            if len(self._unread) < FRAME + size:
+                return
+            word = msgspec.msgpack.decode(bytes(self._unread[FRAME : FRAME + size]), type=Word)
+            del self._unread[: FRAME + size]
+            if word.kind == "born":
+                self.known_pid = int(word.facts["pid"])
+            else:
+                yield word
 
 
 @dataclass(eq=False)
 class Worker:
     """One child. `order`: what it is fitting, if anything."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     order: Order | None = None
     loaded: set[str] = field(default_factory=set)
     """Learners whose libraries it has loaded."""
-    _unread: bytearray = field(default_factory=bytearray)
 
     @property
     def memory_bytes(self) -> int:
-        """What it holds in memory now; 0 when it is gone."""
+        """What it holds in memory now; 0 when it is not born yet, or gone."""
         try:
-            return int(Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+            return int(Path(f"/proc/{self.process.known_pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
         except (OSError, IndexError):
             return 0
-
-    def words(self) -> Iterator[Word]:
-        """What it has said since; ends when there is no whole frame left."""
-        assert self.process.stdout is not None
-        self._unread += os.read(self.process.stdout.fileno(), 1 << 20)
-        while len(self._unread) >= FRAME:
-            size = int.from_bytes(self._unread[:FRAME], "little")
-            if len(self._unread) < FRAME + size:
-                return
-            body = bytes(self._unread[FRAME : FRAME + size])
-            del self._unread[: FRAME + size]
-            yield msgspec.msgpack.decode(body, type=Word)
 
 
 class Workers:
@@ -55,8 +88,9 @@ class Workers:
 
     def __init__(self, folder: Path, *, count: int, threads: int) -> None:
         self.folder, self.threads = folder, threads
+        self._nursery = Nursery(folder, threads=threads)
         self._selector = selectors.DefaultSelector()
-        self.all = [self._start() for _ in range(count)]
+        self.all = [self._new() for _ in range(count)]
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +98,7 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         for worker in self.all:
             self._end(worker)
+        self._nursery.close()
         self._selector.close()
 
     @property
@@ -75,50 +110,82 @@ class Workers:
         return [worker for worker in self.all if worker.order is not None]
 
     def give(self, worker: Worker, order: Order) -> None:
+        """To a worker that was born with what the order needs: libraries are loaded once, in the nursery."""
         assert worker.order is None
         worker.order = order
+        modules = _libraries(order.configuration.learner)
+        if not modules <= worker.process.modules:
+            self._end(worker)
+            worker.process = self._born(modules | worker.process.modules)
+            self._listen_to(worker)
         body = msgspec.msgpack.encode(order)
-        assert worker.process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it died while idle; `listen` will say so
-            worker.process.stdin.write(len(body).to_bytes(FRAME, "little") + body)
-            worker.process.stdin.flush()
+            worker.process.orders.write(len(body).to_bytes(FRAME, "little") + body)
 
     def listen(self, seconds: float) -> Iterator[tuple[Worker, Word]]:
         """What is said within this time. A child that died says `gone`; another then stands in its place."""
         for key, _ in self._selector.select(max(seconds, 0.0)):
             worker: Worker = key.data
-            heard = False
-            for word in worker.words():
-                heard = True
-                yield worker, word
-            if not heard and worker.process.poll() is not None:
-                yield worker, Word("gone", message=_died_of(worker.process.returncode))
+            words = worker.process.said()
+            if words is None:
+                yield worker, Word("gone", message=self._died_of(worker))
                 self.replace(worker)
+            else:
+                yield from ((worker, word) for word in words)
 
     def replace(self, worker: Worker) -> None:
         """Kill it, whatever it does, and start another in its place."""
         self._end(worker)
-        self.all[self.all.index(worker)] = self._start()
+        fresh = self._new(worker.process.modules)
+        # It is born with what they have loaded.
+        fresh.loaded = {
+            each for other in self.all for each in other.loaded if _libraries(each) <= worker.process.modules
+        }
+        self.all[self.all.index(worker)] = fresh
 
-    def _start(self) -> Worker:
-        environment = dict(os.environ) | {name: str(self.threads) for name in _THREADS}
-        process = subprocess.Popen(  # noqa: S603  our own module, by our own interpreter
-            [sys.executable, "-m", "aias.training.worker", str(self.folder)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-        )  # fmt: skip
-        worker = Worker(process)
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)  # type: ignore[arg-type]
+    def _new(self, modules: frozenset[str] = frozenset()) -> Worker:
+        worker = Worker(self._born(modules))
+        self._listen_to(worker)
         return worker
 
+    def _listen_to(self, worker: Worker) -> None:
+        self._selector.register(worker.process.words, selectors.EVENT_READ, worker)
+
+    def _born(self, modules: frozenset[str]) -> Process:
+        reads, orders = os.pipe()
+        words, says = os.pipe()
+        try:
+            self._nursery.bear(sorted(modules), reads, says)
+        finally:
+            os.close(reads)
+            os.close(says)
+        return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), modules)
+
     def _end(self, worker: Worker) -> None:
+        """One that is not born yet finds its pipe closed when it is."""
         process = worker.process
-        self._selector.unregister(process.stdout)  # type: ignore[arg-type]
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
+        self._selector.unregister(process.words)
+        process.orders.close()
+        if process.known_pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.known_pid, signal.SIGKILL)
+            while os.read(process.words.fileno(), _READ_BYTES):  # it ends when the process has
+                pass
+            self._nursery.forget(process.known_pid)
+        process.words.close()
+
+    def _died_of(self, worker: Worker) -> str:
+        pid, worker.process.known_pid = worker.process.known_pid, None
+        code = None if pid is None else self._nursery.bury(pid)
+        if code is None:
+            return "it is gone"
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+def _libraries(learner: str) -> frozenset[str]:
+    """What a worker is born with that fits with this learner."""
+    found = member("learners", learner)
+    return frozenset(getattr(found, "loads", found.needs))
 
 
 class InlineWorkers:
@@ -164,11 +231,3 @@ class _Inline:
     order: Order | None = None
     memory_bytes: int = 0
     loaded: set[str] = field(default_factory=set)
-
-
-_THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
-"""Pools that libraries open at import; workers together have one thread a core."""
-
-
-def _died_of(code: int) -> str:
-    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"

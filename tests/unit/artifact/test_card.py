@@ -95,6 +95,15 @@ def test_a_small_test_set_is_said_to_be_small():
     assert "rows only" not in card(artifacts.manifest())
 
 
+def test_where_intervals_end_is_said():
+    spans = {"level": 0.9, "edges": [], "lower": [-1.0], "upper": [1.0]}
+
+    assert "beside an amount hold the truth in 90 % of such rows." in card(
+        replace(artifacts.manifest(), intervals=spans)
+    )
+    assert "was below 0, so nor are they" in card(replace(artifacts.manifest(), intervals=spans | {"floor": 0.0}))
+
+
 def test_a_number_is_not_said_to_have_classes():
     manifest = artifacts.manifest()
     regression = replace(manifest, task=replace(manifest.task, type="regression", metric="rmse", classes=()))

@@ -122,3 +122,17 @@ def test_an_encoder_of_some_fields_reads_these_and_still_takes_the_others() -> N
     assert some.layout.categories == ()
     with pytest.raises(BadValue, match="no such field"):
         some.one({"d": 1})
+
+
+def test_a_name_that_is_nearly_right_is_told_of_what_is_read_only() -> None:
+    fields = [Field("income", "number"), Field("age", "number")]
+    rows = RowEncoder.fit(fields, {"income": [1.0], "age": [2.0]}, others=["outcome"])
+
+    for name, hint in (
+        ("incom", "did you mean `income`?"),
+        ("outcom", "the fields are: income, age"),
+        ("outc", "the fields are: income, age"),
+    ):
+        with pytest.raises(BadValue) as caught:
+            rows.one({name: 1})
+        assert caught.value.hint == hint

@@ -203,8 +203,16 @@ def test_labels_that_the_model_does_not_know_are_refused_with_what_to_say(churn:
     x, amount = rows()
     rows_with = like(x, left=np.where(amount > 1, "yes", "no").tolist())
 
-    with pytest.raises(UserError, match="labels that the model does not know"):
+    with pytest.raises(UserError, match="2 labels that the model does not know, in 80 of 80 rows") as caught:
         imported(churn, x, tmp_path, like=rows_with, target="left")
+    assert "--classes" in caught.value.hint
+
+
+def test_a_file_of_trees_says_itself_what_its_sums_are(churn: Path, tmp_path: Path) -> None:
+    x, _ = rows()
+
+    with pytest.raises(UserError, match="a model of LightGBM says itself"):
+        imported(churn, x, tmp_path, scores="logits")
 
 
 @pytest.mark.parametrize(

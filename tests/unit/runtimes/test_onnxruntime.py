@@ -23,6 +23,20 @@ def test_a_version_answers_as_the_model_that_was_trained(model: aias.Model) -> N
     assert loaded.predict([{"n": 3}, {"n": 15}]).predictions == ["low", "high"]
 
 
+def test_no_interval_of_amounts_that_are_never_negative_goes_below_zero(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = rng.random(120)
+    rows = {"n": n.tolist(), "y": np.maximum(n + rng.normal(size=120), 0).tolist()}
+    model = aias.train(rows, target="y", name="amount", time=10, learners=("linear",), home=tmp_path, inline=True)
+
+    answers = OnnxRuntime.load(model.folder, model.manifest).predict([{"n": each} for each in (-5.0, 0.0, 0.5)])
+
+    assert answers.intervals is not None
+    assert model.manifest.intervals is not None and model.manifest.intervals["floor"] == 0.0
+    assert min(low for low, _ in answers.intervals) == 0.0
+    assert all(low <= high for low, high in answers.intervals)
+
+
 def test_rows_of_several_callers_answered_together_get_what_each_gets_alone(model: aias.Model) -> None:
     loaded = OnnxRuntime.load(model.folder, model.manifest)
     callers = [[{"n": float(at), "y": None}] * (1 + at % 3) for at in range(9)]

@@ -14,7 +14,8 @@ import pytest
 
 from aias.access.keys import Keys
 from aias.core.errors import UserError
-from aias.core.names import Ref
+from aias.core.events import Event
+from aias.core.names import BadName, Ref
 from aias.registry.registry import Registry
 from aias.serving.background import Background, DidNotStart
 from aias.serving.gateway import OpenToAll, PortInUse, listen, serve
@@ -143,6 +144,22 @@ def test_a_taken_port_is_told_before_anything_is_loaded(tmp_path: Path) -> None:
             serve(tmp_path, port=port)
         with pytest.raises(DidNotStart, match=str(port)), Background(tmp_path, port=port):
             pass
+
+
+def test_an_endpoint_for_requests_that_name_none_is_looked_for_at_the_start(trained: Path) -> None:
+    told: list[Event] = []
+
+    def stop(event: Event) -> None:
+        told.append(event)
+        if event.name == "serve.unnamed":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        serve(trained, port=0, unnamed="mood", announce=stop)
+    assert told[-1].level == "warning"
+    assert told[-1].message == "there is no endpoint `mood` yet for /invocations to ask: did you mean `moods`?"
+    with pytest.raises(BadName, match="cannot be a name"):
+        serve(trained, port=0, unnamed="No Such")
 
 
 def test_a_second_port_answers_the_same_over_grpc(trained: Path) -> None:

@@ -44,6 +44,11 @@ def fault(response: Response) -> tuple[int, str]:
     return response.status, held["error_code"]
 
 
+def words(response: Response) -> str:
+    held: Any = response.json
+    return str(held["message"])
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -91,6 +96,25 @@ def test_csv_may_say_itself_whether_it_has_a_header(server: House) -> None:
     assert fault(invoke(server, "age,plan\n", Content_Type="text/csv; header=absent"))[0] == 400
     latin = invoke(server, "50,Größe\n".encode("latin-1"), Content_Type="text/csv; charset=ISO-8859-1")
     assert latin.json == {"predictions": ["yes"]}
+
+
+@pytest.mark.parametrize("said", ["text/csv; header=present", "text/csv"])
+def test_a_header_without_rows_is_no_empty_answer(server: House, said: str) -> None:
+    response = invoke(server, "age,plan\n", Content_Type=said)
+
+    assert fault(response)[0] == 400
+    assert "no rows" in words(response) and "header=absent" in words(response)
+
+
+def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
+    for body, expected in (
+        ('{"instances": [[50, "pro"], [NaN]]}', "the JSON breaks at byte 29"),
+        ('{"dataframe_split": {"columns": 3, "data": []}}', "`columns` must be a list or null; a whole number came"),
+        ('{"rows": []}', "the field `rows` is not known"),
+    ):
+        response = server.call("POST", "/invocations", body)
+        assert fault(response)[0] == 400
+        assert expected in words(response)
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,37 @@ def test_csv_is_read_by_its_content_type(server: House, wanted: str | None) -> N
         assert response.body == b"prediction,probability_no,probability_yes\nyes,0.25,0.75\nno,0.75,0.25\n"
 
 
+def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: House) -> None:
+    response = server.call("POST", "/predict/churn", "age,plan\n", headers={"Content-Type": "text/csv"})
+
+    assert response.status == 400
+    assert response.json["error"]["message"] == "the CSV body has one line, and that is the header: no rows"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ('age,plan\n50,"pro\n', "does not end"),
+        ('age,plan\n50,"pro"x\n', "goes on behind"),
+        ("age,plan\n50\n", "1 values"),
+    ],
+)
+def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str, why: str) -> None:
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
+
+    assert response.status == 400
+    assert why in response.json["error"]["message"]  # type: ignore[index]
+
+
+def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
+    broken = server.call("POST", "/predict/churn", b'[{"age": 50,}]').json["error"]
+    nested = server.call("POST", "/predict/churn", b'[{"age": [50]}]').json["error"]
+
+    assert broken["message"] == "the JSON breaks at byte 12: a comma stands before the end of the object"  # type: ignore[index]
+    assert nested["message"].startswith("row 0, field `age`: it must be")  # type: ignore[index]
+    assert nested["message"].endswith("a list came")  # type: ignore[index]
+
+
 @pytest.mark.parametrize("form", ["stream", "file"])
 def test_arrow_is_read_and_written(server: House, form: str) -> None:
     pl = pytest.importorskip("polars")

@@ -1,6 +1,7 @@
 """The board: which members belong into which form, and what there is time for."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from aias.encoders.rows import RowEncoder
 from aias.training.board import Board
 from aias.training.configuration import Configuration, Unit
 from aias.training.finish import Timed
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.table import Part, Table
 
 ROWS = 400
@@ -30,9 +31,10 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], lat
         Task("y", "binary", "roc_auc", ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
     )
     forms = SimpleNamespace(
-        prepared=SimpleNamespace(table=table), workers=1, encode_us=5.0, shared_seconds=0.0,
+        prepared=SimpleNamespace(table=table), workers=1, encode_us=5.0, shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]),
     )  # fmt: skip
+    forms.narrow = lambda count: setattr(forms.prepared, "table", table.narrowed(count))
     now = Deadline.after(seconds)
     return Board(forms, latency_us=latency_us, deadline=now, watch=told.append, stop=threading.Event())
 
@@ -62,8 +64,28 @@ def test_what_cannot_be_finished_with_the_rest_goes_or_all_the_rest_does(newest:
     made.add(member("slow", noise=newest, seconds=24.0, seed=3))
     (late,) = [event for event in told if event.name == "train.late"]
     assert late.level == "warning" and late.facts["configurations"] == gone
+    newest_told = next(each for each in told if each.facts.get("configuration") == "slow")
+    assert newest_told.message.endswith("; not used") == ("slow" in gone)
+    assert told.index(newest_told) < told.index(late)
     left = {each.name for each, weight in zip(made.members, made.weights, strict=True) if weight > 0}
     assert not left & set(gone) and left
+
+
+def test_where_the_encoder_can_no_longer_be_finished_the_others_answer() -> None:
+    told: list[Event] = []
+    made = board(told, seconds=30, finishing={"words": 0.1, "sentences": 0.1})
+    made.add(member("words", noise=1.5, seed=1))
+    made.forms.timed = lambda _: Timed(20_000.0, 1_000, 0.1, shared_us=19_000.0)
+    made.latency_us = 40_000.0
+    made.add(member("sentences", noise=1.0, seed=2))
+    made.keep_to_time()
+    assert made.weights[1] > 0
+
+    made.forms.shared_seconds = 40.0  # the machine has got other work
+    made.keep_to_time()
+
+    assert made.weights.tolist() == [1.0, 0.0] and set(made.serving()) == {0}
+    assert told[-1].name == "train.late" and told[-1].facts["configurations"] == ["sentences"]
 
 
 def test_a_member_that_knows_next_to_nothing_has_no_weight() -> None:
@@ -71,3 +93,17 @@ def test_a_member_that_knows_next_to_nothing_has_no_weight() -> None:
     made.add(member("a", noise=1.0, seed=1))
     made.add(member("b", noise=60.0, seed=2))
     assert made.weights.tolist() == [1.0, 0.0]
+
+
+def test_where_fewer_folds_judge_members_are_weighed_on_their_rows_alone() -> None:
+    made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
+    first, second = member("a", noise=1.5, seed=1), member("b", noise=1.5, seed=3)
+    made.add(first)
+    made.narrow(3)
+    kept = np.arange(ROWS) % 4 < 3
+    assert len(made.y) == kept.sum() and set(made.folds) == {0, 1, 2}
+    assert len(made.members[0].units) == 3 and made.members[0].seconds == 0.75
+    np.testing.assert_array_equal(made.members[0].scores, first.scores[kept])
+    assert made.scores[0].n == kept.sum()
+    made.add(replace(second, units=second.units[:3], scores=second.scores[kept]))
+    assert (made.weights > 0.2).all() and len(made.honest(serving=False)) == kept.sum()

@@ -67,7 +67,25 @@ def test_no_bin_is_small() -> None:
     assert conformal.edges == ()
 
 
+def test_amounts_that_are_never_negative_get_no_interval_below_zero() -> None:
+    rng = np.random.default_rng(0)
+    found = rng.random(1_000) * 2
+    y = np.maximum(found + rng.normal(size=1_000), 0.0)
+    y[0] = -0.01
+    open_ended = fit(y, found[:, None])
+    y[0] = 0.0
+    floored = fit(y, found[:, None])
+
+    assert open_ended is not None and floored is not None
+    assert open_ended.floor is None and floored.floor == 0.0
+    assert open_ended.interval(found).min() < -0.1
+    assert floored.interval(np.append(found, -9.0)).min() == 0.0
+    assert covered(floored, y, found).mean() == pytest.approx(covered(open_ended, y, found).mean(), abs=0.005)
+
+
 def test_it_comes_back_from_json() -> None:
     conformal = fit(*drawn(2_000, 0))
     assert conformal is not None
+    floored = Conformal(0.9, (), (-1.0,), (1.0,), 0.0)
+    assert Conformal.from_dict(json.loads(json.dumps(floored.as_dict()))) == floored
     assert Conformal.from_dict(json.loads(json.dumps(conformal.as_dict()))) == conformal

@@ -13,8 +13,9 @@ from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
+from aias.training.members import Member
 from aias.training.memory import PROCESS_BYTES, Memory, estimated_bytes
-from aias.training.plan import Member, Plan
+from aias.training.plan import Plan
 from aias.training.table import Part, Table
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
@@ -22,6 +23,7 @@ from aias.training.workers import InlineWorkers, Workers
 TASK = Task("y", "binary", "roc_auc", ("a", "b"))
 LINEAR = Configuration("linear", "linear")
 STRONG = Configuration("strong", "linear", {"C": 0.1})
+STRONGER = Configuration("stronger", "linear", {"C": 1.0})
 
 
 def table(rows: int = 240, folds: int = 3) -> Table:
@@ -96,6 +98,62 @@ def test_the_plan_ends_when_there_is_enough(tmp_path: Path, inline) -> None:
     assert len(run(plan(held, workers, tmp_path, []), LINEAR, STRONG, enough=1)) == 1
 
 
+def test_of_the_opening_one_fold_each_comes_first_and_then_the_best_is_ended(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    told: list[Event] = []
+    weak = Configuration("weak", "linear", {"C": 1e-9})
+    members: list[str] = []
+    made = plan(held, workers, tmp_path, told)
+    made.run([STRONGER], lambda member: not members.append(member.name), opening=[LINEAR, weak, STRONG])
+    begun = [
+        (event.facts["configuration"], event.facts["fold"])
+        for event in told
+        if event.name == "train.unit" and not event.facts["ended"]
+    ]
+    folds = range(held.fold_count)
+    assert begun[:5] == [*(("linear", fold) for fold in folds), ("weak", 0), ("strong", 0)]
+    assert begun[5:] == [(name, fold) for name in ("strong", "weak") for fold in (1, 2)] + [
+        ("stronger", fold) for fold in folds
+    ]
+    assert members == ["linear", "strong", "weak", "stronger"]
+
+
+def test_what_cannot_be_ended_in_time_is_left_after_one_fold(tmp_path: Path, inline, monkeypatch) -> None:
+    held, workers = inline
+    told: list[Event] = []
+
+    def watch(event: Event) -> None:
+        told.append(event)
+        if event.facts.get("configuration") == "stronger" and event.name == "train.unit":
+            monkeypatch.setattr("aias.training.trial.STRETCH", 0.0)  # as if all the time had gone
+
+    made = plan(held, workers, tmp_path, told)
+    made.watch = watch
+    members: list[str] = []
+    made.run((), lambda member: not members.append(member.name), opening=[LINEAR, STRONG, STRONGER])
+    assert members == ["linear"]
+    skipped = [event for event in told if event.name == "train.skipped"]
+    assert {event.facts["configuration"] for event in skipped} == {"strong", "stronger"}
+    assert all("it would take" in event.message for event in skipped)
+
+
+def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)
+    monkeypatch.setattr("aias.training.opening.JUDGED_ROWS_MIN", 1)
+    held, told, narrowed, members = table(folds=5), [], [], []
+    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+        made = plan(held, workers, tmp_path, told)
+        made.run(
+            (), lambda member: not members.append(member), opening=[LINEAR, STRONG, STRONGER], narrow=narrowed.append
+        )  # fmt: skip
+    assert narrowed == [3]
+    assert [event.facts for event in told if event.name == "train.folds"] == [{"folds": 5, "judging": 3}]
+    assert [len(member.units) for member in members] == [5, 3, 3]
+    assert members[1].scores.shape == (240 * 3 / 5, 2) and np.isfinite(members[1].scores).all()
+    entry = Ledger(tmp_path).get(members[1].units[2].key(held.digest))
+    assert entry is not None and entry.facts["rows"] == 240 * 4 / 5
+
+
 def test_without_time_nothing_is_begun(tmp_path: Path, inline) -> None:
     held, workers = inline
     assert run(plan(held, workers, tmp_path, [], seconds=0), LINEAR) == []
@@ -145,7 +203,7 @@ def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: 
     held.save(tmp_path / "table")
     with Workers(tmp_path, count=1, threads=1) as workers:
         os.kill(workers.all[0].process.pid, signal.SIGSTOP)
-        members = run(plan(held, workers, tmp_path, told, seconds=8), LINEAR, STRONG)
+        members = run(plan(held, workers, tmp_path, told, seconds=20), LINEAR, STRONG)
     assert [member.name for member in members] == ["strong"]
     assert "did not end in time" in next(event.message for event in told if event.name == "train.skipped")
 

@@ -15,7 +15,7 @@ from aias.training.configuration import Configuration, Unit
 from aias.training.curves import history_charts, score_charts
 from aias.training.ensemble import Ensemble
 from aias.training.history import History
-from aias.training.report import Judged, OutOfFold, at_once, report
+from aias.training.report import Judged, OutOfFold, _affordable, at_once, report
 
 BINARY = Task("y", "binary", "roc_auc", ("</svg><script>", "&yes"))
 MULTICLASS = Task("y", "multiclass", "log_loss", tuple(f"class {i}" for i in range(30)))
@@ -191,3 +191,16 @@ def test_a_history_passes_every_event_on() -> None:
 
     assert [event.name for event in heard] == ["data.read", "train.round"]
     assert [(each.value, each.metric) for each in watch.rounds] == [(0.5, "validation loss")]
+
+
+def test_what_is_too_slow_to_be_asked_about_is_noticed_after_a_few_rows() -> None:
+    now, asked = [0.0], []
+
+    def answer(x):
+        asked.append(len(x))
+        now[0] += 0.05 * len(x)
+        return x
+
+    deadline = Deadline.after(4, lambda: now[0])
+    assert _affordable(answer, np.zeros((500, 2)), fields=3, deadline=deadline) == (0, 0)
+    assert asked == [1, 30]

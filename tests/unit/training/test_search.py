@@ -59,10 +59,12 @@ def test_the_best_family_that_can_be_searched_is_first():
     assert asked == ["boosted_trees", "extra_trees", "boosted_trees"]
 
 
-def test_the_linear_model_is_searched_only_where_there_is_nothing_else():
+def test_what_a_linear_model_found_on_its_path_is_not_searched_again_unless_asked_for():
     made = Board()
     made.add(Configuration("linear", "linear"), 0.7)
-    assert [each.learner for each in run(made, 2, lambda _: 0.1)] == ["linear", "linear"]
+    assert run(made, 2, lambda _: 0.1) == []
+    finer = searched(made, seed=1, searcher="random", of=lambda name: name == "C")
+    assert [next(finer).learner for _ in range(2)] == ["linear", "linear"]
 
 
 def test_a_family_that_gains_is_asked_more_often():

@@ -14,8 +14,8 @@ from aias.compress.fewer_terms import Student, held_by, kept, linear_member, stu
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats
+from aias.training.members import Member
 from aias.training.pipeline import LinearPipeline
-from aias.training.plan import Member
 
 __all__ = ["codebook"]
 

@@ -21,8 +21,8 @@ from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Fit
 from aias.training.configuration import ALL
+from aias.training.members import Member
 from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
-from aias.training.plan import Member
 
 __all__ = ["distill_words"]
 

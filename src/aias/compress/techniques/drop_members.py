@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.training.plan import Member
+from aias.training.members import Member
 from aias.training.weights import mix
 
 __all__ = ["drop_members"]

@@ -10,7 +10,7 @@ from typing import Final
 from aias.compress.fewer_terms import linear_member, student
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
-from aias.training.plan import Member
+from aias.training.members import Member
 
 __all__ = ["vocabulary"]
 

@@ -5,6 +5,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
+from aias.core.json_faults import Faults, in_words
 from aias.data.columns import from_rows
 from aias.data.decode import decoded
 from aias.data.errors import Unreadable
@@ -35,8 +36,8 @@ def read(file: File, options: Options) -> Table:  # noqa: ARG001 JSON names its 
 def _array(data: bytes, name: str) -> list[dict[str, object]]:
     try:
         rows = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as fault:
-        raise Unreadable(f"`{name}` is not JSON: {fault}", hint=_SHAPE) from None
+    except Faults as fault:
+        raise Unreadable(f"`{name}` cannot be read: {in_words(fault)}", hint=_SHAPE) from None
     for place, row in enumerate(rows):
         if not isinstance(row, dict):
             raise Unreadable(f"`{name}`: item {place} is a {type(row).__name__}, not an object", hint=_SHAPE)
@@ -51,10 +52,10 @@ def _lines(data: bytes, name: str) -> list[dict[str, object]]:
             continue
         try:
             row = decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError) as fault:
+        except Faults as fault:
             if number == 1 and data.lstrip().startswith(b"{\n"):
                 raise Unreadable(f"`{name}` is one object over many lines, not rows", hint=_SHAPE) from None
-            raise Unreadable(f"`{name}`: line {number} is not JSON: {fault}", hint=_SHAPE) from None
+            raise Unreadable(f"`{name}`, line {number}: {in_words(fault)}", hint=_SHAPE) from None
         if not isinstance(row, dict):
             raise Unreadable(f"`{name}`: line {number} is a {type(row).__name__}, not an object", hint=_SHAPE)
         rows.append(row)

@@ -5,11 +5,11 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from aias.core.errors import NotFound
+from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
 from aias.serving.router import Router
-from aias.serving.rows import Faults
 from aias.serving.tensors import Parameters
 
 
@@ -105,5 +105,4 @@ def _decoded(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:
     try:
         return decoder.decode(body or b"{}")
     except Faults as fault:
-        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
-        raise BadBody(f"the JSON of the request: {message}") from None
+        raise BadBody(f"the request: {in_words(fault)}", hint="send an object, such as {}") from None

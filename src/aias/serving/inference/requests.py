@@ -4,12 +4,12 @@ from typing import Final
 
 import msgspec
 
+from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
 from aias.serving.inference.descriptions import datatype_of, outputs_of
 from aias.serving.messages import Request
 from aias.serving.models import Model
 from aias.serving.refusals import BadBody, NotSupported
-from aias.serving.rows import Faults
 from aias.serving.tensors import Parameters, Tensor, read_tensor
 
 LENGTH_HEADER: Final = b"inference-header-content-length"
@@ -51,8 +51,10 @@ def parse(request: Request, model: Model) -> tuple[Inference, memoryview]:
     try:
         return _inference.decode(body[:length]), memoryview(body)[length:]
     except Faults as fault:
-        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
-        raise BadBody(f"the JSON of the request: {message}") from None
+        raise BadBody(
+            f"the request: {in_words(fault)}",
+            hint='send {"inputs": [{"name": ..., "shape": [rows], "datatype": ..., "data": [...]}]}',
+        ) from None
 
 
 def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tuple[dict[str, list[object]], int]:

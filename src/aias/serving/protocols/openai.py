@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from aias.core.errors import AiasError, BadValue
+from aias.core.json_faults import Faults, in_words
 from aias.core.limits import EMBEDDED_TEXTS_MAX, EMBEDDED_TOKENS_MAX
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Text, Vectors
@@ -27,7 +28,6 @@ from aias.serving.refusals import (
     status_of,
 )
 from aias.serving.routes import Route
-from aias.serving.rows import Faults
 from aias.serving.vectors import floats, packed
 
 __all__ = ["OpenAI"]
@@ -43,7 +43,7 @@ _CODES: Final[tuple[tuple[type[AiasError], str], ...]] = (
 )  # fmt: skip
 """What clients look for; any other fault keeps its own code."""
 
-_FIELD: Final = re.compile(r"`(?:\$\.)?(model|input|encoding_format|dimensions|user)\b")
+_FIELD: Final = re.compile(r"`(model|input|encoding_format|dimensions|user)\b")
 
 _KINDS: Final = "a text, a list of texts, a list of token ids, or a list of such lists"
 
@@ -130,7 +130,7 @@ def _read(body: bytes) -> Asked:
     try:
         return _asked.decode(body)
     except Faults as fault:
-        said = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
+        said = in_words(fault)
         named = _FIELD.search(said)
         raise BadParameter(
             f"the body of the request: {said}", param=named[1] if named else None,
@@ -167,8 +167,7 @@ def read_texts(raw: bytes, *, texts_max: int) -> list[Text]:
         else:
             found = list(_lists.decode(raw))
     except Faults as fault:
-        said = "" if isinstance(fault, RecursionError) else f": {str(fault)[:150]}"
-        raise BadParameter(f"input must be {_KINDS}{said}", param="input") from None
+        raise BadParameter(f"input must be {_KINDS}: {in_words(fault)}", param="input") from None
     if not found or len(found) > texts_max:
         raise BadParameter(f"input has {len(found):,} texts; it takes 1 to {texts_max:,}", param="input")
     for at, text in enumerate(found):

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, told
 from aias.registry.values import Endpoint
@@ -16,7 +17,6 @@ from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.routes import Route
-from aias.serving.rows import Faults
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
@@ -144,8 +144,7 @@ def _read(body: bytes, kind: type[_Body]) -> _Body:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except Faults as fault:
-        message = "it is nested too deeply" if isinstance(fault, RecursionError) else str(fault)[:200]
-        raise BadBody(f"the JSON of the request: {message}") from None
+        raise BadBody(f"the request: {in_words(fault)}", hint="docs/http.md has what each path takes") from None
 
 
 def _follows() -> NotSupported:

@@ -91,9 +91,10 @@ class Stage:
         for endpoint in {each.name: each for each in wanted.values()}.values():
             for trial in endpoint.trials:
                 self._begin(trial, endpoint)
-        self.splits = dict(self._split(wanted, live))
         if self._book is not None:
             self.known, self.outcomes = self._book.active(), self._book.outcomes()
+        # Last, so that the router tells at the same moment who is no longer alone.
+        self.splits = dict(self._split(wanted, live))
 
     def report(self) -> bool:
         """Tell what has been seen since, and whether a trial has ended by it."""

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,9 +11,13 @@ from typing import Any, TextIO
 
 from aias.testing.inference_v2 import answers, calls, descriptions, extensions, lies
 from aias.testing.inference_v2.checks import Check, Failed, Outcome, run
-from aias.testing.inference_v2.probe import Probe
+from aias.testing.inference_v2.probe import Probe, check_admitted
 from aias.testing.inference_v2.remote import Remote
 from aias.testing.inference_v2.wire import Wire
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+"""As RFC 9110 has them, §5."""
 
 SECTIONS = (
     descriptions.health,
@@ -41,12 +46,12 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
     """What the command line says, done."""
     out = out or sys.stdout
     options = _parser().parse_args(arguments)
-    headers = [(name.strip(), value.strip()) for name, _, value in (each.partition(":") for each in options.header)]
-    wire = Wire(options.url, headers, timeout_seconds=options.timeout)
+    wire = Wire(options.url, options.header, timeout_seconds=options.timeout)
     try:
-        remote = Remote(options.grpc, headers, timeout_seconds=options.timeout) if options.grpc else None
+        remote = Remote(options.grpc, options.header, timeout_seconds=options.timeout) if options.grpc else None
         example = json.loads(Path(options.request).read_bytes()) if options.request else None
         probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
+        probe.check_admission()
     except (Failed, OSError, ValueError, ImportError) as fault:
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
@@ -74,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="which model to ask; the first of the index unless said")
     parser.add_argument("--request", metavar="FILE", help="a request in JSON that the model answers, as its example")
     parser.add_argument("--grpc", metavar="HOST:PORT", help="ask over gRPC too; needs grpcio")
-    parser.add_argument("--header", action="append", default=[], metavar="'Name: value'", help="for every request")
+    parser.add_argument(
+        "--header", type=_header, action="append", default=[], metavar="'Name: value'", help="for every request"
+    )
     parser.add_argument("--also", action="append", default=[], metavar="EXTENSION", help="though it is not claimed")
     parser.add_argument("--only", default="", metavar="WORDS", help="the checks whose section or sentence has them")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each request")
@@ -82,8 +89,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not _NAME.fullmatch(name.strip()):
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is no header; write 'Name: value', such as 'Authorization: Bearer KEY'"
+        )
+    if not _VALUE.fullmatch(value.strip()):
+        raise argparse.ArgumentTypeError(f"the value of {name.strip()} holds what no header may")
+    return name.strip(), value.strip()
+
+
 def _first_model(wire: Wire) -> str:
     answer = wire.ask("POST", "/v2/repository/index", b"{}")
+    check_admitted(answer, "the index")
     names: list[Any] = [each["name"] for each in answer.json] if answer.status == 200 else []
     if not names:
         raise Failed(f"the index names no model ({answer}); name one with --model")

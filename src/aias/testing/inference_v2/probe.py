@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from aias.testing.inference_v2.checks import Failed, Skipped, expect
-from aias.testing.inference_v2.remote import Remote
+from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.tensors import BINARY_ONLY, Values, from_json, read, write
 from aias.testing.inference_v2.wire import Answer, Headers, Wire, strict_json
 
@@ -36,6 +36,15 @@ class Input:
         return head | {"parameters": {"binary_data_size": len(raw)} | parameters}, raw
 
 
+GIVE_A_KEY: Final = "give one that is good with --header 'Authorization: Bearer KEY'"
+
+
+def check_admitted(answer: Answer, what: str) -> None:
+    """Raises `Failed` where a server asks for another key, or for one at all."""
+    if answer.status in (401, 403):
+        raise Failed(f"it refuses the key for {what} ({answer}); {GIVE_A_KEY}")
+
+
 class Probe:
     """`example`: a request, in JSON, that the model answers; without it halves, ones and `a` are sent.
 
@@ -56,6 +65,23 @@ class Probe:
         self.wire, self.remote, self.patience_seconds = wire, remote, patience_seconds
         self.model, self._example, self._also = model, example, also
         self.path = f"/v2/models/{quote(model, safe='')}"
+
+    def check_admission(self) -> None:
+        """Raises `Failed` where every check would only say once more that the key or the model's name is wrong."""
+        metadata = self.wire.ask("GET", self.path)
+        check_admitted(metadata, f"the metadata of `{self.model}`")
+        if metadata.status == 404:
+            raise Failed(f"there is no model `{self.model}` ({metadata}); name one with --model")
+        check_admitted(self.infer({}), f"`{self.model}`")
+        if self.remote is None:
+            return
+        try:
+            self.remote.call("ModelReady", [(1, self.model)])
+        except Refused as refusal:
+            if refusal.code in {"UNAUTHENTICATED", "PERMISSION_DENIED"}:
+                raise Failed(f"over gRPC it refuses the key ({refusal}); {GIVE_A_KEY}") from None
+            if refusal.code == "UNAVAILABLE":
+                raise Failed(f"over gRPC nobody answers ({refusal})") from None
 
     @cached_property
     def extensions(self) -> Sequence[str]:

@@ -1,0 +1,82 @@
+"""What is wrong with JSON, in words for whoever wrote it: where, what was expected, what came.
+
+Expected `int`, got `str` - at `$.inputs[0].shape[1]`   →   `inputs[0].shape[1]` must be a whole number; a text came
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+Faults: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises on bytes that are not what they should be; `ValueError` is text that is not UTF-8."""
+
+_KINDS: Final = {
+    "array": "a list", "bool": "true or false", "float": "a number", "int": "a whole number", "null": "null",
+    "object": "an object", "str": "a text",
+}  # fmt: skip
+
+_BROKEN: Final = {
+    "expected ':'": "a colon was expected",
+    "expected ',' or ']'": "a comma or the end of the list was expected",
+    "expected ',' or '}'": "a comma or the end of the object was expected",
+    "invalid character": "no value begins so, and texts hold no bare control character; JSON has no NaN",
+    "invalid number": "this is no number",
+    "object keys must be strings": 'the names of an object stand in double quotes, {"name": value}',
+    "trailing characters": "there is more after its end",
+    "trailing comma in array": "a comma stands before the end of the list",
+    "trailing comma in object": "a comma stands before the end of the object",
+}  # fmt: skip
+
+_PLACE: Final = re.compile(r" - at (?:the )?(key in )?`(\$[^`]*)`$", re.DOTALL)
+_KIND: Final = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`)?$")
+_FIELD: Final = re.compile(r"Object (missing required|contains unknown) field `(.*)`$", re.DOTALL)
+_BYTE: Final = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)$", re.DOTALL)
+
+
+def in_words(fault: Exception) -> str:
+    """One of `Faults` as the rest of a sentence that may begin with its place."""
+    if isinstance(fault, RecursionError):
+        return "the JSON is nested too deeply"
+    if isinstance(fault, UnicodeDecodeError):
+        return "the JSON is not UTF-8"
+    said = str(fault)
+    if said == "Input data was truncated":
+        return "the JSON ends before it is whole"
+    if broken := _BYTE.match(said):
+        why = _BROKEN.get(broken[1], "a text is escaped wrongly" if "escape" in broken[1] else "")
+        return f"the JSON breaks at byte {broken[2]}" + (f": {why}" if why else "")
+    place = _PLACE.search(said)
+    where = _where(place[2]) if place else ""
+    return _wrong(said[: place.start()] if place else said, where)[:200]
+
+
+def _wrong(said: str, where: str) -> str:
+    """What a value is not, or which field is odd."""
+    if field := _FIELD.match(said):
+        inside = f" in {where}" if where else ""
+        odd = "is missing" if field[1] == "missing required" else "is not known"
+        return f"the field `{field[2][:100]}` {odd}{inside}"
+    if kind := _KIND.match(said):
+        came = f"; {_KINDS.get(kind[2], kind[2])} came" if kind[2] else ""
+        return f"{where or 'it'} must be {_kinds(kind[1])}{came}"
+    if "out of range" in said:
+        return f"{where or 'it'} holds a number that is too large"
+    return f"{where or 'it'} has a value that is not understood"
+
+
+def _kinds(expected: str) -> str:
+    """Each of them; whole numbers are numbers too."""
+    found = expected.split(" | ")
+    if "float" in found and "int" in found:
+        found.remove("int")
+    return " or ".join(_KINDS.get(each, each) for each in found)
+
+
+def _where(path: str) -> str:
+    """`$.inputs[0].shape` as `inputs[0].shape`; `[...]` is one of an object's values, whose name is not told."""
+    inside = path.endswith("[...]")
+    path = path.removesuffix("[...]").removeprefix("$").removeprefix(".").replace("[...]", "[any]")
+    if not path:
+        return "one of its values" if inside else ""
+    return f"a value of `{path}`" if inside else f"`{path}`"

@@ -1,0 +1,62 @@
+"""A member: a configuration that was fitted on every fold, with what it says of rows that no fit of it saw."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from aias.core.catalog import member
+from aias.encoders.contract import Floats
+from aias.training.configuration import ALL, Configuration, Unit
+from aias.training.ledger import Ledger
+from aias.training.table import Table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Member:
+    """A configuration fitted on every fold."""
+
+    configuration: Configuration
+    units: tuple[Unit, ...]
+    scores: Floats  # (rows that judge, outputs) out of fold, in the order of `Table.judged`
+    refit: Unit
+    """The same on all rows: with the settings of the first fold, and rounds and the like as the mean of all."""
+    seconds: float
+    """Of all folds together."""
+
+    @property
+    def name(self) -> str:
+        return self.configuration.name
+
+    @property
+    def merges(self) -> bool:
+        """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
+        learner = member("learners", self.configuration.learner)
+        return bool(getattr(learner, "merges", False) or getattr(learner, "thins", False))
+
+
+def member_of(
+    configuration: Configuration, units: Sequence[Unit], seconds: float, table: Table, ledger: Ledger
+) -> Member:
+    """`units`: of each fold, all in the ledger."""
+    entries = [ledger.get(unit.key(table.digest)) for unit in units]
+    scores = np.full((table.rows, table.task.outputs), np.nan)
+    for unit, entry in zip(units, entries, strict=True):
+        assert entry is not None
+        scores[table.outside(unit.fold)] = entry.scores
+    settings = _mean_settings([entry.settings for entry in entries if entry is not None])
+    refit = Unit(replace(configuration, settings=settings), ALL, units[0].seed)
+    return Member(configuration, tuple(units), scores[table.judged], refit, seconds)
+
+
+def _mean_settings(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Whole numbers that differ, such as rounds, become their mean; the rest is as in the first fold."""
+    settings = dict(found[0])
+    if "smear" in settings:
+        settings["smear"] = sum(each["smear"] for each in found) / len(found)
+    for name, value in settings.items():
+        held = [each[name] for each in found if type(each.get(name)) is int]
+        if type(value) is int and len(held) == len(found):
+            settings[name] = round(sum(held) / len(held))
+    return settings

@@ -1,0 +1,49 @@
+"""The opening: one fold of each learner says which of them are worth all their folds, in which order, and how many
+folds there is time for."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.task import Task
+from aias.encoders.contract import Floats
+from aias.training import metrics
+from aias.training.weights import greedy
+
+WANTED_SHARE: Final = 0.5
+"""Of the time left after the opening in which what it wants should be ended; with all folds, or else with fewer."""
+
+FOLDS_MIN: Final = 3
+JUDGED_ROWS_MIN: Final = 1_000
+"""Folds and rows that judge at least."""
+
+
+class Stage(Enum):
+    """What may be fitted: one fold of each; all folds of what was wanted then, and its like; everything."""
+
+    OPENING = 0
+    WANTED = 1
+    ALL = 2
+
+
+def by_promise(task: Task, y: Any, scores: Sequence[Floats]) -> list[tuple[int, bool]]:
+    """The places of `scores`, each (rows, outputs) of the same rows: first what is wanted in an ensemble of them all,
+    by its weight; then the others, by how good they are alone; and whether each is wanted."""
+    if not scores:
+        return []
+    direction = 1.0 if task.direction == "higher" else -1.0
+    alone = np.array([metrics.measure(task, y, each).value * direction for each in scores])
+    alone = np.where(np.isfinite(alone), alone, -np.inf)
+    weights = greedy(y, np.stack(scores), task=task, seed=0)
+    return [(int(place), bool(weights[place])) for place in np.lexsort((-alone, -weights))]
+
+
+def judging_folds(folds: int, rows: int, *, wanted: Sequence[float], seconds: float) -> int:
+    """How many of the folds are to judge. `wanted`: what one fold took of each that is to be ended; `seconds`: what all
+    processes have together."""
+    if not wanted:
+        return folds
+    least = max(FOLDS_MIN, -(-JUDGED_ROWS_MIN * folds // rows))
+    return min(folds, max(least, 1 + int(WANTED_SHARE * seconds / max(sum(wanted), 1e-9))))

@@ -1,0 +1,38 @@
+"""Paces: what a fold should take, from what its learner took before, or else from what trees took."""
+
+from typing import Final
+
+from aias.training.configuration import Configuration
+
+UNIT_SECONDS_MIN: Final = 1.0
+"""In less a unit cannot even start its libraries; what is taken for its time while nothing is known."""
+
+
+class Paces:
+    """Seconds of a fold of something that costs 1, by learner and by what it last read."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], float] = {}
+        self._trees: str | None = None  # the first of them, whose pace stands for learners that were not met yet
+        self._plain: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def knows(self, configuration: Configuration) -> bool:
+        """Whether its learner was met."""
+        return (configuration.learner,) in self._known
+
+    def learn(self, configuration: Configuration, seconds: float) -> None:
+        """A fold of it takes so long, in the mean."""
+        learner, pace = configuration.learner, seconds / configuration.cost
+        self._known[(learner,)] = self._known[(learner, *configuration.derived)] = pace
+        if learner == "boosted_trees":
+            self._trees = self._trees or configuration.name
+            self._plain = pace if self._trees == configuration.name else self._plain
+
+    def estimate(self, configuration: Configuration) -> float:
+        """Seconds of a fold."""
+        learner = configuration.learner
+        pace = self._known.get((learner, *configuration.derived), self._known.get((learner,), self._plain))
+        return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost

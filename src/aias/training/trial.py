@@ -1,0 +1,51 @@
+"""A trial: a configuration on its way to become a member, fold by fold."""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from aias.core.catalog import member
+from aias.training.configuration import Configuration, Unit
+
+STRETCH: Final = 1.3
+"""A configuration is left out when it should take more than this many times what is left: cut that short, it would only
+weaken the others."""
+
+PACED_STRETCH: Final = 2.0
+"""The same for a learner that fits its schedule to the time it is given."""
+
+
+@dataclass(eq=False)
+class Trial:
+    """A configuration on its way to become a member."""
+
+    configuration: Configuration
+    waiting: deque[Unit]
+    done: dict[int, Unit] = field(default_factory=dict)
+    seconds: float = 0.0
+    held: bool = False
+    """Whether its other folds wait until it is known how good the first ones of all are."""
+    wanted: bool = False
+    """Whether its first fold has a weight among those of all."""
+
+    def share(self, settings: dict[str, Any]) -> None:
+        """What the first fold chose, its others take."""
+        shared = {name: settings[name] for name in shared_settings(self.configuration) if name in settings}
+        if shared and self.waiting:
+            held = replace(self.configuration, settings=self.configuration.settings | shared)
+            self.waiting = deque(replace(unit, configuration=held) for unit in self.waiting)
+
+
+def paced(configuration: Configuration) -> bool:
+    """Whether it fits its schedule to the time it is given."""
+    return bool(getattr(member("learners", configuration.learner), "paced", False))
+
+
+def patience(configuration: Configuration) -> float:
+    """By how many times what is left it may be too long."""
+    return PACED_STRETCH if paced(configuration) else STRETCH
+
+
+def shared_settings(configuration: Configuration) -> tuple[str, ...]:
+    """The settings that the first fold chooses for all."""
+    return getattr(member("learners", configuration.learner), "shared", ())

@@ -1,0 +1,66 @@
+"""Several workers and one canary: each follows, each stays with its callers, and what they see adds up."""
+
+import http.client
+import json
+from pathlib import Path
+
+from aias.access.keys import Keys
+from aias.core.names import Ref
+from aias.registry.registry import Registry
+from aias.registry.rollout.trial import Guard
+from aias.serving.background import Background
+from serving_house import eventually
+from tiny_versions import MANIFEST, files
+
+TIMES = {1: 2.0, 2: 3.0}
+
+
+def ask(url: str, key: str, who: str) -> int:
+    """The number of the version that answered, by its header and by its answer; on a connection of its own."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request(
+            "POST", "/predict/m", b'[{"n": 5}]', {"Authorization": f"Bearer {key}", "X-Aias-Sticky": who}
+        )
+        response = connection.getresponse()
+        body = response.read()
+        assert response.status == 200, body
+        number = int(response.headers["X-Aias-Version"].partition("@")[2])
+        assert json.loads(body)[0]["prediction"] == 5 * TIMES[number]
+        return number
+    finally:
+        connection.close()
+
+
+def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        for times in TIMES.values():
+            registry.publish("m", files(times, golden_of=times), MANIFEST)
+        registry.deploy("m", Ref("m", 1))
+        _, key = Keys(registry.database).create("test", ["predict"])
+        with Background(tmp_path, workers=2) as server:
+            users = [f"user-{at}" for at in range(30)]
+            assert {ask(server.url, key, who) for who in users} == {1}
+
+            registry.rollouts.start("m", Ref("m", 2), share=0.5, guard=Guard(slower=100.0))
+            first: list[int] = []
+
+            def all_follow() -> bool:
+                first[:] = [ask(server.url, key, who) for who in users]
+                return first == [ask(server.url, key, who) for who in users] and 2 in first
+
+            eventually(all_follow, seconds=60)
+            assert 5 <= first.count(2) <= 25
+
+            def seen() -> int:
+                errors = registry.endpoint("m").trials[0].evidence.errors
+                return errors.asked + errors.live_asked
+
+            asked = seen()
+            for who in users:
+                assert ask(server.url, key, who) == first[users.index(who)]
+            # Of each worker the last cell may still be open.
+            eventually(lambda: seen() >= asked + 10, seconds=60)
+
+            registry.rollouts.rollback("m")
+            eventually(lambda: {ask(server.url, key, who) for who in users} == {1}, seconds=60)
