@@ -20,8 +20,8 @@ from typing import Any, Final
 from text.sets import SETS
 
 import aias
-from aias.compress import latency
 from aias.compress.frontier import FELL
+from aias.runtimes import latency
 
 COMMAND: Final = "python benchmarks/compress_sentences.py"
 NAMES: Final = ("trec6_questions", "sst2_sentences", "banking77")

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from aias.access.keys import Key, Scope
+from aias.access.ledger import Ledger
+from aias.access.quotas import Quota
 from aias.artifact.manifest import Manifest
 from aias.core.errors import BadValue, Damaged
 from aias.core.events import Event
@@ -29,7 +31,7 @@ from aias.serving.rollout.stage import Book, Shadowing
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0)
+BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0, cache_bytes=0)
 
 
 class Rule:
@@ -151,7 +153,10 @@ class Shelf:
 
 
 class Ring:
-    """`predict-key` has the scope `predict`, and so on; `all-key` has every one."""
+    """`predict-key` has the scope `predict`, and so on; `all-key` has every one. Another may have `quotas`."""
+
+    def __init__(self, quotas: Mapping[str, tuple[Quota, ...]] | None = None) -> None:
+        self.quotas = dict(quotas or {})
 
     def verify(self, secret: str) -> Key | None:
         scopes: dict[str, frozenset[Scope]] = {
@@ -160,7 +165,15 @@ class Ring:
             "read-key": frozenset(("read",)),
             "admin-key": frozenset(("admin",)),
         }
-        return Key(secret, "test", scopes[secret], "0000", AT) if secret in scopes else None
+        if secret in scopes:
+            return Key(secret, "test", scopes[secret], "0000", AT)
+        return self._key(secret) if secret in self.quotas else None
+
+    def limited(self) -> list[Key]:
+        return [self._key(name) for name, held in self.quotas.items() if held]
+
+    def _key(self, name: str) -> Key:
+        return Key(name, "shop", frozenset(("predict", "read")), "0000", AT, quotas=self.quotas[name])
 
 
 @dataclass
@@ -238,6 +251,10 @@ def read_all(client: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def no_ledger() -> Ledger:
+    raise AssertionError("keys without quotas need no ledger")
+
+
 @contextmanager
 def house(
     shelf: Shelf | None = None,
@@ -248,6 +265,8 @@ def house(
     control: Control | None = None,
     places: int | None = None,
     grpc: bool = False,
+    quotas: Mapping[str, tuple[Quota, ...]] | None = None,
+    ledger: Callable[[], Ledger] = no_ledger,
     book: Book | None = None,
     shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
     load: Callable[[Endpoint], Answering] | None = None,
@@ -260,7 +279,8 @@ def house(
     gateway = Gateway(
         shelf,
         load or shelf.load,
-        Ring,
+        lambda: Ring(quotas),
+        ledger=ledger,
         hosts=hosts,
         unnamed=unnamed,
         bounds=bounds,

@@ -1,6 +1,9 @@
 """A version becomes smaller where that is proved, and is left alone where it is not."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,10 +12,20 @@ from click.testing import CliRunner
 
 import aias
 from aias.artifact.manifest import read_manifest
+from aias.cli import version
 from aias.cli.main import aias as command_line
+from aias.cli.version import draw
+from aias.compress import job
 from aias.compress.frontier import read_frontier
+from aias.compress.techniques import distill
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event
+from aias.core.host import host
+from aias.registry.registry import Registry
+from aias.runtimes import arrival
+from aias.runtimes.golden import GOLDEN, ROWS
+from aias.serving.loading import made_from
+from aias.training.parent import NoTime, Parent
 
 
 def amounts(rows: int = 1_500) -> pl.DataFrame:
@@ -42,7 +55,7 @@ def parent(home: Path) -> aias.Model:
 def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, parent: aias.Model) -> None:
     told: list[Event] = []
 
-    found = parent.compress(max_loss="20%", time="60s", inline=True, watch=told.append)
+    found = parent.compress(max_loss="20%", time="300s", inline=True, watch=told.append)
 
     assert found.better
     assert found.model.ref == "amounts@3"
@@ -63,10 +76,35 @@ def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, paren
     assert proof["technique"] == published.technique
     assert proof["p"] < 0.05
     assert all(each.reason for each in found.frontier.points if each.state == "fell")
+    assert published.together is not None
+    assert manifest.row_us == round(published.pace.p50.value, 1)
     assert {"compress.power", "compress.candidate", "compress.verdict"} <= {event.name for event in told}
     new = amounts(200)
     gap = found.model.predict(new.drop("y")) - parent.predict(new.drop("y"))
     assert np.abs(gap).mean() < 0.3
+
+
+def test_on_another_host_it_is_compared_and_timed_before_it_is_served(
+    home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child, here, cache = aias.load("amounts@3", home=home), host(), home / arrival.CACHE
+    draw(child)
+    assert "proved and timed on this host" in capsys.readouterr().out
+    for module in (arrival, version):
+        monkeypatch.setattr(module, "host", lambda: replace(here, processor="another"))
+    draw(child)
+    assert "compares its answers here before it serves it" in capsys.readouterr().out
+
+    above, recorded = partial(made_from, child.registry, child.version), (child.folder / GOLDEN).read_bytes()
+    found = arrival.arrive(child.runtime, recorded, above=above, cache=cache, watch=[].append)
+
+    assert found is not None
+    assert (found.rows, found.parent) == (ROWS, parent.ref)
+    assert found.speed is not None
+    draw(child)
+    shown = capsys.readouterr().out
+    assert f"compressed form, made from {parent.ref}" in shown
+    assert f"as fast as {parent.ref}" in " ".join(shown.split())
 
 
 def test_the_frontier_is_kept_with_the_version_and_beside_its_parent(home: Path, parent: aias.Model) -> None:
@@ -94,13 +132,86 @@ def test_the_frontier_is_shown_as_a_table_as_markdown_and_as_json(home: Path, pa
     assert '"verdict"' in shown["--json"].output
 
 
-def test_what_is_compressed_is_not_gone_on_from(home: Path, parent: aias.Model) -> None:
-    child = aias.load("amounts@3", home=home)
-
-    with pytest.raises(UserError, match="compressed already"):
-        child.compress(inline=True)
+def test_what_is_compressed_is_compressed_again_and_the_whole_loss_is_told(parent: aias.Model) -> None:
+    settings: dict[str, Any] = {"time": "600s", "inline": True}
+    child = parent.compress(max_loss="20%", techniques=("drop_members",), **settings).model
     with pytest.raises(UserError, match="compressed already"):
         child.optimize(inline=True)
+
+    found = child.compress(max_loss="60%", techniques=("cut_trees", "smaller_model"), **settings)
+
+    assert found.frontier.ref == child.ref != parent.ref
+    assert found.better, found.frontier.verdict
+    assert found.model.manifest.lineage.parents == (child.version.digest,)
+    total = found.frontier.total
+    assert total is not None
+    assert total.of == parent.ref
+    assert total.loss.low < total.loss.value < total.loss.high
+    proof = found.model.manifest.lineage.settings["proof"]
+    assert isinstance(proof, dict)
+    assert proof["total"]["of"] == parent.ref
+    assert "which was trained first" in found.frontier.markdown()
+
+
+def test_without_what_it_was_made_from_a_compressed_version_cannot_be_judged(tmp_path: Path, home: Path) -> None:
+    child, other = aias.load("amounts@3", home=home), Registry.open(tmp_path)
+    files = {each.path: (child.folder / each.path).read_bytes() for each in child.manifest.files}
+    version = other.publish("alone", files, replace(child.manifest, files=()))
+
+    with pytest.raises(UserError, match="what it was made from is not here"):
+        aias.load(str(version), home=tmp_path).compress(inline=True)
+
+
+def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, parent: aias.Model) -> None:
+    told: list[Event] = []
+
+    found = parent.compress(
+        data=amounts(300).drop("y"), max_loss="20%", time="30s", techniques=("distill",), inline=True,
+        watch=told.append,
+    )  # fmt: skip
+
+    assert "compress.unlabelled" in {event.name for event in told}
+    assert found.frontier.certified_rows > 300
+
+
+def test_a_run_that_was_broken_off_goes_on_where_it_was(
+    home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    taught = distill.taught
+
+    def noted(shop: Any, size: Any, fold: int) -> Any:
+        made.append(f"{size} {fold}")
+        return taught(shop, size, fold)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distill, "taught", noted)
+    settings: dict[str, Any] = {"max_loss": "20%", "time": "600s", "techniques": ("distill",), "inline": True}
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(job.Job, "_nominated", killed)
+        parent.compress(**settings)
+    searched = len(made)
+    assert searched > 0
+
+    parent.compress(**settings)
+
+    again = made[searched:]
+    assert not set(again) & set(made[:searched])
+
+
+def test_where_there_was_no_time_it_says_so_and_is_no_bad_input(parent: aias.Model) -> None:
+    def late(*_: Any, **__: Any) -> Any:
+        raise NoTime("there was no time to read the texts of amounts@1 again", hint="give more time")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Parent, "prepared", late)
+        found = parent.compress(time="5s", inline=True)
+
+    assert not found.better
+    assert found.frontier.verdict.startswith("nothing is worth it, because there was no time to read the texts")
+    assert [each.state for each in found.frontier.points] == ["parent"]
 
 
 def test_where_the_rows_cannot_prove_it_nothing_is_published_and_it_says_why(tmp_path: Path) -> None:
@@ -108,10 +219,18 @@ def test_where_the_rows_cannot_prove_it_nothing_is_published_and_it_says_why(tmp
     frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
     learners = ("boosted_trees",)
     model = aias.train(
-        frame, target="y", name="noise", time="5s", folds=4, learners=learners, inline=True, home=tmp_path
+        frame,
+        target="y",
+        name="noise",
+        time="60s",
+        folds=4,
+        learners=learners,
+        search=False,
+        inline=True,
+        home=tmp_path,
     )
 
-    found = model.compress(data=frame, time="15s", inline=True)
+    found = model.compress(data=frame, time="60s", inline=True)
 
     assert not found.better
     assert found.model is model
@@ -121,7 +240,7 @@ def test_where_the_rows_cannot_prove_it_nothing_is_published_and_it_says_why(tmp
 
 
 def test_what_is_asked_for_bounds_what_is_nominated(parent: aias.Model) -> None:
-    found = parent.compress(max_loss="20%", time="15s", size="1kB", inline=True)
+    found = parent.compress(max_loss="20%", time="300s", size="1kB", techniques=("drop_members",), inline=True)
 
     assert not found.better
     assert any("that were asked for" in each.reason for each in found.frontier.points)

@@ -13,6 +13,7 @@ import pytest
 
 import aias
 from aias.access.keys import Keys
+from aias.access.ledger import usage_of
 from aias.core.events import Event
 from aias.serving.background import Background, DidNotStart
 from aias.serving.bounds import Bounds
@@ -154,3 +155,18 @@ def test_a_worker_that_cannot_start_is_told_and_leaves_nothing_running(tmp_path:
 
     assert "did not start" in str(failed[0])
     assert not [pid for pid in supervisor.pids if Path(f"/proc/{pid}/cmdline").exists()]
+
+
+def test_a_quota_holds_whichever_worker_is_asked(server: Background, home: Path) -> None:
+    keys = Keys.open(home)
+    made, secret = keys.create("shop", ["predict"], quotas=["25/month"])
+    keys.close()
+    eventually(lambda: call(server.url, secret)[0] != 401)
+    before = usage_of(home, [made])[0][1].used
+
+    statuses = [call(server.url, secret)[0] for _ in range(40)]
+
+    assert 1 <= before <= 2
+    assert statuses.count(200) == 25 - before
+    assert statuses.count(429) == 40 - statuses.count(200)
+    assert usage_of(home, [made])[0][1].left == 0

@@ -323,12 +323,12 @@ def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelle
 def test_a_taken_port_is_told() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway, PortInUse
-    from serving_house import Ring
+    from serving_house import Ring, no_ledger
 
     shelf = Shelf()
     with closing(listen("127.0.0.1", 0)) as taken, closing(listen("127.0.0.1", 0)) as free:
         second = SecondPort("127.0.0.1", taken.getsockname()[1])
-        gateway = Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=second)
+        gateway = Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=second)
         with pytest.raises(PortInUse):
             gateway.run(free)
 
@@ -336,17 +336,16 @@ def test_a_taken_port_is_told() -> None:
 def test_processes_of_one_server_may_share_the_port() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway, PortInUse
-    from serving_house import Ring
+    from serving_house import Ring, no_ledger
 
     shelf = Shelf()
     with house(grpc=True) as first, closing(listen("127.0.0.1", 0)) as free:
         alone = SecondPort("127.0.0.1", int(first.grpc.split(":")[1]), shared=True)
         with pytest.raises(PortInUse):  # the first does not share
-            Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=alone).run(free)
+            Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=alone).run(free)
     port = free_port()
-    gateways = [
-        Gateway(shelf, shelf.load, Ring, bounds=SMALL, second=SecondPort("127.0.0.1", port, shared=True)) for _ in "ab"
-    ]
+    shared = SecondPort("127.0.0.1", port, shared=True)
+    gateways = [Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=shared) for _ in "ab"]
     ready = threading.Barrier(3)
     listeners = [listen("127.0.0.1", 0) for _ in gateways]
     threads = [

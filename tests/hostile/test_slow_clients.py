@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from aias.serving.bounds import within_descriptors
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
@@ -205,3 +206,20 @@ def accepts(server: House) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+def test_beside_five_hundred_that_dawdle_everybody_else_is_answered() -> None:
+    bounds = within_descriptors(replace(BOUNDS, connections=2 * 500 + 64))
+    starts = (b"GET /", HEAD + b"Content-Length: 10000\r\n\r\n", b"")
+    with house(bounds=bounds) as server, contextlib.ExitStack() as held:
+        slow = [held.enter_context(server.socket()) for _ in range(500)]
+        for at, client in enumerate(slow):
+            client.sendall(starts[at % 3])
+
+        statuses = []
+        for at in range(50):
+            for client in slow[at::50]:
+                client.sendall(b"a")
+            statuses.append(server.call("POST", "/predict/churn", [{"age": 50}]).status)
+
+    assert statuses == [200] * 50

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
+from aias.access.quotas import Quota, checked, parse_quota
 from aias.access.secret import digest_of_secret, id_of, new_secret
 from aias.core.errors import NotFound, UserError
 from aias.core.failpoints import failpoint
@@ -42,6 +43,7 @@ class Key:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    quotas: tuple[Quota, ...] = ()
 
 
 def utc_now() -> datetime:
@@ -67,6 +69,10 @@ class KeyRing:
             return None
         return key
 
+    def limited(self) -> list[Key]:
+        """Those that have quotas."""
+        return [key for _, key in self._keys.values() if key is not None and key.quotas]
+
 
 class Keys:
     """The keys of one home. Safe to use from several threads and processes."""
@@ -82,10 +88,18 @@ class Keys:
     def close(self) -> None:
         self.database.close()
 
-    def create(self, name: str, scopes: Iterable[Scope], *, expires_at: datetime | None = None) -> tuple[Key, str]:
-        """A new key and its secret, which is nowhere to be had again. Raises `BadName`, `BadScope`, `UserError`."""
+    def create(
+        self,
+        name: str,
+        scopes: Iterable[Scope],
+        *,
+        expires_at: datetime | None = None,
+        quotas: Iterable[Quota | str] = (),
+    ) -> tuple[Key, str]:
+        """A new key and its secret, which is nowhere to be had again. Raises `BadName`, `BadScope`, `BadQuota`,
+        `UserError`."""
         with self.database.writing() as transaction:
-            key, secret = self._add(transaction, name, scopes, expires_at)
+            key, secret = self._add(transaction, name, scopes, expires_at, checked(quotas))
             failpoint("keys.before_commit")
         failpoint("keys.after_commit")
         return key, secret
@@ -116,7 +130,18 @@ class Keys:
             keys.revoke(transaction, key_id, self._clock())
             row = keys.found(transaction, key_id)
         if row is None:
-            raise UnknownKey(f"there is no key with the id {key_id!r}", hint="the list of keys shows their ids")
+            raise unknown(key_id)
+        return _key(row)
+
+    def limit(self, key_id: str, quotas: Iterable[Quota | str]) -> Key:
+        """Have these quotas hold for a key, instead of those that did; none for no bounds. What it has used of a day or
+        a month stays counted. Raises `UnknownKey`, `BadQuota`."""
+        wanted = checked(quotas)
+        with self.database.writing() as transaction:
+            keys.set_quotas(transaction, key_id, _written(wanted))
+            row = keys.found(transaction, key_id)
+        if row is None:
+            raise unknown(key_id)
         return _key(row)
 
     def verify(self, secret: str) -> Key | None:
@@ -131,10 +156,18 @@ class Keys:
         return KeyRing(good, self._clock)
 
     def _add(
-        self, transaction: Transaction, name: str, scopes: Iterable[Scope], expires_at: datetime | None
+        self,
+        transaction: Transaction,
+        name: str,
+        scopes: Iterable[Scope],
+        expires_at: datetime | None,
+        quotas: tuple[Quota, ...] = (),
     ) -> tuple[Key, str]:
         key_id, secret = new_secret()
-        key = Key(key_id, check_name(name), _checked(scopes), secret[-4:], self._clock(), self._in_future(expires_at))
+        key = Key(
+            key_id, check_name(name), _checked(scopes), secret[-4:], self._clock(), self._in_future(expires_at),
+            quotas=quotas,
+        )  # fmt: skip
         keys.add(
             transaction,
             (
@@ -146,6 +179,7 @@ class Keys:
                 key.created_at,
                 key.expires_at,
                 None,
+                _written(quotas),
             ),
         )
         return key, secret
@@ -171,6 +205,15 @@ def _checked(scopes: Iterable[Scope]) -> frozenset[Scope]:
 
 
 def _key(row: keys.KeyRow) -> Key:
-    key_id, name, scopes, _, last4, created_at, expires_at, revoked_at = row
+    key_id, name, scopes, _, last4, created_at, expires_at, revoked_at, quotas = row
     known = frozenset(scope for scope in SCOPES if scope in scopes.split())
-    return Key(key_id, name, known, last4, created_at, expires_at, revoked_at)
+    held = tuple(parse_quota(each) for each in quotas.split(", ") if each)
+    return Key(key_id, name, known, last4, created_at, expires_at, revoked_at, held)
+
+
+def _written(quotas: tuple[Quota, ...]) -> str:
+    return ", ".join(map(str, quotas))
+
+
+def unknown(key_id: str) -> UnknownKey:
+    return UnknownKey(f"there is no key with the id {key_id!r}", hint="the list of keys shows their ids")

@@ -13,7 +13,7 @@ from aias.cli.show import give, hint, size, table
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier, Point
 
-WIDE: Final = 130
+WIDE: Final = 200
 """Columns of a terminal in which the whole table can be read."""
 
 
@@ -24,11 +24,13 @@ WIDE: Final = 130
 @click.option("--size", "size_max", help="What the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, where that has moved; of an imported version, labelled rows.")
+@click.option("--unlabelled", help="A file of more rows to teach on; they need no labels.")
+@click.option("--callers", type=int, default=4, show_default=True, help="How many ask at once where several do.")
 @click.option("--technique", "techniques", multiple=True, help="Try only this one; may be given again.")
 @option_json
 def compress(
     ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None,
-    techniques: tuple[str, ...], *, as_json: bool
+    unlabelled: str | None, callers: int, techniques: tuple[str, ...], *, as_json: bool
 ) -> None:  # fmt: skip
     """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
 
@@ -40,8 +42,8 @@ def compress(
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).compress(
-            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, techniques=techniques,
-            stop=stop, watch=watch,
+            max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, unlabelled=unlabelled,
+            callers=callers, techniques=techniques, stop=stop, watch=watch,
         )  # fmt: skip
     if as_json:
         return
@@ -71,24 +73,37 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
 
 def draw(found: "Frontier") -> None:
     """The table on stdout; where there is little room, what fell stands below it with its reason."""
-    from aias.compress.frontier import FELL, HEAD, cells
+    from aias.compress.frontier import FELL, cells
 
     title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
-    right = ("loss", "p50 µs", "p95 µs", "faster", "smaller")
     if shutil.get_terminal_size().columns >= WIDE:
-        return table(title, HEAD, [cells(point) for point in found.ordered()], right=right)
+        table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
+        return _say_how(found)
     points = list(found.ordered())
-    head = ("candidate", "loss", "p50 µs", "faster", "smaller", "verdict")
-    table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=right)
+    head = ("candidate", "loss", "p50 µs", "faster", f"{found.callers} at once", "smaller", "memory", "verdict")
+    table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=head[1:-1])
     for point in points:
         if point.state == FELL:
             click.echo(f"· {point.name}: {point.reason}")
-    return None
+    return _say_how(found)
+
+
+def _say_how(found: "Frontier") -> None:
+    from aias.core.host import host
+
+    click.secho(found.timed(), dim=True)
+    if found.total is not None:
+        click.echo(str(found.total))
+    if found.host != host():
+        click.echo("this is another host, or its libraries are others: `aias show` says what holds here")
 
 
 def _short(point: "Point") -> list[str]:
-    loss, pace, speed = point.loss, point.pace, point.speed
+    loss, pace, speed, held = point.loss, point.pace, point.speed, point.footprint
+    together = point.together.speed if point.together else None
     return [
         point.name, f"{loss.value:+.2g}" if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
-        f"{speed.value:.3g}×" if speed else "", f"{point.smaller:.3g}×" if point.smaller else "", point.state,
+        f"{speed.value:.3g}×" if speed else "", f"{together.value:.3g}×" if together else "",
+        f"{point.smaller:.3g}×" if point.smaller else "", f"{held.memory_bytes / 1e6:,.1f} MB" if held else "",
+        point.state,
     ]  # fmt: skip

@@ -9,7 +9,13 @@ from aias.cli.show import give, table
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke the keys of callers. A running server follows within a second."""
+    """Create, limit, list and revoke the keys of callers. A running server follows within a second."""
+
+
+_quotas = click.option(
+    "--quota", "quotas", multiple=True,
+    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`. May be given again.",
+)  # fmt: skip
 
 
 @keys.command()
@@ -17,8 +23,9 @@ def keys() -> None:
 @click.option("--scope", "scopes", multiple=True, default=("predict",), show_default=True,
               type=click.Choice(["predict", "read", "admin"]), help="May be given again.")  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 3650), help="Let it expire after so many days.")
+@_quotas
 @option_json
-def create(name: str, scopes: tuple[str, ...], days: int | None, *, as_json: bool) -> None:
+def create(name: str, scopes: tuple[str, ...], days: int | None, quotas: tuple[str, ...], *, as_json: bool) -> None:
     """Create a key and show it: this once and never again."""
     import datetime as dt
 
@@ -28,11 +35,12 @@ def create(name: str, scopes: tuple[str, ...], days: int | None, *, as_json: boo
     expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=days) if days else None
     store = Keys.open(home())
     try:
-        key, secret = store.create(name, scopes, expires_at=expires_at)  # type: ignore[arg-type]
+        key, secret = store.create(name, scopes, expires_at=expires_at, quotas=quotas)  # type: ignore[arg-type]
     finally:
         store.close()
     if as_json:
-        return give({"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "key": secret}, as_json=True)
+        made = {"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "key": secret}
+        return give(made | {"quotas": list(map(str, key.quotas))}, as_json=True)
     click.echo(f"key `{key.name}` ({', '.join(sorted(key.scopes))}); it is shown only now:", err=True)
     return give(secret, as_json=False)
 
@@ -50,14 +58,15 @@ def list_(*, as_json: bool) -> None:
     finally:
         store.close()
     if as_json:
-        return give(msgspec.to_builtins(found), as_json=True)
+        listed = [msgspec.to_builtins(key) | {"quotas": list(map(str, key.quotas))} for key in found]
+        return give(listed, as_json=True)
     rows = [
         (key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}",
          f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
-         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "")
+         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "", ", ".join(map(str, key.quotas)))
         for key in found
     ]  # fmt: skip
-    return table("", ("id", "name", "scopes", "created", "expires", "revoked"), rows)
+    return table("", ("id", "name", "scopes", "created", "expires", "revoked", "quotas"), rows)
 
 
 @keys.command()
@@ -72,3 +81,52 @@ def revoke(id_: str) -> None:
         click.echo(f"revoked {store.revoke(id_).name}")
     finally:
         store.close()
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
+@_quotas
+@click.option("--unlimited", is_flag=True, help="Let it ask as much as it likes.")
+def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
+    """Set how much the key with this ID may ask, instead of what was set before."""
+    from aias.access.keys import Keys
+    from aias.core.settings import home
+
+    if bool(quotas) == unlimited:
+        raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
+    store = Keys.open(home())
+    try:
+        key = store.limit(id_, quotas)
+    finally:
+        store.close()
+    click.echo(f"{key.name}: {', '.join(map(str, key.quotas)) or 'no quotas'}")
+
+
+@keys.command()
+@click.argument("id_", metavar="[ID]", required=False)
+@option_json
+def usage(id_: str | None, *, as_json: bool) -> None:
+    """Show what keys have used of their quotas, all of them or the one with this ID."""
+    from aias.access.keys import Keys, unknown
+    from aias.access.ledger import usage_of
+    from aias.core.settings import home
+
+    store = Keys.open(home())
+    try:
+        found = [key for key in store.list() if id_ in (None, key.id)]
+    finally:
+        store.close()
+    if id_ is not None and not found:
+        raise unknown(id_)
+    used = usage_of(home(), found)
+    if as_json:
+        return give([
+            {"id": key.id, "name": key.name, "quota": str(each.quota), "used": each.used, "left": each.left,
+             "whole_in_seconds": round(each.seconds, 3)} for key, each in used
+        ], as_json=True)  # fmt: skip
+    rows = [
+        (key.id, key.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", f"{each.seconds:,.0f} s")
+        for key, each in used
+    ]
+    columns = ("id", "name", "quota", "used", "left", "whole in")
+    return table("", columns, rows, right=("used", "left", "whole in"))

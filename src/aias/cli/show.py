@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.task import Measurement
 
@@ -76,13 +75,12 @@ def with_interval(one: Measurement) -> str:
 
 
 def made_from(model: "Model") -> str:
-    """`, made from churn@1`, for a serving form whose quality form is still there."""
-    if model.manifest.form != "serving":
+    """`, made from churn@1`, for a serving form or a compressed one whose parent is still there."""
+    if model.manifest.form not in {"serving", "compressed"}:
         return ""
-    try:
-        return f", made from {model.quality.ref}"
-    except UserError:
-        return ""
+    above = model.registry.lineage(model.version.ref)
+    nearest = next((str(each) for found in above if found.steps == 1 for each in found.versions), "")
+    return f", made from {nearest}" if nearest else ""
 
 
 def hint(text: str) -> None:

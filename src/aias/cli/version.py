@@ -8,7 +8,10 @@ import click
 from aias.artifact.manifest import Manifest
 from aias.artifact.report import REPORT, Report, read_report
 from aias.cli.show import hint, leaderboard, made_from, size, table
+from aias.core.host import host
 from aias.plots.svg import printable
+from aias.runtimes import arrival
+from aias.runtimes.arrival import proved_on
 from aias.runtimes.race import CACHE, chosen
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ def _facts(model: "Model") -> Iterator[str]:
         yield f"predicts `{task.target}` ({answers}), {came}"
     if manifest.form:
         yield f"{manifest.form} form{made_from(model)}"
+    yield from _proved(model)
     if manifest.row_us:
         yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
     if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
@@ -58,6 +62,27 @@ def _facts(model: "Model") -> Iterator[str]:
         f"proved on {proof.rows:,} rows: {proof.label_differences} different answers, "
         f"scores apart by at most {proof.score_difference_max:.1e}"
     )
+
+
+def _proved(model: "Model") -> Iterator[str]:
+    """Of a compressed version: what was proved of it, where, and whether that holds here."""
+    manifest = model.manifest
+    proof, where = manifest.lineage.settings.get("proof"), proved_on(manifest)
+    if not isinstance(proof, dict) or where is None:
+        return
+    loss, speed = proof["loss"], proof["speed"]
+    yield (
+        f"by {proof['technique']}: the loss of {loss['metric']} is at most {loss['high']:.2g} (the margin was "
+        f"{proof['margin']:.2g}), {speed['value']:.3g}× as fast, {proof['smaller']:.3g}× as small"
+    )
+    if (total := proof.get("total")) is not None:
+        yield f"against {total['of']}, which was trained first, it loses {total['loss']['value']:+.2g} in all"
+    if where == host():
+        yield "proved and timed on this host"
+    elif (found := arrival.known(manifest, model.registry.home / arrival.CACHE)) is not None:
+        yield str(found)
+    else:
+        yield f"proved and timed on {where.processor}; `aias serve` compares its answers here before it serves it"
 
 
 def _draw_measurements(manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from aias.core.task import Measurement
 from aias.plots.frame import Axis, Frame, axis, framed
 
 if TYPE_CHECKING:
-    from aias.compress.latency import Between
+    from aias.runtimes.latency import Between
 
 TIMED_ROWS: Final = 60
 RADIUS: Final = (3.0, 16.0)
@@ -86,8 +86,8 @@ def compare(
 
     They answer row after row for `seconds` together, taking turns. Raises `UserError`.
     """
-    from aias.compress.latency import paces
     from aias.data.read import read
+    from aias.runtimes.latency import paces
 
     if not models:
         raise UserError("there is nothing to compare", hint="give models, by the name of the step that made each")

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import WORK, Model, publish_one
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound
-from aias.core.events import Watch, nobody
+from aias.core.errors import NotFound, UserError
+from aias.core.events import Event, Watch, nobody
 from aias.core.quantities import bytes_of, seconds_of, share_of
+from aias.core.schema import Schema
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier
+    from aias.training.parent import Parent
+
+KEPT: Final = "cache/compress"
+"""Where in the home what was made is kept for a run that was killed; a cache, which may be deleted."""
 
 FRONTIERS: Final = "frontiers"
 """Where in the home the last frontier of each version is kept."""
@@ -31,29 +36,85 @@ class Compressed:
 
 def compress(
     model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-    time: float | str = 60.0, data: Any = None, techniques: Sequence[str] = (), inline: bool = False,
-    stop: Stop | None = None, watch: Watch = nobody,
+    time: float | str = 60.0, data: Any = None, unlabelled: Any = None, callers: int = 4,
+    techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
 ) -> Compressed:  # fmt: skip
-    """`data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`."""
+    """`data`: the rows it was trained on, where they are no longer where they were; `unlabelled`: more rows, to teach
+    on. Raises `OtherRows`, `UserError`."""
     from aias.compress.compress import Wanted
     from aias.compress.compress import compress as search
-    from aias.training.parent import Parent, rows_of
+    from aias.data.read import read
+    from aias.training.parent import rows_of
 
     wanted = Wanted(
         share_of(max_loss), None if latency is None else 1e6 * seconds_of(latency),
-        None if size is None else bytes_of(size),
+        None if size is None else bytes_of(size), callers,
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))
-    parent = Parent(model.ref, model.manifest, model.runtime, model.folder)
-    dataset, test = rows_of(parent, data, watch=watch)
+    parent, *above = [_parent(each) for each in chain_of(model)]
+    trained = above[-1] if above else None
+    first = trained or parent
+    data, unlabelled = _sorted_out(first, data, unlabelled, watch=watch)
+    dataset, test = rows_of(first, data, watch=watch)
+    extra = None if unlabelled is None else read(unlabelled, schema=Schema(first.manifest.inputs), watch=watch)
     outcome = search(
-        parent, dataset, wanted, deadline=deadline, test=test, work=model.registry.home / WORK / model.version.name,
+        parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
+        chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
+        own=model.registry.home / KEPT / model.ref,
         number=model.version.number, techniques=techniques, inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
     _keep(model, outcome.frontier)
     if outcome.trained is None:
         return Compressed(model, False, outcome.frontier)
     return Compressed(publish_one(model.registry, outcome.trained, watch=watch), True, outcome.frontier)
+
+
+def chain_of(model: Model) -> list[Model]:
+    """A version and, where it is compressed, what it was made from, to the one that was trained or imported.
+
+    Raises `UserError` where one of them is not here any more.
+    """
+    found = [model]
+    while found[-1].manifest.form == "compressed":
+        last = found[-1]
+        above = [
+            each for known in last.registry.lineage(last.version.ref) if known.steps == 1 for each in known.versions
+        ]
+        if not above:
+            raise UserError(
+                f"{last.ref} is compressed, and what it was made from is not here any more: how it answers rows that "
+                "it was not fitted on cannot be found out",
+                hint="train again, and compress that",
+            )
+        found.append(Model(last.registry, above[0]))
+    return found
+
+
+def _parent(model: Model) -> "Parent":
+    from aias.training.parent import Parent
+
+    return Parent(model.ref, model.manifest, model.runtime, model.folder)
+
+
+def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) -> tuple[Any, Any]:
+    """Rows that hold no labels can only be taught on, however they were given. Raises `UserError`."""
+    from aias.data.read import read
+
+    target = first.manifest.target
+    if data is None or unlabelled is not None or target is None:
+        return data, unlabelled
+    found = read(data, watch=nobody)
+    if target.name in found.schema.names and found.frame[target.name].null_count() < found.rows:
+        return data, None
+    if first.imported:
+        raise UserError(
+            f"these {found.rows:,} rows hold no `{target.name}`: without labels nothing can be certified of a version "
+            "that was imported",
+            hint="give labelled rows with --data, and these with --unlabelled, to be taught on besides",
+        )
+    said = f"{found.rows:,} rows without `{target.name}` are taught on besides; the rows of training certify"
+    watch(Event("compress.unlabelled", said, facts={"rows": found.rows}))
+    return None, data
 
 
 def frontier_of(model: Model) -> "Frontier":

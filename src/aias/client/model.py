@@ -291,14 +291,16 @@ class Model:
 
     def compress(
         self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-        time: float | str = 60.0, data: Any = None, techniques: Sequence[str] = (), inline: bool = False,
-        stop: Stop | None = None, watch: Watch = nobody,
+        time: float | str = 60.0, data: Any = None, unlabelled: Any = None, callers: int = 4,
+        techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
     ) -> "Compressed":  # fmt: skip
         """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 
         - `max_loss`: a share of the metric, such as `"0.5%"`
         - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
         - `techniques`: names, by default all
+        - `unlabelled`: more rows of the same columns, to teach on; what is certified is certified by labels
+        - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
         - `data`: the rows it was trained on, where they are no longer where they were; of an imported version, labelled
           rows, better such as it was not trained on
 
@@ -308,8 +310,8 @@ class Model:
 
         self._check_trained("compressed")
         return compress(
-            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, techniques=techniques,
-            inline=inline, stop=stop, watch=watch,
+            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, unlabelled=unlabelled,
+            callers=callers, techniques=techniques, inline=inline, stop=stop, watch=watch,
         )  # fmt: skip
 
     def frontier(self) -> "Frontier":

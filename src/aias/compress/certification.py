@@ -7,18 +7,19 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.compress.frontier import FRONTIER, Point
+from aias.compress.footprint import Footprint, Scales
+from aias.compress.frontier import FRONTIER, Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
-from aias.compress.gate.evidence import Evidence
+from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
-from aias.compress.latency import Race, race
 from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Made
-from aias.compress.trial import ALL, Judged, Trial
+from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.encoders.contract import Ints
 from aias.runtimes import race as engines
+from aias.runtimes.latency import Race, races
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.answering import Calibrated
 from aias.training.finish import Trained, finished
@@ -43,17 +44,24 @@ class Finished:
     trial: Trial
     trained: Trained
     race: Race
+    together: Race
+    footprint: Footprint | None
     size_bytes: int
 
 
 def served_bytes(files: Mapping[str, int]) -> int:
     """Of what is loaded to answer: the graph and the encoders' tables."""
-    return sum(size for path, size in files.items() if path == "model.onnx" or path.startswith("encoders/"))
+    return sum(size for path, size in files.items() if served(path))
+
+
+def served(path: str) -> bool:
+    return path == "model.onnx" or path.startswith("encoders/")
 
 
 def finish(
-    trial: Trial, judged: Judged, rows: Sequence[Mapping[str, object]], *, seconds: float, watch: Watch
-) -> Finished:
+    trial: Trial, judged: Judged, rows: Sequence[Mapping[str, object]], *, callers: int, scales: Scales, seconds: float,
+    watch: Watch,
+) -> Finished:  # fmt: skip
     """Made of all rows, compiled, proved, and timed against the parent. Raises `ParityBroken`, `Damaged`."""
     shop = judged.shop
     made = trial.candidate.make(ALL)
@@ -66,9 +74,11 @@ def finish(
         embedding=made.embedding or shop.prepared.embedding, watch=watch,
     )  # fmt: skip
     by_other_engine(trained.runtime, trained.files, made, watch=watch)
-    found = race(shop.parent.runtime, trained.runtime, rows, seconds=seconds, seed=judged.seed)
+    alone, together = races(
+        shop.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
+    )
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
-    return Finished(trial, trained, found, size)
+    return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size)
 
 
 def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
@@ -106,6 +116,14 @@ class Last:
         reserved = calibration.apply(scores) if calibration and len(scores) else scores
         tested = [test_scores(each.trained.runtime, shop.prepared)] if self.tested else []
         return Answered(np.concatenate([*tested, reserved]), each.trained.manifest.label_weights or None)
+
+    def total(self, before: Judged, after: Answered) -> Loss | None:
+        """Of these answers against those of another version, out of fold and on the test."""
+        reserved = before.parent.take(self.reserved)
+        tested = [before.shop.parent.scores(before.shop.prepared)] if self.tested else []
+        first = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
+        task = self.judged.shop.task
+        return finite(task.metric, evidence(task, self.y, first, after, seed=self.judged.seed))
 
     def measured(self, after: Answered) -> tuple[Any, Answered]:
         """The rows, by their answers, that the published graph itself is measured on: the test, where there is one."""
@@ -154,5 +172,6 @@ def certified_point(each: Finished, verdict: Verdict, point: Point, flipped: Fli
     loss = verdict.loss if np.isfinite([verdict.loss.value, verdict.loss.low, verdict.loss.high]).all() else None
     return replace(
         point, certified=loss, reason=point.reason or verdict.reason, pace=each.race.second, speed=each.race.speed,
-        size_bytes=each.size_bytes, flips=flipped, calibration_gap=gap,
+        together=Asked(each.together.second, each.together.speed), footprint=each.footprint, size_bytes=each.size_bytes,
+        flips=flipped, calibration_gap=gap,
     )  # fmt: skip

@@ -11,7 +11,8 @@ from aias.artifact.manifest import Candidate as Line
 from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
 from aias.compress.certification import Finished, Last, certified_point
-from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Frontier, Point
+from aias.compress.footprint import Footprint
+from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Asked, Frontier, Point, Total
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
 from aias.compress.paired import Answered
@@ -19,8 +20,10 @@ from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.core.events import Watch
 from aias.core.host import host
+from aias.runtimes.latency import Pace
 from aias.training import metrics
 from aias.training.finish import Trained
+from aias.training.parent import NoTime, Parent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +33,17 @@ class Decided:
     finished: Finished
     verdict: Verdict
     answered: Answered
+
+
+def nothing(parent: Parent, fault: NoTime, *, max_loss: float) -> Frontier:
+    """Where the time was over before anything could be tried."""
+    task = parent.manifest.task
+    value = next((each.value for each in parent.manifest.measurements if each.metric == task.metric), 0.0)
+    said = f"nothing is worth it, because {fault.message}" + (f" ({fault.hint})" if fault.hint else "")
+    return Frontier(
+        parent.ref, task.metric, max_loss, max_loss * abs(value), "no row was looked at", said,
+        (Point(parent.ref, "do nothing", PARENT, smaller=1.0),), host(), 0, 0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +57,10 @@ class Conclusion:
     fallen: Sequence[Point]
     """Techniques that cannot help, and what could not be fitted."""
     parent_bytes: int
+    parent_footprint: Footprint | None
+    callers: int
+    before: Judged | None
+    """The version that was trained, where the parent is compressed already."""
     chance: Callable[[Trial], float]
 
     @property
@@ -56,8 +74,8 @@ class Conclusion:
             trial, speed, loss = best.finished.trial, best.finished.race.speed, best.verdict.loss
             return (
                 f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}) and "
-                f"{trial.smaller:.3g}× as small as {ref}; with 95 % confidence the loss of {loss.metric} is at most "
-                f"{loss.high:.2g} (the margin is {self.power.margin:.2g})"
+                f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
+                f"{loss.metric} is at most {loss.high:.2g} (the margin is {self.power.margin:.2g})"
             )
         able = [each for each in self.trials if each.race and each.evidence]
         if self.decided:
@@ -70,11 +88,14 @@ class Conclusion:
         more = "" if self.power.enough else f" ({self.power})"
         return f"nothing is worth it, because of {name}, which came nearest, {why}{more}"
 
+    def _together(self, best: Decided) -> str:
+        return f", with {self.callers} callers at once {best.finished.together.speed.value:.3g}× as fast"
+
     def frontier(self) -> Frontier:
         shop = self.judged.shop
         return Frontier(
             shop.parent.ref, shop.task.metric, self.max_loss, self.power.margin, str(self.power), self.verdict(),
-            tuple(self._points()), host(), len(self.judged.searched), self.power.rows,
+            tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.callers, self._total(),
         )  # fmt: skip
 
     def published(self, frontier: Frontier, *, watch: Watch) -> Trained | None:
@@ -95,16 +116,36 @@ class Conclusion:
         return Trained(manifest, files, trained.runtime)
 
     def _points(self) -> list[Point]:
-        pace = next((each.race.first for each in self.trials if each.race), None)
+        pace, asked = self._parent_paces()
         shop, decided = self.judged.shop, {id(each.finished.trial): each for each in self.decided}
         points = [*self.fallen]
         points.append(
-            Point(shop.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0)
-        )
+            Point(
+                shop.parent.ref, "do nothing", PARENT, pace=pace, size_bytes=self.parent_bytes, smaller=1.0,
+                together=asked, footprint=self.parent_footprint,
+            )
+        )  # fmt: skip
         for trial in self.trials:
             point, said = trial.point(shop.task.metric), decided.get(id(trial))
             points.append(self._certified(said, point) if said else point)
         return points
+
+    def _total(self) -> Total | None:
+        """What the best loses against the version that was trained, on the rows that certify: measured, not added."""
+        if self.before is None or self.best is None:
+            return None
+        loss = self.last.total(self.before, self.best.answered)
+        return Total(self.before.shop.parent.ref, loss) if loss else None
+
+    def _parent_paces(self) -> tuple[Pace | None, Asked | None]:
+        """Beside the one that is published, or else beside any."""
+        best = self.best
+        if best is not None:
+            return best.finished.race.first, Asked(best.finished.together.first)
+        for each in self.trials:
+            if each.race and each.together:
+                return each.race.first, Asked(each.together.first)
+        return None, None
 
     def _certified(self, said: Decided, point: Point) -> Point:
         state = FELL if not said.verdict.certified else PUBLISHED if said is self.best else CERTIFIED
@@ -122,11 +163,15 @@ class Conclusion:
         proof: dict[str, Any] = {
             "technique": each.trial.technique, "max_loss": self.max_loss, "margin": self.power.margin,
             "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
+            "together": {"callers": self.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
+        if frontier.total is not None:
+            proof["total"] = msgspec.to_builtins(frontier.total)
+        row_us = round(each.race.second.p50.value, 1)  # as the frontier says it
         line = Line(
             each.trial.technique, {}, measured[0], 0.0, chosen=True, name=each.trial.name, weight=1.0,
-            row_us=manifest.row_us, size_bytes=each.size_bytes,
+            row_us=row_us, size_bytes=each.size_bytes,
         )  # fmt: skip
         lineage = replace(
             old, verb="compress", settings={**old.settings, "proof": proof}, parents=(shop.parent.manifest.digest,)
@@ -135,4 +180,12 @@ class Conclusion:
         if shop.parent.imported:
             rows = {"train": shop.prepared.dataset.rows, **shop.prepared.table.counts, "test": 0}
             lineage = replace(lineage, dataset=shop.prepared.dataset.digest)
-        return replace(manifest, measurements=measured, judged=judged, rows=rows, lineage=lineage, leaderboard=(line,))
+        return replace(
+            manifest,
+            measurements=measured,
+            judged=judged,
+            rows=rows,
+            lineage=lineage,
+            leaderboard=(line,),
+            row_us=row_us,
+        )

@@ -6,20 +6,30 @@ from typing import Final
 
 import msgspec
 
+from aias.compress.footprint import Footprint
 from aias.compress.gate.changes import Flips
 from aias.compress.gate.evidence import Loss
-from aias.compress.latency import Between, Pace
 from aias.core.errors import Damaged
 from aias.core.host import Host
+from aias.runtimes.latency import Between, Pace
 
 FRONTIER: Final = "frontier.json"
 PUBLISHED, CERTIFIED, FELL, PARENT = "published", "certified", "fell", "parent"
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """By several callers at once: µs of one row, and how many times as fast as the parent."""
+
+    pace: Pace
+    speed: Between | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide, with limits that
-    hold for all nominated together. `speed`: times as fast as the parent, `smaller`: times as small."""
+    hold for all nominated together. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as
+    small."""
 
     name: str
     technique: str
@@ -34,6 +44,8 @@ class Point:
     flips: Flips | None = None
     calibration_gap: float | None = None
     """Between probabilities and what came true, on the rows that decide."""
+    together: Asked | None = None
+    footprint: Footprint | None = None
 
     @property
     def loss(self) -> Loss | None:
@@ -41,8 +53,21 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """Where the parent is compressed already: what is lost against the version that was trained, `of`, by both steps
+    together, on the rows that certify. Nothing is promised of it; the margin is of the last step."""
+
+    of: str
+    loss: Loss
+
+    def __str__(self) -> str:
+        return f"against {self.of}, which was trained first, it loses {self.loss} in all"
+
+
+@dataclass(frozen=True, slots=True)
 class Frontier:
-    """`verdict`: the last word, a sentence. Latencies are of single rows, from a dict to the answer, on this `host`."""
+    """`verdict`: the last word, a sentence. Latencies are of single rows, from a dict to the answer, on this `host`;
+    `callers`: how many asked at once where several did."""
 
     ref: str
     metric: str
@@ -54,20 +79,48 @@ class Frontier:
     host: Host
     searched_rows: int
     certified_rows: int
+    callers: int = 1
+    total: Total | None = None
 
     def as_bytes(self) -> bytes:
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
 
     def markdown(self) -> str:
         """The table and the words around it."""
-        lines = [HEAD, ["---", "---", "---:", "---:", "---:", "---:", "---:", "---"], *map(cells, self.ordered())]
+        head = self.head()
+        lines = [head, ["---:" if each in self.right() else "---" for each in head], *map(cells, self.ordered())]
         table = "\n".join(f"| {' | '.join(_plain(each) for each in line)} |" for line in lines)
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
             f" of {self.margin:.2g}. Chosen on {self.searched_rows:,} rows, certified once on {self.certified_rows:,} "
-            f"others: {self.power}.\n\nµs of one row on {_plain(self.host.processor)}, {self.host.cores} cores."
+            f"others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n{self.timed()}"
         )
         return f"{said}\n\n{table}\n"
+
+    def timed(self) -> str:
+        """How the latencies were measured, and which of them decides."""
+        said = (
+            f"µs of one row, from a dict to the answer, on {_plain(self.host.processor)}, {self.host.cores} cores: "
+            "each candidate turn about with the parent (A B B A) when it was tried. `aias ls` tells of the parent what "
+            "it took when it was published."
+        )
+        if self.callers > 1:
+            said += (
+                f" One caller decides; with {self.callers} at once, who each ask their next row when they were "
+                "answered, a row takes as long as it waits and is answered, and a candidate must not be slower."
+            )
+        return said + " Memory and loading: of a fresh process, above what it takes with nothing loaded."
+
+    def head(self) -> list[str]:
+        """The names of the columns of `cells`."""
+        return [
+            "candidate", "by", "loss (limits)", P_NAMES, "faster", f"{P_NAMES}, {self.callers} at once",
+            f"faster, {self.callers} at once", "smaller", "memory", "loaded in", "verdict",
+        ]  # fmt: skip
+
+    def right(self) -> list[str]:
+        """Columns that stand at the right."""
+        return self.head()[2:-1]
 
     def ordered(self) -> Iterator[Point]:
         """The parent, then what stands, then what fell; the fastest first."""
@@ -75,20 +128,31 @@ class Frontier:
         return iter(sorted(self.points, key=lambda each: (rank[each.state], -(each.speed.value if each.speed else 0))))
 
 
-HEAD: Final = ["candidate", "by", "loss (limits)", "p50 µs", "p95 µs", "faster", "smaller", "verdict"]
+P_NAMES: Final = "p50 · p95 · p99 µs"
 
 
 def cells(point: Point) -> list[str]:
-    """A point as a line of a table under `HEAD`."""
-    loss, pace, speed = point.loss, point.pace, point.speed
+    """A point as a line of a table under `Frontier.head`."""
+    loss, together, held = point.loss, point.together, point.footprint
     return [
         point.name, point.technique,
         f"{loss.value:+.2g} ({loss.low:+.2g} to {loss.high:+.2g})" if loss else "",
-        f"{pace.p50.value:,.0f}" if pace else "", f"{pace.p95.value:,.0f}" if pace else "",
-        f"{speed.value:.3g}× ({speed.low:.3g} to {speed.high:.3g})" if speed else "",
+        _paced(point.pace), _times(point.speed),
+        _paced(together.pace if together else None), _times(together.speed if together else None),
         f"{point.smaller:.3g}×" if point.smaller else "",
+        f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
         f"{point.state}: {point.reason}" if point.reason else point.state,
     ]  # fmt: skip
+
+
+def _paced(pace: Pace | None) -> str:
+    if pace is None:
+        return ""
+    return " · ".join("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
+
+
+def _times(speed: Between | None) -> str:
+    return f"{speed.value:.3g}× ({speed.low:.3g} to {speed.high:.3g})" if speed else ""
 
 
 def read_frontier(raw: bytes) -> Frontier:

@@ -105,13 +105,14 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     rows = shop.inside(fold)
     real = shop.encoded(rows)
     share, each = (FROM_OTHERS, 1.0) if len(shop.members) != 1 else ONE_MEMBER
-    made_up = _made_up(real.columns, share, np.random.default_rng(shop.seed + fold - ALL))
-    asked = replace(real, columns=np.vstack([real.columns, made_up]))
+    columns = real.columns if shop.extra is None else np.vstack([real.columns, shop.extra.columns])
+    made_up = _made_up(columns, share, np.random.default_rng(shop.seed + fold - ALL))
+    asked = replace(real, columns=np.vstack([columns, made_up]))
     assert isinstance(asked, Encoded)
     said = np.array(shop.teacher(fold).scores(asked))
     if len(shop.members) == 1:
         said[: len(rows)] = _own_answers(shop, rows)
-    weight = np.concatenate([np.ones(len(rows)), np.full(len(made_up), each)])
+    weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     known = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     return Lesson(asked.columns[known], said[known], weight[known], int(known[: len(rows)].sum()))
 

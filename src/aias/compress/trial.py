@@ -1,24 +1,29 @@
 """One candidate on trial: what it answers on the search rows, how fast and how large it is, and why it fell."""
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 
 from aias.artifact.manifest import Manifest
-from aias.compress.frontier import CERTIFIED, FELL, Point
+from aias.compress.footprint import Footprint
+from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, loss_of
-from aias.compress.latency import Race
 from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
+from aias.runtimes.latency import Race
 from aias.training.answering import Answering
 from aias.training.calibration import from_dict
 from aias.training.configuration import ALL
 
 FOLDS_MAX: Final = 3
 """By which a candidate is chosen that has to be fitted for each."""
+
+SAMPLE_ROWS: Final = 200
+"""The first rows that a candidate is judged on; on fewer hardly anything is certain."""
 
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to calibrate its own answer."""
@@ -59,6 +64,17 @@ class Judged:
         """These rows by fold."""
         return [(int(fold), rows[self.folds[rows] == fold]) for fold in np.unique(self.folds[rows])]
 
+    def samples(self) -> list[Ints]:
+        """Rows to search by, each twice as many as before: fold after fold, since each asks for another fit."""
+        parts = [rows for _, rows in self.parts(self.searched)][:FOLDS_MAX]
+        order = np.concatenate(parts)
+        ends = {len(order)}
+        size = SAMPLE_ROWS
+        while size < len(order):
+            ends.add(size)
+            size *= 2
+        return [np.sort(order[:end]) for end in sorted(ends)]
+
     def loss(self, rows: Ints, answered: Answered) -> Evidence:
         """Of answers to these rows."""
         return evidence(self.shop.task, self.y[rows], self.parent.take(rows), answered, seed=self.seed)
@@ -77,12 +93,24 @@ class Trial:
     candidate: Candidate
     technique: str
     reason: str = ""
+    loses: bool = False
+    """Whether it fell because of what it loses."""
     evidence: Evidence | None = None
     answering: Answering = field(default_factory=Answering)
     race: Race | None = None
+    """One caller, by which it is decided."""
+    together: Race | None = None
+    """Several callers at once: nobody may have to wait longer than for the parent."""
+    footprint: Footprint | None = None
     size_bytes: int = 0
     smaller: float = 0.0
+    fault: str = ""
+    """Why it cannot be made or served at all; it is tried no more."""
     made: dict[int, Made] = field(default_factory=dict)
+    known: dict[int, Floats] = field(default_factory=dict)
+    """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
+    make_seconds: float = 0.0
+    """To make it for one fold, the last time."""
 
     @property
     def name(self) -> str:
@@ -96,14 +124,17 @@ class Trial:
 
     @property
     def helps(self) -> bool:
-        """Faster or smaller for certain, and neither slower nor larger."""
+        """Faster or smaller for certain, and neither slower, be it for several callers at once, nor larger."""
         assert self.race is not None
         better = self.race.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
-        return better and self.race.speed.high > WORSE and self.smaller > WORSE
+        slower = any(each.speed.high <= WORSE for each in (self.race, self.together) if each)
+        return better and not slower and self.smaller > WORSE
 
     def at(self, fold: int) -> Made:
         if fold not in self.made:
+            began = time.monotonic()
             self.made[fold] = self.candidate.make(fold)
+            self.make_seconds = time.monotonic() - began
         return self.made[fold]
 
     def scores(self, judged: Judged, rows: Ints) -> Floats:
@@ -112,23 +143,23 @@ class Trial:
             return np.asarray(self.candidate.scores[rows])
         found = np.empty((len(rows), judged.shop.task.outputs))
         for fold, own in judged.parts(rows):
-            made = self.at(fold)
-            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder, made.embedding)
-            found[np.searchsorted(rows, own)] = made.pipeline.scores(encoded)
+            places = np.searchsorted(np.flatnonzero(judged.folds == fold), own)
+            found[np.searchsorted(rows, own)] = self._of_fold(judged, fold)[places]
         return found
 
-    def search(self, judged: Judged, *, margin: float, risk: float) -> None:
-        """Fold after fold, as long as it is not certain to lose more than the margin."""
-        parts = [rows for _, rows in judged.parts(judged.searched)]
-        if self.candidate.scores is not None:
-            parts = [judged.searched]
-        for count in range(1, min(len(parts), FOLDS_MAX) + 1):
-            rows = np.sort(np.concatenate(parts[:count]))
-            self.answering, answered = judged.answering(rows, self.scores(judged, rows))
-            self.evidence = judged.loss(rows, answered)
-            if self.evidence.confidence(margin) < risk:
-                self.reason = f"it is certain to lose more than {margin:.2g}"
-                return
+    def _of_fold(self, judged: Judged, fold: int) -> Floats:
+        if fold not in self.known:
+            made, own = self.at(fold), np.flatnonzero(judged.folds == fold)
+            encoded = judged.shop.encoded(judged.shop.prepared.table.judged[own], made.encoder, made.embedding)
+            self.known[fold] = np.asarray(made.pipeline.scores(encoded))
+        return self.known[fold]
+
+    def search(self, judged: Judged, rows: Ints, *, margin: float, risk: float) -> None:
+        """On these rows, ascending; it falls where it is certain to lose more than the margin."""
+        self.answering, answered = judged.answering(rows, self.scores(judged, rows))
+        self.evidence = judged.loss(rows, answered)
+        if self.evidence.confidence(margin) < risk:
+            self.reason, self.loses = f"it is certain to lose more than {margin:.2g}", True
 
     def draft(self, manifest: Manifest, made: Made) -> Manifest:
         """The parent's manifest with what this candidate reads and answers by."""
@@ -151,11 +182,14 @@ class Trial:
     def point(self, metric: str, **more: Any) -> Point:
         pace, speed = (self.race.second, self.race.speed) if self.race else (None, None)
         state = FELL if self.reason else CERTIFIED
-        return Point(self.name, self.technique, state, self.reason, searched=_finite(metric, self.evidence), pace=pace,
-                     speed=speed, size_bytes=self.size_bytes, smaller=self.smaller, **more)  # fmt: skip
+        return Point(
+            self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
+            speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
+            size_bytes=self.size_bytes, smaller=self.smaller, footprint=self.footprint, **more,
+        )  # fmt: skip
 
 
-def _finite(metric: str, found: Evidence | None) -> Loss | None:
+def finite(metric: str, found: Evidence | None) -> Loss | None:
     loss = loss_of(metric, found) if found else None
     return loss if loss and np.isfinite([loss.value, loss.low, loss.high]).all() else None
 

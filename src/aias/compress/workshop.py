@@ -2,34 +2,41 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
-from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.encoders.subwords import Subwords
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL
 from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.members import Member
-from aias.training.parent import Parent
+from aias.training.parent import NoTime, Parent
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Plan
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
+if TYPE_CHECKING:
+    from aias.compress.stack import Base
+
 FINISH_SHARE: Final = 0.3
 """Of the time, for what is nominated."""
 
 FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
+
+
+SOME_ROWS: Final = 64
+"""Enough to see what an encoder does to texts."""
 
 
 class Teacher(Protocol):
@@ -60,6 +67,10 @@ class Workshop:
     members: tuple[Member, ...]
     weights: Floats
     seed: int
+    base: "Base | None" = None
+    """Of a parent that is compressed already, what it is without the rows of a fold; then there are no members."""
+    extra: Encoded | None = None
+    """Rows without answers, to be taught on besides."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
     _read: dict[str, Encoded] = field(default_factory=dict)
@@ -105,7 +116,7 @@ class Workshop:
     def read(self, embedding: Embedding) -> Encoded:
         """All rows of the table, their sentences read by another encoder; what was read stays in the ledger.
 
-        Raises `UserError` when that could not be done in time.
+        Raises `NoTime`.
         """
         sentences, ledger = embedding.sentences, self.bench.ledger
         if sentences.graph_digest not in self._read:
@@ -114,9 +125,14 @@ class Workshop:
             searching = Deadline.until(until, self.deadline.clock)
             found = embedded(embedding, encoded, ledger=ledger, deadline=searching, watch=nobody)
             if found is None:
-                raise UserError("there was no time to read the texts again", hint="give more time")
+                raise NoTime("there was no time to read the texts again", hint="give more time")
             self._read[sentences.graph_digest] = without_tokens(found)
         return self._read[sentences.graph_digest]
+
+    def some_texts(self, subwords: Subwords) -> Encoded:
+        """A few rows with their tokens."""
+        rows = np.unique(np.linspace(0, self.prepared.dataset.rows - 1, SOME_ROWS).astype(np.int64))
+        return encoded_of(self.prepared.dataset.take(rows), self.encoder.with_subwords(subwords))
 
     def reads_alike(self, embedding: Embedding, other: Embedding) -> None:
         """Of two that give each row of the table the same vectors, only the other reads them."""
@@ -125,13 +141,13 @@ class Workshop:
     def part(self, member: Member, fold: int) -> Pipeline:
         """A member as it was fitted without the rows of a fold; fitted again on all rows for `ALL`.
 
-        Raises `UserError` when that could not be done in time.
+        Raises `NoTime`.
         """
         unit = member.refit if fold == ALL else member.units[fold]
         if fold == ALL and not self.bench.ledger.has(unit.key(self.bench.table.digest)):
             ends_at = max(self.deadline.ends_at, self.fit_deadline().ends_at)
             if not self.plan.refit([member], ends_at):
-                raise UserError(f"there was no time to fit {member.name} on all rows", hint="give more time")
+                raise NoTime(f"there was no time to fit {member.name} on all rows", hint="give more time")
         return self.bench.pipeline(unit)
 
     def ensemble(self, parts: list[Part]) -> Ensemble:
@@ -149,6 +165,8 @@ class Workshop:
         the fits of all folds."""
         if self.parent.imported:
             return Served(self.parent.runtime)
+        if self.base is not None:
+            return self.base.at(fold).pipeline
         if fold != ALL:
             return self.mixed(list(self.members), self.weights, fold)
         parts: list[Part] = []
@@ -160,6 +178,8 @@ class Workshop:
         """What the parent says of all rows that judge, out of fold where it was trained here: (rows, outputs)."""
         if self.parent.imported:
             return Served(self.parent.runtime).scores(self.encoded(self.prepared.table.judged))
+        if self.base is not None:
+            return self.base.scores(self)
         return mix(np.stack([each.scores for each in self.members]), self.weights)
 
     def rows_in_turn(self, fold: int) -> Ints:
@@ -170,7 +190,7 @@ class Workshop:
 def workshop(
     parent: Parent, prepared: Prepared, bench: Bench, plan: Plan, *, deadline: Deadline, stop: threading.Event
 ) -> Workshop:
-    """With the parent's members; what training left is not fitted again. Raises `UserError` when there was no time."""
+    """With the parent's members; what training left is not fitted again. Raises `NoTime`."""
     if parent.imported:
         return Workshop(parent, prepared, bench, plan, deadline, (), np.zeros(0), parent.recipe.seed)
     found: dict[str, Member] = {}
@@ -182,7 +202,7 @@ def workshop(
 
     plan.run((each for each in parent.configurations if each.name in weights), take)
     if missing := weights.keys() - found.keys():
-        raise UserError(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
+        raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
     return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed)

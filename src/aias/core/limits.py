@@ -116,5 +116,14 @@ GRPC_CALLS_MAX: Final = 256
 GRPC_WATCHERS_MAX: Final = 16
 """Who may watch the health over gRPC, which needs no key and keeps a call open."""
 
+CACHE_BYTES_MAX: Final = 64 << 20
+"""Answers that are kept for requests that repeat, of all workers together; the longest unused goes first."""
+
+CACHE_BODY_BYTES_MAX: Final = 256 << 10
+"""Of a request whose answer is kept; looking up a larger one would hold up the loop for a third of a millisecond."""
+
+CACHE_RUNS_MIN: Final = 50.0
+"""What a run must take, in look-ups of its answer: who asks what nobody has asked before loses a fiftieth at most."""
+
 LINGER_SECONDS_MAX: Final = 2.0
 """How long a refused client may go on sending before its connection is cut; it needs that long to read the refusal."""

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, exists, insert, select, update
 from aias.database.engine import changed
 from aias.database.tables import keys
 
-KeyRow = tuple[str, str, str, str, str, datetime, datetime | None, datetime | None]
-"""id, name, scopes, digest, last4, created_at, expires_at, revoked_at"""
+KeyRow = tuple[str, str, str, str, str, datetime, datetime | None, datetime | None, str]
+"""id, name, scopes, digest, last4, created_at, expires_at, revoked_at, quotas"""
 
 _ROWS = select(
     keys.c.id,
@@ -19,6 +19,7 @@ _ROWS = select(
     keys.c.created_at,
     keys.c.expires_at,
     keys.c.revoked_at,
+    keys.c.quotas,
 )
 
 
@@ -45,4 +46,9 @@ def any_good(connection: Connection) -> bool:
 def revoke(connection: Connection, key: str, at: datetime) -> None:
     """A second revocation does not move the time of the first."""
     connection.execute(update(keys).where(keys.c.id == key, keys.c.revoked_at.is_(None)).values(revoked_at=at))
+    changed(connection)
+
+
+def set_quotas(connection: Connection, key: str, quotas: str) -> None:
+    connection.execute(update(keys).where(keys.c.id == key).values(quotas=quotas))
     changed(connection)

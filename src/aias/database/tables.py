@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 """The newest migration. Revisions are numbers of four digits, so that newer means greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -132,4 +132,5 @@ keys: Final = Table(
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
+    Column("quotas", String, nullable=False, server_default=""),
 )

@@ -32,9 +32,10 @@ _FLOAT: Final = 1
 
 @dataclass(frozen=True, eq=False)
 class Int8:
-    """Writes what `of` computes."""
+    """Writes what `of` computes. `exact`: layers, by their places, that stay in float32."""
 
     of: Transformer
+    exact: frozenset[int] = frozenset()
 
     @property
     def width(self) -> int:
@@ -46,7 +47,7 @@ class Int8:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        return _Writing(self.of, graph).vectors(texts)
+        return _Writing(self.of, self.exact, graph).vectors(texts)
 
 
 @dataclass(eq=False)
@@ -54,14 +55,18 @@ class _Writing:
     """Tokens are rows between the attentions: (texts * length, width)."""
 
     of: Transformer
+    exact: frozenset[int]
     graph: GraphWriter
+    _whole: bool = False
+    """Whether the layer that is being written stays in float32."""
 
     def vectors(self, texts: int) -> str:
         of, graph = self.of, self.graph
         x = self._flat(of.embedded(graph, self._words()))
         mask = of.mask(graph)
         bias = of.missing(graph, mask)
-        for layer in of.layers:
+        for place, layer in enumerate(of.layers):
+            self._whole = place in self.exact
             mixed = self._affine(self._attention(layer, x, bias), layer.output)
             x = of.norm_of(graph, graph.op("Add", x, mixed), layer.attention_norm)
             wide = self._affine(of.active(graph, self._affine(x, layer.wider)), layer.narrower)
@@ -87,6 +92,8 @@ class _Writing:
 
     def _affine(self, x: str, affine: Affine) -> str:
         graph = self.graph
+        if self._whole:
+            return graph.op("Add", graph.op("MatMul", x, graph.constant(affine.weight)), graph.constant(affine.bias))
         held, scale = rounded(affine.weight, axis=0)
         largest = graph.op("ReduceMax", graph.op("Abs", x), self._ints(-1), keepdims=0)  # (tokens,)
         own = graph.op("Mul", largest, graph.constant(np.array(1 / STEPS, np.float32)))

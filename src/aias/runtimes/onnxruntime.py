@@ -238,6 +238,11 @@ class OnnxRuntime:
         ]
 
 
+def library_ready() -> None:
+    """Load ONNX Runtime itself, so that no copy of this process has to."""
+    import onnxruntime  # noqa: F401
+
+
 def sealed_graph(folder: Path, manifest: Manifest) -> bytes:
     """The graph alone, checked likewise."""
     return next(_sealed(folder, entry, manifest) for entry in manifest.files if entry.path == MODEL)

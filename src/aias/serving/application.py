@@ -16,17 +16,20 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, unpack
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import Talk, packed_for, reply_of
+from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
+from aias.serving.lag import Lag, Turn
 from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
 from aias.serving.metrics import Metrics
-from aias.serving.observing import Observing, trace_headers, trace_id
-from aias.serving.refusals import BadRequest, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.observing import Observing, trace_id
+from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.repeats import Repeats
+from aias.serving.responses import Send, headers_of, packed_reply, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
-from aias.serving.streams import Stream, send_pieces
+from aias.serving.streams import Stream
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.transport import Headers, Repeated, written
@@ -34,8 +37,6 @@ from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 if TYPE_CHECKING:
     from aias.serving.spans import Spans
-
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ONLY_ONCE: Final = frozenset(
     (
@@ -45,6 +46,7 @@ _ONLY_ONCE: Final = frozenset(
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
+
 log = logging.getLogger("aias.serving")
 
 
@@ -67,9 +69,11 @@ class Application:
     ) -> None:
         self.table = RouteTable(routes)
         self.heads = Heads(self.table, _headers, _is_table)
+        metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies, self._repeated = Bodies(bounds), Repeated()
+        self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
+        self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
         self.suspects: Suspects | None = None
@@ -80,6 +84,8 @@ class Application:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
         request.slot = scope.get("slot")
+        if (came_at := scope.get("came_at")) is not None:
+            request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
             request.headers = _headers(scope["headers"])
             _take_id(request)
@@ -90,7 +96,7 @@ class Application:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
-        await _send(request, reply, receive, send)
+        await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
     def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None = None) -> bytes | None:
@@ -104,7 +110,7 @@ class Application:
         model = self._router.peek(head.places["endpoint"])
         if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
             return None
-        if body.startswith(FILES):
+        if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
         request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
         try:
@@ -115,10 +121,13 @@ class Application:
             request.model = model
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
+            # What takes less cannot make anybody wait too long, as there are only so many connections.
+            if model.seconds_for(len(body)) > model.lane.objective_seconds / self._bounds.connections:
+                self._turn.check(model.lane.objective_seconds, time.monotonic())
             reply = self._inline(head.route, request)
         except Exception as fault:  # noqa: BLE001  as above
             reply = self._refusal(fault, request)
-        response = written(reply.status, self._repeated.lines(more), _headers_of(request, reply), reply.body)
+        response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
         self._note(request, reply, time.perf_counter() - started)
         return response
 
@@ -129,13 +138,21 @@ class Application:
             return False
         try:
             self._doors.check_caller(head.headers)
-            self._doors.check_key(head.route, head.headers)
+            key = self._doors.check_key(head.route, head.headers)
+            if key is not None and key.quotas:
+                self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError:
             return False
         return model.runs_inline(head.body_bytes, self._bounds)
 
+    def tidy(self) -> None:
+        """What is done now and then: give up what is too late, forget what nobody can ask for again."""
+        self.executor.batcher.expire()
+        self.repeats.keep_only({version for _, version in self._router.loaded()})
+
     def close(self) -> None:
         self.executor.close()
+        self._doors.quotas.close()
         self.observing.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
@@ -151,16 +168,23 @@ class Application:
             self._find(request, endpoint)
         if route.method == "GET":
             return reply_of(route.answer(request), request)
+        if DEADLINE in request.headers or PRIORITY in request.headers:
+            read_wishes(request)
+        if request.model is not None:
+            self._admit(request)
         packed = encoding_of(request.headers) is not None
         body = request.body = await self._bodies.read(request.headers, receive)
         try:
-            if DEADLINE in request.headers or PRIORITY in request.headers:
-                read_wishes(request)
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
                 packed = False
             run = partial(self._run, route, request, receive, packed=packed)
-            return await (run() if request.split is None else request.split.rescued(request, run))
+            if request.split is not None:
+                # What is on trial must be run to be judged.
+                return await request.split.rescued(request, run)
+            if request.model is None or not self.repeats.pay(request.model, len(request.body)):
+                return await run()
+            return await self.repeats.answer(request, run, partial(_gone, receive))
         finally:
             self._bodies.drop(len(body))
 
@@ -182,11 +206,24 @@ class Application:
             self.suspects.check(request.asked.version)
 
     def _let_in(self, route: Route, request: Request) -> None:
-        """Who may ask at all; whichever way the request goes."""
+        """Whose key it is, and whether that may ask now."""
         request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
             request.tenant, request.key = key.id, key.name
+            if key.quotas:
+                request.bill = self._doors.quotas.bill(key)
+                request.bill.enter()
+
+    def _admit(self, request: Request) -> None:
+        """Refuse what comes too late already, as the loop is behind, or too large a body to be read in vain."""
+        model, now = request.asked, time.monotonic()
+        if request.deadline is not None and now > request.deadline:
+            raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
+        self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
+        length = int(request.headers.get(b"content-length", b"0"))
+        if length > self._bounds.light_body_bytes and not model.tier.inline:
+            self.executor.check(request, model.units_of(length))
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
@@ -235,13 +272,11 @@ class Application:
         return reply
 
     async def _in_threads(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
-        async def gone() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+        gone = partial(_gone, receive)
 
         def answer() -> Reply:
             self._unpack(request, packed=packed)
-            return packed_for(reply_of(route.answer(request), request), request)
+            return packed_reply(reply_of(route.answer(request), request), request)
 
         model, executor = request.model, self.executor
         if model is None:
@@ -305,7 +340,9 @@ class Application:
         finally:
             talk.close()
         found.queue = queue
-        return packed_for(found, request) if light else await self.executor.step(partial(packed_for, found, request))
+        return (
+            packed_reply(found, request) if light else await self.executor.step(partial(packed_reply, found, request))
+        )
 
     def _unpack(self, request: Request, *, packed: bool) -> None:
         if packed:
@@ -323,6 +360,8 @@ class Application:
         else:
             status = status_of(fault)
         self.observing.refused(request, fault.code)
+        if status == 503 and request.bill is not None:
+            request.bill.cancel()
         return Reply(self._envelope_of(request.path)(fault, request.id), status, headers=getattr(fault, "headers", ()))
 
     def _envelope_of(self, path: str) -> Envelope:
@@ -340,33 +379,10 @@ def _take_id(request: Request) -> None:
         request.id = given.decode()
 
 
-def _headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"content-type", reply.media_type),
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-request-id", request.id.encode()),
-        *trace_headers(request),
-        *reply.headers,
-    ]
-    if request.model is not None:
-        headers.append((b"x-aias-version", request.model.version.encode()))
-    return headers
-
-
-async def _send(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
-    headers = _headers_of(request, reply)
-    if reply.stream is not None:
-        if request.slot is not None:
-            request.slot.streams()
-        await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
-        return
-    headers.append((b"content-length", b"%d" % len(reply.body)))
-    await _begin(send, reply.status, headers)
-    await send({"type": "http.response.body", "body": reply.body})
-
-
-async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+async def _gone(receive: Receive) -> None:
+    """Ends when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -98,16 +98,19 @@ class Batcher:
         self._open.add(ticket)
         self._dispatch()
 
-    def check(self, ticket: Ticket, now: float) -> None:
-        """Refuse what would come too late: beyond its caller's deadline, else beyond the objective in waiting alone."""
+    def check(self, ticket: Ticket, now: float, *, late: float = 0.0) -> None:
+        """Refuse what would come too late: beyond its caller's deadline, else beyond the objective in waiting alone.
+
+        `late`: seconds that it has waited already, before it could be looked at.
+        """
         wait = self.expected_wait(ticket)
         if ticket.deadline is None:
-            late, bound = wait - ticket.lane.objective_seconds, "the queue is longer than is of use to anybody"
+            over, bound = late + wait - ticket.lane.objective_seconds, "the queue is longer than is of use to anybody"
         else:
-            late = now + wait + ticket.lane.cost.safely(ticket.units) - ticket.deadline
+            over = now + wait + ticket.lane.cost.safely(ticket.units) - ticket.deadline
             bound = "it would be answered after its deadline"
-        if late > 0:
-            raise Overloaded(bound, retry_seconds=late)
+        if over > 0:
+            raise Overloaded(bound, retry_seconds=over)
         if self.waiting >= self._waiting_max:
             raise Busy("too many requests are waiting", hint="come again in a moment")
 

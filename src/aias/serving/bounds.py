@@ -9,6 +9,8 @@ from aias.core import limits
 _OWN_DESCRIPTORS: Final = 64
 """Beside connections: the database, artifacts being loaded, pipes."""
 
+_MAY_BE_NONE: Final = ("batch_delay_seconds", "cache_bytes")
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -37,12 +39,15 @@ class Bounds:
     light_body_bytes: int = limits.LIGHT_BODY_BYTES
     grpc_calls: int = limits.GRPC_CALLS_MAX
     grpc_watchers: int = limits.GRPC_WATCHERS_MAX
+    cache_bytes: int = limits.CACHE_BYTES_MAX
+    cache_body_bytes: int = limits.CACHE_BODY_BYTES_MAX
+    cache_runs_min: float = limits.CACHE_RUNS_MIN
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name != "batch_delay_seconds"):
+            if getattr(self, name) < 0 or (getattr(self, name) == 0 and name not in _MAY_BE_NONE):
                 raise ValueError(f"{name} must be more than 0")
 
 

@@ -10,6 +10,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
@@ -240,6 +241,8 @@ class Connection(HttpToolsProtocol):
         if self.slot is not None:
             self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
         self.url, self.expect_100_continue = url, expects
+        # Before others that came at the same time are looked at.
+        self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         self.headers.extend(headers)
         super().on_headers_complete()
         if held:
@@ -260,6 +263,7 @@ class Connection(HttpToolsProtocol):
             self._began_at = self._moved_at
             self.flow.resume_reading()
             cycle, app = self.pipeline.pop()
+            cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
             self._start_asgi_task(cycle, app)
         elif self._phase is Phase.BODY:
             self._linger()

@@ -2,16 +2,11 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Final
 
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import pack
 from aias.serving.messages import Ask, Conversation, Reply, Request
-
-_PACK_BYTES_MIN: Final = 16 << 10
-"""Below it, packing costs more than it saves on the line."""
 
 
 def reply_of(found: Reply | Conversation, request: Request) -> Reply:
@@ -21,6 +16,8 @@ def reply_of(found: Reply | Conversation, request: Request) -> Reply:
     try:
         ask = next(found)
         while True:
+            if request.bill is not None:
+                request.bill.rows(ask.count)
             try:
                 answers = ask.answer(request.asked.runtime)
             except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
@@ -38,7 +35,7 @@ class Talk:
     def __init__(self, conversation: Conversation, request: Request) -> None:
         joins = request.asked.joins
         assert joins is not None
-        self._conversation, self._joins = conversation, joins
+        self._conversation, self._joins, self._bill = conversation, joins, request.bill
 
     def begin(self) -> Encoded | Reply:
         return self._go_on(lambda: next(self._conversation))
@@ -57,6 +54,8 @@ class Talk:
     def _go_on(self, step: Callable[[], Ask]) -> Encoded | Reply:
         try:
             ask = step()
+            if self._bill is not None:
+                self._bill.rows(ask.count)
             try:
                 return ask.encode(self._joins)
             except AiasError as fault:
@@ -69,15 +68,3 @@ class Talk:
     def _encoded_again(self, fault: AiasError) -> Encoded:
         """The handler may turn a fault of its rows into one of its own, or ask for something else."""
         return self._conversation.throw(fault).encode(self._joins)
-
-
-def packed_for(reply: Reply, request: Request) -> Reply:
-    """The same reply, as small as its caller takes it."""
-    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
-        reply.body = pack(reply.body)
-        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
-    return reply
-
-
-def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
-    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))

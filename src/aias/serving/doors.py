@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from aias.access.accounts import Usage
 from aias.access.keys import Key
+from aias.serving.quotas import Quotas
 from aias.serving.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
 from aias.serving.routes import PUBLIC, Route
 
@@ -25,12 +27,14 @@ class Ring(Protocol):
 
     def verify(self, secret: str) -> Key | None: ...
 
+    def limited(self) -> Iterable[Key]: ...
+
 
 class Doors:
     """A page of a foreign site can make a browser call 127.0.0.1, under a name of its own; hence `Host` is checked."""
 
-    def __init__(self, ring: Ring, hosts: Iterable[str]) -> None:
-        self.ring = ring
+    def __init__(self, ring: Ring, hosts: Iterable[str], quotas: Quotas) -> None:
+        self.ring, self.quotas = ring, quotas
         self._opened: tuple[Ring, dict[bytes, Key]] = (ring, {})
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
         self._seen: frozenset[bytes] = frozenset()
@@ -60,6 +64,10 @@ class Doors:
         if route.scope not in key.scopes:
             raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
         return key
+
+    def used(self) -> list[tuple[Key, Usage]]:
+        """What each key that has quotas has used of them."""
+        return self.quotas.used(self.ring.limited())
 
     def _verified(self, given: bytes) -> Key:
         """The key in an `Authorization` header. One that never expires is remembered until there is another ring."""

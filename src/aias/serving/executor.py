@@ -80,7 +80,7 @@ class Executor:
     def check(self, request: Request, units: float) -> None:
         """Refuse a request whose answer would come too late, before it is read. Raises `Overloaded`, `Busy`."""
         ticket = self._ticket(request, rows=1, units=units)
-        self.batcher.check(ticket, time.monotonic())
+        self.batcher.check(ticket, time.monotonic(), late=request.late_seconds)
 
     async def answer(
         self, request: Request, encoded: Encoded, gone: Callable[[], Awaitable[None]]

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from uvicorn import Config
 
+from aias.access.ledger import Ledger
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
@@ -31,6 +32,7 @@ from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.quotas import Quotas
 from aias.serving.rollout.families import families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.shadow import shadows_of
@@ -67,6 +69,7 @@ class Gateway:
         load: Callable[[Endpoint], Answering],
         ring: Callable[[], Ring],
         *,
+        ledger: Callable[[], Ledger],
         hosts: Iterable[str] = (),
         unnamed: str | None = None,
         bounds: Bounds | None = None,
@@ -85,7 +88,7 @@ class Gateway:
         self._kept = kept
         if sums is not None:
             sums.carry_on(self.metrics)
-        self.doors = Doors(ring(), hosts)
+        self.doors = Doors(ring(), hosts, Quotas(ledger))
         suspects = None
         if kept is not None and program is not None:
             suspects = Suspects(program, bounds=self.bounds, watch=watch)
@@ -164,9 +167,8 @@ class Gateway:
         )
 
     async def _open_grpc(self, at: SecondPort) -> "Second":
-        server = _grpc().GrpcServer(
-            self.application, self.doors, self.bounds, ready=lambda: self.ready, note=self._note, shared=at.shared
-        )
+        note, ready = self.metrics.refused, lambda: self.ready
+        server = _grpc().GrpcServer(self.application, self.doors, self.bounds, ready=ready, note=note, shared=at.shared)
         try:
             self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
         except RuntimeError:
@@ -177,7 +179,7 @@ class Gateway:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        return Connection(**given, bounds=self.bounds, note=self._note, answers=self.application)
+        return Connection(**given, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
 
     def _config(self) -> Config:
         def connection(**given: Any) -> asyncio.BaseProtocol:
@@ -199,7 +201,7 @@ class Gateway:
 
     def _tidy(self) -> None:
         """What is done now and then."""
-        self.executor.batcher.expire()
+        self.application.tidy()
         now = time.monotonic()
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
@@ -207,9 +209,6 @@ class Gateway:
 
     def _all_metrics(self) -> Metrics:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
-
-    def _note(self, code: str) -> None:
-        self.metrics.refused(code)
 
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
@@ -313,9 +312,9 @@ def answer_on(
 
     with Registry.open(home, watch=announce) as registry:
         gateway = Gateway(
-            registry, loader(registry, home, announce), Keys(registry.database).ring, hosts=hosts, unnamed=unnamed,
-            watch=announce, places=places, bounds=within_descriptors(bounds, second_port=second is not None), sums=sums,
-            control=registry, second=second, book=(book := registry.rollouts),
+            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
+            bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book) if shadows else None, kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
         )  # fmt: skip

@@ -3,32 +3,49 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aias.core.catalog import member
-from aias.core.events import Watch, nobody
+from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
-from aias.registry.values import Endpoint
+from aias.registry.values import Endpoint, Version
 from aias.serving.models import Answering
+
+if TYPE_CHECKING:
+    from aias.runtimes.onnxruntime import OnnxRuntime
 
 
 def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint], Answering]:
     """What loads the version behind an endpoint. Raises `Damaged`, `OtherAnswers`."""
-    return lambda endpoint: load(registry, home, Ref(endpoint.model, endpoint.number), watch=watch)
-
-
-def load(registry: Registry, home: Path, ref: Ref, *, watch: Watch = nobody) -> Answering:
-    """A version in memory. Raises `Damaged`, `OtherAnswers`."""
+    from aias.runtimes.arrival import CACHE as HOSTS
+    from aias.runtimes.arrival import arrive, moved
     from aias.runtimes.golden import GOLDEN, check
     from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
     from aias.runtimes.race import CACHE, race
 
-    version = registry.version(ref)
-    manifest, folder = registry.manifest(version), registry.folder(version)
-    runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(folder, manifest)
-    race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
-    # Versions that were published before there were any have none.
-    if any(entry.path == GOLDEN for entry in manifest.files):
-        check(runtime, (folder / GOLDEN).read_bytes())
-    return cast("Answering", runtime)
+    def load(endpoint: Endpoint) -> Answering:
+        version = registry.version(Ref(endpoint.model, endpoint.number))
+        manifest, folder = registry.manifest(version), registry.folder(version)
+        runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(folder, manifest)
+        race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
+        # Versions that were published before there were any have none.
+        golden = any(entry.path == GOLDEN for entry in manifest.files)
+        recorded = (folder / GOLDEN).read_bytes() if golden else None
+        if recorded is not None:
+            check(runtime, recorded, moved=moved(manifest))
+        above = partial(made_from, registry, version)
+        arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
+        return cast("Answering", runtime)
+
+    return load
+
+
+def made_from(registry: Registry, version: Version) -> "tuple[str, OnnxRuntime] | None":
+    """What a version was made from, to be timed beside it; None where it is not here any more."""
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+    for above in registry.lineage(version.ref):
+        for each in above.versions if above.steps == 1 else ():
+            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
+    return None

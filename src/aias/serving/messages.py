@@ -14,6 +14,7 @@ from aias.serving.survival.journal import Slot
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from aias.serving.quotas import Bill
     from aias.serving.rollout.split import Split
     from aias.serving.streams import Stream
 
@@ -23,6 +24,9 @@ JSON_LINES: Final = (b"application/jsonlines", b"application/x-ndjson", b"applic
 """One form by the names that people give it; the first is SageMaker's."""
 
 BINARY: Final = b"application/octet-stream"
+UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
+"""What clients say of a body who do not know better (curl)."""
+
 FILES: Final = (b"PAR1", b"ARRO")
 """How a file of Parquet and one of Arrow begin."""
 
@@ -31,9 +35,11 @@ FILES: Final = (b"PAR1", b"ARRO")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with, and `key` the name of that. `route`: the path that answers, with its open parts;
-    `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an endpoint with several versions.
-    `priority`: 0 goes first of a tenant's, 2 last. `deadline`: on `time.monotonic`.
+    `tenant`: whose key it came with, and `key` the name of that; `bill`: what it takes of that key's quotas, where it
+    has any. `route`: the path that answers, with its open parts; `fault`: the code of why it was refused; `span`: where
+    it is traced. `split`: of an endpoint with several versions. `priority`: 0 goes first of a tenant's, 2 last.
+    `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it was first looked at. `read`: what
+    of its body was understood on the way to its model.
     """
 
     method: str
@@ -48,9 +54,12 @@ class Request:
     route: str = ""
     fault: str = ""
     span: "Span | None" = None
+    bill: "Bill | None" = None
     priority: int = 1
     deadline: float | None = None
     split: "Split | None" = None
+    late_seconds: float = 0.0
+    read: object = None
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
 
@@ -65,6 +74,11 @@ class Request:
         """What the body is said to be, without parameters."""
         return self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
 
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether nobody has said what it is, and it begins as JSON does."""
+        return self.media_type in UNSAID and self.body.lstrip()[:1] in (b"[", b"{")
+
     def parameter(self, name: bytes) -> str | None:
         """One of the type's parameters, such as the charset; None when it is not given."""
         for each in self.headers.get(b"content-type", b"").split(b";")[1:]:
@@ -78,7 +92,7 @@ class Request:
 class Reply:
     """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
     spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
-    answers, which keeps its turn until the last."""
+    answers, which keeps its turn until the last. `repeated`: it was made for an equal request, and not run again."""
 
     body: bytes
     status: int = 200
@@ -89,6 +103,7 @@ class Reply:
     queue: float | None = None
     pieces: Iterator[bytes] | None = None
     stream: "Stream | None" = None
+    repeated: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True):

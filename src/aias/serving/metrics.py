@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import msgspec
 
+from aias.access.accounts import Usage
+from aias.access.keys import Key
 from aias.serving.statistics import Counted, Statistics
 
 PHASES: Final = ("decode", "run", "encode", "queue")
@@ -83,7 +85,7 @@ class Snapshot(msgspec.Struct):
     statistics: Counted
 
 
-_COUNTERS: Final = ("load_failures", "demotions", "adoptions")
+_COUNTERS: Final = ("load_failures", "demotions", "cache_hits", "cache_misses", "cache_shared", "adoptions")
 
 
 class Metrics:
@@ -96,12 +98,16 @@ class Metrics:
         self.load_failures: Counter[str] = Counter()
         self.demotions: Counter[str] = Counter()
         self.adoptions: Counter[str] = Counter()
+        self.cache_hits: Counter[str] = Counter()
+        self.cache_misses: Counter[str] = Counter()
+        self.cache_shared: Counter[str] = Counter()
         self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.work: dict[tuple[str, str], Work] = {}
         self.statistics = Statistics()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
+        self.quotas: Callable[[], Iterable[tuple[Key, Usage]]] = lambda: ()
         self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
@@ -141,6 +147,10 @@ class Metrics:
         in_decode.sum += decode
         in_run.sum += run
         in_encode.sum += encode
+
+    def repeated(self, endpoint: str, version: str, rows: int) -> None:
+        """Note the rows of a request that was answered without a run."""
+        self.work.setdefault((endpoint, version), Work()).rows += rows
 
     def ran(self, version: str, rows: int) -> None:
         """Note a run in a thread."""
@@ -217,6 +227,9 @@ class Metrics:
         for name, help_text, counts in (
             ("aias_load_failures", "Versions that could not be loaded", self.load_failures),
             ("aias_demotions", "Models sent to threads for holding up the loop", self.demotions),
+            ("aias_cache_hits", "Requests answered from memory", self.cache_hits),
+            ("aias_cache_misses", "Requests that could have been, and were run", self.cache_misses),
+            ("aias_cache_shared", "Requests answered by the run of an equal one", self.cache_shared),
         ):
             family = CounterMetricFamily(name, help_text, labels=("endpoint",))
             for endpoint, count in counts.items():
@@ -235,6 +248,13 @@ class Metrics:
         for endpoint, version in self.loaded():
             loaded.add_metric((endpoint, version), 1)
         yield loaded
+        labels = ("key", "name", "quota")
+        used = GaugeMetricFamily("aias_quota_used", "Of a key's quota: gone", labels=labels)
+        left = GaugeMetricFamily("aias_quota_left", "Of a key's quota: still there", labels=labels)
+        for key, usage in self.quotas():
+            used.add_metric((key.id, key.name, str(usage.quota)), usage.used)
+            left.add_metric((key.id, key.name, str(usage.quota)), usage.left)
+        yield from (used, left)
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
         yield from self.more()
 

@@ -5,6 +5,8 @@ from typing import ClassVar, Final
 
 from aias.core.errors import AiasError, BadValue, Conflict, Damaged, NotFound, Refused, StorageFailed, UserError
 
+_SOON: Final = ((b"retry-after", b"1"), (b"retry-after-ms", b"1000"))
+
 
 class Refusal(AiasError):
     """`status` is of HTTP; `headers` go out with the answer."""
@@ -13,6 +15,14 @@ class Refusal(AiasError):
     exit_status = 2
     status: ClassVar[int] = 400
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    retry_seconds: float | None = None
+    """When it is worth to come again."""
+
+    def come_again(self, seconds: float) -> None:
+        """Say when, in whole seconds for everybody and in milliseconds for who reads them, such as OpenAI's clients."""
+        self.retry_seconds = seconds
+        whole, ms = max(1, math.ceil(seconds)), max(1, math.ceil(seconds * 1000))
+        self.headers = (*self.headers, (b"retry-after", b"%d" % whole), (b"retry-after-ms", b"%d" % ms))
 
 
 class BadRequest(Refusal):
@@ -108,13 +118,15 @@ class NotSupported(Refusal):
 class NotReady(Refusal):
     code = "serving.not-ready"
     status = 503
-    headers = ((b"retry-after", b"1"),)
+    retry_seconds = 1.0
+    headers = _SOON
 
 
 class Busy(Refusal):
     code = "serving.busy"
     status = 503
-    headers = ((b"retry-after", b"1"),)
+    retry_seconds = 1.0
+    headers = _SOON
 
 
 class Overloaded(Refusal):
@@ -124,9 +136,22 @@ class Overloaded(Refusal):
     status = 503
 
     def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0, hint: str = "") -> None:
-        seconds = max(1, math.ceil(retry_seconds))
-        super().__init__(message, hint=hint or f"come again in {seconds} s")
-        self.headers = ((b"retry-after", b"%d" % seconds),)
+        super().__init__(message, hint=hint or f"come again in {max(1, math.ceil(retry_seconds))} s")
+        self.come_again(retry_seconds)
+
+
+class QuotaSpent(Refusal):
+    """A key has asked as much as it may for now"""
+
+    code = "serving.quota-spent"
+    status = 429
+
+    def __init__(
+        self, message: str = "the key's quota is spent", *, retry_seconds: float | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        if retry_seconds is not None:
+            self.come_again(retry_seconds)
 
 
 class TooLate(Refusal):

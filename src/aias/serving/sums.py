@@ -47,6 +47,7 @@ class Sums:
         self.write(metrics)
         total = Metrics()
         total.add(metrics.snapshot(), gauges=True)
+        total.quotas = metrics.quotas
         total.more = metrics.more  # of trials, which is known of all workers together
         for path in sorted(self._folder.glob("*.json")):
             if path != self._own and (found := _read(path)) is not None:

@@ -360,7 +360,11 @@ def supervise(
     unnamed: str | None = None,
 ) -> None:  # fmt: skip
     """Serve a home with several workers until told to stop. What a machine has is shared out among them."""
-    shared = replace(bounds, bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers))
+    shared = replace(
+        bounds,
+        bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers),
+        cache_bytes=bounds.cache_bytes // workers,
+    )
     folder = tempfile.mkdtemp(prefix="aias-")
     orders = Orders(
         os.fspath(home), hosts, access_log, asdict(shared), max(1, cpus() // workers), index=0, folder=folder,

@@ -182,7 +182,10 @@ class _Job:
         names = [each.name for each in fields if each.role == "input"]
         rows = self.dataset.take(shown).frame.select(names).to_dicts()
         examples = tuple((row, own[place] or "") for row, place in zip(rows, shown.tolist(), strict=True))
-        question = Question(self.target, fields, self._classes(own), self.wish.instructions, examples, self.wish.model)
+        question = Question(
+            self.target, fields, self._classes(own), self.wish.instructions, examples, self.wish.model,
+            ordered=bool(self.wish.classes),
+        )  # fmt: skip
         found: Teacher = fitting[0].open(source, question)
         self.classes = found.classes if found.classes is not None else question.classes
         return found

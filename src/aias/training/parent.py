@@ -37,6 +37,12 @@ class OtherRows(UserError):
     code = "training.other-rows"
 
 
+class NoTime(UserError):
+    """The time was over before what the version is made of was there again."""
+
+    code = "training.no-time"
+
+
 @dataclass(frozen=True, eq=False)
 class Parent:
     """`ref` is how people call it; `folder`: the sealed artifact, where its graph may be read."""
@@ -137,7 +143,10 @@ class Parent:
         """Members that read sentences can only be fitted again with the vectors that they knew."""
         wanted, found = self.manifest.lineage.sentence_encoder, prepared.embedding
         if wanted and found is None:
-            raise UserError(f"there is no time to read the texts of {self.ref} again", hint="give more time")
+            raise NoTime(
+                f"there was no time to read the texts of {self.ref} again",
+                hint="give more time: what was read is kept, and not read twice",
+            )
         if wanted and found is not None and found.sentences.digest != wanted:
             raise OtherRows(
                 f"the sentence encoder {self.recipe.encoder} is not the one that {self.ref} was made with",

@@ -9,10 +9,16 @@ import msgspec
 
 
 @contextlib.contextmanager
-def room(work: Path | None, digest: str) -> Iterator[Path]:
-    """Training's own folder unless it holds other rows or folds by now; else one that is gone afterwards."""
+def room(work: Path | None, digest: str, *, otherwise: Path | None = None) -> Iterator[Path]:
+    """Training's own folder unless it holds other rows or folds by now; else a part of `otherwise` for these rows or,
+    where that is not given, a folder that is gone afterwards."""
     if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
         yield work
+        return
+    if otherwise is not None:
+        own = otherwise / digest.removeprefix("sha256:")[:16]
+        own.mkdir(parents=True, exist_ok=True)
+        yield own
         return
     with tempfile.TemporaryDirectory(prefix="aias-") as folder:
         yield Path(folder)

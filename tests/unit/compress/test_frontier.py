@@ -8,10 +8,10 @@ import pytest
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
-from aias.compress.latency import Between, Pace
 from aias.compress.plot import frontier_chart
 from aias.core.errors import Damaged
 from aias.core.host import host
+from aias.runtimes.latency import Between, Pace
 
 
 def pace(us: float) -> Pace:

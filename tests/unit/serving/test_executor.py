@@ -160,6 +160,38 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_
         assert int(late.headers["retry-after"]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict/churn", [{"age": 50}]),
+        ("/v2/models/churn/infer", {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [50]}]}),
+        ("/invocations", {"dataframe_records": [{"age": 50}]}),
+    ],
+)
+def test_deadlines_and_priorities_are_heard_in_every_dialect(path: str, body: object) -> None:
+    with busy() as line:
+        line.ask("waits", [{"age": 50}])
+        late = line.server.call("POST", path, body, headers={"X-Deadline-Ms": "1"})
+        wrong = line.server.call("POST", path, body, headers={"X-Priority": "urgent"})
+        line.ask("low", body, path, X_Priority="low")
+        line.ask("high", body, path, X_Priority="high")
+        priorities = {each[2].priority for queue in line.server.gateway.executor.batcher._queues.values()
+                      for lane in queue.lanes.values() for each in lane}  # fmt: skip
+
+    assert (late.status, wrong.status) == (503, 400)
+    assert int(late.headers["retry-after-ms"]) >= 1
+    assert {0, 2} <= priorities
+
+
+def test_a_large_body_that_would_be_answered_too_late_is_not_even_read() -> None:
+    with busy() as line:
+        line.ask("waits", [{"age": 50}])
+        head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+        said = line.server.raw(head + b"X-Deadline-Ms: 60\r\nContent-Length: 100000\r\n\r\n")
+
+    assert said.startswith(b"HTTP/1.1 503 ")
+
+
 def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
     with busy() as line:
         line.ask("late", [{"age": 50}], X_Deadline_Ms="700")

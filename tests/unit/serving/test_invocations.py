@@ -39,7 +39,7 @@ def invoke(server: House, body: object, **headers: str) -> Response:
 
 def fault(response: Response) -> tuple[int, str]:
     held: Any = response.json
-    assert set(held) == {"error_code", "message"}
+    assert set(held) - {"retry_after_seconds"} == {"error_code", "message"}
     assert held["message"]
     return response.status, held["error_code"]
 
@@ -182,6 +182,14 @@ def test_which_endpoint_answers_is_said_by_a_header_or_by_the_server(several: Ho
     with house(shelf, unnamed="price") as settled:
         assert invoke(settled, body).json == {"predictions": [4.0]}
         assert invoke(settled, ROWS, **{TO: "churn"}).json == {"predictions": ["yes", "no"]}
+
+
+@pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain"])
+def test_what_curl_sends_is_read_as_json_where_it_is(server: House, said: str) -> None:
+    found = server.call("POST", "/invocations", json.dumps(ROWS), headers={"Content-Type": said})
+
+    assert (found.status, found.json) == (200, {"predictions": ["yes", "no"]})
+    assert server.call("POST", "/invocations", "age=50", headers={"Content-Type": said}).status == 415
 
 
 def test_a_variant_is_the_version_that_answers(several: House) -> None:

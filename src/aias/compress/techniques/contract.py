@@ -8,7 +8,7 @@ A file exports one function of its own name. It gives in its order
 or raises `CannotHelp`. Nothing is fitted before it is asked for.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aias.compress.workshop import Workshop
@@ -40,11 +40,13 @@ class Made:
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
     """`make(fold)`: fitted without the rows of the fold, or on all rows for `ALL`. `scores`: out of fold, of all rows
-    that judge, where they are known already: (rows, outputs)."""
+    that judge, where they are known already: (rows, outputs). `milder`: what loses less and takes longer, the harshest
+    first; asked for only where this one is fast and loses too much (`compress.repair`)."""
 
     name: str
     make: Callable[[int], Made]
     scores: Floats | None = None
+    milder: "Callable[[], Sequence[Candidate]] | None" = None
 
 
 Technique = Callable[[Workshop], Iterator[Candidate | Configuration]]

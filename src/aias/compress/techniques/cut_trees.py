@@ -25,6 +25,9 @@ __all__ = ["cut_trees"]
 CUTS: Final = ((5, 1.0), (4, 0.3), (3, 0.1))
 """Depth, and the share of the trees."""
 
+DEEPER: Final = ((5, 0.5), (6, 0.5), (6, 1.0), (8, 1.0))
+"""Tried where a shallower cut is fast and loses too much."""
+
 ROWS_MAX: Final = 8_000
 DAMP: Final = 1.0
 STEPS_MAX: Final = 40
@@ -32,10 +35,18 @@ TREES_MIN: Final = 10
 
 
 def cut_trees(shop: Workshop) -> Iterator[Candidate]:
-    named, part = _imported(shop) if shop.parent.imported else _best(shop)
+    named, part = _imported(shop) if shop.parent.imported else _base(shop) if shop.base else _best(shop)
     for depth, share in CUTS:
-        name = f"{named}, {100 * share:.0f} % of the trees cut at depth {depth}"
-        yield Candidate(name, partial(_make, shop, part, depth, share))
+        yield replace(_candidate(shop, named, part, depth, share), milder=partial(_deeper, shop, named, part))
+
+
+def _candidate(shop: Workshop, named: str, part: Callable[[int], Pipeline], depth: int, share: float) -> Candidate:
+    name = f"{named}, {100 * share:.0f} % of the trees cut at depth {depth}"
+    return Candidate(name, partial(_make, shop, part, depth, share))
+
+
+def _deeper(shop: Workshop, named: str, part: Callable[[int], Pipeline]) -> list[Candidate]:
+    return [_candidate(shop, named, part, depth, share) for depth, share in DEEPER]
 
 
 def _best(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
@@ -57,8 +68,21 @@ def _imported(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
     return "its own trees", lambda _fold: pipeline
 
 
+def _base(shop: Workshop) -> tuple[str, Callable[[int], Pipeline]]:
+    """The trees that a compressed parent is."""
+    assert shop.base is not None
+    if not _is_forest(shop.base.at(0).pipeline):
+        raise CannotHelp("it is not trees that stand by themselves")
+    base = shop.base
+    return "its own trees", lambda fold: base.at(fold).pipeline
+
+
 def _has_forest(shop: Workshop, member: Member) -> bool:
-    fitted = getattr(shop.part(member, 0), "fitted", None)
+    return _is_forest(shop.part(member, 0))
+
+
+def _is_forest(pipeline: Pipeline) -> bool:
+    fitted = getattr(pipeline, "fitted", None)
     return hasattr(fitted, "forest") and not getattr(fitted, "extra_width", 0)
 
 

@@ -87,7 +87,8 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     rows = shop.inside(fold)
     real, teacher = shop.encoded(rows), _teacher(shop, fold)
     rng = np.random.default_rng(shop.seed + fold - ALL)
-    texts = [real, *(_made_up(real, rng) for _ in range(MADE_UP))]
+    asked = [real] if shop.extra is None else [real, shop.extra]
+    texts = [*asked, *(_made_up(each, rng) for each in asked for _ in range(MADE_UP))]
     features = shop.bench.features.some(WITHOUT_SENTENCES)
     x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
     said = np.vstack([teacher.scores(each) for each in texts])

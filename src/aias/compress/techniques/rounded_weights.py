@@ -18,6 +18,10 @@ KINDS: Final = {8: "int8", 16: "float16"}
 
 def rounded_weights(shop: Workshop) -> Iterator[Candidate]:
     """The whole in each precision, every member fitted once; and the heaviest member that can be rounded alone."""
+    if shop.base is not None:
+        for bits, kind in KINDS.items():
+            yield Candidate(f"the whole in {kind}", partial(_make_base, shop, bits))
+        return
     able = [each for each in shop.members if _can_be(shop, each)]
     if not able:
         raise CannotHelp("it has no network and no table of terms, and what else there is is small")
@@ -26,6 +30,11 @@ def rounded_weights(shop: Workshop) -> Iterator[Candidate]:
         for bits, kind in KINDS.items():
             names = " + ".join(each.name for each in members)
             yield Candidate(f"{names} in {kind}", partial(_make, shop, members, bits))
+
+
+def _make_base(shop: Workshop, bits: int, fold: int) -> Made:
+    assert shop.base is not None
+    return Made(rounded(shop.base.at(fold).pipeline, bits), shop.encoder)
 
 
 def _can_be(shop: Workshop, member: Member) -> bool:

@@ -93,7 +93,10 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
         try:
-            self._doors.check_key(route, dict(carried(metadata)))
+            key = self._doors.check_key(route, dict(carried(metadata)))
+            if key is not None and key.quotas:
+                # It is taken when the request is put to the application.
+                self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError as fault:
             self._note(fault.code)
             return _declined(fault)
@@ -213,7 +216,10 @@ async def _abort(context: Any, declined: Declined) -> None:
 
 
 def _declined(fault: AiasError) -> Declined:
-    return Declined(status_of(fault), f"{fault.message} ({fault.hint})" if fault.hint else fault.message)
+    message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
+    headers: tuple[tuple[bytes, bytes], ...] = getattr(fault, "headers", ())
+    told = tuple((name.decode(), value.decode()) for name, value in headers if name.startswith(b"retry-after"))
+    return Declined(status_of(fault), message, told)
 
 
 def _nothing(_request: Any) -> Any:

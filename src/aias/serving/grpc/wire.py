@@ -37,7 +37,7 @@ CODES: Final = {
 _DEADLINE_MS_MAX: Final = 86_400_000
 """A day; clients that would wait for ever say so with numbers beyond all sense."""
 
-_TOLD: Final = ("retry-after", "x-request-id", "traceresponse")
+_TOLD: Final = ("retry-after", "retry-after-ms", "x-request-id", "traceresponse")
 """Headers that go on as the call's trailers."""
 
 _CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))

@@ -21,7 +21,7 @@ from aias.serving.forms import plain
 from aias.serving.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import BadBody, BadRequest, UnnamedEndpoint, UnsupportedType, status_of
+from aias.serving.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
 from aias.serving.routes import PUBLIC, Route
 from aias.serving.tables import Parameters, Tables, rows_of
 from aias.serving.vectors import floats
@@ -69,7 +69,12 @@ class Invocations:
     @staticmethod
     def envelope(fault: AiasError, request_id: str) -> bytes:  # noqa: ARG004  it is in a header
         message = f"{fault.message} ({fault.hint})" if fault.hint else fault.message
-        return msgspec.json.encode({"error_code": _CODES.get(status_of(fault), "BAD_REQUEST"), "message": message})
+        problem: dict[str, object] = {
+            "error_code": _CODES.get(status_of(fault), "BAD_REQUEST"), "message": message,
+        }  # fmt: skip
+        if isinstance(fault, Refusal) and fault.retry_seconds is not None:
+            problem["retry_after_seconds"] = fault.retry_seconds
+        return msgspec.json.encode(problem)
 
     def ping(self, _request: Request) -> Reply:
         """Can every endpoint answer?"""
@@ -122,7 +127,7 @@ class Invocations:
         others = [field.name for field in model.manifest.ignored]
         tables = Tables(names, others=[*others, model.manifest.task.target], rows_max=self._rows_max)
         media_type = request.media_type
-        if media_type in (b"", JSON):
+        if media_type in (b"", JSON) or request.looks_like_json:
             return tables.json(request.body)
         if media_type in JSON_LINES:
             return tables.json_lines(request.body), {}

@@ -14,7 +14,7 @@ from aias.serving.csvs import read_csv, text_of, write_csv
 from aias.serving.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import UnsupportedType
+from aias.serving.refusals import Refusal, UnsupportedType
 from aias.serving.routes import Route
 from aias.serving.rows import read_lines, read_row, read_rows
 
@@ -32,8 +32,6 @@ _ANSWERED_AS: Final = {PARQUET: ARROW_FILE, TSV: CSV}
 
 _MAGIC: Final = dict(zip(FILES, (PARQUET, ARROW_FILE), strict=True))
 """What files are that are sent as just bytes."""
-_UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/plain"))
-"""What clients send who do not know better (curl); such a body is JSON if it looks like it."""
 
 
 class Native:
@@ -54,6 +52,8 @@ class Native:
         problem: dict[str, object] = {**fault.as_dict(), "request_id": request_id}
         if isinstance(fault, BadValue) and fault.row is not None:
             problem["row"] = fault.row
+        if isinstance(fault, Refusal) and fault.retry_seconds is not None:
+            problem["retry_after_seconds"] = fault.retry_seconds
         return msgspec.json.encode({"error": problem})
 
     def predict(self, request: Request) -> Conversation:
@@ -109,7 +109,7 @@ class Native:
             return media_type
         if media_type == BINARY and (found := _MAGIC.get(request.body[:4])):
             return found
-        if media_type in _UNSAID and request.body.lstrip()[:1] in (b"[", b"{"):
+        if request.looks_like_json:
             return JSON
         raise UnsupportedType(
             f"a body of the type {media_type.decode('ascii', 'replace') or 'unknown'!r} is not understood",

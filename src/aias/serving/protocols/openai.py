@@ -22,6 +22,8 @@ from aias.serving.refusals import (
     BadParameter,
     MissingScope,
     NoKey,
+    QuotaSpent,
+    Refusal,
     UnknownEndpoint,
     UnknownPath,
     WrongMethod,
@@ -40,6 +42,7 @@ _CUT_SHOWN_MAX: Final = 100
 _CODES: Final[tuple[tuple[type[AiasError], str], ...]] = (
     (UnknownEndpoint, "model_not_found"), (NoKey, "invalid_api_key"), (BadKey, "invalid_api_key"),
     (MissingScope, "missing_scope"), (UnknownPath, "unknown_url"), (WrongMethod, "method_not_supported"),
+    (QuotaSpent, "rate_limit_exceeded"),
 )  # fmt: skip
 """What clients look for; any other fault keeps its own code."""
 
@@ -83,22 +86,26 @@ class OpenAI:
     def envelope(fault: AiasError, request_id: str) -> bytes:  # noqa: ARG004  it is in a header, where clients look
         status = status_of(fault)
         kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
-        problem = {
+        problem: dict[str, object] = {
             "message": f"{fault.message} ({fault.hint})" if fault.hint else fault.message,
             "type": kind,
             "param": fault.param if isinstance(fault, BadParameter) else None,
             "code": next((code for each, code in _CODES if isinstance(fault, each)), fault.code),
         }
+        if isinstance(fault, Refusal) and fault.retry_seconds is not None:
+            problem["retry_after_seconds"] = fault.retry_seconds
         return msgspec.json.encode({"error": problem})
 
     def named(self, request: Request) -> str:
         """The endpoint that is meant. Raises `BadParameter`."""
-        return _read(request.body).model
+        request.read = _read(request.body)
+        return request.read.model
 
     def embed(self, request: Request) -> Conversation:
         """The vectors of texts or of their tokens, as numbers or as base64. Raises `BadParameter`."""
         started = time.perf_counter()
-        asked = _read(request.body)
+        asked = request.read
+        assert isinstance(asked, Asked), "whoever asks has been found by the model that is named"
         _check(asked, request.asked)
         texts = read_texts(bytes(asked.input), texts_max=self._texts_max)
         decoded = time.perf_counter()

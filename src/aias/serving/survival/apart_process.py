@@ -31,12 +31,16 @@ def answer_for(runtime: Any) -> None:
 
 
 def main(home: Path, ref: str) -> None:
+    from aias.core.events import nobody
     from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.serving.loading import load
+    from aias.registry.values import Endpoint
+    from aias.serving.loading import loader
 
     with Registry.open(home) as registry:
-        runtime = load(registry, home, Ref.parse(ref))
+        version = registry.version(Ref.parse(ref))
+        endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
+        runtime = loader(registry, home, nobody)(endpoint)
     answer_for(runtime)
 
 

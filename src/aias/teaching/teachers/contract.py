@@ -58,7 +58,8 @@ class Said(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked of a row. `fields`: all columns, those that tell nothing too; `classes`: all labels that count,
-    empty for a number, None where nobody said; `examples`: rows whose answers are known."""
+    empty for a number, None where nobody said; `ordered`: whether somebody named them in the teacher's order;
+    `examples`: rows whose answers are known."""
 
     target: str
     fields: tuple[Field, ...]
@@ -66,6 +67,7 @@ class Question:
     instructions: str = ""
     examples: tuple[tuple[Row, str], ...] = ()
     model: str = ""
+    ordered: bool = False
 
 
 class Teacher(Protocol):

@@ -17,6 +17,11 @@ from aias.teaching.wire import Wire
 
 __all__ = ["Inference"]
 
+EVEN: Final = 0.5
+"""From which probability on it is the second class, where one number is told."""
+
+_NONE: Final = Said("", came="a number beyond its classes")
+
 
 class Tensor(msgspec.Struct):
     """Of a description, or of an answer."""
@@ -85,22 +90,20 @@ class Inference:
         for each in outputs:
             if each.datatype == "BYTES" and len(each.data) == rows:
                 return [Said(text_of(value)) for value in each.data]
-        classes = self._question.classes or ()
+        classes, ordered = self._question.classes or (), self._question.ordered
         for each in outputs:
-            flat = [float(value) for value in each.data]
-            if classes and len(flat) == rows * len(classes):
+            flat, whole = [float(value) for value in each.data], each.datatype.startswith(("INT", "UINT"))
+            if ordered and len(flat) == rows * len(classes):
                 parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
                 return [Said(classes[part.index(max(part))]) for part in parts]
-            if len(flat) == rows and classes and each.datatype.startswith(("INT", "UINT")):
-                return [
-                    Said(classes[int(value)] if 0 <= value < len(classes) else "", came=str(value)) for value in flat
-                ]
-            if len(flat) == rows and not classes:
-                return [Said(repr(value)) for value in flat]
+            if len(flat) != rows:
+                continue
+            if ordered and (whole or len(classes) == 2):
+                places = [int(value if whole else value >= EVEN) for value in flat]
+                return [Said(classes[at]) if 0 <= at < len(classes) else _NONE for at in places]
+            if not classes or whole:
+                return [Said(text_of(value) if classes else repr(value)) for value in flat]
         raise ValueError("no output")
-
-
-_NONE: Final = Said("", came="a number beyond its classes")
 
 
 def _value(each: Tensor, value: Any) -> Any:

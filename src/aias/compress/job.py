@@ -1,0 +1,389 @@
+"""One compression from its parent to its last word: the steps of `compress.py`, and what is told of them."""
+
+import math
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
+from aias.compress.conclusion import Conclusion, Decided
+from aias.compress.footprint import Footprint, Scales
+from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.gate.evidence import RISK
+from aias.compress.gate.power import DIFFERING, Power, guessed
+from aias.compress.gate.verdict import Sealed
+from aias.compress.halving import NO_TIME, Halving
+from aias.compress.kept import Kept
+from aias.compress.repair import repaired
+from aias.compress.stack import stacked
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.trial import Judged, Trial
+from aias.compress.workshop import FINISH_SHARE, workshop
+from aias.core.catalog import member
+from aias.core.deadline import Deadline
+from aias.core.errors import Damaged, UserError
+from aias.core.events import Event, Watch
+from aias.encoders.contract import Ints
+from aias.encoders.rows import Encoded
+from aias.graph.parity import ParityBroken
+from aias.runtimes.latency import CALLERS, CALLERS_MAX, races
+from aias.training import metrics
+from aias.training.configuration import Configuration
+from aias.training.finish import Trained, compiled
+from aias.training.ledger import Ledger
+from aias.training.members import Member
+from aias.training.memory import Memory
+from aias.training.parent import NoTime, Parent
+from aias.training.plan import Plan
+from aias.training.reserve import Reserve
+from aias.training.train import workers_for
+from aias.training.unit import Bench
+
+NOMINATED_MAX: Final = 3
+CHANCE_MIN: Final = 0.05
+"""Of being certified; less is not worth the rows."""
+
+NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
+
+BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_weights", "smaller_model")
+"""Techniques that need the parent's answers or its graph only, and no member of it."""
+
+BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
+"""Those that need no member of a compressed parent, and can be gone again fold by fold."""
+
+COMPRESSED: Final = "it is compressed already, and has no members any more"
+
+FITTED_SHARE: Final = 0.5
+"""Of the time left for searching that goes to what is fitted as training fits."""
+
+TIMED_SECONDS: Final = 1.0
+TIMED_AGAIN_SECONDS: Final = 3.0
+TIMED_ROWS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`max_loss`: a share of the parent's own value of the metric; `latency_us`, of one caller, and `size_bytes` bound
+    what may be nominated; `callers`: how many ask at once where several do."""
+
+    max_loss: float = 0.005
+    latency_us: float | None = None
+    size_bytes: int | None = None
+    callers: int = CALLERS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_loss <= 1:
+            raise UserError(
+                f"a loss of {100 * self.max_loss:g} % cannot be accepted",
+                hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
+            )
+        if not 1 < self.callers <= CALLERS_MAX:
+            raise UserError(
+                f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
+                hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`trained` is None when nothing is worth it; the frontier's `verdict` says why."""
+
+    frontier: Frontier
+    trained: Trained | None
+
+
+@dataclass(eq=False)
+class Job:
+    parent: Parent
+    held: Reserve
+    ledger: Ledger
+    wanted: Wanted
+    techniques: tuple[str, ...]
+    deadline: Deadline
+    stop: threading.Event
+    watch: Watch
+    scales: Scales
+    chain: Sequence[Parent] = ()
+    """Of a parent that is compressed already: what was made of the version that was trained, step by step to itself."""
+    trained: Parent | None = None
+    """And that version itself."""
+    extra: Encoded | None = None
+    """Rows without answers, to teach on."""
+    fallen: list[Point] = field(default_factory=list)
+    """Techniques that cannot help, and what could not be fitted."""
+    _skipped: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *, inline: bool) -> Outcome:
+        prepared, seed = self.held.prepared, (self.trained or self.parent).recipe.seed
+        self.search_ends_at = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
+        bench = Bench(prepared.table, self.ledger)
+        with workers_for(bench, inline=inline) as workers:
+            plan = Plan(
+                prepared.table, self.ledger, workers, seed=seed, fit_ends_at=lambda: self.search_ends_at,
+                memory=Memory(), watch=self._hear,
+            )  # fmt: skip
+            shop = workshop(self.trained or self.parent, prepared, bench, plan, deadline=self.deadline, stop=self.stop)
+            shop.extra = self.extra
+            self.shop = stacked(shop, self.chain)
+            self.judged = Judged(self.shop, self.held.held, seed)
+            self.before = Judged(shop, self.held.held, seed) if self.chain else None
+            """The version that was trained, where the parent is not it."""
+            self.kept = Kept(self.ledger, (
+                self.parent.manifest.digest, prepared.table.digest, seed, self.deadline.seconds, self.wanted.callers,
+            ))  # fmt: skip
+            self._measure_parent()
+            trials = self._search(plan)
+            outcome = self._concluded(trials, self._nominated(trials))
+            self.kept.forget(trials)
+            return outcome
+
+    # The parent
+
+    def _measure_parent(self) -> None:
+        """Its metric, from which the margin follows; and what the rows can say of such a margin."""
+        judged, task = self.judged, self.shop.task
+        rows, self.last = judged.searched, Sealed(Last(judged))
+        parent = judged.parent.take(rows)
+        value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
+        if not np.isfinite(value):
+            raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
+        self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
+        alike = judged.loss(rows, parent).spread * math.sqrt(len(rows))  # one row of doubt tells how far rows lie apart
+        spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
+        prepared = self.held.prepared
+        self.certified_rows = prepared.test.rows + int(self.held.held.sum())
+        self.power = Power(task.metric, self.margin, spread, self.certified_rows)
+        self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
+        names = [each.name for each in prepared.encoder.fields]
+        usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
+        self.rows = usual.frame.select(names).to_dicts()
+        self.parent_bytes = served_bytes({each.path: each.size_bytes for each in self.parent.manifest.files})
+        self.parent_footprint = self._parent_footprint()
+
+    def _parent_footprint(self) -> Footprint | None:
+        folder, manifest = self.parent.folder, self.parent.manifest
+        if folder is None:
+            return None
+        files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if served(each.path)}
+        return self.scales.weigh(files, manifest)
+
+    # Searching
+
+    def _search(self, plan: Plan) -> list[Trial]:
+        able = self.techniques
+        if self.parent.imported or self.chain:
+            known, why = (BY_BASE, COMPRESSED) if self.chain else (BY_TEACHER, NOT_KNOWN)
+            able = tuple(name for name in self.techniques if name in known)
+            named = ", ".join(name.replace("_", " ") for name in self.techniques if name not in able)
+            if named:
+                self.fallen.append(Point("what fits again what it is made of", "", FELL, f"{why}: {named}"))
+        proposed = {name: self._proposals(name) for name in able}
+        trials = [
+            Trial(each, name)
+            for together in zip_longest(*(
+                [(name, each) for each in found if isinstance(each, Candidate)] for name, found in proposed.items()
+            ))
+            for name, each in filter(None, together)
+        ]  # fmt: skip
+        fitted = list(self._fitted(plan, proposed))
+        trials = [*fitted, *trials]
+        self.looks = max(1, len(trials) * len(self.judged.samples()))
+        for each in trials:
+            self.kept.restore(each)
+        Halving(self.judged, self._tried, lambda: self._over, self._promise).run(trials)
+        trials += repaired(trials, good=self._good, attempt=self._tried_whole, over=lambda: self._over)
+        return trials
+
+    @property
+    def _over(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.search_ends_at
+
+    def _proposals(self, name: str) -> list[Candidate | Configuration]:
+        try:
+            return list(member("compress.techniques", name)(self.shop))
+        except CannotHelp as fault:
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
+            return []
+
+    def _fitted(self, plan: Plan, proposed: dict[str, list[Any]]) -> Iterator[Trial]:
+        """What training itself can fit: on all folds, in worker processes, inside its share of the time."""
+        technique = {each.name: name for name, found in proposed.items() for each in found
+                     if isinstance(each, Configuration)}  # fmt: skip
+        configurations = [each for found in proposed.values() for each in found if isinstance(each, Configuration)]
+        ends_at = time.monotonic() + FITTED_SHARE * max(0.0, self.search_ends_at - time.monotonic())
+        plan.fit_ends_at = lambda: ends_at
+        found: list[Member] = []
+
+        def take(each: Member) -> bool:
+            found.append(each)
+            return not self.stop.is_set()
+
+        plan.run(configurations, take)
+        for each in found:
+            yield Trial(Candidate(each.name, self._maker(each), each.scores), technique[each.name])
+        ready = {each.name for each in found}
+        for name in technique.keys() - ready:
+            self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
+
+    def _maker(self, found: Member) -> Any:
+        return lambda fold: Made(self.shop.part(found, fold), self.shop.encoder)
+
+    def _tried_whole(self, trial: Trial) -> None:
+        self.kept.restore(trial)
+        for rows in self.judged.samples():
+            if not (trial.reason or self._over):
+                self._tried(trial, rows)
+        if trial.evidence is None and not trial.reason:
+            trial.reason = NO_TIME
+
+    def _tried(self, trial: Trial, rows: Ints) -> None:
+        """Made, timed once, and judged on these rows; what came of it is kept."""
+        before, first = (len(trial.known), trial.race), trial.evidence is None
+        try:
+            if not trial.fault:
+                self._judge(trial, rows)
+        except NoTime as fault:
+            trial.reason = fault.message
+        except (ParityBroken, Damaged) as fault:
+            trial.fault = f"its graph is not what was fitted: {fault.message}"
+        except UserError as fault:
+            trial.fault = fault.message
+        except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the others go on without it
+            trial.fault = f"it could not be made: {type(fault).__name__}: {fault}"[:300]
+        trial.reason = trial.fault or trial.reason
+        if trial.fault or before != (len(trial.known), trial.race):
+            self.kept.note(trial)
+        if first:
+            self._say(trial)
+
+    def _judge(self, trial: Trial, rows: Ints) -> None:
+        trial.search(self.judged, rows, margin=self.margin, risk=RISK / self.looks)
+        if trial.race is None:
+            self._time(trial)
+        trial.reason = trial.reason or self._unwanted(trial)
+
+    def _time(self, trial: Trial) -> None:
+        """A fold's fit as it would be served, beside the parent."""
+        parts = self.judged.parts(self.judged.searched)
+        made = trial.at(parts[0][0])
+        draft = trial.draft(self.parent.manifest, made)
+        files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
+        by_other_engine(runtime, files, made, watch=self._hear)
+        seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
+        trial.race, trial.together = races(
+            self.parent.runtime, runtime, self.rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
+        )
+        trial.footprint = self.scales.weigh(files, runtime.manifest)
+        trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
+        trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
+
+    def _unwanted(self, trial: Trial) -> str:
+        assert trial.race is not None
+        row_us = trial.race.second.p50.value
+        if self.wanted.latency_us is not None and row_us > self.wanted.latency_us:
+            return f"a row takes {row_us:,.0f} µs, more than the {self.wanted.latency_us:,.0f} that were asked for"
+        if self.wanted.size_bytes is not None and trial.size_bytes > self.wanted.size_bytes:
+            return f"{trial.size_bytes:,} bytes are more than the {self.wanted.size_bytes:,} that were asked for"
+        if not trial.helps:
+            speed, together = trial.race.speed, trial.together
+            told = f", {together.speed.value:.2f}× with {together.callers} callers," if together else ""
+            return f"{speed.value:.2f}× as fast{told} and {trial.smaller:.2f}× as small is not worth it"
+        return ""
+
+    # Certifying
+
+    def _nominated(self, trials: Sequence[Trial]) -> list[Trial]:
+        able = [each for each in trials if not each.reason]
+        for each in able:
+            chance = self._chance(each)
+            if chance < CHANCE_MIN:
+                each.reason = f"{self.certified_rows:,} rows would certify it with a chance of {100 * chance:.0f} %"
+        able = [each for each in able if not each.reason]
+        ranked = sorted(able, key=lambda each: -self._promise(each))
+        for each in ranked[NOMINATED_MAX:]:
+            each.reason = f"{NOMINATED_MAX} that promise more were nominated"
+        return ranked[:NOMINATED_MAX]
+
+    def _good(self, trial: Trial) -> bool:
+        return not trial.reason and self._chance(trial) >= CHANCE_MIN
+
+    def _promise(self, trial: Trial) -> float:
+        return self._chance(trial) * math.log(max(trial.gain, 1.01))
+
+    def _chance(self, trial: Trial) -> float:
+        """That the rows left certify it, were its loss what it was where it was searched."""
+        assert trial.evidence is not None
+        left = self.margin - trial.evidence.value
+        if not left > 0:
+            return 0.0
+        return Power(self.shop.task.metric, left, max(trial.evidence.spread, 1e-12), self.certified_rows).chance
+
+    def _finished(self, nominated: list[Trial]) -> list[Finished]:
+        """As they would be served, timed again; without those that are not worth it after all."""
+        ready: list[Finished] = []
+        seconds = min(TIMED_AGAIN_SECONDS, 0.05 * self.deadline.seconds)
+        for trial in nominated:
+            if (needed := self._needed(trial)) > self.deadline.left:
+                trial.reason = f"there was no time to certify it, which takes about {needed:.0f} s"
+                continue
+            try:
+                found = finish(
+                    trial, self.judged, self.rows, callers=self.wanted.callers, scales=self.scales, seconds=seconds,
+                    watch=self._hear,
+                )  # fmt: skip
+            except (ParityBroken, Damaged) as fault:
+                trial.reason = f"its graph is not what was fitted: {fault.message}"
+                continue
+            except UserError as fault:
+                trial.reason = fault.message
+                continue
+            trial.race, trial.together, trial.size_bytes = found.race, found.together, found.size_bytes
+            trial.smaller = self.parent_bytes / max(found.size_bytes, 1)
+            trial.reason = self._unwanted(trial)
+            if not trial.reason:
+                ready.append(found)
+        return ready
+
+    def _needed(self, trial: Trial) -> float:
+        """Seconds to make it of all rows, and without those of each fold that certifies, and to ask it and the parent
+        for the test rows."""
+        fits, tested = 1, self.held.prepared.test.rows
+        if trial.candidate.scores is None:
+            fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
+        assert trial.race is not None
+        row_us = trial.race.first.p50.value + trial.race.second.p50.value
+        return fits * trial.make_seconds + 1e-6 * row_us * tested
+
+    def _concluded(self, trials: list[Trial], nominated: list[Trial]) -> Outcome:
+        ready, last = self._finished(nominated), self.last.open()
+        said = last.judge(ready, self.power.margin) if ready else []
+        decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
+        conclusion = Conclusion(
+            self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
+            self.parent_footprint, self.wanted.callers, self.before, self._chance,
+        )  # fmt: skip
+        frontier = conclusion.frontier()
+        self._tell("compress.verdict", frontier.verdict)
+        return Outcome(frontier, conclusion.published(frontier, watch=self._hear))
+
+    # Telling
+
+    def _hear(self, event: Event) -> None:
+        if event.name == "train.skipped":
+            self._skipped[str(event.facts["configuration"])] = str(event.facts["reason"])
+        self.watch(replace(event, level="debug") if event.level == "info" else event)
+
+    def _say(self, trial: Trial) -> None:
+        speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
+        loss = f", loss {trial.evidence.value:+.2g}" if trial.evidence else ""
+        self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
+                   candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip
+
+    def _tell(self, name: str, message: str, **facts: object) -> None:
+        self.watch(Event(name, message, facts=facts))

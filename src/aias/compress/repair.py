@@ -1,0 +1,47 @@
+"""A fast candidate that loses too much is repaired: milder forms of it, each slower and nearer to the parent.
+
+A technique lists them (`Candidate.milder`), the harshest first: layers given back their precision, most of the loss
+per microsecond first, or the next sizes of a ladder. A milder one loses less, so the harshest that is good enough is
+found by halving the list, not by trying one after another.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from aias.compress.trial import Trial
+
+REPAIRED_MAX: Final = 2
+"""Candidates that are repaired: the fastest of those that would gain more than what there is."""
+
+TRIES_MAX: Final = 3
+"""For each of them."""
+
+
+def repaired(
+    trials: Sequence[Trial],
+    *,
+    good: Callable[[Trial], bool],
+    attempt: Callable[[Trial], None],
+    over: Callable[[], bool],
+) -> Iterator[Trial]:
+    """The trials of milder forms, each after it was tried. `good`: whether one may be nominated as it is."""
+    best = max((each.gain for each in trials if each.race and good(each)), default=0.0)
+    lost = [
+        each for each in trials
+        if each.candidate.milder and each.race and each.helps and each.gain > best
+        and (each.loses or not (each.reason or good(each)))
+    ]  # fmt: skip
+    for trial in sorted(lost, key=lambda each: -each.gain)[:REPAIRED_MAX]:
+        if over():
+            return
+        assert trial.candidate.milder is not None
+        options = list(trial.candidate.milder())
+        low, high = 0, len(options)
+        for _ in range(TRIES_MAX):
+            if low >= high or over():
+                break
+            middle = (low + high) // 2
+            child = Trial(options[middle], trial.technique)
+            attempt(child)
+            yield child
+            low, high = (low, middle) if good(child) else (middle + 1, high)

@@ -1,0 +1,111 @@
+"""A compressed version as a parent: found again fold by fold, so that it can be judged and go on being made smaller.
+
+What answers a compressed version was fitted on all rows, and nothing of it says how it would answer rows it has not
+seen. But its lineage does: what was trained first, and by which technique each step was made from the one before. The
+same steps without the rows of a fold give answers to these rows that are out of fold, as those of any parent are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member
+from aias.core.errors import UserError
+from aias.encoders.contract import Floats
+from aias.training.configuration import Configuration
+from aias.training.members import Member
+from aias.training.parent import NoTime, Parent
+
+
+@dataclass(eq=False)
+class Base:
+    """What a compressed version is without the rows of a fold."""
+
+    candidate: Candidate
+
+    def __post_init__(self) -> None:
+        self._made: dict[int, Made] = {}
+
+    def at(self, fold: int) -> Made:
+        if fold not in self._made:
+            self._made[fold] = self.candidate.make(fold)
+        return self._made[fold]
+
+    def scores(self, shop: Workshop) -> Floats:
+        """Of all rows that judge, out of fold: (rows, outputs)."""
+        if self.candidate.scores is not None:
+            return self.candidate.scores
+        table = shop.prepared.table
+        folds = table.folds[table.judged]
+        found = np.empty((len(table.judged), shop.task.outputs))
+        for fold in np.unique(folds):
+            own = np.flatnonzero(folds == fold)
+            found[own] = self.at(int(fold)).pipeline.scores(shop.encoded(table.judged[own]))
+        return found
+
+
+def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
+    """`shop`: of the version that was trained; `chain`: what was made of it, step by step, to the parent itself.
+
+    Raises `UserError` where a step cannot be gone again, `NoTime`.
+    """
+    first = shop.parent
+    for each in chain:
+        base = Base(_step(shop, each))
+        made = base.at(0)
+        if made.embedding is not None or made.encoder is not shop.encoder:
+            raise UserError(
+                f"{each.ref} reads other columns, terms or tokens than {shop.parent.ref}, and those of a fold are not "
+                "those of another: it cannot be found again fold by fold",
+                hint=f"compress {first.ref} once more, with a larger --max-loss or a smaller --size",
+            )
+        shop = replace(shop, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
+    return shop
+
+
+def _step(shop: Workshop, wanted: Parent) -> Candidate:
+    """What the technique of a step proposed, by its name."""
+    technique, name = step_of(wanted)
+    try:
+        proposed = list(member("compress.techniques", technique)(shop))
+    except CannotHelp:
+        proposed = []
+    for each in _with_milder(proposed):
+        if each.name == name:
+            return _fitted(shop, each) if isinstance(each, Configuration) else each
+    raise UserError(
+        f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more",
+        hint=f"compress {shop.parent.ref} again, and go on from what that gives",
+    )
+
+
+def step_of(parent: Parent) -> tuple[str, str]:
+    """By which technique a compressed version was made, and what that called it."""
+    proof: Any = parent.manifest.lineage.settings.get("proof", {})
+    return str(proof.get("technique", "")), parent.manifest.leaderboard[0].name
+
+
+def _with_milder(proposed: Sequence[Candidate | Configuration]) -> list[Candidate | Configuration]:
+    found = list(proposed)
+    for each in proposed:
+        if isinstance(each, Candidate) and each.milder:
+            found += each.milder()
+    return found
+
+
+def _fitted(shop: Workshop, configuration: Configuration) -> Candidate:
+    found: list[Member] = []
+
+    def take(each: Member) -> bool:
+        found.append(each)
+        return True
+
+    shop.plan.run([configuration], take)
+    if not found:
+        raise NoTime(f"there was no time to fit {configuration.name} again", hint="give more time")
+    [one] = found
+    return Candidate(one.name, lambda fold: Made(shop.part(one, fold), shop.encoder), one.scores)

@@ -1,0 +1,126 @@
+"""A compressed version that was proved on one host and is loaded on another: its speed is measured again beside what it
+was made from, before it is served.
+
+Its golden rows are asked at every load (`golden.py`), and other answers refuse it. A speed that is gone is told: the
+answers are as good, only the reason for them is not. What was found is kept for this host.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from aias.artifact.manifest import Manifest
+from aias.core.events import Event, Watch
+from aias.core.host import Host, host
+from aias.core.names import digest_of
+from aias.runtimes.golden import read_golden
+from aias.runtimes.latency import Between, race
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+CACHE: Final = "cache/hosts"
+"""In the home."""
+
+SECONDS: Final = 1.0
+"""For measuring the speed again."""
+
+SLOWER: Final = 1.0
+"""Times as fast as what it was made from, at most, for the speed to be gone for certain."""
+
+Above = Callable[[], tuple[str, OnnxRuntime] | None]
+"""What a version was made from, and how people call that; None where it is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """`rows`: golden ones that are answered as they were; `speed`: times as fast as `parent`, None where that is not
+    here."""
+
+    proved_on: str
+    rows: int
+    speed: Between | None = None
+    parent: str = ""
+
+    def __str__(self) -> str:
+        same = f"here it answers {self.rows} golden rows the same" if self.rows else "it has no golden rows to compare"
+        if self.speed is None:
+            return f"proved on {self.proved_on}; {same}, and its speed is what was measured there"
+        fast = f"{self.speed.value:.3g}× ({self.speed.low:.3g} to {self.speed.high:.3g}) as fast as {self.parent}"
+        return f"proved on {self.proved_on}; {same} and is {fast}"
+
+
+def moved(manifest: Manifest) -> bool:
+    """Whether a version was proved on another host than this."""
+    return proved_on(manifest) not in (None, host())
+
+
+def arrive(
+    runtime: OnnxRuntime, recorded: bytes | None, *, above: Above, cache: Path | None, watch: Watch
+) -> Arrival | None:
+    """Of a version that was proved elsewhere, and whose golden rows, `recorded`, were answered as they should; None
+    where it was proved here, or never was. What it was made from is loaded only when it has to be timed."""
+    manifest = runtime.manifest
+    proved = proved_on(manifest)
+    if proved is None or proved == host():
+        return None
+    place = None if cache is None else cache / f"{_key(manifest)}.json"
+    if (kept := _kept(place)) is not None:
+        return kept
+    found = _measured(runtime, recorded, proved, above)
+    _keep(place, found)
+    gone = found.speed is not None and found.speed.high <= SLOWER
+    facts: dict[str, object] = {"model": manifest.name, **asdict(found)}
+    watch(Event("runtime.arrived", f"`{manifest.name}`: {found}", "warning" if gone else "info", facts))
+    return found
+
+
+def known(manifest: Manifest, cache: Path) -> Arrival | None:
+    """What was found on this host before, if anything was."""
+    return _kept(cache / f"{_key(manifest)}.json")
+
+
+def proved_on(manifest: Manifest) -> Host | None:
+    """Where a compressed version was proved and timed."""
+    proof = manifest.lineage.settings.get("proof")
+    try:
+        return msgspec.convert(proof["host"], Host) if isinstance(proof, dict) else None
+    except (KeyError, msgspec.ValidationError):
+        return None
+
+
+def _measured(runtime: OnnxRuntime, recorded: bytes | None, proved: Host, above: Above) -> Arrival:
+    rows = read_golden(recorded).rows if recorded is not None else []
+    before = above() if rows else None
+    if before is None:
+        return Arrival(proved.processor, len(rows))
+    ref, other = before
+    raced = race(other, runtime, [row for row in rows if row] or rows, seconds=SECONDS, seed=0)
+    return Arrival(proved.processor, len(rows), raced.speed, ref)
+
+
+def _key(manifest: Manifest) -> str:
+    """The artifact, and this host with its libraries."""
+    return digest_of([manifest.digest.encode(), msgspec.json.encode(asdict(host()))])[-32:]
+
+
+def _kept(path: Path | None) -> Arrival | None:
+    try:
+        return None if path is None else msgspec.json.decode(path.read_bytes(), type=Arrival)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _keep(path: Path | None, found: Arrival) -> None:
+    """A cache that cannot be written is none."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{time.monotonic_ns()}")
+        fresh.write_bytes(msgspec.json.encode(found))
+        fresh.replace(path)
+    except OSError:
+        return

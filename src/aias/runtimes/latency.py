@@ -1,0 +1,214 @@
+"""How long one row takes, from a dict to the answer, by the code that serves: models side by side.
+
+They take turns in blocks, A B B A, so that whatever else the machine does falls on both; by one caller, and by several
+at once, each of whom asks its next row as soon as it was answered (a closed loop). Then a row takes from when it was
+asked until it is answered, its wait included: as in serving, small models answer one row after another, and larger
+ones each in a thread.
+
+Neighbouring calls are alike, so the ends of the intervals come from resampling whole rounds of blocks (a block
+bootstrap, Künsch 1989, Annals of Statistics 17, 1217-1241). Percentiles of few rounds are too narrow; they are taken
+further out, at Φ(-√(n / (n - 1)) t), t being Student's quantile of n - 1 degrees of freedom (Hesterberg 2015, American
+Statistician 69, 371-386). `tests/unit/runtimes` measures the coverage.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Barrier
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
+from aias.runtimes.onnxruntime import OnnxRuntime
+
+CALLERS: Final = 4
+"""At once, where nobody says how many: a few."""
+
+CALLERS_MAX: Final = 64
+"""More threads than that measure how the system switches between them."""
+
+ALONE_SHARE: Final = 0.6
+"""Of the time, for one caller: by that it is decided."""
+
+BLOCK_CALLS: Final = 32
+ROUNDS: Final = (6, 60)
+"""At least and at most; between them the time decides."""
+
+QUANTILES: Final = (0.5, 0.95, 0.99)
+P99_CALLS_MIN: Final = 1_000
+"""Fewer have less than ten beyond it."""
+
+RISK: Final = 0.025
+"""On either side of an interval."""
+
+RESAMPLES: Final = 1_000
+STEPS_MAX: Final = 1_024
+"""Values that a quantile of a resample can have: every so many-th call, in the order of their times."""
+
+WARM_CALLS: Final = 5
+
+Floats = npt.NDArray[np.float64]
+Rows = Sequence[Mapping[str, object]]
+Block = Callable[[OnnxRuntime, int, int], Floats]
+"""µs of each call, of a model asked so many rows from a place on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """µs of one row. `p99`: None where there were too few calls."""
+
+    p50: Between
+    p95: Between
+    p99: Between | None
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """`speed`: how many times as fast as the first the second is, by their medians; `callers`: who asked at once."""
+
+    first: Pace
+    second: Pace
+    speed: Between
+    callers: int = 1
+
+
+def races(
+    first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = CALLERS, seconds: float, seed: int
+) -> tuple[Race, Race]:
+    """By one caller, then by several at once; both together about as long as `seconds`."""
+    alone = race(first, second, rows, seconds=ALONE_SHARE * seconds, seed=seed)
+    return alone, race(first, second, rows, callers=callers, seconds=(1 - ALONE_SHARE) * seconds, seed=seed)
+
+
+def race(first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> Race:
+    """About as long as `seconds`; at least six rounds."""
+    spent = _rounds((first, second), rows, callers, seconds)
+    return summed_up(spent[0], spent[1], callers=callers, seed=seed)
+
+
+def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> list[Pace]:
+    """Of any number of models that take turns."""
+    spent = _rounds(runtimes, rows, callers, seconds)
+    drawn = _drawn(spent.shape[1], seed)
+    return [_pace(each, drawn) for each in spent]
+
+
+def summed_up(first: Floats, second: Floats, *, callers: int = 1, seed: int) -> Race:
+    """Of the µs of calls, (rounds, calls) of each model."""
+    drawn = _drawn(len(first), seed)
+    value = np.median(first) / np.median(second)
+    resampled = _resampled(first, drawn, QUANTILES[:1])[0] / _resampled(second, drawn, QUANTILES[:1])[0]
+    speed = _between(value, resampled, len(first))
+    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers)
+
+
+def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: float) -> Floats:
+    """µs of calls, (models, rounds, calls)."""
+    with _blocks(rows, callers) as block:
+        once = sum(block(runtime, 0, WARM_CALLS).mean() for runtime in runtimes)
+        once = sum(block(runtime, 0, WARM_CALLS).mean() for runtime in runtimes) * 1e-6
+        calls = int(np.clip(seconds / (2 * ROUNDS[0] * max(once, 1e-9)), 2, BLOCK_CALLS))
+        ends_at, rounds = time.perf_counter() + seconds, []
+        for turn in range(ROUNDS[1]):
+            if turn >= ROUNDS[0] and time.perf_counter() > ends_at:
+                break
+            there = [block(runtime, turn * calls, calls) for runtime in runtimes]
+            back = [block(runtime, turn * calls, calls) for runtime in reversed(runtimes)]
+            rounds.append([np.concatenate(pair) for pair in zip(there, reversed(back), strict=True)])
+    return np.swapaxes(np.array(rounds), 0, 1)
+
+
+@contextmanager
+def _blocks(rows: Rows, callers: int) -> Iterator[Block]:
+    """How a model is asked by so many callers."""
+    if callers == 1:
+        yield lambda runtime, begin, calls: _block(runtime, rows, begin, calls)
+        return
+    ready, small = Barrier(callers), dict[int, bool]()
+    with ThreadPoolExecutor(callers, "aias-caller") as pool:
+
+        def together(runtime: OnnxRuntime, begin: int, calls: int) -> Floats:
+            def one(place: int) -> Floats:
+                ready.wait()
+                return _block(runtime, rows, begin + place * calls, calls)
+
+            if id(runtime) not in small:
+                small[id(runtime)] = 1e-6 * float(np.median(_block(runtime, rows, 0, WARM_CALLS))) <= INLINE
+            if small[id(runtime)]:
+                return _in_turn(runtime, rows, begin, calls, callers)
+            return np.concatenate(list(pool.map(one, range(callers))))
+
+        yield together
+
+
+def _in_turn(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int, callers: int) -> Floats:
+    """µs of so many calls of each caller, from when it asked: who came first is answered first."""
+    spent, answer, clock = np.empty(callers * (calls + 1)), runtime.predict, time.perf_counter
+    asked = deque([clock()] * callers)
+    for i in range(len(spent)):
+        answer([rows[(begin + i) % len(rows)]])
+        now = clock()
+        spent[i] = now - asked.popleft()
+        asked.append(now)
+    return spent[callers:] * 1e6  # at first nobody had anybody before him
+
+
+def _block(runtime: OnnxRuntime, rows: Rows, begin: int, calls: int) -> Floats:
+    """µs of each call of one row."""
+    spent, answer, clock = np.empty(calls), runtime.predict, time.perf_counter
+    for i in range(calls):
+        row: list[Any] = [rows[(begin + i) % len(rows)]]
+        before = clock()
+        answer(row)
+        spent[i] = clock() - before
+    return spent * 1e6
+
+
+def _drawn(rounds: int, seed: int) -> Floats:
+    """How often each round is in each resample, (resamples, rounds)."""
+    places = np.random.default_rng(seed).integers(0, rounds, (RESAMPLES, rounds))
+    return np.asarray((places[:, :, None] == np.arange(rounds)).sum(axis=1), np.float64)
+
+
+def _pace(spent: Floats, drawn: Floats) -> Pace:
+    wanted = QUANTILES if spent.size >= P99_CALLS_MIN else QUANTILES[:2]
+    many, values = _resampled(spent, drawn, wanted), np.quantile(spent, wanted)
+    found = [_between(value, each, len(spent)) for value, each in zip(values, many, strict=True)]
+    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size)
+
+
+def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:
+    """Quantiles of the calls of each resample of rounds: (quantiles, resamples)."""
+    steps = np.sort(spent, axis=None)
+    steps = steps[np.unique(np.linspace(0, len(steps) - 1, min(STEPS_MAX, len(steps))).astype(np.int64))]
+    below = np.stack([np.searchsorted(np.sort(each), steps, side="right") for each in spent])  # (rounds, steps)
+    shares = drawn @ below / spent.size  # (resamples, steps), rising
+    return np.stack([steps[np.minimum((shares < each).sum(axis=1), len(steps) - 1)] for each in wanted])
+
+
+def _between(value: float, resampled: Floats, rounds: int) -> Between:
+    tail = _tail(rounds)
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return Between(float(value), float(low), float(high))
+
+
+def _tail(rounds: int) -> float:
+    """Of the resamples, beyond each end: see Hesterberg above."""
+    from scipy.special import ndtr, stdtrit  # late: a server that never measures need not load it
+
+    return float(ndtr(np.sqrt(rounds / (rounds - 1)) * stdtrit(rounds - 1, RISK)))

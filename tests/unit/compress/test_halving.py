@@ -1,0 +1,140 @@
+"""`compress/halving.py`, `repair.py`: who is tried on how many rows, and what becomes of who loses too much."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from aias.compress.gate.proportions import Proportions
+from aias.compress.halving import LEFT_MIN, NO_TIME, Halving
+from aias.compress.repair import TRIES_MAX, repaired
+from aias.compress.techniques.contract import Candidate
+from aias.compress.trial import Judged, Trial
+from aias.runtimes.latency import Between, Pace, Race
+
+
+@dataclass
+class Rows:
+    """Rows to be judged on, in place of `Judged`."""
+
+    searched: Any = field(default_factory=lambda: np.arange(1_600))
+
+    def samples(self) -> list[Any]:
+        return [np.arange(size) for size in (200, 400, 800, 1_600)]
+
+
+def trial(name: str, *, known: bool = False, speed: float = 2.0) -> Trial:
+    between = Between(speed, 0.95 * speed, 1.05 * speed)
+    pace = Pace(between, between, None, 100)
+    found = Trial(Candidate(name, lambda _fold: None, np.zeros((1, 1)) if known else None), "some")
+    found.race, found.smaller = Race(pace, pace, between), 2.0
+    return found
+
+
+class Attempts:
+    """Notes who was tried on how many rows; whoever is called bad loses."""
+
+    def __init__(self, *, time_for: int = 10_000) -> None:
+        self.log: list[tuple[str, int]] = []
+        self.time_for = time_for
+
+    def __call__(self, each: Trial, rows: Any) -> None:
+        self.log.append((each.name, len(rows)))
+        each.evidence = Proportions(0, 0, len(rows))
+        if each.name.startswith("bad"):
+            each.reason, each.loses = "it loses", True
+
+    def over(self) -> bool:
+        return len(self.log) >= self.time_for
+
+
+def raced(trials: list[Trial], attempts: Attempts) -> None:
+    rows: Any = Rows()
+    Halving(rows, attempts, attempts.over, lambda each: float(each.name.split()[-1])).run(trials)
+
+
+def test_samples_grow_and_the_better_half_goes_on():
+    trials = [trial(f"c {i}") for i in range(24)]
+    attempts = Attempts()
+
+    raced(trials, attempts)
+
+    counts = {size: sum(rows == size for _, rows in attempts.log) for size in (200, 400, 800, 1_600)}
+    assert counts == {200: 24, 400: 12, 800: LEFT_MIN, 1_600: LEFT_MIN}
+    left = [each.name for each in trials if not each.reason]
+    assert left == [f"c {i}" for i in range(18, 24)]
+    assert "after 200 rows" in trials[0].reason
+
+
+def test_who_certainly_loses_is_asked_no_more_and_who_is_known_costs_nobody_a_place():
+    trials = [
+        trial("bad 99"),
+        *[trial(f"known {i}", known=True) for i in range(9)],
+        *[trial(f"c {i}") for i in range(6)],
+    ]
+    attempts = Attempts()
+
+    raced(trials, attempts)
+
+    assert [rows for name, rows in attempts.log if name == "bad 99"] == [200]
+    assert [rows for name, rows in attempts.log if name == "known 3"] == [1_600]
+    assert sum(not each.reason for each in trials) == 15
+
+
+def test_when_the_time_is_over_each_stands_on_what_it_was_judged_on():
+    trials = [trial(f"c {i}") for i in range(8)]
+    attempts = Attempts(time_for=5)
+
+    raced(trials, attempts)
+
+    assert [each.reason for each in trials] == [""] * 5 + [NO_TIME] * 3
+    assert [each.evidence.rows for each in trials[:5]] == [200] * 5
+
+
+def harsh(milder: list[str]) -> Trial:
+    found = trial("bad 1", speed=9.0)
+    found.candidate = Candidate("bad 1", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
+    found.reason, found.loses = "it loses", True
+    return found
+
+
+def tried(trials: list[Trial], attempts: Attempts) -> list[Trial]:
+    def attempt(each: Trial) -> None:
+        attempts(each, np.arange(10))
+        each.race = trial("x").race
+
+    return list(repaired(trials, good=lambda each: not each.reason, attempt=attempt, over=attempts.over))
+
+
+def test_the_harshest_form_that_is_good_enough_is_found_by_halving():
+    attempts = Attempts()
+    forms = [f"bad {i}" for i in range(3)] + [f"good {i}" for i in range(4)]
+
+    found = tried([harsh(forms)], attempts)
+
+    assert [name for name, _ in attempts.log] == ["good 0", "bad 1", "bad 2"]
+    assert len(found) <= TRIES_MAX
+    assert [each.name for each in found if not each.reason] == ["good 0"]
+
+
+def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():
+    attempts = Attempts()
+    better = trial("c 1", speed=20.0)
+
+    assert tried([harsh(["good 0"]), better], attempts) == []
+    assert tried([harsh([])], attempts) == []
+    assert tried([harsh(["good 0"])], Attempts(time_for=0)) == []
+
+
+def test_samples_of_real_rows_go_fold_after_fold():
+    class Few(Judged):
+        def __init__(self) -> None:
+            self.folds = np.repeat(np.arange(5), 150)
+            self.searched = np.flatnonzero(self.folds != 1)
+
+    sizes = [rows.tolist() for rows in Few().samples()]
+
+    assert [len(each) for each in sizes] == [200, 400, 450]
+    assert all(set(before) <= set(after) for before, after in pairwise(sizes))
+    assert set(np.repeat(np.arange(5), 150)[sizes[0]]) == {0, 2}

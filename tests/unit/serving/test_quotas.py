@@ -1,0 +1,185 @@
+"""Keys with quotas, through every way to ask."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aias.access.ledger import Ledger
+from aias.access.quotas import Quota, checked
+from serving_house import House, Response, Rule, Shelf, eventually, house, samples
+
+NOON = int(datetime(2026, 5, 6, 12, tzinfo=UTC).timestamp()) * 10**9
+ROW = [{"age": 50}]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+QUOTAS = {
+    "slow": checked(["2/minute"]),
+    "few": checked(["10 rows/day"]),
+    "both": checked(["3/second", "100/minute", "5 rows/minute"]),
+    "plenty": checked(["1000/second"]),
+}
+
+
+@pytest.fixture
+def server(tmp_path: Path, clock: Clock) -> Iterator[House]:
+    with house(quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path, clock=clock), grpc=True) as running:
+        yield running
+
+
+def ask(server: House, key: str, rows: object = ROW, path: str = "/predict/churn", **more: Any) -> Response:
+    return server.call("POST", path, rows, key=key, **more)
+
+
+def error(response: Response) -> dict[str, Any]:
+    held: Any = response.json
+    return held["error"]
+
+
+def test_who_has_asked_enough_is_told_when_to_come_again_and_then_may(server: House, clock: Clock) -> None:
+    assert [ask(server, "slow").status for _ in range(2)] == [200, 200]
+
+    refused = ask(server, "slow")
+
+    assert refused.status == 429
+    assert error(refused)["code"] == "serving.quota-spent"
+    assert error(refused)["retry_after_seconds"] == pytest.approx(30)
+    assert (refused.headers["retry-after"], refused.headers["retry-after-ms"]) == ("30", "30000")
+    clock.now += 30 * 10**9
+    assert ask(server, "slow").status == 200
+    assert ask(server, "slow").status == 429
+
+
+def test_answers_tell_what_is_left(server: House) -> None:
+    headers = ask(server, "both", ROW * 2).headers
+
+    assert headers["ratelimit-policy"] == (
+        '"requests-second";q=3;w=1, "requests-minute";q=100;w=60, "rows-minute";q=5;w=60;qu="rows"'
+    )
+    assert headers["ratelimit"] == '"requests-second";r=2;t=1, "requests-minute";r=99;t=1, "rows-minute";r=3;t=24'
+    assert "ratelimit" not in ask(server, "all-key").headers
+
+
+def test_rows_are_counted_before_they_run_and_in_every_form(server: House) -> None:
+    tensors = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [3], "data": [1, 2, 3]}]}
+    csv = {"Content-Type": "text/csv"}
+
+    assert ask(server, "few", ROW * 2).status == 200
+    assert ask(server, "few", "age\n1\n2\n", headers=csv).status == 200
+    assert ask(server, "few", tensors, "/v2/models/churn/infer").status == 200
+    assert ask(server, "few", {"dataframe_records": ROW * 2}, "/invocations").status == 200
+    refused = ask(server, "few", ROW * 2)
+    assert (refused.status, refused.headers["retry-after"]) == (429, "43200")
+    assert ask(server, "few").status == 200
+    assert ask(server, "few", "no JSON at all").status == 429
+
+
+def test_more_rows_than_ever_pass_are_refused_for_good(server: House) -> None:
+    refused = ask(server, "few", ROW * 11)
+
+    assert refused.status == 429
+    assert "retry-after" not in refused.headers
+    assert error(refused)["hint"] == "send fewer rows at once"
+
+
+def test_each_way_to_ask_tells_of_it_in_its_own_words(server: House) -> None:
+    for _ in range(2):
+        ask(server, "slow")
+
+    by_openai = ask(server, "slow", {"model": "churn", "input": "a"}, "/v1/embeddings")
+    by_mlflow = ask(server, "slow", {"dataframe_records": ROW}, "/invocations")
+    by_v2 = ask(server, "slow", {}, "/v2/models/churn/infer")
+
+    assert {each.status for each in (by_openai, by_mlflow, by_v2)} == {429}
+    assert {each.headers["retry-after-ms"] for each in (by_openai, by_mlflow, by_v2)} == {"30000"}
+    assert (error(by_openai)["type"], error(by_openai)["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+    assert json.loads(by_mlflow.body)["error_code"] == "REQUEST_LIMIT_EXCEEDED"
+    assert "quota" in str(error(by_v2))
+
+
+def test_grpc_calls_count_and_are_refused_alike(server: House) -> None:
+    grpc = pytest.importorskip("grpc", reason="the extra `grpc` is not installed")
+    from aias.serving.grpc.calls import message
+
+    with grpc.insecure_channel(server.grpc) as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelReady")
+        request = message("ModelReadyRequest")(name="churn").SerializeToString()
+        metadata = [("authorization", "Bearer slow")]
+        for _ in range(2):
+            call(request, metadata=metadata)
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request, metadata=metadata)
+
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert dict(refused.value.trailing_metadata())["retry-after-ms"] == "30000"
+
+
+def test_a_refusal_comes_before_the_body(server: House) -> None:
+    for _ in range(2):
+        ask(server, "slow")
+
+    head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer slow\r\nContent-Length: 9\r\n\r\n"
+    assert server.raw(head).startswith(b"HTTP/1.1 429 ")
+
+
+def test_what_we_refuse_for_our_own_reasons_costs_nothing(tmp_path: Path) -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.deploy("broken", 1, None, model="broken")
+    with house(shelf, quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path)) as server:
+        assert {ask(server, "slow", path="/predict/broken").status for _ in range(5)} == {503}
+        assert ask(server, "slow").status == 200
+
+
+def test_metrics_show_what_each_key_has_used(server: House) -> None:
+    ask(server, "few", ROW * 4)
+    ask(server, "slow")
+    ask(server, "slow")
+    ask(server, "slow")
+
+    found = samples(server)
+
+    def labels(key: str, quota: str) -> tuple[tuple[str, str], ...]:
+        return (("key", key), ("name", "shop"), ("quota", quota))
+
+    assert found["aias_quota_used", labels("few", "10 rows/day")] == 4
+    assert found["aias_quota_left", labels("few", "10 rows/day")] == 6
+    assert found["aias_quota_left", labels("slow", "2 requests/minute")] == 0
+    assert found["aias_quota_used", labels("plenty", "1000 requests/second")] == 0
+    assert found["aias_refusals_total", (("endpoint", ""), ("reason", "serving.quota-spent"), ("version", ""))] == 1
+
+
+def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> None:
+    quotas: dict[str, tuple[Quota, ...]] = {"shop": checked(["1/day"])}
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with house(shelf, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
+
+        def change(held: tuple[Quota, ...]) -> None:
+            before = server.gateway.doors.ring
+            quotas["shop"] = held
+            shelf.moves += 1
+            eventually(lambda: server.gateway.doors.ring is not before)
+
+        assert [ask(server, "shop").status for _ in range(2)] == [200, 429]
+        change(checked(["2/day"]))
+        assert [ask(server, "shop").status for _ in range(2)] == [200, 429]
+        change(())
+        assert [ask(server, "shop").status for _ in range(2)] == [200, 200]
