@@ -21,7 +21,7 @@ from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
-from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
+from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.observing import Observing, trace_id
 from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
@@ -45,7 +45,6 @@ _ONLY_ONCE: Final = frozenset(
     )
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 
 log = logging.getLogger("aias.serving")
 
@@ -68,7 +67,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers, _is_table)
+        self.heads = Heads(self.table, _headers, is_table)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
@@ -249,7 +248,7 @@ class Application:
         self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
-        if packed or request.model is None or _is_table(request.headers, request.body):
+        if packed or request.model is None or is_table(request.headers, request.body):
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
 
@@ -287,7 +286,7 @@ class Application:
             return await self._whole(request, answer, gone)
         light = (
             not packed
-            and not _is_table(request.headers, request.body)
+            and not is_table(request.headers, request.body)
             and len(request.body) <= self._bounds.light_body_bytes
         )
         return await self._talk(route, request, gone, light=light, packed=packed)
@@ -393,17 +392,6 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         if twice:
             raise BadRequest(f"the header `{twice[0]}` came twice")
     return headers
-
-
-def _is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
-    """What a table costs is not known from the example, whatever its size."""
-    said = headers.get(b"content-type", b"")
-    return (
-        said.startswith(_TABLES)
-        or b"vnd." in headers.get(b"accept", b"")
-        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
-        or (said.startswith(BINARY) and body.startswith(FILES))
-    )
 
 
 def _wrong_method(found: Found) -> WrongMethod:

@@ -30,6 +30,8 @@ UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/pla
 FILES: Final = (b"PAR1", b"ARRO")
 """How a file of Parquet and one of Arrow begin."""
 
+_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
+
 
 @dataclass(slots=True)
 class Request:
@@ -140,3 +142,14 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 Conversation = Generator[Ask, Answers, Reply]
+
+
+def is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
+    """What a table costs is not known from the example, whatever its size."""
+    said = headers.get(b"content-type", b"")
+    return (
+        said.startswith(_TABLES)
+        or b"vnd." in headers.get(b"accept", b"")
+        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
+        or (said.startswith(BINARY) and body.startswith(FILES))
+    )
