@@ -26,11 +26,11 @@ Text = str | Sequence[int]
 Column = Sequence[object] | npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
     """`predictions`: a class label or a number for each row. `probabilities`: (rows, classes), None for regression.
     `intervals`: of a regression, from and to where the truth lies as often as the manifest says; None where none are
-    known. Of an embedding there are no predictions but `vectors`."""
+    known. Of an embedding there are no predictions but `vectors`. Nobody changes one: see `Encoded`."""
 
     predictions: list[str] | list[float]
     probabilities: npt.NDArray[np.float32] | None

@@ -10,7 +10,11 @@ import numpy as np
 from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.training import metrics
+from aias.training.configuration import Configuration
 from aias.training.weights import greedy
+
+ROWS_A_SECOND: Final = 333
+"""For each second of training: of more rows, one fold of every learner takes time that boosted trees need."""
 
 WANTED_SHARE: Final = 0.5
 """Of the time left after the opening in which what it wants should be ended; with all folds, or else with fewer."""
@@ -26,6 +30,11 @@ class Stage(Enum):
     OPENING = 0
     WANTED = 1
     ALL = 2
+
+
+def begins(opening: Sequence[Configuration], *, rows: int, seconds: float) -> bool:
+    """Whether training begins with one fold of each of these."""
+    return len(opening) > 1 and rows <= ROWS_A_SECOND * seconds
 
 
 def by_promise(task: Task, y: Any, scores: Sequence[Floats]) -> list[tuple[int, bool]]:

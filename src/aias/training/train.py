@@ -28,6 +28,7 @@ from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.memory import Memory
+from aias.training.opening import begins
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, families, portfolio
 from aias.training.prepare import ClassWeights, Prepared, prepare
@@ -138,7 +139,10 @@ class _Job:
             shape = Shape(table.task, table.rows, table.encoder.layout, sentences, skewed)
             only = {name: self.recipe.learner_settings.get(name, {}) for name in self.recipe.learners}
             searching = searched(self.board, seed=self.recipe.seed) if self.recipe.search else ()
-            opening, others = families(portfolio(shape, only=only))
+            configurations = list(portfolio(shape, only=only))
+            opening, others = families(configurations)
+            if not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
+                opening, others = [], configurations
             narrow = None if self.recipe.folds else self.board.narrow
             plan.run(searching, self.board.add, opening=opening, others=others, narrow=narrow)
             if not self.board.members:
