@@ -50,7 +50,7 @@ def main(orders: Orders) -> None:
     from aias.serving.background import stop_with_parent, tell
     from aias.serving.bounds import Bounds
     from aias.serving.gateway import Gateway
-    from serving_house import Ring, Shelf
+    from serving_house import Ring, Shelf, no_ledger
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
     shelf = Shelf()
@@ -58,7 +58,7 @@ def main(orders: Orders) -> None:
         shelf.deploy(name, 1, runtime, model=name)
     bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
     gateway = Gateway(
-        shelf, shelf.load, Ring, bounds=bounds, watch=tell, places=orders.places, kept=kept,
+        shelf, shelf.load, Ring, bounds=bounds, watch=tell, places=orders.places, kept=kept, ledger=no_ledger,
         program=lambda version: (__file__, "apart", version.partition("@")[0]),
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})

@@ -90,7 +90,7 @@ def ask(connection: http.client.HTTPConnection, endpoint: str, *ages: int) -> tu
 @contextmanager
 def serving(workers: int = 2, **bounds: float) -> Iterator[Server]:
     os.environ["PYTHONPATH"] = artifacts.importable()["PYTHONPATH"]
-    server = Server(workers, Bounds(**{"drain_seconds": BOUNDS.drain_seconds, **bounds}))
+    server = Server(workers, Bounds(**{"drain_seconds": BOUNDS.drain_seconds, "objective_seconds": PATIENCE, **bounds}))
     server.thread.start()
     try:
         assert server.up.wait(PATIENCE), "the server did not start"

@@ -13,6 +13,9 @@ DEATHS_MAX: Final = 4.0
 LOADING_DEATHS: Final = 2.0
 """What a death counts while a version was loaded: every start of a worker would end so."""
 
+AGAIN_DEATHS: Final = 1.5
+"""What a death counts in the run of a request that has seen a worker die before: hardly by chance, whoever else ran."""
+
 WINDOW_SECONDS: Final = 600.0
 """Of this time. One that ends a worker a day costs less than not being answered at all."""
 

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate, send
-from aias.serving.survival.blame import LOADING_DEATHS, Blame
+from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
 from aias.serving.survival.passing import receive
@@ -94,11 +94,14 @@ class Life:
             return dict.fromkeys(self.stuck.values(), 1.0)
         pages = self.ward.pages
         running = pages.running()
+        again = {kept.place for index, _ in pages.descriptors() if (kept := Left.of(pages, index)).tries}
+        repeated = {found[0] for place, found in running.items() if place in again}
         if self.process.returncode in FROM_OUTSIDE:
-            again = {kept.place for index, _ in pages.descriptors() if (kept := Left.of(pages, index)).tries}
-            running = {place: found for place, found in running.items() if place in again}
+            return dict.fromkeys(repeated, 1.0)
         if loading := running.pop(pages.layout.loading, None):
             return {loading[0]: LOADING_DEATHS}
+        if repeated:
+            return dict.fromkeys(repeated, AGAIN_DEATHS)
         versions = {version for version, _ in running.values()}
         return {version: 1 / len(versions) for version in versions}
 

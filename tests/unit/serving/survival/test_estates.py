@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from aias.serving.survival.adoption import Estate
-from aias.serving.survival.blame import LOADING_DEATHS
+from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
@@ -64,6 +64,17 @@ def test_nobody_is_to_blame_for_a_kill_from_outside_but_who_ran_a_request_that_h
     slot.open(7, start=0, written=0, tries=1)
     mine.runs.begin_on_loop("again@1", slot)
     assert killed.suspects() == {"again@1": 1.0}
+
+
+def test_in_whose_run_a_request_sees_the_second_death_is_to_blame_alone(one: Life) -> None:
+    mine = journal(one)
+    slot = mine.take()
+    assert slot is not None
+    slot.open(7, start=0, written=0, tries=1)
+    mine.runs.begin("neighbour@1", [])
+    mine.runs.begin_on_loop("bad@1", slot)
+
+    assert one.suspects() == {"bad@1": AGAIN_DEATHS}
 
 
 def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: Life) -> None:
