@@ -159,6 +159,25 @@ def test_a_canary_that_was_told_to_is_promoted_under_load_without_being_loaded_a
         assert home.loads == 2
 
 
+def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_about_the_canary(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.5, sticky="request")
+
+        answers = [
+            server.call("POST", "/invocations", ROWS, headers={"X-Amzn-SageMaker-Target-Variant": named})
+            for named in ("churn@1", "1", "churn@2", "2", "churn@3") * 4
+        ]
+        for at in range(12):
+            ask(server, X_Aias_Sticky=f"user-{at}")
+        eventually(lambda: home.registry.endpoint("churn").trials[0].evidence.errors.asked > 0)
+
+        assert [each.headers.get("x-amzn-invoked-production-variant") for each in answers[:5]] == [
+            "churn@1", "churn@1", "churn@2", "churn@2", None,
+        ]  # fmt: skip
+        assert {each.status for each in answers[4::5]} == {400}
+        assert home.registry.endpoint("churn").trials[0].evidence.errors.bad == 0
+
+
 def test_a_rollback_by_hand_takes_a_canary_away_at_once(home: Home) -> None:
     with serving(home) as server:
         start(home, server, share=1.0)

@@ -52,7 +52,7 @@ class Split:
     def choose(self, request: "Request") -> None:
         """Give the request the version that answers it. Who names a version gets it, and is not counted."""
         request.model = self.live
-        if (named := request.places.get("version")) is not None:
+        if (named := request.places.get("version", request.named_version)) is not None:
             for each in self.canaries:
                 if str(each.model.number) == named:
                     request.model = each.model
