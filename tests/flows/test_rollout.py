@@ -6,11 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import artifacts
+from aias.access.ledger import Ledger
+from aias.access.quotas import checked
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
@@ -176,6 +179,19 @@ def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_abo
         ]  # fmt: skip
         assert {each.status for each in answers[4::5]} == {400}
         assert home.registry.endpoint("churn").trials[0].evidence.errors.bad == 0
+
+
+def test_rows_that_the_live_version_answers_in_a_canarys_place_count_once(home: Home, tmp_path: Path) -> None:
+    home.rules[2] = Breaks()
+    book, quotas = home.registry.rollouts, {"few": checked(["4 rows/day"])}
+    with house(home, book=book, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
+        start(home, server, share=1.0)
+        Breaks.ready.set()
+        rescued = server.call("POST", "/predict/churn", ROWS * 3, key="few")
+        Breaks.ready.clear()
+
+        assert (rescued.status, rescued.headers["x-aias-version"]) == (200, "churn@1")
+        assert '"rows-day";r=1;' in rescued.headers["ratelimit"]
 
 
 def test_a_rollback_by_hand_takes_a_canary_away_at_once(home: Home) -> None:
