@@ -162,6 +162,17 @@ def test_a_canary_that_was_told_to_is_promoted_under_load_without_being_loaded_a
         assert home.loads == 2
 
 
+def test_a_canary_that_goes_on_with_another_share_is_not_loaded_again(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.0001)
+
+        home.registry.rollouts.start("churn", Ref("churn", 2), share=1.0, guard=GUARD)
+        eventually(lambda: version_of(ask(server)) == 2)
+
+        assert home.loads == 2
+        assert len(list(server.gateway.router.stage.models())) == 1
+
+
 def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_about_the_canary(home: Home) -> None:
     with serving(home) as server:
         start(home, server, share=0.5, sticky="request")
