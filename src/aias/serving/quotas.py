@@ -128,8 +128,12 @@ def _refusal(spent: Spent, amount: int) -> QuotaSpent:
         )
     return QuotaSpent(
         f"this key's quota of {spent.quota} is spent", retry_seconds=spent.seconds,
-        hint=f"come again in {spent.seconds:.3g} s",
+        hint=f"come again in {_in_words(spent.seconds)} s",
     )  # fmt: skip
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 100 else f"{math.ceil(seconds):,}"
 
 
 def _busy(fault: LedgerBusy) -> Busy:
