@@ -164,7 +164,9 @@ def test_a_quota_holds_whichever_worker_is_asked(server: Background, home: Path)
     eventually(lambda: call(server.url, secret)[0] != 401)
     before = usage_of(home, [made])[0][1].used
 
-    statuses = [call(server.url, secret)[0] for _ in range(40)]
+    statuses: list[int] = []
+    eventually(lambda: statuses.append(call(server.url, secret)[0]) or len(statuses) - statuses.count(401) == 40)
+    statuses = [each for each in statuses if each != 401]  # of a worker that has not heard of the key yet
 
     assert 1 <= before <= 2
     assert statuses.count(200) == 25 - before

@@ -95,6 +95,9 @@ OBJECTIVE_SECONDS: Final = 1.0
 ANSWER_SECONDS_MAX: Final = 300.0
 """From a request's last byte to its answer; proxies and clients have given up by then."""
 
+LOOP_SECONDS_MAX: Final = 10.0
+"""One run on the event loop, measured to take milliseconds, before its worker is ended with it: all others wait."""
+
 BATCH_DELAY_SECONDS: Final = 0.0
 """What a request waits for company while a place is free: nothing, as on a processor a larger run gains too little."""
 

@@ -21,7 +21,7 @@ from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
-from aias.serving.messages import BINARY, FILES, Conversation, Reply, Request
+from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.observing import Observing, trace_id
 from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
@@ -30,6 +30,8 @@ from aias.serving.responses import Send, headers_of, packed_reply, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.streams import Stream
+from aias.serving.survival.journal import Runs, Slot
+from aias.serving.survival.suspects import Suspects
 from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
@@ -43,7 +45,6 @@ _ONLY_ONCE: Final = frozenset(
     )
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 
 log = logging.getLogger("aias.serving")
 
@@ -62,23 +63,26 @@ class Application:
         envelopes: dict[str, Envelope],
         executor: Executor,
         watch: Watch = nobody,
+        runs: Runs | None = None,
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers, _is_table)
+        self.heads = Heads(self.table, _headers, is_table)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
-        self.executor, self._watch = executor, watch
+        self.executor, self._watch, self._runs = executor, watch, runs
+        self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
+        request.slot = scope.get("slot")
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
@@ -94,18 +98,20 @@ class Application:
         await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
-    def at_once(self, head: Head, body: bytes, more: Headers) -> bytes | None:
+    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None = None) -> bytes | None:
         """The whole response to a request that has nothing to wait for, with the headers `more`; None when it has.
 
         Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does.
         """
+        if self.suspects or (slot is not None and slot.fault is not None):
+            return None
         started = time.perf_counter()
         model = self._router.peek(head.places["endpoint"])
         if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
             return None
         if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body)
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
         try:
             _take_id(request)
             self.observing.begin(request)
@@ -152,6 +158,9 @@ class Application:
         self._doors.check_caller(request.headers)
         route = self._route(request)
         self._let_in(route, request)
+        if request.slot is not None and request.slot.fault is not None:
+            # Its run has been the end of a process before.
+            raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if (endpoint := request.places.get("endpoint")) is not None:
@@ -179,6 +188,8 @@ class Application:
             self._bodies.drop(len(body))
 
     async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
+        if self.suspects and request.model is not None:
+            request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
@@ -187,6 +198,11 @@ class Application:
         request.model = self._router.find(endpoint)
         if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
             split.choose(request)
+        if self.suspects:
+            if request.split is not None and request.asked.version in self.suspects.quarantined:
+                request.model = request.split.live
+            # Also where only a description is wanted: whether it is ready asks just this.
+            self.suspects.check(request.asked.version)
 
     def _let_in(self, route: Route, request: Request) -> None:
         """Whose key it is, and whether that may ask now."""
@@ -232,15 +248,21 @@ class Application:
         self._find(request, request.places["endpoint"])
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
-        if packed or request.model is None or _is_table(request.headers, request.body):
+        if packed or request.model is None or is_table(request.headers, request.body):
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
 
     def _inline(self, route: Route, request: Request) -> Reply:
-        reply = reply_of(route.answer(request), request)
-        if reply.pieces is not None:
-            reply.body = b"".join(reply.pieces)
-        model = request.asked
+        runs, model = self._runs, request.asked
+        if runs is not None:
+            runs.begin_on_loop(model.version, request.slot)
+        try:
+            reply = reply_of(route.answer(request), request)
+            if reply.pieces is not None:
+                reply.body = b"".join(reply.pieces)
+        finally:
+            if runs is not None:
+                runs.end_on_loop(request.slot)
         if reply.phases is not None and (away := model.tier.took(sum(reply.phases))) is not None:
             endpoint = request.places["endpoint"]
             self._metrics.demotions[endpoint] += 1
@@ -264,7 +286,7 @@ class Application:
             return await self._whole(request, answer, gone)
         light = (
             not packed
-            and not _is_table(request.headers, request.body)
+            and not is_table(request.headers, request.body)
             and len(request.body) <= self._bounds.light_body_bytes
         )
         return await self._talk(route, request, gone, light=light, packed=packed)
@@ -370,17 +392,6 @@ def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         if twice:
             raise BadRequest(f"the header `{twice[0]}` came twice")
     return headers
-
-
-def _is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
-    """What a table costs is not known from the example, whatever its size."""
-    said = headers.get(b"content-type", b"")
-    return (
-        said.startswith(_TABLES)
-        or b"vnd." in headers.get(b"accept", b"")
-        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
-        or (said.startswith(BINARY) and body.startswith(FILES))
-    )
 
 
 def _wrong_method(found: Found) -> WrongMethod:

@@ -32,6 +32,7 @@ class Bounds:
     inline_row_seconds: float = limits.INLINE_ROW_SECONDS_MAX
     objective_seconds: float = limits.OBJECTIVE_SECONDS
     answer_seconds: float = limits.ANSWER_SECONDS_MAX
+    loop_seconds: float = limits.LOOP_SECONDS_MAX
     batch_delay_seconds: float = limits.BATCH_DELAY_SECONDS
     batch_rows: int = limits.BATCH_ROWS_MAX
     hop_seconds: float = limits.HOP_SECONDS

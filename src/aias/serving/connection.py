@@ -24,6 +24,7 @@ from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
 from aias.serving.heads import Head, Heads
+from aias.serving.survival.journal import Slot
 from aias.serving.transport import Headers, OneWrite
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
@@ -43,7 +44,7 @@ class AtOnce(Protocol):
 
     heads: Heads
 
-    def at_once(self, head: Head, body: bytes, more: Headers) -> bytes | None: ...
+    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None) -> bytes | None: ...
 
     def will_answer(self, head: Head) -> bool: ...
 
@@ -76,6 +77,8 @@ class Connection(HttpToolsProtocol):
         self._fault: tuple[int, str, str] | None = None
         # uvicorn's own begins with the first message; a connection may be refused before.
         self.url = b""
+        self.slot: Slot | None = None
+        self.skip = 0
 
     # The transport's calls
 
@@ -86,10 +89,24 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self._bounds.connections:
             self._make_room()
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that has come is answered, and nothing has begun since."""
+        return self._phase is Phase.IDLE
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a whole request waits for its answer, or a part of an answer has gone out."""
+        if self.transport.get_write_buffer_size():
+            return True
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
+
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
-        if (self._phase is Phase.IDLE or not self._heard) and self._is_free:
+        if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
             self._read = data
@@ -102,7 +119,8 @@ class Connection(HttpToolsProtocol):
                 self._begin()
         except httptools.HttpParserUpgrade:
             # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
-            self.cycle.keep_alive = False
+            if self.cycle is not None:
+                self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
             return
@@ -138,6 +156,9 @@ class Connection(HttpToolsProtocol):
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
+        if self.skip:
+            self._phase = Phase.BODY
+            return
         self._phase = Phase.BODY
         self._began_at = self._moved_at = self.loop.time()
         self._held = b""
@@ -147,12 +168,21 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
+        if self.skip:
+            return
         if self._held is not None:
             self._held += body
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.skip:
+            # The worker before this one has answered it.
+            self.skip -= 1
+            self._phase = Phase.IDLE
+            if not self.parser.should_keep_alive():
+                self.transport.close()
+            return
         if self._held is not None and not self._answer_first(self._held):
             self._begin()
         if self._phase is Phase.BODY:
@@ -193,10 +223,12 @@ class Connection(HttpToolsProtocol):
         return True
 
     def _answer(self, head: Head, body: bytes) -> bool:
-        response = self._at_once(head, body, self.server_state.default_headers)
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot)
         if response is None:
             return False
         self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
         return True
@@ -206,6 +238,8 @@ class Connection(HttpToolsProtocol):
         held, self._held, self._read = self._held, None, b""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
+        if self.slot is not None:
+            self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
         self.url, self.expect_100_continue = url, expects
         # Before others that came at the same time are looked at.
         self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
@@ -218,6 +252,8 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._answers.flush()
+        if self.slot is not None:
+            self.slot.answered()
         self.server_state.total_requests += 1
         self._moved_at = self.loop.time()
         if self.transport.is_closing():

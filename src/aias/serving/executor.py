@@ -23,6 +23,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.messages import Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import Busy
+from aias.serving.survival.journal import Runs
 from aias.serving.tickets import Batch, Part, Ticket
 
 T = TypeVar("T")
@@ -63,10 +64,11 @@ class _Caller:
 
 
 class Executor:
-    """`places` runs at a time. `gone`, where a method takes it, ends when the caller has hung up."""
+    """`places` runs at a time. `gone`, where a method takes it, ends when the caller has hung up. `runs`: where it is
+    written down what runs, should this process not live to tell."""
 
-    def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics) -> None:
-        self._bounds, self._metrics = bounds, metrics
+    def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
+        self._bounds, self._metrics, self._told = bounds, metrics, runs
         self._runs = ThreadPoolExecutor(places, "aias-run")
         self._steps = ThreadPoolExecutor(places, "aias-step")
         self._stepping = 0
@@ -116,7 +118,7 @@ class Executor:
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
             request.asked.lane, request.tenant, rows, _Caller.nobody, units=units, priority=request.priority,
-            deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds,
+            deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
         )  # fmt: skip
 
     async def _wait(self, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:
@@ -143,14 +145,20 @@ class Executor:
     def _start(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         self._metrics.ran(batch.lane.name, batch.rows)
-        self._runs.submit(self._run, batch, loop)
+        told = self._told
+        place = None if told is None else told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts])
+        self._runs.submit(self._run, batch, loop, place)
 
-    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+    def _finish(self, batch: Batch, results: list[Any], place: int | None) -> None:
+        if self._told is not None and place is not None:
+            self._told.end(place)
+        self.batcher.finished(batch, results, counts=not any(isinstance(each, Exception) for each in results))
+
+    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop, place: int | None) -> None:
         results = run(batch.parts)
-        good = not any(isinstance(each, Exception) for each in results)
         # A server that ends has no loop any more, and nobody waits.
         if not loop.is_closed():
-            loop.call_soon_threadsafe(lambda: self.batcher.finished(batch, results, counts=good))
+            loop.call_soon_threadsafe(self._finish, batch, results, place)
 
     def _set_alarm(self, at: float | None) -> None:
         if self._alarm is not None:

@@ -3,16 +3,16 @@
 import asyncio
 import contextlib
 import gc
-import signal
+import os
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
-from uvicorn import Config, Server
+from uvicorn import Config
 
 from aias.access.ledger import Ledger
 from aias.core.catalog import member, members
@@ -23,7 +23,7 @@ from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
-from aias.serving.connection import Connection, sweep
+from aias.serving.connection import Connection
 from aias.serving.doors import Doors, Ring, is_loopback
 from aias.serving.executor import Executor
 from aias.serving.inference.repository import Control, Repository
@@ -38,8 +38,13 @@ from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.shadow import shadows_of
 from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
+from aias.serving.server import LoopServer, Second
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
+from aias.serving.survival.adoption import Adopter
+from aias.serving.survival.connections import KeptConnection, leave
+from aias.serving.survival.journal import Kept
+from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 from aias.serving.unnamed import look_for
 
@@ -75,22 +80,37 @@ class Gateway:
         second: SecondPort | None = None,
         book: Book | None = None,
         shadow: Shadows | None = None,
+        kept: Kept | None = None,
+        program: Program | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
+        self._kept = kept
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts, Quotas(ledger))
+        suspects = None
+        if kept is not None and program is not None:
+            suspects = Suspects(program, bounds=self.bounds, watch=watch)
+            suspects.set(quarantined=kept.quarantined, apart=kept.apart)
+            load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             book=book, shadow=shadow,
         )  # fmt: skip
         self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
         self.metrics.more = lambda: families(self.router.stage)
-        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics)
+        runs = None if kept is None else kept.journal.runs
+        self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.endpoints = Endpoints(self.router, control, book)
         self.application = self._application(Repository(self.router, control), unnamed)
-        self._server = _Server(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self.application.suspects = suspects
+        self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
+        if kept is not None:
+            adopter = Adopter(
+                kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
+            )
+            self._server.adopt, self._server.leave = adopter.start, self._leave
         self.grpc_port: int | None = None
         if second is not None:
             self._server.open_second = partial(self._open_grpc, second)
@@ -142,6 +162,7 @@ class Gateway:
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
             executor=self.executor,
             watch=self._watch,
+            runs=None if self._kept is None else self._kept.journal.runs,
             spans=open_spans(self._watch),
         )
 
@@ -154,8 +175,17 @@ class Gateway:
             raise _taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
+    def _connection(self, **given: Any) -> Connection:
+        """As for one that was accepted; uvicorn gives of its own what a connection needs."""
+        server = self._server
+        given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
+        return Connection(**given, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
+
     def _config(self) -> Config:
-        connection = partial(Connection, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
+        def connection(**given: Any) -> asyncio.BaseProtocol:
+            made = self._connection(**given)
+            return made if self._kept is None else KeptConnection(made, self._kept.journal)
+
         return Config(
             cast("Any", self.application),
             http=cast("Any", connection),
@@ -180,63 +210,25 @@ class Gateway:
     def _all_metrics(self) -> Metrics:
         return self.metrics if self._sums is None else self._sums.total(self.metrics)
 
+    async def _leave(self) -> None:
+        """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
+        assert self._kept is not None
+        open_ones = [each for each in self._server.server_state.connections if isinstance(each, Connection)]
+        await leave(open_ones, self._kept.journal, seconds=self.bounds.drain_seconds)
+        if self._sums is not None:
+            self._sums.end(self.metrics)
+        # The loop, ending, would close them.
+        os._exit(0)
+
+    def _adopted(self, fate: str) -> None:
+        self.metrics.adoptions[fate] += 1
+
+    def _suspect(self, quarantined: frozenset[str], apart: frozenset[str]) -> None:
+        if self.application.suspects is not None:
+            self.application.suspects.set(quarantined=quarantined, apart=apart)
+
     def _take_ring(self) -> None:
         self.doors.ring = self._ring()
-
-
-class Second(Protocol):
-    """A server on another port of the same loop."""
-
-    async def stop(self) -> None: ...
-
-
-class _Server(Server):
-    """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
-
-    def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.when_ready: Callable[[], None] = lambda: None
-        self.open_second: Callable[[], Awaitable[Second]] | None = None
-        self._second: Second | None = None
-        self._sweep_seconds, self._expire = sweep_seconds, expire
-
-    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
-        sweeper = asyncio.create_task(self._sweep())
-        try:
-            await super()._serve(sockets)
-        finally:
-            sweeper.cancel()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.open_second is not None:
-            self._second = await self.open_second()
-        self.when_ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        ends = [super().shutdown(sockets)]
-        if self._second is not None:
-            ends.append(self._second.stop())
-        await asyncio.gather(*ends)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self._sweep_seconds)
-            sweep(self.server_state.connections, loop.time())
-            self._expire()
 
 
 def serve(
@@ -311,6 +303,7 @@ def answer_on(
     sums: Sums | None = None,
     second: SecondPort | None = None,
     shadows: bool = True,
+    kept: Kept | None = None,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
@@ -322,7 +315,8 @@ def answer_on(
             registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
-            shadow=shadows_of(home, book) if shadows else None,
+            shadow=shadows_of(home, book) if shadows else None, kept=kept,
+            program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
         )  # fmt: skip
 
         def tell_ready() -> None:

@@ -9,6 +9,7 @@ import msgspec
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.models import Answering, Model
+from aias.serving.survival.journal import Slot
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -28,6 +29,8 @@ UNSAID: Final = frozenset((b"", b"application/x-www-form-urlencoded", b"text/pla
 
 FILES: Final = (b"PAR1", b"ARRO")
 """How a file of Parquet and one of Arrow begin."""
+
+_TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 
 
 @dataclass(slots=True)
@@ -61,6 +64,8 @@ class Request:
     named_version: str | None = None
     late_seconds: float = 0.0
     read: object = None
+    slot: Slot | None = None
+    """Where the connection is kept that it came on, if it is."""
 
     @property
     def asked(self) -> Model:
@@ -139,3 +144,14 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 Conversation = Generator[Ask, Answers, Reply]
+
+
+def is_table(headers: dict[bytes, bytes], body: bytes = b"") -> bool:
+    """What a table costs is not known from the example, whatever its size."""
+    said = headers.get(b"content-type", b"")
+    return (
+        said.startswith(_TABLES)
+        or b"vnd." in headers.get(b"accept", b"")
+        # Of just bytes only a file is a table; the tensors of /v2 are as light as its JSON.
+        or (said.startswith(BINARY) and body.startswith(FILES))
+    )

@@ -85,7 +85,7 @@ class Snapshot(msgspec.Struct):
     statistics: Counted
 
 
-_COUNTERS: Final = ("load_failures", "demotions", "cache_hits", "cache_misses", "cache_shared")
+_COUNTERS: Final = ("load_failures", "demotions", "cache_hits", "cache_misses", "cache_shared", "adoptions")
 
 
 class Metrics:
@@ -97,6 +97,7 @@ class Metrics:
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.demotions: Counter[str] = Counter()
+        self.adoptions: Counter[str] = Counter()
         self.cache_hits: Counter[str] = Counter()
         self.cache_misses: Counter[str] = Counter()
         self.cache_shared: Counter[str] = Counter()
@@ -213,6 +214,12 @@ class Metrics:
         for (endpoint, version, status), count in self.requests.items():
             requests.add_metric((endpoint, version, str(status)), count)
         yield requests
+        adoptions = CounterMetricFamily(
+            "aias_adoptions", "Connections of workers that ended, by what became of them", labels=("fate",)
+        )
+        for fate, count in self.adoptions.items():
+            adoptions.add_metric((fate,), count)
+        yield adoptions
         refusals = CounterMetricFamily("aias_refusals", "Requests refused", labels=("endpoint", "reason", "version"))
         for (reason, endpoint, version), count in self.refusals.items():
             refusals.add_metric((endpoint, reason, version), count)

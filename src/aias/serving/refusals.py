@@ -161,6 +161,28 @@ class TooLate(Refusal):
     status = 504
 
 
+class RunEnded(Refusal):
+    """The process that ran the request ended, and so did the next one that tried"""
+
+    code = "serving.run-ended"
+    status = 500
+
+
+class Quarantined(Refusal):
+    """The version has ended its process several times, and is not run any more"""
+
+    code = "serving.quarantined"
+    status = 503
+    headers = ((b"retry-after", b"60"),)
+
+
+def quarantined(version: str) -> Quarantined:
+    return Quarantined(
+        f"{version} has ended its process several times, and is not run any more",
+        hint="deploy another version; a restart of the server tries this one again",
+    )
+
+
 _STATUS: Final[tuple[tuple[type[AiasError], int], ...]] = (
     (BadValue, 422),
     (UserError, 400),

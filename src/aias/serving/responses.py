@@ -33,6 +33,8 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
 async def send_reply(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
     headers = headers_of(request, reply)
     if reply.stream is not None:
+        if request.slot is not None:
+            request.slot.streams()
         await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
         return
     headers.append((b"content-length", b"%d" % len(reply.body)))

@@ -37,6 +37,11 @@ class Sums:
             fresh.replace(self._own)
             self._wrote = held
 
+    def end(self, metrics: Metrics) -> None:
+        """Leave what has been counted for good: what this process has now, it has no more."""
+        metrics.loaded, metrics.tiers, metrics.open_connections = lambda: (), lambda: (), lambda: 0
+        self.write(metrics)
+
     def total(self, metrics: Metrics) -> Metrics:
         """The counts of all workers."""
         self.write(metrics)

@@ -54,7 +54,8 @@ class Ticket:
     """A request that waits or runs. `units`: its rows, more where they are larger than the example row.
 
     `whole`: it cannot be run in parts or with others. `deliver` is called once, with what each part gave, or with the
-    fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case.
+    fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case. `slot`: where its
+    connection is kept, for whoever runs it.
     """
 
     lane: Lane
@@ -73,6 +74,7 @@ class Ticket:
     given: dict[int, Any] = field(default_factory=dict)
     left: int = 0
     over: bool = False
+    slot: Any = None
 
     def __post_init__(self) -> None:
         assert self.rows >= 1

@@ -9,24 +9,41 @@ from pathlib import Path
 
 import msgspec
 
-from aias.core.errors import AiasError
-from aias.core.events import Event
-from aias.serving.background import stop_with_parent, tell
-from aias.serving.bounds import Bounds
-from aias.serving.gateway import answer_on
-from aias.serving.logs import log_accesses
-from aias.serving.sums import Sums
 from aias.serving.supervisor import Orders
+from aias.serving.survival.journal import Journal, Kept, Layout, Pages
+from aias.serving.survival.keeper import start_keeper
+
+
+def keep(orders: Orders) -> tuple[Kept | None, int | None]:
+    """What lets this worker's connections outlive it, and the process that does. Call it first of all: afterwards
+    there would be more than one thread, and more memory to share."""
+    if orders.journal < 0:
+        return None, None
+    pages = Pages(orders.journal, Layout(threads=orders.places, slots=orders.slots))
+    channel = socket.socket(fileno=orders.channel)
+    keeper = start_keeper(pages, channel)
+    return Kept(Journal(pages), channel, *map(frozenset, orders.suspects)), keeper
 
 
 def main(orders: Orders) -> None:
+    kept, keeper = keep(orders)
     # Until the loop is there to end well, end at once.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, lambda *_: os._exit(0))
+
+    from aias.core.errors import AiasError
+    from aias.core.events import Event
+    from aias.serving.background import stop_with_parent, tell
+    from aias.serving.bounds import Bounds
+    from aias.serving.gateway import answer_on
+    from aias.serving.logs import log_accesses
+    from aias.serving.sums import Sums
+
     threading.Thread(target=stop_with_parent, daemon=True).start()
     if orders.access_log:
         log_accesses(orders.access_log)
     listener = socket.socket(fileno=orders.descriptor)
+    ready = Event("serve.worker-ready", f"worker {orders.index} answers", facts={"keeper": keeper})
     try:
         answer_on(
             listener,
@@ -35,10 +52,11 @@ def main(orders: Orders) -> None:
             unnamed=orders.unnamed,
             bounds=msgspec.convert(orders.bounds, Bounds, strict=False),
             announce=tell,
-            when_ready=lambda: tell(Event("serve.worker-ready", f"worker {orders.index} answers")),
+            when_ready=lambda: tell(ready),
             places=orders.places,
             second=orders.second,
             sums=Sums(Path(orders.folder), orders.index),
+            kept=kept,
             shadows=orders.index == 0,
         )
     except AiasError as fault:

@@ -7,6 +7,7 @@
 
 import os
 import shutil
+import threading
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 VECTORS: Final = ".vectors"
 """No model can have this name."""
+
+_READING: Final = threading.Lock()
+"""NumPy parses an array's header as Python; in 3.11 two threads that do so at once raise SystemError."""
 
 _SCORES: Final = "scores"
 _STATE: Final = "state."
@@ -74,7 +78,7 @@ class Ledger:
         room = self._units / key
         try:
             said = msgspec.json.decode((room / "unit.json").read_bytes())
-            with np.load(room / "arrays.npz", allow_pickle=False) as held:
+            with _READING, np.load(room / "arrays.npz", allow_pickle=False) as held:
                 arrays = {name: held[name] for name in held.files}
             scores = arrays.pop(_SCORES)
         except FileNotFoundError:

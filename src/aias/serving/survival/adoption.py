@@ -1,0 +1,133 @@
+"""A worker's ear for its supervisor: connections of a worker that has died, and new ones that nobody accepts."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from aias.serving.refusals import Refusal, RunEnded, TooLate
+from aias.serving.survival.connections import Answering, KeptConnection
+from aias.serving.survival.journal import Journal, Layout, Pages
+from aias.serving.survival.kernel import counts
+from aias.serving.survival.passing import receive
+from aias.serving.survival.verdicts import Left, judge
+
+MESSAGE_BYTES_MAX: Final = 64 << 10
+DESCRIPTORS_MAX: Final = 250
+
+TRIES_MAX: Final = 2
+"""A request during whose run a worker died is repeated once, unseen; then its caller is told."""
+
+
+class Estate(msgspec.Struct):
+    """`slots` of the journal whose descriptor comes first; the connections come after it, in this order. `died`: in
+    whose run the worker died, `stuck`: whose run did not end. Without a layout: new connections only."""
+
+    slots: list[int] = []
+    died: list[int] = []
+    stuck: list[int] = []
+    layout: tuple[int, int] | None = None
+    suspects: tuple[list[str], list[str]] | None = None
+    """The versions that must not run, and those that must run apart, where that has changed."""
+
+
+class Adopter:
+    """`make` a connection as for one that was accepted; `note` is told what became of each, `suspect` of the
+    versions that must not run, and those that must run apart."""
+
+    def __init__(
+        self, channel: socket.socket, journal: Journal, *, make: Callable[[], Answering], note: Callable[[str], None],
+        suspect: Callable[[frozenset[str], frozenset[str]], None],
+    ) -> None:  # fmt: skip
+        channel.setblocking(False)
+        self._channel, self._journal, self._make, self._note = channel, journal, make, note
+        self._suspect = suspect
+        self._tasks: set[asyncio.Task[object]] = set()
+
+    def start(self) -> None:
+        asyncio.get_running_loop().add_reader(self._channel.fileno(), self._hear)
+
+    def _hear(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                said, descriptors = receive(self._channel, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
+                if not said:
+                    return
+                self._take(msgspec.json.decode(said, type=Estate), descriptors)
+
+    def _take(self, estate: Estate, descriptors: list[int]) -> None:
+        if estate.suspects is not None:
+            self._suspect(*map(frozenset, estate.suspects))
+        if estate.layout is None:
+            for each in descriptors:
+                self._open(socket.socket(fileno=each), None)
+            return
+        threads, slots = estate.layout
+        pages = Pages(descriptors[0], Layout(threads=threads, slots=slots))
+        try:
+            for index, descriptor in zip(estate.slots, descriptors[1:], strict=False):
+                self._inherit(pages, index, estate, socket.socket(fileno=descriptor))
+        finally:
+            pages.close()
+
+    def _inherit(self, pages: Pages, index: int, estate: Estate, connection: socket.socket) -> None:
+        kept = Left.of(pages, index)
+        counted = counts(connection)
+        verdict = judge(kept, counted)
+        slot = self._journal.take() if verdict.fate == "kept" else None
+        if slot is None:
+            # Closed without a word: half an answer must not look like a whole one.
+            self._note("lost" if counted.is_open else "left")
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+            return
+        at, length = pages.layout.text(index), verdict.length
+        slot.text[:length] = pages.view[at : at + length]
+        tries = kept.tries + (index in estate.died)
+        slot.open(
+            connection.fileno(), start=kept.start, written=counted.written, answered=verdict.skip, tries=tries
+        )  # fmt: skip
+        slot.fault = _fault(tries, stuck=index in estate.stuck)
+        self._note("told" if slot.fault else "repeated" if index in estate.died else "kept")
+        self._open(connection, KeptConnection(self._connection(verdict.skip), self._journal, (slot, length)))
+
+    def _connection(self, skip: int) -> Answering:
+        made = self._make()
+        made.skip = skip
+        return made
+
+    def _open(self, connection: socket.socket, protocol: KeptConnection | None) -> None:
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        kept = protocol or KeptConnection(self._make(), self._journal)
+        task: asyncio.Task[object] = loop.create_task(loop.connect_accepted_socket(lambda: kept, connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._opened)
+
+    def _opened(self, task: "asyncio.Task[object]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()) is not None and not isinstance(fault, OSError):
+            raise fault
+
+
+def _fault(tries: int, *, stuck: bool) -> Refusal | None:
+    if stuck:
+        return TooLate("the run of this request did not end, so its process was ended", hint="send fewer rows")
+    if tries >= TRIES_MAX:
+        return RunEnded(
+            "the process that answered this request died, and so did the next", hint="the server's log has more"
+        )
+    return None
+
+
+def send(channel: socket.socket, estate: Estate, descriptors: list[int]) -> bool:
+    """Tell a worker; whether there was room for it."""
+    try:
+        socket.send_fds(channel, [msgspec.json.encode(estate)], descriptors)
+    except (BlockingIOError, OSError):
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""The other end of `apart.py`: one version, asked on standard input, answering on standard output."""
+
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from aias.core.errors import BadValue
+from aias.serving.arrow import read_frame, write_frame
+from aias.serving.survival.apart import write_answers, write_fault
+
+
+def answer_for(runtime: Any) -> None:
+    """Answer until the parent closes its end. Whatever but `BadValue` goes wrong ends the process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    questions = sys.stdin.buffer
+    # What a library prints must not end up among the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    write_frame(answers, b"ready")
+    while (frame := read_frame(questions)) is not None:
+        verb, arguments = msgspec.msgpack.decode(frame)
+        try:
+            answer = write_answers(getattr(runtime, verb)(*arguments))
+        except BadValue as fault:
+            answer = write_fault(fault)
+        write_frame(answers, answer)
+
+
+def main(home: Path, ref: str) -> None:
+    from aias.core.events import nobody
+    from aias.core.names import Ref
+    from aias.registry.registry import Registry
+    from aias.registry.values import Endpoint
+    from aias.serving.loading import loader
+
+    with Registry.open(home) as registry:
+        version = registry.version(Ref.parse(ref))
+        endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
+        runtime = loader(registry, home, nobody)(endpoint)
+    answer_for(runtime)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,196 @@
+"""The supervisor's side: what it holds of each worker's life, and how what a worker leaves gets to the others.
+
+life ends ─▶ keeper's sockets + journal ─▶ letters ─▶ workers that are ready, in turn
+                                            └ nobody is: they wait for the next that is
+"""
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+
+import msgspec
+
+from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate, send
+from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
+from aias.serving.survival.journal import Layout, Pages
+from aias.serving.survival.keeper import can_keep, received
+from aias.serving.survival.passing import receive
+from aias.serving.survival.verdicts import Left
+
+CONNECTIONS_AT_ONCE: Final = 200
+
+FROM_OUTSIDE: Final = frozenset((-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
+"""How a process ends that somebody else has ended; of what it ran, nothing can be said."""
+
+
+class Ward:
+    """A worker's journal and the socket pair by which sockets go to and fro."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.pages = Pages.make(layout)
+        self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.ours.setblocking(False)
+
+    @classmethod
+    def make(cls, layout: Layout) -> "Ward | None":
+        """None where this machine cannot keep connections."""
+        with suppress(OSError):
+            if can_keep():
+                return cls(layout)
+        return None
+
+    def close(self) -> None:
+        self.pages.close()
+        self.ours.close()
+        self.theirs.close()
+
+
+@dataclass(eq=False, slots=True)
+class Life:
+    """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it."""
+
+    process: "subprocess.Popen[bytes]"
+    ward: Ward | None
+    started_at: float
+    ready: bool = False
+    leaving: bool = False
+    said: str = ""
+    keeper: int | None = None
+    stuck: dict[int, str] = field(default_factory=dict)
+    _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
+        """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
+
+        It must also have been seen as often as one that looks so often would have: on a machine that stands still,
+        who looks does too, and nobody is to blame.
+        """
+        if self.ward is None or self.stuck:
+            return False
+        seen = {}
+        running = self.ward.pages.running()
+        # Loading takes what it takes.
+        running.pop(self.ward.pages.layout.loading, None)
+        for place, (version, since) in running.items():
+            seconds = in_thread if place else on_loop
+            seen[place, since] = self._seen.get((place, since), 0) + 1
+            if now - since > seconds * 1e9 and seen[place, since] >= seconds / every:
+                self.stuck[place] = version
+        self._seen = seen
+        return bool(self.stuck)
+
+    def suspects(self) -> dict[str, float]:
+        """The versions in whose runs it has died, and how much each is to blame; nobody where it was killed from
+        outside, unless a request was in it that had seen a worker die before."""
+        if self.ward is None:
+            return {}
+        if self.stuck:
+            return dict.fromkeys(self.stuck.values(), 1.0)
+        pages = self.ward.pages
+        running = pages.running()
+        again = {kept.place for index, _ in pages.descriptors() if (kept := Left.of(pages, index)).tries}
+        repeated = {found[0] for place, found in running.items() if place in again}
+        if self.process.returncode in FROM_OUTSIDE:
+            return dict.fromkeys(repeated, 1.0)
+        if loading := running.pop(pages.layout.loading, None):
+            return {loading[0]: LOADING_DEATHS}
+        if repeated:
+            return dict.fromkeys(repeated, AGAIN_DEATHS)
+        versions = {version for version, _ in running.values()}
+        return {version: 1 / len(versions) for version in versions}
+
+    def reap_keeper(self) -> None:
+        """Where orphans are given to us, as to the first process of a container."""
+        if self.keeper is not None:
+            with suppress(ChildProcessError):
+                os.waitpid(self.keeper, os.WNOHANG)
+
+
+class Post:
+    """Gets letters to workers that can take them; those for whom there is nobody wait here."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Estate, list[int]]] = []
+        self._turn = count()
+
+    def settle(self, life: Life, heirs: Sequence[Life]) -> int:
+        """Hand on what a worker has left; how many connections that are."""
+        ward = life.ward
+        if ward is None:
+            return 0
+        held = received(ward.ours)
+        size = max(1, min(CONNECTIONS_AT_ONCE, -(-len(held) // max(1, len(heirs)))))
+        for start in range(0, len(held), size):
+            some = held[start : start + size]
+            self._post(_estate(life, ward, [index for index, _ in some]), _owned(ward, some), heirs)
+        for estate, descriptors in _unread(ward):
+            self._post(estate, descriptors, heirs)
+        ward.close()
+        return len(held)
+
+    def welcome(self, connection: socket.socket, heirs: Sequence[Life]) -> None:
+        """A new connection, whose worker is away."""
+        self._post(Estate(), [connection.detach()], heirs)
+
+    def deliver(self, heirs: Sequence[Life]) -> None:
+        """Try again what waits."""
+        waiting, self._waiting = self._waiting, []
+        for estate, descriptors in waiting:
+            self._post(estate, descriptors, heirs)
+
+    def tell(self, blame: Blame, workers: Sequence[Life]) -> None:
+        """Which versions must not run, or apart."""
+        for each in workers:
+            if each.ward is not None:
+                send(each.ward.ours, Estate(suspects=(sorted(blame.quarantined), sorted(blame.apart))), [])
+
+    def close(self) -> None:
+        for _, descriptors in self._waiting:
+            _close(descriptors)
+        self._waiting = []
+
+    def _post(self, estate: Estate, descriptors: list[int], heirs: Sequence[Life]) -> None:
+        able = [each.ward for each in heirs if each.ward is not None]
+        first = next(self._turn)
+        for at in range(len(able)):
+            if send(able[(first + at) % len(able)].ours, estate, descriptors):
+                _close(descriptors)
+                return
+        self._waiting.append((estate, descriptors))
+
+
+def _estate(life: Life, ward: Ward, slots: list[int]) -> Estate:
+    found = [(index, Left.of(ward.pages, index).place) for index in slots]
+    layout = (ward.pages.layout.threads, ward.pages.layout.slots)
+    stuck = [index for index, place in found if place in life.stuck]
+    # Whose neighbour was stuck has done nothing.
+    died = [] if life.stuck else [index for index, place in found if place is not None]
+    return Estate(slots, died, stuck, layout)
+
+
+def _owned(ward: Ward, held: list[tuple[int, socket.socket]]) -> list[int]:
+    return [os.dup(ward.pages.descriptor), *(each.detach() for _, each in held)]
+
+
+def _unread(ward: Ward) -> list[tuple[Estate, list[int]]]:
+    """Letters that a worker was sent and did not live to read."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            said, descriptors = receive(ward.theirs, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
+            if not said:
+                break
+            if descriptors:
+                found.append((msgspec.json.decode(said, type=Estate), descriptors))
+    return found
+
+
+def _close(descriptors: list[int]) -> None:
+    for each in descriptors:
+        os.close(each)

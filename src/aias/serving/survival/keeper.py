@@ -1,0 +1,91 @@
+"""A process that shares a worker's table of open files, does nothing, and outlives it by a moment.
+
+    worker ──clone(CLONE_FILES)──▶ keeper        one table: what the worker opens and closes, the keeper has and has not
+      ✝ killed                       │ wakes: the worker is gone, its sockets are still open
+                                     └ hands them to the supervisor, and ends
+
+So a connection costs nothing to be kept. A copy of each, sent to somebody else, would cost a system call to send and
+one to take, and could not be closed by the worker alone.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from typing import Final
+
+from aias.serving.survival.journal import Pages
+from aias.serving.survival.passing import receive
+
+_CLONE_FILES: Final = 0x400
+_SYSTEM_CALL: Final = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+"""The number of `clone`."""
+
+SOCKETS_AT_ONCE: Final = 200
+"""Of one message; the kernel takes 253."""
+
+
+def can_keep() -> bool:
+    """Whether this machine has what it takes."""
+    return sys.platform == "linux" and os.uname().machine in _SYSTEM_CALL and hasattr(os, "pidfd_open")
+
+
+def start_keeper(pages: Pages, heir: socket.socket) -> int:
+    """Its process id. `heir`: who gets the sockets. Call it while there is one thread only, and raises `OSError`."""
+    worker = os.getpid()
+    # Not through `os.fork`, which cannot share files. `PyDLL`: the interpreter's lock is held throughout.
+    libc = ctypes.PyDLL(None, use_errno=True)
+    flags = _CLONE_FILES | signal.SIGCHLD
+    pid = libc.syscall(ctypes.c_long(_SYSTEM_CALL[os.uname().machine]), ctypes.c_ulong(flags), 0, 0, 0, 0)
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "no process to keep connections")
+    if pid == 0:
+        try:
+            _keep(pages, heir, worker)
+        finally:
+            os._exit(0)
+    return int(pid)
+
+
+def _keep(pages: Pages, heir: socket.socket, worker: int) -> None:
+    # Ctrl-C is for the whole group; this one ends when the worker does.
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    alive = os.pidfd_open(worker)
+    if os.getppid() == worker:
+        select.select([alive], [], [])
+    held = pages.descriptors()
+    for start in range(0, len(held), SOCKETS_AT_ONCE):
+        _hand_over(heir, held[start : start + SOCKETS_AT_ONCE])
+
+
+def _hand_over(heir: socket.socket, held: list[tuple[int, int]]) -> None:
+    """Slots as text, their sockets beside it. One that cannot be sent takes no other with it."""
+    try:
+        socket.send_fds(heir, [",".join(str(index) for index, _ in held).encode()], [number for _, number in held])
+    except OSError:
+        if len(held) > 1:
+            for each in held:
+                _hand_over(heir, [each])
+
+
+def received(heir: socket.socket) -> list[tuple[int, socket.socket]]:
+    """All that keepers have sent: slots, and their sockets. Of those that this process may not open, nothing."""
+    found: list[tuple[int, socket.socket]] = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            said, descriptors = receive(heir, bytes_max=16 << 10, descriptors_max=SOCKETS_AT_ONCE)
+            if not said:
+                break
+            found += zip(map(int, said.split(b",")), map(_socket, descriptors), strict=False)
+    return found
+
+
+def _socket(descriptor: int) -> socket.socket:
+    return socket.socket(fileno=descriptor)

@@ -1,0 +1,56 @@
+"""What the kernel knows of a connection: how many bytes were read from it and written to it, to the byte.
+
+No process can lose these counts by dying, so they say what a dead one had come to.
+"""
+
+import fcntl
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+_INFO_BYTES: Final = 136
+"""Of `struct tcp_info`, up to what is read here; Linux 4.1 has as much."""
+
+_ACKED_AT: Final = 120
+_SIOCINQ, _SIOCOUTQ = 0x541B, 0x5411
+_ESTABLISHED, _CLOSE_WAIT = 1, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Bytes since the connection began: `consumed` by those who answer it, `written` by them. `is_open`: either side
+    may still say something."""
+
+    consumed: int
+    written: int
+    is_open: bool
+
+
+def counts(connection: socket.socket) -> Counts:
+    """Exact where no process reads or writes meanwhile. Raises `OSError` where the kernel does not tell."""
+    info = _info(connection)
+    while True:
+        waiting, unacknowledged = _queued(connection, _SIOCINQ), _queued(connection, _SIOCOUTQ)
+        again = _info(connection)
+        if again == info:
+            break
+        # Something came or was acknowledged in between.
+        info = again
+    state, acknowledged, received = info
+    # The end of what a client says counts as a byte.
+    ended = 1 if state == _CLOSE_WAIT else 0
+    is_open = state in (_ESTABLISHED, _CLOSE_WAIT)
+    return Counts(received - ended - waiting, acknowledged + unacknowledged, is_open)
+
+
+def _info(connection: socket.socket) -> tuple[int, int, int]:
+    """State, bytes acknowledged, bytes received."""
+    found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+    acknowledged, received = struct.unpack_from("QQ", found, _ACKED_AT)
+    return found[0], acknowledged, received
+
+
+def _queued(connection: socket.socket, which: int) -> int:
+    found = fcntl.ioctl(connection.fileno(), which, b"\0\0\0\0")
+    return int(struct.unpack("i", found)[0])

@@ -1,0 +1,84 @@
+"""Versions in whose runs workers have ended: run in a process of their own, or not at all."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from aias.core.events import Event, Watch
+from aias.registry.values import Endpoint
+from aias.serving.bounds import Bounds
+from aias.serving.models import Answering, Model
+from aias.serving.refusals import quarantined
+from aias.serving.survival.apart import Apart
+from aias.serving.survival.journal import Runs
+from aias.serving.tiers import Tier
+
+Load = Callable[[Endpoint], Answering]
+Program = Callable[[str], Sequence[str]]
+"""A version → what serves it to `Apart`, as arguments of the interpreter."""
+
+
+class Suspects:
+    """Empty, and false, as long as nothing happens. `watch` is told `serve.apart-ended` of each end in a run."""
+
+    def __init__(self, program: Program, *, bounds: Bounds, watch: Watch) -> None:
+        self._program, self._bounds, self._watch = program, bounds, watch
+        self.quarantined: frozenset[str] = frozenset()
+        self.apart: frozenset[str] = frozenset()
+        self._models: dict[str, Model] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.quarantined or self.apart)
+
+    def set(self, *, quarantined: frozenset[str], apart: frozenset[str]) -> None:
+        self.quarantined, self.apart = quarantined, apart
+        for version in self._models.keys() - (apart - quarantined):
+            self._close(self._models.pop(version))
+
+    def check(self, version: str) -> None:
+        """Raises `Quarantined`."""
+        if version in self.quarantined:
+            raise quarantined(version)
+
+    def marked(self, load: Load, runs: Runs) -> Load:
+        """Loading, with a note of what is loaded meanwhile, should this process not live to tell."""
+
+        def marked(endpoint: Endpoint) -> Answering:
+            self.check(str(endpoint.ref))
+            runs.load(str(endpoint.ref))
+            try:
+                return load(endpoint)
+            finally:
+                runs.loaded()
+
+        return marked
+
+    def instead(self, model: Model) -> Model:
+        """The model itself, or the same in a process of its own. Raises `Quarantined`."""
+        self.check(model.version)
+        if model.version not in self.apart:
+            return model
+        found = self._models.get(model.version)
+        if found is None:
+            found = self._models[model.version] = self._moved(model)
+        return found
+
+    def close(self) -> None:
+        self.set(quarantined=frozenset(), apart=frozenset())
+
+    def _moved(self, model: Model) -> Model:
+        version = model.version
+
+        def died() -> None:
+            said = f"{version} has ended a process of its own"
+            self._watch(Event("serve.apart-ended", said, "warning", {"version": version}))
+
+        # Half the time for its turn, half for its run.
+        runtime = Apart(
+            self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died
+        )
+        return replace(model, runtime=runtime, joins=None, tier=Tier(fast=False, bounds=self._bounds))
+
+    def _close(self, model: Model) -> None:
+        # A run that is on there ends with it, and its caller is told.
+        if isinstance(model.runtime, Apart):
+            model.runtime.kill()

@@ -1,0 +1,78 @@
+"""A worker as the supervisor starts them, with models that end their process, or do not end when they should."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from aias.serving.supervisor import Orders
+from aias.serving.worker import keep
+
+DEADLY, ENDLESS = 13, 14
+"""The ages at which they do."""
+
+
+def models() -> dict[str, object]:
+    """By endpoint."""
+    from aias.runtimes.contract import Answers, Row
+    from serving_house import Joined, Rule
+
+    def live_dangerously(ages: Sequence[object]) -> None:
+        if DEADLY in ages:
+            os.abort()
+        if ENDLESS in ages:
+            time.sleep(1_000)
+
+    class Mortal(Rule):
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            live_dangerously([row.get("age") for row in rows])
+            return super().predict(rows)
+
+    class Slow(Joined):
+        """So slow that it runs in threads."""
+
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            time.sleep(0.002)
+            live_dangerously([row.get("age") for row in rows])
+            return super().predict(rows)
+
+    return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow()}
+
+
+def main(orders: Orders) -> None:
+    kept, keeper = keep(orders)
+
+    from aias.core.events import Event
+    from aias.serving.background import stop_with_parent, tell
+    from aias.serving.bounds import Bounds
+    from aias.serving.gateway import Gateway
+    from serving_house import Ring, Shelf, no_ledger
+
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    shelf = Shelf()
+    for name, runtime in models().items():
+        shelf.deploy(name, 1, runtime, model=name)
+    bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
+    gateway = Gateway(
+        shelf, shelf.load, Ring, bounds=bounds, watch=tell, places=orders.places, kept=kept, ledger=no_ledger,
+        program=lambda version: (__file__, "apart", version.partition("@")[0]),
+    )  # fmt: skip
+    ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})
+    gateway.run(socket.socket(fileno=orders.descriptor), when_ready=lambda: tell(ready))
+
+
+def apart(name: str) -> None:
+    from aias.serving.survival.apart_process import answer_for
+
+    answer_for(models()[name])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "apart":
+        apart(sys.argv[2])
+    else:
+        main(msgspec.json.decode(sys.argv[1], type=Orders))

@@ -1,0 +1,142 @@
+"""The supervisor's side: whose fault a death is, what is stuck, and that nothing a worker has left gets lost."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from aias.serving.survival.adoption import Estate
+from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
+from aias.serving.survival.estates import Life, Post, Ward
+from aias.serving.survival.journal import Journal, Layout, Pages
+from aias.serving.survival.keeper import can_keep
+
+pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+
+SECOND = 1_000_000_000
+
+
+def life(status: int = -signal.SIGSEGV) -> Life:
+    ward = Ward.make(Layout(threads=2, slots=4))
+    process: Any = SimpleNamespace(returncode=status)
+    return Life(process, ward, 0.0, ready=True)
+
+
+@pytest.fixture
+def one() -> Iterator[Life]:
+    yield life()
+
+
+def journal(of: Life) -> Journal:
+    """As the worker has it, with a mapping of its own."""
+    assert of.ward is not None
+    return Journal(Pages(os.dup(of.ward.pages.descriptor), of.ward.pages.layout))
+
+
+def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one: Life) -> None:
+    runs = journal(one).runs
+    runs.begin("a@1", [])
+    assert one.suspects() == {"a@1": 1.0}
+    runs.begin("b@1", [])
+    assert one.suspects() == {"a@1": 0.5, "b@1": 0.5}
+
+
+def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_takes(one: Life) -> None:
+    journal(one).runs.load("a@1")
+
+    assert one.suspects() == {"a@1": LOADING_DEATHS}
+    assert not one.find_stuck(2**62, on_loop=0.1, in_thread=0.1, every=1.0)
+
+
+def test_nobody_is_to_blame_for_a_kill_from_outside_but_who_ran_a_request_that_had_seen_one_before() -> None:
+    killed = life(-signal.SIGKILL)
+    mine = journal(killed)
+    mine.runs.begin("innocent@1", [])
+    assert killed.suspects() == {}
+
+    slot = mine.take()
+    assert slot is not None
+    slot.open(7, start=0, written=0, tries=1)
+    mine.runs.begin_on_loop("again@1", slot)
+    assert killed.suspects() == {"again@1": 1.0}
+
+
+def test_in_whose_run_a_request_sees_the_second_death_is_to_blame_alone(one: Life) -> None:
+    mine = journal(one)
+    slot = mine.take()
+    assert slot is not None
+    slot.open(7, start=0, written=0, tries=1)
+    mine.runs.begin("neighbour@1", [])
+    mine.runs.begin_on_loop("bad@1", slot)
+
+    assert one.suspects() == {"bad@1": AGAIN_DEATHS}
+
+
+def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: Life) -> None:
+    runs = journal(one).runs
+    runs.begin_on_loop("loop@1", None)
+    runs.begin("thread@1", [])
+    assert one.ward is not None
+    [since, _] = [since for _, since in one.ward.pages.running().values()]
+
+    def look(seconds: float) -> bool:
+        return one.find_stuck(since + int(seconds * SECOND), on_loop=2.0, in_thread=10.0, every=1.0)
+
+    # The machine stood still: there was one look in all that time.
+    assert not look(3.0)
+    assert look(3.5)
+    assert one.stuck == {0: "loop@1"}
+    assert one.suspects() == {"loop@1": 1.0}
+
+
+def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> None:
+    runs = journal(one).runs
+    for _ in range(5):
+        runs.begin_on_loop("loop@1", None)
+        assert not one.find_stuck(2**62, on_loop=2.0, in_thread=10.0, every=1.0)
+        runs.end_on_loop(None)
+
+
+def test_new_connections_wait_until_there_is_a_worker_and_then_go_to_each_in_turn() -> None:
+    post, workers = Post(), [life(), life()]
+    here, there = socket.socketpair()
+    for _ in range(2):
+        post.welcome(here.dup(), [])
+    post.deliver(workers)
+
+    for each in workers:
+        assert each.ward is not None
+        _, descriptors, *_ = socket.recv_fds(each.ward.theirs, 1_000, 10)
+        os.write(descriptors[0], b"x")
+        assert there.recv(10) == b"x"
+
+
+def test_a_letter_that_a_worker_did_not_live_to_read_goes_to_another() -> None:
+    post, dead, alive = Post(), life(), life()
+    here, there = socket.socketpair()
+    post.welcome(here, [dead])
+    assert post.settle(dead, [alive]) == 0
+
+    assert alive.ward is not None
+    _, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 1_000, 10)
+    os.write(descriptors[0], b"x")
+    assert there.recv(10) == b"x"
+
+
+def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -> None:
+    post, dead, alive = Post(), life(), life()
+    mine, (here, _there) = journal(dead), socket.socketpair()
+    idle, busy = mine.take(), mine.take()
+    assert idle and busy and dead.ward and alive.ward
+    mine.runs.begin_on_loop("a@1", busy)
+    socket.send_fds(dead.ward.theirs, [b"%d,%d" % (idle.index, busy.index)], [here.fileno(), here.fileno()])
+
+    assert post.settle(dead, [alive]) == 2
+    said, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 10_000, 10)
+    assert msgspec.json.decode(said, type=Estate) == Estate([idle.index, busy.index], [busy.index], [], (2, 4))
+    assert len(descriptors) == 3

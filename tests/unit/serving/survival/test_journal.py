@@ -1,0 +1,113 @@
+"""The journal: what another process sees of slots and runs."""
+
+import os
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from aias.serving.survival.blame import WINDOW_SECONDS, Blame
+from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Layout, Pages
+from aias.serving.survival.keeper import can_keep
+from aias.serving.survival.verdicts import Left
+
+pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    yield Pages.make(Layout(threads=2, slots=4))
+
+
+@pytest.fixture
+def seen(pages: Pages) -> Iterator[Pages]:
+    """The same, as another process has them."""
+    yield Pages(os.dup(pages.descriptor), pages.layout)
+
+
+def test_slots_in_use_are_seen_with_their_descriptors(pages: Pages, seen: Pages) -> None:
+    journal = Journal(pages)
+    first, second = journal.take(), journal.take()
+    first.open(0, start=0, written=0)
+    second.open(41, start=0, written=0)
+    assert sorted(seen.descriptors()) == sorted([(first.index, 0), (second.index, 41)])
+
+    journal.give_back(first)
+    assert seen.descriptors() == [(second.index, 41)]
+    assert journal.take() is first
+
+
+def test_no_slot_is_given_to_two_and_none_when_all_are_taken(pages: Pages) -> None:
+    journal = Journal(pages)
+    taken = [journal.take() for _ in range(3)]
+
+    assert len({slot.index for slot in taken}) == 3
+    assert journal.take() is None
+
+
+def test_runs_are_seen_with_their_versions_and_those_who_wait_for_them(pages: Pages, seen: Pages) -> None:
+    journal, before = Journal(pages), time.monotonic_ns()
+    slot, other = journal.take(), journal.take()
+    journal.runs.begin_on_loop("churn@7", slot)
+    place = journal.runs.begin("reviews@12", [other, None])
+
+    found = seen.running()
+    assert {name for name, _ in found.values()} == {"churn@7", "reviews@12"}
+    assert all(before <= since <= time.monotonic_ns() for _, since in found.values())
+    assert (Left.of(seen, slot.index).place, Left.of(seen, other.index).place) == (0, place)
+
+    journal.runs.end_on_loop(slot)
+    journal.runs.end(place)
+    assert seen.running() == {}
+    assert (Left.of(seen, slot.index).place, Left.of(seen, other.index).place) == (None, None)
+
+
+def test_who_was_answered_before_the_run_had_ended_waits_for_it_no_more(pages: Pages, seen: Pages) -> None:
+    journal = Journal(pages)
+    slot = journal.take()
+    place = journal.runs.begin("slow@1", [slot])
+    slot.answered()
+    assert Left.of(seen, slot.index).place is None
+    journal.runs.begin_on_loop("fast@1", slot)
+    journal.runs.end(place)
+
+    assert Left.of(seen, slot.index).place == 0
+
+
+def test_a_large_text_gives_its_memory_back(pages: Pages) -> None:
+    journal = Journal(pages)
+    slot = journal.take()
+    slot.text[:] = b"x" * TEXT_BYTES
+    before = os.fstat(pages.descriptor).st_blocks
+    journal.shrink(slot)
+
+    assert os.fstat(pages.descriptor).st_blocks <= before - (TEXT_BYTES - 2 * CHUNK_BYTES) // 512
+    assert bytes(slot.text[:2]) == b"xx"
+
+
+def test_a_version_runs_apart_at_its_second_death_and_no_more_at_its_fourth() -> None:
+    blame = Blame()
+    assert not blame.add({"bad@1": 1.0}, 0.0)
+    assert blame.add({"bad@1": 1.0}, 1.0)
+    assert (blame.apart, blame.quarantined) == ({"bad@1"}, set())
+    assert not blame.add({"bad@1": 1.0}, 2.0)
+    assert blame.add({"bad@1": 1.0}, 3.0)
+    assert blame.quarantined == {"bad@1"}
+
+    blame.forgive()
+    assert (blame.apart, blame.quarantined) == (set(), set())
+    assert not blame.add({"bad@1": 1.0}, 4.0)
+
+
+def test_old_deaths_and_shared_ones_count_for_less() -> None:
+    blame = Blame()
+    for at in range(10):
+        assert not blame.add({"rare@1": 1.0}, at * (WINDOW_SECONDS + 1))
+    told = [blame.add({"one@1": 0.5, "two@1": 0.5}, float(at)) for at in range(4)]
+
+    assert told == [False, False, False, True]
+    assert blame.apart == {"one@1", "two@1"}
+    # Apart, it shows which of them it was.
+    assert blame.add({"two@1": 1.0}, 5.0) is False
+    assert blame.add({"two@1": 1.0}, 6.0)
+    assert blame.quarantined == {"two@1"}
