@@ -174,6 +174,47 @@ def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, paren
     assert found.frontier.certified_rows > 300
 
 
+def test_what_was_taught_on_rows_without_labels_is_found_again_with_these_rows_alone(parent: aias.Model) -> None:
+    rows = amounts(300).drop("y")
+    settings: dict[str, Any] = {"max_loss": "60%", "time": "600s", "techniques": ("distill",), "inline": True}
+    found = parent.compress(unlabelled=rows, **settings)
+    assert found.better, found.frontier.verdict
+    child = found.model
+
+    for other in (None, rows[:200]):
+        with pytest.raises(UserError, match="taught on rows without labels") as refused:
+            child.compress(unlabelled=other, **settings)
+        assert "--unlabelled" in (refused.value.hint or "")
+
+    assert child.compress(unlabelled=rows, **settings).frontier.ref == child.ref
+
+
+def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
+    parent: aias.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    taught = distill.taught
+
+    def noted(shop: Any, size: Any, fold: int) -> Any:
+        made.append(fold)
+        return taught(shop, size, fold)
+
+    def killed(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(distill, "taught", noted)
+    monkeypatch.setattr(job.Job, "_nominated", killed)
+    settings: dict[str, Any] = {"max_loss": "20%", "time": "601s", "techniques": ("distill",), "inline": True}
+    counts = []
+    for rows in (None, amounts(300).drop("y"), amounts(200).drop("y")):
+        made.clear()
+        with pytest.raises(KeyboardInterrupt):
+            parent.compress(unlabelled=rows, **settings)
+        counts.append(len(made))
+
+    assert counts[0] == counts[1] == counts[2] > 0
+
+
 def test_a_run_that_was_broken_off_goes_on_where_it_was(
     home: Path, parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

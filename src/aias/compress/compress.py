@@ -22,7 +22,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.data.dataset import Dataset
 from aias.training.ledger import Ledger
 from aias.training.parent import NoTime, Parent
-from aias.training.prepare import Prepared, encoded_of
+from aias.training.prepare import Prepared
 from aias.training.reserve import reserve
 from aias.training.room import room
 
@@ -65,7 +65,7 @@ def compress(
         with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
             job = Job(
                 parent, held, Ledger(folder), wanted, tuple(techniques) or known, deadline, stop or threading.Event(),
-                watch, weighing, chain, trained, None if extra is None else encoded_of(extra, prepared.encoder),
+                watch, weighing, chain, trained, extra,
             )  # fmt: skip
             return job.run(inline=inline)
     except NoTime as fault:

@@ -166,6 +166,8 @@ class Conclusion:
             "together": {"callers": self.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
+        if shop.unlabelled:
+            proof["unlabelled"] = shop.unlabelled
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
         row_us = round(each.race.second.p50.value, 1)  # as the frontier says it

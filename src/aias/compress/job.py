@@ -29,8 +29,8 @@ from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
+from aias.data.dataset import Dataset
 from aias.encoders.contract import Ints
-from aias.encoders.rows import Encoded
 from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import CALLERS, CALLERS_MAX, races
 from aias.training import metrics
@@ -41,6 +41,7 @@ from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.parent import NoTime, Parent
 from aias.training.plan import Plan
+from aias.training.prepare import encoded_of
 from aias.training.reserve import Reserve
 from aias.training.train import workers_for
 from aias.training.unit import Bench
@@ -113,7 +114,7 @@ class Job:
     """Of a parent that is compressed already: what was made of the version that was trained, step by step to itself."""
     trained: Parent | None = None
     """And that version itself."""
-    extra: Encoded | None = None
+    extra: Dataset | None = None
     """Rows without answers, to teach on."""
     fallen: list[Point] = field(default_factory=list)
     """Techniques that cannot help, and what could not be fitted."""
@@ -129,13 +130,15 @@ class Job:
                 memory=Memory(), watch=self._hear,
             )  # fmt: skip
             shop = workshop(self.trained or self.parent, prepared, bench, plan, deadline=self.deadline, stop=self.stop)
-            shop.extra = self.extra
+            if self.extra is not None:
+                shop.extra, shop.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
             self.shop = stacked(shop, self.chain)
             self.judged = Judged(self.shop, self.held.held, seed)
             self.before = Judged(shop, self.held.held, seed) if self.chain else None
             """The version that was trained, where the parent is not it."""
             self.kept = Kept(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, seed, self.deadline.seconds, self.wanted.callers,
+                shop.unlabelled,
             ))  # fmt: skip
             self._measure_parent()
             trials = self._search(plan)

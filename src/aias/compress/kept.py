@@ -1,8 +1,8 @@
 """What is known of candidates on trial, so that a run that was killed goes on where it was: nothing is fitted twice.
 
-A candidate is known by what decides what comes of it: the parent, the rows and their folds, the technique, its name,
-the time that was asked for, and the host it was timed on. What a run kept is gone when that run has come to its end:
-timed again is timed anew.
+A candidate is known by what decides what comes of it: the parent, the rows and their folds, those taught on besides,
+the technique, its name, the time that was asked for, and the host it was timed on. What a run kept is gone when that
+run has come to its end: timed again is timed anew.
 """
 
 from collections.abc import Iterable

@@ -7,7 +7,7 @@ same steps without the rows of a fold give answers to these rows that are out of
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -55,7 +55,7 @@ def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
     """
     first = shop.parent
     for each in chain:
-        base = Base(_step(shop, each))
+        base = Base(_step(_as_it_was(shop, each), each))
         made = base.at(0)
         if made.embedding is not None or made.encoder is not shop.encoder:
             raise UserError(
@@ -65,6 +65,18 @@ def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
             )
         shop = replace(shop, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
     return shop
+
+
+def _as_it_was(shop: Workshop, wanted: Parent) -> Workshop:
+    """With the rows without labels that a step was taught on, or without any."""
+    known = unlabelled_of(wanted)
+    if known and known != shop.unlabelled:
+        raise UserError(
+            f"{wanted.ref} was taught on rows without labels besides, and these are not given: without them it cannot "
+            "be found again fold by fold",
+            hint="give the same rows again with --unlabelled",
+        )
+    return replace(shop, extra=shop.extra if known else None, memo={})
 
 
 def _step(shop: Workshop, wanted: Parent) -> Candidate:
@@ -85,8 +97,16 @@ def _step(shop: Workshop, wanted: Parent) -> Candidate:
 
 def step_of(parent: Parent) -> tuple[str, str]:
     """By which technique a compressed version was made, and what that called it."""
-    proof: Any = parent.manifest.lineage.settings.get("proof", {})
-    return str(proof.get("technique", "")), parent.manifest.leaderboard[0].name
+    return str(_proof(parent).get("technique", "")), parent.manifest.leaderboard[0].name
+
+
+def unlabelled_of(parent: Parent) -> str:
+    """The digest of the rows without labels that it was taught on; empty for none."""
+    return str(_proof(parent).get("unlabelled", ""))
+
+
+def _proof(parent: Parent) -> dict[str, Any]:
+    return cast("dict[str, Any]", parent.manifest.lineage.settings.get("proof", {}))
 
 
 def _with_milder(proposed: Sequence[Candidate | Configuration]) -> list[Candidate | Configuration]:

@@ -71,6 +71,8 @@ class Workshop:
     """Of a parent that is compressed already, what it is without the rows of a fold; then there are no members."""
     extra: Encoded | None = None
     """Rows without answers, to be taught on besides."""
+    unlabelled: str = ""
+    """The digest of these rows."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
     _read: dict[str, Encoded] = field(default_factory=dict)

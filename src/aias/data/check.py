@@ -57,7 +57,9 @@ def report(dataset: Dataset) -> tuple[Column, ...]:
 
 def findings(dataset: Dataset, y: Labels1d, task: Task) -> tuple[Event, ...]:
     """Everything there is to say about the rows of `dataset`, whose labels are `y`."""
-    return (*leaks(dataset, y, task), *_sums(dataset, y, task), *_copies(dataset, y, task), *_imbalance(y, task))
+    with np.errstate(over="ignore", invalid="ignore"):  # a sum of enormous numbers is no target
+        sums = tuple(_sums(dataset, y, task))
+    return (*leaks(dataset, y, task), *sums, *_copies(dataset, y, task), *_imbalance(y, task))
 
 
 def leaks(dataset: Dataset, y: Labels1d, task: Task) -> tuple[Event, ...]:
@@ -99,9 +101,10 @@ def _by_order(values: Floats, y: Labels1d, task: Task) -> float:
     """For numbers: AUC of their order, missing first; or R² of the straight line."""
     if task.type == "regression":
         good = np.isfinite(values)
-        if good.sum() < 0.9 * len(values) or np.ptp(values[good]) == 0 or np.ptp(y[good]) == 0:
+        if good.sum() < 0.9 * len(values) or (values[good] == values[good][0]).all() or np.ptp(y[good]) == 0:
             return 0.0
-        return float(np.corrcoef(values[good], y[good])[0, 1] ** 2)
+        own = values[good] / np.abs(values[good]).max()  # the square of an enormous number is none
+        return float(np.corrcoef(own, y[good])[0, 1] ** 2)
     filled = np.where(np.isnan(values), -np.inf, values)
     ranks = _ranks(filled)
     return min(max(auc, 1 - auc) for auc in (_auc(ranks, y == code) for code in np.unique(y)))

@@ -101,7 +101,7 @@ def _useless(field: Field, column: pl.Series, present: pl.Series) -> str:
 
 
 def _row_number(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         steps = np.diff(values)
     if bool((steps == 1).all()) and values[0] in {0.0, 1.0}:
         return "numbers the rows"

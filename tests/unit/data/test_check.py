@@ -39,6 +39,13 @@ def test_a_column_that_knows_the_amount_is_a_leak():
     assert "`spy`" in told({"spy": [3 - 2 * y for y in AMOUNT]}, AMOUNT)[0]
 
 
+@pytest.mark.filterwarnings("error")
+def test_enormous_numbers_hide_no_leak_and_break_nothing():
+    assert "`spy`" in told({"spy": [1e300 * y for y in AMOUNT]}, AMOUNT)[0]
+    assert told({"odd": [1e300, *NOISE[1:]]}, AMOUNT) == []
+    assert told({"ends": [-1.7e308, 1.7e308, *NOISE[2:]]}, AMOUNT) == []
+
+
 def test_columns_that_sum_to_the_target_are_a_leak():
     parts = np.round(RANDOM.gamma(2, 30, size=(2, N)))
     messages = told({"casual": parts[0].tolist(), "registered": parts[1].tolist()}, parts.sum(axis=0).tolist())
