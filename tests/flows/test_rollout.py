@@ -6,11 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import artifacts
+from aias.access.ledger import Ledger
+from aias.access.quotas import checked
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
@@ -157,6 +160,49 @@ def test_a_canary_that_was_told_to_is_promoted_under_load_without_being_loaded_a
 
         assert outcomes(home) == ["promoted"]
         assert home.loads == 2
+
+
+def test_a_canary_that_goes_on_with_another_share_is_not_loaded_again(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.0001)
+
+        home.registry.rollouts.start("churn", Ref("churn", 2), share=1.0, guard=GUARD)
+        eventually(lambda: version_of(ask(server)) == 2)
+
+        assert home.loads == 2
+        assert len(list(server.gateway.router.stage.models())) == 1
+
+
+def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_about_the_canary(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server, share=0.5, sticky="request")
+
+        answers = [
+            server.call("POST", "/invocations", ROWS, headers={"X-Amzn-SageMaker-Target-Variant": named})
+            for named in ("churn@1", "1", "churn@2", "2", "churn@3") * 4
+        ]
+        for at in range(12):
+            ask(server, X_Aias_Sticky=f"user-{at}")
+        eventually(lambda: home.registry.endpoint("churn").trials[0].evidence.errors.asked > 0)
+
+        assert [each.headers.get("x-amzn-invoked-production-variant") for each in answers[:5]] == [
+            "churn@1", "churn@1", "churn@2", "churn@2", None,
+        ]  # fmt: skip
+        assert {each.status for each in answers[4::5]} == {400}
+        assert home.registry.endpoint("churn").trials[0].evidence.errors.bad == 0
+
+
+def test_rows_that_the_live_version_answers_in_a_canarys_place_count_once(home: Home, tmp_path: Path) -> None:
+    home.rules[2] = Breaks()
+    book, quotas = home.registry.rollouts, {"few": checked(["4 rows/day"])}
+    with house(home, book=book, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
+        start(home, server, share=1.0)
+        Breaks.ready.set()
+        rescued = server.call("POST", "/predict/churn", ROWS * 3, key="few")
+        Breaks.ready.clear()
+
+        assert (rescued.status, rescued.headers["x-aias-version"]) == (200, "churn@1")
+        assert '"rows-day";r=1;' in rescued.headers["ratelimit"]
 
 
 def test_a_rollback_by_hand_takes_a_canary_away_at_once(home: Home) -> None:

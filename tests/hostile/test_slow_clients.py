@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from aias.serving.bounds import within_descriptors
+from aias.serving.connection import Connection
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
@@ -189,6 +190,24 @@ def test_stopping_finishes_what_has_begun() -> None:
         assert read_all(sending).startswith(b"HTTP/1.1 200 ")
         server.thread.join(5)
         assert not server.thread.is_alive()
+
+
+def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is_there() -> None:
+    with house() as server, server.socket() as sending:
+        sending.sendall(HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY[:3])
+        eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
+
+        server.gateway.stop()
+        eventually(lambda: not accepts(server))
+        sending.sendall(BODY[3:])
+
+        assert read_all(sending).startswith(b"HTTP/1.1 200 ")
+        server.thread.join(5)
+        assert not server.thread.is_alive()
+
+
+def connections(server: House) -> list[Connection]:
+    return [each for each in list(server.gateway._server.server_state.connections) if isinstance(each, Connection)]
 
 
 def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:

@@ -274,6 +274,8 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: finish what has begun."""
+        if self._phase is Phase.BODY and self._held is not None:
+            self._begin()
         if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:

@@ -39,7 +39,8 @@ class Request:
 
     `tenant`: whose key it came with, and `key` the name of that; `bill`: what it takes of that key's quotas, where it
     has any. `route`: the path that answers, with its open parts; `fault`: the code of why it was refused; `span`: where
-    it is traced. `split`: of an endpoint with several versions. `priority`: 0 goes first of a tenant's, 2 last.
+    it is traced. `split`: of an endpoint with several versions. `named_version`: the number of the one that its caller
+    wants, where headers say it and not the path. `priority`: 0 goes first of a tenant's, 2 last.
     `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it was first looked at. `read`: what
     of its body was understood on the way to its model.
     """
@@ -60,6 +61,7 @@ class Request:
     priority: int = 1
     deadline: float | None = None
     split: "Split | None" = None
+    named_version: str | None = None
     late_seconds: float = 0.0
     read: object = None
     slot: Slot | None = None

@@ -87,13 +87,19 @@ class Bill:
                 raise _refusal(spent, count)
             self._taken["rows"] = self._taken.get("rows", 0) + count
 
+    def rows_again(self) -> None:
+        """The same rows will be counted once more, as another version is asked."""
+        self._give_back("rows")
+
     def cancel(self) -> None:
         """It was not answered, for reasons of ours."""
+        for unit in tuple(self._taken):
+            self._give_back(unit)
+
+    def _give_back(self, unit: Unit) -> None:
         # What cannot be given back now stays taken: better than to keep the caller waiting.
         with contextlib.suppress(LedgerBusy):
-            for unit, amount in self._taken.items():
-                self._account.give_back(unit, amount)
-        self._taken = {}
+            self._account.give_back(unit, self._taken.pop(unit, 0))
 
     def headers(self) -> tuple[Header, ...]:
         """What is left, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
@@ -122,8 +128,12 @@ def _refusal(spent: Spent, amount: int) -> QuotaSpent:
         )
     return QuotaSpent(
         f"this key's quota of {spent.quota} is spent", retry_seconds=spent.seconds,
-        hint=f"come again in {spent.seconds:.3g} s",
+        hint=f"come again in {_in_words(spent.seconds)} s",
     )  # fmt: skip
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.3g}" if seconds < 100 else f"{math.ceil(seconds):,}"
 
 
 def _busy(fault: LedgerBusy) -> Busy:

@@ -10,7 +10,7 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 from aias.encoders.rows import Encoded
-from aias.serving.application import _is_table
+from aias.serving.messages import is_table
 from serving_house import BOUNDS, Shelf, house
 from tiny_encoder import embedding
 
@@ -71,4 +71,4 @@ def test_embeddings_wait_for_their_turn_as_all_requests_do(runtime: Any, light: 
     ],
 )
 def test_of_just_bytes_only_a_file_is_a_table(media_type: bytes, body: bytes, *, table: bool) -> None:
-    assert _is_table({b"content-type": media_type}, body) == table
+    assert is_table({b"content-type": media_type}, body) == table

@@ -85,7 +85,9 @@ class Invocations:
         return Reply(__version__.encode(), media_type=b"text/plain")
 
     def named(self, request: Request) -> str:
-        """The endpoint that is meant. Raises `UnnamedEndpoint`."""
+        """The endpoint that is meant, and which version of it. Raises `UnnamedEndpoint`."""
+        if variant := request.headers.get(VARIANT):
+            request.named_version = variant.decode("latin-1").rpartition("@")[2]
         target = request.headers.get(TARGET)
         if target is not None:
             return target.decode("latin-1").removeprefix("/").removesuffix(".tar.gz")

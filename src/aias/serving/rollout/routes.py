@@ -144,7 +144,11 @@ def _read(body: bytes, kind: type[_Body]) -> _Body:
     try:
         return msgspec.json.decode(body or b"{}", type=kind)
     except Faults as fault:
-        raise BadBody(f"the request: {in_words(fault)}", hint="docs/http.md has what each path takes") from None
+        fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
+        raise BadBody(
+            f"the request: {in_words(fault)}",
+            hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
+        ) from None
 
 
 def _follows() -> NotSupported:

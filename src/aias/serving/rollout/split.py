@@ -52,7 +52,7 @@ class Split:
     def choose(self, request: "Request") -> None:
         """Give the request the version that answers it. Who names a version gets it, and is not counted."""
         request.model = self.live
-        if (named := request.places.get("version")) is not None:
+        if (named := request.places.get("version", request.named_version)) is not None:
             for each in self.canaries:
                 if str(each.model.number) == named:
                     request.model = each.model
@@ -85,6 +85,8 @@ class Split:
                 raise
         # Whatever becomes of it now says nothing about the live version beside the other.
         request.model, request.split, request.body = self.live, None, body
+        if request.bill is not None:
+            request.bill.rows_again()
         reply = await run()
         for each in self.canaries:
             if each.model is tried:

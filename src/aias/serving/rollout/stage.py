@@ -84,13 +84,14 @@ class Stage:
         wanted = {
             trial.id: endpoint for endpoint in self.endpoints for trial in endpoint.trials if endpoint.name in live
         }
-        for gone in [each for each in self._canaries if each not in wanted]:
-            self._canaries.pop(gone)
         for gone in [each for each in self._shadows if each not in wanted]:
             self._shadows.pop(gone).close()
         for endpoint in {each.name: each for each in wanted.values()}.values():
             for trial in endpoint.trials:
                 self._begin(trial, endpoint)
+        # After that, as one that goes on with another share is in memory already.
+        for gone in [each for each in self._canaries if each not in wanted]:
+            self._canaries.pop(gone)
         if self._book is not None:
             self.known, self.outcomes = self._book.active(), self._book.outcomes()
         # Last, so that the router tells at the same moment who is no longer alone.
