@@ -47,7 +47,7 @@ class Version:
         found = self._runtime.predict(list(rows))
         if found.probabilities is None:
             return [amount(float(each)) for each in found.predictions]
-        known = np.isfinite(found.probabilities).all(axis=1).tolist()
+        known = np.isfinite(found.probabilities.sum(axis=1))
         return [
             Said(str(label)) if sure else Said("", came="nan")
             for label, sure in zip(found.predictions, known, strict=True)
