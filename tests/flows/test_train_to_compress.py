@@ -189,6 +189,13 @@ def test_what_was_taught_on_rows_without_labels_is_found_again_with_these_rows_a
     assert child.compress(unlabelled=rows, **settings).frontier.ref == child.ref
 
 
+def test_what_was_not_taught_does_not_need_the_rows_without_labels_again(parent: aias.Model) -> None:
+    settings: dict[str, Any] = {"max_loss": "60%", "time": "600s", "inline": True}
+    child = parent.compress(unlabelled=amounts(300).drop("y"), techniques=("drop_members",), **settings).model
+
+    assert child.compress(techniques=("smaller_model",), **settings).frontier.ref == child.ref
+
+
 def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
     parent: aias.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:

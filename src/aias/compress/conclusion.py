@@ -18,6 +18,7 @@ from aias.compress.gate.verdict import Verdict
 from aias.compress.paired import Answered
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
+from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
 from aias.runtimes.latency import Pace
@@ -166,7 +167,7 @@ class Conclusion:
             "together": {"callers": self.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
-        if shop.unlabelled:
+        if shop.unlabelled and each.trial.technique in BY_UNLABELLED:
             proof["unlabelled"] = shop.unlabelled
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)

@@ -35,6 +35,9 @@ FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 
 
+BY_UNLABELLED: Final = ("distill", "distill_words", "fewer_columns")
+"""Techniques that ask the parent about rows without answers too."""
+
 SOME_ROWS: Final = 64
 """Enough to see what an encoder does to texts."""
 

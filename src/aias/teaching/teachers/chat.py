@@ -49,7 +49,7 @@ class Chat:
             raise BadTeacher(f"which model shall answer at {wire.place}?", hint="name it: --teacher-model NAME")
         if question.classes is None:
             raise BadTeacher(
-                f"what may `{question.target}` be? No row holds an answer yet",
+                f"what may `{question.target}` be? The rows hold no two different answers yet",
                 hint="name the labels, --classes spam,ham, or answer some rows by yourself",
             )
         self._wire, self._question, self._classes = wire, question, question.classes
