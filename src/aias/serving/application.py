@@ -166,7 +166,10 @@ class Application:
         if (endpoint := request.places.get("endpoint")) is not None:
             self._find(request, endpoint)
         if route.method == "GET":
-            return reply_of(route.answer(request), request)
+            reply = reply_of(route.answer(request), request)
+            if reply.later is not None:
+                reply.body = await self.executor.step(reply.later)
+            return reply
         if DEADLINE in request.headers or PRIORITY in request.headers:
             read_wishes(request)
         if request.model is not None:
