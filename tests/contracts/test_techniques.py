@@ -186,7 +186,9 @@ def test_students_of_fewer_columns_read_those_that_matter(shop):
     assert few.fitted.forest().single
 
 
-def test_trees_that_are_not_cut_are_refitted_to_themselves():
+@pytest.mark.parametrize("single", [False, True], ids=["double", "single"])  # what is compressed already is single
+def test_trees_that_are_not_cut_are_refitted_to_themselves(single: bool):
+    from aias.compress.plain_trees import in_single
     from aias.compress.techniques.cut_trees import _cut, _refitted
     from aias.learners.boosted_trees import BoostedTrees
     from aias.learners.contract import Examples, Fit
@@ -197,6 +199,7 @@ def test_trees_that_are_not_cut_are_refitted_to_themselves():
     task = Task("y", "regression", "rmse")
     how = Fit(task, 0, Deadline.after(60), 1, nobody, {"rounds": 12}, categories=(2,), category_sizes=(8,))
     forest = BoostedTrees.fit(Examples(x, y), None, how).forest()
+    forest = in_single(forest, x) if single else forest
 
     whole = _cut(forest, np.arange(forest.trees), 99)
     same = _refitted(whole, x, forest.sums(x))

@@ -24,7 +24,18 @@ def test_a_label_is_read_where_one_is_named(text: str, label: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("12.5", "12.5"), ("about $1,200.", "1200.0"), ("-3e2", "-300.0"), ("3 or 4", ""), ("many", ""), ("", "")],
+    [
+        ("12.5", "12.5"),
+        ("about $1,200.", "1200.0"),
+        ("-3e2", "-300.0"),
+        ("3 or 4", ""),
+        ("many", ""),
+        ("", ""),
+        ("1,234,567.5", "1234567.5"),
+        ("12,5", ""),
+        ("1e999", ""),
+        ("-1e999", ""),
+    ],
 )
 def test_a_number_is_read_where_there_is_one(text: str, number: str) -> None:
     assert number_in(text) == number

@@ -32,6 +32,9 @@ def said(outputs: list[Tensor], rows: int, **more: Any) -> list[str]:
         (Tensor("l", "INT64", [2], [1, 0]), {"classes": ("0", "1")}, ["1", "0"]),
         (Tensor("l", "BYTES", [2], ["yes", "no"]), {"classes": ("no", "yes")}, ["yes", "no"]),
         (Tensor("n", "FP64", [2, 1], [1.5, 2.0]), {"classes": ()}, ["1.5", "2.0"]),
+        (Tensor("n", "FP64", [2, 1], [None, 2.0]), {"classes": ()}, ["", "2.0"]),
+        (Tensor("p", "FP32", [2, 2], [None, None, 0.2, 0.8]), {"classes": ("no", "yes"), "ordered": True}, ["", "yes"]),
+        (Tensor("p", "FP32", [2], [None, 0.2]), {"classes": ("no", "yes"), "ordered": True}, ["", "no"]),
     ],
 )  # fmt: skip
 def test_labels_scores_and_numbers_are_told_apart(output: Tensor, more: dict[str, Any], answers: list[str]) -> None:

@@ -106,7 +106,7 @@ def _varied(forest: Forest, x: Floats, count: int) -> Ints:
 
 
 def _cut(forest: Forest, trees: Ints, depth: int) -> Forest:
-    """Only these trees, each node at the depth a leaf; the leaves hold nothing yet."""
+    """Only these trees, each node at the depth a leaf; the leaves hold nothing yet, and will hold doubles."""
     depths, outputs = _walked(forest, trees)
     kept = (depths >= 0) & (depths < depth)
     places = np.cumsum(kept) - 1
@@ -129,6 +129,7 @@ def _cut(forest: Forest, trees: Ints, depth: int) -> Forest:
         left_is_leaf=sides["left"][1], right_is_leaf=sides["right"][1], leaf_value=np.zeros(int(ends.sum())),
         leaf_output=np.tile(outputs[kept], 2)[ends], roots=places[forest.roots[trees]],
         set_ends=np.cumsum(sizes[kept]), set_values=forest.set_values[np.repeat(kept, sizes)],
+        single=False,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from aias.core.schema import Schema
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount
 from aias.teaching.wire import Declined, Wire
 
 __all__ = ["Chat"]
@@ -33,7 +33,8 @@ OPTIONAL: Final = {"temperature": None, "seed": None, "max_tokens": "max_complet
 """Settings that some services decline, and what they take in their place."""
 
 _THOUGHT: Final = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
-_NUMBER: Final = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
+_NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
+"""A comma only stands between thousands: what `12,5` means, nobody can tell for certain."""
 
 
 class Chat:
@@ -140,7 +141,7 @@ def label_in(text: str, classes: Sequence[str]) -> str:
 def number_in(text: str) -> str:
     """The one number in a text; empty where there is none or more."""
     found = _NUMBER.findall(_THOUGHT.sub("", text))
-    return repr(float(found[0].replace(",", ""))) if len(found) == 1 else ""
+    return amount(float(found[0].replace(",", ""))).answer if len(found) == 1 else ""
 
 
 def _bare(text: str) -> str:

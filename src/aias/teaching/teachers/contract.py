@@ -5,6 +5,7 @@ time. `ask` is called by several threads at once. What a service must not be tol
 by the kind of error.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -53,6 +54,11 @@ class Said(msgspec.Struct, frozen=True):
     written: int = 0
     """Tokens, of services that count them."""
     came: str = ""
+
+
+def amount(value: float) -> Said:
+    """A number that counts: infinite ones and none at all are no answers."""
+    return Said(repr(value)) if math.isfinite(value) else Said("", came=repr(value))
 
 
 @dataclass(frozen=True, slots=True)

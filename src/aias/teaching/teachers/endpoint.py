@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from aias.core.errors import UserError
 from aias.core.schema import KINDS, Field, Kind, Schema
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount
 from aias.teaching.wire import Wire
 
 __all__ = ["Endpoint"]
@@ -42,8 +42,8 @@ class Endpoint:
     def ask(self, rows: Sequence[Row]) -> list[Said]:
         found = self._wire.post(self._wire.under(""), list(rows))
         try:
-            return [_said(each["prediction"]) for each in found]
-        except (KeyError, TypeError):
+            return [_said(each) for each in found]
+        except (KeyError, TypeError, AttributeError):
             raise Unanswered(f"{self._wire.place} answers otherwise than an endpoint of Aias") from None
 
 
@@ -52,7 +52,9 @@ def _field(each: Any) -> Field:
     return Field(str(each["name"]), kind, format=each.get("format"))
 
 
-def _said(found: Any) -> Said:
-    if found is None:
+def _said(each: Any) -> Said:
+    """A label whose scores are not known is none either."""
+    found, scores = each["prediction"], each.get("probabilities") or {}
+    if found is None or None in scores.values():
         return Said("", came="nothing")
-    return Said(repr(float(found)) if isinstance(found, int | float) else str(found))
+    return amount(float(found)) if isinstance(found, int | float) else Said(str(found))

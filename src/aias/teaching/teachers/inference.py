@@ -6,13 +6,14 @@ all numbers of a row, in the order of the file. Its answer is a label, a number 
 
 import re
 from collections.abc import Sequence
+from math import isfinite, nan
 from typing import Any, ClassVar, Final
 
 import msgspec
 
 from aias.core.schema import Schema
 from aias.encoders.category import text_of
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount
 from aias.teaching.wire import Wire
 
 __all__ = ["Inference"]
@@ -92,18 +93,30 @@ class Inference:
                 return [Said(text_of(value)) for value in each.data]
         classes, ordered = self._question.classes or (), self._question.ordered
         for each in outputs:
-            flat, whole = [float(value) for value in each.data], each.datatype.startswith(("INT", "UINT"))
+            flat = [nan if value is None else float(value) for value in each.data]
+            whole = each.datatype.startswith(("INT", "UINT"))
             if ordered and len(flat) == rows * len(classes):
                 parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
-                return [Said(classes[part.index(max(part))]) for part in parts]
+                return [_largest(part, classes) for part in parts]
             if len(flat) != rows:
                 continue
             if ordered and (whole or len(classes) == 2):
-                places = [int(value if whole else value >= EVEN) for value in flat]
-                return [Said(classes[at]) if 0 <= at < len(classes) else _NONE for at in places]
+                return [
+                    _placed(value if whole else value >= EVEN, classes) if isfinite(value) else _NONE for value in flat
+                ]
             if not classes or whole:
-                return [Said(text_of(value) if classes else repr(value)) for value in flat]
+                return [Said(text_of(value)) if classes and isfinite(value) else amount(value) for value in flat]
         raise ValueError("no output")
+
+
+def _largest(scores: Sequence[float], classes: Sequence[str]) -> Said:
+    """Of none that is known the largest is not known either."""
+    known = all(isfinite(score) for score in scores)
+    return Said(classes[scores.index(max(scores))]) if known else Said("", came="no score of some class")
+
+
+def _placed(at: float, classes: Sequence[str]) -> Said:
+    return Said(classes[int(at)]) if 0 <= at < len(classes) else _NONE
 
 
 def _value(each: Tensor, value: Any) -> Any:

@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from aias.core.names import Ref
 from aias.core.schema import Schema
 from aias.core.settings import home
 from aias.registry.registry import Registry
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, amount
 
 __all__ = ["Version"]
 
@@ -41,5 +43,10 @@ class Version:
         return cls(runtime, ref=f"{version.name}@{version.number}", digest=version.digest)
 
     def ask(self, rows: Sequence[Row]) -> list[Said]:
-        found = self._runtime.predict(list(rows)).predictions
-        return [Said(each if isinstance(each, str) else repr(float(each))) for each in found]
+        """A network from elsewhere may have no answer where a value is missing."""
+        found = self._runtime.predict(list(rows))
+        known = [True] * len(rows) if found.probabilities is None else np.isfinite(found.probabilities).all(axis=1)
+        return [
+            (Said(each) if known[at] else Said("", came="nan")) if isinstance(each, str) else amount(float(each))
+            for at, each in enumerate(found.predictions)
+        ]
