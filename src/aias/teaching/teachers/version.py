@@ -45,8 +45,10 @@ class Version:
     def ask(self, rows: Sequence[Row]) -> list[Said]:
         """A network from elsewhere may have no answer where a value is missing."""
         found = self._runtime.predict(list(rows))
-        known = [True] * len(rows) if found.probabilities is None else np.isfinite(found.probabilities).all(axis=1)
+        if found.probabilities is None:
+            return [amount(float(each)) for each in found.predictions]
+        known = np.isfinite(found.probabilities.sum(axis=1))
         return [
-            (Said(each) if known[at] else Said("", came="nan")) if isinstance(each, str) else amount(float(each))
-            for at, each in enumerate(found.predictions)
+            Said(str(label)) if sure else Said("", came="nan")
+            for label, sure in zip(found.predictions, known, strict=True)
         ]
