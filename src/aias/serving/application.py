@@ -166,7 +166,7 @@ class Application:
         if (endpoint := request.places.get("endpoint")) is not None:
             self._find(request, endpoint)
         if route.method == "GET":
-            return reply_of(route.answer(request), request)
+            return await self.executor.finished(reply_of(route.answer(request), request))
         if DEADLINE in request.headers or PRIORITY in request.headers:
             read_wishes(request)
         if request.model is not None:

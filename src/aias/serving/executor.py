@@ -20,7 +20,7 @@ from aias.runtimes.contract import Answers, Joining
 from aias.serving.batcher import Batcher
 from aias.serving.bodies import ClientGone
 from aias.serving.bounds import Bounds
-from aias.serving.messages import Request
+from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import Busy
 from aias.serving.survival.journal import Runs
@@ -110,6 +110,12 @@ class Executor:
             return await asyncio.get_running_loop().run_in_executor(self._steps, work)
         finally:
             self._stepping -= 1
+
+    async def finished(self, reply: Reply) -> Reply:
+        """With the body that a thread makes `later`."""
+        if reply.later is not None:
+            reply.body = await self.step(reply.later)
+        return reply
 
     def close(self) -> None:
         self._runs.shutdown(cancel_futures=True)

@@ -208,7 +208,7 @@ class Gateway:
             self._sums.write(self.metrics)
 
     def _all_metrics(self) -> Metrics:
-        return self.metrics if self._sums is None else self._sums.total(self.metrics)
+        return self.metrics.still() if self._sums is None else self._sums.total(self.metrics)
 
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""

@@ -1,6 +1,6 @@
 """A request as handlers see it, and their reply."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
@@ -96,7 +96,8 @@ class Request:
 class Reply:
     """`phases`: seconds of decoding, running and encoding, when a model has answered. `queue`: of the second, what was
     spent waiting for a thread. `pieces`: the body, where it comes piece by piece; they are made in the thread that
-    answers, which keeps its turn until the last. `repeated`: it was made for an equal request, and not run again."""
+    answers, which keeps its turn until the last. `repeated`: it was made for an equal request, and not run again.
+    `later`: makes the body in a thread, where that would hold up the loop."""
 
     body: bytes
     status: int = 200
@@ -108,6 +109,7 @@ class Reply:
     pieces: Iterator[bytes] | None = None
     stream: "Stream | None" = None
     repeated: bool = False
+    later: Callable[[], bytes] | None = None
 
 
 class Ask(msgspec.Struct, frozen=True):

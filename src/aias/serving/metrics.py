@@ -198,6 +198,14 @@ class Metrics:
             count = self.open_connections() + more.open_connections
             self.loaded, self.tiers, self.open_connections = lambda: loaded, lambda: tiers, lambda: count
 
+    def still(self) -> "Metrics":
+        """What there is now, for a thread to write down while counting goes on."""
+        found, used = Metrics(), list(self.quotas())
+        found.add(self.snapshot(), gauges=True)
+        found.quotas = lambda: used
+        found.more = self.more  # of trials, which is known of all workers together
+        return found
+
     def text(self) -> bytes:
         """All of it in the text format of Prometheus."""
         from prometheus_client import CollectorRegistry, generate_latest

@@ -45,10 +45,7 @@ class Sums:
     def total(self, metrics: Metrics) -> Metrics:
         """The counts of all workers."""
         self.write(metrics)
-        total = Metrics()
-        total.add(metrics.snapshot(), gauges=True)
-        total.quotas = metrics.quotas
-        total.more = metrics.more  # of trials, which is known of all workers together
+        total = metrics.still()
         for path in sorted(self._folder.glob("*.json")):
             if path != self._own and (found := _read(path)) is not None:
                 _add(total, found, gauges=True)

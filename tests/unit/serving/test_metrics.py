@@ -1,3 +1,5 @@
+import threading
+
 from serving_house import Rule, Shelf, eventually, house, samples
 
 
@@ -61,3 +63,14 @@ def test_names_that_callers_make_up_are_no_labels() -> None:
         text = server.call("GET", "/metrics").body.decode()
 
     assert "made-up" not in text
+
+
+def test_what_takes_long_to_write_for_prometheus_is_not_written_on_the_event_loop() -> None:
+    with house() as server:
+        writers: list[threading.Thread] = []
+        server.gateway.metrics.more = lambda: [writers.append(threading.current_thread())][:0]
+
+        assert server.call("GET", "/metrics", key="read-key").status == 200
+
+    assert writers
+    assert server.thread not in writers
