@@ -304,6 +304,7 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         tried = server.call("POST", "/endpoints/churn", {"version": "churn@2", "canary": 0.25}, key="admin-key")
         shown = server.call("GET", "/endpoints", key="read-key").json
         told = samples(server)
+        loaded = {dict(labels)["version"] for name, labels in told if name == "aias_loaded"}
         promoted = server.call("POST", "/endpoints/churn/promote", key="admin-key").json
         back = server.call("POST", "/endpoints/churn/rollback", key="admin-key").json
         direct = server.call("POST", "/endpoints/churn", {"version": "churn@2"}, key="admin-key").json
@@ -312,6 +313,7 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         assert shown == [tried.json]
         assert [(each["version"], each["share"]) for each in tried.json["trials"]] == [("churn@2", 0.25)]  # type: ignore[index, call-overload]
         assert told["aias_trial_share", (("endpoint", "churn"), ("role", "canary"), ("version", "churn@2"))] == 0.25
+        assert loaded == {"churn@1", "churn@2"}
         assert [each["answers"] for each in (promoted, back, direct)] == ["churn@2", "churn@1", "churn@2"]  # type: ignore[index, call-overload]
         ended = "aias_trials_ended_total", (("endpoint", "churn"), ("outcome", "promoted"))
         assert samples(server)[ended] == 1

@@ -195,7 +195,7 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     if trial.role == "shadow" or trial.sticky != BY_KEY:
         return ""
     good = [each for each in Keys(registry.database).list() if each.revoked_at is None and "predict" in each.scopes]
-    if len(good) > 100:
+    if not good or len(good) > 100:
         return ""
     before = sum(each.share for each in registry.endpoint(trial.endpoint).trials if each.id < trial.id)
     theirs = [
@@ -203,6 +203,8 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
         if before <= point(trial.endpoint, revision, b"key " + each.id.encode()) < before + trial.share
     ]  # fmt: skip
     said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
+    if len(theirs) in (0, len(good)):
+        said += "; judged is only a canary beside which the live version answers somebody too"
     return (
         f"A key stays with one version, and {said}. Requests with a header `X-Aias-Sticky` are told apart by that; "
         "`--sticky request` by nothing."

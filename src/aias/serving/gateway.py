@@ -98,7 +98,8 @@ class Gateway:
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             book=book, shadow=shadow,
         )  # fmt: skip
-        self.metrics.loaded, self.metrics.tiers = self.router.loaded, self.router.tiers
+        self.metrics.tiers = self.router.tiers
+        self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: families(self.router.stage)
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)

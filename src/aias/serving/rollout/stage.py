@@ -78,6 +78,10 @@ class Stage:
         """Those of canaries, by their digest."""
         return ((trial.digest, model) for trial, model, _ in self._canaries.values())
 
+    def loaded(self) -> list[tuple[str, str]]:
+        """Each endpoint with canaries, and the versions of those."""
+        return [(name, each.model.version) for name, split in self.splits.items() for each in split.canaries]
+
     def follow(self, endpoints: Iterable[Endpoint], live: Mapping[str, Model]) -> None:
         """Load what has come, let go what has ended."""
         self.endpoints = sorted(endpoints, key=lambda endpoint: endpoint.name)
