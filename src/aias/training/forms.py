@@ -51,7 +51,7 @@ LATENCY_US: Final = 150.0
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
 
-QUALITY_BYTES_MAX: Final = 20e6
+QUALITY_BYTES_MAX: Final = 10_000_000
 """Of the quality form's graph; while it is read it takes some thirty times as much memory."""
 
 NEAR_ENOUGH: Final = 1.05

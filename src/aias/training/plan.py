@@ -242,9 +242,8 @@ class Plan:
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
         if count == self.table.fold_count:
             return
-        of = self.table.fold_count
-        message = f"{count} of {of} folds judge: with all of them there is no time for what promises most"
-        self.watch(Event("train.folds", message, facts={"folds": of, "judging": count}))
+        said = f"{count} of {self.table.fold_count} folds judge: with all there is no time for what promises most"
+        self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:
             trial.waiting = deque(unit for unit in trial.waiting if unit.fold < count)
@@ -368,6 +367,9 @@ class Plan:
     def _end_overdue(self) -> None:
         for worker in list(self.workers.busy):
             assert worker.order is not None
+            if not worker.born:  # its time begins when it is there, which a busy machine puts off
+                due = min(time.monotonic() + worker.order.seconds, self.fit_ends_at())
+                self._due[id(worker)] = max(self._due[id(worker)], due)
             loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
             loading += 0.0 if worker.loaded else START_SECONDS
             if time.monotonic() > self._due[id(worker)] + GRACE_SECONDS + loading:

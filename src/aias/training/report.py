@@ -201,7 +201,10 @@ def _affordable(
     """How many rows can be asked about, and how often for each field; (0, 0) for too few to say anything."""
     few, more = (columns[:rows] for rows in PROBE_ROWS)
     most = min(IMPORTANCE_SECONDS_MAX, IMPORTANCE_SHARE * deadline.left)
-    answer(few[:1])  # the first call makes what the others find ready
+    began = deadline.clock()
+    answer(few)  # the first call makes what the others find ready: of rows of every fold, the fits of every fold
+    if deadline.clock() - began > most:
+        return 0, 0
     seconds = []
     for probe in (few, more):
         began = deadline.clock()

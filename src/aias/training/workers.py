@@ -75,6 +75,10 @@ class Worker:
     """Learners whose libraries it has loaded."""
 
     @property
+    def born(self) -> bool:
+        return self.process.known_pid is not None
+
+    @property
     def memory_bytes(self) -> int:
         """What it holds in memory now; 0 when it is not born yet, or gone."""
         try:
@@ -229,5 +233,6 @@ class InlineWorkers:
 @dataclass(eq=False)
 class _Inline:
     order: Order | None = None
+    born: bool = True
     memory_bytes: int = 0
     loaded: set[str] = field(default_factory=set)

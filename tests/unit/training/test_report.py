@@ -203,4 +203,22 @@ def test_what_is_too_slow_to_be_asked_about_is_noticed_after_a_few_rows() -> Non
 
     deadline = Deadline.after(4, lambda: now[0])
     assert _affordable(answer, np.zeros((500, 2)), fields=3, deadline=deadline) == (0, 0)
-    assert asked == [1, 30]
+    assert asked == [30, 30]
+
+
+def test_what_a_first_call_makes_ready_is_not_taken_for_what_rows_cost() -> None:
+    now, ready = [0.0], set[int]()
+
+    def answer(x):
+        folds = set(x[:, 0].astype(int)) - ready  # of each the fits are loaded when it is first asked
+        ready.update(folds)
+        now[0] += 0.2 * len(folds) + 0.002 * len(x)
+        return x
+
+    rows = np.column_stack([np.arange(500) % 8, np.zeros(500)])
+    most, repeats = _affordable(answer, rows, fields=3, deadline=Deadline.after(10, lambda: now[0]))
+    assert most and repeats
+    before = now[0]
+    for _ in range(1 + 3 * repeats):
+        answer(rows[:most])
+    assert now[0] - before < 5
