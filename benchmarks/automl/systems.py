@@ -1,10 +1,11 @@
 """The systems, each in its own environment, made when it is first wanted."""
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from environments import python_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,4 @@ def python_of(system: System, environments: Path) -> Path:
     """The interpreter of the system's environment, which is made now if it is not there or not whole."""
     if system.environment is None:
         return Path(sys.executable)
-    folder = environments / system.environment
-    python = folder / "bin" / "python"
-    if not _is_whole(python, system.requirements):
-        print(f"making {folder}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *system.requirements], check=True)
-    return python
-
-
-def _is_whole(python: Path, requirements: tuple[str, ...]) -> bool:
-    """Whether the pinned packages are there, in their versions."""
-    pinned = [each.partition("==") for each in requirements if "==" in each]
-    wanted = {name.partition("[")[0]: version for name, _, version in pinned}
-    code = f"from importlib.metadata import version as v; assert all(v(n) == w for n, w in {wanted!r}.items())"
-    return python.exists() and subprocess.run([python, "-c", code], check=False, capture_output=True).returncode == 0
+    return python_in(environments / system.environment, system.requirements)

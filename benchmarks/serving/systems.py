@@ -1,12 +1,13 @@
 """The servers that are compared: how each is started, how it is asked, and how its answer reads."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from environments import python_in
 
 from serving.model import CLASSES, NAMES
 
@@ -100,17 +101,4 @@ def python_of(system: System, environments: Path) -> Path:
     """The interpreter of the system's environment, which is made now if it is not there or not whole."""
     if system.environment is None:
         return Path(sys.executable)
-    folder = environments / f"peers-serving-{system.environment}"
-    python = folder / "bin" / "python"
-    if not _is_whole(python, system.requirements):
-        print(f"making {folder}", file=sys.stderr)
-        subprocess.run([system.base, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *system.requirements], check=True)
-    return python
-
-
-def _is_whole(python: Path, requirements: tuple[str, ...]) -> bool:
-    """Whether the packages are there, in their versions."""
-    wanted = {each.partition("==")[0].partition("[")[0]: each.partition("==")[2] for each in requirements}
-    code = f"from importlib.metadata import version as v; assert all(v(n).startswith(w) for n, w in {wanted!r}.items())"
-    return python.exists() and subprocess.run([python, "-c", code], check=False, capture_output=True).returncode == 0
+    return python_in(environments / f"peers-serving-{system.environment}", system.requirements, base=system.base)

@@ -5,7 +5,6 @@ Its golden rows are asked at every load (`golden.py`), and other answers refuse 
 answers are as good, only the reason for them is not. What was found is kept for this host.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 from aias.artifact.manifest import Manifest
 from aias.core.events import Event, Watch
 from aias.core.host import Host, host
+from aias.core.kept import keep, kept
 from aias.core.names import digest_of
 from aias.runtimes.golden import read_golden
 from aias.runtimes.latency import Between, race
@@ -67,10 +67,10 @@ def arrive(
     if proved is None or proved == host():
         return None
     place = None if cache is None else cache / f"{_key(manifest)}.json"
-    if (kept := _kept(place)) is not None:
-        return kept
+    if (before := kept(place, Arrival)) is not None:
+        return before
     found = _measured(runtime, recorded, proved, above)
-    _keep(place, found)
+    keep(place, found)
     gone = found.speed is not None and found.speed.high <= SLOWER
     facts: dict[str, object] = {"model": manifest.name, **asdict(found)}
     watch(Event("runtime.arrived", f"`{manifest.name}`: {found}", "warning" if gone else "info", facts))
@@ -79,7 +79,7 @@ def arrive(
 
 def known(manifest: Manifest, cache: Path) -> Arrival | None:
     """What was found on this host before, if anything was."""
-    return _kept(cache / f"{_key(manifest)}.json")
+    return kept(cache / f"{_key(manifest)}.json", Arrival)
 
 
 def proved_on(manifest: Manifest) -> Host | None:
@@ -104,23 +104,3 @@ def _measured(runtime: OnnxRuntime, recorded: bytes | None, proved: Host, above:
 def _key(manifest: Manifest) -> str:
     """The artifact, and this host with its libraries."""
     return digest_of([manifest.digest.encode(), msgspec.json.encode(asdict(host()))])[-32:]
-
-
-def _kept(path: Path | None) -> Arrival | None:
-    try:
-        return None if path is None else msgspec.json.decode(path.read_bytes(), type=Arrival)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def _keep(path: Path | None, found: Arrival) -> None:
-    """A cache that cannot be written is none."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{time.monotonic_ns()}")
-        fresh.write_bytes(msgspec.json.encode(found))
-        fresh.replace(path)
-    except OSError:
-        return

@@ -18,6 +18,7 @@ from aias.artifact.manifest import Manifest
 from aias.core.catalog import member, members
 from aias.core.events import Event, Watch, nobody
 from aias.core.host import host
+from aias.core.kept import keep, kept
 from aias.core.names import digest_of
 from aias.encoders.rows import Encoded
 from aias.runtimes.onnxruntime import OnnxRuntime, Session
@@ -72,10 +73,10 @@ def race(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | None
     once = _least_seconds(runtime.session, runtime.encoder.rows(rows[:1]))
     if once <= SMALL_SECONDS:
         return Raced(OURS, f"a row takes {1e6 * once:.0f} µs")
-    kept = None if cache is None else cache / f"{_key(runtime.manifest, rivals)}.json"
-    found = _raced(runtime, model, rivals, rows, _kept(kept), watch)
+    place = None if cache is None else cache / f"{_key(runtime.manifest, rivals)}.json"
+    found = _raced(runtime, model, rivals, rows, kept(place, Raced), watch)
     if found.measured:
-        _keep(kept, found)
+        keep(place, found)
     facts: dict[str, object] = {"model": runtime.manifest.name, **asdict(found)}
     watch(Event("runtime.chosen", f"{found.engine} answers for `{runtime.manifest.name}`: {found.reason}", facts=facts))
     return found
@@ -103,7 +104,7 @@ def _raced(
 def chosen(manifest: Manifest, cache: Path) -> Raced | None:
     """What was measured on this host before, if anything was."""
     rivals = _rivals(nobody)
-    return _kept(cache / f"{_key(manifest, rivals)}.json") if rivals else None
+    return kept(cache / f"{_key(manifest, rivals)}.json", Raced) if rivals else None
 
 
 def example_rows(manifest: Manifest) -> Rows:
@@ -239,27 +240,6 @@ def _key(manifest: Manifest, rivals: Rivals) -> str:
     """The artifact, this host with its libraries, and the versions of the engines."""
     versions = {name: version for name, (_, version) in rivals.items()}
     return digest_of([manifest.digest.encode(), msgspec.json.encode([asdict(host()), versions])])[-32:]
-
-
-def _kept(path: Path | None) -> Raced | None:
-    """None where nothing can be read: it is measured again."""
-    try:
-        return None if path is None else msgspec.json.decode(path.read_bytes(), type=Raced)
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def _keep(path: Path | None, found: Raced) -> None:
-    """A cache that cannot be written is none."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{time.monotonic_ns()}")
-        fresh.write_bytes(msgspec.json.encode(found))
-        fresh.replace(path)
-    except OSError:
-        return
 
 
 def _last_line(fault: Exception) -> str:
