@@ -40,13 +40,15 @@ def deploy(
     from aias.core.names import Ref, check_name
     from aias.core.settings import home
     from aias.registry.registry import Registry
-    from aias.registry.rollout.trial import told
+    from aias.registry.rollout.trial import BY_KEY, told
 
     parsed = Ref.parse(ref)
     endpoint = check_name(name or parsed.name)
     guard = _guard(max_errors, max_slower, promote_after)
     if canary is None and guard is not None:
         raise click.UsageError("--max-errors, --max-slower and --promote-after watch over a canary; say --canary SHARE")
+    if canary is None and shadow is None and sticky != BY_KEY:
+        raise click.UsageError("--sticky parts the callers of a canary or shadow; say --canary SHARE or --shadow SHARE")
     with Registry.open(home()) as registry:
         if canary is None and shadow is None:
             moved = registry.deploy(endpoint, parsed)

@@ -74,6 +74,7 @@ def test_a_shadow_is_begun_and_how_it_fares_is_shown_in_words(run: Run, churn_ho
         (["deploy", "churn@2", "--canary", "some"], 2, "aias.bad-input"),
         (["deploy", "churn@2", "--canary", "5%", "--shadow", "5%"], 2, ""),
         (["deploy", "churn@2", "--max-errors", "5%"], 2, ""),
+        (["deploy", "churn@2", "--sticky", "request"], 2, ""),
         (["deploy", "churn@1", "--canary", "5%"], 2, "registry.bad-trial"),
         (["deploy", "churn@2", "--canary", "5%", "--as", "shop"], 3, "registry.unknown-endpoint"),
         (["promote", "churn"], 3, "registry.nothing-to-promote"),
@@ -91,3 +92,4 @@ def test_what_cannot_be_is_refused_with_a_code(
     if code:
         assert done.error["code"] == code
     assert churn_home.endpoint("churn").trials == ()
+    assert churn_home.endpoint("churn").ref == Ref("churn", 1)
