@@ -80,7 +80,8 @@ def draw(found: "Frontier") -> None:
         table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
         return _say_how(found)
     points = list(found.ordered())
-    head = ("candidate", "loss", "p50 µs", "faster", f"{found.callers} at once", "smaller", "memory", "verdict")
+    several = f"{found.callers} at once" if found.callers > 1 else "several at once"
+    head = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
     table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=head[1:-1])
     for point in points:
         if point.state == FELL:

@@ -15,6 +15,9 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 PERMUTATIONS: Final = 32
 """Orders in which fields are changed, each also walked backwards; the sum is exact with any number."""
 
+DIGITS: Final = 12
+"""That are told of an answer and its parts: fewer than a sum of doubles is sure of, more than a graph is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -56,7 +59,13 @@ def explained(
     output = _output(manifest, found.answer, of)
     parts = sorted(((name, each[output]) for name, each in found.contributions.items()), key=lambda part: -abs(part[1]))
     named = manifest.task.classes[output] if manifest.task.classes else manifest.task.target
-    return Explained(named, found.answer[output], found.base[output], tuple(parts), reference)
+    rounded = tuple((name, _rounded(part)) for name, part in parts)
+    return Explained(named, _rounded(found.answer[output]), _rounded(found.base[output]), rounded, reference)
+
+
+def _rounded(value: float) -> float:
+    """Without what adding up left in the last digits: 0.0035, and not 0.0034999999999999996."""
+    return float(f"{value:.{DIGITS}g}")
 
 
 def usual_row(manifest: Manifest, profile: Mapping[str, Any]) -> dict[str, object]:

@@ -69,7 +69,7 @@ def compress(
             )  # fmt: skip
             return job.run(inline=inline)
     except NoTime as fault:
-        found = nothing(parent, fault, max_loss=wanted.max_loss)
+        found = nothing(parent, fault, max_loss=wanted.max_loss, callers=wanted.callers)
         watch(Event("compress.verdict", found.verdict))
         return Outcome(found, None)
 

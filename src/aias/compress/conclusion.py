@@ -1,8 +1,9 @@
 """The last word on a compression: the sentence, the points of the frontier, and the version to be published."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +27,9 @@ from aias.training import metrics
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
 
+SHOWN: Final = 3
+"""Techniques whose reasons stand in the last word; the frontier has all."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decided:
@@ -36,14 +40,14 @@ class Decided:
     answered: Answered
 
 
-def nothing(parent: Parent, fault: NoTime, *, max_loss: float) -> Frontier:
+def nothing(parent: Parent, fault: NoTime, *, max_loss: float, callers: int) -> Frontier:
     """Where the time was over before anything could be tried."""
     task = parent.manifest.task
     value = next((each.value for each in parent.manifest.measurements if each.metric == task.metric), 0.0)
     said = f"nothing is worth it, because {fault.message}" + (f" ({fault.hint})" if fault.hint else "")
     return Frontier(
         parent.ref, task.metric, max_loss, max_loss * abs(value), "no row was looked at", said,
-        (Point(parent.ref, "do nothing", PARENT, smaller=1.0),), host(), 0, 0,
+        (Point(parent.ref, "do nothing", PARENT, smaller=1.0),), host(), 0, 0, callers,
     )  # fmt: skip
 
 
@@ -63,6 +67,8 @@ class Conclusion:
     before: Judged | None
     """The version that was trained, where the parent is compressed already."""
     chance: Callable[[Trial], float]
+    seconds: tuple[float, float]
+    """That were given, and of them those that were over before the first candidate was tried."""
 
     @property
     def best(self) -> Decided | None:
@@ -85,9 +91,22 @@ class Conclusion:
             nearest = max(able, key=self.chance)
             name, why = nearest.name, nearest.reason
         else:
-            return "nothing is worth it, because no candidate was ready in time"
+            return f"nothing is worth it, because {self._none_ready()}"
         more = "" if self.power.enough else f" ({self.power})"
         return f"nothing is worth it, because of {name}, which came nearest, {why}{more}"
+
+    def _none_ready(self) -> str:
+        """Why nobody could be timed and judged, and what would have to be longer."""
+        if broken := next((each for each in self.trials if each.fault), None):
+            return f"no candidate could be served: of {broken.name}, {broken.fault}"
+        if not self.trials and self.fallen:
+            return f"no technique can help: {'; '.join(f'{each.name}: {each.reason}' for each in self.fallen[:SHOWN])}"
+        given, spent = self.seconds
+        wanted = math.ceil(max(2 * given, 3 * spent))
+        return (
+            f"no candidate was ready in time: of {given:.0f} s {spent:.0f} were over before the first was tried; "
+            f"give at least {wanted} s"
+        )
 
     def _together(self, best: Decided) -> str:
         return f", with {self.callers} callers at once {best.finished.together.speed.value:.3g}× as fast"

@@ -27,9 +27,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide, with limits that
-    hold for all nominated together. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as
-    small."""
+    """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide; limits are of 95 %
+    each. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as small."""
 
     name: str
     technique: str
@@ -99,6 +98,8 @@ class Frontier:
 
     def timed(self) -> str:
         """How the latencies were measured, and which of them decides."""
+        if not any(each.pace for each in self.points):
+            return "Nothing was timed."
         said = (
             f"µs of one row, from a dict to the answer, on {_plain(self.host.processor)}, {self.host.cores} cores: "
             "each candidate turn about with the parent (A B B A) when it was tried. `aias ls` tells of the parent what "

@@ -20,6 +20,7 @@ from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
 from aias.compress.kept import Kept
+from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
 from aias.compress.stack import stacked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
@@ -46,10 +47,6 @@ from aias.training.reserve import Reserve
 from aias.training.train import workers_for
 from aias.training.unit import Bench
 
-NOMINATED_MAX: Final = 3
-CHANCE_MIN: Final = 0.05
-"""Of being certified; less is not worth the rows."""
-
 NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 
 BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_weights", "smaller_model")
@@ -60,8 +57,8 @@ BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "s
 
 COMPRESSED: Final = "it is compressed already, and has no members any more"
 
-FITTED_SHARE: Final = 0.5
-"""Of the time left for searching that goes to what is fitted as training fits."""
+FITTED_SHARE: Final = 0.25
+"""Of the time left for searching that goes to what is fitted as training fits, on every fold and without a teacher."""
 
 TIMED_SECONDS: Final = 1.0
 TIMED_AGAIN_SECONDS: Final = 3.0
@@ -142,7 +139,7 @@ class Job:
             ))  # fmt: skip
             self._measure_parent()
             trials = self._search(plan)
-            outcome = self._concluded(trials, self._nominated(trials))
+            outcome = self._concluded(trials, self.prospect.nominate(trials))
             self.kept.forget(trials)
             return outcome
 
@@ -162,6 +159,7 @@ class Job:
         prepared = self.held.prepared
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
         self.power = Power(task.metric, self.margin, spread, self.certified_rows)
+        self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         names = [each.name for each in prepared.encoder.fields]
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
@@ -199,8 +197,9 @@ class Job:
         self.looks = max(1, len(trials) * len(self.judged.samples()))
         for each in trials:
             self.kept.restore(each)
-        Halving(self.judged, self._tried, lambda: self._over, self._promise).run(trials)
-        trials += repaired(trials, good=self._good, attempt=self._tried_whole, over=lambda: self._over)
+        self.spent_before = self.deadline.seconds - self.deadline.left
+        Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
+        trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
         return trials
 
     @property
@@ -301,32 +300,6 @@ class Job:
 
     # Certifying
 
-    def _nominated(self, trials: Sequence[Trial]) -> list[Trial]:
-        able = [each for each in trials if not each.reason]
-        for each in able:
-            chance = self._chance(each)
-            if chance < CHANCE_MIN:
-                each.reason = f"{self.certified_rows:,} rows would certify it with a chance of {100 * chance:.0f} %"
-        able = [each for each in able if not each.reason]
-        ranked = sorted(able, key=lambda each: -self._promise(each))
-        for each in ranked[NOMINATED_MAX:]:
-            each.reason = f"{NOMINATED_MAX} that promise more were nominated"
-        return ranked[:NOMINATED_MAX]
-
-    def _good(self, trial: Trial) -> bool:
-        return not trial.reason and self._chance(trial) >= CHANCE_MIN
-
-    def _promise(self, trial: Trial) -> float:
-        return self._chance(trial) * math.log(max(trial.gain, 1.01))
-
-    def _chance(self, trial: Trial) -> float:
-        """That the rows left certify it, were its loss what it was where it was searched."""
-        assert trial.evidence is not None
-        left = self.margin - trial.evidence.value
-        if not left > 0:
-            return 0.0
-        return Power(self.shop.task.metric, left, max(trial.evidence.spread, 1e-12), self.certified_rows).chance
-
     def _finished(self, nominated: list[Trial]) -> list[Finished]:
         """As they would be served, timed again; without those that are not worth it after all."""
         ready: list[Finished] = []
@@ -369,7 +342,8 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self.parent_footprint, self.wanted.callers, self.before, self._chance,
+            self.parent_footprint, self.wanted.callers, self.before, self.prospect.of,
+            (self.deadline.seconds, self.spent_before),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

@@ -1,7 +1,7 @@
 """The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,10 +104,8 @@ class Parent:
             dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=seconds, folds=self.manifest.rows["folds"], class_weights=recipe.class_weights,
             sentences=recipe.encoder, tokens=subwords.length_max if subwords else None, ledger=ledger,
-            seed=recipe.seed, watch=watch,
+            judging=self.manifest.rows.get("judging"), seed=recipe.seed, watch=watch,
         )  # fmt: skip
-        if judging := self.manifest.rows.get("judging"):
-            prepared = replace(prepared, table=prepared.table.narrowed(judging))
         self._check_sentences(prepared)
         if prepared.dataset.digest != self.manifest.lineage.dataset:
             raise OtherRows(

@@ -75,10 +75,11 @@ class Prepared:
 def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
-    tokens: int | None = None, ledger: Ledger | None = None, seed: int, watch: Watch,
+    tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None, seed: int, watch: Watch,
 ) -> Prepared:  # fmt: skip
-    """`sentences`: the name of a sentence encoder; `tokens`: how many it reads of a text, where that is not left to the
-    time; `ledger`: where its vectors are kept. Raises `UserError` when the data cannot be learned from.
+    """`judging`: how many of the folds judge, where not all do; `sentences`: the name of a sentence encoder; `tokens`:
+    how many it reads of a text, where that is not left to the time; `ledger`: where its vectors are kept. Raises
+    `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds)
     dataset = _aside(dataset, target, how)
@@ -123,6 +124,7 @@ def prepare(
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
     table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), folded.judges, folded.blocks)
+    table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):

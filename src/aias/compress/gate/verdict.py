@@ -1,7 +1,10 @@
 """Who passes: a loss within the margin, proved on rows that nobody has looked at yet, and no part of them sacrificed.
 
-Several candidates are tested at once by Holm's method (1979): the chance that any of them passes that is worse by the
-margin stays below the risk. The rows are opened once; who has seen the verdict has used them.
+Several candidates are judged in an order that is fixed before the rows are opened, the safest first, each at the whole
+risk, and only as long as all before it passed (Maurer, Hothorn and Lehmacher 1995): the first that is worse by the
+margin passes no more often than the risk, and after it nobody does. Where the safest pass, the boldest so pays nothing
+for not being alone; Holm's method (1979) would have asked three for a third of the risk each. The rows are opened once;
+who has seen the verdict has used them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +43,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`p`: the chance of such rows if the candidate were worse by the margin, corrected for the number of claims."""
+    """`p`: the chance of such rows if it, or any that was judged before it, were worse by the margin."""
 
     name: str
     certified: bool
@@ -52,24 +55,31 @@ class Verdict:
 def judge(
     claims: Sequence[Claim], *, metric: str, margin: float, part_margin: float, risk: float = SPENT
 ) -> list[Verdict]:
-    """A claim is certified when a loss of the margin is ruled out, and no part is certain to lose more than its margin.
-
-    The limit of the loss that is reported is the one that holds for all claims together.
+    """A claim is certified when a loss of the margin is ruled out, of it and of all before it, and no part of the rows
+    is certain to lose more than its margin. Limits of a loss are its own, of 95 %.
     """
-    unlike = holm([1 - each.evidence.confidence(margin) for each in claims])
+    alone = [1 - each.evidence.confidence(margin) for each in claims]
     harmed = _harmed(claims, part_margin, risk)
-    together = RISK / max(1, len(claims))
-    verdicts = []
-    for claim, p, part in zip(claims, unlike, harmed, strict=True):
-        loss = loss_of(metric, claim.evidence, risk=together)
-        if not p < risk:
+    verdicts: list[Verdict] = []
+    first: Claim | None = None
+    for claim, own, p, part in zip(claims, alone, in_order(alone), harmed, strict=True):
+        loss = loss_of(metric, claim.evidence, risk=RISK)
+        if not own < risk:
             reason = f"a loss of {margin:.2g} cannot be ruled out: {loss}"
+            first = first or claim
+        elif first:
+            reason = f"{first.name}, which promised to be safer, did not pass, and after it nobody is judged: {loss}"
         elif part:
             reason = f"where {part} it is certain to lose more than {part_margin:.2g}"
         else:
             reason = ""
         verdicts.append(Verdict(claim.name, not reason, loss, p, reason))
     return verdicts
+
+
+def in_order(p: Sequence[float]) -> list[float]:
+    """p values of claims judged one after another until one fails; one that is not known counts as 1."""
+    return [float(each) for each in np.maximum.accumulate(np.nan_to_num(np.asarray(p, np.float64), nan=1.0))]
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -12,7 +12,7 @@ from aias.compress.gate.power import Power
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
 from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
-from aias.compress.gate.verdict import Claim, Sealed, holm, judge
+from aias.compress.gate.verdict import Claim, Sealed, holm, in_order, judge
 
 
 def test_the_gate_loads_numpy_and_scipy_and_nothing_else():
@@ -108,6 +108,27 @@ def test_a_part_that_is_sacrificed_is_named():
 
 def test_holm_multiplies_the_least_most():
     assert holm([0.01, 0.04, 0.03, float("nan")]) == pytest.approx([0.04, 0.09, 0.09, 1.0])
+
+
+def test_who_stands_behind_one_that_passes_is_judged_as_if_it_were_alone():
+    safe, bold = Claim("safe", Proportions(0, 0, 5_000)), Claim("bold", Proportions(50, 45, 10_000))
+    asked = {"metric": "accuracy", "margin": 0.0024, "part_margin": 1}
+
+    alone = judge([bold], **asked)[0]
+    behind = judge([safe, bold], **asked)[1]
+
+    assert alone.certified and 0.02 < alone.p  # Holm's method would have asked for half of the risk
+    assert (behind.certified, behind.p, behind.loss) == (True, alone.p, alone.loss)
+
+
+def test_after_the_first_that_does_not_pass_nobody_does():
+    bad, good = Claim("bad", Proportions(90, 0, 5_000)), Claim("good", Proportions(0, 0, 5_000))
+
+    verdicts = judge([bad, good], metric="accuracy", margin=0.01, part_margin=1)
+
+    assert [each.certified for each in verdicts] == [False, False]
+    assert "bad, which promised to be safer, did not pass" in verdicts[1].reason
+    assert in_order([0.01, float("nan"), 0.02]) == [0.01, 1.0, 1.0]
 
 
 def test_rows_certify_once():

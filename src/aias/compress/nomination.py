@@ -1,0 +1,89 @@
+"""Who is judged on the last rows, and in which order: the safest first, then what gains more and is less certain.
+
+The gate stops at the first that does not pass (`gate.verdict`), so a bold one costs nothing if it stands behind a safe
+one. Of all such orders that one is taken from which most is to be expected,
+
+    Σ of each    the chance that it and all before it pass    times    what it gains more than the one before it
+
+the gain as a logarithm, and chances as if they did not hang together.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from scipy.special import ndtr, ndtri
+
+from aias.compress.gate.evidence import Evidence
+from aias.compress.gate.verdict import SPENT
+from aias.compress.trial import Trial
+
+NOMINATED_MAX: Final = 3
+CHANCE_MIN: Final = 0.05
+"""Of being certified; less is not worth the rows."""
+
+LIKELY: Final = 0.7
+"""Who is less likely to be certified has milder forms tried."""
+
+COMPARED_MAX: Final = 16
+"""From which the order is chosen, those that promise most: 696 orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What so many `rows` will say of a loss within the `margin`."""
+
+    margin: float
+    rows: int
+
+    def chance(self, found: Evidence) -> float:
+        """That they certify it: what was lost where it was searched is itself known no better than those rows tell."""
+        left = self.margin - found.value
+        spread = max(found.spread, 1e-12)
+        if not left > 0 or not math.isfinite(spread):
+            return 0.0
+        error, doubt = spread / math.sqrt(self.rows), spread / math.sqrt(max(found.rows, 1))
+        return float(ndtr((left - ndtri(1 - SPENT) * error) / math.hypot(error, doubt)))
+
+    def of(self, trial: Trial) -> float:
+        assert trial.evidence is not None
+        return self.chance(trial.evidence)
+
+    def promise(self, trial: Trial) -> float:
+        """Its chance, times what it gains."""
+        return self.of(trial) * _worth(trial)
+
+    def likely(self, trial: Trial) -> bool:
+        return not trial.reason and self.of(trial) >= LIKELY
+
+    def nominate(self, trials: Sequence[Trial]) -> list[Trial]:
+        """In the order in which they are to be judged; the others are told why they are not among them."""
+        able = [each for each in trials if not each.reason]
+        for each in able:
+            if (chance := self.of(each)) < CHANCE_MIN:
+                each.reason = f"{self.rows:,} rows would certify it with a chance of {100 * chance:.0f} %"
+        able = [each for each in able if not each.reason]
+        most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]
+        most.sort(key=lambda each: -self.of(each))
+        orders = [list(each) for count in range(1, NOMINATED_MAX + 1) for each in combinations(most, count)]
+        best = max(orders, key=self.expected, default=[])
+        chosen = {id(each) for each in best}
+        for each in able:
+            if id(each) not in chosen:
+                each.reason = "others promise more together" if len(best) > 1 else "another promises more"
+        return best
+
+    def expected(self, order: Sequence[Trial]) -> float:
+        """What the best that passes gains; below 0 where one gains less than the one before it."""
+        total, passed, before = 0.0, 1.0, 0.0
+        for each in order:
+            passed *= self.of(each)
+            total += passed * (_worth(each) - before) if _worth(each) > before else -math.inf
+            before = _worth(each)
+        return total
+
+
+def _worth(trial: Trial) -> float:
+    return math.log(max(trial.gain, 1.01))
