@@ -19,6 +19,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
+from aias.serving.fetching import Fetching
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
 from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
@@ -75,6 +76,7 @@ class Application:
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
+        self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -150,6 +152,7 @@ class Application:
         self.repeats.keep_only({version for _, version in self._router.loaded()})
 
     def close(self) -> None:
+        self.fetching.close()
         self.executor.close()
         self._doors.quotas.close()
         self.observing.close()
@@ -163,12 +166,13 @@ class Application:
             raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
-        if (endpoint := request.places.get("endpoint")) is not None:
-            self._find(request, endpoint)
+        if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
+            read_wishes(request)
+        endpoint = request.places.get("endpoint")
+        if endpoint is not None and not self._find(request, endpoint) and route.wakes:
+            await self._fetch(request, endpoint)
         if route.method == "GET":
             return await self.executor.finished(reply_of(route.answer(request), request))
-        if DEADLINE in request.headers or PRIORITY in request.headers:
-            read_wishes(request)
         if request.model is not None:
             self._admit(request)
         packed = encoding_of(request.headers) is not None
@@ -194,8 +198,22 @@ class Application:
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
 
-    def _find(self, request: Request, endpoint: str) -> None:
+    def _find(self, request: Request, endpoint: str) -> bool:
+        """Whether its model is in memory; and that, in the request."""
         request.model = self._router.find(endpoint)
+        if request.model is None:
+            if self.suspects:
+                self.suspects.check(str(self._router.pointer(endpoint).ref))
+            return False
+        self._choose(request, endpoint)
+        return True
+
+    async def _fetch(self, request: Request, endpoint: str) -> None:
+        """The model, when it is in memory."""
+        request.model = await self.fetching.model(endpoint, request.deadline)
+        self._choose(request, endpoint)
+
+    def _choose(self, request: Request, endpoint: str) -> None:
         if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
             split.choose(request)
         if self.suspects:
@@ -244,8 +262,10 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        self._find(request, request.places["endpoint"])
+        endpoint = name() if light else await self.executor.step(name)
+        request.places = {"endpoint": endpoint}
+        if not self._find(request, endpoint):
+            await self._fetch(request, endpoint)
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or is_table(request.headers, request.body):
