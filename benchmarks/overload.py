@@ -108,7 +108,8 @@ def serving(home: str, name: str) -> Iterator[int]:
 
 def run_server(home: str, name: str) -> None:
     from aias.serving.bounds import Bounds
-    from aias.serving.gateway import answer_on, listen
+    from aias.serving.gateway import answer_on
+    from aias.serving.ports import listen
 
     os.sched_setaffinity(0, {0})
     listener = listen("127.0.0.1", 0)

@@ -36,6 +36,7 @@ from aias.serving.inference.repository import Control, Repository
 from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
+from aias.serving.ports import bound, in_url, listen, taken
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.quotas import Quotas
@@ -55,18 +56,11 @@ from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 from aias.serving.unnamed import look_for
 
-_BACKLOG: Final = 2_048
-"""Callers that the kernel keeps until they are accepted; it may allow fewer."""
-
 NOTE_SECONDS: Final = 60.0
 """Between two notes of which models were asked last; a start without one loads others first."""
 
 ASKED: Final = "cache/asked.json"
 """In the home."""
-
-
-class PortInUse(UserError):
-    code = "serving.port-in-use"
 
 
 class OpenToAll(UserError):
@@ -191,9 +185,9 @@ class Gateway:
         note, ready = self.metrics.refused, lambda: self.ready
         server = _grpc().GrpcServer(self.application, self.doors, self.bounds, ready=ready, note=note, shared=at.shared)
         try:
-            self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
+            self.grpc_port = await server.start(f"{in_url(at.host)}:{at.port}")
         except RuntimeError:
-            raise _taken(at.host, at.port, "gRPC could not have it") from None
+            raise taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
     def _connection(self, **given: Any) -> Connection:
@@ -306,7 +300,7 @@ def serve(
                 look_for(name, keys.database, announce, what="to be kept in memory")
             if secret := keys.first():
                 announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
+        ready = _ready(f"http://{in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
                 log_accesses(access_log)
@@ -318,7 +312,7 @@ def serve(
     # Its port was free a moment ago, which sockets that share a port could not have told.
     with contextlib.ExitStack() as held:
         for each in (port, *([second.port] if second else [])):
-            held.enter_context(contextlib.closing(_bound(host, each, shared=True)))
+            held.enter_context(contextlib.closing(bound(host, each, shared=True)))
         supervise(
             home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds,
             announce=announce, listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
@@ -366,39 +360,6 @@ def answer_on(
         gateway.run(listener, when_ready=tell_ready)
 
 
-def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that listens, so that a taken port is known before anything is loaded. `shared`: with others of ours.
-
-    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone. Raises
-    `PortInUse`.
-    """
-    listener = _bound(host, port, shared=shared)
-    try:
-        listener.listen(_BACKLOG)
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _taken(host: str, port: int, why: str | None) -> PortInUse:
-    return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
-
-
 def _second(host: str, port: int, *, shared: bool) -> SecondPort:
     """Where gRPC will be, when the port is free and gRPC is there."""
     _grpc()
@@ -419,13 +380,9 @@ def _ready(url: str, workers: int, second: SecondPort | None) -> Event:
     facts: dict[str, object] = {"url": url, "workers": workers}
     if second is None:
         return Event("serve.ready", f"serving at {url}", facts=facts)
-    address = f"{_in_url(second.host)}:{second.port}"
+    address = f"{in_url(second.host)}:{second.port}"
     return Event("serve.ready", f"serving at {url}, and over gRPC at {address}", facts=facts | {"grpc": address})
 
 
 def _own_name(host: str) -> list[str]:
-    return [] if host in ("0.0.0.0", "::") else [_in_url(host)]  # noqa: S104  compared, not bound
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return [] if host in ("0.0.0.0", "::") else [in_url(host)]  # noqa: S104  compared, not bound
