@@ -62,8 +62,8 @@ def whole_pairs(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
     line = data.count(b"\n", 0, halves[0]) + 1
     spelt = data[halves[0] : halves[0] + 6].decode()
     message = (
-        f"`{name}` holds {len(halves)} halves of surrogate pairs, which are no characters: the first, `{spelt}`, on line"
-        f" {line}; each was read as \ufffd"
+        f"`{name}` holds {len(halves)} halves of surrogate pairs, which are no characters: the first, `{spelt}`, on"
+        f" line {line}; each was read as \ufffd"
     )
     return out, (Event("data.decoded", message, "warning"),)
 
