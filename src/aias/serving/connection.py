@@ -10,6 +10,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -32,6 +33,7 @@ Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
 _serials: Final = count()
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
 
@@ -159,8 +161,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.url[:1] != b"/":
-            self._fault = 400, "serving.bad-target", "the request's target must be a path"
-            raise Refused
+            self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
@@ -173,6 +174,16 @@ class Connection(HttpToolsProtocol):
         # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
         if not self._read or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
             self._begin()
+
+    def _take_path(self) -> None:
+        """Of a target that is a whole URL: its host stands for the header (RFC 9112, 3.2.2), its path is the target."""
+        found = _ABSOLUTE.fullmatch(self.url)
+        if found is None:
+            self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
+            raise Refused
+        host, rest = found[1], found[2] or b"/"
+        self.url = rest if rest[:1] == b"/" else b"/" + rest
+        self.headers = [(name, host if name == b"host" else value) for name, value in self.headers]
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
