@@ -54,6 +54,7 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
+from aias.serving.turns import Turns
 from aias.serving.unnamed import look_for
 
 NOTE_SECONDS: Final = 60.0
@@ -112,6 +113,7 @@ class Gateway:
         self._asked, self._noted_at = asked, time.monotonic()
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
+        self._turns = Turns()
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: families(self.router.stage)
         runs = None if kept is None else kept.journal.runs
@@ -194,7 +196,8 @@ class Gateway:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        return Connection(**given, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
+        note, turns = self.metrics.refused, self._turns
+        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
 
     def _config(self) -> Config:
         def connection(**given: Any) -> asyncio.BaseProtocol:
