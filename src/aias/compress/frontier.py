@@ -27,8 +27,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide; limits are of 95 %
-    each. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as small."""
+    """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide. Limits are of
+    95 % each. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as small."""
 
     name: str
     technique: str

@@ -26,6 +26,7 @@ def test_the_parts_sum_to_the_answer_less_the_usual_one(model: aias.Model) -> No
     assert found.of == "yes"
     assert found.answer == pytest.approx(float(model.predict_proba([ROW])[0, 1]), abs=1e-6)
     assert sum(part for _, part in found.parts) == pytest.approx(found.answer - found.usual, abs=1e-9)
+    assert all(part == float(f"{part:.12g}") for _, part in found.parts)
 
 
 def test_what_decides_has_the_largest_parts(model: aias.Model) -> None:

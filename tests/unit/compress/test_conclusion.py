@@ -1,0 +1,47 @@
+"""`compress/conclusion.py`: the last word where nobody was timed and judged."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+
+from aias.compress.conclusion import Conclusion
+from aias.compress.frontier import FELL, Frontier, Point
+from aias.core.events import nobody
+from aias.core.host import host
+from aias.data.read import read
+from aias.training.prepare import prepare
+
+
+def said(**known: Any) -> str:
+    return Conclusion._none_ready(SimpleNamespace(**{"trials": [], "fallen": [], "seconds": (10.0, 9.0)} | known))  # type: ignore[arg-type]
+
+
+def test_where_the_time_was_short_it_is_said_how_much_more_is_needed() -> None:
+    late = SimpleNamespace(name="int8", fault="", reason="there was no time for it")
+    assert said(trials=[late]).endswith("of 10 s 9 were over before the first was tried; give at least 27 s")
+    assert said(trials=[late], seconds=(60.0, 4.0)).endswith("give at least 120 s")
+
+
+def test_where_no_candidate_can_be_served_the_reason_is_told() -> None:
+    broken = SimpleNamespace(name="int8", fault="a row differs")
+    assert said(trials=[broken]) == "no candidate could be served: of int8, a row differs"
+
+
+def test_where_no_technique_can_help_their_reasons_are_told() -> None:
+    fallen = [Point("int8", "int8", FELL, "no sentence encoder reads its texts")]
+    assert said(fallen=fallen) == "no technique can help: int8: no sentence encoder reads its texts"
+
+
+def test_of_what_was_not_timed_no_latency_is_explained() -> None:
+    found = Frontier("m@1", "rmse", 0.005, 0.1, "no row was looked at", "nothing", (), host(), 0, 0, 4)
+    assert found.timed() == "Nothing was timed."
+
+
+def test_folds_that_do_not_judge_are_not_counted() -> None:
+    rows = read(pl.DataFrame({"a": [i * i % 31 / 7 for i in range(80)], "y": [i % 7 / 3 for i in range(80)]}))
+    found = prepare(
+        rows, target="y", metric=None, how="random", test=0.0, given=None, seconds=10, folds=8, judging=6, seed=0,
+        watch=nobody,
+    )  # fmt: skip
+    assert found.reason.endswith("6 folds judge")
