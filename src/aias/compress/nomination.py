@@ -68,7 +68,8 @@ class Prospect:
         most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]
         most.sort(key=lambda each: -self.of(each))
         orders = [list(each) for count in range(1, NOMINATED_MAX + 1) for each in combinations(most, count)]
-        best = max(orders, key=self.expected, default=[])
+        # Of orders that are as good the longest: who was nominated can still turn out to be slow, or not to be made.
+        best = max(orders, key=lambda order: (round(self.expected(order), 2), len(order)), default=[])
         chosen = {id(each) for each in best}
         for each in able:
             if id(each) not in chosen:
