@@ -41,12 +41,23 @@ class Refused(Exception):
     """Raised inside the parser's callbacks, through which it comes out as a parser error."""
 
 
+class Waiting(Protocol):
+    """The requests that are answered before this turn of the loop is over."""
+
+    def run(self) -> None: ...
+
+
 class AtOnce(Protocol):
     """The part of an application that answers without waiting."""
 
     heads: Heads
 
-    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None) -> bytes | None: ...
+    @property
+    def together(self) -> Waiting: ...
+
+    def at_once(
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None
+    ) -> bytes | None: ...
 
     def will_answer(self, head: Head) -> bool: ...
 
@@ -67,6 +78,7 @@ class Connection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
+        self._together, self._is_waiting = answers.together, False
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
@@ -99,7 +111,7 @@ class Connection(HttpToolsProtocol):
     @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
-        if self.transport.get_write_buffer_size():
+        if self._is_waiting or self.transport.get_write_buffer_size():
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
@@ -108,6 +120,9 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
+        if self._is_waiting:
+            # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
+            self._together.run()
         if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
@@ -217,7 +232,7 @@ class Connection(HttpToolsProtocol):
         """Answer a request whose head is known, if it is there to the last byte."""
         end = data.find(b"\r\n\r\n") + 4
         head = self._heads.recall(data[:end])
-        return head is not None and len(data) == end + head.body_bytes and self._answer(head, data[end:])
+        return head is not None and len(data) == end + head.body_bytes and self._answer(head, data[end:], self._deliver)
 
     def _answer_first(self, body: bytes) -> bool:
         """Answer a request that the parser has read; remember its head if it was alone in its read."""
@@ -233,16 +248,24 @@ class Connection(HttpToolsProtocol):
             self._heads.remember(data[:end], head)
         return True
 
-    def _answer(self, head: Head, body: bytes) -> bool:
-        response = self._at_once(head, body, self.server_state.default_headers, self.slot)
+    def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
         if response is None:
             return False
-        self._line.write(response)
+        if response:
+            self._deliver(response)
+        else:
+            self._phase, self._is_waiting = Phase.ANSWER, True
+        return True
+
+    def _deliver(self, response: bytes) -> None:
+        self._is_waiting = False
+        if not self._line.is_closing():
+            self._line.write(response)
         if self.slot is not None:
             self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
-        return True
 
     def _begin(self) -> None:
         """Go the long way: uvicorn's scope, cycle and task, with what has been read so far."""
@@ -285,6 +308,8 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server stops: finish what has begun."""
+        if self._is_waiting:
+            self._together.run()
         if self._phase is Phase.BODY and self._held is not None:
             self._begin()
         if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:
