@@ -70,6 +70,10 @@ class Router:
         model = self._models.get(endpoint)
         return model if model is not None else self._refuse(endpoint)
 
+    def known(self, endpoint: str | None) -> Model | None:
+        """The model behind an endpoint, if there is one."""
+        return None if endpoint is None else self._models.get(endpoint)
+
     def peek(self, endpoint: str) -> Model | None:
         """The same model, if there is one now, and it is alone behind its endpoint."""
         return self._alone.get(endpoint)
