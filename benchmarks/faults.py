@@ -32,7 +32,9 @@ sys.path.insert(0, str(HERE.parents[1] / "tests"))
 WORKERS, CLIENTS = 2, 8
 KILL_EVERY_SECONDS: Final = 5.0
 WAIT_SECONDS: Final = 120.0
-ANSWER_SECONDS: Final = 30.0
+ANSWER_SECONDS: Final = 120.0
+"""On a machine that is far too busy a new process takes half a minute to come; what it then answers has not failed."""
+
 COMMAND: Final = "python benchmarks/faults.py"
 
 
