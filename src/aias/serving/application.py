@@ -19,12 +19,13 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
+from aias.serving.headers import read_headers
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
 from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.observing import Observing, trace_id
-from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, packed_reply, send_reply
 from aias.serving.router import Router
@@ -38,12 +39,6 @@ from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 if TYPE_CHECKING:
     from aias.serving.spans import Spans
 
-_ONLY_ONCE: Final = frozenset(
-    (
-        *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
-        *(b"x-request-id", b"inference-header-content-length"),
-    )
-)
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 log = logging.getLogger("aias.serving")
@@ -67,7 +62,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers, is_table)
+        self.heads = Heads(self.table, read_headers, is_table)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
@@ -86,7 +81,7 @@ class Application:
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
-            request.headers = _headers(scope["headers"])
+            request.headers = read_headers(scope["headers"])
             _take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
@@ -382,16 +377,6 @@ async def _gone(receive: Receive) -> None:
     """Ends when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    headers = dict(pairs)
-    if len(headers) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted(name.decode() for name in _ONLY_ONCE if names.count(name) > 1)
-        if twice:
-            raise BadRequest(f"the header `{twice[0]}` came twice")
-    return headers
 
 
 def _wrong_method(found: Found) -> WrongMethod:

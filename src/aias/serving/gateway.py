@@ -46,6 +46,7 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
+from aias.serving.turns import Turns
 from aias.serving.unnamed import look_for
 
 _BACKLOG: Final = 2_048
@@ -99,6 +100,7 @@ class Gateway:
             book=book, shadow=shadow,
         )  # fmt: skip
         self.metrics.tiers = self.router.tiers
+        self._turns = Turns()
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: families(self.router.stage)
         runs = None if kept is None else kept.journal.runs
@@ -180,7 +182,8 @@ class Gateway:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        return Connection(**given, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
+        note, turns = self.metrics.refused, self._turns
+        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
 
     def _config(self) -> Config:
         def connection(**given: Any) -> asyncio.BaseProtocol:

@@ -105,4 +105,4 @@ def _decoded(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:
     try:
         return decoder.decode(body or b"{}")
     except Faults as fault:
-        raise BadBody(f"the request: {in_words(fault)}", hint="send an object, such as {}") from None
+        raise BadBody(f"the request: {in_words(fault, body)}", hint="send an object, such as {}") from None

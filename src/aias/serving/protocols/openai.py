@@ -137,7 +137,7 @@ def _read(body: bytes) -> Asked:
     try:
         return _asked.decode(body)
     except Faults as fault:
-        said = in_words(fault)
+        said = in_words(fault, body)
         named = _FIELD.search(said)
         raise BadParameter(
             f"the body of the request: {said}", param=named[1] if named else None,
@@ -174,7 +174,7 @@ def read_texts(raw: bytes, *, texts_max: int) -> list[Text]:
         else:
             found = list(_lists.decode(raw))
     except Faults as fault:
-        raise BadParameter(f"input must be {_KINDS}: {in_words(fault)}", param="input") from None
+        raise BadParameter(f"input must be {_KINDS}: {in_words(fault, raw)}", param="input") from None
     if not found or len(found) > texts_max:
         raise BadParameter(f"input has {len(found):,} texts; it takes 1 to {texts_max:,}", param="input")
     for at, text in enumerate(found):

@@ -146,7 +146,7 @@ def _read(body: bytes, kind: type[_Body]) -> _Body:
     except Faults as fault:
         fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
         raise BadBody(
-            f"the request: {in_words(fault)}",
+            f"the request: {in_words(fault, body)}",
             hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
         ) from None
 
