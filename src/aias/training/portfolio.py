@@ -167,7 +167,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
 
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
-WIDE: Final[dict[str, Any]] = {"width": 256, "members": 2}
+WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
 WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
