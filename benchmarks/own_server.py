@@ -53,7 +53,8 @@ def other_core() -> None:
 
 def _run(home: str, bounds: str) -> None:
     from aias.serving.bounds import Bounds
-    from aias.serving.gateway import answer_on, listen
+    from aias.serving.gateway import answer_on
+    from aias.serving.ports import listen
 
     os.sched_setaffinity(0, {CORE})
     listener = listen("127.0.0.1", 0)

@@ -8,6 +8,7 @@ Nobody waits for company: what runs together is what the loop found when it last
 run in half the time of 32 runs, and is read into the processor's cache once and not between any two callers.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
 from aias.serving.messages import Conversation, Request
 from aias.serving.models import Model
+from aias.serving.survival.journal import Runs
 
 if TYPE_CHECKING:
     from aias.serving.transport import Headers
@@ -47,18 +49,17 @@ class Waiting:
 
 
 class Together:
-    """`later` has something called when the turn of the loop is over; `begin` and `end` are told of each run, `finish`
-    of each request, with its answer, or why there is none, and the seconds that the run took."""
+    """`runs`: where it is written down what runs. `took` is told the seconds of each run, and one of its requests;
+    `finish` each request's answer, or why there is none, and the seconds of its run."""
 
     def __init__(
         self,
+        runs: Runs | None,
         *,
-        later: Callable[[Callable[[], None]], object],
-        begin: Callable[[list[Waiting]], None],
-        end: Callable[[list[Waiting], float], None],
+        took: Callable[[Request, Model, float], None],
         finish: Callable[[Waiting, Answers | Exception, float], None],
     ) -> None:
-        self._later, self._begin, self._end, self._finish = later, begin, end, finish
+        self._runs, self._took, self._finish = runs, took, finish
         self._waiting: dict[int, list[Waiting]] = {}
         self._is_called = self._had_company = False
         self._alone = 0
@@ -84,7 +85,7 @@ class Together:
         held.append(waiting)
         if not self._is_called:
             self._is_called = True
-            self._later(self._end_turn)
+            asyncio.get_running_loop().call_soon(self._end_turn)
 
     def run(self) -> None:
         """Answer now all that wait."""
@@ -99,13 +100,19 @@ class Together:
         self.run()
 
     def _run(self, held: list[Waiting]) -> None:
+        runs, model = self._runs, held[0].request.asked
+        if runs is not None:
+            for each in held:
+                runs.begin_on_loop(model.version, each.request.slot)
         started = time.perf_counter()
-        self._begin(held)
         found = answers_to(held)
-        took = time.perf_counter() - started
-        self._end(held, took)
+        seconds = time.perf_counter() - started
+        if runs is not None:
+            for each in held:
+                runs.end_on_loop(each.request.slot)
+        self._took(held[0].request, model, seconds)
         for waiting, answers in zip(held, found, strict=True):
-            self._finish(waiting, answers, took)
+            self._finish(waiting, answers, seconds)
 
 
 def answers_to(held: list[Waiting]) -> list[Answers | Exception]:
