@@ -133,7 +133,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
 
     # What the sentence encoder's time was spent for comes first: the first is begun, however little time is left.
     if read and ratios:
-        yield Configuration("linear ratios sentences", "linear", {**ratios, **sentences}, features=read, cost=SENTENCES_COST)
+        both = {**ratios, **sentences}
+        yield Configuration("linear ratios sentences", "linear", both, features=read, cost=SENTENCES_COST)
     yield Configuration("linear", "linear", words)
     if shape.skewed:
         yield Configuration("linear log", "linear", LOG)
@@ -171,8 +172,8 @@ WORDS_FIRST: Final = 10.0
 `chnsenticorp_hotel` the best are 6 to 60, and 6 to 20 under ratios; from 1 the way there took most of the time."""
 
 SENTENCES_FIRST: Final = 3.0
-"""The same beside vectors: a row is five times as long in its square (`features/sentences.py`), so a fifth of C holds as
-much back."""
+"""The same beside vectors: a row is five times as long in its square (`features/sentences.py`), so a fifth of C holds
+as much back."""
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
 WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}

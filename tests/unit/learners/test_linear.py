@@ -56,7 +56,7 @@ def test_the_strength_is_chosen_by_validation_and_told(classes: int) -> None:
 @pytest.mark.parametrize(
     ("first", "tried"), [(1.0, [1, 3, 0.3, 0.1, 0.03]), (10.0, [10, 30, 3, 1, 0.3, 0.1, 0.03]), (20.0, [20, 30, 10, 3])]
 )
-def test_the_path_begins_where_it_is_told_and_goes_down_where_up_does_not_help(first: float, tried: list[float]) -> None:
+def test_the_path_begins_where_it_is_told_and_goes_down_where_up_is_no_help(first: float, tried: list[float]) -> None:
     told: list[Event] = []
     train, rng = examples(2), np.random.default_rng(0)
     by_chance = Examples(train.x, rng.permutation(train.y))  # the less is learned, the better
