@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -39,6 +40,8 @@ from aias.serving.rollout.shadow import shadows_of
 from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
 from aias.serving.server import LoopServer, Second
+from aias.serving.sockets import bound, listen, taken
+from aias.serving.statistics import Statistics
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.supervisor import WORKERS_MAX, supervise
 from aias.serving.survival.adoption import Adopter
@@ -47,14 +50,6 @@ from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 from aias.serving.unnamed import look_for
-
-_BACKLOG: Final = 2_048
-"""Callers that the kernel keeps until they are accepted; it may allow fewer."""
-
-
-class PortInUse(UserError):
-    code = "serving.port-in-use"
-
 
 class OpenToAll(UserError):
     code = "serving.open-to-all"
@@ -85,7 +80,7 @@ class Gateway:
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
-        self._kept = kept
+        self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts, Quotas(ledger))
@@ -133,6 +128,7 @@ class Gateway:
             poller.join()
             self.router.stage.close()
             self.application.close()
+            self._writer.shutdown()
             self.arrow.close()
 
     def stop(self) -> None:
@@ -146,7 +142,7 @@ class Gateway:
     def _application(self, repository: Repository, unnamed: str | None) -> Application:
         router = self.router
         house = House(
-            self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics,
+            self.bounds, lambda: self.ready, self.arrow, repository, self._statistics,
             router.find, router.deployed, unnamed,
         )  # fmt: skip
         protocols: list[WireProtocol] = [
@@ -173,7 +169,7 @@ class Gateway:
         try:
             self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
         except RuntimeError:
-            raise _taken(at.host, at.port, "gRPC could not have it") from None
+            raise taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
     def _connection(self, **given: Any) -> Connection:
@@ -206,10 +202,14 @@ class Gateway:
         now = time.monotonic()
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
-            self._sums.write(self.metrics)
+            self._writer.submit(self._sums.written(self.metrics))
 
-    def _all_metrics(self) -> Metrics:
-        return self.metrics.still() if self._sums is None else self._sums.total(self.metrics)
+    def _all_metrics(self) -> Callable[[], Metrics]:
+        return self.metrics.later() if self._sums is None else self._sums.totalled(self.metrics)
+
+    def _statistics(self) -> Callable[[], Statistics]:
+        counted = self._all_metrics()
+        return lambda: counted().statistics
 
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
@@ -238,6 +238,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
+    supervised: bool = False,
     grpc_port: int | None = None,
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
@@ -248,6 +249,7 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
+    `supervised`: also a single worker is watched by another process, so that it may die and its connections stay.
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
     `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
     a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
@@ -264,7 +266,7 @@ def serve(
     if not 1 <= workers <= WORKERS_MAX:
         raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
     hosts = [*allowed_hosts, *_own_name(host)]
-    second = None if grpc_port is None else _second(host, grpc_port, shared=workers > 1)
+    second = None if grpc_port is None else _second(host, grpc_port, shared=supervised or workers > 1)
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
@@ -272,7 +274,7 @@ def serve(
             if secret := keys.first():
                 announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
         ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
-        if workers == 1:
+        if workers == 1 and not supervised:
             if access_log:
                 log_accesses(access_log)
             answer_on(
@@ -283,7 +285,7 @@ def serve(
     # Its port was free a moment ago, which sockets that share a port could not have told.
     with contextlib.ExitStack() as held:
         for each in (port, *([second.port] if second else [])):
-            held.enter_context(contextlib.closing(_bound(host, each, shared=True)))
+            held.enter_context(contextlib.closing(bound(host, each, shared=True)))
         supervise(
             home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds or Bounds(),
             announce=announce, listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
@@ -303,7 +305,8 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
-    shadows: bool = True,
+    folder: Path | None = None,
+    first: bool = True,
     kept: Kept | None = None,
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
@@ -316,7 +319,7 @@ def answer_on(
             registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
-            shadow=shadows_of(home, book) if shadows else None, kept=kept,
+            shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
         )  # fmt: skip
 
@@ -327,39 +330,6 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
-
-
-def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that listens, so that a taken port is known before anything is loaded. `shared`: with others of ours.
-
-    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone. Raises
-    `PortInUse`.
-    """
-    listener = _bound(host, port, shared=shared)
-    try:
-        listener.listen(_BACKLOG)
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _taken(host: str, port: int, why: str | None) -> PortInUse:
-    return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
 
 
 def _second(host: str, port: int, *, shared: bool) -> SecondPort:

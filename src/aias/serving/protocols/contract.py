@@ -27,7 +27,7 @@ class House:
     ready: Callable[[], bool]
     arrow: ArrowProcess
     repository: Repository
-    statistics: Callable[[], Statistics]
+    statistics: Callable[[], Callable[[], Statistics]]
     find: Callable[[str], Model]
     """The model behind an endpoint. Raises `UnknownEndpoint`, `NotReady`."""
     deployed: Callable[[], Sequence[tuple[Endpoint, Model]]]

@@ -81,16 +81,24 @@ class OpenInference:
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
         name, version = request.places["endpoint"], request.places.get("version")
-        found = list(self._statistics().of([(name, str(request.asked.number))]))
-        if version is not None:
-            found = [each for each in found if each["version"] == version]
-            if not found:
-                _check_version(request)
-        return _json({"model_stats": found})
+        number, counted = request.asked.number, self._statistics()
+
+        def told() -> bytes:
+            found = list(counted().of([(name, str(number))]))
+            if version is not None:
+                found = [each for each in found if each["version"] == version]
+                if not found:
+                    _check_version(request)
+            return msgspec.json.encode({"model_stats": found})
+
+        return Reply(b"", media_type=JSON, later=told)
 
     def tell_all_statistics(self, _request: Request) -> Reply:
         """The same of every endpoint."""
-        return _json({"model_stats": list(self._statistics().of(self._repository.answering()))})
+        known, counted = list(self._repository.answering()), self._statistics()
+        return Reply(
+            b"", media_type=JSON, later=lambda: msgspec.json.encode({"model_stats": list(counted().of(known))})
+        )
 
     def infer(self, request: Request) -> Conversation:
         """Answer the rows that the tensors hold, one beside the other."""

@@ -5,6 +5,7 @@ It runs when nobody else wants the processor. `python -m aias.serving.rollout.co
 
 import contextlib
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -52,7 +53,7 @@ class Comparer:
         self._live, self._trial = live, trial
         self._live_first = True
         repository = Repository(cast("Any", None), None)
-        house = House(Bounds(), lambda: True, ArrowProcess(), repository, Statistics, lambda _name: live, list)
+        house = House(Bounds(), lambda: True, ArrowProcess(), repository, lambda: Statistics, lambda _name: live, list)
         protocols = [member("serving.protocols", name)(house) for name in members("serving.protocols")]
         self._table = RouteTable(route for protocol in protocols for route in protocol.routes())
 
@@ -130,17 +131,10 @@ def serve(orders: ShadowOrders) -> None:
         except AiasError as fault:
             registry.rollouts.withdraw(orders.trial, f"it could not be loaded: {fault.message}")
             return
-        waiting = socket.socket(fileno=orders.descriptor)
-        waiting.settimeout(REPORT_SECONDS)
         seen, report_at = Evidence(), time.monotonic() + REPORT_SECONDS
-        while True:
-            try:
-                raw = waiting.recv(MESSAGE_BYTES_MAX)
-                if not raw:
-                    return
+        for raw in _sent(socket.socket(fileno=orders.descriptor)):
+            if raw:
                 seen.mirrored.add(_compared(comparer, raw))
-            except TimeoutError:
-                pass
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + REPORT_SECONDS
                 if seen.mirrored.requests:
@@ -148,6 +142,28 @@ def serve(orders: ShadowOrders) -> None:
                     if became is None or became.ended_at is not None:
                         return
                     seen = Evidence()
+
+
+def _sent(listener: socket.socket) -> Iterator[bytes]:
+    """What every worker sends, one message after the other; nothing, when nothing came for a while."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ)
+        while True:
+            ready = [cast("socket.socket", key.fileobj) for key, _ in waiting.select(REPORT_SECONDS)]
+            if not ready:
+                yield b""
+            for each in ready:
+                if each is listener:
+                    waiting.register(listener.accept()[0], selectors.EVENT_READ)
+                    continue
+                raw = b""
+                with contextlib.suppress(OSError):
+                    raw = each.recv(MESSAGE_BYTES_MAX)
+                if raw:
+                    yield raw
+                else:
+                    waiting.unregister(each)
+                    each.close()
 
 
 def _compared(comparer: Comparer, raw: bytes) -> Mirrored:
