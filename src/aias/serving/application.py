@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
@@ -19,7 +18,8 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
-from aias.serving.headers import read_headers
+from aias.serving.fetching import Fetching
+from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
 from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
@@ -38,8 +38,6 @@ from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 if TYPE_CHECKING:
     from aias.serving.spans import Spans
-
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 log = logging.getLogger("aias.serving")
 
@@ -70,6 +68,7 @@ class Application:
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
+        self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -82,7 +81,7 @@ class Application:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
             request.headers = read_headers(scope["headers"])
-            _take_id(request)
+            take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone:
@@ -108,7 +107,7 @@ class Application:
             return None
         request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
         try:
-            _take_id(request)
+            take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
@@ -145,6 +144,7 @@ class Application:
         self.repeats.keep_only({version for _, version in self._router.loaded()})
 
     def close(self) -> None:
+        self.fetching.close()
         self.executor.close()
         self._doors.quotas.close()
         self.observing.close()
@@ -158,12 +158,13 @@ class Application:
             raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
-        if (endpoint := request.places.get("endpoint")) is not None:
-            self._find(request, endpoint)
+        if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
+            read_wishes(request)
+        endpoint = request.places.get("endpoint")
+        if endpoint is not None and not self._find(request, endpoint) and route.wakes:
+            await self._fetch(request, endpoint)
         if route.method == "GET":
             return await self.executor.finished(reply_of(route.answer(request), request))
-        if DEADLINE in request.headers or PRIORITY in request.headers:
-            read_wishes(request)
         if request.model is not None:
             self._admit(request)
         packed = encoding_of(request.headers) is not None
@@ -189,8 +190,22 @@ class Application:
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
 
-    def _find(self, request: Request, endpoint: str) -> None:
+    def _find(self, request: Request, endpoint: str) -> bool:
+        """Whether its model is in memory; and that, in the request."""
         request.model = self._router.find(endpoint)
+        if request.model is None:
+            if self.suspects:
+                self.suspects.check(str(self._router.pointer(endpoint).ref))
+            return False
+        self._choose(request, endpoint)
+        return True
+
+    async def _fetch(self, request: Request, endpoint: str) -> None:
+        """The model, when it is in memory."""
+        request.model = await self.fetching.model(endpoint, request.deadline)
+        self._choose(request, endpoint)
+
+    def _choose(self, request: Request, endpoint: str) -> None:
         if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
             split.choose(request)
         if self.suspects:
@@ -239,8 +254,10 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        self._find(request, request.places["endpoint"])
+        endpoint = name() if light else await self.executor.step(name)
+        request.places = {"endpoint": endpoint}
+        if not self._find(request, endpoint):
+            await self._fetch(request, endpoint)
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or is_table(request.headers, request.body):
@@ -365,12 +382,6 @@ class Application:
         self.observing.note(request, reply, seconds)
         if request.split is not None and request.method == "POST":
             request.split.note(request, reply)
-
-
-def _take_id(request: Request) -> None:
-    """The caller's own name for its request, if it can be shown in headers and logs."""
-    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
-        request.id = given.decode()
 
 
 async def _gone(receive: Receive) -> None:

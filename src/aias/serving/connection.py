@@ -27,6 +27,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.transport import Headers, OneWrite
+from aias.serving.turns import Turns
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
@@ -64,13 +65,14 @@ class Connection(HttpToolsProtocol):
         bounds: Bounds,
         note: Callable[[str], None],
         answers: AtOnce,
+        turns: Turns,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
-        self._bounds, self._note = bounds, note
+        self._bounds, self._note, self._turns = bounds, note, turns
         self._phase, self._heard = Phase.HEAD, False
         self._began_at = self._moved_at = self.loop.time()
         self._head_bytes = self._head_lines = 0
@@ -108,6 +110,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
+        if len(self.connections) > self._turns.reads_max:
+            self._turns.heard(self._line, self._hear_again)
         if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
@@ -133,6 +137,10 @@ class Connection(HttpToolsProtocol):
         """A client that will send no more of its request cannot be answered."""
         if self._phase is not Phase.ANSWER:
             self.transport.close()
+
+    def _hear_again(self) -> None:
+        if not self.flow.read_paused and not self._line.is_closing():
+            self._line.resume_reading()
 
     # The parser's calls
 

@@ -1,7 +1,9 @@
 """The headers of a request by name: some once only, of others every line."""
 
+import re
 from typing import Final
 
+from aias.serving.messages import Request
 from aias.serving.refusals import BadRequest
 from aias.serving.rollout.split import STICKY
 from aias.serving.wishes import DEADLINE, PRIORITY
@@ -13,6 +15,8 @@ _ONLY_ONCE: Final = frozenset(
     )
 )
 """Said twice they could mean two things, to us and to a proxy before us."""
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -27,3 +31,9 @@ def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         for name in {each for each in names if names.count(each) > 1}:
             headers[name] = b", ".join(value for each, value in pairs if each == name)
     return headers
+
+
+def take_id(request: Request) -> None:
+    """The caller's own name for its request, if it can be shown in headers and logs."""
+    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
+        request.id = given.decode()

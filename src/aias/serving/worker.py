@@ -59,6 +59,7 @@ def main(orders: Orders) -> None:
             kept=kept,
             folder=Path(orders.folder),
             first=orders.index == 0,
+            pinned=orders.pinned,
         )
     except AiasError as fault:
         tell(Event(fault.code, fault.message, "warning"))

@@ -1,8 +1,8 @@
 """Is a version worse than the live one? A test that may be looked at after every answer, for as long as one likes.
 
 Two things are tested, each at two fifths of the false alarms that are allowed: failed answers, and slow ones (longer
-than the guard allows beyond what 95 % of the live version's answers of that size take). A version is *worse* when it is certain
-of one of them that
+than the guard allows beyond what 95 % of the live version's answers of that size take). A version is *worse* when it
+is certain of one of them that
 
     above:   more of its answers are so than the bound says (1 % failed; 5 % slow), and
     beside:  more of its answers are so than of the live version's.

@@ -72,7 +72,7 @@ class OpenAI:
     prefix: ClassVar[str] = "/v1"
 
     def __init__(self, house: House) -> None:
-        self._deployed = house.deployed
+        self._deployed, self._width, self._pointer = house.deployed, house.width, house.pointer
         self._texts_max = min(EMBEDDED_TEXTS_MAX, house.bounds.body_rows)
 
     def routes(self) -> tuple[Route, ...]:
@@ -121,16 +121,20 @@ class OpenAI:
 
     def list_models(self, _request: Request) -> Reply:
         """The endpoints that give vectors."""
-        models = [_described(each) for each, model in self._deployed() if model.manifest.task.width]
-        return Reply(msgspec.json.encode({"object": "list", "data": models}))
+
+        def listed() -> bytes:
+            models = [_described(each) for each in self._deployed() if self._width(each)]
+            return msgspec.json.encode({"object": "list", "data": models})
+
+        # In a thread, as of what is not in memory a file has to be read.
+        return Reply(b"", later=listed)
 
     def describe_model(self, request: Request) -> Reply:
         """One of them."""
         name = request.places["endpoint"]
-        for each, model in self._deployed():
-            if each.name == name and model.manifest.task.width:
-                return Reply(msgspec.json.encode(_described(each)))
-        raise UnknownEndpoint(f"`{name}` gives no vectors", hint=f"ask it at /predict/{name}")
+        if not request.asked.manifest.task.width:
+            raise UnknownEndpoint(f"`{name}` gives no vectors", hint=f"ask it at /predict/{name}")
+        return Reply(msgspec.json.encode(_described(self._pointer(name))))
 
 
 def _read(body: bytes) -> Asked:

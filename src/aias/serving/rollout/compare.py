@@ -37,7 +37,6 @@ from aias.serving.protocols.contract import House
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.rollout.shadow import ShadowOrders
 from aias.serving.routes import RouteTable
-from aias.serving.statistics import Statistics
 
 REPORT_SECONDS: Final = 0.5
 MESSAGE_BYTES_MAX: Final = 1 << 20
@@ -52,8 +51,9 @@ class Comparer:
     def __init__(self, live: Model, trial: Model) -> None:
         self._live, self._trial = live, trial
         self._live_first = True
-        repository = Repository(cast("Any", None), None)
-        house = House(Bounds(), lambda: True, ArrowProcess(), repository, lambda: Statistics, lambda _name: live, list)
+        nobody = cast("Any", None)
+        repository = Repository(nobody, None)
+        house = House(Bounds(), lambda: True, ArrowProcess(), repository, nobody, nobody, list, nobody)
         protocols = [member("serving.protocols", name)(house) for name in members("serving.protocols")]
         self._table = RouteTable(route for protocol in protocols for route in protocol.routes())
 

@@ -45,7 +45,7 @@ class Followed(Protocol):
 
     stage: Stage
 
-    def loaded(self) -> list[tuple[str, str]]: ...
+    def answering(self) -> list[tuple[str, str]]: ...
 
     def retry(self) -> None: ...
 
@@ -128,7 +128,7 @@ class Endpoints:
         raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
 
     def _told(self, endpoint: Endpoint) -> dict[str, object]:
-        answers = dict(self._router.loaded()).get(endpoint.name)
+        answers = dict(self._router.answering()).get(endpoint.name)
         return {
             "endpoint": endpoint.name,
             "version": str(endpoint.ref),

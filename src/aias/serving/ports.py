@@ -1,4 +1,4 @@
-"""Sockets that listen: taken before anything is loaded, alone or with others of ours."""
+"""The sockets that a server listens on, and what it says when it cannot have one."""
 
 import socket
 from typing import Final
@@ -29,6 +29,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
 
 
 def bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    """One that does not listen yet. Raises `PortInUse`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -43,4 +44,10 @@ def bound(host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 def taken(host: str, port: int, why: str | None) -> PortInUse:
+    """Why a port cannot be had."""
     return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
+
+
+def in_url(host: str) -> str:
+    """An address as URLs have it."""
+    return f"[{host}]" if ":" in host else host
