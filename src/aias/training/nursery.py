@@ -8,9 +8,9 @@
                                                                <── what the buried one died of
 
 What libraries hold in memory is there once for all workers, and whoever takes a dead worker's place starts at once. A
-ward loads once, at its beginning; while it does, those before it fork whoever needs nothing of that. Nothing is ever run
-in one: there is one thread, and nothing half done, when it forks. A worker stays a zombie, and its pid its own, until
-it is buried.
+ward loads once, at its beginning; while it does, those before it fork whoever needs nothing of that. Nothing is ever
+run in one: there is one thread, and nothing half done, when it forks. A worker stays a zombie, and its pid its own,
+until it is buried.
 """
 
 import contextlib

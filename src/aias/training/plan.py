@@ -49,6 +49,9 @@ OPENING_SHARE: Final = 0.4
 RESERVED_SHARE: Final = 0.4
 """Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
 
+READING_SECONDS: Final = 1.0
+"""After the time for fitting, for what an earlier run has left in the ledger."""
+
 LAST_SHARE: Final = 0.9
 """Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
 
@@ -91,17 +94,43 @@ class Plan:
         since with all there would be no time for what promises most; without it, all judge.
         """
         self._narrow = narrow
+        opening, others = list(opening), list(others)
         self._coming, self._through = chain(opening, others, configurations), False
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
             self._coming, self._others, self._last = iter(opening), list(others), iter(configurations)
+        ended = set[str]()
         while self._go_on() or self._whole():
             for trial in self._whole():
                 self._trials.remove(trial)
+                ended.add(trial.configuration.name)
                 if not told(self._member(trial)):
                     return self.stop()
-        return self.stop()
+        self.stop()
+        for trial in self._left_before(each for each in [*opening, *others] if each.name not in ended):
+            if not told(self._member(trial)):
+                return None
+        return None
+
+    def _left_before(self, configurations: Iterable[Configuration]) -> Iterator[Trial]:
+        """What an earlier run has fitted whole, where this one had no time to come to it; fitting takes time, reading
+        hardly any."""
+        until = max(self.fit_ends_at(), time.monotonic()) + READING_SECONDS
+        for configuration in configurations:
+            if time.monotonic() > until:
+                return
+            trial = Trial(configuration, deque())
+            for fold in range(self.table.fold_count):
+                unit = trial.unit(fold, self.seed)
+                entry = self.ledger.get(unit.key(self.table.digest))
+                if entry is None or entry.cut:
+                    break
+                trial.done[fold] = unit
+                trial.seconds += entry.seconds
+                trial.share(entry.settings)
+            else:
+                yield trial
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
         """Fit each again on all rows; gives those for which that could be done in time, and was not cut short by it."""

@@ -27,10 +27,17 @@ class Trial:
     """Whether its other folds wait until it is known how good the first ones of all are."""
     wanted: bool = False
     """Whether its first fold has a weight among those of all."""
+    shared: dict[str, Any] = field(default_factory=dict)
+    """What the first fold chose for all."""
+
+    def unit(self, fold: int, seed: int) -> Unit:
+        """With what the first fold chose, where it is through."""
+        return Unit(replace(self.configuration, settings=self.configuration.settings | self.shared), fold, seed)
 
     def share(self, settings: dict[str, Any]) -> None:
         """What the first fold chose, its others take."""
         shared = {name: settings[name] for name in shared_settings(self.configuration) if name in settings}
+        self.shared = self.shared or shared
         if shared and self.waiting:
             held = replace(self.configuration, settings=self.configuration.settings | shared)
             self.waiting = deque(replace(unit, configuration=held) for unit in self.waiting)
