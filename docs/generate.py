@@ -237,7 +237,7 @@ def http() -> str:
     from aias.serving.rollout.routes import Endpoints
     from aias.serving.statistics import Statistics
 
-    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list)  # type: ignore[arg-type]
+    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list, str)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
     routes += [

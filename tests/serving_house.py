@@ -24,9 +24,10 @@ from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
-from aias.serving.gateway import Gateway, listen
+from aias.serving.gateway import Gateway
 from aias.serving.inference.repository import Control
 from aias.serving.models import Answering
+from aias.serving.ports import listen
 from aias.serving.rollout.stage import Book, Shadowing
 from artifacts import manifest
 

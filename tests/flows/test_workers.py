@@ -17,7 +17,7 @@ from aias.access.ledger import usage_of
 from aias.core.events import Event
 from aias.serving.background import Background, DidNotStart
 from aias.serving.bounds import Bounds
-from aias.serving.gateway import PortInUse, listen
+from aias.serving.ports import PortInUse, listen
 from aias.serving.supervisor import Orders, Supervisor, WorkerFailed
 from serving_house import eventually
 

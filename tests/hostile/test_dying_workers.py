@@ -18,7 +18,7 @@ from mortal_worker import DEADLY, ENDLESS
 import artifacts
 from aias.core.events import Event
 from aias.serving.bounds import Bounds
-from aias.serving.gateway import listen
+from aias.serving.ports import listen
 from aias.serving.supervisor import Orders, Supervisor
 from aias.serving.survival.keeper import can_keep
 from serving_house import BOUNDS, eventually

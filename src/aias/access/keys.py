@@ -133,6 +133,13 @@ class Keys:
             raise unknown(key_id)
         return _key(row)
 
+    def forget(self, key_id: str) -> None:
+        """Shut a key out, and leave no trace of it: for one that was made for a while only. Raises `UnknownKey`."""
+        with self.database.writing() as transaction:
+            if keys.found(transaction, key_id) is None:
+                raise unknown(key_id)
+            keys.remove(transaction, key_id)
+
     def limit(self, key_id: str, quotas: Iterable[Quota | str]) -> Key:
         """Have these quotas hold for a key, instead of those that did; none for no bounds. What it has used of a day or
         a month stays counted. Raises `UnknownKey`, `BadQuota`."""

@@ -41,7 +41,7 @@ Examples:
 
 A latency counts from the moment that a request was meant to go out, so a server that stands still is seen to. Without
 --url the server at 127.0.0.1:8000 is asked, and where there is none one is started for the time being. AIAS_KEY has the
-key; without it one is made in AIAS_HOME and revoked afterwards. Ctrl-C gives the result so far.
+key; without it one is made in AIAS_HOME and removed afterwards. Ctrl-C gives the result so far.
 """
 
 

@@ -12,7 +12,7 @@ from aias.cli.show import give, hint, table, warn
 if TYPE_CHECKING:
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import Guard, Trial
-    from aias.registry.values import Endpoint
+    from aias.registry.values import Endpoint, Move
 
 
 @click.command()
@@ -79,7 +79,7 @@ def deploy(
 def endpoints(name: str | None, *, as_json: bool) -> None:
     """Show which version answers for each endpoint, what is tried beside it, and how that fares.
 
-    With a NAME also the trials that have ended.
+    With a NAME also the trials that have ended, and where it has pointed.
     """
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -88,17 +88,23 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
     with Registry.open(home(), watch=warn) as registry:
         found = registry.endpoints() if name is None else [registry.endpoint(name)]
         history = registry.rollouts.history(name) if name else []
+        moves = registry.history(name) if name else []
     if as_json:
         if name is None:
             return give([plain(each) for each in found], as_json=True)
-        return give(plain(found[0]) | {"history": [told(trial) for trial in history]}, as_json=True)
+        past = {"history": [told(trial) for trial in history], "moves": msgspec.to_builtins(moves)}
+        return give(plain(found[0]) | past, as_json=True)
     if not found:
         return hint("aias deploy MODEL")
     rows: list[tuple[str, ...]] = []
     for endpoint in found:
         rows.append((endpoint.name, str(endpoint.ref), "live", "", ""))
         rows += [_row(trial) for trial in (history if name else endpoint.trials)]
-    return table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
+    table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
+    if moves:
+        lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]
+        table("Moves", ("revision", "version", "how", "when (UTC)"), lines, right=("revision",))
+    return None
 
 
 @click.command()
@@ -122,7 +128,10 @@ def promote(name: str, ref: str | None, *, as_json: bool) -> None:
 @click.argument("name")
 @option_json
 def rollback(name: str, *, as_json: bool) -> None:
-    """Take every canary and shadow of endpoint NAME away; without one, go back to the version before."""
+    """Take every canary and shadow of endpoint NAME away; without one, go back to the version before.
+
+    Again, to the one before that. What was gone back from returns by `aias deploy` only.
+    """
     from aias.core.names import check_name
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -155,6 +164,10 @@ def plain(endpoint: "Endpoint") -> dict[str, Any]:
 
     facts: dict[str, Any] = msgspec.to_builtins(replace(endpoint, trials=()))
     return facts | {"trials": [told(trial) for trial in endpoint.trials]}
+
+
+def _how(move: "Move") -> str:
+    return move.how if move.ref else "undeployed"
 
 
 def _guard(max_errors: str | None, max_slower: str | None, promote_after: int | None) -> "Guard | None":

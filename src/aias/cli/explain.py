@@ -28,7 +28,7 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
         fields = msgspec.json.decode(row, type=dict[str, object])
     except Faults as fault:
         raise UserError(
-            f"the row is no JSON object: {in_words(fault)}", hint="""write '{"age": 39, "job": "clerk"}'"""
+            f"the row is no JSON object: {in_words(fault, row)}", hint="""write '{"age": 39, "job": "clerk"}'"""
         ) from None
     found = load(ref).explain(fields, of=of)
     if as_json:

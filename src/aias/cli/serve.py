@@ -13,6 +13,10 @@ from aias.core.events import Event
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
 @click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
 @click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
+@click.option("--memory", metavar="SIZE", help="For all loaded models, such as 4GB.  [default: half of what there is]")
+@click.option(
+    "--pin", "pinned", multiple=True, metavar="NAME", help="An endpoint to keep in memory; '*' for every one."
+)
 @click.option("--access-log", is_flag=False, flag_value="100%", metavar="[SHARE]",
               help="A JSON line for each request, or a share such as 5%, on stderr; no bodies, no keys.")  # fmt: skip
 def serve(
@@ -22,12 +26,15 @@ def serve(
     grpc_port: int | None,
     allowed_hosts: tuple[str, ...],
     unnamed: str | None,
+    memory: str | None,
+    pinned: tuple[str, ...],
     *,
     insecure_http: bool,
     access_log: str | None,
 ) -> None:
     """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
     from aias.core.settings import home
+    from aias.serving.bounds import Bounds
     from aias.serving.gateway import serve as run
 
     run(
@@ -40,6 +47,8 @@ def serve(
         unnamed=unnamed,
         insecure_http=insecure_http,
         access_log=0.0 if access_log is None else _share(access_log),
+        pinned=pinned,
+        bounds=Bounds() if memory is None else Bounds(memory_bytes=_bytes(memory)),
         announce=_say,
     )
 
@@ -52,6 +61,15 @@ def _count(workers: str) -> int:
     if not workers.isdecimal():
         raise click.BadParameter(f"{workers!r} is neither a number nor `auto`", param_hint="--workers")
     return int(workers)
+
+
+def _bytes(text: str) -> int:
+    from aias.core.quantities import bytes_of
+
+    found = bytes_of(text)
+    if found <= 0:
+        raise click.BadParameter(f"{text} is no room for any model", param_hint="--memory")
+    return found
 
 
 def _share(text: str) -> float:

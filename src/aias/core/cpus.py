@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,17 @@ def cpus() -> int:
 
 def quota(proc: Path = _PROC, mount: Path = _MOUNT) -> float:
     """Processors that the control groups of this process allow, the tightest of them; infinite without any."""
+    return of_groups("cpu", _of_version_2, _of_version_1, proc, mount)
+
+
+def of_groups(
+    controller: str,
+    version_2: Callable[[Path], float],
+    version_1: Callable[[Path], float],
+    proc: Path = _PROC,
+    mount: Path = _MOUNT,
+) -> float:
+    """The tightest bound that the control groups of this process set, as they are read; infinite without any."""
     try:
         lines = proc.read_text().splitlines()
     except OSError:
@@ -27,9 +38,9 @@ def quota(proc: Path = _PROC, mount: Path = _MOUNT) -> float:
         _, controllers, group = line.split(":", 2)
         if not controllers:
             # Version 2: one tree, or beside version 1 a part of it.
-            roots, read = (mount, mount / "unified"), _of_version_2
-        elif "cpu" in controllers.split(","):
-            roots, read = (mount / controllers, mount / "cpu"), _of_version_1
+            roots, read = (mount, mount / "unified"), version_2
+        elif controller in controllers.split(","):
+            roots, read = (mount / controllers, mount / controller), version_1
         else:
             continue
         for root in roots:
@@ -46,12 +57,12 @@ def _upwards(root: Path, group: str) -> Iterator[Path]:
 
 
 def _of_version_2(folder: Path) -> float:
-    allowed, _, period = _read(folder / "cpu.max").partition(" ")
+    allowed, _, period = read_word(folder / "cpu.max").partition(" ")
     return _ratio(allowed, period)
 
 
 def _of_version_1(folder: Path) -> float:
-    return _ratio(_read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us"))
+    return _ratio(read_word(folder / "cpu.cfs_quota_us"), read_word(folder / "cpu.cfs_period_us"))
 
 
 def _ratio(allowed: str, period: str) -> float:
@@ -59,7 +70,8 @@ def _ratio(allowed: str, period: str) -> float:
     return int(allowed) / int(period) if allowed.isdigit() and period.isdigit() and int(period) else math.inf
 
 
-def _read(path: Path) -> str:
+def read_word(path: Path) -> str:
+    """What a small file says; nothing where it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:

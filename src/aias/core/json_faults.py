@@ -23,6 +23,8 @@ _BROKEN: Final = {
     "invalid character": "no value begins so, and texts hold no bare control character; JSON has no NaN",
     "invalid number": "this is no number",
     "object keys must be strings": 'the names of an object stand in double quotes, {"name": value}',
+    "invalid utf-16 surrogate pair": "half of a surrogate pair is escaped",
+    "unexpected end of escaped utf-16 surrogate pair": "half of a surrogate pair is escaped",
     "trailing characters": "there is more after its end",
     "trailing comma in array": "a comma stands before the end of the list",
     "trailing comma in object": "a comma stands before the end of the object",
@@ -33,22 +35,36 @@ _KIND: Final = re.compile(r"Expected `([^`]*)`(?:, got `([^`]*)`)?$")
 _FIELD: Final = re.compile(r"Object (missing required|contains unknown) field `(.*)`$", re.DOTALL)
 _BYTE: Final = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)$", re.DOTALL)
 
+_HALF: Final = re.compile(rb"\\u([dD][89abAB][0-9a-fA-F]{2})(.{0,6})", re.DOTALL)
+"""A first half of a surrogate pair, and what stands where the second has to."""
 
-def in_words(fault: Exception) -> str:
-    """One of `Faults` as the rest of a sentence that may begin with its place."""
+_REST: Final = re.compile(rb"(?:\\(?:u[0-9a-fA-F]{0,4})?)?")
+_TAIL_BYTES: Final = 16
+
+
+def in_words(fault: Exception, raw: bytes | msgspec.Raw | str = b"") -> str:
+    """One of `Faults` as the rest of a sentence that may begin with its place. `raw`: what was read."""
     if isinstance(fault, RecursionError):
         return "the JSON is nested too deeply"
     if isinstance(fault, UnicodeDecodeError):
         return "the JSON is not UTF-8"
     said = str(fault)
     if said == "Input data was truncated":
-        return "the JSON ends before it is whole"
+        return _half_at_end(raw) or "the JSON ends before it is whole"
     if broken := _BYTE.match(said):
         why = _BROKEN.get(broken[1], "a text is escaped wrongly" if "escape" in broken[1] else "")
         return f"the JSON breaks at byte {broken[2]}" + (f": {why}" if why else "")
     place = _PLACE.search(said)
     where = _where(place[2]) if place else ""
     return _wrong(said[: place.start()] if place else said, where)[:200]
+
+
+def _half_at_end(raw: bytes | msgspec.Raw | str) -> str:
+    """Near the end msgspec takes half of a surrogate pair for one whose other half was cut off."""
+    for half in _HALF.finditer((raw.encode() if isinstance(raw, str) else bytes(raw))[-_TAIL_BYTES:]):
+        if not _REST.fullmatch(half[2]):
+            return f"`\\u{half[1].decode()}` is half of a surrogate pair, and without the other half no character"
+    return ""
 
 
 def _wrong(said: str, where: str) -> str:

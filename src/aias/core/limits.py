@@ -127,3 +127,6 @@ CACHE_RUNS_MIN: Final = 50.0
 
 LINGER_SECONDS_MAX: Final = 2.0
 """How long a refused client may go on sending before its connection is cut; it needs that long to read the refusal."""
+
+MEMORY_SHARE: Final = 0.5
+"""Of the machine's or the container's memory, for the models of `aias serve`; the rest is for requests and others."""

@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 from aias.core.errors import UserError
+from aias.core.near import did_you_mean
 
 Kind = Literal["number", "category", "time", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 Role = Literal["input", "target", "ignored"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+NAMES_SHOWN: Final = 20
+"""In a hint: more of them nobody reads."""
 
 
 class SchemaMismatch(UserError):
@@ -68,7 +72,8 @@ class Schema:
         for field in self.fields:
             if field.name == name:
                 return field
-        raise SchemaMismatch(f"there is no column `{name}`", hint=f"the columns are: {', '.join(self.names)}")
+        hint = did_you_mean(name, self.names) or f"the columns are: {', '.join(self.names[:NAMES_SHOWN])}"
+        raise SchemaMismatch(f"there is no column `{name}`", hint=hint)
 
     def __contains__(self, name: str) -> bool:
         return any(field.name == name for field in self.fields)

@@ -76,8 +76,22 @@ def _as_utf8(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
     try:
         data.decode()
     except UnicodeDecodeError as fault:
-        return _guessed(data, name, data.count(b"\n", 0, fault.start) + 1)
+        line = data.count(b"\n", 0, fault.start) + 1
+        return _whole_pairs(data, name, line) or _guessed(data, name, line)
     return data, ()
+
+
+def _whole_pairs(data: bytes, name: str, line: int) -> tuple[bytes, tuple[Event, ...]] | None:
+    """UTF-8 but for surrogates, which some programs write one by one: both halves of a pair are a character, one alone
+    is none. None for all other bytes."""
+    try:
+        text = data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
+    mended = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    alone = mended.count("\ufffd") - text.count("\ufffd")
+    read = f"; {alone} of them stood alone and were read as \ufffd" if alone else ""
+    return mended.encode(), (_note(f"`{name}` holds halves of surrogate pairs, the first on line {line}{read}"),)
 
 
 def _guessed(data: bytes, name: str, line: int) -> tuple[bytes, tuple[Event, ...]]:

@@ -10,6 +10,7 @@ from aias.core.events import Event
 from aias.core.limits import ARCHIVE_FILES_MAX, UNPACKED_BYTES_MAX
 from aias.data.decode import decoded
 from aias.data.errors import TooLarge
+from aias.data.opened import opened
 from aias.data.readers.contract import File, Table
 from aias.data.unpack import is_litter, is_prose
 
@@ -41,7 +42,7 @@ def folder_names(folder: Path) -> list[str]:
 def folder_files(folder: Path, names: Iterable[str]) -> Iterable[File]:
     left = UNPACKED_BYTES_MAX
     for name in names:
-        data = (folder / name).read_bytes()
+        data = opened(folder / name).data
         left -= len(data)
         if left < 0:
             raise TooLarge(f"the texts of `{folder}` are more than {UNPACKED_BYTES_MAX:,} bytes")

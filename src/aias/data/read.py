@@ -1,7 +1,5 @@
 """Anything that holds a table → a dataset: found, unpacked, read, typed."""
 
-import difflib
-import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +8,15 @@ from typing import Final
 import polars as pl
 
 from aias.core.events import Event, Watch, nobody
-from aias.core.limits import FILE_BYTES_MAX
+from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.data.conform import conform
 from aias.data.dataset import Dataset
 from aias.data.documents import document_names, folder_files, folder_names, table_of
-from aias.data.errors import NoSuchFile, TooLarge, Unreadable
+from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.frames import table_of as table_of_object
 from aias.data.infer import infer
+from aias.data.opened import opened
 from aias.data.readers import readers
 from aias.data.readers.contract import File, Options, Table
 from aias.data.schema_file import read_schema
@@ -69,7 +68,7 @@ def read_file(source: str | Path, options: Options = Options()) -> Table:  # noq
     path, part = _located(str(source))
     if path.is_dir():
         return _folder(path)
-    return _table(_opened(path), part, options, depth=0)
+    return _table(opened(path), part, options, depth=0)
 
 
 def _located(source: str) -> tuple[Path, str]:
@@ -80,20 +79,8 @@ def _located(source: str) -> tuple[Path, str]:
     for place, char in enumerate(source):
         if char == ":" and place > 1 and Path(source[:place]).expanduser().is_file():
             return Path(source[:place]).expanduser(), source[place + 1 :]
-    near = _near(path.name, [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else [])
+    near = did_you_mean(path.name, [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else [])
     raise NoSuchFile(f"there is no file `{source}`", hint=near or "check the path; `~` and relative paths are fine")
-
-
-def _opened(path: Path) -> File:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable(f"`{path}` is not a regular file", hint="save the data to a file first")
-        if status.st_size > FILE_BYTES_MAX:
-            raise TooLarge(f"`{path}` has {status.st_size:,} bytes; at most {FILE_BYTES_MAX:,} are read")
-        return File(path.name, path.read_bytes())
-    except PermissionError:
-        raise Unreadable(f"`{path}` may not be read", hint=f"`chmod u+r {path}`") from None
 
 
 def _folder(path: Path) -> Table:
@@ -129,7 +116,7 @@ def _archive(file: File, part: str, options: Options, depth: int) -> Table:
     names = members(file)
     if part:
         if part not in names:
-            near = _near(part, names) or f"it holds {_listed(names)}"
+            near = did_you_mean(part, names) or f"it holds {_listed(names)}"
             raise NoSuchFile(f"`{file.name}` holds no `{part}`", hint=near)
         return _inner(file, part, options, depth)
     documents = document_names(names)
@@ -162,28 +149,33 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
     absent = [field for field in schema if field.name not in frame.columns and field.role == "input"]
     if absent:
         names = _listed(f"`{field.name}`" for field in absent)
-        hint = f"the file has {_listed(frame.columns)}"
+        hint = did_you_mean(absent[0].name, _spare(frame, schema)) or f"the file has {_listed(frame.columns)}"
         raise SchemaMismatch(f"{len(absent)} columns of the schema are not in the data: {names}", hint=hint)
-    empty = [pl.lit(None, pl.String).alias(field.name) for field in schema if field.name not in frame.columns]
-    frame = frame.with_columns(empty)
-    extra = [name for name in frame.columns if name not in schema]
+    lacking = [field.name for field in schema if field.name not in frame.columns]
+    frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
+    extra = _spare(frame, schema)
+
+    def meant(name: str) -> str:
+        near = did_you_mean(name, lacking)
+        return f"{name} ({near})" if near else name
+
     fields = (*schema.fields, *(Field(name, "text", "ignored", reason="not in the schema") for name in extra))
     if extra:
-        message = f"{len(extra)} columns are not in the schema and are ignored: {_listed(extra)}"
+        message = f"{len(extra)} columns are not in the schema and are ignored: {_listed(map(meant, extra))}"
         notes = (*notes, Event("data.ignored", message))
     whole = Schema(fields)
     return Dataset(conform(frame, whole), whole, notes)
 
 
+def _spare(frame: pl.DataFrame, schema: Schema) -> list[str]:
+    """The columns that nobody asked for."""
+    return [name for name in frame.columns if name not in schema]
+
+
 def _check_target(target: str, names: Sequence[str]) -> None:
     if target not in names:
-        near = _near(target, names) or f"the columns are: {_listed(names)}"
+        near = did_you_mean(target, names) or f"the columns are: {_listed(names)}"
         raise SchemaMismatch(f"there is no column `{target}`", hint=near)
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names)[:1_000], n=1)
-    return f"did you mean `{close[0]}`?" if close else ""
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -10,8 +10,8 @@ from aias.database.tables import endpoints, moves, trials, versions
 EndpointRow = tuple[str, str, int, str, int, datetime]
 """name, model, number, digest, revision, since"""
 
-MoveRow = tuple[str, int, str | None, int | None, datetime]
-"""endpoint, revision, model, number, at"""
+MoveRow = tuple[str, int, str | None, int | None, datetime, str]
+"""endpoint, revision, model, number, at, how"""
 
 _ROWS = select(
     endpoints.c.name,
@@ -42,12 +42,13 @@ def pointing_at(connection: Connection, model: str, number: int) -> list[str]:
     return sorted({*connection.execute(query).scalars(), *connection.execute(tried).scalars()})
 
 
-def move(connection: Connection, name: str, to: tuple[str, int] | None, at: datetime) -> int:
+def move(connection: Connection, name: str, to: tuple[str, int] | None, at: datetime, how: str = "deployed") -> int:
     """Point an endpoint at a version, or with None at nothing; the history's next revision."""
     last = connection.execute(select(func.max(moves.c.revision)).where(moves.c.endpoint == name)).scalar_one()
     revision = (last or 0) + 1
     model, number = to or (None, None)
-    connection.execute(insert(moves).values(endpoint=name, revision=revision, model=model, number=number, at=at))
+    row = {"endpoint": name, "revision": revision, "model": model, "number": number, "at": at, "how": how}
+    connection.execute(insert(moves).values(row))
     connection.execute(delete(endpoints).where(endpoints.c.name == name))
     if to is not None:
         row = {"name": name, "model": model, "number": number, "revision": revision, "since": at}
@@ -58,6 +59,6 @@ def move(connection: Connection, name: str, to: tuple[str, int] | None, at: date
 
 def history(connection: Connection, name: str) -> list[MoveRow]:
     """Every move of an endpoint, the oldest first."""
-    query = select(moves.c.endpoint, moves.c.revision, moves.c.model, moves.c.number, moves.c.at)
+    query = select(moves.c.endpoint, moves.c.revision, moves.c.model, moves.c.number, moves.c.at, moves.c.how)
     rows = connection.execute(query.where(moves.c.endpoint == name).order_by(moves.c.revision))
     return [tuple(row) for row in rows]

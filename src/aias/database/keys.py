@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, insert, select, update
 
 from aias.database.engine import changed
 from aias.database.tables import keys
@@ -46,6 +46,11 @@ def any_good(connection: Connection) -> bool:
 def revoke(connection: Connection, key: str, at: datetime) -> None:
     """A second revocation does not move the time of the first."""
     connection.execute(update(keys).where(keys.c.id == key, keys.c.revoked_at.is_(None)).values(revoked_at=at))
+    changed(connection)
+
+
+def remove(connection: Connection, key: str) -> None:
+    connection.execute(delete(keys).where(keys.c.id == key))
     changed(connection)
 
 

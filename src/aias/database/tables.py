@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest migration. Revisions are numbers of four digits, so that newer means greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,8 +97,9 @@ moves: Final = Table(
     Column("model", String),
     Column("number", Integer),
     Column("at", Instant, nullable=False),
+    Column("how", String, nullable=False, server_default="deployed"),
 )
-"""The history of every endpoint; a move to no version is an undeployment."""
+"""The history of every endpoint; a move to no version is an undeployment. `how`: deployed, promoted, or rolled back."""
 
 trials: Final = Table(
     "trials",

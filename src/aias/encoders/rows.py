@@ -13,7 +13,6 @@ and, of a model with a sentence encoder, for each text of each row, padded at th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 
 from aias.core.catalog import member
 from aias.core.errors import BadValue
+from aias.core.near import did_you_mean
 from aias.core.schema import Field
 from aias.encoders.contract import ColumnEncoder, Floats, Ints
 from aias.encoders.json_row import JsonRow
@@ -286,14 +286,10 @@ class RowEncoder:
     def _refuse_unknown(self, row: Mapping[str, object], place: int | None) -> None:
         # Looking for the nearest of a name of megabytes takes seconds, and nobody would read it.
         name = str(next(name for name in row if name not in self._known))[:100]
-        near = get_close_matches(name, [field.name for field in self.fields], n=1)
-        raise BadValue("the model knows no such field", hint=self._unknown_hint(near)).at(field=name, row=place)
-
-    def _unknown_hint(self, near: Sequence[str]) -> str:
-        if near:
-            return f"did you mean `{near[0]}`?"
         names = [field.name for field in self.fields]
-        return "the fields are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        listed = "the fields are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+        hint = did_you_mean(name, names) or listed
+        raise BadValue("the model knows no such field", hint=hint).at(field=name, row=place)
 
 
 _NO_COLUMNS = np.empty((1, 0))

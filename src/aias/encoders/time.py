@@ -57,7 +57,7 @@ class Time:
     """
 
     kind: ClassVar[Kind] = "time"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     width = len(PARTS)
 
     def __init__(self, field: Field) -> None:
@@ -205,7 +205,10 @@ def _offset(zone: str | None) -> timedelta:
     if not zone or zone in "Zz":
         return timedelta(0)
     digits = zone[1:].replace(":", "").ljust(4, "0")
-    minutes = int(digits[:2]) * 60 + int(digits[2:])
+    hour, minute = int(digits[:2]), int(digits[2:])
+    if hour > 23 or minute > 59:  # RFC 3339, 5.6: an offset is a time of day
+        raise ValueError(zone)
+    minutes = hour * 60 + minute
     return timedelta(minutes=-minutes if zone[0] == "-" else minutes)
 
 

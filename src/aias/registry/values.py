@@ -1,10 +1,14 @@
 """What the registry speaks of, as frozen values."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Trial
+
+BACK: Final = "rolled back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,37 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One step in an endpoint's history; without a model it is an undeployment."""
+    """One step in an endpoint's history; without a model it is an undeployment. `how`: `deployed`, `promoted`, or
+    `rolled back` to."""
 
     endpoint: str
     revision: int
     model: str | None
     number: int | None
     at: datetime
+    how: str
+
+    @property
+    def ref(self) -> Ref | None:
+        return None if self.model is None or self.number is None else Ref(self.model, self.number)
+
+
+def behind(moves: Iterable[Move]) -> list[Ref]:
+    """The versions that an endpoint can be rolled back to, the nearest last; what it answers with is not among them.
+
+    It is a pile: a deployment lays a version on top, rolling back takes the top off. So rolling back twice goes two
+    back, and what was taken off is never come back to but by deploying it.
+    """
+    pile: list[Ref] = []
+    for move in moves:
+        if move.ref is None or pile[-1:] == [move.ref]:
+            continue
+        if move.how == BACK:
+            while pile and pile[-1] != move.ref:
+                pile.pop()
+        if pile[-1:] != [move.ref]:
+            pile.append(move.ref)
+    return pile[:-1]
 
 
 @dataclass(frozen=True, slots=True)

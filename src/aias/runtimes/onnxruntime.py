@@ -1,7 +1,5 @@
 """ONNX Runtime on one thread: a row costs a few microseconds, and no neighbour is disturbed."""
 
-import contextlib
-import ctypes
 import hashlib
 import math
 from bisect import bisect_right
@@ -17,6 +15,7 @@ import numpy as np
 
 from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.errors import BadValue, Damaged
+from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.runtimes.contract import Answers, Column, Row, Text, Vectors
@@ -282,11 +281,5 @@ def _session(model: bytes) -> Any:
     except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
         raise Damaged(f"{MODEL} is not a graph that can run: {fault}") from None
     if len(model) >= TRIM_FROM_BYTES:
-        _trim()
+        give_back()
     return session
-
-
-def _trim() -> None:
-    """What is free goes back to the system; only glibc has to be asked."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

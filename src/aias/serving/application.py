@@ -3,12 +3,11 @@
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
@@ -19,12 +18,14 @@ from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
+from aias.serving.fetching import Fetching
+from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
 from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.observing import Observing, trace_id
-from aias.serving.refusals import BadRequest, Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, packed_reply, send_reply
 from aias.serving.router import Router
@@ -37,14 +38,6 @@ from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 if TYPE_CHECKING:
     from aias.serving.spans import Spans
-
-_ONLY_ONCE: Final = frozenset(
-    (
-        *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
-        *(b"x-request-id", b"inference-header-content-length"),
-    )
-)
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 log = logging.getLogger("aias.serving")
 
@@ -67,7 +60,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, _headers, is_table)
+        self.heads = Heads(self.table, read_headers, is_table)
         metrics.quotas = doors.used
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
@@ -75,6 +68,7 @@ class Application:
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
+        self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -86,8 +80,8 @@ class Application:
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
-            request.headers = _headers(scope["headers"])
-            _take_id(request)
+            request.headers = read_headers(scope["headers"])
+            take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
         except ClientGone:
@@ -113,7 +107,7 @@ class Application:
             return None
         request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
         try:
-            _take_id(request)
+            take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request)
@@ -150,6 +144,7 @@ class Application:
         self.repeats.keep_only({version for _, version in self._router.loaded()})
 
     def close(self) -> None:
+        self.fetching.close()
         self.executor.close()
         self._doors.quotas.close()
         self.observing.close()
@@ -163,12 +158,13 @@ class Application:
             raise request.slot.take_fault()
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
-        if (endpoint := request.places.get("endpoint")) is not None:
-            self._find(request, endpoint)
+        if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
+            read_wishes(request)
+        endpoint = request.places.get("endpoint")
+        if endpoint is not None and not self._find(request, endpoint) and route.wakes:
+            await self._fetch(request, endpoint)
         if route.method == "GET":
             return await self.executor.finished(reply_of(route.answer(request), request))
-        if DEADLINE in request.headers or PRIORITY in request.headers:
-            read_wishes(request)
         if request.model is not None:
             self._admit(request)
         packed = encoding_of(request.headers) is not None
@@ -194,8 +190,22 @@ class Application:
             return self._inline(route, request)
         return await self._in_threads(route, request, receive, packed=packed)
 
-    def _find(self, request: Request, endpoint: str) -> None:
+    def _find(self, request: Request, endpoint: str) -> bool:
+        """Whether its model is in memory; and that, in the request."""
         request.model = self._router.find(endpoint)
+        if request.model is None:
+            if self.suspects:
+                self.suspects.check(str(self._router.pointer(endpoint).ref))
+            return False
+        self._choose(request, endpoint)
+        return True
+
+    async def _fetch(self, request: Request, endpoint: str) -> None:
+        """The model, when it is in memory."""
+        request.model = await self.fetching.model(endpoint, request.deadline)
+        self._choose(request, endpoint)
+
+    def _choose(self, request: Request, endpoint: str) -> None:
         if (splits := self._router.stage.splits) and (split := splits.get(endpoint)) is not None:
             split.choose(request)
         if self.suspects:
@@ -244,8 +254,10 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        request.places = {"endpoint": name() if light else await self.executor.step(name)}
-        self._find(request, request.places["endpoint"])
+        endpoint = name() if light else await self.executor.step(name)
+        request.places = {"endpoint": endpoint}
+        if not self._find(request, endpoint):
+            await self._fetch(request, endpoint)
 
     def _runs_inline(self, request: Request, *, packed: bool) -> bool:
         if packed or request.model is None or is_table(request.headers, request.body):
@@ -372,26 +384,10 @@ class Application:
             request.split.note(request, reply)
 
 
-def _take_id(request: Request) -> None:
-    """The caller's own name for its request, if it can be shown in headers and logs."""
-    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
-        request.id = given.decode()
-
-
 async def _gone(receive: Receive) -> None:
     """Ends when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    headers = dict(pairs)
-    if len(headers) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted(name.decode() for name in _ONLY_ONCE if names.count(name) > 1)
-        if twice:
-            raise BadRequest(f"the header `{twice[0]}` came twice")
-    return headers
 
 
 def _wrong_method(found: Found) -> WrongMethod:

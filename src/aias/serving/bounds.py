@@ -9,7 +9,7 @@ from aias.core import limits
 _OWN_DESCRIPTORS: Final = 64
 """Beside connections: the database, artifacts being loaded, pipes."""
 
-_MAY_BE_NONE: Final = ("batch_delay_seconds", "cache_bytes")
+_MAY_BE_NONE: Final = ("batch_delay_seconds", "cache_bytes", "memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Bounds:
     cache_bytes: int = limits.CACHE_BYTES_MAX
     cache_body_bytes: int = limits.CACHE_BODY_BYTES_MAX
     cache_runs_min: float = limits.CACHE_RUNS_MIN
+    memory_bytes: int = 0
+    """Of all loaded models; 0 where there is no bound, or half of what there is."""
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 

@@ -10,6 +10,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -26,11 +27,13 @@ from aias.serving.bounds import Bounds
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.transport import Headers, OneWrite
+from aias.serving.turns import Turns
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
 _serials: Final = count()
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
 
@@ -62,13 +65,14 @@ class Connection(HttpToolsProtocol):
         bounds: Bounds,
         note: Callable[[str], None],
         answers: AtOnce,
+        turns: Turns,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
-        self._bounds, self._note = bounds, note
+        self._bounds, self._note, self._turns = bounds, note, turns
         self._phase, self._heard = Phase.HEAD, False
         self._began_at = self._moved_at = self.loop.time()
         self._head_bytes = self._head_lines = 0
@@ -106,6 +110,8 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
+        if len(self.connections) > self._turns.reads_max:
+            self._turns.heard(self._line, self._hear_again)
         if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
@@ -132,6 +138,10 @@ class Connection(HttpToolsProtocol):
         if self._phase is not Phase.ANSWER:
             self.transport.close()
 
+    def _hear_again(self) -> None:
+        if not self.flow.read_paused and not self._line.is_closing():
+            self._line.resume_reading()
+
     # The parser's calls
 
     def on_message_begin(self) -> None:
@@ -151,8 +161,7 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self.url[:1] != b"/":
-            self._fault = 400, "serving.bad-target", "the request's target must be a path"
-            raise Refused
+            self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
@@ -165,6 +174,16 @@ class Connection(HttpToolsProtocol):
         # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
         if not self._read or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
             self._begin()
+
+    def _take_path(self) -> None:
+        """Of a target that is a whole URL: its host stands for the header (RFC 9112, 3.2.2), its path is the target."""
+        found = _ABSOLUTE.fullmatch(self.url)
+        if found is None:
+            self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
+            raise Refused
+        host, rest = found[1], found[2] or b"/"
+        self.url = rest if rest[:1] == b"/" else b"/" + rest
+        self.headers = [(name, host if name == b"host" else value) for name, value in self.headers]
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import gc
+import math
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,6 +21,10 @@ from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.kept import keep
+from aias.core.kept import kept as kept_in
+from aias.core.limits import MEMORY_SHARE
+from aias.core.memory import memory_bytes
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
@@ -30,9 +36,11 @@ from aias.serving.inference.repository import Control, Repository
 from aias.serving.logs import log_accesses
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering
+from aias.serving.ports import bound, in_url, listen, taken
 from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.quotas import Quotas
+from aias.serving.residence import EVERY, Residence
 from aias.serving.rollout.families import families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.shadow import shadows_of
@@ -46,14 +54,14 @@ from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
+from aias.serving.turns import Turns
 from aias.serving.unnamed import look_for
 
-_BACKLOG: Final = 2_048
-"""Callers that the kernel keeps until they are accepted; it may allow fewer."""
+NOTE_SECONDS: Final = 60.0
+"""Between two notes of which models were asked last; a start without one loads others first."""
 
-
-class PortInUse(UserError):
-    code = "serving.port-in-use"
+ASKED: Final = "cache/asked.json"
+"""In the home."""
 
 
 class OpenToAll(UserError):
@@ -82,6 +90,9 @@ class Gateway:
         shadow: Shadows | None = None,
         kept: Kept | None = None,
         program: Program | None = None,
+        pinned: Iterable[str] = (),
+        width: Callable[[Endpoint], int] | None = None,
+        asked: Path | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
@@ -96,9 +107,13 @@ class Gateway:
             load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
-            book=book, shadow=shadow,
+            book=book, shadow=shadow, residence=Residence(self.bounds.memory_bytes, frozenset(pinned)),
+            asked_before=kept_in(asked, list[str]) or (), width=width,
         )  # fmt: skip
+        self._asked, self._noted_at = asked, time.monotonic()
+        self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
+        self._turns = Turns()
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: families(self.router.stage)
         runs = None if kept is None else kept.journal.runs
@@ -131,6 +146,7 @@ class Gateway:
         finally:
             self.router.stop()
             poller.join()
+            self._note_asked()
             self.router.stage.close()
             self.application.close()
             self.arrow.close()
@@ -147,7 +163,7 @@ class Gateway:
         router = self.router
         house = House(
             self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics,
-            router.find, router.deployed, unnamed,
+            router.pointer, router.deployed, router.width, unnamed,
         )  # fmt: skip
         protocols: list[WireProtocol] = [
             member("serving.protocols", name)(house) for name in members("serving.protocols")
@@ -171,16 +187,17 @@ class Gateway:
         note, ready = self.metrics.refused, lambda: self.ready
         server = _grpc().GrpcServer(self.application, self.doors, self.bounds, ready=ready, note=note, shared=at.shared)
         try:
-            self.grpc_port = await server.start(f"{_in_url(at.host)}:{at.port}")
+            self.grpc_port = await server.start(f"{in_url(at.host)}:{at.port}")
         except RuntimeError:
-            raise _taken(at.host, at.port, "gRPC could not have it") from None
+            raise taken(at.host, at.port, "gRPC could not have it") from None
         return cast("Second", server)
 
     def _connection(self, **given: Any) -> Connection:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        return Connection(**given, bounds=self.bounds, note=self.metrics.refused, answers=self.application)
+        note, turns = self.metrics.refused, self._turns
+        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
 
     def _config(self) -> Config:
         def connection(**given: Any) -> asyncio.BaseProtocol:
@@ -204,9 +221,16 @@ class Gateway:
         """What is done now and then."""
         self.application.tidy()
         now = time.monotonic()
+        if now - self._noted_at >= NOTE_SECONDS:
+            self._noted_at = now
+            self._note_asked()
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
             self._sums.write(self.metrics)
+
+    def _note_asked(self) -> None:
+        """Which models the next start loads first."""
+        keep(self._asked, self.router.by_last_asked())
 
     def _all_metrics(self) -> Metrics:
         return self.metrics.still() if self._sums is None else self._sums.total(self.metrics)
@@ -216,6 +240,7 @@ class Gateway:
         assert self._kept is not None
         open_ones = [each for each in self._server.server_state.connections if isinstance(each, Connection)]
         await leave(open_ones, self._kept.journal, seconds=self.bounds.drain_seconds)
+        self._note_asked()
         if self._sums is not None:
             self._sums.end(self.metrics)
         # The loop, ending, would close them.
@@ -243,6 +268,7 @@ def serve(
     unnamed: str | None = None,
     insecure_http: bool = False,
     access_log: float = 0.0,
+    pinned: Iterable[str] = (),
     bounds: Bounds | None = None,
     announce: Watch = nobody,
 ) -> None:
@@ -250,9 +276,10 @@ def serve(
 
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
     `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
-    a line. `announce` is told `serve.first-key` (once in a home's life, with the `secret`), `serve.loaded`,
-    `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the address of `grpc`. Raises
-    `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
+    a line. `pinned`: endpoints that are always in memory, `*` for all; of the others as many as `bounds.memory_bytes`
+    hold, half of what there is where that is 0. `announce` is told `serve.first-key` (once in a home's life, with the
+    `secret`), `serve.loaded`, `serve.load-failed` and `serve.ready`, with the `url` and, where there is one, the
+    address of `grpc`. Raises `PortInUse`, `OpenToAll`, `WorkerFailed`, and `UserError` when gRPC is not installed.
     """
     from aias.access.keys import Keys
 
@@ -263,31 +290,36 @@ def serve(
         )
     if not 1 <= workers <= WORKERS_MAX:
         raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
-    hosts = [*allowed_hosts, *_own_name(host)]
+    hosts, pinned = [*allowed_hosts, *_own_name(host)], [*pinned]
+    bounds = bounds or Bounds()
+    if not bounds.memory_bytes and not math.isinf(there := memory_bytes()):
+        bounds = replace(bounds, memory_bytes=int(there * MEMORY_SHARE))
     second = None if grpc_port is None else _second(host, grpc_port, shared=workers > 1)
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
             look_for(unnamed, keys.database, announce)
+            for name in sorted({*pinned} - {EVERY}):
+                look_for(name, keys.database, announce, what="to be kept in memory")
             if secret := keys.first():
                 announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
-        ready = _ready(f"http://{_in_url(host)}:{port}", workers, second)
+        ready = _ready(f"http://{in_url(host)}:{port}", workers, second)
         if workers == 1:
             if access_log:
                 log_accesses(access_log)
             answer_on(
-                listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds or Bounds(), announce=announce,
-                when_ready=lambda: announce(ready), second=second,
+                listener, home, hosts=hosts, unnamed=unnamed, bounds=bounds, announce=announce,
+                when_ready=lambda: announce(ready), second=second, pinned=pinned,
             )  # fmt: skip
             return
     # Its port was free a moment ago, which sockets that share a port could not have told.
     with contextlib.ExitStack() as held:
         for each in (port, *([second.port] if second else [])):
-            held.enter_context(contextlib.closing(_bound(host, each, shared=True)))
+            held.enter_context(contextlib.closing(bound(host, each, shared=True)))
         supervise(
-            home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds or Bounds(),
+            home, workers=workers, hosts=hosts, unnamed=unnamed, access_log=access_log, bounds=bounds,
             announce=announce, listen=lambda: listen(host, port, shared=True), when_ready=lambda: announce(ready),
-            second=second,
+            second=second, pinned=pinned,
         )  # fmt: skip
 
 
@@ -305,11 +337,12 @@ def answer_on(
     second: SecondPort | None = None,
     shadows: bool = True,
     kept: Kept | None = None,
+    pinned: Iterable[str] = (),
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
     from aias.access.keys import Keys
     from aias.registry.registry import Registry
-    from aias.serving.loading import loader
+    from aias.serving.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
         gateway = Gateway(
@@ -318,6 +351,7 @@ def answer_on(
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book) if shadows else None, kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
+            pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
         )  # fmt: skip
 
         def tell_ready() -> None:
@@ -327,39 +361,6 @@ def answer_on(
             when_ready()
 
         gateway.run(listener, when_ready=tell_ready)
-
-
-def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
-    """A socket that listens, so that a taken port is known before anything is loaded. `shared`: with others of ours.
-
-    Bound alone is not taken: a second server could bind the port too, and would never hear of anyone. Raises
-    `PortInUse`.
-    """
-    listener = _bound(host, port, shared=shared)
-    try:
-        listener.listen(_BACKLOG)
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind((host, port))
-    except OSError as fault:
-        listener.close()
-        raise _taken(host, port, fault.strerror) from None
-    return listener
-
-
-def _taken(host: str, port: int, why: str | None) -> PortInUse:
-    return PortInUse(f"cannot listen on {host}:{port}: {why}", hint="choose another port, or 0 for any free one")
 
 
 def _second(host: str, port: int, *, shared: bool) -> SecondPort:
@@ -382,13 +383,9 @@ def _ready(url: str, workers: int, second: SecondPort | None) -> Event:
     facts: dict[str, object] = {"url": url, "workers": workers}
     if second is None:
         return Event("serve.ready", f"serving at {url}", facts=facts)
-    address = f"{_in_url(second.host)}:{second.port}"
+    address = f"{in_url(second.host)}:{second.port}"
     return Event("serve.ready", f"serving at {url}, and over gRPC at {address}", facts=facts | {"grpc": address})
 
 
 def _own_name(host: str) -> list[str]:
-    return [] if host in ("0.0.0.0", "::") else [_in_url(host)]  # noqa: S104  compared, not bound
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return [] if host in ("0.0.0.0", "::") else [in_url(host)]  # noqa: S104  compared, not bound

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from aias.artifact.manifest import read_manifest
 from aias.core.catalog import member
 from aias.core.events import Watch
 from aias.core.names import Ref
@@ -39,6 +40,12 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
         return cast("Answering", runtime)
 
     return load
+
+
+def width_in(registry: Registry, endpoint: Endpoint) -> int:
+    """Of the vectors that a version gives, 0 where it gives none: from its manifest alone. Raises `Damaged`."""
+    folder = registry.folder(registry.version(endpoint.ref))
+    return read_manifest((folder / "manifest.json").read_bytes()).task.width
 
 
 def made_from(registry: Registry, version: Version) -> "tuple[str, OnnxRuntime] | None":

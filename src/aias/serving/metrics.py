@@ -23,6 +23,8 @@ BUCKETS_SECONDS: Final = (
     *(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
 )
 
+LOAD_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
 
 class Histogram:
     """How often each bucket was hit, and the sum of all."""
@@ -83,19 +85,34 @@ class Snapshot(msgspec.Struct):
     tiers: list[tuple[str, str]]
     open_connections: int
     statistics: Counted
+    load_seconds: Counts
+    models_bytes: tuple[int, int]
 
 
-_COUNTERS: Final = ("load_failures", "demotions", "cache_hits", "cache_misses", "cache_shared", "adoptions")
+_COUNTERS: Final = (
+    "load_failures",
+    "loads",
+    "unloads",
+    "demotions",
+    "cache_hits",
+    "cache_misses",
+    "cache_shared",
+    "adoptions",
+)
 
 
 class Metrics:
     """`loaded` tells endpoint and version of each model, `tiers` where each runs, `open_connections` their count;
-    `more`: families that others make."""
+    `models_bytes`: what models take, and may; `more`: families that others make."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.load_failures: Counter[str] = Counter()
+        self.loads: Counter[str] = Counter()
+        self.unloads: Counter[str] = Counter()
+        self.load_seconds = Histogram(LOAD_SECONDS)
+        self.models_bytes: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self.demotions: Counter[str] = Counter()
         self.adoptions: Counter[str] = Counter()
         self.cache_hits: Counter[str] = Counter()
@@ -173,6 +190,8 @@ class Metrics:
             list(self.tiers()),
             self.open_connections(),
             self.statistics.counted(),
+            self.load_seconds.held,
+            self.models_bytes(),
         )
 
     def add(self, more: Snapshot, *, gauges: bool = False) -> None:
@@ -192,11 +211,14 @@ class Metrics:
         for version, held in more.batches.items():
             self.batches.setdefault(version, Histogram(BATCH_ROWS)).merge(held)
         self.statistics.add(more.statistics)
+        self.load_seconds.merge(more.load_seconds)
         if gauges:
             loaded = sorted({*self.loaded(), *more.loaded})
             tiers = sorted({*self.tiers(), *more.tiers})
             count = self.open_connections() + more.open_connections
+            (taken, most), (others, others_most) = self.models_bytes(), more.models_bytes
             self.loaded, self.tiers, self.open_connections = lambda: loaded, lambda: tiers, lambda: count
+            self.models_bytes = lambda: (taken + others, most + others_most)
 
     def still(self) -> "Metrics":
         """What there is now, for a thread to write down while counting goes on."""
@@ -234,6 +256,8 @@ class Metrics:
         yield refusals
         for name, help_text, counts in (
             ("aias_load_failures", "Versions that could not be loaded", self.load_failures),
+            ("aias_loads", "Versions loaded into memory", self.loads),
+            ("aias_unloads", "Versions that had to leave memory for others", self.unloads),
             ("aias_demotions", "Models sent to threads for holding up the loop", self.demotions),
             ("aias_cache_hits", "Requests answered from memory", self.cache_hits),
             ("aias_cache_misses", "Requests that could have been, and were run", self.cache_misses),
@@ -256,6 +280,12 @@ class Metrics:
         for endpoint, version in self.loaded():
             loaded.add_metric((endpoint, version), 1)
         yield loaded
+        loading = HistogramMetricFamily("aias_load_seconds", "Seconds of loading and trying out a version")
+        loading.add_metric((), self.load_seconds.cumulative(), self.load_seconds.sum)
+        yield loading
+        held, most = self.models_bytes()
+        yield GaugeMetricFamily("aias_models_bytes", "Memory of the loaded models, of all workers together", held)
+        yield GaugeMetricFamily("aias_models_bytes_max", "What they may take; 0 for no bound", most)
         labels = ("key", "name", "quota")
         used = GaugeMetricFamily("aias_quota_used", "Of a key's quota: gone", labels=labels)
         left = GaugeMetricFamily("aias_quota_left", "Of a key's quota: still there", labels=labels)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
+from aias.serving.residence import Stay
 from aias.serving.tickets import Lane
 from aias.serving.tiers import Tier, runs_fast
 from aias.serving.vectors import VectorForm
@@ -56,6 +57,7 @@ class Model:
     joins: Joining | None
     tier: Tier
     reads: Reading | None = None
+    stay: Stay = field(default_factory=Stay)
 
     @property
     def manifest(self) -> Manifest:

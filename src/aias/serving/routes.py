@@ -26,7 +26,7 @@ class Route:
     """`path` may leave parts open, as `/predict/{endpoint}`; the part called `endpoint` must name one.
 
     `names`: of a route whose path has no such part, the endpoint that a request means; it is asked before the body is
-    read, or `names_in_body`.
+    read, or `names_in_body`. `wakes`: its model is loaded where it is not in memory; else there may be none.
     """
 
     method: Literal["GET", "POST"]
@@ -35,6 +35,7 @@ class Route:
     answer: Answer
     names: Callable[[Request], str] | None = None
     names_in_body: bool = False
+    wakes: bool = True
     asks: bool = field(init=False)
     """Whether the handler yields what it asks of its model."""
 

@@ -73,7 +73,7 @@ def _read_raw(body: bytes) -> list[msgspec.Raw]:
     try:
         return _raw_rows.decode(body)
     except Faults as fault:
-        _refuse(fault)
+        _refuse(fault, body)
 
 
 def _read_row(raw: bytes | msgspec.Raw, at: int) -> dict[str, Any]:
@@ -90,15 +90,15 @@ def _explain(raw: bytes | msgspec.Raw, at: int) -> NoReturn:
     try:
         values = _raw_row.decode(raw)
     except Faults as fault:
-        _refuse(fault, f"row {at}: ")
+        _refuse(fault, raw, f"row {at}: ")
     for name, value in values.items():
         try:
             _value.decode(value)
         except Faults as fault:
-            wrong = BadValue(in_words(fault), hint=_HINT)
+            wrong = BadValue(in_words(fault, value), hint=_HINT)
             raise wrong.at(field=name[:100], row=at) from None
     raise BadBody(f"row {at} is no JSON object of plain values", hint=_HINT)
 
 
-def _refuse(fault: Exception, place: str = "") -> NoReturn:
-    raise BadBody(f"{place}{in_words(fault)}", hint=_HINT) from None
+def _refuse(fault: Exception, raw: bytes | msgspec.Raw, place: str = "") -> NoReturn:
+    raise BadBody(f"{place}{in_words(fault, raw)}", hint=_HINT) from None

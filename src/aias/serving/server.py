@@ -10,6 +10,7 @@ from typing import Protocol
 
 from uvicorn import Config, Server
 
+from aias.serving.accepting import Accepting
 from aias.serving.connection import sweep
 
 
@@ -40,11 +41,16 @@ class LoopServer(Server):
             sweeper.cancel()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])
+        self.servers = [Accepting(each, self._protocol) for each in sockets or ()]  # type: ignore[misc]
         if self.open_second is not None:
             self._second = await self.open_second()
         self.adopt()
         self.when_ready()
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        kind = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._leaving and self.leave is not None:

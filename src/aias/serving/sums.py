@@ -40,6 +40,7 @@ class Sums:
     def end(self, metrics: Metrics) -> None:
         """Leave what has been counted for good: what this process has now, it has no more."""
         metrics.loaded, metrics.tiers, metrics.open_connections = lambda: (), lambda: (), lambda: 0
+        metrics.models_bytes = lambda: (0, 0)
         self.write(metrics)
 
     def total(self, metrics: Metrics) -> Metrics:

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
@@ -84,6 +84,7 @@ class Orders:
     channel: int = -1
     counts: int = 0
     suspects: tuple[list[str], list[str]] = ([], [])
+    pinned: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -357,18 +358,19 @@ class Supervisor:
 def supervise(
     home: Path, *, workers: int, hosts: list[str], access_log: float, bounds: Bounds, announce: Watch,
     listen: Callable[[], socket.socket], when_ready: Callable[[], None], second: SecondPort | None = None,
-    unnamed: str | None = None,
+    unnamed: str | None = None, pinned: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Serve a home with several workers until told to stop. What a machine has is shared out among them."""
     shared = replace(
         bounds,
         bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers),
         cache_bytes=bounds.cache_bytes // workers,
+        memory_bytes=bounds.memory_bytes // workers,
     )
     folder = tempfile.mkdtemp(prefix="aias-")
     orders = Orders(
         os.fspath(home), hosts, access_log, asdict(shared), max(1, cpus() // workers), index=0, folder=folder,
-        descriptor=-1, second=second, unnamed=unnamed,
+        descriptor=-1, second=second, unnamed=unnamed, pinned=[*pinned],
     )  # fmt: skip
     try:
         Supervisor(orders, workers=workers, listen=listen, announce=announce).run(when_ready)

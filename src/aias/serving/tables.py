@@ -83,7 +83,7 @@ class Tables:
         try:
             found = _body.decode(body)
         except Faults as fault:
-            _refuse(fault, "the body", _HINT)
+            _refuse(fault, body, "the body", _HINT)
         given = [name for name in _FORMS if _is_there(getattr(found, name))]
         if len(given) != 1:
             raise BadBody(f"the body has {len(given)} of {', '.join(_FORMS)}; it must have one", hint=_HINT)
@@ -129,7 +129,7 @@ class Tables:
         try:
             split = _split.decode(raw)
         except Faults as fault:
-            _refuse(fault, "dataframe_split", 'send {"columns": [names], "data": [rows]}')
+            _refuse(fault, raw, "dataframe_split", 'send {"columns": [names], "data": [rows]}')
         names = self._names if split.columns is None else tuple(split.columns)
         return self._of_lines([_decoded(_line, each, at) for at, each in self._raws_of(bytes(split.data))], names)
 
@@ -144,7 +144,7 @@ class Tables:
         try:
             held = _columns.decode(raw)
         except Faults as fault:
-            _refuse(fault, "inputs", 'send {"column": [values]}')
+            _refuse(fault, raw, "inputs", 'send {"column": [values]}')
         columns = {name: self._column(bytes(values), name) for name, values in held.items()}
         lengths = {len(values) for values in columns.values()}
         if len(lengths) > 1:
@@ -161,7 +161,7 @@ class Tables:
                 return list(_line.decode(raw))
             return [value for (value,) in _ones.decode(raw)]
         except Faults as fault:
-            _refuse(fault, f"inputs, column `{name[:100]}`", "one value for each row")
+            _refuse(fault, raw, f"inputs, column `{name[:100]}`", "one value for each row")
 
     def _rows(self, raw: bytes) -> Columns:
         """Objects, lists in order, `{"features": [...]}`, or plain values."""
@@ -178,7 +178,7 @@ class Tables:
         try:
             found = _raws.decode(raw)
         except Faults as fault:
-            _refuse(fault, "the rows", "send a list of rows")
+            _refuse(fault, raw, "the rows", "send a list of rows")
         self._check_rows(len(found))
         return enumerate(found)
 
@@ -247,6 +247,7 @@ def _decoded(decoder: Any, raw: bytes | msgspec.Raw, at: int | None) -> Any:
     except Faults as fault:
         _refuse(
             fault,
+            raw,
             "the rows" if at is None else f"row {at}",
             "send texts, numbers, true, false and null; JSON has no NaN",
         )
@@ -256,5 +257,5 @@ def _is_there(raw: msgspec.Raw) -> bool:
     return bytes(raw) not in (b"", b"null")
 
 
-def _refuse(fault: Exception, place: str, hint: str) -> NoReturn:
-    raise BadBody(f"{place}: {in_words(fault)}", hint=hint) from None
+def _refuse(fault: Exception, raw: bytes | msgspec.Raw, place: str, hint: str) -> NoReturn:
+    raise BadBody(f"{place}: {in_words(fault, raw)}", hint=hint) from None

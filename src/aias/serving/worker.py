@@ -58,6 +58,7 @@ def main(orders: Orders) -> None:
             sums=Sums(Path(orders.folder), orders.index),
             kept=kept,
             shadows=orders.index == 0,
+            pinned=orders.pinned,
         )
     except AiasError as fault:
         tell(Event(fault.code, fault.message, "warning"))

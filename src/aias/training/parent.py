@@ -12,6 +12,7 @@ from aias.artifact.manifest import Candidate, Manifest
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
+from aias.core.near import did_you_mean
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
 from aias.data.errors import NoSuchFile
@@ -202,7 +203,9 @@ def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
     found = read(source, target=target.name, watch=watch)
     names = [name for name in found.schema.names if name in known]
     if missing := known.keys() - set(names):
-        raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint="name the right file with --data")
+        near = did_you_mean(min(missing), found.schema.names)
+        hint = f"{near} Or name the right file with --data" if near else "name the right file with --data"
+        raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint=hint)
     schema = Schema(tuple(known[name] for name in names))
     return found.with_schema(schema) if len(names) == len(found.schema.names) else read(source, schema=schema)
 

@@ -84,6 +84,17 @@ def test_a_revoked_key_opens_nothing_and_stays_revoked_at_its_first_time(keys: K
     assert revoked == replace(key, revoked_at=NOON) == keys.revoke(key.id)
 
 
+def test_a_key_that_is_forgotten_opens_nothing_and_is_not_listed(keys: Keys):
+    key, secret = keys.create("shop", {"predict"})
+
+    keys.forget(key.id)
+
+    assert keys.verify(secret) is None
+    assert keys.list() == []
+    with pytest.raises(UnknownKey):
+        keys.forget(key.id)
+
+
 def test_a_key_expires_when_its_time_has_come_also_in_a_ring_made_before(keys: Keys, clock: Clock):
     key, secret = keys.create("shop", {"predict"}, expires_at=NOON + timedelta(hours=1))
     ring = keys.ring()

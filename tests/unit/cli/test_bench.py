@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from aias.access.keys import Keys
 from aias.cli.bench_text import bars, took
 from aias.client.load.latencies import Latencies
+from aias.client.load.subject import borrowed_key
 from aias.serving.background import Background
 from shell import Run
 
@@ -30,11 +32,11 @@ def no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIAS_KEY", raising=False)
 
 
-def keys_of(home: Path) -> list[tuple[str, bool]]:
-    """The name of each key, and whether it is still good."""
+def keys_of(home: Path) -> list[str]:
+    """The name of each key, also of revoked ones."""
     keys = Keys.open(home)
     try:
-        return [(key.name, key.revoked_at is None) for key in keys.list()]
+        return [key.name for key in keys.list()]
     finally:
         keys.close()
 
@@ -51,7 +53,7 @@ def test_with_no_server_there_one_is_started_and_a_key_made_and_both_are_gone_af
     assert {"p50", "p95", "p99", "p99.9"} <= {line.split()[0] for line in done.out.splitlines() if line.split()}
     assert "a server for the time being" in done.err
     assert (tmp_path / "load.svg").read_bytes().startswith(b"<svg")
-    assert keys_of(deployed) == [("bench", False)]
+    assert keys_of(deployed) == []
 
 
 def test_a_running_server_is_asked_for_rows_of_a_file_at_a_rate(run: Run, deployed: Path, churn: Path) -> None:
@@ -64,7 +66,7 @@ def test_a_running_server_is_asked_for_rows_of_a_file_at_a_rate(run: Run, deploy
     assert (load["loop"], load["rate"]) == ("open", 40)
     assert load["answered"] == load["sent"] == load["latency_ms"]["count"] > 0
     assert load["failures"] == {}
-    assert ("bench", False) in keys_of(deployed)
+    assert keys_of(deployed) == ["first"]
 
 
 def test_any_body_goes_to_any_path_and_the_peak_is_looked_for(run: Run, deployed: Path, tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_an_interruption_gives_the_result_so_far(run: Run, deployed: Path) -> No
     (load,) = json.loads(done.out)["loads"]
     assert load["interrupted"]
     assert load["seconds"] < 600
-    assert ("bench", False) in keys_of(deployed)
+    assert keys_of(deployed) == ["first"]
 
 
 def test_what_stands_in_the_way_is_told_with_what_to_do(
@@ -152,3 +154,16 @@ def test_every_request_is_in_one_bar_and_the_longest_is_the_commonest() -> None:
     assert sum(int(line.split()[-1]) for line in drawn) == 100
     assert [line.split()[1] for line in drawn if "█" * 40 in line] == ["5"]
     assert drawn[0].split()[:3] == ["≤", "500", "µs"]
+
+
+def test_keys_of_loads_that_were_killed_are_removed_by_the_next(tmp_path: Path) -> None:
+    keys = Keys.open(tmp_path, clock=lambda: datetime.now(UTC) - timedelta(days=3))
+    keys.create("aias-bench", ["predict"])
+    keys.create("shop", ["predict"])
+    keys.close()
+
+    with borrowed_key(tmp_path):
+        meanwhile = keys_of(tmp_path)
+
+    assert meanwhile == ["shop", "aias-bench"]
+    assert keys_of(tmp_path) == ["shop"]

@@ -93,3 +93,14 @@ def test_what_cannot_be_is_refused_with_a_code(
         assert done.error["code"] == code
     assert churn_home.endpoint("churn").trials == ()
     assert churn_home.endpoint("churn").ref == Ref("churn", 1)
+
+
+def test_where_an_endpoint_has_pointed_is_shown_with_how_it_came_there(run: Run, churn_home: Registry) -> None:
+    run("deploy", "churn@2")
+    run("rollback", "churn")
+
+    moves = run("endpoints", "churn", "--json").json["moves"]
+    shown = run("endpoints", "churn").out
+
+    assert [(each["number"], each["how"]) for each in moves] == [(1, "deployed"), (2, "deployed"), (1, "rolled back")]
+    assert "rolled back" in shown

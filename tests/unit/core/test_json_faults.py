@@ -76,3 +76,26 @@ def test_no_sentence_of_the_library_is_passed_on() -> None:
     kind, new = "Expected `bytes`, got `array` - at `$.x`", "Something new - at `$.x`"
     assert in_words(msgspec.ValidationError(kind)) == "`x` must be bytes; a list came"
     assert in_words(msgspec.ValidationError(new)) == "`x` has a value that is not understood"
+
+
+@pytest.mark.parametrize("body", [b'["\\ud800"]', b'["\\uD83d x"]', b'["\\udbff\\n"]'])
+def test_half_of_a_surrogate_pair_near_the_end_is_not_called_cut_json(body: bytes) -> None:
+    with pytest.raises(Faults) as caught:
+        msgspec.json.decode(body)
+
+    assert in_words(caught.value, body) == (
+        f"`{body[2:8].decode()}` is half of a surrogate pair, and without the other half no character"
+    )
+
+
+@pytest.mark.parametrize("body", [b'["\\ud800', b'["\\ud800\\', b'["\\ud800\\udc'])
+def test_a_surrogate_pair_that_is_cut_off_is_cut_json(body: bytes) -> None:
+    with pytest.raises(Faults) as caught:
+        msgspec.json.decode(body)
+
+    assert in_words(caught.value, body) == "the JSON ends before it is whole"
+
+
+@pytest.mark.parametrize("body", [b'["\\udc00 and more text"]', b'["\\ud800 and more text"]'])
+def test_half_of_a_surrogate_pair_elsewhere_is_told_with_its_place(body: bytes) -> None:
+    assert "half of a surrogate pair" in said(body, list[Any])

@@ -33,9 +33,13 @@ def test_a_new_target_sets_the_old_one_aside() -> None:
 
 def test_an_unknown_column_is_answered_with_the_known_ones() -> None:
     with pytest.raises(SchemaMismatch) as missing:
-        schema()["agee"]
+        schema()["colour"]
 
     assert missing.value.hint == "the columns are: id, age, left"
+    with pytest.raises(SchemaMismatch) as mistyped:
+        schema()["Agee"]
+
+    assert mistyped.value.hint == "did you mean `age`?"
 
 
 def test_fields_are_replaced_by_their_namesakes_and_keep_their_order() -> None:

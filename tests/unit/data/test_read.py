@@ -126,6 +126,39 @@ def test_a_mistyped_target_is_corrected():
     assert "did you mean `label`" in caught.value.hint
 
 
+def test_a_name_is_found_whatever_its_case():
+    with pytest.raises(SchemaMismatch) as caught:
+        read({"age": [1, 2], "Diagnosis": [0, 1]}, target="DIAGNOSIS")
+    assert caught.value.hint == "did you mean `Diagnosis`?"
+
+
+def test_a_column_that_a_schema_wants_is_looked_for_under_names_like_its_own():
+    schema = read({"age": [1, 2, 3], "mean area": [4, 5, 7], "y": [0, 1, 0]}, target="y").schema
+    with pytest.raises(SchemaMismatch) as caught:
+        read({"age": [1, 2], "mean_area": [4, 5], "y": [0, 1]}, schema=schema)
+    assert caught.value.hint == "did you mean `mean_area`?"
+    found = read({"age": [1, 2], "mean area": [4, 5], "Y": [0, 1]}, schema=schema)
+    assert any("Y (did you mean `y`?)" in note.message for note in found.notes)
+
+
+def test_a_column_to_split_by_is_corrected():
+    schema = read({"patient": [1, 2, 3], "y": [0, 1, 0]}).schema
+    with pytest.raises(SchemaMismatch) as caught:
+        schema["pateint"]
+    assert caught.value.hint == "did you mean `patient`?"
+
+
+def test_a_zone_that_cannot_be_makes_no_time():
+    found = read([{"at": f"2024-01-{1 + i % 28:02}T00:00:00+25:00", "y": i % 2} for i in range(60)])
+    assert found.schema["at"].kind == "category"
+    rows = [{"at": f"2024-01-{1 + i % 28:02}T00:00:00+0{i % 9}:00", "y": i % 2} for i in range(400)]
+    rows[7]["at"] = "2024-01-08T00:00:00+01:75"
+    found = read(rows)
+    assert found.schema["at"].kind == "time"
+    assert found.frame["at"].null_count() == 1
+    assert any("1 values are no time" in note.message and "+01:75" in note.message for note in found.notes)
+
+
 def test_a_watch_hears_every_note():
     heard = []
     dataset = read({"a": [1.0] * 9, "b": ["x", "y", "y"] * 3}, watch=heard.append)

@@ -54,7 +54,21 @@ def test_what_means_missing_is_nan_in_every_part(raw):
 
 
 @pytest.mark.parametrize(
-    "raw", ["yesterday", "2024-13-01", "2023-02-29", "2024-01-01T25:00", 5, 2.5, True, [], "20240101"]
+    "raw",
+    [
+        "yesterday",
+        "2024-13-01",
+        "2023-02-29",
+        "2024-01-01T25:00",
+        5,
+        2.5,
+        True,
+        [],
+        "20240101",
+        "2024-01-01T00:00:00+25:00",
+        "2024-01-01T00:00:00+24:00",
+        "2024-01-01T00:00:00-01:60",
+    ],
 )
 def test_what_is_no_time_is_refused(raw):
     with pytest.raises(BadValue, match="is not a time"):

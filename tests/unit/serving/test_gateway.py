@@ -18,7 +18,8 @@ from aias.core.events import Event
 from aias.core.names import BadName, Ref
 from aias.registry.registry import Registry
 from aias.serving.background import Background, DidNotStart
-from aias.serving.gateway import OpenToAll, PortInUse, listen, serve
+from aias.serving.gateway import OpenToAll, serve
+from aias.serving.ports import PortInUse, listen
 from serving_house import eventually
 
 

@@ -1,10 +1,12 @@
 """JSON: one object a line, or one array of objects."""
 
+import re
 from typing import Final
 
 import msgspec
 import polars as pl
 
+from aias.core.events import Event
 from aias.core.json_faults import Faults, in_words
 from aias.data.columns import from_rows
 from aias.data.decode import decoded
@@ -12,6 +14,11 @@ from aias.data.errors import Unreadable
 from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table
 
 _SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
+_ESCAPE: Final = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+"""What follows a backslash: a whole pair, half of one, or anything."""
+
 _SHAPE: Final = 'write one object a line, {"age": 39, "label": "yes"}, or an array of such objects'
 
 
@@ -26,18 +33,50 @@ def read(file: File, options: Options) -> Table:  # noqa: ARG001 JSON names its 
     data, notes = decoded(file.data, name=file.name)
     if not data.strip():
         raise Unreadable(f"`{file.name}` is empty", hint=_SHAPE)
-    rows = _array(data, file.name) if data.lstrip().startswith(b"[") else _lines(data, file.name)
+    try:
+        rows = _rows(data, file.name)
+    except Unreadable:
+        data, mended = whole_pairs(data, file.name)
+        if not mended:
+            raise
+        rows, notes = _rows(data, file.name), (*notes, *mended)
     if not rows:
         raise Unreadable(f"`{file.name}` holds no rows", hint=_SHAPE)
     frame = from_rows(rows)
     return Table(frame if frame.width else pl.DataFrame(), notes)
 
 
+def whole_pairs(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
+    """Half a surrogate pair, as Python's `json` writes it when a text was cut within a picture, becomes U+FFFD."""
+    halves: list[int] = []
+
+    def mended(found: re.Match[bytes]) -> bytes:
+        if found[1] is None:
+            return found[0]
+        halves.append(found.start())
+        return b"\\ufffd"
+
+    out = _ESCAPE.sub(mended, data)
+    if not halves:
+        return data, ()
+    line = data.count(b"\n", 0, halves[0]) + 1
+    spelt = data[halves[0] : halves[0] + 6].decode()
+    message = (
+        f"`{name}` holds {len(halves)} halves of surrogate pairs, which are no characters: the first, `{spelt}`, on"
+        f" line {line}; each was read as \ufffd"
+    )
+    return out, (Event("data.decoded", message, "warning"),)
+
+
+def _rows(data: bytes, name: str) -> list[dict[str, object]]:
+    return _array(data, name) if data.lstrip().startswith(b"[") else _lines(data, name)
+
+
 def _array(data: bytes, name: str) -> list[dict[str, object]]:
     try:
         rows = msgspec.json.decode(data)
     except Faults as fault:
-        raise Unreadable(f"`{name}` cannot be read: {in_words(fault)}", hint=_SHAPE) from None
+        raise Unreadable(f"`{name}` cannot be read: {in_words(fault, data)}", hint=_SHAPE) from None
     for place, row in enumerate(rows):
         if not isinstance(row, dict):
             raise Unreadable(f"`{name}`: item {place} is a {type(row).__name__}, not an object", hint=_SHAPE)
@@ -55,7 +94,7 @@ def _lines(data: bytes, name: str) -> list[dict[str, object]]:
         except Faults as fault:
             if number == 1 and data.lstrip().startswith(b"{\n"):
                 raise Unreadable(f"`{name}` is one object over many lines, not rows", hint=_SHAPE) from None
-            raise Unreadable(f"`{name}`, line {number}: {in_words(fault)}", hint=_SHAPE) from None
+            raise Unreadable(f"`{name}`, line {number}: {in_words(fault, line)}", hint=_SHAPE) from None
         if not isinstance(row, dict):
             raise Unreadable(f"`{name}`: line {number} is a {type(row).__name__}, not an object", hint=_SHAPE)
         rows.append(row)

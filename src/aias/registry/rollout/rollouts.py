@@ -10,12 +10,12 @@ import msgspec
 from aias.artifact.manifest import Manifest
 from aias.core.errors import NotFound
 from aias.core.names import Ref, check_name
-from aias.database import endpoints, trials
+from aias.database import endpoints, trials, versions
 from aias.database.engine import Database, Transaction
 from aias.registry.lookup import endpoint_in, quoted, version_in
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, BadTrial, Guard, Role, Trial, check_share, check_sticky
-from aias.registry.values import Endpoint, Version
+from aias.registry.values import BACK, Endpoint, Move, Version, behind
 
 TRIALS_MAX: Final = 4
 """Beside one endpoint; each is a model in memory."""
@@ -84,10 +84,11 @@ class Rollouts:
                 )
             if len({each.ref for each in found}) > 1:
                 raise BadTrial(f"`{endpoint}` has several canaries", hint=f"name one: {_named(found)}")
-            return self._move(transaction, endpoint, found[0].ref, "promoted by hand")
+            return self._move(transaction, endpoint, found[0].ref, "promoted by hand", how="promoted")
 
     def rollback(self, endpoint: str) -> tuple[Endpoint, list[Trial]]:
-        """Take every canary and shadow away, which are returned; where there is none, go back to the version before.
+        """Take every canary and shadow away, which are returned; where there is none, go back to the version before;
+        again, to the one before that. Versions that were removed are passed over.
 
         Raises `UnknownEndpoint`, `NothingBefore`.
         """
@@ -97,11 +98,15 @@ class Rollouts:
                 for each in found:
                     self._end(transaction, each, "rolled back", "by hand")
                 return now, found
-            for _, _, model, number, _ in reversed(endpoints.history(transaction, endpoint)):
-                if model is None or number is None or Ref(model, number) == now.ref:
-                    continue
-                return self._move(transaction, endpoint, version_in(transaction, Ref(model, number)).ref, ""), []
-        raise NothingBefore(f"`{endpoint}` has answered with {now.ref} only", hint="`aias ls` shows other versions")
+            past = behind(Move(*row) for row in endpoints.history(transaction, endpoint))
+            for ref in reversed(past):
+                if ref != now.ref and versions.found(transaction, ref.name, ref.number) is not None:
+                    return self._move(transaction, endpoint, ref, "", how=BACK), []
+        gone = f"; {quoted(sorted({str(each) for each in past}))} is removed" if past else ""
+        raise NothingBefore(
+            f"there is no version before {now.ref} to roll `{endpoint}` back to{gone}",
+            hint=f"`aias endpoints {endpoint}` shows where it has been; `aias deploy` moves it anywhere",
+        )
 
     def withdraw(self, trial: int, why: str) -> None:
         """End one that cannot go on; does nothing when it has ended."""
@@ -143,12 +148,13 @@ class Rollouts:
         if why:
             self._end(transaction, trial, "rolled back", why)
         elif guard.promote_after and seen.errors.asked - seen.errors.bad >= guard.promote_after:
-            self._move(transaction, trial.endpoint, trial.ref, f"{seen.errors.asked:,} answers, and not worse")
+            why = f"{seen.errors.asked:,} answers, and not worse"
+            self._move(transaction, trial.endpoint, trial.ref, why, how="promoted")
 
-    def _move(self, transaction: Transaction, endpoint: str, to: Ref, why: str) -> Endpoint:
+    def _move(self, transaction: Transaction, endpoint: str, to: Ref, why: str, *, how: str) -> Endpoint:
         version, at = version_in(transaction, to), self._clock()
         end_all(transaction, endpoint, to=version.ref, why=why, at=at)
-        revision = endpoints.move(transaction, endpoint, (version.name, version.number), at)
+        revision = endpoints.move(transaction, endpoint, (version.name, version.number), at, how)
         return Endpoint(endpoint, version.name, version.number, version.digest, revision, at)
 
     def _end(self, transaction: Transaction, trial: Trial, outcome: str, why: str) -> None:

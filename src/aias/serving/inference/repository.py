@@ -1,6 +1,6 @@
 """The repository of the protocol is what is deployed: its index, and loading and unloading for whoever may deploy."""
 
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -11,6 +11,8 @@ from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
 from aias.serving.router import Router
 from aias.serving.tensors import Parameters
+
+PARKED: Final = "not in memory; loaded when it is asked"
 
 
 class Control(Protocol):
@@ -43,7 +45,7 @@ class Repository:
 
     def answering(self) -> list[tuple[str, str]]:
         """Every endpoint that can answer, and the number of its version."""
-        return sorted((name, version.rpartition("@")[2]) for name, version in self._router.loaded())
+        return sorted((name, version.rpartition("@")[2]) for name, version in self._router.answering())
 
     def names(self, _request: Request) -> Reply:
         """The names of all endpoints that can answer."""
@@ -52,8 +54,10 @@ class Repository:
     def index(self, request: Request) -> Reply:
         """Every endpoint, whether it can answer, and if not why; with `{"ready": true}` those that can."""
         only_ready = _decoded(_index, request.body).ready
+        here = {name for name, _ in self._router.loaded()}
         entries = [
-            {"name": name, "version": number, "state": "READY", "reason": ""} for name, number in self.answering()
+            {"name": name, "version": number, "state": "READY", "reason": "" if name in here else PARKED}
+            for name, number in self.answering()
         ]
         if not only_ready:
             why = "no version of it could be loaded; the server's log says why"
@@ -64,13 +68,14 @@ class Repository:
         return Reply(msgspec.json.encode(sorted(entries, key=lambda entry: entry["name"])))
 
     def load(self, request: Request) -> Reply:
-        """Have an endpoint answer: try its version again, or deploy the newest version of the model of that name."""
+        """Have an endpoint in memory: try its version again, or deploy the newest version of the model of that name."""
         name = self._name(request, allowed=())
         if name not in self._router.missing and not self._answers(name):
             self._controlled.deploy(name, Ref(name))
         self._router.retry()
         if not self._answers(name):
             raise NotReady(f"endpoint `{name}` has no version that can answer", hint="the server's log says why")
+        self._router.bring(name)
         return Reply(b"{}")
 
     def unload(self, request: Request) -> Reply:
@@ -105,4 +110,4 @@ def _decoded(decoder: msgspec.json.Decoder[_Request], body: bytes) -> _Request:
     try:
         return decoder.decode(body or b"{}")
     except Faults as fault:
-        raise BadBody(f"the request: {in_words(fault)}", hint="send an object, such as {}") from None
+        raise BadBody(f"the request: {in_words(fault, body)}", hint="send an object, such as {}") from None

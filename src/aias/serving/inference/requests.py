@@ -52,7 +52,7 @@ def parse(request: Request, model: Model) -> tuple[Inference, memoryview]:
         return _inference.decode(body[:length]), memoryview(body)[length:]
     except Faults as fault:
         raise BadBody(
-            f"the request: {in_words(fault)}",
+            f"the request: {in_words(fault, body[:length])}",
             hint='send {"inputs": [{"name": ..., "shape": [rows], "datatype": ..., "data": [...]}]}',
         ) from None
 

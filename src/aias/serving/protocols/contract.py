@@ -14,7 +14,6 @@ from aias.registry.values import Endpoint
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
 from aias.serving.inference.repository import Repository
-from aias.serving.models import Model
 from aias.serving.routes import Route
 from aias.serving.statistics import Statistics
 
@@ -28,10 +27,12 @@ class House:
     arrow: ArrowProcess
     repository: Repository
     statistics: Callable[[], Statistics]
-    find: Callable[[str], Model]
-    """The model behind an endpoint. Raises `UnknownEndpoint`, `NotReady`."""
-    deployed: Callable[[], Sequence[tuple[Endpoint, Model]]]
-    """Every endpoint that answers, by name."""
+    pointer: Callable[[str], Endpoint]
+    """What an endpoint answers with. Raises `UnknownEndpoint`, `NotReady`."""
+    deployed: Callable[[], Sequence[Endpoint]]
+    """Every endpoint that answers, by name, in memory or not."""
+    width: Callable[[Endpoint], int]
+    """Of the vectors that it gives, 0 where it gives none; may read a file."""
     unnamed: str | None = None
     """The endpoint that answers where a protocol's requests name none; None where they must, or one is alone."""
 

@@ -93,7 +93,7 @@ class Invocations:
             return target.decode("latin-1").removeprefix("/").removesuffix(".tar.gz")
         if self._unnamed is not None:
             return self._unnamed
-        names = [endpoint.name for endpoint, _ in self._deployed()]
+        names = [endpoint.name for endpoint in self._deployed()]
         if len(names) == 1:
             return names[0]
         raise UnnamedEndpoint(

@@ -29,7 +29,7 @@ class OpenInference:
 
     def __init__(self, house: House) -> None:
         self._ready, self._rows_max = house.ready, house.bounds.body_rows
-        self._repository, self._statistics = house.repository, house.statistics
+        self._repository, self._statistics, self._pointer = house.repository, house.statistics, house.pointer
 
     def routes(self) -> tuple[Route, ...]:
         model, version = "/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"
@@ -41,9 +41,9 @@ class OpenInference:
             Route("GET", "/v2/models", "read", repository.names),
             Route("GET", "/v2/models/stats", "read", self.tell_all_statistics),
             *(Route("GET", path, "predict", self.describe_model) for path in (model, version)),
-            *(Route("GET", f"{path}/ready", "predict", self.tell_model) for path in (model, version)),
+            *(Route("GET", f"{path}/ready", "predict", self.tell_model, wakes=False) for path in (model, version)),
             *(Route("GET", f"{path}/config", "predict", self.describe_config) for path in (model, version)),
-            *(Route("GET", f"{path}/stats", "read", self.tell_statistics) for path in (model, version)),
+            *(Route("GET", f"{path}/stats", "read", self.tell_statistics, wakes=False) for path in (model, version)),
             *(Route("POST", f"{path}/infer", "predict", self.infer) for path in (model, version)),
             Route("POST", "/v2/repository/index", "read", repository.index),
             Route("POST", f"{control}/load", "admin", repository.load),
@@ -67,8 +67,10 @@ class OpenInference:
         return Reply(msgspec.json.encode({"ready": ready}), 200 if ready else 503)
 
     def tell_model(self, request: Request) -> Reply:
-        _check_version(request)
-        return _json({"name": request.places["endpoint"], "ready": True})
+        """Ready: who asks it now is answered, and where it is not in memory waits until it is loaded."""
+        name = request.places["endpoint"]
+        _check_number(request, self._number(request))
+        return _json({"name": name, "ready": True})
 
     def describe_model(self, request: Request) -> Reply:
         """The tensors of an endpoint."""
@@ -81,16 +83,20 @@ class OpenInference:
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
         name, version = request.places["endpoint"], request.places.get("version")
-        found = list(self._statistics().of([(name, str(request.asked.number))]))
+        found = list(self._statistics().of([(name, str(self._number(request)))]))
         if version is not None:
             found = [each for each in found if each["version"] == version]
             if not found:
-                _check_version(request)
+                _check_number(request, self._number(request))
         return _json({"model_stats": found})
 
     def tell_all_statistics(self, _request: Request) -> Reply:
         """The same of every endpoint."""
         return _json({"model_stats": list(self._statistics().of(self._repository.answering()))})
+
+    def _number(self, request: Request) -> int:
+        """Of the version that answers, in memory or not."""
+        return self._pointer(request.places["endpoint"]).number if request.model is None else request.model.number
 
     def infer(self, request: Request) -> Conversation:
         """Answer the rows that the tensors hold, one beside the other."""
@@ -114,13 +120,14 @@ class OpenInference:
 
 def _check_version(request: Request) -> Model:
     """The model; one version of it answers, and others are not to be had. Raises `UnknownPath`."""
-    model = request.asked
+    _check_number(request, request.asked.number)
+    return request.asked
+
+
+def _check_number(request: Request, number: int) -> None:
     version = request.places.get("version")
-    if version is not None and version != str(model.number):
-        raise UnknownPath(
-            f"`{request.places['endpoint']}` is not at version {version[:20]}", hint=f"it is at {model.number}"
-        )
-    return model
+    if version is not None and version != str(number):
+        raise UnknownPath(f"`{request.places['endpoint']}` is not at version {version[:20]}", hint=f"it is at {number}")
 
 
 def _json(value: object) -> Reply:

@@ -72,7 +72,7 @@ class OpenAI:
     prefix: ClassVar[str] = "/v1"
 
     def __init__(self, house: House) -> None:
-        self._deployed = house.deployed
+        self._deployed, self._width, self._pointer = house.deployed, house.width, house.pointer
         self._texts_max = min(EMBEDDED_TEXTS_MAX, house.bounds.body_rows)
 
     def routes(self) -> tuple[Route, ...]:
@@ -121,23 +121,27 @@ class OpenAI:
 
     def list_models(self, _request: Request) -> Reply:
         """The endpoints that give vectors."""
-        models = [_described(each) for each, model in self._deployed() if model.manifest.task.width]
-        return Reply(msgspec.json.encode({"object": "list", "data": models}))
+
+        def listed() -> bytes:
+            models = [_described(each) for each in self._deployed() if self._width(each)]
+            return msgspec.json.encode({"object": "list", "data": models})
+
+        # In a thread, as of what is not in memory a file has to be read.
+        return Reply(b"", later=listed)
 
     def describe_model(self, request: Request) -> Reply:
         """One of them."""
         name = request.places["endpoint"]
-        for each, model in self._deployed():
-            if each.name == name and model.manifest.task.width:
-                return Reply(msgspec.json.encode(_described(each)))
-        raise UnknownEndpoint(f"`{name}` gives no vectors", hint=f"ask it at /predict/{name}")
+        if not request.asked.manifest.task.width:
+            raise UnknownEndpoint(f"`{name}` gives no vectors", hint=f"ask it at /predict/{name}")
+        return Reply(msgspec.json.encode(_described(self._pointer(name))))
 
 
 def _read(body: bytes) -> Asked:
     try:
         return _asked.decode(body)
     except Faults as fault:
-        said = in_words(fault)
+        said = in_words(fault, body)
         named = _FIELD.search(said)
         raise BadParameter(
             f"the body of the request: {said}", param=named[1] if named else None,
@@ -174,7 +178,7 @@ def read_texts(raw: bytes, *, texts_max: int) -> list[Text]:
         else:
             found = list(_lists.decode(raw))
     except Faults as fault:
-        raise BadParameter(f"input must be {_KINDS}: {in_words(fault)}", param="input") from None
+        raise BadParameter(f"input must be {_KINDS}: {in_words(fault, raw)}", param="input") from None
     if not found or len(found) > texts_max:
         raise BadParameter(f"input has {len(found):,} texts; it takes 1 to {texts_max:,}", param="input")
     for at, text in enumerate(found):

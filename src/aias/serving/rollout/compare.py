@@ -51,8 +51,9 @@ class Comparer:
     def __init__(self, live: Model, trial: Model) -> None:
         self._live, self._trial = live, trial
         self._live_first = True
-        repository = Repository(cast("Any", None), None)
-        house = House(Bounds(), lambda: True, ArrowProcess(), repository, Statistics, lambda _name: live, list)
+        nobody = cast("Any", None)
+        repository = Repository(nobody, None)
+        house = House(Bounds(), lambda: True, ArrowProcess(), repository, Statistics, nobody, list, nobody)
         protocols = [member("serving.protocols", name)(house) for name in members("serving.protocols")]
         self._table = RouteTable(route for protocol in protocols for route in protocol.routes())
 

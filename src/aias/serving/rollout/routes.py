@@ -44,7 +44,7 @@ class Followed(Protocol):
 
     stage: Stage
 
-    def loaded(self) -> list[tuple[str, str]]: ...
+    def answering(self) -> list[tuple[str, str]]: ...
 
     def retry(self) -> None: ...
 
@@ -119,7 +119,7 @@ class Endpoints:
         raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
 
     def _told(self, endpoint: Endpoint) -> dict[str, object]:
-        answers = dict(self._router.loaded()).get(endpoint.name)
+        answers = dict(self._router.answering()).get(endpoint.name)
         return {
             "endpoint": endpoint.name,
             "version": str(endpoint.ref),
@@ -146,7 +146,7 @@ def _read(body: bytes, kind: type[_Body]) -> _Body:
     except Faults as fault:
         fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
         raise BadBody(
-            f"the request: {in_words(fault)}",
+            f"the request: {in_words(fault, body)}",
             hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
         ) from None
 

@@ -176,3 +176,52 @@ def msgspec_replace(manifest: artifacts.Manifest, *, classes: tuple[str, ...]) -
     from dataclasses import replace
 
     return replace(manifest, task=replace(manifest.task, classes=classes))
+
+
+def moved(registry: Registry) -> list[tuple[int | None, str]]:
+    return [(each.number, each.how) for each in registry.history("churn")]
+
+
+def test_rolling_back_twice_goes_two_versions_back_and_never_forth_again(registry: Registry) -> None:
+    registry.deploy("churn", Ref("churn", 2))
+    registry.rollouts.start("churn", Ref("churn", 3), share=0.1)
+    registry.rollouts.promote("churn")
+
+    back = [registry.rollouts.rollback("churn")[0].number for _ in range(2)]
+
+    assert back == [2, 1]
+    with pytest.raises(NothingBefore, match="no version before churn@1"):
+        registry.rollouts.rollback("churn")
+    deployed, promoted, rolled = "deployed", "promoted", "rolled back"
+    assert moved(registry) == [(1, deployed), (2, deployed), (3, promoted), (2, rolled), (1, rolled)]
+
+
+def test_what_was_gone_back_from_comes_again_only_where_it_is_deployed(registry: Registry) -> None:
+    registry.deploy("churn", Ref("churn", 2))
+    registry.rollouts.rollback("churn")
+    registry.deploy("churn", Ref("churn", 3))
+
+    assert registry.rollouts.rollback("churn")[0].number == 1
+
+    registry.deploy("churn", Ref("churn", 2))
+    assert registry.rollouts.rollback("churn")[0].number == 1
+
+
+def test_deploying_an_earlier_version_is_a_step_like_any_other(registry: Registry) -> None:
+    registry.deploy("churn", Ref("churn", 2))
+    registry.deploy("churn", Ref("churn", 1))
+
+    assert [registry.rollouts.rollback("churn")[0].number for _ in range(2)] == [2, 1]
+
+
+def test_removed_versions_are_passed_over_and_named_where_none_is_left(registry: Registry) -> None:
+    for number in (2, 3):
+        registry.deploy("churn", Ref("churn", number))
+    registry.remove(Ref("churn", 2))
+
+    assert registry.rollouts.rollback("churn")[0].number == 1
+
+    registry.deploy("churn", Ref("churn", 3))
+    registry.remove(Ref("churn", 1))
+    with pytest.raises(NothingBefore, match="`churn@1` is removed"):
+        registry.rollouts.rollback("churn")

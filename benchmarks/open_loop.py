@@ -1,0 +1,139 @@
+"""A load generator on bare sockets: 10 us a request, so that on a core of its own it asks more than any server answers.
+
+    closed: as many requests as connections, each sent when the one before it is answered
+    open:   requests at their times (Poisson), answered or not, as many connections as it takes
+
+A request that the generator itself could not send within 10 ms of its time is not sent, and counted: so what is
+late is the server's doing, and what was asked is told as it was.
+"""
+
+import json
+import random
+import select
+import socket
+import sys
+import time
+from collections import deque
+from typing import Final
+
+from own_server import other_core
+
+CONNECTIONS_MAX: Final = 1_500
+LATE_SECONDS_MAX: Final = 0.01
+LAST_SECONDS: Final = 3.0
+"""For what is still to be answered after the last request."""
+
+
+class Caller:
+    """Connections to one port, and what became of their requests."""
+
+    def __init__(self, port: int, request: bytes) -> None:
+        self.port, self.request, self.poll = port, request, select.epoll()
+        self.sockets: dict[int, socket.socket] = {}
+        self.began: dict[int, float] = {}
+        self.held: dict[int, bytes] = {}
+        self.free: deque[int] = deque()
+        self.answers: list[tuple[int, float]] = []
+        self.failed = 0
+
+    def connect(self) -> None:
+        opened = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sockets[opened.fileno()] = opened
+        self.free.append(opened.fileno())
+        self.poll.register(opened, select.EPOLLIN)
+
+    def ask(self) -> None:
+        number = self.free.popleft()
+        self.began[number] = time.perf_counter()
+        try:
+            self.sockets[number].sendall(self.request)
+        except OSError:
+            self._lose(number)
+
+    def listen(self, seconds: float) -> None:
+        """Take in what is answered; wait for so long if nothing is."""
+        for number, _ in self.poll.poll(seconds):
+            try:
+                data = self.sockets[number].recv(65_536)
+            except OSError:
+                data = b""
+            if not data:
+                self._lose(number)
+                continue
+            data = self.held.pop(number, b"") + data
+            head, blank, body = data.partition(b"\r\n\r\n")
+            if not blank or len(body) < int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]):
+                self.held[number] = data
+                continue
+            self.answers.append((int(head[9:12]), time.perf_counter() - self.began.pop(number)))
+            self.free.append(number)
+
+    def _lose(self, number: int) -> None:
+        self.failed += number in self.began
+        self.began.pop(number, None)
+        self.held.pop(number, None)
+        self.poll.unregister(number)
+        self.sockets.pop(number).close()
+        if number in self.free:
+            self.free.remove(number)
+
+
+def closed(caller: Caller, connections: float, seconds: float) -> dict[str, float]:
+    for _ in range(int(connections)):
+        caller.connect()
+    began, worked = time.perf_counter(), time.process_time()
+    while (now := time.perf_counter()) < began + seconds:
+        while caller.free:
+            caller.ask()
+        caller.listen(0.05)
+    good = sum(status == 200 for status, _ in caller.answers)
+    assert good == len(caller.answers), caller.answers[-1]
+    return {"per_s": good / (now - began), "busy": (time.process_time() - worked) / (now - began)}
+
+
+def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict[str, float]:
+    """`in_time`: within how many seconds an answer is of use."""
+    chance = random.Random(3)
+    sent = unsent = late = 0
+    began = due = time.perf_counter()
+    worked = time.process_time()
+    while (now := time.perf_counter()) < began + seconds:
+        while due <= now:
+            if now - due > LATE_SECONDS_MAX:
+                late += 1
+            elif caller.free or len(caller.sockets) < CONNECTIONS_MAX:
+                if not caller.free:
+                    caller.connect()
+                caller.ask()
+                sent += 1
+                # Nobody waits for long until the answers that are there are seen.
+                if sent % 16 == 0:
+                    break
+            else:
+                unsent += 1
+            due += chance.expovariate(per_s)
+        caller.listen(max(0.0, due - time.perf_counter()))
+    busy = (time.process_time() - worked) / seconds
+    ends = time.perf_counter() + LAST_SECONDS
+    while caller.began and time.perf_counter() < ends:
+        caller.listen(0.05)
+    good = sorted(took for status, took in caller.answers if status == 200)
+    refused = sorted(took for status, took in caller.answers if status in (429, 503))
+    return {
+        "good_per_s": sum(took <= in_time for took in good) / seconds, "sent_per_s": sent / seconds, "unsent": unsent,
+        "late": late, "failed": caller.failed + len(caller.answers) - len(good) - len(refused), "busy": busy,
+        "answer_p50_s": _at(good, 0.5), "answer_p99_s": _at(good, 0.99), "refused": len(refused),
+        "refusal_p50_s": _at(refused, 0.5), "refusal_p99_s": _at(refused, 0.99), "open": len(caller.began),
+    }  # fmt: skip
+
+
+def _at(took: list[float], share: float) -> float:
+    return took[int(share * len(took))] if took else 0.0
+
+
+if __name__ == "__main__":
+    other_core()
+    verb, where, *numbers = sys.argv[1:]
+    put = {"closed": closed, "open": opened}[verb]
+    print(json.dumps(put(Caller(int(where), sys.stdin.buffer.read()), *map(float, numbers))))

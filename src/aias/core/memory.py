@@ -1,0 +1,51 @@
+"""How much memory this process may use: the machine's, or its container's; and giving back what is free."""
+
+import contextlib
+import ctypes
+import math
+from pathlib import Path
+from typing import Final
+
+from aias.core.cpus import of_groups, read_word
+
+_MEMINFO: Final = Path("/proc/meminfo")
+_STATUS: Final = Path("/proc/self/status")
+
+
+def memory_bytes(meminfo: Path = _MEMINFO) -> float:
+    """What the machine has, or the tightest bound of a control group; infinite where neither is told."""
+    return min(_kibibytes(meminfo, "MemTotal") * 1024, of_groups("memory", _of_version_2, _of_version_1))
+
+
+def private_bytes(status: Path = _STATUS) -> int:
+    """What this process holds that no file stands behind; 0 where it is not told."""
+    found = _kibibytes(status, "RssAnon")
+    return 0 if math.isinf(found) else int(found) * 1024
+
+
+def give_back() -> None:
+    """What is free goes back to the system; only glibc has to be asked."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _of_version_2(folder: Path) -> float:
+    return _number(folder / "memory.max")
+
+
+def _of_version_1(folder: Path) -> float:
+    return _number(folder / "memory.limit_in_bytes")
+
+
+def _number(path: Path) -> float:
+    # `max` means no bound.
+    found = read_word(path)
+    return float(found) if found.isdigit() else math.inf
+
+
+def _kibibytes(path: Path, name: str) -> float:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in path.read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return float(line.split()[1])
+    return math.inf

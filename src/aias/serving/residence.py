@@ -1,0 +1,117 @@
+"""Which models stay in memory: pinned ones, and of the others those that were asked last, as many as there is room for.
+
+    asked ─▶ in memory? ──yes──▶ answered
+               └ no: loaded while the caller waits ─▶ beyond the budget? ─▶ the one that was asked longest ago goes
+
+What a model takes is measured: by how much the process grew while it was loaded, within what its files can become.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+
+from aias.core.memory import private_bytes
+
+if TYPE_CHECKING:
+    from aias.artifact.manifest import Manifest
+
+EVERY: Final = "*"
+"""Pinned: all endpoints."""
+
+AT_START_MAX: Final = 32
+"""Models that are loaded before anybody asks; of a few deployed that is all. Of hundreds most are not asked."""
+
+START_SECONDS: Final = 10.0
+"""What a start may spend on that before the server answers; the rest of them is loaded behind it."""
+
+GROWN_MIN: Final = 1.0
+GROWN_MAX: Final = 6.0
+"""Bytes in memory for each byte of the graph and the encoders' tables: dense layers take 1.3, trees 3.4 to 4.4."""
+
+OWN_BYTES: Final = 1 << 17
+"""Of a model without any weights: its session, its manifest, its encoder."""
+
+
+@dataclass(slots=True)
+class Stay:
+    """What a model in memory takes, when it was asked last, and whether since."""
+
+    bytes: int = OWN_BYTES
+    asked_at: float = 0.0
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Residence:
+    """The rules of a server: `bytes_max` for all of its models, 0 for no bound; the endpoints that are `pinned`."""
+
+    bytes_max: int = 0
+    pinned: frozenset[str] = frozenset()
+
+    def pins(self, endpoint: str) -> bool:
+        return endpoint in self.pinned or EVERY in self.pinned
+
+    def surplus(self, held_bytes: int) -> bool:
+        return bool(self.bytes_max) and held_bytes > self.bytes_max
+
+
+def longest_ago(stays: Mapping[str, Stay]) -> list[str]:
+    """Who has not been asked for the longest time comes first."""
+    return sorted(stays, key=lambda name: stays[name].asked_at)
+
+
+def note_asked(stays: Iterator[Stay], now: float) -> None:
+    """Requests only leave a mark, which costs them nothing; when, is looked up now and then."""
+    for stay in stays:
+        if stay.asked:
+            stay.asked, stay.asked_at = False, now
+
+
+def taken_bytes(manifest: "Manifest", grown: int) -> int:
+    """What a model takes by which the process grew so much, less what others did to it meanwhile."""
+    files = sum(each.size_bytes for each in manifest.files if each.path.startswith(("model.", "encoders/")))
+    return int(min(max(grown, GROWN_MIN * files), GROWN_MAX * files)) + OWN_BYTES
+
+
+@dataclass(slots=True)
+class Grown:
+    """How much this process has grown, and how long it took, in a `with` block."""
+
+    clock: Callable[[], float] = time.perf_counter
+    bytes: int = 0
+    seconds: float = 0.0
+    _from: tuple[int, float] = (0, 0.0)
+
+    def __enter__(self) -> Self:
+        self._from = private_bytes(), self.clock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        held, at = self._from
+        self.bytes, self.seconds = private_bytes() - held, self.clock() - at
+
+
+@dataclass(slots=True)
+class OneAtATime:
+    """A lock that goes first to who is in a hurry: a request that waits, before what nobody waits for."""
+
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _busy: bool = False
+    _hurrying: int = 0
+
+    @contextmanager
+    def turn(self, *, hurry: bool = False) -> Iterator[None]:
+        with self._changed:
+            self._hurrying += hurry
+            self._changed.wait_for(lambda: not self._busy and (hurry or not self._hurrying))
+            self._hurrying -= hurry
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
