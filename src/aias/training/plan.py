@@ -21,7 +21,7 @@ from aias.training.memory import Memory
 from aias.training.opening import Stage, by_promise, judging_folds
 from aias.training.paces import UNIT_SECONDS_MIN, Paces
 from aias.training.table import Table
-from aias.training.trial import STRETCH, Trial, paced, patience, shared_settings
+from aias.training.trial import GUESS_STRETCH, STRETCH, Trial, is_whole, left_before, paced, patience, shared_settings
 from aias.training.worker import Order, Word
 from aias.training.workers import InlineWorkers, Worker, Workers
 
@@ -40,17 +40,11 @@ IMPORT_SECONDS: Final = 3.0
 START_SECONDS: Final = 5.0
 """And for its process to start, when this is its first unit; there is nothing else to go on with yet."""
 
-GUESS_STRETCH: Final = 4.0
-"""As `trial.STRETCH`, for one fold of a learner whose pace is only guessed from that of others."""
-
 OPENING_SHARE: Final = 0.4
 """Of the time for fitting in which configurations may be begun by one fold."""
 
 RESERVED_SHARE: Final = 0.4
 """Of the time left, at most, that a learner which takes whatever it is given leaves to others that are wanted."""
-
-READING_SECONDS: Final = 1.0
-"""After the time for fitting, for what an earlier run has left in the ledger."""
 
 LAST_SHARE: Final = 0.9
 """Of the time left that the folds of one configuration may take at most, those still waiting to be begun included."""
@@ -93,9 +87,8 @@ class Plan:
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
         since with all there would be no time for what promises most; without it, all judge.
         """
-        self._narrow = narrow
-        opening, others = list(opening), list(others)
-        self._coming, self._through = chain(opening, others, configurations), False
+        opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
+        self._coming = chain(opening, others, configurations)
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
@@ -108,29 +101,11 @@ class Plan:
                 if not told(self._member(trial)):
                     return self.stop()
         self.stop()
-        for trial in self._left_before(each for each in [*opening, *others] if each.name not in ended):
+        rest = [each for each in [*opening, *others] if each.name not in ended]
+        for trial in left_before(rest, self.table, self.ledger, seed=self.seed, ends_at=self.fit_ends_at()):
             if not told(self._member(trial)):
-                return None
+                break
         return None
-
-    def _left_before(self, configurations: Iterable[Configuration]) -> Iterator[Trial]:
-        """What an earlier run has fitted whole, where this one had no time to come to it; fitting takes time, reading
-        hardly any."""
-        until = max(self.fit_ends_at(), time.monotonic()) + READING_SECONDS
-        for configuration in configurations:
-            if time.monotonic() > until:
-                return
-            trial = Trial(configuration, deque())
-            for fold in range(self.table.fold_count):
-                unit = trial.unit(fold, self.seed)
-                entry = self.ledger.get(unit.key(self.table.digest))
-                if entry is None or entry.cut:
-                    break
-                trial.done[fold] = unit
-                trial.seconds += entry.seconds
-                trial.share(entry.settings)
-            else:
-                yield trial
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
         """Fit each again on all rows; gives those for which that could be done in time, and was not cut short by it."""
@@ -143,12 +118,8 @@ class Plan:
         return [
             each
             for each, trial in zip(members, trials, strict=True)
-            if ALL in trial.done and self._is_whole(each.refit)
+            if ALL in trial.done and is_whole(each.refit, self.table, self.ledger)
         ]
-
-    def _is_whole(self, unit: Unit) -> bool:
-        entry = self.ledger.get(unit.key(self.table.digest))
-        return entry is not None and not entry.cut
 
     def _whole(self) -> list[Trial]:
         return [each for each in self._trials if all(fold in each.done for fold in range(self.table.fold_count))]
