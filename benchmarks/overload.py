@@ -51,7 +51,8 @@ def overload(name: str, server: Running, request: bytes) -> None:
     load(server, request, "closed", CONNECTIONS, WARM_SECONDS)
     peak = load(server, request, "closed", CONNECTIONS, WARM_SECONDS)
     capacity, whole = peak["per_s"], peak["cpu_s"] / peak["per_s"] / WARM_SECONDS
-    print(f"overload/{name}: {capacity:,.0f} answers/s, {1e6 * whole:.0f} us each, generator {peak['busy']:.0%} busy")
+    told = f"{capacity:,.0f} answers/s, {1e6 * whole:.0f} us each, generator {peak['busy']:.0%} busy"
+    print(f"overload/{name}: {told}", flush=True)
     for times in (2, 5):
         found = load(server, request, "open", times * capacity, SECONDS, 2 * OBJECTIVE_SECONDS)
         share, sent = found["good_per_s"] / capacity, found["sent_per_s"] / capacity

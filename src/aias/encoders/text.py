@@ -96,8 +96,11 @@ class Text:
         words: Counter[str] = Counter()
         pairs: Counter[str] = Counter()
         triples: Counter[str] = Counter()
-        for value in values:
-            found = split(as_text(value, field.missing))
+        for row, value in enumerate(values):
+            try:
+                found = split(as_text(value, field.missing))
+            except BadValue as fault:
+                raise fault.at(field=field.name, row=row) from None
             words.update(set(found))
             pairs.update(set(map(" ".join, pairwise(found))))
             triples.update(_triples_of(found))

@@ -3,8 +3,8 @@
     minimise  Σ weight loss(y, x W + b) / n + ‖W‖² / (2 C n)        loss: log loss, or half the squared error
 
 by L-BFGS (Liu and Nocedal 1989) over variables scaled by the diagonal of the Hessian, so that rare terms move as easily
-as common ones. From C = 1 upwards, and downwards when that did not help, each solution starts from the last, until the
-validation loss rises. Regression targets are standardised while fitting.
+as common ones. From C = 1, or the setting `first`, upwards, and downwards when that did not help, each solution starts
+from the last, until the validation loss rises. Regression targets are standardised while fitting.
 
 With the setting `ratios` each weight of a class is held back the less, the more its feature tells that class from the
 others by itself: ‖W / s‖² in place of ‖W‖², s = |log odds of the class where the feature is over 0, less those where it
@@ -26,12 +26,10 @@ from aias.learners.contract import Examples, Fit, State
 
 __all__ = ["Linear"]
 
-STRONGER: Final = (1.0, 0.3, 0.1, 0.03)
-WEAKER: Final = (1.0, 3.0, 10.0, 30.0, 100.0)
-COARSE_STRONGER: Final = (1.0, 0.1)
-COARSE_WEAKER: Final = (1.0, 10.0, 100.0)
+STRENGTHS: Final = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+USUAL: Final = 1.0
 COARSE_FROM: Final = 3_000_000
-"""Stored values times outputs from which a pass over the data costs so much that steps of ten must do."""
+"""Stored values times outputs from which a pass over the data costs so much that every second C must do."""
 ROUNDS_MAX: Final = 200
 """L-BFGS iterations for each C; the warm start makes most of them unnecessary."""
 LOSS_TOLERANCE: Final = 1e-6
@@ -97,13 +95,15 @@ class Linear:
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:
         problem = _Problem(train, len(how.task.classes), how)
         judged = valid or train
-        first = how.settings.get("C", WEAKER[0])
+        first = how.settings.get("C", how.settings.get("first", USUAL))
         best = start = problem.step(None, first, judged)
         if "C" in how.settings:
             return best.model
-        for path in (COARSE_WEAKER, COARSE_STRONGER) if problem.large else (WEAKER, STRONGER):
+        step = 1 + problem.large
+        weaker, stronger = [c for c in STRENGTHS if c > first], [c for c in reversed(STRENGTHS) if c < first]
+        for path in (weaker[step - 1 :: step], stronger[step - 1 :: step]):
             last = start
-            for c in path[1:]:
+            for c in path:
                 if how.deadline.passed or best is not last:
                     break
                 last = problem.step(last, c, judged)

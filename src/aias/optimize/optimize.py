@@ -112,7 +112,10 @@ class _Job:
         self.table, self.task = self.held.prepared.table, self.held.prepared.task
         self.bench = Bench(self.table, self.ledger)
         forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
-        self.board = Board(forms, latency_us=forms.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop)
+        self.board = Board(
+            forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
+            watch=self.watch, stop=self.stop,
+        )  # fmt: skip
 
     def run(self, *, inline: bool) -> Outcome:
         with workers_for(self.bench, inline=inline) as workers:

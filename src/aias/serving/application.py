@@ -1,38 +1,37 @@
 """The application: checks the caller, finds the route, reads the body, has it answered, and counts."""
 
-import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
-from aias.encoders.rows import Encoded
-from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, unpack
+from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import Talk, reply_of
+from aias.serving.conversations import reply_of
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
-from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
+from aias.serving.messages import FILES, Reply, Request, is_table
 from aias.serving.metrics import Metrics
+from aias.serving.models import Model
 from aias.serving.observing import Observing, trace_id
 from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
-from aias.serving.responses import Send, headers_of, packed_reply, send_reply
+from aias.serving.responses import Send, headers_of, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
-from aias.serving.streams import Stream
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
+from aias.serving.threads import Threads
+from aias.serving.threshold import Threshold
 from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
@@ -68,6 +67,11 @@ class Application:
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
+        self._threads = Threads(executor, bounds)
+        self.turned_away = Threshold(
+            self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
+            let_in=self._let_in,
+        ).turned_away  # fmt: skip
         self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
@@ -89,6 +93,8 @@ class Application:
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
             reply = self._refusal(fault, request)
+        finally:
+            self.executor.withdraw(request)
         await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
@@ -105,13 +111,11 @@ class Application:
             return None
         if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
-        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
+        request = self.request(head, slot, body)
         try:
-            take_id(request)
             self.observing.begin(request)
             self._doors.check_caller(request.headers)
-            self._let_in(head.route, request)
-            request.model = model
+            self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
             # What takes less cannot make anybody wait too long, as there are only so many connections.
@@ -120,6 +124,20 @@ class Application:
             reply = self._inline(head.route, request)
         except Exception as fault:  # noqa: BLE001  as above
             reply = self._refusal(fault, request)
+        return self._response(request, reply, more, started)
+
+    def request(self, head: Head, slot: Slot | None, body: bytes = b"") -> Request:
+        """Of a caller of whom only the head is known so far."""
+        request = Request("POST", head.path, next(self._ids), head.headers, head.places, body, slot=slot)
+        take_id(request)
+        return request
+
+    def refused(self, request: Request, fault: Exception, *, more: Headers, started: float) -> bytes:
+        """The whole response to a request that is turned away."""
+        self.observing.begin(request)
+        return self._response(request, self._refusal(fault, request), more, started)
+
+    def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
         response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
         self._note(request, reply, time.perf_counter() - started)
         return response
@@ -152,7 +170,7 @@ class Application:
     async def _answer(self, request: Request, receive: Receive) -> Reply:
         self._doors.check_caller(request.headers)
         route = self._route(request)
-        self._let_in(route, request)
+        self._let_in(route, request, self._router.known(request.places.get("endpoint")))
         if request.slot is not None and request.slot.fault is not None:
             # Its run has been the end of a process before.
             raise request.slot.take_fault()
@@ -188,7 +206,7 @@ class Application:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
             return self._inline(route, request)
-        return await self._in_threads(route, request, receive, packed=packed)
+        return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
 
     def _find(self, request: Request, endpoint: str) -> bool:
         """Whether its model is in memory; and that, in the request."""
@@ -214,24 +232,27 @@ class Application:
             # Also where only a description is wanted: whether it is ready asks just this.
             self.suspects.check(request.asked.version)
 
-    def _let_in(self, route: Route, request: Request) -> None:
-        """Whose key it is, and whether that may ask now."""
+    def _let_in(self, route: Route, request: Request, model: Model | None = None, *, only_look: bool = False) -> None:
+        """Whose key it is, and whether that may ask now. `model`: what it has come for, where that is known."""
         request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
-            request.tenant, request.key = key.id, key.name
+            request.tenant, request.key, request.model = key.id, key.name, model
             if key.quotas:
                 request.bill = self._doors.quotas.bill(key)
-                request.bill.enter()
+                request.bill.enter(only_look=only_look)
 
     def _admit(self, request: Request) -> None:
-        """Refuse what comes too late already, as the loop is behind, or too large a body to be read in vain."""
+        """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
         model, now = request.asked, time.monotonic()
         if request.deadline is not None and now > request.deadline:
             raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
         self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
-        if length > self._bounds.light_body_bytes and not model.tier.inline:
+        if not model.runs_inline(length, self._bounds) and (
+            length > self._bounds.light_body_bytes
+            or not self.repeats.are_likely(request.places["endpoint"], model, length)
+        ):
             self.executor.check(request, model.units_of(length))
 
     def _route(self, request: Request) -> Route:
@@ -250,7 +271,7 @@ class Application:
         names = route.names
 
         def name() -> str:
-            self._unpack(request, packed=packed)
+            self._threads.unpack(request, packed=packed)
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
@@ -281,83 +302,6 @@ class Application:
             said = f"{model.version} held up the event loop; `{endpoint}` runs in threads for {away:.0f} s"
             self._watch(Event("serve.demoted", said, "warning", {"endpoint": endpoint, "seconds": away}))
         return reply
-
-    async def _in_threads(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
-        gone = partial(_gone, receive)
-
-        def answer() -> Reply:
-            self._unpack(request, packed=packed)
-            return packed_reply(reply_of(route.answer(request), request), request)
-
-        model, executor = request.model, self.executor
-        if model is None:
-            return await executor.step(answer)
-        # Refused before it is read, where so much is waiting that its answer would come too late.
-        executor.check(request, model.units_of(len(request.body)))
-        if not route.asks or model.joins is None:
-            return await self._whole(request, answer, gone)
-        light = (
-            not packed
-            and not is_table(request.headers, request.body)
-            and len(request.body) <= self._bounds.light_body_bytes
-        )
-        return await self._talk(route, request, gone, light=light, packed=packed)
-
-    async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Callable[[], Awaitable[None]]) -> Reply:
-        """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
-        stream = Stream()
-        running = asyncio.ensure_future(self.executor.whole(request, partial(stream.work, answer), gone))
-        try:
-            either: list[asyncio.Future[Any]] = [running, stream.head]
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            running.cancel()
-            stream.leave()
-            raise
-        if not stream.head.done():
-            reply, queue = await running
-            reply.queue = queue
-            return reply
-        reply = stream.head.result()
-        reply.stream = stream
-        # It ends with the last piece, too late, or with its caller: in each case nothing more is to be made.
-        running.add_done_callback(stream.end)
-        return reply
-
-    async def _talk(
-        self, route: Route, request: Request, gone: Callable[[], Awaitable[None]], *, light: bool, packed: bool
-    ) -> Reply:
-        """Decode, ask the model, encode; what is light of it here, the rest in threads."""
-
-        async def step(work: Callable[[], Encoded | Reply]) -> Encoded | Reply:
-            return work() if light else await self.executor.step(work)
-
-        def begin() -> Encoded | Reply:
-            self._unpack(request, packed=packed)
-            return talk.begin()
-
-        talk = Talk(cast("Conversation", route.answer(request)), request)
-        queue = 0.0
-        try:
-            found = await step(begin)
-            while not isinstance(found, Reply):
-                answers: Answers | Exception
-                try:
-                    answers, waited = await self.executor.answer(request, found, gone)
-                    queue += waited
-                except AiasError as fault:
-                    answers = fault
-                found = await step(partial(talk.tell, answers))
-        finally:
-            talk.close()
-        found.queue = queue
-        return (
-            packed_reply(found, request) if light else await self.executor.step(partial(packed_reply, found, request))
-        )
-
-    def _unpack(self, request: Request, *, packed: bool) -> None:
-        if packed:
-            request.body = unpack(request.body, bytes_max=self._bounds.body_bytes)
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):

@@ -82,14 +82,25 @@ class Batcher:
 
     # What callers do
 
-    def submit(self, ticket: Ticket) -> None:
-        """Run it as soon as it is its turn. Raises `Busy`, `Overloaded`, which say when to come again."""
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything that comes now may have to wait."""
+        return bool(self._queues) or len(self._running) >= self._places
+
+    def announce(self, ticket: Ticket) -> None:
+        """It is let in, but still to be read: it counts among those that wait until it is withdrawn."""
+        self._queue_of(ticket).hold(ticket)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        self._release(ticket)
+
+    def submit(self, ticket: Ticket, *, let_in: bool = False) -> None:
+        """Run it as soon as it is its turn. Raises `Busy`, `Overloaded`, which say when to come again; not for what was
+        `let_in` before."""
         now = ticket.entered_at = self._clock()
-        self.check(ticket, now)
-        queue = self._queues.get(ticket.tenant)
-        if queue is None:
-            self._tenants.enter(ticket.tenant)
-            queue = self._queues[ticket.tenant] = _Queue()
+        if not let_in:
+            self.check(ticket, now)
+        queue = self._queue_of(ticket)
         if ticket.lane not in queue.lanes:
             self._lanes.enter(ticket.lane)
             queue.lanes[ticket.lane] = []
@@ -156,6 +167,13 @@ class Batcher:
         self._dispatch()
 
     # Inside
+
+    def _queue_of(self, ticket: Ticket) -> _Queue:
+        queue = self._queues.get(ticket.tenant)
+        if queue is None:
+            self._tenants.enter(ticket.tenant)
+            queue = self._queues[ticket.tenant] = _Queue()
+        return queue
 
     def _take_in(self, part: Part, result: Any) -> None:
         ticket = part.ticket

@@ -4,35 +4,28 @@
                                 └──answered early──▶ LINGER
 
 A request that is whole in one piece, and whose model is tiny, is answered there and then, without uvicorn's cycle of
-task, events and messages; where its head is known, without parsing it. All else goes uvicorn's way, the long one.
-
-Nothing is armed on the hot path: a sweep over all connections, a few times a second, compares times.
+task, events and messages; where its head is known, without parsing it. One that has to be refused is refused by its
+head (`threshold.py`), and the rest of it skipped. All else goes uvicorn's way, the long one.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterable
-from enum import Enum
-from itertools import count
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import httptools
-import msgspec
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from aias.serving.bounded import Bounded, Phase
 from aias.serving.bounds import Bounds
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
+from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.transport import Headers, OneWrite
 from aias.serving.turns import Turns
 
-Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
-
-_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
-_serials: Final = count()
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
@@ -51,9 +44,12 @@ class AtOnce(Protocol):
 
     def will_answer(self, head: Head) -> bool: ...
 
+    @property
+    def turned_away(self) -> Callable[..., bytes | None]: ...
 
-class Connection(HttpToolsProtocol):
-    """`note` is told why a connection was refused or cut."""
+
+class Connection(Bounded):
+    """`answers` what can be answered at once."""
 
     def __init__(
         self,
@@ -67,22 +63,16 @@ class Connection(HttpToolsProtocol):
         answers: AtOnce,
         turns: Turns,
     ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
+        super().__init__(config, server_state, app_state, _loop, bounds=bounds, note=note)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
-        self._bounds, self._note, self._turns = bounds, note, turns
-        self._phase, self._heard = Phase.HEAD, False
-        self._began_at = self._moved_at = self.loop.time()
+        self._turned_away, self._turns = answers.turned_away, turns
+        self._heard = False
         self._head_bytes = self._head_lines = 0
-        # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
-        self.serial = next(_serials)
         self._fault: tuple[int, str, str] | None = None
-        # uvicorn's own begins with the first message; a connection may be refused before.
-        self.url = b""
         self.slot: Slot | None = None
-        self.skip = 0
 
     # The transport's calls
 
@@ -112,6 +102,10 @@ class Connection(HttpToolsProtocol):
             return
         if len(self.connections) > self._turns.reads_max:
             self._turns.heard(self._line, self._hear_again)
+        if self._rest:
+            data = self._skip(data)
+            if not data:
+                return
         if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
@@ -121,7 +115,7 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
         try:
             self.parser.feed_data(data)
-            if self._held is not None and not self._may_wait():
+            if self._held is not None and not self._may_wait(data):
                 self._begin()
         except httptools.HttpParserUpgrade:
             # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
@@ -208,24 +202,40 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
             self._phase = Phase.ANSWER
 
-    # Answers at once
+    # Answers at once, and refusals
 
     @property
     def _is_free(self) -> bool:
         """Nothing is being answered, and the client takes what it is sent."""
         return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
 
-    def _may_wait(self) -> bool:
-        """Whether the rest of a body is worth waiting for: many clients send it after the head."""
-        head = self._heads.of(self.url, self.headers)
-        self._read = b""
-        return head is not None and self._will_answer(head)
+    def _may_wait(self, data: bytes) -> bool:
+        """Whether the rest of a body is worth waiting for, which many clients send after the head; or is not at all."""
+        head, held, first, self._read = self._heads.of(self.url, self.headers), self._held or b"", self._read, b""
+        if head is None or self.parser.get_http_version() != "1.1":
+            return False
+        to_come = head.body_bytes - len(held)
+        if self._turn_away(head, to_come):
+            # The parser knows of the body, and is told the rest of it.
+            self._held, self.skip = None, 1
+            if first is data:
+                self._heads.remember(data[: len(data) - len(held)], head)
+            return True
+        return self._will_answer(head)
 
     def _answer_again(self, data: bytes) -> bool:
         """Answer a request whose head is known, if it is there to the last byte."""
         end = data.find(b"\r\n\r\n") + 4
         head = self._heads.recall(data[:end])
-        return head is not None and len(data) == end + head.body_bytes and self._answer(head, data[end:])
+        if head is None:
+            return False
+        to_come = head.body_bytes - (len(data) - end)
+        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:])):
+            return to_come == 0
+        if self._turn_away(head, to_come):
+            self._rest, self._heard = to_come, True
+            return True
+        return False
 
     def _answer_first(self, body: bytes) -> bool:
         """Answer a request that the parser has read; remember its head if it was alone in its read."""
@@ -233,7 +243,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.get_http_version() != "1.1":
             return False
         head = self._heads.of(self.url, self.headers)
-        if head is None or not self._answer(head, body):
+        if head is None or not (self._answer(head, body) or self._turn_away(head, 0)):
             return False
         self._held = None
         end = data.find(b"\r\n\r\n") + 4
@@ -251,6 +261,30 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
         return True
+
+    def _turn_away(self, head: Head, to_come: int) -> bool:
+        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends."""
+        response = self._turned_away(head, self.server_state.default_headers, self.slot, to_come=to_come)
+        if response is None:
+            return False
+        self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._began_at = self._moved_at = self.loop.time()
+        self._phase = Phase.BODY if to_come else Phase.IDLE
+        if to_come > SKIP_BYTES_MAX:
+            self._linger()
+        return True
+
+    def _skip(self, data: bytes) -> bytes:
+        """What of a read does not belong to a body that was refused."""
+        skipped = min(self._rest, len(data))
+        self._rest -= skipped
+        self._moved_at = self.loop.time()
+        if not self._rest:
+            self._phase = Phase.IDLE
+        return data[skipped:]
 
     def _begin(self) -> None:
         """Go the long way: uvicorn's scope, cycle and task, with what has been read so far."""
@@ -299,83 +333,3 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         else:
             self.cycle.keep_alive = False
-
-    # The sweep
-
-    def sweep(self, now: float) -> None:
-        """Cut the connection if it has been at one thing for too long."""
-        if self.transport.is_closing():
-            # Asked to close, but the client does not read what is left.
-            if now - self._moved_at > self._bounds.body_idle_seconds:
-                self.transport.abort()
-            return
-        bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
-        if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
-            self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
-        elif self._phase is Phase.BODY and not self.pipeline and self._body_is_late(now):
-            self._refuse(408, "serving.body-too-slow", "the body did not come in time")
-        elif self._phase is Phase.IDLE and now - self._moved_at > bounds.keep_alive_seconds:
-            self.transport.close()
-        elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
-            self.transport.abort()
-
-    @property
-    def waits_since(self) -> float | None:
-        """Since when this connection has had nothing to answer; None while it has, or closes."""
-        if self.transport.is_closing():
-            return None
-        if self._phase is Phase.IDLE or (self._phase is Phase.HEAD and self.cycle is None):
-            return max(self._began_at, self._moved_at)
-        return None
-
-    def give_way(self) -> None:
-        """Make room for another."""
-        self._note("serving.gave-way")
-        self.transport.abort()
-
-    def _body_is_late(self, now: float) -> bool:
-        idle, whole = now - self._moved_at, now - self._began_at
-        return idle > self._bounds.body_idle_seconds or whole > self._bounds.body_seconds
-
-    def _make_room(self) -> None:
-        """At the bound the longest idle connection goes, so that idling on many of them locks nobody out."""
-        others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
-        longest = min((each for each in others if each.waits_since is not None), key=_since, default=None)
-        if longest is not None:
-            longest.give_way()
-        else:
-            self._refuse(503, "serving.too-many-connections", "too many connections")
-
-    def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer outside of the application, which never sees this request, or no longer."""
-        self._note(code)
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            # Clients of the Open Inference Protocol expect one text.
-            told = message if self.url.startswith(b"/v2") else {"code": code, "message": message}
-            body = msgspec.json.encode({"error": told})
-            head = (
-                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head % (status, _REASONS[status], len(body)) + body)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self._linger()
-
-    def _linger(self) -> None:
-        """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
-        self._phase, self._moved_at = Phase.LINGER, self.loop.time()
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-
-
-def _since(connection: Connection) -> tuple[float, int]:
-    return connection.waits_since or 0.0, connection.serial
-
-
-def sweep(connections: Iterable[object], now: float) -> None:
-    """Cut every connection whose time is over."""
-    for connection in list(connections):
-        if isinstance(connection, Connection):
-            connection.sweep(now)

@@ -77,10 +77,23 @@ class Executor:
             self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests, alarm=self._set_alarm
         )
 
-    def check(self, request: Request, units: float) -> None:
+    def check(self, request: Request, units: float) -> Ticket:
         """Refuse a request whose answer would come too late, before it is read. Raises `Overloaded`, `Busy`."""
         ticket = self._ticket(request, rows=1, units=units)
         self.batcher.check(ticket, time.monotonic(), late=request.late_seconds)
+        return ticket
+
+    def announce(self, request: Request, units: float) -> None:
+        """Check it, and keep it a place while it is read: who comes later waits for it too. Raises as `check`."""
+        request.coming = self.check(request, units)
+        self.batcher.announce(request.coming)
+
+    def withdraw(self, request: Request) -> bool:
+        """It is not on its way any more; whether it was."""
+        coming, request.coming = request.coming, None
+        if coming is not None:
+            self.batcher.withdraw(coming)
+        return coming is not None
 
     async def answer(
         self, request: Request, encoded: Encoded, gone: Callable[[], Awaitable[None]]
@@ -90,7 +103,7 @@ class Executor:
         assert model.joins is not None
         ticket = self._ticket(request, rows=encoded.rows, units=model.units_of(len(request.body), encoded))
         ticket.work = Rows(model.joins, encoded)
-        return Answers.join(await self._wait(ticket, gone)), _waited(ticket)
+        return Answers.join(await self._wait(request, ticket, gone)), _waited(ticket)
 
     async def whole(
         self, request: Request, work: Callable[[], T], gone: Callable[[], Awaitable[None]]
@@ -98,7 +111,7 @@ class Executor:
         """What `work` gives, run when it is the request's turn; and the seconds that it waited for that."""
         ticket = self._ticket(request, rows=1, units=request.asked.units_of(len(request.body)))
         ticket.work, ticket.whole = work, True
-        [found] = await self._wait(ticket, gone)
+        [found] = await self._wait(request, ticket, gone)
         return found, _waited(ticket)
 
     async def step(self, work: Callable[[], T]) -> T:
@@ -127,11 +140,11 @@ class Executor:
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
         )  # fmt: skip
 
-    async def _wait(self, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:
+    async def _wait(self, request: Request, ticket: Ticket, gone: Callable[[], Awaitable[None]]) -> list[Any]:
         loop = asyncio.get_running_loop()
         caller = _Caller(loop.create_future())
         ticket.deliver = caller.deliver
-        self.batcher.submit(ticket)
+        self.batcher.submit(ticket, let_in=self.withdraw(request))
         watcher = None
         if ticket.started_at is None:
             watcher = loop.create_task(caller.leave(gone))

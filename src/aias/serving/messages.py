@@ -10,6 +10,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.models import Answering, Model
 from aias.serving.survival.journal import Slot
+from aias.serving.tickets import Ticket
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -66,6 +67,8 @@ class Request:
     read: object = None
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
+    coming: Ticket | None = None
+    """Its place in the queue from the door until it is read."""
 
     @property
     def asked(self) -> Model:

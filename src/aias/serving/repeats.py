@@ -63,6 +63,10 @@ class _Flight:
     future: "asyncio.Future[Reply | None]"
 
 
+_LIKELY: Final = 0.1
+"""Answers without a run for each with one, from which on a body is read though its run would be refused."""
+
+
 class Repeats:
     """For the event loop's own thread. `clock` counts seconds."""
 
@@ -80,6 +84,14 @@ class Repeats:
             return False
         look_up = self._per_request + self._per_byte * body_bytes
         return model.seconds_for(body_bytes) >= self._bounds.cache_runs_min * look_up
+
+    def are_likely(self, endpoint: str, model: Model, body_bytes: int) -> bool:
+        """Whether so many requests are answered without a run that no more should be refused unread."""
+        if not self.pay(model, body_bytes):
+            return False
+        metrics = self._metrics
+        without = metrics.cache_hits[endpoint] + metrics.cache_shared[endpoint]
+        return without >= _LIKELY * metrics.cache_misses[endpoint]
 
     async def answer(self, request: Request, run: Callable[[], Awaitable[Reply]], gone: Gone) -> Reply:
         """The reply to a request that `pay`s. Raises what `run` raises, `TooLate`, `ClientGone`."""

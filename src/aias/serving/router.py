@@ -110,6 +110,10 @@ class Router:
             model.stay.asked = True
         return model
 
+    def known(self, endpoint: str | None) -> Model | None:
+        """The model behind an endpoint, if there is one in memory."""
+        return None if endpoint is None else self._models.get(endpoint)
+
     def bring(self, endpoint: str) -> Model:
         """The model behind an endpoint, loaded now where it is not in memory. Raises `UnknownEndpoint`, `NotReady`."""
         with self._loading.turn(hurry=True):

@@ -11,7 +11,7 @@ from typing import Protocol
 from uvicorn import Config, Server
 
 from aias.serving.accepting import Accepting
-from aias.serving.connection import sweep
+from aias.serving.bounded import sweep
 
 
 class Second(Protocol):

@@ -49,6 +49,10 @@ AFTER_SHARE_MAX: Final = 0.5
 members, and the serving form is what folds left."""
 
 
+KEPT_SHARE: Final = 0.98
+"""Of what all members know together beyond chance, that the serving form has to know where nobody asked for a latency:
+while the usual one costs more than that, twice the time is allowed."""
+
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
 
@@ -63,6 +67,7 @@ class Board:
     deadline: Deadline
     watch: Watch
     stop: threading.Event
+    latency_asked: bool = True
     members: list[Member] = field(default_factory=list)
     timed: list[Timed] = field(default_factory=list)
     scores: list[Measurement] = field(default_factory=list)
@@ -71,6 +76,8 @@ class Board:
     _late: set[int] = field(default_factory=set)
     """The places of members that nothing can be made of in time."""
     _serving: dict[int, int] = field(default_factory=dict)
+    _stretch: float = 1.0
+    """How many times the usual latency the serving form may take."""
     weights: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
@@ -177,6 +184,11 @@ class Board:
             after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
         return self.deadline.ends_at - after
 
+    @property
+    def limit_us(self) -> float:
+        """What a row may take in the serving form."""
+        return self.latency_us * self._stretch
+
     def serving(self) -> dict[int, int]:
         """By the places of the serving form's members: how many fits of each the latency allows."""
         return self._serving
@@ -207,7 +219,8 @@ class Board:
     def serving_seconds(self) -> float:
         """For finishing after the last fit."""
         each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
-        measured = 2 * each + self._shared_seconds(self._serving)
+        tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
+        measured = 2 * each + tested + self._shared_seconds(self._serving)
         reported = report_seconds(self.deadline.seconds)
         return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + measured + reported
 
@@ -230,6 +243,16 @@ class Board:
         self._choose_serving()
 
     def _choose_serving(self) -> None:
+        self._stretch = 1.0
+        self._choose_within()
+        enough = self._chance + KEPT_SHARE * (self._together() * self._direction - self._chance)
+        while not self.latency_asked and self.limit_us < QUALITY_US_MAX:
+            if self._mixed(self.serving_weights()) * self._direction >= enough:
+                break
+            self._stretch *= 2
+            self._choose_within()
+
+    def _choose_within(self) -> None:
         """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""
         costs, limit = self._serving_costs(), self._serving_limit()
         weights = self._greedy(costs, limit)
@@ -277,11 +300,11 @@ class Board:
 
     def _serving_limit(self) -> float:
         shared = max((self._shared_us(each) for each in self.timed), default=self.forms.encode_us)
-        return max(self.latency_us - shared, 1.0)
+        return max(self.limit_us - shared, 1.0)
 
     def _shared_us(self, each: Timed) -> float:
         """Of encoding a row and, where the latency allows that at all, of reading it by the sentence encoder."""
-        return max(self.forms.encode_us, each.shared_us if each.shared_us < self.latency_us else 0.0)
+        return max(self.forms.encode_us, each.shared_us if each.shared_us < self.limit_us else 0.0)
 
     def _shared_seconds(self, places: Iterable[int]) -> float:
         return self.forms.shared_seconds if any(self.timed[place].shared_us for place in places) else 0.0
@@ -289,12 +312,19 @@ class Board:
     def _quality_seconds(self) -> float:
         places = [int(place) for place in np.flatnonzero(self.weights)]
         used = float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
-        return FINISH_SECONDS + 1.2 * used + self._shared_seconds(places)
+        tested = self._tested_seconds(float(self._quality_costs()[places].sum()))
+        return FINISH_SECONDS + 1.2 * used + tested + self._shared_seconds(places)
+
+    def _tested_seconds(self, row_us: float) -> float:
+        """For the answers to the test's rows."""
+        return 1e-6 * row_us * self.forms.prepared.test.rows
 
     def _together(self) -> float:
         """The score of all members so far."""
-        mixed = np.einsum("m,mro->ro", self.weights, self._stack())
-        return metrics.measure(self.task, self.y, mixed).value
+        return self._mixed(self.weights)
+
+    def _mixed(self, weights: Floats) -> float:
+        return metrics.measure(self.task, self.y, np.einsum("m,mro->ro", weights, self._stack())).value
 
     def _wants_more(self, together: float) -> bool:
         value = together * self._direction

@@ -84,6 +84,10 @@ class Forms:
         return float(np.median(spent)) * 1e6
 
     @property
+    def latency_asked(self) -> bool:
+        return self.recipe.latency_us is not None
+
+    @property
     def latency_us(self) -> float:
         """What a row may take in the serving form."""
         usual = LATENCY_US if self.prepared.embedding is None else SENTENCES_LATENCY_US
@@ -132,7 +136,8 @@ class Forms:
             if weight > 0:
                 count = 1 if member.name in refitted else most
                 parts += self._fits(member, count, float(weight), refitted)
-        trained, judged = self._form("quality", parts, board, board.weights, board.honest(serving=False))
+        trained, honest = self._form("quality", parts, board, board.weights, board.honest(serving=False))
+        trained, judged = self._measured(trained, board, board.weights, honest)
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)
 
@@ -152,6 +157,9 @@ class Forms:
         When they are slower together than each by itself promised, there are fewer fits, then fewer members.
         """
         weights, honest = board.serving_weights(), board.honest(serving=True)
+        if board.limit_us > board.latency_us:
+            said = f"the serving form may take {board.limit_us:g} µs a row: {board.latency_us:g} cost too much quality"
+            self.watch(Event("train.latency", said, facts={"limit_us": board.limit_us}))
         while True:
             parts = [
                 part
@@ -159,16 +167,17 @@ class Forms:
                 for part in self._fits(board.members[place], count, float(weights[place]), refitted)
             ]
             late = tuple(board.members[place].name for place in fits if board.members[place].name not in refitted)
-            trained, judged = self._form("serving", parts, board, weights, honest, late)
-            over = trained.manifest.row_us / board.latency_us
+            trained, answers = self._form("serving", parts, board, weights, honest, late)
+            over = trained.manifest.row_us / board.limit_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
             if fewer == fits:
                 if over > NEAR_ENOUGH:
                     message = (
-                        f"nothing that was fitted answers within {board.latency_us:g} µs: the serving form takes "
+                        f"nothing that was fitted answers within {board.limit_us:g} µs: the serving form takes "
                         f"{trained.manifest.row_us:g} µs"
                     )
                     self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
+                trained, judged = self._measured(trained, board, weights, answers)
                 board.tell_of_chance(trained.manifest.measurements)
                 return self._reported(trained, judged, board, weights, board.deadline)
             fits = fewer
@@ -191,7 +200,8 @@ class Forms:
     def _form(
         self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats,
         late: tuple[str, ...] = (),
-    ) -> tuple[Trained, Judged]:  # fmt: skip
+    ) -> tuple[Trained, Floats]:  # fmt: skip
+        """Compiled, proved and timed; and what it answers out of fold."""
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(
             self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed,
@@ -205,6 +215,11 @@ class Forms:
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
             embedding=self.prepared.embedding, watch=self.watch,
         )  # fmt: skip
+        return trained, honest
+
+    def _measured(
+        self, trained: Trained, board: "Board", weights: Floats, honest: Floats
+    ) -> tuple[Trained, Judged]:  # fmt: skip
         judged = self._judged(trained, board, weights, honest)
         where = "test" if self.prepared.test.rows else "out of fold"
         manifest = replace(trained.manifest, measurements=self._measure(trained, judged), judged=where)

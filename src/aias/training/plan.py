@@ -6,6 +6,7 @@ A configuration whose folds are all fitted is a member. The plan ends when the t
 stop helping, or when somebody says so; what a unit reached by then is used.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,9 +163,8 @@ class Plan:
         now, seconds = time.monotonic(), self._unit_seconds(trial, unit)
         self._due[id(worker)] = now + seconds
         last = max(self.fit_ends_at(), now + seconds)
-        self.workers.give(
-            worker, Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
-        )  # fmt: skip
+        order = Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
+        self.workers.give(worker, order)
 
     def _unit_seconds(self, trial: Trial, unit: Unit) -> float:
         left = self.fit_ends_at() - time.monotonic()
@@ -310,9 +310,8 @@ class Plan:
         if share == before:
             return configuration
         said = f"1/{round(1 / share)} of the rows"
-        facts: dict[str, object] = {"configuration": configuration.name, "rows_share": share}
         message = f"{configuration.name} is fitted on {said}: there is not enough memory for more"
-        self.watch(Event("train.sampled", message, facts=facts))
+        self.watch(Event("train.sampled", message, facts={"configuration": configuration.name, "rows_share": share}))
         return replace(
             configuration, name=f"{configuration.name}, {said}", cost=configuration.cost * share / before,
             settings=configuration.settings | {"rows_share": share},
@@ -372,7 +371,10 @@ class Plan:
                 self._due[id(worker)] = max(self._due[id(worker)], due)
             loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
             loading += 0.0 if worker.loaded else START_SECONDS
-            if time.monotonic() > self._due[id(worker)] + GRACE_SECONDS + loading:
+            due = self._due[id(worker)]
+            # Once something is fitted, no library is waited for longer than there is time.
+            due = max(due, min(due + loading, self.fit_ends_at() if self._paces else math.inf))
+            if time.monotonic() > due + GRACE_SECONDS:
                 self._kill(worker, "it did not end in time")
 
     def _end_too_large(self) -> None:
@@ -385,12 +387,10 @@ class Plan:
         trial, unit = self._released(worker)
         self.workers.replace(worker)
         key = unit.key(self.table.digest)
-        kept = self.ledger.kept(key)
-        if kept is None:
-            self._give_up(trial, reason)
-            return
+        if (kept := self.ledger.kept(key)) is None:
+            return self._give_up(trial, reason)
         self.ledger.put(key, kept)
-        self._finish(trial, unit, kept.seconds, kept.settings)
+        return self._finish(trial, unit, kept.seconds, kept.settings)
 
     def _runs(self, trial: Trial) -> bool:
         return any(held is trial for held, _ in self._fitting.values())

@@ -122,6 +122,11 @@ def prepare(
 
         embedding = ready_in_time(made, deadline=deadline, watch=watch)
     encoder, encoded, embedding = _encoded(learned, encoder, embedding, ledger, deadline, watch)
+    if embedding is None and not encoder.layout.width and not encoder.layout.terms:
+        raise UserError(
+            f"no word stands in two of the {learned.rows:,} texts, and there is nothing else to learn from",
+            hint="give more rows, or other columns; a sentence encoder (`--encoder`) knows words from elsewhere",
+        )
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cpus())
     folded = fold_rows(

@@ -132,7 +132,10 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
-        self.board = Board(forms, latency_us=forms.latency_us, deadline=self.deadline, watch=self.watch, stop=self.stop)
+        self.board = Board(
+            forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
+            watch=self.watch, stop=self.stop,
+        )  # fmt: skip
         with workers_for(bench, inline=inline) as workers:
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,

@@ -120,6 +120,11 @@ def test_what_is_no_text_is_refused() -> None:
     assert text.encode(5) == text.encode("5")
 
 
+def test_a_row_to_learn_from_that_is_no_text_is_named() -> None:
+    with pytest.raises(BadValue, match=f"row 1, field `{FIELD.name}`: a text of 1,000,001 characters"):
+        Text.fit(FIELD, ["a", "a" * (limits.TEXT_CHARS_MAX + 1)])
+
+
 @given(st.text(max_size=200))
 def test_any_text_gives_sorted_distinct_ids_in_range(value: str) -> None:
     text = Text.fit(FIELD, TEXTS * 2)

@@ -53,6 +53,17 @@ def test_the_strength_is_chosen_by_validation_and_told(classes: int) -> None:
     assert {"round", "rows_per_second", "seconds_left"} <= told[0].facts.keys()
 
 
+@pytest.mark.parametrize(
+    ("first", "tried"), [(1.0, [1, 3, 0.3, 0.1, 0.03]), (10.0, [10, 30, 3, 1, 0.3, 0.1, 0.03]), (20.0, [20, 30, 10, 3])]
+)
+def test_the_path_begins_where_it_is_told_and_goes_down_where_up_is_no_help(first: float, tried: list[float]) -> None:
+    told: list[Event] = []
+    train, rng = examples(2), np.random.default_rng(0)
+    by_chance = Examples(train.x, rng.permutation(train.y))  # the less is learned, the better
+    Linear.fit(train, by_chance, how(2, watch=told.append, first=first))
+    assert [event.facts["C"] for event in told][: len(tried)] == tried
+
+
 def test_a_deadline_that_has_passed_still_gives_a_model() -> None:
     late = Deadline(0.0, 0.0, clock=lambda: 1.0)
     scores = Linear.fit(examples(2), examples(2, 100), how(2, deadline=late)).scores(examples(2).x)

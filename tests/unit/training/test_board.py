@@ -22,7 +22,7 @@ ROWS = 400
 TRUTH = np.random.default_rng(0).integers(0, 2, ROWS)
 
 
-def board(told: list[Event], *, seconds: float, finishing: dict[str, float], latency_us: float = 150.0) -> Board:
+def board(told: list[Event], *, seconds: float, finishing: dict[str, float], asked: bool = True) -> Board:
     """`finishing`: how long each member takes to compile, prove and time, by its name."""
     values = {"a": np.arange(ROWS, dtype=float)}
     encoder = RowEncoder.fit([Field("a", "number")], values)
@@ -31,12 +31,15 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], lat
         Task("y", "binary", "roc_auc", ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
     )
     forms = SimpleNamespace(
-        prepared=SimpleNamespace(table=table), workers=1, encode_us=5.0, shared_seconds=0.0, feel_load=lambda: None,
+        prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, encode_us=5.0,
+        shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]),
     )  # fmt: skip
     forms.narrow = lambda count: setattr(forms.prepared, "table", table.narrowed(count))
     now = Deadline.after(seconds)
-    return Board(forms, latency_us=latency_us, deadline=now, watch=told.append, stop=threading.Event())
+    return Board(
+        forms, latency_us=150.0, latency_asked=asked, deadline=now, watch=told.append, stop=threading.Event()
+    )  # fmt: skip
 
 
 def member(name: str, *, noise: float, seconds: float = 1.0, seed: int = 0) -> Member:
@@ -109,3 +112,12 @@ def test_where_fewer_folds_judge_members_are_weighed_on_their_rows_alone() -> No
     assert made.scores[0].n == kept.sum()
     made.add(replace(second, units=second.units[:3], scores=second.scores[kept]))
     assert (made.weights > 0.2).all() and len(made.honest(serving=False)) == kept.sum()
+
+
+@pytest.mark.parametrize(("asked", "serves", "limit_us"), [(True, {0}, 150.0), (False, {1}, 600.0)])
+def test_a_latency_that_nobody_asked_for_gives_way_to_quality(asked: bool, serves: set[int], limit_us: float) -> None:
+    made = board([], seconds=600, finishing={"fast": 0.01, "slow": 0.01}, asked=asked)
+    made.add(member("fast", noise=4.0, seed=1))
+    made.forms.timed = lambda _: Timed(400.0, 1_000, 0.01)
+    made.add(member("slow", noise=0.5, seed=2))
+    assert set(made.serving()) == serves and made.limit_us == limit_us

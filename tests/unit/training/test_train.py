@@ -243,6 +243,13 @@ def test_a_refit_that_goes_wrong_is_not_hidden(monkeypatch: pytest.MonkeyPatch) 
         train(read(table(), target="y"), LINEAR, inline=True)
 
 
+def test_texts_that_share_no_word_are_told_as_such() -> None:
+    rows = {"note": ["good words here", "bad things there"], "y": ["a", "b"]}
+    with pytest.raises(UserError, match="no word stands in two of the 2 texts") as caught:
+        train(read(rows, target="y"), LINEAR, inline=True)
+    assert "--encoder" in str(caught.value.hint)
+
+
 def test_a_model_that_knows_nothing_is_told_of() -> None:
     rng = np.random.default_rng(0)
     told: list[Event] = []

@@ -1,0 +1,128 @@
+"""The bounds of a connection: how long it may be at one thing, what it is told beyond that, and its polite end.
+
+Nothing is armed on the hot path: a sweep over all connections, a few times a second, compares times.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from enum import Enum
+from itertools import count
+from typing import Any, Final
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from aias.serving.bounds import Bounds
+
+Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
+
+_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
+_serials: Final = count()
+
+
+class Bounded(HttpToolsProtocol):
+    """`note` is told why a connection was refused or cut."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        bounds: Bounds,
+        note: Callable[[str], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._bounds, self._note = bounds, note
+        self._phase = Phase.HEAD
+        self._began_at = self._moved_at = self.loop.time()
+        # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
+        self.serial = next(_serials)
+        # uvicorn's own begins with the first message; a connection may be refused before.
+        self.url = b""
+        # Of a request that has its answer already: bytes, or messages, that are read for nothing.
+        self._rest = self.skip = 0
+
+    def sweep(self, now: float) -> None:
+        """Cut the connection if it has been at one thing for too long."""
+        if self.transport.is_closing():
+            # Asked to close, but the client does not read what is left.
+            if now - self._moved_at > self._bounds.body_idle_seconds:
+                self.transport.abort()
+            return
+        bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
+        if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
+            self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
+        elif self._phase is Phase.BODY and (self._rest or self.skip) and self._body_is_late(now):
+            # It has its answer.
+            self.transport.close()
+        elif self._phase is Phase.BODY and not self.pipeline and self._body_is_late(now):
+            self._refuse(408, "serving.body-too-slow", "the body did not come in time")
+        elif self._phase is Phase.IDLE and now - self._moved_at > bounds.keep_alive_seconds:
+            self.transport.close()
+        elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
+            self.transport.abort()
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when this connection has had nothing to answer; None while it has, or closes."""
+        if self.transport.is_closing():
+            return None
+        if self._phase is Phase.IDLE or (self._phase is Phase.HEAD and self.cycle is None):
+            return max(self._began_at, self._moved_at)
+        return None
+
+    def give_way(self) -> None:
+        """Make room for another."""
+        self._note("serving.gave-way")
+        self.transport.abort()
+
+    def _body_is_late(self, now: float) -> bool:
+        idle, whole = now - self._moved_at, now - self._began_at
+        return idle > self._bounds.body_idle_seconds or whole > self._bounds.body_seconds
+
+    def _make_room(self) -> None:
+        """At the bound the longest idle connection goes, so that idling on many of them locks nobody out."""
+        others = (each for each in self.connections if isinstance(each, Bounded) and each is not self)
+        longest = min((each for each in others if each.waits_since is not None), key=_since, default=None)
+        if longest is not None:
+            longest.give_way()
+        else:
+            self._refuse(503, "serving.too-many-connections", "too many connections")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer outside of the application, which never sees this request, or no longer."""
+        self._note(code)
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            # Clients of the Open Inference Protocol expect one text.
+            told = message if self.url.startswith(b"/v2") else {"code": code, "message": message}
+            body = msgspec.json.encode({"error": told})
+            head = (
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head % (status, _REASONS[status], len(body)) + body)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
+        self._phase, self._moved_at = Phase.LINGER, self.loop.time()
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+
+def _since(connection: Bounded) -> tuple[float, int]:
+    return connection.waits_since or 0.0, connection.serial
+
+
+def sweep(connections: Iterable[object], now: float) -> None:
+    """Cut every connection whose time is over."""
+    for connection in list(connections):
+        if isinstance(connection, Bounded):
+            connection.sweep(now)

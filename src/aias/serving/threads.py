@@ -1,0 +1,101 @@
+"""The reply to a request whose model runs in threads: decoded, run when it is its turn, encoded."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, cast
+
+from aias.core.errors import AiasError
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers
+from aias.serving.bodies import unpack
+from aias.serving.bounds import Bounds
+from aias.serving.conversations import Talk, reply_of
+from aias.serving.executor import Executor
+from aias.serving.messages import Conversation, Reply, Request, is_table
+from aias.serving.responses import packed_reply
+from aias.serving.routes import Route
+from aias.serving.streams import Stream
+
+Gone = Callable[[], Awaitable[None]]
+"""Ends when the caller has hung up."""
+
+
+class Threads:
+    def __init__(self, executor: Executor, bounds: Bounds) -> None:
+        self._executor, self._bounds = executor, bounds
+
+    async def reply(self, route: Route, request: Request, gone: Gone, *, packed: bool) -> Reply:
+        """Of a request whose body is there, `packed` or not."""
+
+        def answer() -> Reply:
+            self.unpack(request, packed=packed)
+            return packed_reply(reply_of(route.answer(request), request), request)
+
+        model, executor = request.model, self._executor
+        if model is None:
+            return await executor.step(answer)
+        # Refused before it is understood, where so much is waiting that its answer would come too late.
+        executor.announce(request, model.units_of(len(request.body)))
+        if not route.asks or model.joins is None:
+            return await self._whole(request, answer, gone)
+        light = (
+            not packed
+            and not is_table(request.headers, request.body)
+            and len(request.body) <= self._bounds.light_body_bytes
+        )
+        return await self._talk(route, request, gone, light=light, packed=packed)
+
+    async def _whole(self, request: Request, answer: Callable[[], Reply], gone: Gone) -> Reply:
+        """The reply of a handler that runs as a whole; one in pieces comes as soon as its first can be sent."""
+        stream = Stream()
+        running = asyncio.ensure_future(self._executor.whole(request, partial(stream.work, answer), gone))
+        try:
+            either: list[asyncio.Future[Any]] = [running, stream.head]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            running.cancel()
+            stream.leave()
+            raise
+        if not stream.head.done():
+            reply, queue = await running
+            reply.queue = queue
+            return reply
+        reply = stream.head.result()
+        reply.stream = stream
+        # It ends with the last piece, too late, or with its caller: in each case nothing more is to be made.
+        running.add_done_callback(stream.end)
+        return reply
+
+    async def _talk(self, route: Route, request: Request, gone: Gone, *, light: bool, packed: bool) -> Reply:
+        """Decode, ask the model, encode; what is light of it here, the rest in threads."""
+
+        async def step(work: Callable[[], Encoded | Reply]) -> Encoded | Reply:
+            return work() if light else await self._executor.step(work)
+
+        def begin() -> Encoded | Reply:
+            self.unpack(request, packed=packed)
+            return talk.begin()
+
+        talk = Talk(cast("Conversation", route.answer(request)), request)
+        queue = 0.0
+        try:
+            found = await step(begin)
+            while not isinstance(found, Reply):
+                answers: Answers | Exception
+                try:
+                    answers, waited = await self._executor.answer(request, found, gone)
+                    queue += waited
+                except AiasError as fault:
+                    answers = fault
+                found = await step(partial(talk.tell, answers))
+        finally:
+            talk.close()
+        found.queue = queue
+        return (
+            packed_reply(found, request) if light else await self._executor.step(partial(packed_reply, found, request))
+        )
+
+    def unpack(self, request: Request, *, packed: bool) -> None:
+        if packed:
+            request.body = unpack(request.body, bytes_max=self._bounds.body_bytes)

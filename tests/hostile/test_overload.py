@@ -1,0 +1,199 @@
+"""More is asked than can be answered: refused by the head alone, in whatever form it comes."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aias.access.ledger import Ledger
+from aias.access.quotas import Quota
+from aias.serving.costs import Cost
+from aias.serving.threshold import SKIP_BYTES_MAX
+from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all, samples
+
+BODY = b'[{"age": 50}]'
+BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
+REFUSED = (("endpoint", "churn"), ("reason", "serving.overloaded"), ("version", "churn@1"))
+
+
+def head(length: int = len(BODY), *more: str, key: str = "all-key", http: str = "HTTP/1.1") -> bytes:
+    lines = [f"POST /predict/churn {http}", "Host: localhost", f"Authorization: Bearer {key}", *more]
+    return "\r\n".join(
+        [*lines, f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked", "", ""]
+    ).encode()
+
+
+LATE = "X-Deadline-Ms: 1"
+"""What nobody can keep while a run stands still."""
+
+
+@contextmanager
+def full(tmp_path: Path) -> Iterator[tuple[House, Joined]]:
+    """A server whose only place is taken, with one caller waiting."""
+    shelf, model = Shelf(), Joined()
+    shelf.deploy("churn", 1, model)
+    quotas = {"spent": (Quota(1, "requests", "day"),), "some": (Quota(5, "requests", "day"),)}
+    with house(shelf, bounds=BOUNDS_HERE, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
+        assert server.call("POST", "/predict/churn", [{"age": 1}], key="spent").status == 200
+        model.stall.clear()
+        try:
+            with server.socket() as first, server.socket() as second:
+                for each in (first, second):
+                    each.sendall(head() + BODY)
+                eventually(lambda: server.gateway.executor.batcher.waiting == 1)
+                yield server, model
+        finally:
+            model.stall.set()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with full(tmp_path_factory.mktemp("home")) as (running, _):
+        yield running
+
+
+def answer_of(client: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = client.recv(65536)
+        assert more, data
+        data += more
+    top, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = top.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    while len(body) < int(headers["content-length"]):
+        body += client.recv(65536)
+    return int(first.split()[1]), headers, body[: int(headers["content-length"])]
+
+
+def assert_refused(answer: tuple[int, dict[str, str], bytes]) -> None:
+    status, headers, body = answer
+    assert (status, json.loads(body)["error"]["code"]) == (503, "serving.overloaded")
+    assert int(headers["retry-after"]) >= 1
+
+
+def test_a_refusal_does_not_wait_for_the_body_and_keeps_the_connection(server: House) -> None:
+    with server.socket() as client:
+        # The first is parsed, the second known; each is skipped to its last byte.
+        for _ in range(3):
+            client.sendall(head(len(BODY), LATE) + BODY[:4])
+            assert_refused(answer_of(client))
+            client.sendall(BODY[4:])
+        client.sendall(head(key="mistyped") + BODY)
+        assert answer_of(client)[0] == 401
+
+
+def test_what_follows_a_skipped_body_in_the_same_read_is_heard(server: House) -> None:
+    with server.socket() as client:
+        for _ in range(2):
+            client.sendall(head(len(BODY), LATE) + BODY[:4])
+            assert_refused(answer_of(client))
+            client.sendall(BODY[4:] + head(len(BODY), LATE) + BODY)
+            assert_refused(answer_of(client))
+
+
+def test_requests_behind_a_refusal_are_answered_in_their_order(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(
+            b"".join(head(len(BODY), LATE, f"X-Request-Id: r{at}") + BODY for at in range(4))
+            + head(len(BODY), "Connection: close", "X-Request-Id: r4", key="mistyped") + BODY
+        )  # fmt: skip
+        said = read_all(client)
+
+    places = [said.index(b"x-request-id: r%d\r" % at) for at in range(5)]
+    assert places == sorted(places)
+    assert (said.count(b"HTTP/1.1 503 "), said.count(b"HTTP/1.1 401 ")) == (4, 1)
+
+
+def test_of_a_large_body_no_more_is_read_and_the_connection_ends(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(head(10 * SKIP_BYTES_MAX, LATE) + b"[")
+        answer = answer_of(client)
+
+        assert_refused(answer)
+        assert answer[1]["connection"] == "close"
+        assert client.recv(10) == b""
+
+
+def test_who_never_sends_the_rest_of_a_refused_body_is_cut_without_a_second_answer(server: House) -> None:
+    for _ in range(2):
+        with server.socket() as client:
+            client.sendall(head(len(BODY), LATE) + BODY[:4])
+            assert_refused(answer_of(client))
+            assert read_all(client) == b""
+
+
+def test_nobody_is_told_to_send_a_body_that_is_refused(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(head(len(BODY), LATE, "Expect: 100-continue"))
+
+        assert_refused(answer_of(client))
+
+
+def test_a_body_in_chunks_is_refused_before_its_first(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(head(-1, LATE))
+
+        assert_refused(answer_of(client))
+
+
+def test_a_client_of_before_1997_is_refused_and_its_connection_ends(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(head(len(BODY), LATE, http="HTTP/1.0") + BODY)
+
+        assert_refused(answer_of(client))
+        assert client.recv(10) == b""
+
+
+@pytest.mark.parametrize(("key", "status"), [("mistyped", 401), ("read-key", 403), ("spent", 429)])
+def test_who_may_not_ask_learns_no_more_than_ever(server: House, key: str, status: int) -> None:
+    with server.socket() as client:
+        for body in (BODY[:4], BODY):
+            client.sendall(head(len(BODY), LATE, key=key) + body)
+            told, headers, text = answer_of(client)
+            client.sendall(BODY[len(body) :])
+
+            assert told == status
+            assert b"overloaded" not in text
+            assert ("x-aias-version" in headers) == (status == 429)
+            if status != 429:
+                break
+
+
+def test_what_is_refused_costs_nothing_of_a_quota(server: House) -> None:
+    with server.socket() as client:
+        for _ in range(7):
+            client.sendall(head(len(BODY), LATE, key="some") + BODY)
+            answer = answer_of(client)
+            assert_refused(answer)
+            assert '"requests-day";r=5' in answer[1]["ratelimit"]
+
+
+def test_refusals_are_counted_with_their_endpoint_and_version(server: House) -> None:
+    def refusals() -> float:
+        return samples(server).get(("aias_refusals_total", REFUSED), 0.0)
+
+    before = refusals()
+    with server.socket() as client:
+        for _ in range(3):
+            client.sendall(head(len(BODY), LATE) + BODY)
+            assert_refused(answer_of(client))
+
+    assert refusals() == before + 3
+
+
+def test_who_is_in_time_is_let_in_beside_those_that_are_not(tmp_path: Path) -> None:
+    with full(tmp_path) as (running, model), running.socket() as late, running.socket() as patient:
+        late.sendall(head(len(BODY), LATE) + BODY)
+        assert_refused(answer_of(late))
+        patient.sendall(head(len(BODY), "X-Deadline-Ms: 60000", "X-Priority: high") + BODY)
+        eventually(lambda: running.gateway.executor.batcher.waiting == 2)
+        model.stall.set()
+
+        assert answer_of(patient)[0] == 200
+        eventually(lambda: running.gateway.executor.batcher.waiting == 0)

@@ -1,0 +1,29 @@
+"""What is tried for texts, in which order and from where."""
+
+from aias.core.task import Task
+from aias.encoders.rows import Layout
+from aias.training.portfolio import Shape, portfolio
+
+LABELS = Task("y", "binary", "accuracy", ("a", "b"))
+AMOUNTS = Task("y", "regression", "rmse")
+TEXTS = Layout(0, (), (), (), 100, 1)
+NUMBERS = Layout(1, (0,), (), (), 0, 0)
+
+
+def firsts(shape: Shape) -> dict[str, object]:
+    return {each.name: each.settings.get("first") for each in portfolio(shape, only={"linear": {}})}
+
+
+def test_linear_models_of_texts_begin_at_what_is_usual_for_texts() -> None:
+    assert firsts(Shape(LABELS, 1_000, TEXTS)) == {"linear": 10.0, "linear ratios": 3.0}
+
+
+def test_vectors_beside_words_hold_as_much_back_at_a_smaller_c() -> None:
+    found = firsts(Shape(LABELS, 1_000, TEXTS, sentences=True))
+    assert found["linear ratios sentences"] == found["linear sentences"] == 3.0
+    assert found["linear"] == 10.0
+
+
+def test_numbers_and_amounts_begin_as_ever() -> None:
+    assert set(firsts(Shape(LABELS, 1_000, NUMBERS)).values()) == {None}
+    assert set(firsts(Shape(AMOUNTS, 1_000, TEXTS)).values()) == {None}
