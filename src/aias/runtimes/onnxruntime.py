@@ -46,6 +46,7 @@ class Session:
         self.threads, self.output, self.engine = threads, output, "onnxruntime"
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
         self._run = getattr(session, "_sess", session).run
+        self._options = _only_what_is_asked()
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
         self.reads_vectors = "vectors" in names
@@ -59,7 +60,7 @@ class Session:
     def behind(self, run: Callable[..., Any], *, name: str) -> "Session":
         """The same graph answered by another engine."""
         other = copy(self)
-        other._run, other.engine = run, name  # noqa: SLF001  its own kind
+        other._run, other.engine, other._options = run, name, None  # noqa: SLF001  its own kind
         return other
 
     def run(self, encoded: Encoded) -> Any:
@@ -67,7 +68,7 @@ class Session:
         if self.reads_tokens and encoded.tokens is not None and encoded.tokens.size > TOKENS_AT_ONCE:
             return self._run_by_length(encoded, encoded.tokens, np.asarray(encoded.token_mask))
         if encoded.rows <= CHUNK_ROWS:
-            return self._run(self._output, self._feeds(encoded), None)[0]
+            return self._run(self._output, self._feeds(encoded), self._options)[0]
         starts = range(0, encoded.rows, CHUNK_ROWS)
         parts = [encoded.take(np.arange(at, min(at + CHUNK_ROWS, encoded.rows))) for at in starts]
         return np.concatenate([self.run(part) for part in parts])
@@ -86,7 +87,7 @@ class Session:
             at += count
 
         def run(rows: Any) -> Any:
-            return self._run(self._output, self._feeds(encoded.take(rows)), None)[0]
+            return self._run(self._output, self._feeds(encoded.take(rows)), self._options)[0]
 
         if self.threads == 1 or len(places) == 1:
             parts = [run(rows) for rows in places]
@@ -283,3 +284,12 @@ def _session(model: bytes) -> Any:
     if len(model) >= TRIM_FROM_BYTES:
         give_back()
     return session
+
+
+def _only_what_is_asked() -> Any:
+    """Without it a graph that can also name its label looks for that name in every run."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.only_execute_path_to_fetches = True
+    return options

@@ -3,23 +3,25 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Answers
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import reply_of
+from aias.serving.conversations import answered, reply_of, told
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag, Turn
-from aias.serving.messages import FILES, Reply, Request, is_table
+from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
 from aias.serving.observing import Observing, trace_id
@@ -32,6 +34,7 @@ from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.threads import Threads
 from aias.serving.threshold import Threshold
+from aias.serving.together import Deliver, Together, Waiting
 from aias.serving.transport import Headers, Repeated, written
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
@@ -67,6 +70,7 @@ class Application:
         self._lag, self._turn = Lag(), Turn()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
+        self.together = Together(runs, took=self._took, finish=self._finish)
         self._threads = Threads(executor, bounds)
         self.turned_away = Threshold(
             self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
@@ -98,10 +102,14 @@ class Application:
         await send_reply(request, reply, receive, send)
         self._note(request, reply, time.perf_counter() - started)
 
-    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None = None) -> bytes | None:
+    def at_once(
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None = None, deliver: Deliver | None = None
+    ) -> bytes | None:
         """The whole response to a request that has nothing to wait for, with the headers `more`; None when it has.
 
-        Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does.
+        Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does. Where
+        the caller can take it later, no bytes may be all there is: then `deliver` is given them in this turn of the
+        loop still, as the request is answered `together` with others.
         """
         if self.suspects or (slot is not None and slot.fault is not None):
             return None
@@ -121,10 +129,52 @@ class Application:
             # What takes less cannot make anybody wait too long, as there are only so many connections.
             if model.seconds_for(len(body)) > model.lane.objective_seconds / self._bounds.connections:
                 self._turn.check(model.lane.objective_seconds, time.monotonic())
-            reply = self._inline(head.route, request)
+            if deliver is None or not self.together.wants(model):
+                reply = self._inline(head.route, request)
+            else:
+                found = self._asking(head.route, request)
+                if not isinstance(found, Reply):
+                    conversation, encoded = found
+                    asked_at = time.perf_counter()
+                    self.together.add(Waiting(request, conversation, encoded, started, asked_at, more, deliver))
+                    return b""
+                reply = found
         except Exception as fault:  # noqa: BLE001  as above
             reply = self._refusal(fault, request)
         return self._response(request, reply, more, started)
+
+    def _asking(self, route: Route, request: Request) -> Reply | tuple[Conversation, Encoded]:
+        """A handler that has come to ask for one row, and that row; the reply, where it asks for anything else."""
+        conversation = route.answer(request)
+        if isinstance(conversation, Reply):
+            return conversation
+        try:
+            ask = next(conversation)
+        except StopIteration as end:
+            reply: Reply = end.value
+            return reply
+        joins = request.asked.joins
+        if ask.count != 1 or joins is None:
+            return self._on_loop(request, partial(answered, conversation, ask, request))
+        if request.bill is not None:
+            request.bill.rows(1)
+        try:
+            return conversation, ask.encode(joins)
+        except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
+            return told(conversation, fault, request)
+
+    def _finish(self, waiting: Waiting, answers: Answers | Exception, run_seconds: float) -> None:
+        """Answer a request that has been run together with others."""
+        request, came = waiting.request, time.perf_counter()
+        try:
+            reply = told(waiting.conversation, answers, request)
+            if reply.pieces is not None:
+                reply.body = b"".join(reply.pieces)
+            if reply.phases is not None:
+                reply.queue = max(0.0, came - waiting.asked_at - run_seconds)
+        except Exception as fault:  # noqa: BLE001  as above
+            reply = self._refusal(fault, request)
+        waiting.deliver(self._response(request, reply, waiting.more, waiting.started))
 
     def request(self, head: Head, slot: Slot | None, body: bytes = b"") -> Request:
         """Of a caller of whom only the head is known so far."""
@@ -286,22 +336,29 @@ class Application:
         return request.model.runs_inline(len(request.body), self._bounds)
 
     def _inline(self, route: Route, request: Request) -> Reply:
+        return self._on_loop(request, lambda: reply_of(route.answer(request), request))
+
+    def _on_loop(self, request: Request, answer: Callable[[], Reply]) -> Reply:
         runs, model = self._runs, request.asked
         if runs is not None:
             runs.begin_on_loop(model.version, request.slot)
         try:
-            reply = reply_of(route.answer(request), request)
+            reply = answer()
             if reply.pieces is not None:
                 reply.body = b"".join(reply.pieces)
         finally:
             if runs is not None:
                 runs.end_on_loop(request.slot)
-        if reply.phases is not None and (away := model.tier.took(sum(reply.phases))) is not None:
+        if reply.phases is not None:
+            self._took(request, model, sum(reply.phases))
+        return reply
+
+    def _took(self, request: Request, model: Model, seconds: float) -> None:
+        if (away := model.tier.took(seconds)) is not None:
             endpoint = request.places["endpoint"]
             self._metrics.demotions[endpoint] += 1
             said = f"{model.version} held up the event loop; `{endpoint}` runs in threads for {away:.0f} s"
             self._watch(Event("serve.demoted", said, "warning", {"endpoint": endpoint, "seconds": away}))
-        return reply
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):

@@ -35,12 +35,23 @@ class Refused(Exception):
     """Raised inside the parser's callbacks, through which it comes out as a parser error."""
 
 
+class Waiting(Protocol):
+    """The requests that are answered before this turn of the loop is over."""
+
+    def run(self) -> None: ...
+
+
 class AtOnce(Protocol):
     """The part of an application that answers without waiting."""
 
     heads: Heads
 
-    def at_once(self, head: Head, body: bytes, more: Headers, slot: Slot | None) -> bytes | None: ...
+    @property
+    def together(self) -> Waiting: ...
+
+    def at_once(
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None
+    ) -> bytes | None: ...
 
     def will_answer(self, head: Head) -> bool: ...
 
@@ -65,6 +76,7 @@ class Connection(Bounded):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, bounds=bounds, note=note)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
+        self._together, self._is_waiting = answers.together, False
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
@@ -91,7 +103,7 @@ class Connection(Bounded):
     @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
-        if self.transport.get_write_buffer_size():
+        if self._is_waiting or self.transport.get_write_buffer_size():
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
@@ -100,6 +112,9 @@ class Connection(Bounded):
     def data_received(self, data: bytes) -> None:
         if self._phase is Phase.LINGER:
             return
+        if self._is_waiting:
+            # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
+            self._together.run()
         if len(self.connections) > self._turns.reads_max:
             self._turns.heard(self._line, self._hear_again)
         if self._rest:
@@ -230,7 +245,7 @@ class Connection(Bounded):
         if head is None:
             return False
         to_come = head.body_bytes - (len(data) - end)
-        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:])):
+        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
             return to_come == 0
         if self._turn_away(head, to_come):
             self._rest, self._heard = to_come, True
@@ -251,16 +266,24 @@ class Connection(Bounded):
             self._heads.remember(data[:end], head)
         return True
 
-    def _answer(self, head: Head, body: bytes) -> bool:
-        response = self._at_once(head, body, self.server_state.default_headers, self.slot)
+    def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
         if response is None:
             return False
-        self._line.write(response)
+        if response:
+            self._deliver(response)
+        else:
+            self._phase, self._is_waiting = Phase.ANSWER, True
+        return True
+
+    def _deliver(self, response: bytes) -> None:
+        self._is_waiting = False
+        if not self._line.is_closing():
+            self._line.write(response)
         if self.slot is not None:
             self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
-        return True
 
     def _turn_away(self, head: Head, to_come: int) -> bool:
         """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends."""
@@ -327,6 +350,8 @@ class Connection(Bounded):
 
     def shutdown(self) -> None:
         """The server stops: finish what has begun."""
+        if self._is_waiting:
+            self._together.run()
         if self._phase is Phase.BODY and self._held is not None:
             self._begin()
         if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:

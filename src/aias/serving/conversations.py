@@ -15,18 +15,37 @@ def reply_of(found: Reply | Conversation, request: Request) -> Reply:
         return found
     try:
         ask = next(found)
+    except StopIteration as end:
+        reply: Reply = end.value
+        return reply
+    return answered(found, ask, request)
+
+
+def answered(conversation: Conversation, ask: Ask, request: Request) -> Reply:
+    """The reply of one that has come to ask, likewise."""
+    try:
         while True:
             if request.bill is not None:
                 request.bill.rows(ask.count)
             try:
                 answers = ask.answer(request.asked.runtime)
             except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
-                ask = found.throw(fault)
+                ask = conversation.throw(fault)
             else:
-                ask = found.send(answers)
+                ask = conversation.send(answers)
     except StopIteration as end:
         reply: Reply = end.value
         return reply
+
+
+def told(conversation: Conversation, answers: Answers | Exception, request: Request) -> Reply:
+    """The reply of one that has asked, given its answers or what went wrong."""
+    try:
+        ask = conversation.throw(answers) if isinstance(answers, Exception) else conversation.send(answers)
+    except StopIteration as end:
+        reply: Reply = end.value
+        return reply
+    return answered(conversation, ask, request)
 
 
 class Talk:

@@ -76,7 +76,7 @@ class Stage:
 
     def models(self) -> Iterator[tuple[str, Model]]:
         """Those of canaries, by their digest."""
-        return ((trial.digest, model) for trial, model, _ in self._canaries.values())
+        return ((trial.digest, model) for trial, model, _ in [*self._canaries.values()])
 
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint with canaries, and the versions of those."""
