@@ -45,6 +45,8 @@ def main() -> int:
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0, help="of killing")
     asked = parser.parse_args()
+    # Whoever stops this stops the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     failed = False
     for row in asked.rows:
         with tempfile.TemporaryDirectory(prefix="faults-") as folder, serving(Path(folder)) as bench:

@@ -58,7 +58,7 @@ def _run_all(asked: argparse.Namespace, results: Results, home: Path) -> None:
         if "alone" in rows and not results.has(row="alone"):
             results.add({"row": "alone", "found": alone.measure(work, environments=asked.environments, key=key)})
         if "many" in rows and not results.has(row="many"):
-            results.add({"row": "many", "found": many.measure(work, environments=asked.environments)})
+            results.add({"row": "many", "found": many.measure(work, environments=asked.environments, many=asked.many)})
     if "sentences" in rows and not results.has(row="sentences"):
         results.add({"row": "sentences", "found": batching.measure()})
 
@@ -97,6 +97,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--connections", default="1,32,128")
     parser.add_argument("--seconds", type=float, default=4, help="of each measurement")
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--many", type=int, default=many.MANY, help="models of the row `many`")
     parser.add_argument("--environments", type=Path, default=REPOSITORY.parent, help="where the peers' are or come")
     parser.add_argument("--out", type=Path, default=REPOSITORY.parent / "results" / "serving.json")
     parser.add_argument("--report", action="store_true", help="run nothing, print what the file says")

@@ -133,6 +133,20 @@ def test_what_a_canary_cannot_answer_the_live_version_answers_and_the_canary_goe
         assert "serve.trial-ended" in [event.name for event in server.events]
 
 
+def test_a_canary_of_everybody_that_always_fails_goes_by_itself_too(home: Home) -> None:
+    home.rules[2] = Breaks()
+    with serving(home) as server:
+        start(home, server, share=1.0)
+        Breaks.ready.set()
+
+        seen = [version_of(ask(server)) for _ in range(5)]
+        eventually(lambda: home.registry.endpoint("churn").trials == ())
+        Breaks.ready.clear()
+
+        assert seen == [1] * 5
+        assert "none of the live version beside them" in home.registry.rollouts.history("churn")[0].why
+
+
 def test_what_neither_version_can_answer_is_the_callers_fault(home: Home) -> None:
     with serving(home) as server:
         start(home, server)

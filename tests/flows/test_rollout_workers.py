@@ -2,6 +2,7 @@
 
 import http.client
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from aias.access.keys import Keys
@@ -64,3 +65,29 @@ def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path
 
             registry.rollouts.rollback("m")
             eventually(lambda: {ask(server.url, key, who) for who in users} == {1}, seconds=60)
+
+
+def test_a_shadow_is_shown_what_all_workers_are_asked(tmp_path: Path) -> None:
+    with Registry.open(tmp_path) as registry:
+        for times in TIMES.values():
+            registry.publish("m", files(times, golden_of=times), MANIFEST)
+        registry.deploy("m", Ref("m", 1))
+        _, key = Keys(registry.database).create("test", ["predict"])
+        with Background(tmp_path, workers=2) as server:
+            registry.rollouts.start("m", Ref("m", 2), role="shadow", share=1.0)
+
+            def counted() -> int:
+                found = registry.endpoint("m").trials[0].evidence.mirrored
+                return found.requests + found.dropped + found.too_large
+
+            def none_is_missed() -> bool:
+                """Of two workers, connections fall to either: none of thirty to one of them is most unlikely."""
+                before = counted()
+                for at in range(30):
+                    ask(server.url, key, f"user-{at}")
+                with suppress(AssertionError):
+                    eventually(lambda: counted() >= before + 30)
+                return counted() == before + 30
+
+            eventually(none_is_missed, seconds=60)
+            eventually(lambda: registry.endpoint("m").trials[0].evidence.mirrored.requests > 0, seconds=60)

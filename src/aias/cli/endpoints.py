@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 @click.option("--max-errors", metavar="SHARE", help="Roll a canary back when more fail.  [default: 1%]")
 @click.option("--max-slower", metavar="TIMES", help="Roll it back when its p95 is so many times the live one's, or "
               "more.  [default: 1.5x]")  # fmt: skip
+@click.option("--max-latency", metavar="TIME", help="Roll it back when its p95 is longer, such as 50ms, whatever the "
+              "live one's is.")  # fmt: skip
 @click.option("--promote-after", type=click.IntRange(min=1), metavar="ANSWERS",
               help="Promote it after so many answers, if it is no worse by then.")  # fmt: skip
 @option_json
 def deploy(
     ref: str, name: str | None, canary: str | None, shadow: str | None, sticky: str, max_errors: str | None,
-    max_slower: str | None, promote_after: int | None, *, as_json: bool,
+    max_slower: str | None, max_latency: str | None, promote_after: int | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     """Point an endpoint at version REF. A running server follows within a second and drops no request.
 
@@ -44,9 +46,11 @@ def deploy(
 
     parsed = Ref.parse(ref)
     endpoint = check_name(name or parsed.name)
-    guard = _guard(max_errors, max_slower, promote_after)
+    guard = _guard(max_errors, max_slower, max_latency, promote_after)
     if canary is None and guard is not None:
-        raise click.UsageError("--max-errors, --max-slower and --promote-after watch over a canary; say --canary SHARE")
+        raise click.UsageError(
+            "--max-errors, --max-slower, --max-latency and --promote-after watch over a canary; say --canary SHARE"
+        )
     if canary is None and shadow is None and sticky != BY_KEY:
         raise click.UsageError("--sticky parts the callers of a canary or shadow; say --canary SHARE or --shadow SHARE")
     with Registry.open(home()) as registry:
@@ -170,7 +174,10 @@ def _how(move: "Move") -> str:
     return move.how if move.ref else "undeployed"
 
 
-def _guard(max_errors: str | None, max_slower: str | None, promote_after: int | None) -> "Guard | None":
+def _guard(
+    max_errors: str | None, max_slower: str | None, max_latency: str | None, promote_after: int | None
+) -> "Guard | None":
+    from aias.core.quantities import seconds_of
     from aias.registry.rollout.trial import Guard
 
     given: dict[str, Any] = {}
@@ -178,6 +185,8 @@ def _guard(max_errors: str | None, max_slower: str | None, promote_after: int | 
         given["error_share"] = _share(max_errors)
     if max_slower is not None:
         given["slower"] = _number(max_slower.removesuffix("x"), "--max-slower", "1.5x")
+    if max_latency is not None:
+        given["seconds_max"] = seconds_of(max_latency)
     if promote_after is not None:
         given["promote_after"] = promote_after
     return Guard(**given) if given else None
@@ -219,7 +228,7 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     ]  # fmt: skip
     said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
     if len(theirs) in (0, len(good)):
-        said += "; judged is only a canary beside which the live version answers somebody too"
+        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency alone"
     return (
         f"A key stays with one version, and {said}. Requests with a header `X-Aias-Sticky` are told apart by that; "
         "`--sticky request` by nothing."
@@ -236,7 +245,11 @@ def _row(trial: "Trial") -> tuple[str, ...]:
             f"{seen.errors.bad} failed, {seen.slow.bad} of {seen.slow.asked:,} slow; live {seen.errors.live_bad} of "
         )
         fares += f"{seen.errors.live_asked:,} failed, {seen.slow.live_bad} of {seen.slow.live_asked:,} slow"
+        if seen.alone.asked:
+            fares += f"; with no answer beside them {seen.alone.bad} of {seen.alone.asked:,} failed"
+        if trial.guard.seconds_max:
+            fares += f"; {seen.late.bad} of {seen.late.asked:,} over {1000 * trial.guard.seconds_max:g} ms"
     else:
         fares = seen.mirrored.said()
-    answers = seen.errors.asked if trial.role == "canary" else seen.mirrored.requests
+    answers = seen.errors.asked + seen.alone.asked if trial.role == "canary" else seen.mirrored.requests
     return "", str(trial.ref), role, f"{answers:,}", fares

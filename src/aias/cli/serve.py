@@ -8,7 +8,12 @@ from aias.core.events import Event
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
-@click.option("--workers", default="1", show_default=True, help="Processes that answer; `auto`: one a processor.")
+@click.option(
+    "--workers",
+    default="1",
+    show_default=True,
+    help="Processes that answer; `auto`: one a processor; 0: no second process that watches over it.",
+)
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC too, on this port; 0 takes any free one.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
 @click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
@@ -41,7 +46,8 @@ def serve(
         home(),
         host=host,
         port=port,
-        workers=_count(workers),
+        workers=max(1, count := _count(workers)),
+        supervised=count > 0,
         grpc_port=grpc_port,
         allowed_hosts=allowed_hosts,
         unnamed=unnamed,

@@ -107,8 +107,10 @@ def train(
         test_source=_path(test), teacher=facts,
     )  # fmt: skip
     registry = Registry.open(home, watch=watch)
+    rows = [dataset]
+    del dataset  # it is training's from here on, which needs it for a while only
     results = fit(
-        dataset, recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
+        rows.pop(), recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
         stop=stop, watch=watch,
     )  # fmt: skip
     return publish(registry, results, watch=watch)

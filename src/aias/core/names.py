@@ -56,7 +56,7 @@ class Ref:
         return self.name if self.number is None else f"{self.name}@{self.number}"
 
 
-def digest_of(chunks: Iterable[bytes]) -> str:
+def digest_of(chunks: Iterable[bytes | memoryview]) -> str:
     """`sha256:` and 64 hexadecimal digits over the chunks in order."""
     hasher = hashlib.sha256()
     for chunk in chunks:

@@ -135,7 +135,7 @@ class _Problem:
         self.outputs = classes if classes > 2 else 1
         self.large = train.x.nnz * self.outputs > COARSE_FROM
         self.precision: Any = np.float32 if self.large else np.float64
-        self.x = train.x.astype(self.precision)
+        self.x = train.x.astype(self.precision, copy=False)
         self.x_transposed = self.x.T.tocsr()
         self.each = (np.ones(self.rows) if train.weight is None else train.weight)[:, None] / self.rows  # (rows, 1)
         self.squares = np.asarray(train.x.multiply(train.x).T @ self.each).ravel()

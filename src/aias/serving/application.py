@@ -242,8 +242,8 @@ class Application:
                 await self._find_named(route, request, packed=packed)
                 packed = False
             run = partial(self._run, route, request, receive, packed=packed)
-            if request.split is not None:
-                # What is on trial must be run to be judged.
+            if request.split is not None and request.split.canaries:
+                # What is on trial must be run to be judged; a shadow is shown what was run.
                 return await request.split.rescued(request, run)
             if request.model is None or not self.repeats.pay(request.model, len(request.body)):
                 return await run()

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,7 @@ class Gateway:
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
-        self._kept = kept
+        self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
         if sums is not None:
             sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts, Quotas(ledger))
@@ -149,6 +150,7 @@ class Gateway:
             self._note_asked()
             self.router.stage.close()
             self.application.close()
+            self._writer.shutdown()
             self.arrow.close()
 
     def stop(self) -> None:
@@ -162,7 +164,7 @@ class Gateway:
     def _application(self, repository: Repository, unnamed: str | None) -> Application:
         router = self.router
         house = House(
-            self.bounds, lambda: self.ready, self.arrow, repository, lambda: self._all_metrics().statistics,
+            self.bounds, lambda: self.ready, self.arrow, repository, self._all_metrics,
             router.pointer, router.deployed, router.width, unnamed,
         )  # fmt: skip
         protocols: list[WireProtocol] = [
@@ -226,14 +228,14 @@ class Gateway:
             self._note_asked()
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
-            self._sums.write(self.metrics)
+            self._writer.submit(self._sums.written(self.metrics))
 
     def _note_asked(self) -> None:
         """Which models the next start loads first."""
         keep(self._asked, self.router.by_last_asked())
 
-    def _all_metrics(self) -> Metrics:
-        return self.metrics.still() if self._sums is None else self._sums.total(self.metrics)
+    def _all_metrics(self) -> Callable[[], Metrics]:
+        return self.metrics.later() if self._sums is None else self._sums.totalled(self.metrics)
 
     async def _leave(self) -> None:
         """Answer what has begun, read nothing more, and end without closing a connection: the next worker has them."""
@@ -263,6 +265,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: int = 1,
+    supervised: bool = False,
     grpc_port: int | None = None,
     allowed_hosts: Iterable[str] = (),
     unnamed: str | None = None,
@@ -274,6 +277,7 @@ def serve(
 ) -> None:
     """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
 
+    `supervised`: also a single worker is watched by another process, so that it may die and its connections stay.
     `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
     `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
     a line. `pinned`: endpoints that are always in memory, `*` for all; of the others as many as `bounds.memory_bytes`
@@ -294,7 +298,7 @@ def serve(
     bounds = bounds or Bounds()
     if not bounds.memory_bytes and not math.isinf(there := memory_bytes()):
         bounds = replace(bounds, memory_bytes=int(there * MEMORY_SHARE))
-    second = None if grpc_port is None else _second(host, grpc_port, shared=workers > 1)
+    second = None if grpc_port is None else _second(host, grpc_port, shared=supervised or workers > 1)
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
         with contextlib.closing(Keys.open(home)) as keys:
@@ -304,7 +308,7 @@ def serve(
             if secret := keys.first():
                 announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
         ready = _ready(f"http://{in_url(host)}:{port}", workers, second)
-        if workers == 1:
+        if workers == 1 and not supervised:
             if access_log:
                 log_accesses(access_log)
             answer_on(
@@ -335,7 +339,8 @@ def answer_on(
     places: int | None = None,
     sums: Sums | None = None,
     second: SecondPort | None = None,
-    shadows: bool = True,
+    folder: Path | None = None,
+    first: bool = True,
     kept: Kept | None = None,
     pinned: Iterable[str] = (),
 ) -> None:
@@ -349,7 +354,7 @@ def answer_on(
             registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
-            shadow=shadows_of(home, book) if shadows else None, kept=kept,
+            shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
             pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
         )  # fmt: skip

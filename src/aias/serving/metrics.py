@@ -220,13 +220,18 @@ class Metrics:
             self.loaded, self.tiers, self.open_connections = lambda: loaded, lambda: tiers, lambda: count
             self.models_bytes = lambda: (taken + others, most + others_most)
 
-    def still(self) -> "Metrics":
-        """What there is now, for a thread to write down while counting goes on."""
-        found, used = Metrics(), list(self.quotas())
-        found.add(self.snapshot(), gauges=True)
-        found.quotas = lambda: used
-        found.more = self.more  # of trials, which is known of all workers together
-        return found
+    def later(self) -> Callable[[], "Metrics"]:
+        """What there is now, for a thread to put together while counting goes on: of 500 versions that takes long."""
+        held, used, more = self.snapshot(), list(self.quotas()), self.more
+
+        def still() -> Metrics:
+            found = Metrics()
+            found.add(held, gauges=True)
+            found.quotas = lambda: used
+            found.more = more  # of trials, which is known of all workers together
+            return found
+
+        return still
 
     def text(self) -> bytes:
         """All of it in the text format of Prometheus."""

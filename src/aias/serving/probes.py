@@ -7,15 +7,16 @@ from aias.serving.metrics import Metrics
 from aias.serving.routes import PUBLIC, Route
 
 
-def probes(*, ready: Callable[[], bool], metrics: Callable[[], Metrics]) -> tuple[Route, ...]:
-    """The routes of a server whatever it serves. `metrics` are its own no longer: they are written in a thread."""
+def probes(*, ready: Callable[[], bool], metrics: Callable[[], Callable[[], Metrics]]) -> tuple[Route, ...]:
+    """The routes of a server whatever it serves. What `metrics` gives is called in a thread."""
 
     def tell_ready(_request: Request) -> Reply:
         return Reply(b'{"ready":true}') if ready() else Reply(b'{"ready":false}', status=503)
 
     def tell_metrics(_request: Request) -> Reply:
         # Of 500 versions it takes most of a second to write.
-        return Reply(b"", media_type=TEXT, later=metrics().text)
+        counted = metrics()
+        return Reply(b"", media_type=TEXT, later=lambda: counted().text())
 
     return (
         Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}')),

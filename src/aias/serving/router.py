@@ -128,8 +128,10 @@ class Router:
         if (model := self._models.get(endpoint.name)) is not None:
             return model.manifest.task.width
         if endpoint.digest not in self._widths:
-            self._widths[endpoint.digest] = self._width(endpoint)
-        return self._widths[endpoint.digest]
+            # What cannot be read gives none, and takes no other with it; who asks it is told why.
+            with contextlib.suppress(AiasError, OSError):
+                self._widths[endpoint.digest] = self._width(endpoint)
+        return self._widths.get(endpoint.digest, 0)
 
     def deployed(self) -> list[Endpoint]:
         """Each endpoint that answers, by name."""
@@ -317,7 +319,7 @@ class Router:
         self._note_asked()
         for name in [*self._before]:
             if self.residence.surplus(self.held_bytes):
-                del self._before[name]
+                self._before.pop(name, None)
         stays = {name: model.stay for name, model in self._models.items() if not self._stays_put(name) and name != new}
         for name in longest_ago(stays):
             if not self.residence.surplus(self.held_bytes):

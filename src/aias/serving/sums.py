@@ -2,10 +2,14 @@
 
 A worker that is started again goes on from the file of the one before it, so no counter ever falls. It writes once a
 second when something has changed, and before it answers: what has been shown once is never taken back. Dying, it may
-take the counts of its last second with it. Counting itself costs what it costs one process: additions in memory.
+take the counts of its last second with it. Counting itself costs what it costs one process: additions in memory. The
+loop only copies what it has counted; reading, adding up and writing are for threads.
 """
 
 import contextlib
+import threading
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +23,8 @@ WRITE_SECONDS: Final = 1.0
 class Sums:
     def __init__(self, folder: Path, index: int) -> None:
         self._folder, self._own = folder, folder / f"{index}.json"
-        self._wrote = b""
+        self._wrote, self._wrote_serial = b"", -1
+        self._serials, self._writing = count(), threading.Lock()
 
     def carry_on(self, metrics: Metrics) -> None:
         """Begin where the worker before this one has ended."""
@@ -28,14 +33,20 @@ class Sums:
 
     def write(self, metrics: Metrics) -> None:
         """Leave what has been counted where the others find it. A full disk costs counts, not answers."""
-        held = msgspec.json.encode(metrics.snapshot())
-        if held == self._wrote:
-            return
-        fresh = self._own.with_suffix(".new")
-        with contextlib.suppress(OSError):
-            fresh.write_bytes(held)
-            fresh.replace(self._own)
-            self._wrote = held
+        self.written(metrics)()
+
+    def written(self, metrics: Metrics) -> Callable[[], None]:
+        """The same in two steps: the first on the loop, the second in any thread."""
+        serial, held = next(self._serials), metrics.snapshot()
+
+        def write() -> None:
+            with self._writing:
+                # What was counted before never comes after what was counted later.
+                if serial > self._wrote_serial:
+                    self._wrote_serial = serial
+                    self._write(msgspec.json.encode(held))
+
+        return write
 
     def end(self, metrics: Metrics) -> None:
         """Leave what has been counted for good: what this process has now, it has no more."""
@@ -45,12 +56,30 @@ class Sums:
 
     def total(self, metrics: Metrics) -> Metrics:
         """The counts of all workers."""
-        self.write(metrics)
-        total = metrics.still()
-        for path in sorted(self._folder.glob("*.json")):
-            if path != self._own and (found := _read(path)) is not None:
-                _add(total, found, gauges=True)
+        return self.totalled(metrics)()
+
+    def totalled(self, metrics: Metrics) -> Callable[[], Metrics]:
+        """The same in two steps: the first on the loop, the second in any thread."""
+        write, still = self.written(metrics), metrics.later()
+
+        def total() -> Metrics:
+            write()
+            found = still()
+            for path in sorted(self._folder.glob("*.json")):
+                if path != self._own and (more := _read(path)) is not None:
+                    _add(found, more, gauges=True)
+            return found
+
         return total
+
+    def _write(self, held: bytes) -> None:
+        if held == self._wrote:
+            return
+        fresh = self._own.with_suffix(".new")
+        with contextlib.suppress(OSError):
+            fresh.write_bytes(held)
+            fresh.replace(self._own)
+            self._wrote = held
 
 
 def _add(metrics: Metrics, more: Snapshot, *, gauges: bool = False) -> None:

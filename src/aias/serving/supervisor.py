@@ -268,7 +268,7 @@ class Supervisor:
         if not self._told and not life.ready and not suspects:
             why = life.said or f"it ended with status {process.returncode}"
             raise WorkerFailed(
-                f"worker {worker.index} did not start: {why}", hint="`aias serve --workers 1` shows more"
+                f"worker {worker.index} did not start: {why}", hint="`aias serve --workers 0` shows more"
             )
         settled = time.monotonic() - life.started_at >= SETTLED_SECONDS
         worker.deaths = 1 if settled else worker.deaths + 1

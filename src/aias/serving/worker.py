@@ -57,7 +57,8 @@ def main(orders: Orders) -> None:
             second=orders.second,
             sums=Sums(Path(orders.folder), orders.index),
             kept=kept,
-            shadows=orders.index == 0,
+            folder=Path(orders.folder),
+            first=orders.index == 0,
             pinned=orders.pinned,
         )
     except AiasError as fault:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -93,13 +93,10 @@ class Board:
 
     def narrow(self, count: int) -> None:
         """From now on only the first `count` folds judge."""
-        share, kept = count / self.table.fold_count, self.folds < count
+        kept = self.folds < count
         self.forms.narrow(count)
         self._judge_by(self.forms.prepared.table)
-        self.members = [
-            replace(each, units=each.units[:count], scores=each.scores[kept], seconds=each.seconds * share)
-            for each in self.members
-        ]
+        self.members = [each.narrowed(count, kept) for each in self.members]
         self.scores = [metrics.judge(self.task, self.y, each.scores, seed=0) for each in self.members]
         self.__dict__.pop("_chance", None)
         self._best, self._stale = -np.inf, 0

@@ -94,9 +94,13 @@ class Ledger:
         shutil.rmtree(self._units / key, ignore_errors=True)
 
     def keep(self, key: str, entry: Entry) -> None:
-        """The best state so far of a unit that is still being fitted."""
-        shutil.rmtree(self._units / f"{key}-kept", ignore_errors=True)
+        """The best state so far of a unit that is still being fitted; a kill meanwhile leaves the one before."""
+        last, before = self._units / f"{key}-kept", self._units / f"{key}-before"
+        if last.exists():
+            shutil.rmtree(before, ignore_errors=True)
+            last.rename(before)
         self.put(f"{key}-kept", entry)
+        shutil.rmtree(before, ignore_errors=True)
 
     def kept(self, key: str) -> Entry | None:
-        return self.get(f"{key}-kept")
+        return self.get(f"{key}-kept") or self.get(f"{key}-before")

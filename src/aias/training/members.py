@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from aias.core.catalog import member
 from aias.encoders.contract import Floats
@@ -24,6 +25,18 @@ class Member:
     """The same on all rows: with the settings of the first fold, and rounds and the like as the mean of all."""
     seconds: float
     """Of all folds together."""
+    found: tuple[dict[str, Any], ...] = ()
+    """The settings that each fold came to."""
+
+    def narrowed(self, count: int, kept: npt.NDArray[np.bool_]) -> "Member":
+        """Where only the first `count` folds judge, whose rows are `kept` of those before: as if there were no others,
+        so that what is fitted again does not hang on when it was found."""
+        refit = _again(self.configuration, self.found[:count], self.refit.seed) if self.found else self.refit
+        share = count / len(self.units)
+        return replace(
+            self, units=self.units[:count], scores=self.scores[kept], seconds=self.seconds * share, refit=refit,
+            found=self.found[:count],
+        )  # fmt: skip
 
     @property
     def name(self) -> str:
@@ -45,9 +58,13 @@ def member_of(
     for unit, entry in zip(units, entries, strict=True):
         assert entry is not None
         scores[table.outside(unit.fold)] = entry.scores
-    settings = _mean_settings([entry.settings for entry in entries if entry is not None])
-    refit = Unit(replace(configuration, settings=settings), ALL, units[0].seed)
-    return Member(configuration, tuple(units), scores[table.judged], refit, seconds)
+    found = tuple(entry.settings for entry in entries if entry is not None)
+    refit = _again(configuration, found, units[0].seed)
+    return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found)
+
+
+def _again(configuration: Configuration, found: Sequence[dict[str, Any]], seed: int) -> Unit:
+    return Unit(replace(configuration, settings=_mean_settings(found)), ALL, seed)
 
 
 def _mean_settings(found: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -1,14 +1,20 @@
-"""Where workers come from: one process that has loaded what they need, and forks them.
+"""Where workers come from: processes that have loaded what they need, and fork them.
 
-    trainer ── fork one with these pipes, these modules loaded; bury that one ──> nursery ── fork ──> worker, worker, …
-            <── what the buried one died of ──
+    trainer ──> first ward: aias       ── fork ──> worker, worker, …
+                  └ fork ─> next ward: + lightgbm  ── fork ──> worker, …
+                              └ fork ─> next: + torch …
 
-What libraries hold in memory is there once for all workers, and whoever takes a dead worker's place starts at once.
-Nothing is ever run here: there is one thread, and nothing half done, when it forks. A worker stays a zombie, and its
-pid its own, until it is buried.
+    fork one with these pipes; open a ward with this channel and these modules; bury that one   ──>
+                                                               <── what the buried one died of
+
+What libraries hold in memory is there once for all workers, and whoever takes a dead worker's place starts at once. A
+ward loads once, at its beginning; while it does, those before it fork whoever needs nothing of that. Nothing is ever
+run in one: there is one thread, and nothing half done, when it forks. A worker stays a zombie, and its pid its own,
+until it is buried.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -18,6 +24,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,11 +37,18 @@ _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
 """Pools that libraries open at import; workers together have one thread a core."""
 
 BURY_SECONDS: Final = 2.0
-"""For the word of what a worker died of; while a library is being loaded nobody listens."""
+"""For the word of what a worker died of; a ward that is gone says none."""
+
+_PR_SET_PDEATHSIG: Final = 1
+"""Of `prctl(2)`: the signal that comes when the parent is gone."""
 
 
 class Birth(msgspec.Struct, frozen=True, tag="birth"):
     """Comes with two descriptors: where the worker reads orders, and where it says words."""
+
+
+class Opening(msgspec.Struct, frozen=True, tag="opening"):
+    """Comes with the channel of the ward that is to open, and to load these."""
 
     modules: tuple[str, ...]
 
@@ -50,50 +64,80 @@ class Buried(msgspec.Struct, frozen=True):
     status: int
 
 
-class Nursery:
-    """The trainer's end. When the process behind it is gone, another takes its place at the next birth."""
+@dataclass(frozen=True, eq=False)
+class Ward:
+    """The trainer's end of one. `modules`: all that its workers are born with."""
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
-        self._folder, self._threads = folder, threads
-        self._process, self._channel = self._start()
-
-    def bear(self, modules: Sequence[str], orders: int, words: int) -> None:
-        """A worker on these descriptors, which it has from now on; it comes when the modules are loaded."""
-        body = msgspec.msgpack.encode(Birth(tuple(modules)))
-        try:
-            _send(self._channel, body, (orders, words))
-        except OSError:
-            self.close()
-            self._process, self._channel = self._start()
-            _send(self._channel, body, (orders, words))
+    channel: socket.socket
+    modules: frozenset[str]
 
     def forget(self, pid: int) -> None:
         """Bury a worker, whatever it ended with."""
         with contextlib.suppress(OSError):
-            _send(self._channel, msgspec.msgpack.encode(Burial(pid)))
+            _send(self.channel, Burial(pid))
 
     def bury(self, pid: int) -> int | None:
         """What a worker that is gone ended with; None when nobody knows it in time."""
         self.forget(pid)
         try:
-            self._channel.settimeout(BURY_SECONDS)
-            while (body := _received(self._channel)) is not None:
+            self.channel.settimeout(BURY_SECONDS)
+            while (body := _received(self.channel)) is not None:
                 buried = msgspec.msgpack.decode(body, type=Buried)
                 if buried.pid == pid:
                     return buried.status
-        except OSError:  # no word in time, or the nursery is gone
+        except OSError:  # no word in time, or the ward is gone
             return None
         finally:
             with contextlib.suppress(OSError):
-                self._channel.settimeout(None)
+                self.channel.settimeout(None)
         return None
 
-    def close(self) -> None:
-        self._channel.close()
-        self._process.kill()
-        self._process.wait()
 
-    def _start(self) -> tuple["subprocess.Popen[bytes]", socket.socket]:
+class Nursery:
+    """The trainer's end. A ward that is gone, and those after it, are opened anew at the next birth."""
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
+        self._folder, self._threads = folder, threads
+        self._process, first = self._start()
+        self._wards = [first]
+
+    def bear(self, modules: frozenset[str], orders: int, words: int) -> Ward:
+        """A worker on these descriptors, which it has from now on; it comes when the modules are loaded."""
+        while True:
+            ward = next((each for each in self._wards if modules <= each.modules), None)
+            try:
+                ward = ward or self._open(modules)
+                _send(ward.channel, Birth(), (orders, words))
+            except OSError:
+                self._drop(ward or self._wards[-1])
+            else:
+                return ward
+
+    def close(self) -> None:
+        self._drop(self._wards[0], again=False)
+
+    def _open(self, modules: frozenset[str]) -> Ward:
+        last = self._wards[-1]
+        ours, theirs = socket.socketpair()
+        with theirs:
+            _send(last.channel, Opening(tuple(sorted(modules - last.modules))), (theirs.fileno(),))
+        self._wards.append(Ward(ours, last.modules | modules))
+        return self._wards[-1]
+
+    def _drop(self, gone: Ward, *, again: bool = True) -> None:
+        """It and those after it, which end with it; the first is started anew."""
+        place = self._wards.index(gone)
+        for each in self._wards[place:]:
+            each.channel.close()
+        del self._wards[place:]
+        if place == 0:
+            self._process.kill()
+            self._process.wait()
+            if again:
+                self._process, first = self._start()
+                self._wards.append(first)
+
+    def _start(self) -> tuple["subprocess.Popen[bytes]", Ward]:
         ours, theirs = socket.socketpair()
         environment = dict(os.environ) | {name: str(self._threads) for name in _THREADS}
         with theirs:
@@ -102,24 +146,32 @@ class Nursery:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()], env=environment,
             )  # fmt: skip
-        return process, ours
+        return process, Ward(ours, frozenset())
 
 
 def main() -> None:
-    """Load, fork and bury until the trainer closes its end."""
     hide()
-    folder, channel = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer decides what an interrupt means
+    folder, channel = Path(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
+    for room in ("encoders", "features", "learners"):
+        for name in members(room):
+            member(room, name)
+    importlib.import_module("scipy.sparse")
+    _serve(folder, channel)
+
+
+def _serve(folder: Path, channel: socket.socket) -> None:
+    """Fork, open and bury until the trainer closes its end."""
     living: set[int] = set()
-    _load()
-    while True:
-        asked = _asked(channel)
-        if asked is None:
-            break
+    gc.collect()
+    gc.freeze()  # what is here now is never looked at again, hence never copied by a worker's collections
+    while (asked := _asked(channel)) is not None:
         order, descriptors = asked
         if isinstance(order, Birth):
-            living.add(_born(order, descriptors, folder, channel))
+            living.add(_born(descriptors, folder, channel))
+        elif isinstance(order, Opening):
+            _opened(order.modules, descriptors, folder, channel)
         else:
             _bury(order.pid, channel)
             living.discard(order.pid)
@@ -128,28 +180,15 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def _load() -> None:
-    """What every worker needs."""
-    for room in ("encoders", "features", "learners"):
-        for name in members(room):
-            member(room, name)
-    importlib.import_module("scipy.sparse")
-
-
-def _asked(channel: socket.socket) -> tuple[Birth | Burial, list[int]] | None:
+def _asked(channel: socket.socket) -> tuple[Birth | Opening | Burial, list[int]] | None:
     head, descriptors, _, _ = socket.recv_fds(channel, FRAME, 2)
     if len(head) < FRAME:
         return None
     body = channel.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL)
-    return msgspec.msgpack.decode(body, type=Birth | Burial), list(descriptors)
+    return msgspec.msgpack.decode(body, type=Birth | Opening | Burial), list(descriptors)
 
 
-def _born(order: Birth, descriptors: Sequence[int], folder: Path, channel: socket.socket) -> int:
-    for module in order.modules:
-        with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
-            importlib.import_module(module)
-    gc.collect()
-    gc.freeze()  # what is here now is never looked at again, hence never copied by a worker's collections
+def _born(descriptors: Sequence[int], folder: Path, channel: socket.socket) -> int:
     pid = os.fork()
     if pid:
         for each in descriptors:
@@ -164,16 +203,36 @@ def _born(order: Birth, descriptors: Sequence[int], folder: Path, channel: socke
         os._exit(status)
 
 
+def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, channel: socket.socket) -> None:
+    """It ends with the ward that it comes from, whatever it is loading just then."""
+    (theirs,) = descriptors
+    parent = os.getpid()
+    if os.fork():
+        os.close(theirs)
+        return
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == parent:
+            channel.close()
+            for module in modules:
+                with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
+                    importlib.import_module(module)
+            _serve(folder, socket.socket(fileno=theirs))
+    finally:
+        os._exit(0)
+
+
 def _bury(pid: int, channel: socket.socket) -> None:
     try:
         _, status = os.waitpid(pid, 0)
     except ChildProcessError:
         return
     with contextlib.suppress(OSError):
-        _send(channel, msgspec.msgpack.encode(Buried(pid, os.waitstatus_to_exitcode(status))))
+        _send(channel, Buried(pid, os.waitstatus_to_exitcode(status)))
 
 
-def _send(channel: socket.socket, body: bytes, descriptors: Sequence[int] = ()) -> None:
+def _send(channel: socket.socket, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
+    body = msgspec.msgpack.encode(message)
     socket.send_fds(channel, [len(body).to_bytes(FRAME, "little") + body], list(descriptors))
 
 

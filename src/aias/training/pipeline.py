@@ -34,6 +34,11 @@ TEXT_FOLDS: Final = 4
 CHOOSING_SHARE: Final = 0.5
 """Of a block's time for the first fold, on which the strength of regularisation is chosen."""
 
+SINGLE_FROM: Final = 3_000_000
+"""Values from which a matrix is held in single precision, as a linear model of so many computes in it anyway."""
+
+BLOCK_ROWS: Final = 65_536
+
 BOTH: Final = np.array([[-1.0, 1.0]])
 """The log odds of the two classes, from those of the second."""
 
@@ -72,19 +77,38 @@ class Features:
                 self._fitted[name] = member("features", name).fit(self.encoded, self.encoder)
         return [feature for name in names if (feature := self._fitted[name]) is not None]
 
-    def matrix(self, names: Sequence[str]) -> Any:
+    def matrix(self, names: Sequence[str], *, kept: bool = True) -> Any:
         """All rows, with the blocks of these features side by side, (rows, width): CSR, or `SideBySide` where
-        sentences are among them.
+        sentences are among them; in single precision where it is large. `kept`: for the next who asks.
         """
         if tuple(names) not in self._matrices:
             some = self.some(names)
             dense = [feature.columns(self.encoded) for feature in some if isinstance(feature, Dense)]
-            rest = [feature.matrix(self.encoded) for feature in some if not isinstance(feature, Dense)]
+            rest = [_matrix(feature, self.encoded) for feature in some if not isinstance(feature, Dense)]
             sparse = _side_by_side(rest, self.encoded.rows)
+            if sparse.nnz > SINGLE_FROM:
+                sparse = sparse.astype(np.float32, copy=False)
             # The vectors are float32, and so is a product with them for all rows at twice the speed.
             matrix = SideBySide(np.hstack(dense).astype(np.float32), sparse) if dense else sparse
+            if not kept:
+                return matrix
             self._matrices[tuple(names)] = matrix
         return self._matrices[tuple(names)]
+
+
+def _matrix(feature: Feature, encoded: Encoded) -> Any:
+    """Without texts block by block of rows: what a feature needs on its way is many times what comes of it."""
+    from scipy import sparse
+
+    if encoded.texts or encoded.rows <= BLOCK_ROWS:
+        return feature.matrix(encoded)
+    single = encoded.columns.size > SINGLE_FROM
+    blocks = []
+    for start in range(0, encoded.rows, BLOCK_ROWS):
+        part = replace(encoded, columns=encoded.columns[start : start + BLOCK_ROWS])
+        block = feature.matrix(part)
+        blocks.append(block.astype(np.float32) if single else block)
+    return sparse.vstack(blocks, format="csr")
 
 
 @runtime_checkable

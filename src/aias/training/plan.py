@@ -22,7 +22,7 @@ from aias.training.memory import Memory
 from aias.training.opening import Stage, by_promise, judging_folds
 from aias.training.paces import UNIT_SECONDS_MIN, Paces
 from aias.training.table import Table
-from aias.training.trial import STRETCH, Trial, paced, patience, shared_settings
+from aias.training.trial import GUESS_STRETCH, STRETCH, Trial, is_whole, left_before, paced, patience, shared_settings
 from aias.training.worker import Order, Word
 from aias.training.workers import InlineWorkers, Worker, Workers
 
@@ -40,9 +40,6 @@ IMPORT_SECONDS: Final = 3.0
 
 START_SECONDS: Final = 5.0
 """And for its process to start, when this is its first unit; there is nothing else to go on with yet."""
-
-GUESS_STRETCH: Final = 4.0
-"""As `trial.STRETCH`, for one fold of a learner whose pace is only guessed from that of others."""
 
 OPENING_SHARE: Final = 0.4
 """Of the time for fitting in which configurations may be begun by one fold."""
@@ -91,18 +88,25 @@ class Plan:
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
         since with all there would be no time for what promises most; without it, all judge.
         """
-        self._narrow = narrow
-        self._coming, self._through = chain(opening, others, configurations), False
+        opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
+        self._coming = chain(opening, others, configurations)
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
             self._coming, self._others, self._last = iter(opening), list(others), iter(configurations)
+        ended = set[str]()
         while self._go_on() or self._whole():
             for trial in self._whole():
                 self._trials.remove(trial)
+                ended.add(trial.configuration.name)
                 if not told(self._member(trial)):
                     return self.stop()
-        return self.stop()
+        self.stop()
+        rest = [each for each in [*opening, *others] if each.name not in ended]
+        for trial in left_before(rest, self.table, self.ledger, seed=self.seed, ends_at=self.fit_ends_at()):
+            if not told(self._member(trial)):
+                break
+        return None
 
     def refit(self, members: Sequence[Member], ends_at: float) -> list[Member]:
         """Fit each again on all rows; gives those for which that could be done in time, and was not cut short by it."""
@@ -115,12 +119,8 @@ class Plan:
         return [
             each
             for each, trial in zip(members, trials, strict=True)
-            if ALL in trial.done and self._is_whole(each.refit)
+            if ALL in trial.done and is_whole(each.refit, self.table, self.ledger)
         ]
-
-    def _is_whole(self, unit: Unit) -> bool:
-        entry = self.ledger.get(unit.key(self.table.digest))
-        return entry is not None and not entry.cut
 
     def _whole(self) -> list[Trial]:
         return [each for each in self._trials if all(fold in each.done for fold in range(self.table.fold_count))]

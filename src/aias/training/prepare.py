@@ -1,6 +1,7 @@
 """Before anything is fitted: the task, the rows that are set aside, the encoder, the folds."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -66,6 +67,10 @@ class Prepared:
     def encoder(self) -> RowEncoder:
         return self.table.encoder
 
+    def mapped(self, folder: Path) -> "Prepared":
+        """The same with the table in files of this folder that are mapped into memory."""
+        return replace(self, table=self.table.mapped(folder / "table"))
+
     @property
     def held_out(self) -> Dataset:
         """Rows for proofs: of the test, or else of those that judge."""
@@ -102,6 +107,7 @@ def prepare(
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
+    del dataset  # with rows set aside this is a second copy of all the others
     encoder = _fit_encoder(learned, target)
     embedding, words = None, encoder
     if sentences is not None:
@@ -140,7 +146,7 @@ def prepare(
 
 
 def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:
-    return encoder.columns({each.name: dataset.values(each.name) for each in encoder.fields}, dataset.rows)
+    return encoder.columns(dataset.columns(encoder.fields), dataset.rows)
 
 
 def _test_share(rows: int, wanted: float | None) -> float:
@@ -217,5 +223,4 @@ def _encoded(
 
 def _fit_encoder(dataset: Dataset, target: str) -> RowEncoder:
     others = [each.name for each in dataset.schema if each.role == "ignored"] + [target]
-    values = {each.name: dataset.values(each.name) for each in dataset.schema.inputs}
-    return RowEncoder.fit(dataset.schema.inputs, values, others=others)
+    return RowEncoder.fit(dataset.schema.inputs, dataset.columns(dataset.schema.inputs), others=others)

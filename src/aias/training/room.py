@@ -5,14 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
+from aias.training.table import digest_in
 
 
 @contextlib.contextmanager
 def room(work: Path | None, digest: str, *, otherwise: Path | None = None) -> Iterator[Path]:
     """Training's own folder unless it holds other rows or folds by now; else a part of `otherwise` for these rows or,
     where that is not given, a folder that is gone afterwards."""
-    if work is not None and work.is_dir() and _digest_in(work) in (None, digest):
+    if work is not None and work.is_dir() and digest_in(work / "table") in (None, digest):
         yield work
         return
     if otherwise is not None:
@@ -22,11 +22,3 @@ def room(work: Path | None, digest: str, *, otherwise: Path | None = None) -> It
         return
     with tempfile.TemporaryDirectory(prefix="aias-") as folder:
         yield Path(folder)
-
-
-def _digest_in(work: Path) -> str | None:
-    """Of the table that lies there; None where there is none, as after fits in the same process."""
-    try:
-        return str(msgspec.json.decode((work / "table" / "table.json").read_bytes())["digest"])
-    except (OSError, KeyError, msgspec.MsgspecError):
-        return None

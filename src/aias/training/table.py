@@ -1,7 +1,9 @@
 """The table: encoded rows, answers, folds and weights; what every unit is fitted on, shared by all processes."""
 
+import shutil
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,28 +111,38 @@ class Table:
         encoded = self.whole.encoded
         arrays = [getattr(encoded, each.name) for each in fields(encoded)]
         parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight]
-        chunks = [np.ascontiguousarray(each).tobytes() for each in parts if each is not None]
-        return digest_of([msgspec.json.encode(self.task), *chunks])
+        chunks = (np.ascontiguousarray(each) for each in parts if each is not None)
+        return digest_of(chain([msgspec.json.encode(self.task)], (each.data for each in chunks if each.size)))
 
     def save(self, folder: Path) -> None:
-        """Into files that `load` maps into memory; `table.json` comes last and makes them whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        numbers: dict[str, int] = {}
-        for each in fields(self.whole.encoded):
-            held = getattr(self.whole.encoded, each.name)
-            if isinstance(held, np.ndarray):
-                np.save(folder / f"{each.name}.npy", held)
-            elif held is not None:
-                numbers[each.name] = int(held)
-        np.save(folder / "y.npy", self.whole.y)
-        np.save(folder / "folds.npy", self.folds)
-        if self.blocks is not None:
-            np.save(folder / "blocks.npy", self.blocks)
-        if self.whole.weight is not None:
-            np.save(folder / "weight.npy", self.whole.weight)
+        """Into files that `load` maps into memory; `table.json` comes last and makes them whole.
+
+        Files are replaced, never written over: somebody may have mapped them.
+        """
+        encoded = self.whole.encoded
+        held = {each.name: getattr(encoded, each.name) for each in fields(encoded)}
+        numbers = {name: int(each) for name, each in held.items() if isinstance(each, int)}
         subwords = self.encoder.subwords.table() if self.encoder.subwords else None
         meta = _Meta(self.task, self.digest, self.encoder.fields, self.encoder.tables(), numbers, subwords)
-        (folder / _META).write_bytes(msgspec.json.encode(meta))
+        said, path = msgspec.json.encode(meta), folder / _META
+        if path.exists() and path.read_bytes() == said:
+            return
+        path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        arrays = held | {"y": self.whole.y, "folds": self.folds, "blocks": self.blocks, "weight": self.whole.weight}
+        for name, each in arrays.items():
+            if isinstance(each, np.ndarray):
+                np.save(folder / f"{name}.npy", each)
+        path.write_bytes(said)
+
+    def mapped(self, folder: Path) -> "Table":
+        """The same as it lies in a folder: what its pages hold is there once for all processes, and can be let go."""
+        self.save(folder)
+        held = Table.load(folder)
+        table = replace(self, whole=held.whole, folds=held.folds, blocks=held.blocks)
+        table.__dict__["digest"] = self.digest
+        return table
 
     @classmethod
     def load(cls, folder: Path) -> "Table":
@@ -147,6 +159,10 @@ class Table:
         return table
 
 
+class _Named(msgspec.Struct, frozen=True):
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class _Meta:
     task: Task
@@ -155,6 +171,14 @@ class _Meta:
     tables: dict[str, dict[str, Any]]
     numbers: dict[str, int]
     subwords: dict[str, Any] | None = None
+
+
+def digest_in(folder: Path) -> str | None:
+    """Of the table that lies there whole."""
+    try:
+        return msgspec.json.decode((folder / _META).read_bytes(), type=_Named).digest
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def _mapped(path: Path) -> Any:

@@ -105,12 +105,16 @@ def train(
     deadline = deadline or Deadline.after(recipe.seconds)
     if resume and not (work and work.is_dir() and any(work.iterdir())):
         watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
+    rows = [dataset]
+    del dataset  # whoever has read a large file need not hold it beside what is learned from
     with _room(work, resume=resume) as folder:
         prepared = prepare(
-            dataset, target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
+            rows.pop(), target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
             ledger=Ledger(folder, of_home=work is not None), seed=recipe.seed, watch=watch,
         )  # fmt: skip
+        if not inline:
+            prepared = prepared.mapped(folder)
         return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
 
 

@@ -87,8 +87,9 @@ class Bench:
         learner = member("learners", configuration.learner)
         blocks: list[Block] = []
         if learner.sparse:
-            x = self.features.matrix(read_by(configuration))
-            train, valid = x[rows], x[judges]
+            x = self.features.matrix(read_by(configuration), kept=table.fold_count > 1)
+            train, valid = (x if len(rows) == table.rows else x[rows]), x[judges]
+            del x  # where it is not kept, it is a second copy of all that is fitted on
         else:
             train, valid, blocks, how = self._columns(unit, rows, judges, how)
 
@@ -153,7 +154,7 @@ class Bench:
                 outside.append(block.columns(encoded.take(judges)))
         layout = self.table.encoder.layout
         how = replace(how, categories=layout.categories, category_sizes=layout.category_sizes)
-        train, valid = np.hstack(inside), np.hstack(outside)
+        train, valid = (np.hstack(each) if len(each) > 1 else each[0] for each in (inside, outside))
         for hidden in unit.configuration.settings.get("hidden", ()):
             train[:, hidden] = valid[:, hidden] = 0.0
         return train, valid, blocks, how

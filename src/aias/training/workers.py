@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, Self
 import msgspec
 
 from aias.core.catalog import member
-from aias.training.nursery import Nursery
+from aias.training.nursery import Nursery, Ward
 from aias.training.unit import Bench
 from aias.training.worker import FRAME, Order, Word, obey
 
@@ -27,10 +27,15 @@ class Process:
 
     orders: BinaryIO
     words: BinaryIO
-    modules: frozenset[str]
-    """Libraries that it was born with."""
+    ward: Ward
+    """Where it comes from."""
     known_pid: int | None = None
     _unread: bytearray = field(default_factory=bytearray)
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Libraries that it was born with."""
+        return self.ward.modules
 
     @property
     def pid(self) -> int:
@@ -72,7 +77,7 @@ class Worker:
     process: Process
     order: Order | None = None
     loaded: set[str] = field(default_factory=set)
-    """Learners whose libraries it has loaded."""
+    """Learners whose libraries are there for it."""
 
     @property
     def born(self) -> bool:
@@ -140,15 +145,12 @@ class Workers:
     def replace(self, worker: Worker) -> None:
         """Kill it, whatever it does, and start another in its place."""
         self._end(worker)
-        fresh = self._new(worker.process.modules)
-        # It is born with what they have loaded.
-        fresh.loaded = {
-            each for other in self.all for each in other.loaded if _libraries(each) <= worker.process.modules
-        }
+        fresh = self._new()
+        fresh.loaded = {each for other in self.all for each in other.loaded}  # the nursery has it all
         self.all[self.all.index(worker)] = fresh
 
-    def _new(self, modules: frozenset[str] = frozenset()) -> Worker:
-        worker = Worker(self._born(modules))
+    def _new(self) -> Worker:
+        worker = Worker(self._born(frozenset()))
         self._listen_to(worker)
         return worker
 
@@ -159,11 +161,11 @@ class Workers:
         reads, orders = os.pipe()
         words, says = os.pipe()
         try:
-            self._nursery.bear(sorted(modules), reads, says)
+            ward = self._nursery.bear(modules, reads, says)
         finally:
             os.close(reads)
             os.close(says)
-        return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), modules)
+        return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), ward)
 
     def _end(self, worker: Worker) -> None:
         """One that is not born yet finds its pipe closed when it is."""
@@ -175,12 +177,12 @@ class Workers:
                 os.kill(process.known_pid, signal.SIGKILL)
             while os.read(process.words.fileno(), _READ_BYTES):  # it ends when the process has
                 pass
-            self._nursery.forget(process.known_pid)
+            process.ward.forget(process.known_pid)
         process.words.close()
 
     def _died_of(self, worker: Worker) -> str:
         pid, worker.process.known_pid = worker.process.known_pid, None
-        code = None if pid is None else self._nursery.bury(pid)
+        code = None if pid is None else worker.process.ward.bury(pid)
         if code is None:
             return "it is gone"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"

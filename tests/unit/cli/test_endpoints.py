@@ -24,7 +24,18 @@ def churn_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regi
 
 def test_a_canary_is_begun_shown_promoted_and_gone_back_from(run: Run, churn_home: Registry) -> None:
     begun = run(
-        "deploy", "churn@2", "--canary", "5%", "--max-errors", "2%", "--max-slower", "3x", "--promote-after", "9"
+        "deploy",
+        "churn@2",
+        "--canary",
+        "5%",
+        "--max-errors",
+        "2%",
+        "--max-slower",
+        "3x",
+        "--max-latency",
+        "50ms",
+        "--promote-after",
+        "9",
     )
     shown = run("endpoints", "--json").json
     listed = run("ls")
@@ -33,7 +44,7 @@ def test_a_canary_is_begun_shown_promoted_and_gone_back_from(run: Run, churn_hom
     history = run("endpoints", "churn", "--json").json["history"]
 
     assert "/predict/churn → churn@1; churn@2 answers 5 % of the callers" in begun.out
-    guard = {"error_share": 0.02, "slower": 3.0, "false_alarms": 0.01, "promote_after": 9}
+    guard = {"error_share": 0.02, "slower": 3.0, "false_alarms": 0.01, "promote_after": 9, "seconds_max": 0.05}
     assert [(each["share"], each["guard"]) for each in shown[0]["trials"]] == [(0.05, guard)]
     assert "churn (canary 5 %)" in " ".join(listed.out.split())
     assert promoted.out == "/predict/churn → churn@2\n"
@@ -47,7 +58,7 @@ def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Reg
     some = run("deploy", "churn@2", "--canary", "100%").err
     none = run("deploy", "churn@2", "--canary", "5%", "--sticky", "request").err
 
-    assert "1 of 1 keys fall into it: shop; judged is only a canary beside which the live version answers" in some
+    assert "1 of 1 keys fall into it: shop; beside no answer of the live version it is judged by" in some
     assert "keys fall" not in none
 
 

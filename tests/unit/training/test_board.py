@@ -101,12 +101,14 @@ def test_a_member_that_knows_next_to_nothing_has_no_weight() -> None:
 def test_where_fewer_folds_judge_members_are_weighed_on_their_rows_alone() -> None:
     made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
     first, second = member("a", noise=1.5, seed=1), member("b", noise=1.5, seed=3)
+    first = replace(first, found=tuple({"rounds": rounds} for rounds in (10, 20, 30, 900)))
     made.add(first)
     made.narrow(3)
     kept = np.arange(ROWS) % 4 < 3
     assert len(made.y) == kept.sum() and set(made.folds) == {0, 1, 2}
     assert len(made.members[0].units) == 3 and made.members[0].seconds == 0.75
     np.testing.assert_array_equal(made.members[0].scores, first.scores[kept])
+    assert made.members[0].refit.configuration.settings == {"rounds": 20}
     assert made.scores[0].n == kept.sum()
     made.add(replace(second, units=second.units[:3], scores=second.scores[kept]))
     assert (made.weights > 0.2).all() and len(made.honest(serving=False)) == kept.sum()

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from aias.training.configuration import Configuration, Unit
 from aias.training.ledger import Entry, Ledger
@@ -43,6 +44,23 @@ def test_a_half_written_unit_is_none(tmp_path: Path) -> None:
     (tmp_path / "units" / ".a.123").mkdir()
     (tmp_path / "units" / ".a.123" / "arrays.npz").write_bytes(b"half")
     assert not ledger.has("a") and ledger.get("a") is None
+
+
+def test_a_kill_while_a_state_is_kept_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.keep("a", entry(1.0))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(ledger, "put", killed)
+        ledger.keep("a", entry(2.0))
+    kept = ledger.kept("a")
+    assert kept is not None and kept.scores[0, 0] == 1.0
+    ledger.keep("a", entry(3.0))
+    kept = ledger.kept("a")
+    assert kept is not None and kept.scores[0, 0] == 3.0
 
 
 def test_the_newest_state_of_a_running_fit_is_kept(tmp_path: Path) -> None:

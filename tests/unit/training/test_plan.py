@@ -1,5 +1,6 @@
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -159,6 +160,17 @@ def test_without_time_nothing_is_begun(tmp_path: Path, inline) -> None:
     assert run(plan(held, workers, tmp_path, [], seconds=0), LINEAR) == []
 
 
+def test_when_time_is_over_what_an_earlier_run_has_fitted_is_still_found(tmp_path: Path, inline) -> None:
+    held, workers = inline
+    before = run(plan(held, workers, tmp_path, []), LINEAR, STRONG)
+    made, members = plan(held, workers, tmp_path, [], seconds=0), []
+    made.run((), lambda member: not members.append(member), opening=[LINEAR], others=[STRONGER, STRONG])
+    assert [member.name for member in members] == ["linear", "strong"]
+    for member, earlier in zip(members, before, strict=True):
+        assert member.units == earlier.units and member.refit == earlier.refit
+        np.testing.assert_array_equal(member.scores, earlier.scores)
+
+
 def test_a_configuration_that_fails_is_left_out_with_the_reason(tmp_path: Path, inline) -> None:
     held, workers = inline
     told: list[Event] = []
@@ -222,6 +234,30 @@ def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pyt
         os.kill(workers.all[0].process.pid, signal.SIGSTOP)
         members = run(plan(held, workers, tmp_path, [], seconds=3), STRONG)
     np.testing.assert_array_equal(members[0].scores, member.scores)
+
+
+def test_a_fit_that_hangs_in_the_middle_is_killed_and_what_it_had_kept_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    held, stopped = table(folds=1), []
+    held.save(tmp_path / "table")
+    endless = Configuration("endless", "extra_trees", {"trees": 50_000})
+    with Workers(tmp_path, count=1, threads=1) as workers:
+
+        def stop_when_something_is_kept() -> None:
+            while not list((tmp_path / "units").glob("*-kept")):
+                time.sleep(0.02)
+            stopped.append(workers.all[0].process.pid)
+            os.kill(stopped[0], signal.SIGSTOP)
+            made._due = dict.fromkeys(made._due, time.monotonic())
+
+        made = plan(held, workers, tmp_path, [], seconds=600)
+        threading.Thread(target=stop_when_something_is_kept, daemon=True).start()
+        (member,) = run(made, endless)
+        assert stopped and workers.all[0].process.pid != stopped[0]
+    entry = Ledger(tmp_path).get(member.units[0].key(held.digest))
+    assert entry is not None and entry.cut and np.isfinite(member.scores).all()
 
 
 def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:

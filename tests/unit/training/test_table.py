@@ -42,3 +42,20 @@ def test_a_table_that_was_stored_is_the_same(tmp_path: Path) -> None:
         assert replace(loaded).digest == held.digest  # read again, not remembered
         assert [loaded.inside(fold).tolist() for fold in (0, 1)] == [held.inside(fold).tolist() for fold in (0, 1)]
     assert table(None).digest != table(BLOCKS).digest
+
+
+def test_what_is_mapped_is_not_written_over(tmp_path: Path) -> None:
+    first = table(None)
+    mapped = first.mapped(tmp_path)
+    assert mapped.digest == first.digest and isinstance(mapped.whole.y, np.memmap)
+    other = replace(first, whole=replace(first.whole, y=first.whole.y + 1))
+    other.save(tmp_path)
+    np.testing.assert_array_equal(mapped.whole.y, first.whole.y)
+    np.testing.assert_array_equal(Table.load(tmp_path).whole.y, other.whole.y)
+
+
+def test_a_table_that_lies_there_whole_is_not_written_again(tmp_path: Path) -> None:
+    table(None).save(tmp_path)
+    before = (tmp_path / "y.npy").stat().st_ino
+    table(None).save(tmp_path)
+    assert (tmp_path / "y.npy").stat().st_ino == before

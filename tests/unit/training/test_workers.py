@@ -77,6 +77,71 @@ def test_a_library_is_loaded_in_the_nursery_and_a_worker_born_anew_with_it(folde
         assert first.process.pid == born
 
 
+@pytest.fixture
+def odd_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`slow_to_load` is loaded once the returned file is there, `fatal_to_load` never."""
+    rooms, loaded = tmp_path / "libraries", tmp_path / "go"
+    rooms.mkdir()
+    (rooms / "slow_to_load.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(loaded)!r}):\n    time.sleep(0.02)\n"
+    )
+    (rooms / "fatal_to_load.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", f"{rooms}:{os.environ.get('PYTHONPATH', '')}")
+    return loaded
+
+
+def needing(workers: Workers, worker: Worker, *libraries: str) -> None:
+    """As if the learner of its next order needed these."""
+    workers._end(worker)
+    worker.process = workers._born(frozenset(libraries))
+    workers._listen_to(worker)
+
+
+def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_born_at_once(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        slow, quick = workers.all
+        needing(workers, slow, "slow_to_load")
+        workers.give(slow, order(LINEAR, fold=1))
+        os.kill(quick.process.pid, signal.SIGKILL)
+        _, word = heard(workers, kind="gone")
+        assert word.message == "killed by SIGKILL"
+        fresh = workers.all[1]
+        assert fresh is not quick
+        workers.give(fresh, order(LINEAR))
+        assert heard(workers, kind="done")[0] is fresh
+        assert not slow.born
+        odd_libraries.touch()
+        assert heard(workers, kind="done")[0] is slow
+        assert slow.process.modules == {"slow_to_load"}
+
+
+def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        doomed, other = workers.all
+        pid = other.process.pid
+        needing(workers, doomed, "fatal_to_load")
+        workers.give(doomed, order(LINEAR))
+        assert heard(workers, kind="gone")[0] is doomed
+        for worker in (workers.all[0], other):
+            workers.give(worker, order(LINEAR, fold=workers.all.index(worker)))
+            heard(workers, kind="done")
+        assert other.process.pid == pid
+        workers.give(other, order(TREES))  # from a ward opened anew
+        heard(workers, kind="done")
+
+
+def test_what_is_being_loaded_ends_with_the_nursery(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=1, threads=1) as workers:
+        nursery, first = workers._nursery._process.pid, workers.all[0].process.pid
+        needing(workers, workers.all[0], "slow_to_load")
+        children = Path(f"/proc/{nursery}/task/{nursery}/children")
+        until = time.monotonic() + 600
+        while not (wards := [int(pid) for pid in children.read_text().split() if int(pid) != first]):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    assert not odd_libraries.exists() and all(map(gone, wards))
+
+
 def test_nobody_is_left_behind(folder: Path) -> None:
     with Workers(folder, count=2, threads=1) as workers:
         pids = [each.process.pid for each in workers.all]
@@ -88,7 +153,7 @@ def test_nobody_is_left_behind(folder: Path) -> None:
 def test_a_worker_whose_trainer_is_gone_ends(folder: Path) -> None:
     workers = Workers(folder, count=1, threads=1)
     pid = workers.all[0].process.pid
-    workers._nursery._channel.close()  # as the system does when the trainer is killed
+    workers._nursery._wards[0].channel.close()  # as the system does when the trainer is killed
     workers._nursery._process.wait(60)
     assert gone(pid)
     for pipe in (workers.all[0].process.orders, workers.all[0].process.words):

@@ -1,8 +1,8 @@
 """Is a version worse than the live one? A test that may be looked at after every answer, for as long as one likes.
 
-Two things are tested, each at half of the false alarms that are allowed: failed answers, and slow ones (longer than the
-guard allows beyond what 95 % of the live version's answers of that size take). A version is *worse* when it is certain
-of one of them that
+Two things are tested, each at two fifths of the false alarms that are allowed: failed answers, and slow ones (longer
+than the guard allows beyond what 95 % of the live version's answers of that size take). A version is *worse* when it
+is certain of one of them that
 
     above:   more of its answers are so than the bound says (1 % failed; 5 % slow), and
     beside:  more of its answers are so than of the live version's.
@@ -18,6 +18,9 @@ canary test of Lindon, Sanden and Shirikian 2022, "Rapid regression detection in
 sequential testing"). The exact law is hypergeometric; the binomial that stands here for it spreads wider, so the
 average stays a supermartingale (Hoeffding 1963, theorem 4). Thus rates may drift, shares may be uneven, and workers'
 logarithms simply add up.
+
+Where the live version answers nobody there is no beside. Then `above` alone decides: of failures, by the bound that is
+stated. So does it of answers beyond a latency, where one is stated; each at a tenth of the false alarms.
 """
 
 import math
@@ -26,6 +29,12 @@ from typing import Final
 
 TIMES: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0, 1000.0)
 """How many times worse (in the odds of an answer being bad): the alternatives, all of one weight."""
+
+BESIDE_PART: Final = 0.4
+"""Of the false alarms: what each of the two tests beside the live version has."""
+
+ALONE_PART: Final = 0.1
+"""What each of the two has that need no other version."""
 
 SLOW_SHARE: Final = 0.05
 """Slower than 95 % of the live version's, that is."""
@@ -66,7 +75,12 @@ class Comparison:
     @property
     def wealth(self) -> float:
         """The logarithm of the evidence that it is worse; it is certain at `log(1/α)`."""
-        return min(_average(self.above), _average(self.beside))
+        return min(self.wealth_alone, _average(self.beside))
+
+    @property
+    def wealth_alone(self) -> float:
+        """The same, that more are bad than the bound says."""
+        return _average(self.above)
 
 
 @dataclass(slots=True)
@@ -109,25 +123,52 @@ class Mirrored:
 
 @dataclass(slots=True)
 class Evidence:
-    """All that is known of a trial; adding up is all that workers do with each other's."""
+    """All that is known of a trial; adding up is all that workers do with each other's.
+
+    `alone`: failures where the live version answered nobody; `late`: answers beyond the latency that was stated."""
 
     errors: Comparison = field(default_factory=Comparison)
     slow: Comparison = field(default_factory=Comparison)
+    alone: Comparison = field(default_factory=Comparison)
+    late: Comparison = field(default_factory=Comparison)
     mirrored: Mirrored = field(default_factory=Mirrored)
 
     def add(self, more: "Evidence") -> None:
         self.errors.add(more.errors)
         self.slow.add(more.slow)
+        self.alone.add(more.alone)
+        self.late.add(more.late)
         self.mirrored.add(more.mirrored)
 
-    def worse(self, *, error_share: float, slower: float, false_alarms: float) -> str:
+    @property
+    def good(self) -> int:
+        """Its answers that did not fail."""
+        return self.errors.asked - self.errors.bad + self.alone.asked - self.alone.bad
+
+    def worse(self, *, error_share: float, slower: float, false_alarms: float, seconds_max: float = 0.0) -> str:
         """Why it is certainly worse; empty while it is not."""
-        certain = math.log(2 / false_alarms)
+        certain, alone = certain_at(false_alarms), certain_at(false_alarms, alone=True)
         if self.errors.wealth >= certain:
             return f"{_of(self.errors, 'answers failed')}: certainly more, and than {100 * error_share:g} %"
         if self.slow.wealth >= certain:
             return f"{_of(self.slow, f'answers took over {slower:g} times the live p95')}: certainly more, and than 5 %"
+        if self.alone.wealth_alone >= alone:
+            return (
+                f"{_alone(self.alone, 'answers failed')}, with none of the live version beside them: certainly more "
+                f"than {100 * error_share:g} %"
+            )
+        if self.late.wealth_alone >= alone:
+            return f"{_alone(self.late, f'answers took over {1000 * seconds_max:g} ms')}: certainly more than 5 %"
         return ""
+
+
+def certain_at(false_alarms: float, *, alone: bool = False) -> float:
+    """The logarithm of evidence that is enough for one of the tests."""
+    return -math.log((ALONE_PART if alone else BESIDE_PART) * false_alarms)
+
+
+def _alone(seen: Comparison, what: str) -> str:
+    return f"{seen.bad} of {seen.asked:,} {what}"
 
 
 def _of(seen: Comparison, what: str) -> str:

@@ -144,11 +144,14 @@ class Rollouts:
 
     def _decide(self, transaction: Transaction, trial: Trial) -> None:
         guard, seen = trial.guard, trial.evidence
-        why = seen.worse(error_share=guard.error_share, slower=guard.slower, false_alarms=guard.false_alarms)
+        why = seen.worse(
+            error_share=guard.error_share, slower=guard.slower, false_alarms=guard.false_alarms,
+            seconds_max=guard.seconds_max,
+        )  # fmt: skip
         if why:
             self._end(transaction, trial, "rolled back", why)
-        elif guard.promote_after and seen.errors.asked - seen.errors.bad >= guard.promote_after:
-            why = f"{seen.errors.asked:,} answers, and not worse"
+        elif guard.promote_after and seen.good >= guard.promote_after:
+            why = f"{seen.errors.asked + seen.alone.asked:,} answers, and not worse"
             self._move(transaction, trial.endpoint, trial.ref, why, how="promoted")
 
     def _move(self, transaction: Transaction, endpoint: str, to: Ref, why: str, *, how: str) -> Endpoint:

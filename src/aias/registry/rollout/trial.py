@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from aias.core.errors import UserError
 from aias.core.names import Ref
-from aias.registry.rollout.evidence import Evidence
+from aias.registry.rollout.evidence import Comparison, Evidence
 
 Role = Literal["canary", "shadow"]
 """A canary answers its share of callers; a shadow answers nobody and is compared."""
@@ -31,13 +31,14 @@ class Guard:
 
     `error_share`: of its answers that may fail. `slower`: 1.5 lets its p95 be half as long again as the live one's.
     `false_alarms`: how probable it is, over all its life, that one is taken away that is not worse. `promote_after`:
-    answers, 0 for never.
+    answers, 0 for never. `seconds_max`: what 95 % of its answers may take, whatever the live one's do; 0 for no bound.
     """
 
     error_share: float = 0.01
     slower: float = 1.5
     false_alarms: float = 0.01
     promote_after: int = 0
+    seconds_max: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0001 <= self.error_share <= 0.5:
@@ -46,6 +47,8 @@ class Guard:
             raise BadTrial(f"{self.slower:g} times as slow; it can be 1 to 100 times")
         if not 1e-9 <= self.false_alarms <= 0.5:
             raise BadTrial(f"false alarms with a probability of {self.false_alarms:g}; it can be 1e-9 to 0.5")
+        if self.seconds_max and not 1e-5 <= self.seconds_max <= 3_600:
+            raise BadTrial(f"a latency of {self.seconds_max:g} s; it can be 10 µs to an hour", hint="for example 50ms")
         if self.promote_after < 0:
             raise BadTrial(f"promotion after {self.promote_after} answers; 0 is never, others are more")
 
@@ -105,7 +108,13 @@ def told(trial: Trial) -> dict[str, Any]:
         "guard": asdict(guard),
         "errors": {name: getattr(seen.errors, name) for name in counts},
         "slow": {name: getattr(seen.slow, name) for name in counts},
+        "alone": _alone(seen.alone),
+        "late": _alone(seen.late),
     }
+
+
+def _alone(seen: Comparison) -> dict[str, float]:
+    return {"asked": seen.asked, "bad": seen.bad, "wealth": seen.wealth_alone}
 
 
 def check_share(share: float) -> int:

@@ -14,8 +14,8 @@ from aias.registry.values import Endpoint
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
 from aias.serving.inference.repository import Repository
+from aias.serving.metrics import Metrics
 from aias.serving.routes import Route
-from aias.serving.statistics import Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class House:
     ready: Callable[[], bool]
     arrow: ArrowProcess
     repository: Repository
-    statistics: Callable[[], Statistics]
+    counted: Callable[[], Callable[[], Metrics]]
+    """What all workers have counted, in two steps: on the loop, then in a thread."""
     pointer: Callable[[str], Endpoint]
     """What an endpoint answers with. Raises `UnknownEndpoint`, `NotReady`."""
     deployed: Callable[[], Sequence[Endpoint]]

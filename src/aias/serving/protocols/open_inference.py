@@ -29,7 +29,7 @@ class OpenInference:
 
     def __init__(self, house: House) -> None:
         self._ready, self._rows_max = house.ready, house.bounds.body_rows
-        self._repository, self._statistics, self._pointer = house.repository, house.statistics, house.pointer
+        self._repository, self._counted, self._pointer = house.repository, house.counted, house.pointer
 
     def routes(self) -> tuple[Route, ...]:
         model, version = "/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"
@@ -83,16 +83,26 @@ class OpenInference:
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
         name, version = request.places["endpoint"], request.places.get("version")
-        found = list(self._statistics().of([(name, str(self._number(request)))]))
-        if version is not None:
-            found = [each for each in found if each["version"] == version]
-            if not found:
-                _check_number(request, self._number(request))
-        return _json({"model_stats": found})
+        number, counted = self._number(request), self._counted()
+
+        def told() -> bytes:
+            found = list(counted().statistics.of([(name, str(number))]))
+            if version is not None:
+                found = [each for each in found if each["version"] == version]
+                if not found:
+                    _check_number(request, number)
+            return msgspec.json.encode({"model_stats": found})
+
+        return Reply(b"", media_type=JSON, later=told)
 
     def tell_all_statistics(self, _request: Request) -> Reply:
         """The same of every endpoint."""
-        return _json({"model_stats": list(self._statistics().of(self._repository.answering()))})
+        known, counted = list(self._repository.answering()), self._counted()
+        return Reply(
+            b"",
+            media_type=JSON,
+            later=lambda: msgspec.json.encode({"model_stats": list(counted().statistics.of(known))}),
+        )
 
     def _number(self, request: Request) -> int:
         """Of the version that answers, in memory or not."""

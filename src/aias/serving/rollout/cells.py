@@ -19,6 +19,10 @@ USUAL_MIN: Final = 40
 USUAL_MAX: Final = 400
 """Of the live version's last answers of a kind: how many tell what is usual, at least and at most."""
 
+ALONE_AFTER: Final = 200
+"""Answers of a canary without one of the live version's: from then on it is judged alone. Beside a canary of 95 % that
+happens once in 28,000."""
+
 KINDS_MAX: Final = 64
 """Kinds of bodies; all that come later are one more."""
 
@@ -69,8 +73,9 @@ class _Usual:
 class Cells:
     """`see` on the event loop, `take` in another thread."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, guard: Guard, *, alone_after: int = ALONE_AFTER) -> None:
+        """`alone_after`: 0 where the live version answers nobody."""
+        self._guard, self._alone_after, self._since_live = guard, alone_after, 0
         self._seen: deque[Seen] = deque(maxlen=SEEN_MAX)
         self._cells: dict[tuple[bytes, int], _Cell] = {}
         self._usual: dict[tuple[bytes, int], _Usual] = {}
@@ -84,8 +89,16 @@ class Cells:
         return self.learn(fresh) if fresh else None
 
     def learn(self, fresh: Iterable[Seen]) -> Evidence:
-        found = Evidence()
+        found, alone, late = Evidence(), [0, 0], [0, 0]
         for each in fresh:
+            self._since_live = self._since_live + 1 if each.trial else 0
+            if each.trial and each.seconds is not None:
+                late[0] += 1
+                late[1] += each.seconds > self._guard.seconds_max
+            if self._since_live > self._alone_after:
+                alone[0] += 1
+                alone[1] += each.failed
+                continue
             kind = each.kind if each.kind in self._cells or len(self._cells) < KINDS_MAX else (b"", 0)
             cell, usual = self._cells.setdefault(kind, _Cell()), self._usual.setdefault(kind, _Usual())
             at = int(each.trial)
@@ -100,6 +113,9 @@ class Cells:
             if all(cell.asked):
                 self._close(cell, found)
                 self._cells[kind] = _Cell(slow_seconds=self._guard.slower * usual.p95)
+        found.alone.see(asked=alone[0], bad=alone[1], live_asked=0, live_bad=0, bound=self._guard.error_share)
+        if self._guard.seconds_max:
+            found.late.see(asked=late[0], bad=late[1], live_asked=0, live_bad=0, bound=SLOW_SHARE)
         return found
 
     def _close(self, cell: _Cell, found: Evidence) -> None:

@@ -5,6 +5,7 @@ It runs when nobody else wants the processor. `python -m aias.serving.rollout.co
 
 import contextlib
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -36,7 +37,6 @@ from aias.serving.protocols.contract import House
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.rollout.shadow import ShadowOrders
 from aias.serving.routes import RouteTable
-from aias.serving.statistics import Statistics
 
 REPORT_SECONDS: Final = 0.5
 MESSAGE_BYTES_MAX: Final = 1 << 20
@@ -53,7 +53,7 @@ class Comparer:
         self._live_first = True
         nobody = cast("Any", None)
         repository = Repository(nobody, None)
-        house = House(Bounds(), lambda: True, ArrowProcess(), repository, Statistics, nobody, list, nobody)
+        house = House(Bounds(), lambda: True, ArrowProcess(), repository, nobody, nobody, list, nobody)
         protocols = [member("serving.protocols", name)(house) for name in members("serving.protocols")]
         self._table = RouteTable(route for protocol in protocols for route in protocol.routes())
 
@@ -131,17 +131,10 @@ def serve(orders: ShadowOrders) -> None:
         except AiasError as fault:
             registry.rollouts.withdraw(orders.trial, f"it could not be loaded: {fault.message}")
             return
-        waiting = socket.socket(fileno=orders.descriptor)
-        waiting.settimeout(REPORT_SECONDS)
         seen, report_at = Evidence(), time.monotonic() + REPORT_SECONDS
-        while True:
-            try:
-                raw = waiting.recv(MESSAGE_BYTES_MAX)
-                if not raw:
-                    return
+        for raw in _sent(socket.socket(fileno=orders.descriptor)):
+            if raw:
                 seen.mirrored.add(_compared(comparer, raw))
-            except TimeoutError:
-                pass
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + REPORT_SECONDS
                 if seen.mirrored.requests:
@@ -149,6 +142,28 @@ def serve(orders: ShadowOrders) -> None:
                     if became is None or became.ended_at is not None:
                         return
                     seen = Evidence()
+
+
+def _sent(listener: socket.socket) -> Iterator[bytes]:
+    """What every worker sends, one message after the other; nothing, when nothing came for a while."""
+    with selectors.DefaultSelector() as waiting:
+        waiting.register(listener, selectors.EVENT_READ)
+        while True:
+            ready = [cast("socket.socket", key.fileobj) for key, _ in waiting.select(REPORT_SECONDS)]
+            if not ready:
+                yield b""
+            for each in ready:
+                if each is listener:
+                    waiting.register(listener.accept()[0], selectors.EVENT_READ)
+                    continue
+                raw = b""
+                with contextlib.suppress(OSError):
+                    raw = each.recv(MESSAGE_BYTES_MAX)
+                if raw:
+                    yield raw
+                else:
+                    waiting.unregister(each)
+                    each.close()
 
 
 def _compared(comparer: Comparer, raw: bytes) -> Mirrored:

@@ -1,10 +1,9 @@
 """The trials of a server in Prometheus' terms."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from aias.registry.rollout.evidence import Comparison
+from aias.registry.rollout.evidence import Comparison, certain_at
 from aias.registry.rollout.trial import WHOLE, Trial
 
 
@@ -32,8 +31,11 @@ def families(stage: Shown) -> Iterator[Any]:
         labels = (trial.endpoint, str(trial.ref))
         share.add_metric((*labels, trial.role), trial.share / WHOLE)
         if trial.role == "canary":
-            for test, seen in (("errors", trial.evidence.errors), ("slow", trial.evidence.slow)):
-                evidence.add_metric((*labels, test), _nearness(trial, seen))
+            found = trial.evidence
+            for test, seen in (
+                ("errors", found.errors), ("slow", found.slow), ("alone", found.alone), ("late", found.late),
+            ):  # fmt: skip
+                evidence.add_metric((*labels, test), _nearness(trial, seen, alone=test in ("alone", "late")))
                 for of, asked, bad in (("trial", seen.asked, seen.bad), ("live", seen.live_asked, seen.live_bad)):
                     answers.add_metric((*labels, of, test, "good"), asked - bad)
                     answers.add_metric((*labels, of, test, "bad"), bad)
@@ -51,6 +53,7 @@ def families(stage: Shown) -> Iterator[Any]:
     yield from (share, answers, evidence, shadow, rows, seconds, ended)
 
 
-def _nearness(trial: Trial, seen: Comparison) -> float:
+def _nearness(trial: Trial, seen: Comparison, *, alone: bool) -> float:
     """How near to certain it is that the version is worse: below 0 speaks against it."""
-    return seen.wealth / math.log(2 / trial.guard.false_alarms)
+    wealth = seen.wealth_alone if alone else seen.wealth
+    return wealth / certain_at(trial.guard.false_alarms, alone=alone)

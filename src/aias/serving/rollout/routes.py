@@ -29,6 +29,7 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
     max_errors: float | None = None
     max_slower: float | None = None
     promote_after: int | None = None
+    max_latency_ms: float | None = None
 
 
 class Named(msgspec.Struct, forbid_unknown_fields=True):
@@ -79,12 +80,20 @@ class Endpoints:
         """Point an endpoint at a version, or try one beside it"""
         asked = _read(request.body, Deploy)
         name, ref = request.places["name"], Ref.parse(asked.version)
-        guard = {"error_share": asked.max_errors, "slower": asked.max_slower, "promote_after": asked.promote_after}
+        guard: dict[str, Any] = {
+            "error_share": asked.max_errors,
+            "slower": asked.max_slower,
+            "promote_after": asked.promote_after,
+        }
+        guard["seconds_max"] = None if asked.max_latency_ms is None else asked.max_latency_ms / 1000
         given: dict[str, Any] = {key: value for key, value in guard.items() if value is not None}
         if asked.canary is not None and asked.shadow is not None:
             raise BadBody("`canary` or `shadow`: one of them")
         if given and asked.canary is None:
-            raise BadBody("`max_errors`, `max_slower` and `promote_after` watch over a canary", hint="say `canary` too")
+            raise BadBody(
+                "`max_errors`, `max_slower`, `max_latency_ms` and `promote_after` watch over a canary",
+                hint="say `canary` too",
+            )
         if asked.canary is not None:
             self._kept.start(name, ref, role="canary", share=asked.canary, sticky=asked.sticky, guard=Guard(**given))
         elif asked.shadow is not None:

@@ -1,7 +1,8 @@
 """A shadow, as the gateway sees it: a process of the lowest priority, and a socket that takes requests or does not.
 
-    gateway ── answers the caller ──▶ bodies as they came ──▶ shadow: asks both versions the same, compares, reports
-                                      (the kernel's buffer; full means dropped, and counted)
+    worker 0 ─ answers its callers ─▶ bodies as they came ─┐
+    worker 1 ─ …                    ─▶ …                   ─┴▶ shadow: asks both versions the same, compares, reports
+                                       (the kernel's buffers; full means dropped, and counted)
 
 The gateway gives a body away after it has answered, and never waits. The shadow asks the live version once more, in the
 same process and in turns, so that both are measured alike; whatever the shadow does, or however it dies, the gateway
@@ -14,10 +15,11 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -30,6 +32,9 @@ from aias.serving.messages import Request
 
 BODY_BYTES_MAX: Final = 128 << 10
 """What fits into the kernel's buffer with others; larger bodies are counted and not looked at."""
+
+WORKERS_MAX: Final = 256
+"""That may connect at once."""
 
 DEATHS_MAX: Final = 3
 PAUSE_SECONDS: Final = 2.0
@@ -64,25 +69,14 @@ class Withdraws(Protocol):
     def withdraw(self, trial: int, why: str) -> None: ...
 
 
-class Shadow:
-    """`offer` is called on the event loop, `take` and `close` on the poller's thread."""
+class Line:
+    """One worker's end. `offer` is called on the event loop, `take` and `close` on the poller's thread. `at`: where the
+    shadow's process listens, or will."""
 
-    def __init__(
-        self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        self._orders = ShadowOrders(
-            os.fspath(home), trial.id, trial.endpoint, str(endpoint.ref), str(trial.ref), -1
-        )  # fmt: skip
-        self._share, self._owed = trial.share / WHOLE, 0.0
-        self._book, self._clock = book, clock
+    def __init__(self, trial: Trial, at: Path) -> None:
+        self._share, self._owed, self._at = trial.share / WHOLE, 0.0, os.fspath(at)
         self._dropped = self._too_large = self._told_dropped = self._told_too_large = 0
-        self._deaths, self._again_at = 0, math.inf
-        self._start()
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self._socket: socket.socket | None = None
 
     def offer(self, request: Request) -> None:
         """Give a copy of an answered request away, where it is one of the share and there is room."""
@@ -94,15 +88,17 @@ class Shadow:
             self._too_large += 1
             return
         headers: dict[bytes, bytes] = {name: request.headers[name] for name in HEADERS if name in request.headers}
+        told = msgspec.msgpack.encode(Mirrored(request.path, request.places, headers, request.body))
         try:
-            self._socket.send(msgspec.msgpack.encode(Mirrored(request.path, request.places, headers, request.body)))
-        except OSError:
+            self._connected().send(told)
+        except OSError as fault:
             # Full, or its process is gone: it never holds anybody up.
             self._dropped += 1
+            if not isinstance(fault, BlockingIOError):
+                self.close()
 
     def take(self) -> Evidence | None:
-        """What was not looked at since; the rest its process reports itself. Starts it again when it has died."""
-        self._look()
+        """What was not looked at since; the rest the process reports itself."""
         dropped, too_large = self._dropped - self._told_dropped, self._too_large - self._told_too_large
         if not (dropped or too_large):
             return None
@@ -112,13 +108,61 @@ class Shadow:
         return found
 
     def close(self) -> None:
+        held, self._socket = self._socket, None
+        if held is not None:
+            held.close()
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            made.setblocking(False)
+            try:
+                made.connect(self._at)
+            except OSError:
+                made.close()
+                raise
+            self._socket = made
+        return self._socket
+
+
+class Shadow:
+    """The worker's end whose process it is: it listens in `folder`, where the other workers find it."""
+
+    def __init__(
+        self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws, folder: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._own = None if folder else tempfile.TemporaryDirectory(prefix="aias-")
+        at = _place(folder or Path(self._own.name if self._own else ""), trial)
+        with contextlib.suppress(FileNotFoundError):
+            at.unlink()  # of the worker before this one
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(os.fspath(at))
+        self._listener.listen(WORKERS_MAX)
+        self._orders = ShadowOrders(
+            os.fspath(home), trial.id, trial.endpoint, str(endpoint.ref), str(trial.ref), self._listener.fileno()
+        )
+        self._line, self._book, self._clock = Line(trial, at), book, clock
+        self.offer = self._line.offer
+        self._deaths, self._again_at = 0, math.inf
+        self._start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def take(self) -> Evidence | None:
+        """What was not looked at since. Starts the process again when it has died."""
+        self._look()
+        return self._line.take()
+
+    def close(self) -> None:
         """Let it end; does not wait for that."""
-        self._socket.close()
-        process = self._process
-        assert process.stdin is not None
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        threading.Thread(target=process.wait, daemon=True).start()
+        self._line.close()
+        self._listener.close()
+        self._end()
+        if self._own is not None:
+            self._own.cleanup()
 
     def _look(self) -> None:
         status = self._process.poll()
@@ -132,22 +176,33 @@ class Shadow:
             self._again_at = self._clock() + PAUSE_SECONDS * 2 ** (self._deaths - 1)
         elif self._clock() >= self._again_at:
             self._again_at = math.inf
-            self.close()
+            self._end()
             self._start()
 
     def _start(self) -> None:
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        with its:
-            orders = replace(self._orders, descriptor=its.fileno())
-            self._process = subprocess.Popen(  # noqa: S603  this very program
-                [sys.executable, "-m", "aias.serving.rollout.compare", msgspec.json.encode(orders).decode()],
-                stdin=subprocess.PIPE,
-                pass_fds=[its.fileno()],
-            )
-        self._socket = ours
+        self._process = subprocess.Popen(  # noqa: S603  this very program
+            [sys.executable, "-m", "aias.serving.rollout.compare", msgspec.json.encode(self._orders).decode()],
+            stdin=subprocess.PIPE,
+            pass_fds=[self._listener.fileno()],
+        )
+
+    def _end(self) -> None:
+        process = self._process
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+        threading.Thread(target=process.wait, daemon=True).start()
 
 
-def shadows_of(home: Path, book: Withdraws) -> Callable[[Trial, Endpoint], Shadow]:
-    """What starts the shadow of a trial beside an endpoint of this home."""
-    return lambda trial, endpoint: Shadow(home, trial, endpoint, book=book)
+def _place(folder: Path, trial: Trial) -> Path:
+    return folder / f"shadow-{trial.id}"
+
+
+def shadows_of(
+    home: Path, book: Withdraws, *, folder: Path | None = None, first: bool = True
+) -> Callable[[Trial, Endpoint], "Shadow | Line"]:
+    """What starts the shadow of a trial beside an endpoint of this home; of several workers the first does, and the
+    others send there what they are asked."""
+    if folder is not None and not first:
+        return lambda trial, _endpoint: Line(trial, _place(folder, trial))
+    return lambda trial, endpoint: Shadow(home, trial, endpoint, book=book, folder=folder)

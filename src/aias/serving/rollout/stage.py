@@ -10,7 +10,7 @@ from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
 from aias.registry.values import Endpoint
 from aias.serving.models import Model
-from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.cells import ALONE_AFTER, Cells
 from aias.serving.rollout.split import Canary, Mirror, Split
 
 REPORT_SECONDS: Final = 0.5
@@ -76,7 +76,7 @@ class Stage:
 
     def models(self) -> Iterator[tuple[str, Model]]:
         """Those of canaries, by their digest."""
-        return ((trial.digest, model) for trial, model, _ in self._canaries.values())
+        return ((trial.digest, model) for trial, model, _ in [*self._canaries.values()])
 
     def loaded(self) -> list[tuple[str, str]]:
         """Each endpoint with canaries, and the versions of those."""
@@ -133,7 +133,8 @@ class Stage:
                 own = Endpoint(
                     endpoint.name, trial.model, trial.number, trial.digest, endpoint.revision, trial.started_at
                 )
-                self._canaries[trial.id] = trial, self._warmed(own), Cells(trial.guard)
+                cells = Cells(trial.guard, alone_after=0 if trial.share == WHOLE else ALONE_AFTER)
+                self._canaries[trial.id] = trial, self._warmed(own), cells
             elif self._shadow is not None:
                 self._shadows[trial.id] = self._shadow(trial, endpoint)
         except Exception as fault:  # noqa: BLE001  it must not take the live version with it

@@ -2,7 +2,7 @@ import random
 
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import Guard
-from aias.serving.rollout.cells import KINDS_MAX, Cells, Seen
+from aias.serving.rollout.cells import ALONE_AFTER, KINDS_MAX, Cells, Seen
 
 JSON = (b"application/json", 5)
 
@@ -89,3 +89,44 @@ def test_what_is_seen_on_one_thread_is_taken_by_another() -> None:
 
     assert found is not None
     assert found.errors.asked == found.errors.live_asked == 1
+
+
+def told(known: Evidence, guard: Guard) -> str:
+    return known.worse(error_share=guard.error_share, slower=1.5, false_alarms=0.01, seconds_max=guard.seconds_max)
+
+
+def test_a_canary_of_everybody_that_always_fails_goes_at_its_first_answers() -> None:
+    found = Cells(Guard(), alone_after=0).learn([Seen(True, JSON, True, None)] * 4)
+
+    assert told(found, Guard()).startswith("4 of 4 answers failed, with none of the live version beside them")
+
+
+def test_one_of_everybody_that_fails_as_seldom_as_it_may_stays_and_its_answers_count_for_promotion() -> None:
+    rng, cells, known = random.Random(1), Cells(Guard(), alone_after=0), Evidence()
+    for _ in range(5_000):
+        known.add(cells.learn([Seen(True, JSON, rng.random() < 0.01, 0.001)]))
+
+    assert told(known, Guard()) == ""
+    assert 4_900 < known.good < 5_000
+
+
+def test_it_is_judged_alone_only_after_many_answers_with_none_of_the_live_version() -> None:
+    cells, bad = Cells(Guard()), Seen(True, JSON, True, None)
+
+    first = cells.learn([bad] * ALONE_AFTER)
+    then = cells.learn([bad] * 5)
+    beside = cells.learn([Seen(False, JSON, True, None), bad, bad])
+
+    assert (first.alone.asked, then.alone.asked, beside.alone.asked) == (0, 5, 0)
+    assert "none of the live version" in told(then, Guard())
+
+
+def test_a_latency_that_was_stated_holds_whatever_the_live_version_takes() -> None:
+    guard = Guard(seconds_max=0.05)
+    slow, fast = (
+        Cells(guard).learn([Seen(at % 2 == 0, JSON, False, seconds) for at in range(200)]) for seconds in (0.06, 0.04)
+    )
+
+    assert told(slow, guard).startswith("100 of 100 answers took over 50 ms")
+    assert told(fast, guard) == ""
+    assert told(Cells(Guard()).learn([Seen(True, JSON, False, 9.0)] * 99), Guard()) == ""
