@@ -39,8 +39,8 @@ class SideBySide:
     def __getitem__(self, rows: Any) -> "SideBySide":
         return SideBySide(self.dense[rows], self.sparse[rows])
 
-    def astype(self, kind: Any) -> "SideBySide":
-        return SideBySide(self.dense.astype(kind, copy=False), self.sparse.astype(kind, copy=False))
+    def astype(self, kind: Any, *, copy: bool = True) -> "SideBySide":
+        return SideBySide(self.dense.astype(kind, copy=copy), self.sparse.astype(kind, copy=copy))
 
     def multiply(self, other: "SideBySide") -> "SideBySide":
         """Element by element."""
