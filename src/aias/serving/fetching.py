@@ -1,6 +1,7 @@
 """Requests for a model that is not in memory: they wait on the event loop while a thread loads it, once for all."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,14 +35,12 @@ class Fetching:
             under_way = asyncio.get_running_loop().run_in_executor(self._thread, self._bring, endpoint)
             self._under_way[endpoint] = under_way
             under_way.add_done_callback(lambda done: self._arrived(endpoint, done))
-        seconds = self._seconds_max
-        if deadline is not None:
-            seconds = min(seconds, deadline - time.monotonic())
+        seconds = min(self._seconds_max, math.inf if deadline is None else deadline - time.monotonic())
         self._waiting += 1
         try:
             return await asyncio.wait_for(asyncio.shield(under_way), seconds)
         except TimeoutError:
-            if deadline is not None and time.monotonic() >= deadline:
+            if seconds < self._seconds_max:
                 raise TooLate("its model is being loaded, beyond the deadline", hint="allow more time") from None
             raise NotReady(f"endpoint `{endpoint}` is still being loaded", hint="come again in a moment") from None
         finally:
