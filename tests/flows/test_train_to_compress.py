@@ -15,8 +15,8 @@ from aias.artifact.manifest import read_manifest
 from aias.cli import version
 from aias.cli.main import aias as command_line
 from aias.cli.version import draw
-from aias.compress import job
 from aias.compress.frontier import read_frontier
+from aias.compress.nomination import Prospect
 from aias.compress.techniques import distill
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event
@@ -210,7 +210,7 @@ def test_a_run_that_was_broken_off_does_not_take_what_other_rows_taught(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(distill, "taught", noted)
-    monkeypatch.setattr(job.Job, "_nominated", killed)
+    monkeypatch.setattr(Prospect, "nominate", killed)
     settings: dict[str, Any] = {"max_loss": "20%", "time": "601s", "techniques": ("distill",), "inline": True}
     counts = []
     for rows in (None, amounts(300).drop("y"), amounts(200).drop("y")):
@@ -238,7 +238,7 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
     monkeypatch.setattr(distill, "taught", noted)
     settings: dict[str, Any] = {"max_loss": "20%", "time": "600s", "techniques": ("distill",), "inline": True}
     with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
-        broken.setattr(job.Job, "_nominated", killed)
+        broken.setattr(Prospect, "nominate", killed)
         parent.compress(**settings)
     searched = len(made)
     assert searched > 0

@@ -264,11 +264,8 @@ def test_a_smuggled_request_is_not_answered(server: House) -> None:
     assert status(answer) == 400
 
 
-@pytest.mark.parametrize(
-    "target",
-    [b"http://localhost/predict/churn", b"http://evil.example/predict/churn", b"*", b"predict/churn", b"localhost:80"],
-)
-def test_only_a_path_is_a_target(server: House, target: bytes) -> None:
+@pytest.mark.parametrize("target", [b"*", b"predict/churn", b"localhost:80", b"ftp://localhost/predict/churn"])
+def test_only_a_path_or_a_whole_url_is_a_target(server: House, target: bytes) -> None:
     assert status(server.raw(b"GET " + target + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
 
 
