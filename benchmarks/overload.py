@@ -140,11 +140,12 @@ async def dawdler(port: int, kind: int) -> None:
     """Sends a byte a second of a head (0) or of a body (1), or nothing (2); when it is cut, it comes again."""
     while True:
         try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write([b"GET /", HEAD % (b"nobody", 10_000), b""][kind])
-            for _ in range(60):
+            while not reader.at_eof():
                 await asyncio.sleep(1)
                 writer.write([b"a", b" ", b""][kind])
+            writer.close()
         except OSError:
             await asyncio.sleep(0.1)
 
