@@ -301,6 +301,9 @@ def serve(
     second = None if grpc_port is None else _second(host, grpc_port, shared=supervised or workers > 1)
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
+        if second is not None and second.port == port:
+            # The kernel would let sockets that share a port have it both, and give every caller to one of them.
+            raise taken(host, port, "HTTP and gRPC need a port each")
         with contextlib.closing(Keys.open(home)) as keys:
             look_for(unnamed, keys.database, announce)
             for name in sorted({*pinned} - {EVERY}):
