@@ -202,9 +202,9 @@ class Gateway:
         return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
 
     def _config(self) -> Config:
-        def connection(**given: Any) -> asyncio.BaseProtocol:
-            made = self._connection(**given)
-            return made if self._kept is None else KeptConnection(made, self._kept.journal)
+        def connection(*, accepted: socket.socket, **given: Any) -> asyncio.BaseProtocol:
+            make = partial(self._connection, **given)
+            return make() if self._kept is None else KeptConnection.of(accepted, make, self._kept.journal)
 
         return Config(
             cast("Any", self.application),
