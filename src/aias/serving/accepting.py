@@ -8,6 +8,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 TURN_CONNECTIONS_MAX: Final = 256
@@ -20,9 +21,10 @@ _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOME
 
 
 class Accepting:
-    """`make` the protocol of each connection. Closed as the loop's servers are."""
+    """`make` the protocol of each connection, there and then: turns may pass until the loop has a transport for it.
+    Closed as the loop's servers are."""
 
-    def __init__(self, listener: socket.socket, make: Callable[[], asyncio.BaseProtocol]) -> None:
+    def __init__(self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol]) -> None:
         listener.setblocking(False)
         self._listener, self._make, self._loop = listener, make, asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -52,8 +54,9 @@ class Accepting:
                 # Else there are no more, or this one has gone again.
                 return
             connection.setblocking(False)
+            made = self._make(connection)
             task: asyncio.Task[object] = self._loop.create_task(
-                self._loop.connect_accepted_socket(self._make, connection)
+                self._loop.connect_accepted_socket(partial(_given, made), connection)
             )
             self._tasks.add(task)
             task.add_done_callback(self._accepted)
@@ -62,3 +65,7 @@ class Accepting:
         self._tasks.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None and not isinstance(fault, OSError):
             raise fault
+
+
+def _given(made: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
+    return made

@@ -125,6 +125,9 @@ class Connection(Bounded):
             if self._answer_again(data):
                 return
             self._read = data
+        elif self._phase is Phase.HEAD:
+            # A head that came in pieces goes the long way: its first piece could look like a whole request.
+            self._read = b""
         self._heard = True
         if self._phase is Phase.HEAD:
             self._head_bytes += len(data)

@@ -202,9 +202,9 @@ class Gateway:
         return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
 
     def _config(self) -> Config:
-        def connection(**given: Any) -> asyncio.BaseProtocol:
-            made = self._connection(**given)
-            return made if self._kept is None else KeptConnection(made, self._kept.journal)
+        def connection(*, accepted: socket.socket, **given: Any) -> asyncio.BaseProtocol:
+            make = partial(self._connection, **given)
+            return make() if self._kept is None else KeptConnection.of(accepted, make, self._kept.journal)
 
         return Config(
             cast("Any", self.application),
@@ -301,6 +301,9 @@ def serve(
     second = None if grpc_port is None else _second(host, grpc_port, shared=supervised or workers > 1)
     with contextlib.closing(listen(host, port)) as listener:
         port = listener.getsockname()[1]
+        if second is not None and second.port == port:
+            # The kernel would let sockets that share a port have it both, and give every caller to one of them.
+            raise taken(host, port, "HTTP and gRPC need a port each")
         with contextlib.closing(Keys.open(home)) as keys:
             look_for(unnamed, keys.database, announce)
             for name in sorted({*pinned} - {EVERY}):

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from typing import Protocol
+from typing import Any, Protocol
 
 from uvicorn import Config, Server
 
@@ -48,9 +48,12 @@ class LoopServer(Server):
         self.adopt()
         self.when_ready()
 
-    def _protocol(self) -> asyncio.BaseProtocol:
-        kind = self.config.http_protocol_class
-        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+    def _protocol(self, accepted: socket.socket) -> asyncio.BaseProtocol:
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.BaseProtocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, accepted=accepted
+        )
+        return made
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._leaving and self.leave is not None:

@@ -31,7 +31,7 @@ def turns_until_all_are_in(listener: socket.socket, count: int, *, turns_max: in
             made.append(transport)
 
     async def count_turns() -> int | None:
-        accepting = Accepting(listener, Caller)
+        accepting = Accepting(listener, lambda _: Caller())
         try:
             for turn in range(turns_max):
                 if len(made) == count:

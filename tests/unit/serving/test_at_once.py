@@ -10,7 +10,7 @@ import pytest
 from aias.serving.heads import HEADS_MAX, Heads
 from aias.serving.messages import Reply
 from aias.serving.routes import Route, RouteTable
-from serving_house import House, Joined, Shelf, house
+from serving_house import House, Joined, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
 
@@ -94,6 +94,31 @@ def test_a_head_that_is_known_opens_nothing_for_another_key(server: House) -> No
         assert answer_of(client)[0] == 403
         client.sendall(head(len(BODY), key="mistyped") + BODY)
         assert answer_of(client)[0] == 401
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n\r\n"])
+def test_no_head_is_learned_from_one_that_came_in_pieces(server: House, before: bytes) -> None:
+    """The first piece could look like a head and its body: what is remembered would then open for anybody."""
+    found = before or b"POS"
+    body = BODY.ljust(40)
+    whole = before + head(len(body)) + body
+    first = len(found) + len(body)
+    with server.socket() as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(whole[:first])
+        eventually(lambda: _has_read(server))
+        client.sendall(whole[first:])
+        assert answer_of(client)[0] == 200
+
+    assert server.gateway.application.heads.recall(found) is None
+    with server.socket() as client:
+        client.sendall(found + body)
+        client.shutdown(socket.SHUT_WR)
+        assert b" 200 " not in read_all(client)
+
+
+def _has_read(server: House) -> bool:
+    return any(each._read for each in list(server.gateway._server.server_state.connections))
 
 
 def test_a_key_that_is_taken_away_opens_nothing_though_its_head_is_known() -> None:

@@ -195,6 +195,15 @@ def test_a_taken_second_port_is_told_before_anything_is_loaded(tmp_path: Path) -
         serve(tmp_path, port=0, grpc_port=taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("supervised", [True, False])
+def test_grpc_needs_a_port_of_its_own(tmp_path: Path, supervised: bool) -> None:
+    pytest.importorskip("grpc", reason="needs the extra `grpc`")
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(PortInUse, match=f"{port}: HTTP and gRPC need a port each"):
+        serve(tmp_path, port=port, grpc_port=port, supervised=supervised)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_a_door_to_the_world_must_be_asked_for(tmp_path: Path, host: str) -> None:
     with pytest.raises(OpenToAll, match="can be reached from other machines"):

@@ -103,7 +103,7 @@ class Adopter:
     def _open(self, connection: socket.socket, protocol: KeptConnection | None) -> None:
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        kept = protocol or KeptConnection(self._make(), self._journal)
+        kept = protocol or KeptConnection.of(connection, self._make, self._journal)
         task: asyncio.Task[object] = loop.create_task(loop.connect_accepted_socket(lambda: kept, connection))
         self._tasks.add(task)
         task.add_done_callback(self._opened)

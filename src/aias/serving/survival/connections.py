@@ -1,7 +1,8 @@
 """A connection that outlives its worker: what it reads goes straight into the journal, what it writes is counted."""
 
 import asyncio
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Slot
@@ -43,35 +44,39 @@ class Leaving(Protocol):
 
 
 class KeptConnection(asyncio.BufferedProtocol):
-    """`inherited`: the slot of a connection that another worker has left, filled, and how long its text is."""
+    """`kept`: its slot, and how long the text in it is already, of a connection that another worker has left."""
 
-    def __init__(self, connection: Answering, journal: Journal, inherited: tuple[Slot, int] | None = None) -> None:
+    def __init__(self, connection: Answering, journal: Journal, kept: tuple[Slot, int] | None = None) -> None:
         self.connection, self._journal = connection, journal
         self._slot: Slot | None = None
         self._text, self._at, self._start = journal.beyond, 0, 0
-        self._inherited = inherited
+        self._kept = kept
         self.pause_writing, self.resume_writing = connection.pause_writing, connection.resume_writing  # type: ignore[method-assign]
         self.eof_received = connection.eof_received  # type: ignore[method-assign]
+
+    @classmethod
+    def of(cls, accepted: socket.socket, make: Callable[[], Answering], journal: Journal) -> "KeptConnection":
+        """Of a socket that has just been accepted, and is kept first of all: a worker that died before the loop has a
+        transport for it would take it along."""
+        slot = journal.take()
+        if slot is None:
+            return cls(make(), journal)
+        counted = counts(accepted)
+        slot.open(accepted.fileno(), start=counted.consumed, written=counted.written)
+        return cls(make(), journal, (slot, 0))
 
     # The transport's calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if self._inherited is not None:
-            (slot, length), self._inherited = self._inherited, None
+        if self._kept is not None:
+            (slot, length), self._kept = self._kept, None
             self._keep(slot, transport)
             self._at, self._start = length, slot.start
             if length:
                 self.connection.data_received(bytes(slot.text[:length]))
             return
-        free = self._journal.take()
-        if free is None:
-            self.connection.connection_made(transport)
-            return
-        held = transport.get_extra_info("socket")
-        counted = counts(held)
-        self._start = counted.consumed
-        free.open(held.fileno(), start=counted.consumed, written=counted.written)
-        self._keep(free, transport)
+        # No slot is left.
+        self.connection.connection_made(transport)
 
     def get_buffer(self, _sizehint: int) -> Any:
         at, slot = self._at, self._slot
