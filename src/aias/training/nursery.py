@@ -189,16 +189,19 @@ def _asked(channel: socket.socket) -> tuple[Birth | Opening | Burial, list[int]]
 
 
 def _born(descriptors: Sequence[int], folder: Path, channel: socket.socket) -> int:
-    pid = os.fork()
+    """It ends with the ward as well, whatever it is fitting just then: the ward before may take that one along before
+    it has read that the trainer is gone."""
+    ward, pid = os.getpid(), os.fork()
     if pid:
         for each in descriptors:
             os.close(each)
         return pid
     status = 1
     try:
-        channel.close()
-        work(folder, *descriptors)
-        status = 0
+        if _ends_with(ward):
+            channel.close()
+            work(folder, *descriptors)
+            status = 0
     finally:
         os._exit(status)
 
@@ -211,8 +214,7 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
         os.close(theirs)
         return
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:
+        if _ends_with(parent):
             channel.close()
             for module in modules:
                 with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
@@ -220,6 +222,12 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
             _serve(folder, socket.socket(fileno=theirs))
     finally:
         os._exit(0)
+
+
+def _ends_with(parent: int) -> bool:
+    """From here on this process is killed when its parent is gone; False when it is gone already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
 
 
 def _bury(pid: int, channel: socket.socket) -> None:
