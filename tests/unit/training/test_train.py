@@ -10,6 +10,8 @@ from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, UserError
 from aias.core.events import Event
 from aias.data.read import read
+from aias.training.room import room
+from aias.training.table import digest_in
 from aias.training.train import Recipe, train
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
@@ -165,6 +167,26 @@ def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None
 
     assert "train.candidate" in {event.name for event in told}
     assert not {"train.round", "train.anew"} & {event.name for event in told}
+
+
+def test_nobody_clears_the_folder_that_another_training_is_at_work_in(tmp_path: Path) -> None:
+    work, refused = tmp_path / "work" / "m", list[str]()
+
+    def watch(event: Event) -> None:
+        if event.name == "train.candidate" and not refused:
+            with pytest.raises(UserError, match="`m` is being trained, optimised or compressed") as fault:
+                train(read(table()), LINEAR, work=work, inline=True)
+            refused.append(str(fault.value))
+            with room(work, digest_in(work / "table") or "") as other:
+                assert other != work
+
+    train(read(table()), LINEAR, work=work, watch=watch)
+    assert refused
+    with room(work, digest_in(work / "table") or "") as same, room(work, digest_in(work / "table") or "") as also:
+        assert same == also == work
+        with pytest.raises(UserError, match="by another process"):
+            train(read(table()), LINEAR, work=work, inline=True)
+    assert train(read(table()), LINEAR, work=work, inline=True).quality
 
 
 def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
