@@ -54,7 +54,10 @@ class Opening(msgspec.Struct, frozen=True, tag="opening"):
 
 
 class Burial(msgspec.Struct, frozen=True, tag="burial"):
+    """`asked`: what it died of; a word that nobody reads would fill the channel, and hold up the ward, in the end."""
+
     pid: int
+    asked: bool
 
 
 class Buried(msgspec.Struct, frozen=True):
@@ -73,12 +76,11 @@ class Ward:
 
     def forget(self, pid: int) -> None:
         """Bury a worker, whatever it ended with."""
-        with contextlib.suppress(OSError):
-            _send(self.channel, Burial(pid))
+        self._bury(pid, asked=False)
 
     def bury(self, pid: int) -> int | None:
         """What a worker that is gone ended with; None when nobody knows it in time."""
-        self.forget(pid)
+        self._bury(pid, asked=True)
         try:
             self.channel.settimeout(BURY_SECONDS)
             while (body := _received(self.channel)) is not None:
@@ -91,6 +93,10 @@ class Ward:
             with contextlib.suppress(OSError):
                 self.channel.settimeout(None)
         return None
+
+    def _bury(self, pid: int, *, asked: bool) -> None:
+        with contextlib.suppress(OSError):
+            _send(self.channel, Burial(pid, asked))
 
 
 class Nursery:
@@ -173,7 +179,7 @@ def _serve(folder: Path, channel: socket.socket) -> None:
         elif isinstance(order, Opening):
             _opened(order.modules, descriptors, folder, channel)
         else:
-            _bury(order.pid, channel)
+            _bury(order, channel)
             living.discard(order.pid)
     for pid in living:  # nobody waits for what they do
         with contextlib.suppress(ProcessLookupError):
@@ -230,13 +236,14 @@ def _ends_with(parent: int) -> bool:
     return os.getppid() == parent
 
 
-def _bury(pid: int, channel: socket.socket) -> None:
+def _bury(order: Burial, channel: socket.socket) -> None:
     try:
-        _, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(order.pid, 0)
     except ChildProcessError:
         return
-    with contextlib.suppress(OSError):
-        _send(channel, Buried(pid, os.waitstatus_to_exitcode(status)))
+    if order.asked:
+        with contextlib.suppress(OSError):
+            _send(channel, Buried(order.pid, os.waitstatus_to_exitcode(status)))
 
 
 def _send(channel: socket.socket, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:

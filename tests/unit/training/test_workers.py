@@ -214,3 +214,13 @@ def test_a_worker_whose_birth_nobody_has_heard_of_yet_ends_when_it_is_replaced(
         pid = int(odd_libraries.read_text())
         workers.replace(worker)
         assert gone(pid)
+
+
+def test_what_nobody_asks_of_the_dead_does_not_hold_up_the_nursery(folder: Path) -> None:
+    """A channel holds some 280 words that are not read."""
+    with Workers(folder, count=1, threads=1) as workers:
+        for _ in range(400):
+            workers.all[0].process.pid  # noqa: B018  it is born
+            workers.replace(workers.all[0])
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
