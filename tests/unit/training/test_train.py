@@ -1,3 +1,4 @@
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from aias.artifact.manifest import read_manifest
-from aias.core.errors import AiasError, NotFound, UserError
+from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.data.read import read
 from aias.training.room import room
@@ -187,6 +188,15 @@ def test_nobody_clears_the_folder_that_another_training_is_at_work_in(tmp_path: 
         with pytest.raises(UserError, match="by another process"):
             train(read(table()), LINEAR, work=work, inline=True)
     assert train(read(table()), LINEAR, work=work, inline=True).quality
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_told_of(tmp_path: Path) -> None:
+    def watch(event: Event) -> None:
+        if event.name == "train.candidate":
+            shutil.rmtree(tmp_path / "work")
+
+    with pytest.raises(StorageFailed, match=f"no longer whole in {tmp_path}"):
+        train(read(table()), LINEAR, work=tmp_path / "work", inline=True, watch=watch)
 
 
 def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
