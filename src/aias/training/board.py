@@ -187,7 +187,7 @@ class Board:
     @property
     def limit_us(self) -> float:
         """What a row may take in the serving form."""
-        return self.latency_us * self._stretch
+        return min(self.latency_us * self._stretch, max(self.latency_us, QUALITY_US_MAX))
 
     def serving(self) -> dict[int, int]:
         """By the places of the serving form's members: how many fits of each the latency allows."""
@@ -245,9 +245,11 @@ class Board:
     def _choose_serving(self) -> None:
         self._stretch = 1.0
         self._choose_within()
-        enough = self._chance + KEPT_SHARE * (self._together() * self._direction - self._chance)
-        while not self.latency_asked and self.limit_us < QUALITY_US_MAX:
-            if self._mixed(self.serving_weights()) * self._direction >= enough:
+        known = self._together() * self._direction - self._chance
+        enough = self._chance + KEPT_SHARE * known
+        # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
+        while not self.latency_asked and known > 0 and self.limit_us < QUALITY_US_MAX:
+            if not self._mixed(self.serving_weights()) * self._direction < enough:
                 break
             self._stretch *= 2
             self._choose_within()

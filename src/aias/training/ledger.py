@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.errors import StorageFailed
 from aias.encoders.contract import Floats
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -88,6 +89,15 @@ class Ledger:
             return None
         state = {name.removeprefix(_STATE): array for name, array in arrays.items()}
         return Entry(said["settings"], said["seconds"], said["cut"], state, scores, said["facts"])
+
+    def take(self, key: str) -> Entry:
+        """What was put there before. Raises `StorageFailed` where somebody has deleted or damaged it since."""
+        if (entry := self.get(key)) is None:
+            raise StorageFailed(
+                f"what was fitted is no longer whole in {self.folder}",
+                hint="let nobody change that folder while it is worked in; then try again",
+            )
+        return entry
 
     def drop(self, key: str) -> None:
         """Forget a unit, so that it is fitted again."""

@@ -53,12 +53,11 @@ def member_of(
     configuration: Configuration, units: Sequence[Unit], seconds: float, table: Table, ledger: Ledger
 ) -> Member:
     """`units`: of each fold, all in the ledger."""
-    entries = [ledger.get(unit.key(table.digest)) for unit in units]
+    entries = [ledger.take(unit.key(table.digest)) for unit in units]
     scores = np.full((table.rows, table.task.outputs), np.nan)
     for unit, entry in zip(units, entries, strict=True):
-        assert entry is not None
         scores[table.outside(unit.fold)] = entry.scores
-    found = tuple(entry.settings for entry in entries if entry is not None)
+    found = tuple(entry.settings for entry in entries)
     refit = _again(configuration, found, units[0].seed)
     return Member(configuration, tuple(units), scores[table.judged], refit, seconds, found)
 

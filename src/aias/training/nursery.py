@@ -54,7 +54,10 @@ class Opening(msgspec.Struct, frozen=True, tag="opening"):
 
 
 class Burial(msgspec.Struct, frozen=True, tag="burial"):
+    """`asked`: what it died of; a word that nobody reads would fill the channel, and hold up the ward, in the end."""
+
     pid: int
+    asked: bool
 
 
 class Buried(msgspec.Struct, frozen=True):
@@ -73,12 +76,11 @@ class Ward:
 
     def forget(self, pid: int) -> None:
         """Bury a worker, whatever it ended with."""
-        with contextlib.suppress(OSError):
-            _send(self.channel, Burial(pid))
+        self._bury(pid, asked=False)
 
     def bury(self, pid: int) -> int | None:
         """What a worker that is gone ended with; None when nobody knows it in time."""
-        self.forget(pid)
+        self._bury(pid, asked=True)
         try:
             self.channel.settimeout(BURY_SECONDS)
             while (body := _received(self.channel)) is not None:
@@ -91,6 +93,10 @@ class Ward:
             with contextlib.suppress(OSError):
                 self.channel.settimeout(None)
         return None
+
+    def _bury(self, pid: int, *, asked: bool) -> None:
+        with contextlib.suppress(OSError):
+            _send(self.channel, Burial(pid, asked))
 
 
 class Nursery:
@@ -173,7 +179,7 @@ def _serve(folder: Path, channel: socket.socket) -> None:
         elif isinstance(order, Opening):
             _opened(order.modules, descriptors, folder, channel)
         else:
-            _bury(order.pid, channel)
+            _bury(order, channel)
             living.discard(order.pid)
     for pid in living:  # nobody waits for what they do
         with contextlib.suppress(ProcessLookupError):
@@ -189,16 +195,19 @@ def _asked(channel: socket.socket) -> tuple[Birth | Opening | Burial, list[int]]
 
 
 def _born(descriptors: Sequence[int], folder: Path, channel: socket.socket) -> int:
-    pid = os.fork()
+    """It ends with the ward as well, whatever it is fitting just then: the ward before may take that one along before
+    it has read that the trainer is gone."""
+    ward, pid = os.getpid(), os.fork()
     if pid:
         for each in descriptors:
             os.close(each)
         return pid
     status = 1
     try:
-        channel.close()
-        work(folder, *descriptors)
-        status = 0
+        if _ends_with(ward):
+            channel.close()
+            work(folder, *descriptors)
+            status = 0
     finally:
         os._exit(status)
 
@@ -211,8 +220,7 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
         os.close(theirs)
         return
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == parent:
+        if _ends_with(parent):
             channel.close()
             for module in modules:
                 with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
@@ -222,13 +230,20 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
         os._exit(0)
 
 
-def _bury(pid: int, channel: socket.socket) -> None:
+def _ends_with(parent: int) -> bool:
+    """From here on this process is killed when its parent is gone; False when it is gone already."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    return os.getppid() == parent
+
+
+def _bury(order: Burial, channel: socket.socket) -> None:
     try:
-        _, status = os.waitpid(pid, 0)
+        _, status = os.waitpid(order.pid, 0)
     except ChildProcessError:
         return
-    with contextlib.suppress(OSError):
-        _send(channel, Buried(pid, os.waitstatus_to_exitcode(status)))
+    if order.asked:
+        with contextlib.suppress(OSError):
+            _send(channel, Buried(order.pid, os.waitstatus_to_exitcode(status)))
 
 
 def _send(channel: socket.socket, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:

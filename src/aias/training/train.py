@@ -19,6 +19,7 @@ from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.locks import locked
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.training.board import Board
@@ -32,6 +33,7 @@ from aias.training.opening import begins
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, families, portfolio
 from aias.training.prepare import ClassWeights, Prepared, prepare
+from aias.training.room import lock_of
 from aias.training.search import searched
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
@@ -193,10 +195,17 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="aias-") as folder:
             yield Path(folder)
         return
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True, exist_ok=True)
-    yield work
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with locked(lock_of(work), wait=False) as ours:
+        if not ours:
+            raise UserError(
+                f"`{work.name}` is being trained, optimised or compressed by another process just now",
+                hint="wait for its end, or train under another `--name`",
+            )
+        if not resume:
+            shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(exist_ok=True)
+        yield work
 
 
 def _check(recipe: Recipe) -> None:

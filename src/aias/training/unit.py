@@ -114,8 +114,7 @@ class Bench:
 
     def pipeline(self, unit: Unit) -> Pipeline:
         """The fitted pipeline of a unit that is in the ledger."""
-        entry = self.ledger.get(unit.key(self.table.digest))
-        assert entry is not None, "a unit is loaded after it was fitted"
+        entry = self.ledger.take(unit.key(self.table.digest))
         blocks = [] if member("learners", unit.configuration.learner).sparse else [
             self._load_block(name, unit) for name in self._present(unit)
         ]  # fmt: skip

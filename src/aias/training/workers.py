@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 from collections.abc import Iterator
@@ -45,6 +46,13 @@ class Process:
                 raise ProcessLookupError("the worker was never born")
             list(self._frames(births_only=True))
         return self.known_pid
+
+    def hear_of_birth(self) -> None:
+        """Where it has said its pid, and nobody has listened since."""
+        poll = select.poll()
+        poll.register(self.words, select.POLLIN)
+        if self.known_pid is None and poll.poll(0) and self._read_on():
+            list(self._frames(births_only=True))
 
     def said(self) -> list[Word] | None:
         """What it has said since; None when it is gone, and has said all."""
@@ -171,6 +179,7 @@ class Workers:
         """One that is not born yet finds its pipe closed when it is."""
         process = worker.process
         self._selector.unregister(process.words)
+        process.hear_of_birth()
         process.orders.close()
         if process.known_pid is not None:
             with contextlib.suppress(ProcessLookupError):

@@ -121,3 +121,15 @@ def test_a_latency_that_nobody_asked_for_gives_way_to_quality(asked: bool, serve
     made.forms.timed = lambda _: Timed(400.0, 1_000, 0.01)
     made.add(member("slow", noise=0.5, seed=2))
     assert set(made.serving()) == serves and made.limit_us == limit_us
+
+
+@pytest.mark.parametrize(("metric", "truth"), [("log_loss", TRUTH), ("roc_auc", np.zeros(ROWS, np.int64))])
+def test_where_nothing_is_known_beyond_chance_more_time_is_not_taken(metric: str, truth: np.ndarray) -> None:
+    """Noise loses more than answering alike does; and of one class there is no AUC."""
+    made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01}, asked=False)
+    made.task, made._direction = replace(made.task, metric=metric), -1.0 if metric == "log_loss" else 1.0
+    made.y = truth
+    for seed, name in enumerate("ab"):
+        second = np.random.default_rng(seed).random(ROWS)
+        made.add(replace(member(name, noise=1.0), scores=np.column_stack([1 - second, second])))
+    assert made.limit_us == 150.0

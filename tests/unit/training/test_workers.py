@@ -180,3 +180,47 @@ def test_a_worker_that_is_not_born_yet_can_be_replaced(folder: Path) -> None:
         workers.give(workers.all[0], order(LINEAR))
         _, word = heard(workers, kind="done")
         assert word.facts["seconds"] > 0
+
+
+def test_a_worker_ends_with_the_ward_that_it_comes_from(folder: Path) -> None:
+    """The system may end any of them, and of two that hear of the trainer's end the first takes the second along."""
+    with Workers(folder, count=1, threads=1) as workers:
+        workers.give(workers.all[0], order(TREES))
+        pid = workers.all[0].process.pid
+        ward = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        assert ward != workers._nursery._process.pid
+        os.kill(ward, signal.SIGKILL)
+        assert gone(pid)
+
+
+def test_a_worker_whose_birth_nobody_has_heard_of_yet_ends_when_it_is_replaced(
+    folder: Path, odd_libraries: Path
+) -> None:
+    (odd_libraries.parent / "libraries" / "never_through.py").write_text(
+        "import os, pathlib, time\nfrom aias.training.unit import Bench\n\n"
+        f"def fit(*_, **__):\n    told = pathlib.Path({str(odd_libraries)!r})\n"
+        "    told.with_suffix('.new').write_text(str(os.getpid()))\n    told.with_suffix('.new').rename(told)\n"
+        "    time.sleep(600)\n\nBench.fit = fit\n"
+    )
+    with Workers(folder, count=1, threads=1) as workers:
+        worker = workers.all[0]
+        needing(workers, worker, "never_through")
+        workers.give(worker, order(LINEAR))
+        until = time.monotonic() + 600
+        while not odd_libraries.exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert not worker.born
+        pid = int(odd_libraries.read_text())
+        workers.replace(worker)
+        assert gone(pid)
+
+
+def test_what_nobody_asks_of_the_dead_does_not_hold_up_the_nursery(folder: Path) -> None:
+    """A channel holds some 280 words that are not read."""
+    with Workers(folder, count=1, threads=1) as workers:
+        for _ in range(400):
+            workers.all[0].process.pid  # noqa: B018  it is born
+            workers.replace(workers.all[0])
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
