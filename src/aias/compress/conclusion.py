@@ -82,7 +82,7 @@ class Conclusion:
             return (
                 f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}) and "
                 f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
-                f"{loss.metric} is at most {loss.high:.2g} (the margin is {self.power.margin:.2g})"
+                f"{loss.metric} is below the margin of {self.power.margin:.2g} (by itself, at most {loss.high:.2g})"
             )
         able = [each for each in self.trials if each.race and each.evidence]
         if self.decided:
