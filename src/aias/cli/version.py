@@ -72,8 +72,8 @@ def _proved(model: "Model") -> Iterator[str]:
         return
     loss, speed = proof["loss"], proof["speed"]
     yield (
-        f"by {proof['technique']}: the loss of {loss['metric']} is below the margin of {proof['margin']:.2g} (by itself, at "
-        f"most {loss['high']:.2g}), {speed['value']:.3g}× as fast, {proof['smaller']:.3g}× as small"
+        f"by {proof['technique']}: the loss of {loss['metric']} is below the margin of {proof['margin']:.2g} (by "
+        f"itself, at most {loss['high']:.2g}), {speed['value']:.3g}× as fast, {proof['smaller']:.3g}× as small"
     )
     if (total := proof.get("total")) is not None:
         yield f"against {total['of']}, which was trained first, it loses {total['loss']['value']:+.2g} in all"
