@@ -49,9 +49,12 @@ AFTER_SHARE_MAX: Final = 0.5
 members, and the serving form is what folds left."""
 
 
-KEPT_SHARE: Final = 0.98
-"""Of what all members know together beyond chance, that the serving form has to know where nobody asked for a latency:
-while the usual one costs more than that, twice the time is allowed."""
+LOST_SHARE: Final = 0.03
+"""Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
+a latency: while the usual one costs more than that, twice the time is allowed."""
+
+NEARLY: Final = 1e-4
+"""Beside a perfect score."""
 
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
@@ -245,14 +248,19 @@ class Board:
     def _choose_serving(self) -> None:
         self._stretch = 1.0
         self._choose_within()
-        known = self._together() * self._direction - self._chance
-        enough = self._chance + KEPT_SHARE * known
+        together = self._together()
         # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
-        while not self.latency_asked and known > 0 and self.limit_us < QUALITY_US_MAX:
-            if not self._mixed(self.serving_weights()) * self._direction < enough:
+        known = together * self._direction > self._chance
+        most = (1 + LOST_SHARE) * abs(self._perfect - together) + NEARLY * abs(together)
+        while not self.latency_asked and known and self.limit_us < QUALITY_US_MAX:
+            if abs(self._perfect - self._mixed(self.serving_weights())) <= most:
                 break
             self._stretch *= 2
             self._choose_within()
+
+    @property
+    def _perfect(self) -> float:
+        return 1.0 if self.task.direction == "higher" else 0.0
 
     def _choose_within(self) -> None:
         """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""

@@ -161,6 +161,7 @@ class Forms:
             said = f"the serving form may take {board.limit_us:g} µs a row: {board.latency_us:g} cost too much quality"
             self.watch(Event("train.latency", said, facts={"limit_us": board.limit_us}))
         while True:
+            begun = perf_counter()
             parts = [
                 part
                 for place, count in fits.items()
@@ -170,12 +171,11 @@ class Forms:
             trained, answers = self._form("serving", parts, board, weights, honest, late)
             over = trained.manifest.row_us / board.limit_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
-            if fewer == fits:
+            hurried = not board.latency_asked and board.deadline.left < 2 * (perf_counter() - begun)
+            if fewer == fits or hurried:
                 if over > NEAR_ENOUGH:
-                    message = (
-                        f"nothing that was fitted answers within {board.limit_us:g} µs: the serving form takes "
-                        f"{trained.manifest.row_us:g} µs"
-                    )
+                    why = "there is no time to make it smaller" if hurried else "nothing that was fitted answers faster"
+                    message = f"the serving form takes {trained.manifest.row_us:g} µs, not {board.limit_us:g}: {why}"
                     self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
                 board.tell_of_chance(trained.manifest.measurements)
