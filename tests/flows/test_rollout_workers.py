@@ -2,7 +2,8 @@
 
 import http.client
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aias.access.keys import Keys
@@ -33,61 +34,63 @@ def ask(url: str, key: str, who: str) -> int:
         connection.close()
 
 
-def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path) -> None:
-    with Registry.open(tmp_path) as registry:
+@contextmanager
+def served(home: Path) -> Iterator[tuple[Registry, Background, str]]:
+    """Two workers that answer with the first of two versions, and a key."""
+    with Registry.open(home) as registry:
         for times in TIMES.values():
             registry.publish("m", files(times, golden_of=times), MANIFEST)
         registry.deploy("m", Ref("m", 1))
         _, key = Keys(registry.database).create("test", ["predict"])
-        with Background(tmp_path, workers=2) as server:
-            users = [f"user-{at}" for at in range(30)]
-            assert {ask(server.url, key, who) for who in users} == {1}
+        with Background(home, workers=2) as server:
+            yield registry, server, key
 
-            registry.rollouts.start("m", Ref("m", 2), share=0.5, guard=Guard(slower=100.0))
-            first: list[int] = []
 
-            def all_follow() -> bool:
-                first[:] = [ask(server.url, key, who) for who in users]
-                return first == [ask(server.url, key, who) for who in users] and 2 in first
+def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path) -> None:
+    with served(tmp_path) as (registry, server, key):
+        users = [f"user-{at}" for at in range(30)]
+        assert {ask(server.url, key, who) for who in users} == {1}
 
-            eventually(all_follow, seconds=60)
-            assert 5 <= first.count(2) <= 25
+        registry.rollouts.start("m", Ref("m", 2), share=0.5, guard=Guard(slower=100.0))
+        first: list[int] = []
 
-            def seen() -> int:
-                errors = registry.endpoint("m").trials[0].evidence.errors
-                return errors.asked + errors.live_asked
+        def all_follow() -> bool:
+            first[:] = [ask(server.url, key, who) for who in users]
+            return first == [ask(server.url, key, who) for who in users] and 2 in first
 
-            asked = seen()
-            for who in users:
-                assert ask(server.url, key, who) == first[users.index(who)]
-            # Of each worker the last cell may still be open.
-            eventually(lambda: seen() >= asked + 10, seconds=60)
+        eventually(all_follow, seconds=60)
+        assert 5 <= first.count(2) <= 25
 
-            registry.rollouts.rollback("m")
-            eventually(lambda: {ask(server.url, key, who) for who in users} == {1}, seconds=60)
+        def seen() -> int:
+            errors = registry.endpoint("m").trials[0].evidence.errors
+            return errors.asked + errors.live_asked
+
+        asked = seen()
+        for who in users:
+            assert ask(server.url, key, who) == first[users.index(who)]
+        # Of each worker the last cell may still be open.
+        eventually(lambda: seen() >= asked + 10, seconds=60)
+
+        registry.rollouts.rollback("m")
+        eventually(lambda: {ask(server.url, key, who) for who in users} == {1}, seconds=60)
 
 
 def test_a_shadow_is_shown_what_all_workers_are_asked(tmp_path: Path) -> None:
-    with Registry.open(tmp_path) as registry:
-        for times in TIMES.values():
-            registry.publish("m", files(times, golden_of=times), MANIFEST)
-        registry.deploy("m", Ref("m", 1))
-        _, key = Keys(registry.database).create("test", ["predict"])
-        with Background(tmp_path, workers=2) as server:
-            registry.rollouts.start("m", Ref("m", 2), role="shadow", share=1.0)
+    with served(tmp_path) as (registry, server, key):
+        registry.rollouts.start("m", Ref("m", 2), role="shadow", share=1.0)
 
-            def counted() -> int:
-                found = registry.endpoint("m").trials[0].evidence.mirrored
-                return found.requests + found.dropped + found.too_large
+        def counted() -> int:
+            found = registry.endpoint("m").trials[0].evidence.mirrored
+            return found.requests + found.dropped + found.too_large
 
-            def none_is_missed() -> bool:
-                """Of two workers, connections fall to either: none of thirty to one of them is most unlikely."""
-                before = counted()
-                for at in range(30):
-                    ask(server.url, key, f"user-{at}")
-                with suppress(AssertionError):
-                    eventually(lambda: counted() >= before + 30)
-                return counted() == before + 30
+        def none_is_missed() -> bool:
+            """Of two workers, connections fall to either: none of thirty to one of them is most unlikely."""
+            before = counted()
+            for at in range(30):
+                ask(server.url, key, f"user-{at}")
+            with suppress(AssertionError):
+                eventually(lambda: counted() >= before + 30)
+            return counted() == before + 30
 
-            eventually(none_is_missed, seconds=60)
-            eventually(lambda: registry.endpoint("m").trials[0].evidence.mirrored.requests > 0, seconds=60)
+        eventually(none_is_missed, seconds=60)
+        eventually(lambda: registry.endpoint("m").trials[0].evidence.mirrored.requests > 0, seconds=60)

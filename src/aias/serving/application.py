@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch, nobody
@@ -14,7 +14,7 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import answered, reply_of, told
+from aias.serving.conversations import answered, begun, reply_of, told
 from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
@@ -145,14 +145,11 @@ class Application:
 
     def _asking(self, route: Route, request: Request) -> Reply | tuple[Conversation, Encoded]:
         """A handler that has come to ask for one row, and that row; the reply, where it asks for anything else."""
-        conversation = route.answer(request)
-        if isinstance(conversation, Reply):
-            return conversation
-        try:
-            ask = next(conversation)
-        except StopIteration as end:
-            reply: Reply = end.value
-            return reply
+        found = route.answer(request)
+        ask = begun(found)
+        if isinstance(ask, Reply):
+            return ask
+        conversation = cast("Conversation", found)
         joins = request.asked.joins
         if ask.count != 1 or joins is None:
             return self._on_loop(request, partial(answered, conversation, ask, request))

@@ -15,11 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from aias.serving.bounded import Bounded, Phase
-from aias.serving.bounds import Bounds
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.threshold import SKIP_BYTES_MAX
@@ -62,19 +59,8 @@ class AtOnce(Protocol):
 class Connection(Bounded):
     """`answers` what can be answered at once."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-        *,
-        bounds: Bounds,
-        note: Callable[[str], None],
-        answers: AtOnce,
-        turns: Turns,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop, bounds=bounds, note=note)
+    def __init__(self, *args: Any, answers: AtOnce, turns: Turns, **bounded: Any) -> None:
+        super().__init__(*args, **bounded)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
         self._together, self._is_waiting = answers.together, False
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.

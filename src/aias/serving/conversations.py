@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import cast
 
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
@@ -9,16 +10,21 @@ from aias.runtimes.contract import Answers
 from aias.serving.messages import Ask, Conversation, Reply, Request
 
 
-def reply_of(found: Reply | Conversation, request: Request) -> Reply:
-    """The reply of a handler, answered here and now by the request's own model."""
+def begun(found: Reply | Conversation) -> Ask | Reply:
+    """What a handler asks first; its reply, where it asks nothing."""
     if isinstance(found, Reply):
         return found
     try:
-        ask = next(found)
+        return next(found)
     except StopIteration as end:
         reply: Reply = end.value
         return reply
-    return answered(found, ask, request)
+
+
+def reply_of(found: Reply | Conversation, request: Request) -> Reply:
+    """The reply of a handler, answered here and now by the request's own model."""
+    ask = begun(found)
+    return ask if isinstance(ask, Reply) else answered(cast("Conversation", found), ask, request)
 
 
 def answered(conversation: Conversation, ask: Ask, request: Request) -> Reply:
