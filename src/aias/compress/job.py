@@ -155,10 +155,13 @@ class Job:
             raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
         self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
         alike = judged.loss(rows, parent).spread * math.sqrt(len(rows))  # one row of doubt tells how far rows lie apart
-        spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         prepared = self.held.prepared
+        if prepared.answers_of:  # whoever is good enough differs in half of what may
+            spread = math.sqrt(self.margin / 2) if task.classes else self.margin
+        else:
+            spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
-        self.power = Power(task.metric, self.margin, spread, self.certified_rows)
+        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         names = [each.name for each in prepared.encoder.fields]
