@@ -95,19 +95,13 @@ def pairs_of(model: onnx.ModelProto) -> list[Pair]:
         at, flat = node.output[0], False
         while len(each := readers.get(at, [])) == 1 and at not in given and each[0].input[0] == at:
             reader = each[0]
-            if not flat and plain(reader) and _simple(reader):
-                found.append(Pair(node, tuple(between), reader))
-            elif flat and _dense(reader) and own(reader, dims=2):
-                found.append(Pair(node, tuple(between), reader))
-            elif reader.op_type in BY_CHANNEL and not flat:
-                between.append(reader)
-                at = reader.output[0]
-                continue
-            elif _flattens(reader, held):
-                between.append(reader)
-                at, flat = reader.output[0], True
-                continue
-            break
+            flattens = not flat and _flattens(reader, held)
+            if not flattens and (flat or reader.op_type not in BY_CHANNEL):
+                fits = _dense(reader) and own(reader, dims=2) if flat else plain(reader) and _simple(reader)
+                found += [Pair(node, tuple(between), reader)] * fits
+                break
+            between.append(reader)
+            at, flat = reader.output[0], flat or flattens
     return found
 
 

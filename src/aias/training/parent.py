@@ -202,7 +202,7 @@ def rows_of(
     if source is None and parent.imported:
         raise UserError(
             f"{parent.ref} was imported: what it teaches, and by which rows it is judged, is not known",
-            hint="give rows, labelled ones if there are any and better such as it was not trained on: `--data FILE`, or "
+            hint="give rows, labelled if there are such, better others than it was trained on: `--data FILE`, or "
             "`data=table`",
         )
     if parent.imported:

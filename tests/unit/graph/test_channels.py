@@ -7,7 +7,7 @@ from onnx import helper
 
 from aias.graph.channels import fewer_channels, pairs_of
 from aias.graph.rewritten import NothingToRewrite
-from tests.unit.graph.test_rewriting import X, dense, drawn, graph_of, rows, said
+from tiny_networks import X, dense, drawn, graph_of, rows, said
 
 
 def chain(*, turned: bool = False) -> bytes:
