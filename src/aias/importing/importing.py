@@ -20,8 +20,8 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
-from aias.core.deadline import Deadline
 from aias.core.catalog import member
+from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
