@@ -67,6 +67,10 @@ def fewer_channels(model: onnx.ModelProto, encoded: Encoded, share: float) -> on
     return found
 
 
+def can_have_fewer(graph: bytes) -> bool:
+    return bool(pairs_of(onnx.load_from_string(graph)))
+
+
 def pairs_of(model: onnx.ModelProto) -> list[Pair]:
     """In the order of the graph."""
     graph = model.graph

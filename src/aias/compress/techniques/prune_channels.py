@@ -7,16 +7,15 @@ on, without their answers, and anew for each fold.
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-import onnx
 
 from aias.compress.regraphed import shown, written
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.rows import Encoded
-from aias.graph.channels import fewer_channels, pairs_of
+from aias.graph.channels import can_have_fewer, fewer_channels
 from aias.graph.rewriting import with_fixed_scales
 from aias.runtimes.onnxruntime import sealed_graph
 
@@ -34,8 +33,7 @@ NUMBERS_MAX: Final = 400_000
 def prune_channels(shop: Workshop) -> Iterator[Candidate]:
     if not shop.parent.imported or shop.parent.folder is None:
         raise CannotHelp("no convolutions are trained here; `prune_neurons` takes neurons of what is")
-    model = onnx.load_from_string(sealed_graph(shop.parent.folder, shop.parent.manifest))
-    if not pairs_of(model):
+    if not can_have_fewer(sealed_graph(shop.parent.folder, shop.parent.manifest)):
         raise CannotHelp("it has no convolution that one other layer reads alone")
     for whole_numbers in (True, False):
         for share in SHARES:
@@ -53,19 +51,18 @@ def _milder(shop: Workshop, share: float, *, whole_numbers: bool) -> list[Candid
 
 
 def _make(shop: Workshop, share: float, whole_numbers: bool, fold: int) -> Made:
-    def how(model: onnx.ModelProto) -> onnx.ModelProto:
+    def how(model: Any) -> Any:
         found = _pruned(shop, model, share, fold)
         return with_fixed_scales(found, shown(shop)) if whole_numbers else found
 
     return Made(written(shop, how), shop.encoder)
 
 
-def _pruned(shop: Workshop, model: onnx.ModelProto, share: float, fold: int) -> onnx.ModelProto:
+def _pruned(shop: Workshop, model: Any, share: float, fold: int) -> Any:
     key = ("channels", share, fold)
     if key not in shop.memo:
         shop.memo[key] = fewer_channels(model, _rows(shop, fold), share)
-    found: onnx.ModelProto = shop.memo[key]
-    return found
+    return shop.memo[key]
 
 
 def _rows(shop: Workshop, fold: int) -> Encoded:
