@@ -251,8 +251,7 @@ class Job:
             trial.reason = NO_TIME
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
-        """Made, judged on these rows, and timed once, unless it loses for certain and there is nothing milder; what came
-        of it is kept."""
+        """Made, judged on these rows, and timed once, unless it is lost without anything milder; what came is kept."""
         before, first = (len(trial.known), trial.race), trial.evidence is None
         try:
             if not trial.fault:
