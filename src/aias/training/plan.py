@@ -15,6 +15,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from aias.core.events import Event, Level, Watch
+from aias.core.load import Load
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.members import Member, member_of
@@ -35,6 +36,12 @@ START_SECONDS_MIN: Final = 0.2
 GRACE_SECONDS: Final = 0.8
 """From a unit's deadline to its end; a learner that is not back by then is killed."""
 
+LATE_SECONDS: Final = 1.0
+"""That a unit is left where the end of fitting has moved towards it since it was begun."""
+
+ENDING_SHARE: Final = 0.4
+"""Of a unit's time, at most, that is kept for its end where others have the processors: it then takes longer, too."""
+
 IMPORT_SECONDS: Final = 3.0
 """What a worker gets besides when a learner's library has to be loaded, on a machine with other work to do."""
 
@@ -53,6 +60,10 @@ LAST_SHARE: Final = 0.9
 SKIPPED_MAX: Final = 30
 """In a row, more than a portfolio holds: a search that goes on without end then has nothing that could be started."""
 
+LOADING_SHARE: Final = 0.2
+"""Of the time left that a library may take to load, or longer where that is less than `IMPORT_SECONDS`; others wait
+behind it."""
+
 LISTEN_SECONDS: Final = 0.1
 
 
@@ -61,9 +72,10 @@ class Plan:
 
     def __init__(
         self, table: Table, ledger: Ledger, workers: Workers | InlineWorkers, *, seed: int,
-        fit_ends_at: Callable[[], float], memory: Memory, watch: Watch,
+        fit_ends_at: Callable[[], float], memory: Memory, watch: Watch, load: Load | None = None,
     ) -> None:  # fmt: skip
         self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
+        self.load = load or Load()
         self.seed, self.fit_ends_at = seed, fit_ends_at
         self._coming: Iterator[Configuration] = iter(())
         self._through = False  # whether the last of them has come
@@ -138,6 +150,7 @@ class Plan:
             return False
         for worker, word in self.workers.listen(LISTEN_SECONDS):
             self._hear(worker, word)
+        self._end_loading()
         self._end_overdue()
         self._end_too_large()
         return True
@@ -163,7 +176,10 @@ class Plan:
         now, seconds = time.monotonic(), self._unit_seconds(trial, unit)
         self._due[id(worker)] = now + seconds
         last = max(self.fit_ends_at(), now + seconds)
-        order = Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
+        ending = min(GRACE_SECONDS * (self.load.stretch - 1), ENDING_SHARE * seconds)
+        order = Order(
+            unit.configuration, unit.fold, unit.seed, seconds - ending, last - ending, self.workers.threads
+        )  # fmt: skip
         self.workers.give(worker, order)
 
     def _unit_seconds(self, trial: Trial, unit: Unit) -> float:
@@ -275,6 +291,9 @@ class Plan:
         return None
 
     def _worth_starting(self, configuration: Configuration) -> bool:
+        if missing := self.workers.misses(configuration.learner):
+            self._skip(configuration, f"{', '.join(sorted(missing))} could not be loaded in time")
+            return False
         if not self._paces:  # the first is begun, however little time there is
             return True
         guessed = self._stage is Stage.OPENING and not self._paces.knows(configuration)
@@ -374,8 +393,18 @@ class Plan:
             due = self._due[id(worker)]
             # Once something is fitted, no library is waited for longer than there is time.
             due = max(due, min(due + loading, self.fit_ends_at() if self._paces else math.inf))
+            due = min(due, self.fit_ends_at() + LATE_SECONDS) if self._paces else due
             if time.monotonic() > due + GRACE_SECONDS:
                 self._kill(worker, "it did not end in time")
+
+    def _end_loading(self) -> None:
+        left = self.fit_ends_at() - time.monotonic()
+        most = max(IMPORT_SECONDS * self.load.stretch, LOADING_SHARE * left)
+        for worker in self.workers.give_up_loading(most):
+            trial, _ = self._released(worker)
+            missing = ", ".join(sorted(self.workers.misses(trial.configuration.learner)))
+            self._give_up(trial, f"{missing} was not loaded within {most:.0f} s")
+            self.workers.replace(worker)
 
     def _end_too_large(self) -> None:
         if self.memory.exhausted and self.workers.busy:

@@ -293,3 +293,23 @@ def test_a_table_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:
     assert found.digest == held.digest == Table(TASK, found.encoder, found.whole, found.folds).digest
     np.testing.assert_array_equal(found.inside(0), held.inside(0))
     assert not found.outside(-1).size and found.inside(-1).size == held.rows
+
+
+def test_a_learner_whose_library_never_loads_is_left_out_and_the_others_are_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never_loads.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    needs = {"nearest": frozenset({"never_loads"}), "linear": frozenset(), "extra_trees": frozenset()}
+    monkeypatch.setattr("aias.training.workers._libraries", needs.__getitem__)
+    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    monkeypatch.setattr("aias.training.plan.LOADING_SHARE", 0.01)
+    held, told = table(), list[Event]()
+    held.save(tmp_path / "table")
+    forest = Configuration("extra_trees", "extra_trees")
+    hung = [Configuration("nearest", "nearest"), Configuration("nearest too", "nearest")]
+    with Workers(tmp_path, count=2, threads=1) as workers:
+        members = run(plan(held, workers, tmp_path, told, seconds=300), LINEAR, *hung, forest)
+    assert [each.name for each in members] == ["linear", "extra_trees"]
+    reasons = {each.facts["configuration"]: each.facts["reason"] for each in told if each.name == "train.skipped"}
+    assert reasons.keys() == {"nearest", "nearest too"} and all("never_loads" in each for each in reasons.values())
