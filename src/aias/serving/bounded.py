@@ -4,6 +4,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
@@ -20,6 +21,12 @@ Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
 _serials: Final = count()
+
+PROBES_MAX: Final = 4
+"""Of a caller that may have gone: at once, and with each sweep of the first second."""
+
+_PROBE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""Every client of HTTP/1.1 passes over it (RFC 9110, 15.2); the system of one that has gone answers with a reset."""
 
 
 class Bounded(HttpToolsProtocol):
@@ -45,6 +52,9 @@ class Bounded(HttpToolsProtocol):
         self.url = b""
         # Of a request that has its answer already: bytes, or messages, that are read for nothing.
         self._rest = self.skip = 0
+        # Of those, what is read of one of which nobody has said how long it is.
+        self._skip_bytes = math.inf
+        self._ended, self._probes = False, 0
 
     def sweep(self, now: float) -> None:
         """Cut the connection if it has been at one thing for too long."""
@@ -53,6 +63,8 @@ class Bounded(HttpToolsProtocol):
             if now - self._moved_at > self._bounds.body_idle_seconds:
                 self.transport.abort()
             return
+        if self._ended:
+            self._probe()
         bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
         if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
             self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
@@ -65,6 +77,30 @@ class Bounded(HttpToolsProtocol):
             self.transport.close()
         elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
             self.transport.abort()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: closed, or only its sending side. What it has asked to the last byte is answered."""
+        self._ended = self._has_asked
+        if self._ended:
+            self._probe()
+        else:
+            self.transport.close()
+        return self._ended
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether a whole request waits for its answer."""
+        cycle = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
+
+    def _probe(self) -> None:
+        """Say something to a client that may have gone: if so, the connection is lost, and its request leaves the queue.
+        One that only listens reads on."""
+        cycle = self.cycle
+        if self._probes < PROBES_MAX and not self.pipeline and cycle is not None and not cycle.response_started:
+            self._probes += 1
+            if cycle.scope["http_version"] == "1.1":
+                self.transport.write(_PROBE)
 
     @property
     def waits_since(self) -> float | None:

@@ -35,8 +35,9 @@ class Threads:
         model, executor = request.model, self._executor
         if model is None:
             return await executor.step(answer)
-        # Refused before it is understood, where so much is waiting that its answer would come too late.
-        executor.announce(request, model.units_of(len(request.body)))
+        if request.coming is None:
+            # Refused before it is understood, where so much is waiting that its answer would come too late.
+            executor.announce(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
             return await self._whole(request, answer, gone)
         light = (
