@@ -16,17 +16,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
+from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
 _REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
 _serials: Final = count()
-
-PROBES_MAX: Final = 4
-"""Of a caller that may have gone: at once, and with each sweep of the first second."""
-
-_PROBE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-"""Every client of HTTP/1.1 passes over it (RFC 9110, 15.2); the system of one that has gone answers with a reset."""
 
 
 class Bounded(HttpToolsProtocol):
@@ -94,13 +89,13 @@ class Bounded(HttpToolsProtocol):
         return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
 
     def _probe(self) -> None:
-        """Say something to a client that may have gone: if so, the connection is lost, and its request leaves the queue.
-        One that only listens reads on."""
+        """Say `100 Continue` to a client that may have gone: then its system answers with a reset, the connection is
+        lost, and its request leaves the queue. One that only listens passes over it (RFC 9110, 15.2)."""
         cycle = self.cycle
         if self._probes < PROBES_MAX and not self.pipeline and cycle is not None and not cycle.response_started:
             self._probes += 1
             if cycle.scope["http_version"] == "1.1":
-                self.transport.write(_PROBE)
+                self.transport.write(CONTINUE)
 
     @property
     def waits_since(self) -> float | None:
