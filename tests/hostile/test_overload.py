@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from aias.access.quotas import Quota
 from aias.serving.costs import Cost
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
-from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all, samples
+from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
 BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
@@ -174,7 +175,7 @@ def test_who_may_ask_no_more_is_told_that_the_connection_ends(server: House, mor
 
 
 def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path) -> None:
-    """And not each against the queue that was there before the turn: most would be let in, and refused later, dearly."""
+    """And not each against the queue that was there before: most would be let in, and refused later, dearly."""
     with full(tmp_path) as (running, _):
         application, batcher = running.gateway.application, running.gateway.executor.batcher
         lane = running.gateway.router.find("churn").lane
@@ -241,3 +242,32 @@ def test_who_is_in_time_is_let_in_beside_those_that_are_not(tmp_path: Path) -> N
 
         assert answer_of(patient)[0] == 200
         eventually(lambda: running.gateway.executor.batcher.waiting == 0)
+
+
+def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
+    gate = threading.Event()
+    gate.set()
+    shelf, slow = Shelf(), Rule(gate=gate)
+    shelf.deploy("churn", 1, slow)
+    csv = {"Content-Type": "text/csv"}
+    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
+        for _ in range(5):
+            assert slow.started.acquire(timeout=5)  # the trials at loading
+        gate.clear()
+        statuses: list[int] = []
+
+        def ask() -> None:
+            statuses.append(server.call("POST", "/predict/churn", "age\n50\n", headers=csv).status)
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        threads[0].start()
+        assert slow.started.acquire(timeout=5)
+        threads[1].start()
+        eventually(lambda: server.gateway.executor.batcher.waiting == 1)
+        third = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
+        gate.set()
+        for thread in threads:
+            thread.join(5)
+
+    assert statuses == [200, 200]
+    assert (third.status, third.headers["retry-after"]) == (503, "1")

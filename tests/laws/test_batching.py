@@ -47,7 +47,12 @@ ASKS = st.builds(
     away=st.sampled_from([0.0, 0.0, 0.004, 0.2]),
 )
 def test_every_request_is_answered_once_and_rightly_or_told_why_not(
-    asks: list[Ask], places: int, rows_max: int, delays: tuple[float, ...], slower: float, fails: set[int],
+    asks: list[Ask],
+    places: int,
+    rows_max: int,
+    delays: tuple[float, ...],
+    slower: float,
+    fails: set[int],
     away: float,
 ) -> None:
     lanes = [

@@ -21,6 +21,7 @@ from heapq import heappop, heappush
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
+from aias.serving.pace import Pace
 from aias.serving.refusals import Busy, Overloaded, TooLate
 from aias.serving.shares import Shares
 from aias.serving.tickets import Batch, Lane, Part, Ticket
@@ -76,6 +77,7 @@ class Batcher:
         self._places, self._waiting_max = places, waiting_max
         self._started: dict[Batch, None] = {}
         self._away_seconds = 0.0
+        self._pace = Pace(places)
         self._queues: dict[str, _Queue] = {}
         self._open: set[Ticket] = set()
         self._tenants, self._lanes = Shares(), Shares()
@@ -151,7 +153,7 @@ class Batcher:
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.
         first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
-        return first + (self._booked_seconds + own + ahead) / self._places
+        return first + self._pace.of(self._booked_seconds + own + ahead)
 
     def cancel(self, ticket: Ticket) -> None:
         """Its caller has gone: what of it has not begun never will. Nothing is delivered."""
@@ -170,14 +172,18 @@ class Batcher:
         ended_at = now if ended_at is None else ended_at
         self._away_seconds = max(now - ended_at, _FADES * self._away_seconds)
         del self._started[batch]
+        began_at = batch.started_at if began_at is None else began_at
+        self._pace.ran(ended_at - began_at, ended_at)
         if counts:
-            batch.lane.learn(batch.units, ended_at - (batch.started_at if began_at is None else began_at))
+            batch.lane.learn(batch.units, ended_at - began_at)
         if len(self._started) >= self._places:
             # What was booked has begun in its place.
             next(islice(self._started, self._places - 1, None)).begins(ended_at)
         for part, result in zip(batch.parts, results, strict=True):
             self._take_in(part, result)
         self._dispatch()
+        if len(self._started) < self._places:
+            self._pace.idles()
 
     def wake(self) -> None:
         """The time has come that `alarm` was told."""
@@ -245,6 +251,9 @@ class Batcher:
     @property
     def _may_book(self) -> bool:
         """Whether what is booked would be over before the next run that ends is heard of."""
+        if self._places == 1:
+            # The one processor was not idle while nobody heard: it did what whoever calls is for.
+            return False
         return self._booked_seconds < self._places * min(self._away_seconds, AHEAD_SECONDS_MAX)
 
     @property

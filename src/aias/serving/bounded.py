@@ -73,8 +73,8 @@ class Bounded(HttpToolsProtocol):
         elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
             self.transport.abort()
 
-    def eof_received(self) -> bool:
-        """The client sends no more: closed, or only its sending side. What it has asked to the last byte is answered."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks whether to leave the line open
+        """The client sends no more: it has closed, or only its sending side. What it has asked wholly is answered."""
         self._ended = self._has_asked
         if self._ended:
             self._probe()

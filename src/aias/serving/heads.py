@@ -1,7 +1,7 @@
 """What the head of a request says, read once: clients repeat it byte for byte, and what is repeated is looked up.
 
-A head stands for a POST to an endpoint in the path. A `plain` one may be answered at once, where its bytes have come: it
-has a body of the length that is told, from a client that keeps its connection. All can be refused by their head alone.
+A head stands for a POST to an endpoint in the path. A `plain` one may be answered at once, where its bytes have come:
+it has a body of the length that is told, from a client that keeps its connection. All can be refused by their head.
 """
 
 from collections.abc import Callable
@@ -29,8 +29,8 @@ Headers = dict[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where it
-    does not say. `ends`: after a refusal there is nothing more to be said, or nobody could know where it begins."""
+    """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where
+    it does not say. `ends`: after a refusal nothing more is to be said, or nobody could know where it begins."""
 
     path: str
     headers: Headers

@@ -43,7 +43,10 @@ class Threads:
         light = (
             not packed
             and not is_table(request.headers, request.body)
-            and len(request.body) <= self._bounds.light_body_bytes
+            and (
+                len(request.body) <= self._bounds.light_body_bytes
+                or model.seconds_to_read(request.body) <= self._bounds.light_seconds
+            )
         )
         return await self._talk(route, request, gone, light=light, packed=packed)
 

@@ -56,9 +56,7 @@ class Threshold:
         self._executor, self._repeats, self._bounds, self._let_in = executor, repeats, bounds, let_in
         self._has_one = False
 
-    def look(
-        self, head: Head, more: Headers, slot: Slot | None, *, whole: bool, ends: bool
-    ) -> bytes | Ticket | None:
+    def look(self, head: Head, more: Headers, slot: Slot | None, *, whole: bool, ends: bool) -> bytes | Ticket | None:
         """Of a request that is there to its last byte, or not: the whole refusal, with the headers `more`; its place in
         the queue; None where nothing is known against it, and nothing has been done for it. `ends`: a refusal says that
         the connection ends."""
