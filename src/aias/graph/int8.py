@@ -7,7 +7,8 @@
 a whole tensor, as quantisers set them, make an answer depend on who shares its batch. Where all of a token is 0 its
 scale is 0 too; whatever whole number 0 / 0 then becomes is multiplied by it.
 
-The tables of words and positions are rounded by rows. Norms, attention's own products and the mean stay as they were: they are small.
+The tables of words and positions are rounded by rows. Norms, attention's own products and the mean stay as they were:
+they are small.
 """
 
 from dataclasses import dataclass
