@@ -186,6 +186,21 @@ def test_students_of_fewer_columns_read_those_that_matter(shop):
     assert few.fitted.forest().single
 
 
+def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_again(shop):
+    if shop.encoder.layout.texts:
+        return
+    from aias.compress.lessons import Size, taught
+
+    sizes = (Size(12, 8, 0.3), Size(5, 8, 0.3, of=12))
+    whole, few = (taught(shop, size, 0).fitted.forest() for size in sizes)
+
+    assert (whole.trees, few.trees) == (12 * whole.outputs, 5 * whole.outputs)
+    x = shop.encoded(shop.inside(0)).columns
+    assert np.array_equal(few.sums(x), whole.some(np.arange(few.trees)).sums(x))
+    assert [key for key in shop.memo if key[:2] == ("taught", sizes[0])] == [("taught", sizes[0], 0)]
+    assert not [key for key in shop.memo if key[:2] == ("taught", sizes[1])]
+
+
 @pytest.mark.parametrize("single", [False, True], ids=["double", "single"])  # what is compressed already is single
 def test_trees_that_are_not_cut_are_refitted_to_themselves(single: bool):
     from aias.compress.plain_trees import in_single

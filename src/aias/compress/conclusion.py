@@ -84,7 +84,7 @@ class Conclusion:
                 f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
                 f"{loss.metric} is below the margin of {self.power.margin:.2g} (by itself, at most {loss.high:.2g})"
             )
-        able = [each for each in self.trials if each.race and each.evidence]
+        able = [each for each in self.trials if each.evidence and (each.race or each.loses)]
         if self.decided:
             name, why = self.decided[0].verdict.name, self.decided[0].verdict.reason
         elif able:

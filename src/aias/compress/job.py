@@ -57,10 +57,12 @@ BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "s
 
 COMPRESSED: Final = "it is compressed already, and has no members any more"
 
-FITTED_SHARE: Final = 0.25
+FITTED_SHARE: Final = 0.15
 """Of the time left for searching that goes to what is fitted as training fits, on every fold and without a teacher."""
 
-TIMED_SECONDS: Final = 1.0
+TIMED_SECONDS: Final = 0.5
+"""Of each candidate with its parent; those that are nominated are timed again, for six times as long."""
+
 TIMED_AGAIN_SECONDS: Final = 3.0
 TIMED_ROWS: Final = 60
 
@@ -115,6 +117,8 @@ class Job:
     """Rows without answers, to teach on."""
     fallen: list[Point] = field(default_factory=list)
     """Techniques that cannot help, and what could not be fitted."""
+    make_seconds: dict[str, float] = field(default_factory=dict)
+    """The longest that a technique took to make anything: what one candidate of it fits, the next may use."""
     _skipped: dict[str, str] = field(default_factory=dict)
 
     def run(self, *, inline: bool) -> Outcome:
@@ -165,11 +169,10 @@ class Job:
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
         self.rows = usual.frame.select(names).to_dicts()
         self.parent_bytes = served_bytes({each.path: each.size_bytes for each in self.parent.manifest.files})
-        self.parent_footprint = self._parent_footprint()
 
     def _parent_footprint(self) -> Footprint | None:
         folder, manifest = self.parent.folder, self.parent.manifest
-        if folder is None:
+        if folder is None or self.deadline.left <= 0:
             return None
         files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if served(each.path)}
         return self.scales.weigh(files, manifest)
@@ -200,6 +203,9 @@ class Job:
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
         trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
+        for each in trials:
+            longest = max(other.make_seconds for other in trials if other.technique == each.technique)
+            self.make_seconds[each.technique] = longest
         return trials
 
     @property
@@ -245,7 +251,7 @@ class Job:
             trial.reason = NO_TIME
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
-        """Made, timed once, and judged on these rows; what came of it is kept."""
+        """Made, judged on these rows, and timed once, unless it is lost without anything milder; what came is kept."""
         before, first = (len(trial.known), trial.race), trial.evidence is None
         try:
             if not trial.fault:
@@ -266,7 +272,7 @@ class Job:
 
     def _judge(self, trial: Trial, rows: Ints) -> None:
         trial.search(self.judged, rows, margin=self.margin, risk=RISK / self.looks)
-        if trial.race is None:
+        if trial.race is None and not (trial.loses and trial.candidate.milder is None):
             self._time(trial)
         trial.reason = trial.reason or self._unwanted(trial)
 
@@ -277,11 +283,10 @@ class Job:
         draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
-        seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
+        seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
         trial.race, trial.together = races(
             self.parent.runtime, runtime, self.rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )
-        trial.footprint = self.scales.weigh(files, runtime.manifest)
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
         trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
 
@@ -334,7 +339,7 @@ class Job:
             fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
         assert trial.race is not None
         row_us = trial.race.first.p50.value + trial.race.second.p50.value
-        return fits * trial.make_seconds + 1e-6 * row_us * tested
+        return fits * self.make_seconds[trial.technique] + 1e-6 * row_us * tested
 
     def _concluded(self, trials: list[Trial], nominated: list[Trial]) -> Outcome:
         ready, last = self._finished(nominated), self.last.open()
@@ -342,7 +347,7 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self.parent_footprint, self.wanted.callers, self.before, self.prospect.of,
+            self._parent_footprint(), self.wanted.callers, self.before, self.prospect.of,
             (self.deadline.seconds, self.spent_before),
         )  # fmt: skip
         frontier = conclusion.frontier()
