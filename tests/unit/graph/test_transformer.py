@@ -20,6 +20,7 @@ from aias.core.graph import UNPADDED, GraphWriter
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
+from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
@@ -272,7 +273,9 @@ def test_a_name_that_is_no_folder_and_cannot_be_fetched_is_refused(monkeypatch: 
 
 
 def manifest_for(fields: tuple[Field, ...], *, subwords: bool) -> Manifest:
-    entries = [EncoderEntry(field.name, "text", 1, f"encoders/{i}.json") for i, field in enumerate(fields)]
+    entries = [
+        EncoderEntry(field.name, Text.kind, Text.version, f"encoders/{i}.json") for i, field in enumerate(fields)
+    ]
     if subwords:
         entries += [EncoderEntry(field.name, "subwords", 1, "encoders/tokenizer.json") for field in fields]
     task = Task("y", "multiclass", "accuracy", ("a", "b", "c"))
