@@ -17,8 +17,9 @@ from aias.access.ledger import usage_of
 from aias.core.events import Event
 from aias.serving.background import Background, DidNotStart
 from aias.serving.bounds import Bounds
+from aias.serving.orders import Orders
 from aias.serving.ports import PortInUse, listen
-from aias.serving.supervisor import Orders, Supervisor, WorkerFailed
+from aias.serving.supervisor import Supervisor, WorkerFailed
 from serving_house import eventually
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
@@ -137,7 +138,7 @@ def test_a_port_that_workers_share_is_taken_for_everybody_else(server: Backgroun
 
 def test_a_worker_that_cannot_start_is_told_and_leaves_nothing_running(tmp_path: Path) -> None:
     bounds = asdict(Bounds()) | {"header_bytes": -1}
-    orders = Orders(str(tmp_path), [], False, bounds, 1, 0, str(tmp_path), -1)  # type: ignore[arg-type]
+    orders = Orders(str(tmp_path), [], False, bounds, 1, 0, str(tmp_path))  # type: ignore[arg-type]
     told: list[Event] = []
     supervisor = Supervisor(orders, workers=2, listen=lambda: listen("127.0.0.1", 0, shared=True), announce=told.append)
 
