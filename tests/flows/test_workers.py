@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,17 @@ def test_a_quota_holds_whichever_worker_is_asked(server: Background, home: Path)
     assert statuses.count(200) == 25 - before
     assert statuses.count(429) == 40 - statuses.count(200)
     assert usage_of(home, [made])[0][1].left == 0
+
+
+def test_a_tenants_quota_holds_for_all_of_its_keys_whichever_worker_is_asked(server: Background, home: Path) -> None:
+    keys = Keys.open(home)
+    keys.create_tenant("acme", ["25/month"])
+    secrets = [keys.create(name, ["predict"], tenant="acme")[1] for name in ("one", "two")]
+    keys.close()
+    statuses: list[int] = []
+    turns = cycle(secrets)
+
+    eventually(lambda: statuses.append(call(server.url, next(turns))[0]) or len(statuses) - statuses.count(401) == 40)
+
+    assert statuses.count(200) == 25
+    assert statuses.count(429) == 15

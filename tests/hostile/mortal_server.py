@@ -51,6 +51,15 @@ class Server:
         finally:
             connection.close()
 
+    def send(self, method: str, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request(method, path, headers=HEADERS)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
     def told(self, name: str) -> int:
         return len([event for event in self.events if event.name == name])
 

@@ -61,6 +61,22 @@ def test_a_model_that_ends_its_process_is_tried_again_then_runs_apart_and_then_n
     assert (second[0], second[1]["error"]["code"]) == (500, "serving.run-ended")
     assert (third[0], third[1]["error"]["code"]) == (503, "serving.quarantined")
     assert server.told("serve.worker-died") == died
+    assert b'aias_held{how="quarantined",version="bad@1"} 1.0' in server.send("GET", "/metrics")[1]
+
+    # Somebody vouches for it: one step back each time.
+    assert released(server) == {"bad@1": "apart"}
+    eventually(lambda: server.call("bad", 50)[0] == 200, PATIENCE)
+    assert b'aias_held{how="apart",version="bad@1"} 1.0' in server.send("GET", "/metrics")[1]
+    assert released(server) == {}
+    assert server.call("bad", 50)[0] == 200
+    status, body = server.send("POST", "/endpoints/bad/release")
+    assert (status, json.loads(body)["error"]["code"]) == (404, "serving.not-held")
+
+
+def released(server: Server) -> object:
+    status, body = server.send("POST", "/endpoints/bad/release")
+    assert status == 200, body
+    return json.loads(body)["held"]
 
 
 def test_a_run_that_does_not_end_is_ended_with_its_process(server: Server) -> None:

@@ -35,7 +35,7 @@ from aias.serving.probes import probes
 from aias.serving.protocols.contract import House, WireProtocol
 from aias.serving.quotas import Quotas
 from aias.serving.residence import Residence
-from aias.serving.rollout.families import families
+from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import Book, Shadows
 from aias.serving.router import Directory, Router
@@ -99,10 +99,12 @@ class Gateway:
         self.metrics.tiers = self.router.tiers
         self._turns = Turns()
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
-        self.metrics.more = lambda: families(self.router.stage)
+        self.metrics.more = lambda: [
+            *families(self.router.stage), *held_families(suspects.all_held() if suspects else ())
+        ]  # fmt: skip
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
-        self.endpoints = Endpoints(self.router, control, book)
+        self.endpoints = Endpoints(self.router, control, book, suspects)
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)

@@ -33,7 +33,7 @@ from aias.serving.ear import Ear, Question, Reply
 from aias.serving.handover import Handover
 from aias.serving.orders import Orders
 from aias.serving.succession import Predecessor
-from aias.serving.survival.blame import Blame
+from aias.serving.survival.blame import RELEASE, Blame
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
 
@@ -215,7 +215,9 @@ class Supervisor:
     def _hear(self, worker: Worker, life: Life, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
         life.said = event.message
-        if event.name == "serve.worker-ready":
+        if event.name == RELEASE:
+            self._release(str(event.facts["version"]))
+        elif event.name == "serve.worker-ready":
             keeper = event.facts.get("keeper")
             life.ready, life.keeper = True, keeper if isinstance(keeper, int) else None
             if life is worker.next:
@@ -284,10 +286,10 @@ class Supervisor:
             return
         self._post.tell(self._blame, self._heirs())
         for version in sorted(self._blame.quarantined - quarantined):
-            said = f"{version} has ended its process several times, and is not run any more until the next restart"
+            said = f"{version} has ended its process several times, and is not run any more until it is released"
             self._announce(Event("serve.quarantined", said, "warning", {"version": version}))
         for version in sorted(self._blame.apart - apart - self._blame.quarantined):
-            said = f"{version} has ended its process, and runs in one of its own until the next restart"
+            said = f"{version} has ended its process, and runs in one of its own until it is released"
             self._announce(Event("serve.apart", said, "warning", {"version": version}))
 
     def _end_stuck(self) -> None:
@@ -342,9 +344,21 @@ class Supervisor:
             second = self._orders.second
             self._handover.answer(caller, asked, sockets, second=second.port if second else 0)
             return
+        released = asked.verb == "release" and self._release(asked.version)
+        blame = self._blame
+        told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released)
         with caller, contextlib.suppress(OSError):
-            blame = self._blame
-            caller.send(msgspec.json.encode(Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart))))
+            caller.send(msgspec.json.encode(told))
+
+    def _release(self, version: str) -> bool:
+        """Somebody vouches for a version: one step back."""
+        if not self._blame.release(version, time.monotonic()):
+            return False
+        self._post.tell(self._blame, self._heirs())
+        how = "in a process of its own" if version in self._blame.apart else "beside the others"
+        said = f"{version} is released: it runs again, {how}"
+        self._announce(Event("serve.released", said, facts={"version": version, "apart": version in self._blame.apart}))
+        return True
 
     def _stop_all(self) -> None:
         """Let go of the sockets first, or callers would queue up where nobody answers any more."""
