@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Trial
 from aias.compress.workshop import workshop
 from aias.core.catalog import member, members
@@ -89,10 +89,13 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
     except CannotHelp as fault:
         assert len(fault.message.split()) > 3
         return
-    names = [each.name for each in found]
-    assert len(set(names)) == len(names)
+    names = [each.harshest.name if isinstance(each, Ladder) else each.name for each in found]
     for each in found:
-        assert isinstance(each, Candidate | Configuration)
+        assert isinstance(each, Candidate | Configuration | Ladder)
+    for ladder in [each for each in found if isinstance(each, Ladder)]:
+        milder = [each.name for each in ladder.milder()]
+        assert ladder.harshest.name not in milder and len(set(milder)) == len(milder)
+    assert len(set(names)) == len(names)
     for each in [each for each in found if isinstance(each, Candidate)][:2]:
         for fold in (0, ALL):
             made = each.make(fold)
@@ -113,7 +116,7 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
 def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_words(shop, name):
     (half, *_) = member("compress.techniques", name)(shop)
     found: list[Member] = []
-    shop.plan.run([half], lambda each: found.append(each) or True)
+    shop.plan.run([half.harshest], lambda each: found.append(each) or True)
     network = next(each for each in shop.members if each.configuration.learner == "text_mlp")
     y = shop.prepared.table.whole.y[shop.prepared.table.judged]
 
@@ -184,6 +187,21 @@ def test_students_of_fewer_columns_read_those_that_matter(shop):
     assert min(matters["a"], matters["b"]) > 0
     assert set(few.fitted.forest().feature) == {0}
     assert few.fitted.forest().single
+
+
+def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_again(shop):
+    if shop.encoder.layout.texts:
+        return
+    from aias.compress.lessons import Size, taught
+
+    sizes = (Size(12, 8, 0.3), Size(5, 8, 0.3, of=12))
+    whole, few = (taught(shop, size, 0).fitted.forest() for size in sizes)
+
+    assert (whole.trees, few.trees) == (12 * whole.outputs, 5 * whole.outputs)
+    x = shop.encoded(shop.inside(0)).columns
+    assert np.array_equal(few.sums(x), whole.some(np.arange(few.trees)).sums(x))
+    assert [key for key in shop.memo if key[:2] == ("taught", sizes[0])] == [("taught", sizes[0], 0)]
+    assert not [key for key in shop.memo if key[:2] == ("taught", sizes[1])]
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["double", "single"])  # what is compressed already is single

@@ -67,6 +67,10 @@ def test_half_a_parquet_file_is_told_what_should_stand_at_its_end(give):
     assert "2,000 bytes" in found.message
 
 
+def test_eight_bytes_are_no_parquet_file(give):
+    assert "it has 8 bytes" in refusal(give(b"PAR1PAR1", "a.parquet")).message
+
+
 def test_a_list_of_columns_that_is_longer_than_the_file_is_named_with_both_lengths(give):
     data = parquet()
     found = refusal(give(data[:-8] + b"\xff\xff\xff\x7f" + data[-4:], "a.parquet"))
@@ -119,7 +123,7 @@ def test_a_type_that_is_not_read_is_told_with_what_is(give):
 def test_half_a_surrogate_pair_in_json_is_read_as_no_character_and_told(give, text):
     found = read(give(text, "a.jsonl"))
     assert found.frame["say"].to_list() == ["cut \ufffd", "whole 😀, a \\ud800"]
-    assert any("1 halves" in note.message and "on line 1" in note.message for note in found.notes)
+    assert any("line 1, `\\ud83d` is half of a surrogate pair" in note.message for note in found.notes)
 
 
 def test_half_a_pair_mends_nothing_else_that_is_wrong(give):

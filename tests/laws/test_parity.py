@@ -126,7 +126,10 @@ def build(learner: str, task_type: str, columns: str) -> Built:
     weights = (0.7, 0.3) if (learner, task_type) == ("ensemble", "binary") else ()
     graph = compile_graph(pipeline, encoder.layout, classes=task.classes, label_weights=weights)
     tables = encoder.tables()
-    entries = tuple(EncoderEntry(field.name, field.kind, 1, f"encoders/{field.name}.json") for field in fields)
+    entries = tuple(
+        EncoderEntry(field.name, field.kind, encoder.encoders[field.name].version, f"encoders/{field.name}.json")
+        for field in fields
+    )
     files = {entry.path: msgspec.json.encode(tables[entry.field]) for entry in entries} | {"model.onnx": graph}
     manifest = Manifest(
         FORMAT, "m", task, fields, (), entries, Lineage("train", "", {}, 0), (), Parity(0, 0, 0.0, 0.0), (), {},

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -13,6 +13,7 @@ import numpy as np
 
 from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
 from aias.compress.conclusion import Conclusion, Decided
+from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.evidence import RISK
@@ -23,7 +24,7 @@ from aias.compress.kept import Kept
 from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
 from aias.compress.stack import stacked
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
@@ -57,10 +58,12 @@ BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "s
 
 COMPRESSED: Final = "it is compressed already, and has no members any more"
 
-FITTED_SHARE: Final = 0.25
+FITTED_SHARE: Final = 0.15
 """Of the time left for searching that goes to what is fitted as training fits, on every fold and without a teacher."""
 
-TIMED_SECONDS: Final = 1.0
+TIMED_SECONDS: Final = 0.5
+"""Of each candidate with its parent; those that are nominated are timed again, for six times as long."""
+
 TIMED_AGAIN_SECONDS: Final = 3.0
 TIMED_ROWS: Final = 60
 
@@ -115,7 +118,11 @@ class Job:
     """Rows without answers, to teach on."""
     fallen: list[Point] = field(default_factory=list)
     """Techniques that cannot help, and what could not be fitted."""
+    make_seconds: dict[str, float] = field(default_factory=dict)
+    """The longest that a technique took to make anything: what one candidate of it fits, the next may use."""
     _skipped: dict[str, str] = field(default_factory=dict)
+    _ladders: dict[str, Ladder] = field(default_factory=dict)
+    """By the name of the configuration whose milder forms they hold."""
 
     def run(self, *, inline: bool) -> Outcome:
         prepared, seed = self.held.prepared, (self.trained or self.parent).recipe.seed
@@ -155,21 +162,23 @@ class Job:
             raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
         self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
         alike = judged.loss(rows, parent).spread * math.sqrt(len(rows))  # one row of doubt tells how far rows lie apart
-        spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         prepared = self.held.prepared
+        if prepared.answers_of:  # whoever is good enough differs in half of what may
+            spread = math.sqrt(self.margin / 2) if task.classes else self.margin
+        else:
+            spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
-        self.power = Power(task.metric, self.margin, spread, self.certified_rows)
+        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         names = [each.name for each in prepared.encoder.fields]
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
         self.rows = usual.frame.select(names).to_dicts()
         self.parent_bytes = served_bytes({each.path: each.size_bytes for each in self.parent.manifest.files})
-        self.parent_footprint = self._parent_footprint()
 
     def _parent_footprint(self) -> Footprint | None:
         folder, manifest = self.parent.folder, self.parent.manifest
-        if folder is None:
+        if folder is None or self.deadline.left <= 0:
             return None
         files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if served(each.path)}
         return self.scales.weigh(files, manifest)
@@ -200,6 +209,9 @@ class Job:
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
         trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
+        for each in trials:
+            longest = max(other.make_seconds for other in trials if other.technique == each.technique)
+            self.make_seconds[each.technique] = longest
         return trials
 
     @property
@@ -208,7 +220,9 @@ class Job:
 
     def _proposals(self, name: str) -> list[Candidate | Configuration]:
         try:
-            return list(member("compress.techniques", name)(self.shop))
+            found = list(member("compress.techniques", name)(self.shop))
+            self._ladders |= {each.harshest.name: each for each in found if isinstance(each, Ladder)}
+            return [each.harshest if isinstance(each, Ladder) else each for each in found]
         except CannotHelp as fault:
             self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
             return []
@@ -227,14 +241,16 @@ class Job:
             return not self.stop.is_set()
 
         plan.run(configurations, take)
+        plan.fit_ends_at = lambda: self.search_ends_at
         for each in found:
-            yield Trial(Candidate(each.name, self._maker(each), each.scores), technique[each.name])
+            yield Trial(replace(candidate_of(self.shop, each), milder=self._milder(each.name)), technique[each.name])
         ready = {each.name for each in found}
         for name in technique.keys() - ready:
             self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
 
-    def _maker(self, found: Member) -> Any:
-        return lambda fold: Made(self.shop.part(found, fold), self.shop.encoder)
+    def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
+        ladder = self._ladders.get(name)
+        return (lambda: [fitted_when_asked(self.shop, each) for each in ladder.milder()]) if ladder else None
 
     def _tried_whole(self, trial: Trial) -> None:
         self.kept.restore(trial)
@@ -245,7 +261,7 @@ class Job:
             trial.reason = NO_TIME
 
     def _tried(self, trial: Trial, rows: Ints) -> None:
-        """Made, timed once, and judged on these rows; what came of it is kept."""
+        """Made, judged on these rows, and timed once, unless it is lost without anything milder; what came is kept."""
         before, first = (len(trial.known), trial.race), trial.evidence is None
         try:
             if not trial.fault:
@@ -266,7 +282,7 @@ class Job:
 
     def _judge(self, trial: Trial, rows: Ints) -> None:
         trial.search(self.judged, rows, margin=self.margin, risk=RISK / self.looks)
-        if trial.race is None:
+        if trial.race is None and not (trial.loses and trial.candidate.milder is None):
             self._time(trial)
         trial.reason = trial.reason or self._unwanted(trial)
 
@@ -277,11 +293,10 @@ class Job:
         draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
-        seconds = min(TIMED_SECONDS, 0.02 * self.deadline.seconds)
+        seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
         trial.race, trial.together = races(
             self.parent.runtime, runtime, self.rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )
-        trial.footprint = self.scales.weigh(files, runtime.manifest)
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
         trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
 
@@ -334,7 +349,7 @@ class Job:
             fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
         assert trial.race is not None
         row_us = trial.race.first.p50.value + trial.race.second.p50.value
-        return fits * trial.make_seconds + 1e-6 * row_us * tested
+        return fits * self.make_seconds[trial.technique] + 1e-6 * row_us * tested
 
     def _concluded(self, trials: list[Trial], nominated: list[Trial]) -> Outcome:
         ready, last = self._finished(nominated), self.last.open()
@@ -342,7 +357,7 @@ class Job:
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self.parent_footprint, self.wanted.callers, self.before, self.prospect.of,
+            self._parent_footprint(), self.wanted.callers, self.before, self.prospect.of,
             (self.deadline.seconds, self.spent_before),
         )  # fmt: skip
         frontier = conclusion.frontier()

@@ -12,7 +12,6 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.compress.footprint import Footprint
 from aias.compress.trial import Trial
 from aias.core.host import host
 from aias.core.names import digest_of
@@ -26,7 +25,6 @@ FOLD: Final = "fold "
 class _Measured:
     race: Race
     together: Race
-    footprint: Footprint | None
     size_bytes: int
     smaller: float
     seconds: float
@@ -49,7 +47,7 @@ class Kept:
         trial.fault = str(entry.facts["fault"])
         if entry.facts["measured"] is not None:
             held = msgspec.convert(entry.facts["measured"], _Measured)
-            trial.race, trial.together, trial.footprint = held.race, held.together, held.footprint
+            trial.race, trial.together = held.race, held.together
             trial.size_bytes, trial.smaller, trial.make_seconds = held.size_bytes, held.smaller, held.seconds
         return True
 
@@ -58,7 +56,7 @@ class Kept:
         measured = None
         if trial.race and trial.together:
             measured = asdict(_Measured(
-                trial.race, trial.together, trial.footprint, trial.size_bytes, trial.smaller, trial.make_seconds
+                trial.race, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
             ))  # fmt: skip
         facts: dict[str, Any] = {"fault": trial.fault, "measured": measured, "name": trial.name}
         state = {f"{FOLD}{fold}": scores for fold, scores in trial.known.items()}

@@ -9,13 +9,14 @@ real rows then keep these, and rows that are made up stay nearer to them and cou
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.plain_trees import plain
-from aias.compress.workshop import Workshop
+from aias.compress.plain_trees import PlainTrees, in_single, plain
+from aias.compress.workshop import Teacher, Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.task import Task
@@ -25,27 +26,32 @@ from aias.learners.contract import Examples, Fit
 from aias.training.configuration import ALL
 from aias.training.pipeline import ColumnsPipeline
 
-ROWS_MADE_UP: Final = (3, 40_000)
-"""Times the real ones, and at most."""
+LESSON_SHARE: Final = 0.15
+"""Of all the time, to ask the whole parent; without a fold one fit of each member answers, in a part of that."""
 
-FROM_OTHERS: Final = 0.25
-"""Of the columns of a row that is made up."""
+ROWS: Final = (5_000, 70_000)
+"""At least and at most that are asked, half of them real where there are more."""
 
-ONE_MEMBER: Final = (0.1, 0.3)
-"""In place of `FROM_OTHERS` and of the weight 1 of rows that are made up, where the parent has one member."""
+SEVERAL_MEMBERS: Final = (6, 0.25, 1.0)
+ONE_MEMBER: Final = (3, 0.1, 0.3)
+"""Of parents of so many: rows made up, times the real ones; the share of their columns that another row gives; and
+what each weighs."""
 
 CHANCE_MIN: Final = 0.02
 """A class less likely than this is not worth a row."""
 
-ROWS_A_THREAD: Final = 20_000
-"""With fewer, threads wait for each other longer than they work, beside a busy neighbour a hundred times as long."""
+THREADS: Final = 1
+"""More wait for each other in every round: beside a busy neighbour a round of 10 ms then took 1.2 s of both cores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
+    """`of`: how many trees are fitted, of which these are the first; 0 for no more than these."""
+
     trees: int
     leaves: int
     rate: float
+    of: int = 0
 
     def __str__(self) -> str:
         return f"{self.trees} trees of {self.leaves} leaves"
@@ -74,47 +80,73 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     """Boosted trees in single precision that learned the lesson; over the columns at `places` only, if they are given:
     column j of what the pipeline then reads is column `places[j]` of the lesson. Of all columns they are fitted once.
     """
-    key = ("taught", size, fold)
-    if places is None and key in shop.memo:
-        return shop.memo[key]  # type: ignore[no-any-return]
-    found = _taught(shop, size, fold, list(range(shop.encoder.layout.width)) if places is None else list(places))
-    if places is None:
-        shop.memo[key] = found
-    return found
+    every = list(range(shop.encoder.layout.width))
+    whole = replace(size, trees=size.of or size.trees, of=0)
+    if places is not None:
+        return _beginning(shop, _fitted(shop, whole, fold, list(places)), size, fold, list(places))
+    key = ("taught", whole, fold)
+    if key not in shop.memo:
+        shop.memo[key] = _fitted(shop, whole, fold, every)
+    return _beginning(shop, shop.memo[key], size, fold, every)
 
 
-def _taught(shop: Workshop, size: Size, fold: int, kept: list[int]) -> ColumnsPipeline:
+def _beginning(shop: Workshop, trees: PlainTrees, size: Size, fold: int, kept: list[int]) -> ColumnsPipeline:
+    """The first rounds of them; a round has a tree for each output."""
+    forest = trees.forest()
+    count = min(size.trees * forest.outputs, forest.trees)
+    forest = in_single(forest.some(np.arange(count)), lesson(shop, fold).columns[:, kept])
+    fitted: Any = replace(trees, trees=forest)
+    return ColumnsPipeline([], fitted)
+
+
+def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> PlainTrees:
     told, layout = lesson(shop, fold), shop.encoder.layout
     columns = np.ascontiguousarray(told.columns[:, kept])
     categories = dict(zip(layout.categories, layout.category_sizes, strict=True))
     settings: dict[str, Any] = {"rounds": size.trees, "num_leaves": size.leaves, "learning_rate": size.rate}
     if shop.task.type == "binary":
         settings["objective"] = "cross_entropy"
-    threads = min(shop.threads, 1 + len(columns) // ROWS_A_THREAD)
     how = Fit(
-        shop.task, shop.seed + fold + 1, shop.fit_deadline(), threads, nobody, settings,
+        shop.task, shop.seed + fold + 1, shop.fit_deadline(), THREADS, nobody, settings,
         categories=tuple(i for i, place in enumerate(kept) if place in categories),
         category_sizes=tuple(categories[place] for place in kept if place in categories),
     )  # fmt: skip
     trees = member("learners", "boosted_trees").fit(_examples(shop, columns, told), None, how)
-    fitted: Any = plain(trees, two=shop.task.type == "binary", x=columns)
-    return ColumnsPipeline([], fitted)
+    return plain(trees, two=shop.task.type == "binary")
 
 
 def _lesson(shop: Workshop, fold: int) -> Lesson:
-    rows = shop.inside(fold)
+    rows, most, rng = shop.inside(fold), _rows_max(shop), np.random.default_rng(shop.seed + fold - ALL)
+    alone = len(shop.members) == 1
+    if len(rows) > most // 2 and not alone:
+        rows = np.sort(rng.permutation(rows)[: most // 2])
     real = shop.encoded(rows)
-    share, each = (FROM_OTHERS, 1.0) if len(shop.members) != 1 else ONE_MEMBER
+    times, share, each = ONE_MEMBER if alone else SEVERAL_MEMBERS
     columns = real.columns if shop.extra is None else np.vstack([real.columns, shop.extra.columns])
-    made_up = _made_up(columns, share, np.random.default_rng(shop.seed + fold - ALL))
-    asked = replace(real, columns=np.vstack([columns, made_up]))
+    known = len(rows) if alone else 0  # rows that are not asked, for they keep their own answers
+    made_up = _made_up(columns, min(times * len(columns), max(most - len(columns) + known, 0)), share, rng)
+    asked = replace(real, columns=np.vstack([columns[known:], made_up]))
     assert isinstance(asked, Encoded)
-    said = np.array(shop.teacher(fold).scores(asked))
-    if len(shop.members) == 1:
-        said[: len(rows)] = _own_answers(shop, rows)
+    said = np.concatenate([_own_answers(shop, rows[:known]), _said(shop.teacher(fold), asked, shop.threads)])
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
-    known = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
-    return Lesson(asked.columns[known], said[known], weight[known], int(known[: len(rows)].sum()))
+    sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
+    columns = np.vstack([columns, made_up])
+    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()))
+
+
+def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:
+    """(rows, outputs), a part of the rows in each thread: who teaches takes longer than who learns."""
+    parts = [asked.take(rows) for rows in np.array_split(np.arange(asked.rows), threads) if len(rows)]
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(teacher.scores, parts)))
+
+
+def _rows_max(shop: Workshop) -> int:
+    """That the whole parent can answer in its share of the time, as fast as it answered when it was published."""
+    row_seconds = 1e-6 * shop.parent.manifest.row_us
+    if not row_seconds:
+        return ROWS[1]
+    return int(np.clip(LESSON_SHARE * shop.deadline.seconds * shop.threads / row_seconds, *ROWS))
 
 
 def _own_answers(shop: Workshop, rows: Any) -> Floats:
@@ -122,10 +154,8 @@ def _own_answers(shop: Workshop, rows: Any) -> Floats:
     return np.asarray(np.eye(shop.task.outputs)[y] if shop.task.classes else y[:, None])
 
 
-def _made_up(columns: Floats, share: float, rng: np.random.Generator) -> Floats:
+def _made_up(columns: Floats, count: int, share: float, rng: np.random.Generator) -> Floats:
     """Each a real row with some columns of another: (rows, width)."""
-    times, most = ROWS_MADE_UP
-    count = min(times * len(columns), most)
     own, other = rng.integers(0, len(columns), (2, count))
     swapped = rng.random((count, columns.shape[1])) < share
     return np.asarray(np.where(swapped, columns[other], columns[own]))

@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.manifest import Manifest
-from aias.compress.footprint import Footprint
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, loss_of
 from aias.compress.paired import Answered, evidence
@@ -24,6 +23,9 @@ FOLDS_MAX: Final = 3
 
 SAMPLE_ROWS: Final = 200
 """The first rows that a candidate is judged on; on fewer hardly anything is certain."""
+
+GROWTH: Final = 4
+"""Times as many rows the next time: with twice as many calibrating took longer than fitting."""
 
 HOLDOUT_PARTS: Final = 5
 """A holdout is divided so that no row helps to calibrate its own answer."""
@@ -65,14 +67,14 @@ class Judged:
         return [(int(fold), rows[self.folds[rows] == fold]) for fold in np.unique(self.folds[rows])]
 
     def samples(self) -> list[Ints]:
-        """Rows to search by, each twice as many as before: fold after fold, since each asks for another fit."""
+        """Rows to search by, each four times as many as before: fold after fold, since each asks for another fit."""
         parts = [rows for _, rows in self.parts(self.searched)][:FOLDS_MAX]
         order = np.concatenate(parts)
         ends = {len(order)}
         size = SAMPLE_ROWS
         while size < len(order):
             ends.add(size)
-            size *= 2
+            size *= GROWTH
         return [np.sort(order[:end]) for end in sorted(ends)]
 
     def loss(self, rows: Ints, answered: Answered) -> Evidence:
@@ -81,6 +83,9 @@ class Judged:
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""
+        if self.shop.prepared.answers_of:  # whoever agrees leaves probabilities as they were taught
+            weights = self.parent.label_weights
+            return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
         folds = self.folds[rows]
         if len(np.unique(folds)) < 2:
             folds = np.arange(len(rows)) % HOLDOUT_PARTS
@@ -101,7 +106,6 @@ class Trial:
     """One caller, by which it is decided."""
     together: Race | None = None
     """Several callers at once: nobody may have to wait longer than for the parent."""
-    footprint: Footprint | None = None
     size_bytes: int = 0
     smaller: float = 0.0
     fault: str = ""
@@ -185,7 +189,7 @@ class Trial:
         return Point(
             self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
             speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
-            size_bytes=self.size_bytes, smaller=self.smaller, footprint=self.footprint, **more,
+            size_bytes=self.size_bytes, smaller=self.smaller, **more,
         )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
+from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
@@ -269,7 +270,10 @@ class _Job:
         task = Task(target, plan.task, self._metric(plan), plan.classes)
         kind: Literal["number", "category"] = "number" if plan.task == "regression" else "category"
         fields = self.match.fields
-        entries = tuple(EncoderEntry(each.name, each.kind, 1, f"encoders/{i}.json") for i, each in enumerate(fields))
+        entries = tuple(
+            EncoderEntry(each.name, each.kind, member("encoders", each.kind).version, f"encoders/{i}.json")
+            for i, each in enumerate(fields)
+        )
         said = self.description
         settings: dict[str, object] = {
             "file": self.path.name, "sha256": self.digest, "format": said.format, "trees": said.trees,

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FileEntry, Manifest
+from aias.core.catalog import member
 from aias.core.errors import BadValue, Damaged
 from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
@@ -263,6 +264,13 @@ def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:
     shared = sorted({entry.path for entry in manifest.encoders if entry.kind == Subwords.kind})
     if len(shared) > 1:
         raise ValueError("there are several tokenizers")
+    for entry in manifest.encoders:
+        ours = member("encoders", entry.kind).version
+        if entry.version != ours:
+            raise Damaged(
+                f"`{entry.field}` was read by version {entry.version} of the {entry.kind} encoder; here is {ours}",
+                hint="train or import again, or serve it with the Aias that made it",
+            )
     tables = {entry.field: msgspec.json.decode(files[entry.path]) for entry in own}
     subwords = msgspec.json.decode(files[shared[0]]) if shared else None
     others = [field.name for field in manifest.ignored] + ([manifest.task.target] if manifest.task.target else [])

@@ -130,11 +130,11 @@ def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():
 def test_samples_of_real_rows_go_fold_after_fold():
     class Few(Judged):
         def __init__(self) -> None:
-            self.folds = np.repeat(np.arange(5), 150)
+            self.folds = np.repeat(np.arange(5), 450)
             self.searched = np.flatnonzero(self.folds != 1)
 
     sizes = [rows.tolist() for rows in Few().samples()]
 
-    assert [len(each) for each in sizes] == [200, 400, 450]
+    assert [len(each) for each in sizes] == [200, 800, 1_350]
     assert all(set(before) <= set(after) for before, after in pairwise(sizes))
-    assert set(np.repeat(np.arange(5), 150)[sizes[0]]) == {0, 2}
+    assert set(np.repeat(np.arange(5), 450)[sizes[1]]) == {0, 2}

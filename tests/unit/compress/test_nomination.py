@@ -3,9 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aias.compress.gate.proportions import Proportions
+from aias.compress.gate.verdict import Claim, judge
 from aias.compress.nomination import NOMINATED_MAX, Prospect
 
 PROSPECT = Prospect(margin=0.005, rows=5_000)
@@ -46,3 +48,23 @@ def test_what_was_searched_on_few_rows_is_less_certain():
     few, many = (Proportions(rows // 100, rows // 100, rows) for rows in (200, 20_000))
     assert PROSPECT.chance(few) < PROSPECT.chance(many)
     assert PROSPECT.chance(Proportions(0, 0, 20_000)) == pytest.approx(1, abs=0.01)
+
+
+def test_of_searches_among_candidates_worse_by_the_margin_at_most_one_in_twenty_certifies_any():
+    """The whole way: the best of twenty on the search rows, in their order, judged once on rows of their own."""
+    runs, rows, rng = 400, PROSPECT.rows, np.random.default_rng(0)
+    chances = [0.02 + PROSPECT.margin / 2, 0.02 - PROSPECT.margin / 2, 0.96]
+    passed = nominated = 0
+    for searched in rng.multinomial(2_000, chances, (runs, 20)):
+        trials = [trial(str(i), int(lost), int(won), 2.0 + i, rows=2_000) for i, (lost, won, _) in enumerate(searched)]
+        chosen = PROSPECT.nominate(trials)
+        claims = [
+            Claim(each.name, Proportions(int(lost), int(won), rows))
+            for each, (lost, won, _) in zip(chosen, rng.multinomial(rows, chances, len(chosen)), strict=True)
+        ]
+        found = judge(claims, metric="accuracy", margin=PROSPECT.margin, part_margin=1.0)
+        nominated += bool(chosen)
+        passed += any(each.certified for each in found)
+
+    assert nominated > 0.9 * runs  # the search takes the luckiest for good ones
+    assert passed / runs <= 0.05

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,11 @@ def test_files_that_do_not_fit_together_are_damaged(model: aias.Model) -> None:
         OnnxRuntime.from_files({path: held for path, held in files.items() if path != "model.onnx"}, model.manifest)
     with pytest.raises(Damaged, match="not a graph"):
         OnnxRuntime.from_files(files | {"model.onnx": b"nothing"}, model.manifest)
+
+
+def test_what_another_version_of_an_encoder_read_is_not_served(model: aias.Model) -> None:
+    files = {entry.path: (model.folder / entry.path).read_bytes() for entry in model.manifest.files}
+    older = tuple(replace(entry, version=entry.version - 1) for entry in model.manifest.encoders)
+
+    with pytest.raises(Damaged, match="`n` was read by version 0 of the number encoder; here is 1"):
+        OnnxRuntime.from_files(files, replace(model.manifest, encoders=older))

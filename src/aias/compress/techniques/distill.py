@@ -10,10 +10,18 @@ from aias.compress.workshop import Workshop
 
 __all__ = ["distill"]
 
-LARGER: Final = (Size(150, 31, 0.1), Size(200, 31, 0.08), Size(200, 63, 0.08), Size(400, 63, 0.05))
-"""Tried where a smaller one is fast and loses too much."""
+TREES: Final = (400, 200, 100, 50)
+"""The largest first, which is surest to answer as its teacher; the others are its first trees and cost no fit."""
 
-SIZES: Final = (Size(100, 31, 0.1), Size(50, 16, 0.2), Size(20, 8, 0.4), Size(60, 31, 0.15))
+LEAVES: Final = 16
+"""Twice as many trees of half the leaves take as long and as many bytes, and answer more nearly as their teacher."""
+
+RATE: Final = 0.2
+
+SIZES: Final = (*(Size(trees, LEAVES, RATE, of=max(TREES)) for trees in TREES), Size(20, 8, 0.4))
+
+LARGER: Final = (Size(800, 16, 0.15), Size(800, 31, 0.1))
+"""Tried where a smaller one is fast and loses too much."""
 
 
 def distill(shop: Workshop) -> Iterator[Candidate]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Final
 
 import numpy as np
 
@@ -12,16 +13,20 @@ from aias.training.weights import mix
 
 __all__ = ["drop_members"]
 
+SOME: Final = 3
+"""Members: the fourth heaviest hardly counts, and each form is made, loaded and timed."""
+
 
 def drop_members(shop: Workshop) -> Iterator[Candidate]:
-    """The heaviest member alone, then two, and so on; then each of the others alone."""
+    """The heaviest member alone, then two, three, and all; then some of the others alone."""
     whole = len(shop.members)
     bagged = shop.prepared.table.fold_count > 1  # both forms are means of several fits
     if whole == 1 and not bagged:
         raise CannotHelp("it has one member, fitted once")
     for count in range(1, whole + bagged):
-        yield _candidate(shop, list(shop.members[:count]), bagged=bagged)
-    for member in shop.members[1:]:
+        if count <= SOME or count == whole:
+            yield _candidate(shop, list(shop.members[:count]), bagged=bagged)
+    for member in shop.members[1:SOME]:
         yield _candidate(shop, [member], bagged=bagged)
 
 

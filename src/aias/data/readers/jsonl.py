@@ -62,8 +62,8 @@ def whole_pairs(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
     line = data.count(b"\n", 0, halves[0]) + 1
     spelt = data[halves[0] : halves[0] + 6].decode()
     message = (
-        f"`{name}` holds {len(halves)} halves of surrogate pairs, which are no characters: the first, `{spelt}`, on"
-        f" line {line}; each was read as \ufffd"
+        f"in `{name}`, line {line}, `{spelt}` is half of a surrogate pair and no character; it was read as \ufffd"
+        + (f", and so were {len(halves) - 1:,} more" if len(halves) > 1 else "")
     )
     return out, (Event("data.decoded", message, "warning"),)
 

@@ -28,6 +28,11 @@ def read(file: File, options: Options) -> Table:  # noqa: ARG001 Parquet names i
     if data.startswith(_ENCRYPTED):
         raise Unreadable(f"`{name}` is an encrypted Parquet file", hint="write it again without encryption")
     check_ends(data, name, kind=_KIND, begins=_MAGIC, ends=_MAGIC)
+    if len(data) < _AROUND:
+        raise Unreadable(
+            f"`{name}` is a damaged Parquet file: it has {len(data)} bytes, and the smallest has more than {_AROUND}",
+            hint="copy or write it again",
+        )
     size = int.from_bytes(data[-8:-4], "little")
     if size + _AROUND > len(data):
         raise Unreadable(
