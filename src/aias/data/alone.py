@@ -30,7 +30,7 @@ def notes_on(y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], straddli
     if len(gone := np.setdiff1d(y, y[judged])):
         names = [task.classes[code] for code in gone]
         message = (
-            f"{_called(names)} learned, but scores say nothing of that: no row of it can judge, for there is one alone, "
+            f"{_called(names)} learned, but scores say nothing of that: no row of it can judge, there is one alone, "
             "copies of one, or too few"
         )
         found.append(Event("data.unjudged", message, "warning", {"labels": names}))

@@ -183,8 +183,8 @@ SENTENCES_FIRST: Final = 3.0
 as much back."""
 
 FEW_EACH: Final = 16
-"""Rows of each class below which ratios are left out beside vectors: what a word seen once tells of 57 classes is luck, and
-they let it outweigh what the vectors say. Chosen on `subj`, `sms_spam`, `review_polarity_docs` and subjects of MMLU."""
+"""Rows of each class below which ratios are left out beside vectors: what a word seen once tells of 57 classes is luck,
+and they let it outweigh what vectors say. Chosen on `subj`, `sms_spam`, `review_polarity_docs` and subjects of MMLU."""
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
 WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
