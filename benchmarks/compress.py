@@ -72,10 +72,15 @@ def texts(name: str) -> Read:
     return read
 
 
+def sms(data: Path) -> tuple[pl.DataFrame, str]:
+    path = data / "text" / "sms_spam" / "sms.tsv"
+    return pl.read_csv(path, separator="\t", has_header=False, new_columns=["label", "text"], quote_char=None), "label"
+
+
 SETS: Final[dict[str, tuple[Read, Goal]]] = {
     "adult": (adult, ENSEMBLE), "telco": (telco, ENSEMBLE), "diamonds": (diamonds, ENSEMBLE),
     **{name: (pmlb(name), ENSEMBLE) for name in PMLB},
-    "sms_spam": (texts("sms_spam"), WORDS), "online_shopping_10cats": (texts("online_shopping_10cats"), WORDS),
+    "sms_spam": (sms, WORDS), "online_shopping_10cats": (texts("online_shopping_10cats"), WORDS),
 }  # fmt: skip
 
 

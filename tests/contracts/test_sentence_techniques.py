@@ -34,16 +34,18 @@ from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
 from tiny_encoder import encoder_into
 
-TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "encoder_vocabulary")
+TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
+
+ROWS = 220
 
 
 def rows(folder: Path) -> pl.DataFrame:
     """Notes whose mood is what the encoder's vectors say; words do not."""
     rng = random.Random(0)
-    notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(120)]
+    notes = [" ".join(rng.choices("abcdefgh", k=6)) for _ in range(ROWS)]
     encoder = SentenceEncoder.read(str(folder), texts=1)
     fitted = RowEncoder.fit([Field("note", "text")], {"note": notes}).with_subwords(encoder.subwords)
-    vectors = encoder.embedded(fitted.columns({"note": notes}, 120)).vectors
+    vectors = encoder.embedded(fitted.columns({"note": notes}, ROWS)).vectors
     return pl.DataFrame({"note": notes, "mood": np.where(vectors[:, 0] > np.median(vectors[:, 0]), "good", "bad")})
 
 

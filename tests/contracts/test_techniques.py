@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import aias
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Trial
 from aias.compress.workshop import workshop
 from aias.core.catalog import member, members
@@ -91,10 +91,13 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
     except CannotHelp as fault:
         assert len(fault.message.split()) > 3
         return
-    names = [each.name for each in found]
-    assert len(set(names)) == len(names)
+    names = [each.harshest.name if isinstance(each, Ladder) else each.name for each in found]
     for each in found:
-        assert isinstance(each, Candidate | Configuration)
+        assert isinstance(each, Candidate | Configuration | Ladder)
+    for ladder in [each for each in found if isinstance(each, Ladder)]:
+        milder = [each.name for each in ladder.milder()]
+        assert ladder.harshest.name not in milder and len(set(milder)) == len(milder)
+    assert len(set(names)) == len(names)
     for each in [each for each in found if isinstance(each, Candidate)][:2]:
         for fold in (0, ALL):
             made = each.make(fold)
@@ -115,7 +118,7 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
 def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_words(shop, name):
     (half, *_) = member("compress.techniques", name)(shop)
     found: list[Member] = []
-    shop.plan.run([half], lambda each: found.append(each) or True)
+    shop.plan.run([half.harshest], lambda each: found.append(each) or True)
     network = next(each for each in shop.members if each.configuration.learner == "text_mlp")
     y = shop.prepared.table.whole.y[shop.prepared.table.judged]
 

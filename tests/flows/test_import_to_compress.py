@@ -7,6 +7,7 @@ import pytest
 
 import aias
 from aias.core.errors import UserError
+from aias.core.events import Event
 
 lightgbm: Any = pytest.importorskip("lightgbm")
 
@@ -43,6 +44,32 @@ def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     (once,) = [reason for reason in reasons.values() if "imported" in reason]
     assert "drop members" in once
     assert len(found.model.predict(rows(5)[0])) == 5
+
+
+def test_rows_without_labels_certify_that_a_smaller_one_agrees(parent: aias.Model) -> None:
+    bare = {name: values for name, values in rows()[0].items() if name != "y"}
+    told: list[Event] = []
+
+    found = parent.compress(
+        max_loss="5%", time="300s", data=bare, techniques=["distill"], inline=True, watch=told.append
+    )  # fmt: skip
+
+    assert found.better, found.frontier.verdict
+    assert [each.name for each in told if each.level == "warning"][:1] == ["compress.agreement"]
+    wanted = f"agreement with {parent.ref} in r2"
+    assert (found.frontier.metric, found.frontier.margin) == (wanted, 0.05)
+    manifest = found.model.manifest
+    assert manifest.task.metric == "rmse"
+    (measured,) = manifest.measurements
+    assert (manifest.judged, measured.metric) == ("agreement", wanted)
+    ours, theirs = (np.array(each.predict(bare)) for each in (found.model, parent))
+    assert 1 - np.mean((ours - theirs) ** 2) / np.var(theirs) > 0.95
+    assert "without labels" in (found.model.folder / "card.md").read_text()
+
+
+def test_whoever_always_says_the_same_is_not_agreed_with(parent: aias.Model) -> None:
+    with pytest.raises(UserError, match="one and the same answer"):
+        parent.compress(time="5s", data={"a": [0.5] * 100, "b": [0.5] * 100}, inline=True)
 
 
 def test_without_rows_there_is_nobody_to_teach(parent: aias.Model) -> None:

@@ -129,6 +129,8 @@ def _judged(manifest: Manifest) -> str:
         if not manifest.measurements:
             return "Not measured"
         return f"Measured on the {_measured_rows(manifest):,} rows that it was imported with"
+    if manifest.judged == "agreement":
+        return f"Compared with the version that it was made from, on {_measured_rows(manifest):,} rows without labels"
     if manifest.judged == "test":
         return f"Measured on {manifest.rows.get('test', 0):,} test rows"
     return f"Measured on {_measured_rows(manifest):,} rows out of fold"

@@ -102,7 +102,8 @@ class Manifest:
     not_refitted: tuple[str, ...] = ()
     """In the serving form, the models that there was no time to fit again: they answer as one fold left them."""
     judged: str = "test"
-    """Where the measurements come from: rows set aside as a `test`, rows `out of fold`, or rows `given` beside it."""
+    """Where the measurements come from: rows set aside as a `test`, rows `out of fold`, or rows `given` beside it; or
+    they are of its `agreement` with the version that it was made from, on rows without labels."""
     calibration: dict[str, object] | None = None
     """What was done to the probabilities, in the graph, so that they come true as often as they say."""
     label_weights: tuple[float, ...] = ()

@@ -23,7 +23,7 @@ WIDE: Final = 200
 @click.option("--latency", help="What a row may take: 100us, 1ms.")
 @click.option("--size", "size_max", help="What the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
-@click.option("--data", help="The file it was trained on, where that has moved; of an imported version, labelled rows.")
+@click.option("--data", help="The file it was trained on, where that moved; of an imported version, any rows.")
 @click.option("--unlabelled", help="A file of more rows to teach on; they need no labels.")
 @click.option("--callers", type=int, default=4, show_default=True, help="How many ask at once where several do.")
 @click.option("--technique", "techniques", multiple=True, help="Try only this one; may be given again.")

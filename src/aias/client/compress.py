@@ -54,8 +54,8 @@ def compress(
     parent, *above = [_parent(each) for each in chain_of(model)]
     trained = above[-1] if above else None
     first = trained or parent
-    data, unlabelled = _sorted_out(first, data, unlabelled, watch=watch)
-    dataset, test = rows_of(first, data, watch=watch)
+    data, unlabelled, bare = _sorted_out(first, data, unlabelled, watch=watch)
+    dataset, test = rows_of(first, data, without_labels=bare, watch=watch)
     extra = None if unlabelled is None else read(unlabelled, schema=Schema(first.manifest.inputs), watch=watch)
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
@@ -96,25 +96,29 @@ def _parent(model: Model) -> "Parent":
     return Parent(model.ref, model.manifest, model.runtime, model.folder)
 
 
-def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) -> tuple[Any, Any]:
-    """Rows that hold no labels can only be taught on, however they were given. Raises `UserError`."""
+def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) -> tuple[Any, Any, bool]:
+    """The rows to be judged by, those to be taught on besides, and whether the first hold no labels: of a version that
+    was trained here they can then only be taught on; one that was imported is agreed with."""
     from aias.data.read import read
 
     target = first.manifest.target
-    if data is None or unlabelled is not None or target is None:
-        return data, unlabelled
+    if data is None and first.imported and unlabelled is not None:
+        data, unlabelled = unlabelled, None
+    if data is None or target is None or (unlabelled is not None and not first.imported):
+        return data, unlabelled, False
     found = read(data, watch=nobody)
     if target.name in found.schema.names and found.frame[target.name].null_count() < found.rows:
-        return data, None
+        return data, unlabelled, False
     if first.imported:
-        raise UserError(
-            f"these {found.rows:,} rows hold no `{target.name}`: without labels nothing can be certified of a version "
-            "that was imported",
-            hint="give labelled rows with --data, and these with --unlabelled, to be taught on besides",
+        said = (
+            f"{found.rows:,} rows hold no `{target.name}`: what is certified is how often a smaller form answers as "
+            f"{first.ref} does, right or wrong"
         )
+        watch(Event("compress.agreement", said, "warning", {"rows": found.rows}))
+        return data, unlabelled, True
     said = f"{found.rows:,} rows without `{target.name}` are taught on besides; the rows of training certify"
     watch(Event("compress.unlabelled", said, facts={"rows": found.rows}))
-    return None, data
+    return None, data, False
 
 
 def frontier_of(model: Model) -> "Frontier":

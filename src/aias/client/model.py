@@ -303,8 +303,8 @@ class Model:
         - `techniques`: names, by default all
         - `unlabelled`: more rows of the same columns, to teach on; what is certified is certified by labels
         - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
-        - `data`: the rows it was trained on, where they are no longer where they were; of an imported version, labelled
-          rows, better such as it was not trained on
+        - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
+          better such as it was not trained on; without labels it is certified by how often its answers are agreed with
 
         Raises `NotFound`, `OtherRows`, `UserError`.
         """

@@ -123,7 +123,7 @@ class Last:
         tested = [before.shop.parent.scores(before.shop.prepared)] if self.tested else []
         first = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
         task = self.judged.shop.task
-        return finite(task.metric, evidence(task, self.y, first, after, seed=self.judged.seed))
+        return finite(self.judged.shop.metric, evidence(task, self.y, first, after, seed=self.judged.seed))
 
     def measured(self, after: Answered) -> tuple[Any, Answered]:
         """The rows, by their answers, that the published graph itself is measured on: the test, where there is one."""
@@ -137,13 +137,15 @@ class Last:
             Claim(each.trial.name, self._loss(before, after, np.arange(len(self.y))), self._parts(before, after))
             for each, after in zip(nominated, answered, strict=True)
         ]
-        found = judge(claims, metric=self.judged.shop.task.metric, margin=margin, part_margin=PART_TIMES * margin)
+        found = judge(claims, metric=self.judged.shop.metric, margin=margin, part_margin=PART_TIMES * margin)
         return list(zip(found, answered, strict=True))
 
-    def changes(self, after: Answered) -> tuple[Flips, float] | tuple[None, None]:
+    def changes(self, after: Answered) -> tuple[Flips | None, float | None]:
         """Answers that are others now, and how far probabilities are from coming true; of classes."""
         if not self.judged.shop.task.classes:
             return None, None
+        if self.judged.shop.prepared.answers_of:  # nothing came true here
+            return flips(self.y, self.parent.labels, after.labels), None
         two = after.scores.shape[1] == 2
         said = after.scores[:, 1] if two else after.scores.max(axis=1)
         came = self.y == (1 if two else after.scores.argmax(axis=1))

@@ -114,7 +114,7 @@ class Conclusion:
     def frontier(self) -> Frontier:
         shop = self.judged.shop
         return Frontier(
-            shop.parent.ref, shop.task.metric, self.max_loss, self.power.margin, str(self.power), self.verdict(),
+            shop.parent.ref, shop.metric, self.max_loss, self.power.margin, str(self.power), self.verdict(),
             tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.callers, self._total(),
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ class Conclusion:
             )
         )  # fmt: skip
         for trial in self.trials:
-            point, said = trial.point(shop.task.metric), decided.get(id(trial))
+            point, said = trial.point(shop.metric), decided.get(id(trial))
             points.append(self._certified(said, point) if said else point)
         return points
 
@@ -180,6 +180,9 @@ class Conclusion:
             shop.task, y, answered.scores, seed=self.judged.seed, watch=watch,
             label_weights=manifest.label_weights or None,
         )  # fmt: skip
+        judged = "test" if self.last.tested else "out of fold"
+        if shop.prepared.answers_of:  # other metrics would say how well it does what nobody knows to be right
+            judged, measured = "agreement", (replace(measured[0], metric=shop.metric),)
         proof: dict[str, Any] = {
             "technique": each.trial.technique, "max_loss": self.max_loss, "margin": self.power.margin,
             "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
@@ -198,7 +201,7 @@ class Conclusion:
         lineage = replace(
             old, verb="compress", settings={**old.settings, "proof": proof}, parents=(shop.parent.manifest.digest,)
         )
-        judged, rows = "test" if self.last.tested else "out of fold", manifest.rows
+        rows = manifest.rows
         if shop.parent.imported:
             rows = {"train": shop.prepared.dataset.rows, **shop.prepared.table.counts, "test": 0}
             lineage = replace(lineage, dataset=shop.prepared.dataset.digest)

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Any, Final
@@ -13,6 +13,7 @@ import numpy as np
 
 from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
 from aias.compress.conclusion import Conclusion, Decided
+from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.evidence import RISK
@@ -23,7 +24,7 @@ from aias.compress.kept import Kept
 from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
 from aias.compress.stack import stacked
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
@@ -120,6 +121,8 @@ class Job:
     make_seconds: dict[str, float] = field(default_factory=dict)
     """The longest that a technique took to make anything: what one candidate of it fits, the next may use."""
     _skipped: dict[str, str] = field(default_factory=dict)
+    _ladders: dict[str, Ladder] = field(default_factory=dict)
+    """By the name of the configuration whose milder forms they hold."""
 
     def run(self, *, inline: bool) -> Outcome:
         prepared, seed = self.held.prepared, (self.trained or self.parent).recipe.seed
@@ -159,10 +162,13 @@ class Job:
             raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
         self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
         alike = judged.loss(rows, parent).spread * math.sqrt(len(rows))  # one row of doubt tells how far rows lie apart
-        spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         prepared = self.held.prepared
+        if prepared.answers_of:  # whoever is good enough differs in half of what may
+            spread = math.sqrt(self.margin / 2) if task.classes else self.margin
+        else:
+            spread = math.sqrt(DIFFERING) if task.metric == "accuracy" else guessed(alike)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
-        self.power = Power(task.metric, self.margin, spread, self.certified_rows)
+        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         names = [each.name for each in prepared.encoder.fields]
@@ -214,7 +220,9 @@ class Job:
 
     def _proposals(self, name: str) -> list[Candidate | Configuration]:
         try:
-            return list(member("compress.techniques", name)(self.shop))
+            found = list(member("compress.techniques", name)(self.shop))
+            self._ladders |= {each.harshest.name: each for each in found if isinstance(each, Ladder)}
+            return [each.harshest if isinstance(each, Ladder) else each for each in found]
         except CannotHelp as fault:
             self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
             return []
@@ -233,14 +241,16 @@ class Job:
             return not self.stop.is_set()
 
         plan.run(configurations, take)
+        plan.fit_ends_at = lambda: self.search_ends_at
         for each in found:
-            yield Trial(Candidate(each.name, self._maker(each), each.scores), technique[each.name])
+            yield Trial(replace(candidate_of(self.shop, each), milder=self._milder(each.name)), technique[each.name])
         ready = {each.name for each in found}
         for name in technique.keys() - ready:
             self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
 
-    def _maker(self, found: Member) -> Any:
-        return lambda fold: Made(self.shop.part(found, fold), self.shop.encoder)
+    def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
+        ladder = self._ladders.get(name)
+        return (lambda: [fitted_when_asked(self.shop, each) for each in ladder.milder()]) if ladder else None
 
     def _tried_whole(self, trial: Trial) -> None:
         self.kept.restore(trial)

@@ -10,7 +10,7 @@ import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.graph.rewritten import NothingToRewrite, Rewriting, rewritten
+from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from aias.runtimes.onnxruntime import sealed_graph
 
 SHOWN_ROWS_MAX: Final = 200
@@ -19,18 +19,23 @@ SHOWN_ROWS_MAX: Final = 200
 
 def regraphed(shop: Workshop, name: str, how: Rewriting) -> Candidate:
     """Raises `CannotHelp`."""
+    found = written(shop, how)
+    return Candidate(name, lambda _fold: Made(found, shop.encoder))
+
+
+def written(shop: Workshop, how: Rewriting) -> Rewritten:
+    """Raises `CannotHelp`."""
     parent = shop.parent
     if not parent.imported or parent.folder is None:
         raise CannotHelp("it was trained here: its members are made smaller one by one")
     try:
-        found = rewritten(
+        return rewritten(
             sealed_graph(parent.folder, parent.manifest), how, shop.encoder.layout, classes=shop.task.classes
         )
     except NothingToRewrite as fault:
         raise CannotHelp(str(fault)) from None
     except Exception as fault:  # noqa: BLE001  ONNX Runtime's quantiser may raise anything
         raise CannotHelp(f"its graph cannot be written so: {type(fault).__name__}: {fault}"[:300]) from None
-    return Candidate(name, lambda _fold: Made(found, shop.encoder))
 
 
 def shown(shop: Workshop) -> list[Mapping[str, Any]]:

@@ -4,9 +4,12 @@ The head is cheap to fit, and makes up for much of what an encoder lost. It is f
 encoder says of the rows of the other folds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
@@ -43,19 +46,41 @@ class Reader:
 
     def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         """The member fitted again without the rows of the fold, on other vectors."""
-        shop, digest = self.shop, embedding.sentences.graph_digest
         if like:
-            shop.reads_alike(embedding, like)
-        encoder = shop.encoder.with_subwords(embedding.sentences.subwords)
+            self.shop.reads_alike(embedding, like)
+        features, names = self._read(embedding), read_by(self.member.configuration)
+        model = self._head(features, names, fold)
+        return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
+
+    def read_apart(self, embedding: Embedding, fold: int) -> Made:
+        """A head on the vectors and one on all else, each as if it were alone; what they say is multiplied, and of
+        amounts the mean. For vectors that were themselves fitted to the rows: one head would hear nothing else.
+        """
+        features = self._read(embedding)
+        names = tuple(each for each in read_by(self.member.configuration) if features.some([each]))
+        groups = [group for group in (names[:1], names[1:]) if group]
+        heads = [self._head(features, group, fold) for group in groups]
+        share = 1.0 if self.shop.task.classes else 1 / len(heads)
+        weights = share * np.vstack([each.weights for each in heads])
+        intercept = share * np.sum([each.intercept for each in heads], axis=0)
+        first = heads[0]
+        model = type(first)(weights, intercept, classes=first.classes, settings=dict(first.settings))
+        return Made(LinearPipeline(features.some(names), model), features.encoder, embedding)
+
+    def _read(self, embedding: Embedding) -> Features:
+        digest = embedding.sentences.graph_digest
         if digest not in self._features:
-            self._features[digest] = Features(encoder, shop.read(embedding))
-        features, names, rows = self._features[digest], read_by(self.member.configuration), shop.inside(fold)
+            encoder = self.shop.encoder.with_subwords(embedding.sentences.subwords)
+            self._features[digest] = Features(encoder, self.shop.read(embedding))
+        return self._features[digest]
+
+    def _head(self, features: Features, names: Sequence[str], fold: int) -> Any:
+        shop, rows = self.shop, self.shop.inside(fold)
         chosen = self.member.refit.configuration.settings
         settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
         how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
         examples = Examples(features.matrix(names)[rows], shop.answers(rows), shop.weight(rows))
-        model = member("learners", "linear").fit(examples, None, how)
-        return Made(LinearPipeline(features.some(names), model), encoder, embedding, precision)
+        return member("learners", "linear").fit(examples, None, how)
 
 
 def reader(shop: Workshop) -> Reader:

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import numpy as np
 
-from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.fitting import fitted
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder, Made, Proposal
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.encoders.contract import Floats
 from aias.training.configuration import Configuration
-from aias.training.members import Member
-from aias.training.parent import NoTime, Parent
+from aias.training.parent import Parent
 
 
 @dataclass(eq=False)
@@ -88,7 +88,7 @@ def _step(shop: Workshop, wanted: Parent) -> Candidate:
         proposed = []
     for each in _with_milder(proposed):
         if each.name == name:
-            return _fitted(shop, each) if isinstance(each, Configuration) else each
+            return fitted(shop, each) if isinstance(each, Configuration) else each
     raise UserError(
         f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more",
         hint=f"compress {shop.parent.ref} again, and go on from what that gives",
@@ -109,23 +109,9 @@ def _proof(parent: Parent) -> dict[str, Any]:
     return cast("dict[str, Any]", parent.manifest.lineage.settings.get("proof", {}))
 
 
-def _with_milder(proposed: Sequence[Candidate | Configuration]) -> list[Candidate | Configuration]:
-    found = list(proposed)
+def _with_milder(proposed: Sequence[Proposal]) -> list[Candidate | Configuration]:
+    found = [each.harshest if isinstance(each, Ladder) else each for each in proposed]
     for each in proposed:
-        if isinstance(each, Candidate) and each.milder:
+        if not isinstance(each, Configuration) and each.milder:
             found += each.milder()
     return found
-
-
-def _fitted(shop: Workshop, configuration: Configuration) -> Candidate:
-    found: list[Member] = []
-
-    def take(each: Member) -> bool:
-        found.append(each)
-        return True
-
-    shop.plan.run([configuration], take)
-    if not found:
-        raise NoTime(f"there was no time to fit {configuration.name} again", hint="give more time")
-    [one] = found
-    return Candidate(one.name, lambda fold: Made(shop.part(one, fold), shop.encoder), one.scores)

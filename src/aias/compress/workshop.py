@@ -86,6 +86,12 @@ class Workshop:
         return self.prepared.task
 
     @property
+    def metric(self) -> str:
+        """As people read it: where the parent's own answers stand for labels, how often it is agreed with."""
+        by = f" in {self.task.metric}" if not self.task.classes else ""
+        return f"agreement with {self.prepared.answers_of}{by}" if self.prepared.answers_of else self.task.metric
+
+    @property
     def encoder(self) -> RowEncoder:
         return self.prepared.encoder
 

@@ -27,6 +27,7 @@ from aias.graph.int8 import Int8
 from aias.graph.static import StaticVectors
 from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import read_transformer
+from aias.graph.windows import Windows
 from aias.runtimes.onnxruntime import Session
 
 Vectors = npt.NDArray[np.float32]
@@ -41,7 +42,7 @@ class SentenceEncoder:
 
     folder: Path
     subwords: Subwords
-    transformer: "Transformer | Int8 | Int4 | StaticVectors"
+    transformer: "Transformer | Int8 | Int4 | StaticVectors | Windows"
     texts: int
     threads: int = 1
 

@@ -6,12 +6,16 @@
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from aias.core.graph import GraphWriter
 from aias.graph.int8 import rounded
-from aias.graph.transformer import Weights, of_length_one, side_by_side
+from aias.graph.transformer import Transformer, Weights, of_length_one, side_by_side
+
+NARROW: Final = 128
+"""Directions that are kept of wider vectors: those in which tokens differ most."""
 
 _FLOAT = 1
 """`TensorProto.FLOAT`, from the ONNX specification."""
@@ -35,3 +39,18 @@ class StaticVectors:
         pooled = graph.op("MatMul", graph.op("Unsqueeze", mask, graph.constant(np.array([1]))), rows)
         pooled = graph.op("Squeeze", pooled, graph.constant(np.array([1])))
         return side_by_side(graph, of_length_one(graph, pooled), texts=texts, width=self.width)
+
+
+def read_first(whole: Transformer) -> Weights:
+    """Each token as the first layer reads it, where it stands anywhere: (vocabulary, width)."""
+    x = whole.words + whole.positions.mean(axis=0)
+    x = x - x.mean(axis=1, keepdims=True)
+    x = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + whole.epsilon)
+    return np.asarray(x * whole.norm.scale + whole.norm.bias, np.float32)
+
+
+def narrow(table: Weights) -> Weights:
+    """By principal components, (vocabulary, NARROW)."""
+    centred = table - table.mean(axis=0)
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    return np.asarray(table @ vectors[:, -NARROW:], np.float32)

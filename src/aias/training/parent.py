@@ -1,7 +1,7 @@
 """The version to go on from, and the rows that it was trained on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
+from aias.training.metrics import decide
 from aias.training.portfolio import Shape, fold_count
 from aias.training.prepare import Prepared, encoded_of, prepare
 from aias.training.table import Part, Table
@@ -30,6 +31,10 @@ from aias.training.train import Recipe
 
 TAUGHT_FOLDS_MIN: Final = 4
 """Two of them certify, and two are searched on."""
+
+AGREEMENT: Final = {True: "accuracy", False: "r2"}
+"""By which of classes, and of amounts, others are compared with a version's own answers. Of classes no metric of labels
+that counts rows can lose more than answers differ: |accuracy of one - accuracy of the other| ≤ P(they differ)."""
 
 
 class OtherRows(UserError):
@@ -116,27 +121,46 @@ class Parent:
         return prepared
 
     def taught(self, dataset: Dataset, *, seconds: float, watch: Watch) -> Prepared:
-        """Labelled rows on folds, read as an imported version reads them: it teaches on each what others are judged by.
+        """Rows on folds, read as an imported version reads them: it teaches on each what others are judged by.
 
-        Rows that it has no answer for are left out. Raises `UserError`.
+        Rows that it has no answer for are left out. Where there is no label its own answers stand for them. Raises
+        `UserError`.
         """
         task, encoder = self.manifest.task, self.runtime.encoder
-        labels = labels_for(dataset, task)
-        for note in labels.notes:
-            watch(note)
-        dataset, y = dataset.take(labels.kept), labels.y
+        labelled = task.target in dataset.schema.names
+        if labelled:
+            labels = labels_for(dataset, task)
+            for note in labels.notes:
+                watch(note)
+            dataset = dataset.take(labels.kept)
         encoded = encoded_of(dataset, encoder)
-        sound = np.isfinite(np.asarray(self.runtime.run(encoded), np.float64).reshape(encoded.rows, -1)).all(axis=1)
-        if not sound.all():
-            message = f"{int((~sound).sum()):,} rows that {self.ref} has no answer for are left out"
+        said = np.asarray(self.runtime.run(encoded), np.float64).reshape(encoded.rows, -1)
+        kept = np.flatnonzero(np.isfinite(said).all(axis=1))
+        if len(kept) < encoded.rows:
+            message = f"{encoded.rows - len(kept):,} rows that {self.ref} has no answer for are left out"
             watch(Event("compress.no-answer", message, "warning"))
-            kept = np.flatnonzero(sound)
-            dataset, y, encoded = dataset.take(kept), y[kept], encoded.take(kept)
+            dataset, encoded = dataset.take(kept), encoded.take(kept)
+        y = labels.y[kept] if labelled else self._own_answers(said[kept])
+        task = task if labelled else replace(task, metric=AGREEMENT[bool(task.classes)])
         count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
         folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count)
         table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks)
-        return Prepared(dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught")
+        said_of = "" if labelled else self.ref
+        return Prepared(
+            dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught",
+            answers_of=said_of,
+        )  # fmt: skip
+
+    def _own_answers(self, scores: Floats) -> Any:
+        """As labels. Raises `UserError` where all are alike."""
+        y = decide(scores, self.manifest.label_weights or None) if self.manifest.task.classes else scores[:, 0]
+        if len(np.unique(y)) < 2:
+            raise UserError(
+                f"{self.ref} gives these {len(y):,} rows one and the same answer: whoever always said that would agree",
+                hint="give rows that it answers differently, or labelled ones",
+            )
+        return y
 
     def _check_sentences(self, prepared: Prepared) -> None:
         """Members that read sentences can only be fitted again with the vectors that they knew."""
@@ -164,10 +188,13 @@ def test_scores(runtime: OnnxRuntime, prepared: Prepared) -> Floats:
     return np.asarray(runtime.run(encoder.columns(columns, test.rows)), np.float64).reshape(test.rows, -1)
 
 
-def rows_of(parent: Parent, source: Any, *, watch: Watch) -> tuple[Dataset, Dataset | None]:
+def rows_of(
+    parent: Parent, source: Any, *, without_labels: bool = False, watch: Watch
+) -> tuple[Dataset, Dataset | None]:
     """What it was trained on, and the file it was measured on, if there was one.
 
-    `source`: where the rows are, if not where training found them. Raises `UserError` when nobody knows.
+    `source`: where the rows are, if not where training found them; of a version that was imported they may be
+    `without_labels`. Raises `UserError` when nobody knows.
     """
     if parent.manifest.form == "compressed":
         parent.check()
@@ -175,12 +202,14 @@ def rows_of(parent: Parent, source: Any, *, watch: Watch) -> tuple[Dataset, Data
     if source is None and parent.imported:
         raise UserError(
             f"{parent.ref} was imported: what it teaches, and by which rows it is judged, is not known",
-            hint="give labelled rows, better such as it was not trained on: `--data FILE`, or `data=table`",
+            hint="give rows, labelled if there are such, better others than it was trained on: `--data FILE`, or "
+            "`data=table`",
         )
     if parent.imported:
         target = parent.manifest.target
         assert target is not None, "importing always names a target"
-        return read(source, schema=Schema((*parent.manifest.inputs, target)), watch=watch), None
+        known = () if without_labels else (target,)
+        return read(source, schema=Schema((*parent.manifest.inputs, *known)), watch=watch), None
     if source is None and recipe.source is None:
         raise UserError(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"

@@ -58,6 +58,8 @@ class Prepared:
     reason: str
     embedding: Embedding | None = None
     """Where a sentence encoder has read the texts."""
+    answers_of: str = ""
+    """Whose own answers stand for labels, where the rows have none."""
 
     @property
     def task(self) -> Task:

@@ -6,46 +6,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
-from aias.encoders.rows import Encoded, Layout
+from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
 from aias.graph.rewriting import halves, products_in_int8, with_fixed_scales
 from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
-from aias.runtimes.onnxruntime import Session
-
-CLASSES = ("a", "b", "c")
-WIDTH = 64
-RNG = np.random.default_rng(3)
-
-
-def graph_of(nodes: list[Any], tensors: dict[str, Any], *, opset: int = 17) -> bytes:
-    """A published classifier: the columns in, probabilities out."""
-    nodes = [
-        helper.make_node("Cast", ["columns"], ["x"], to=TensorProto.FLOAT), *nodes,
-        helper.make_node("Cast", ["z"], ["z64"], to=TensorProto.DOUBLE),
-        helper.make_node("Softmax", ["z64"], ["s"], axis=1),
-        helper.make_node("Cast", ["s"], ["probabilities"], to=TensorProto.FLOAT),
-    ]  # fmt: skip
-    columns = helper.make_tensor_value_info("columns", TensorProto.DOUBLE, ["rows", WIDTH])
-    out = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["rows", 3])
-    held = [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors.items()]
-    graph = helper.make_graph(nodes, "net", [columns], [out], held)
-    return bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8).SerializeToString()
-    )
-
-
-def drawn(*shape: int) -> Any:
-    return (RNG.normal(size=shape) / np.sqrt(shape[-1])).astype(np.float32)
-
-
-def dense(*, opset: int = 17, hidden: int = 96) -> bytes:
-    nodes = [
-        helper.make_node("Gemm", ["x", "w1", "b1"], ["h"], transB=1), helper.make_node("Relu", ["h"], ["r"]),
-        helper.make_node("MatMul", ["r", "w2"], ["z"]),
-    ]  # fmt: skip
-    return graph_of(nodes, {"w1": drawn(hidden, WIDTH), "b1": drawn(hidden), "w2": drawn(hidden, 3) / 4}, opset=opset)
+from tiny_networks import CLASSES, WIDTH, X, dense, drawn, graph_of, rows, said
 
 
 def convolution() -> bytes:
@@ -61,21 +28,11 @@ def convolution() -> bytes:
     return graph_of(nodes, tensors)
 
 
-def rows(x: Any) -> Encoded:
-    nothing = np.zeros(0, np.int64)
-    return Encoded(np.asarray(x, np.float64), nothing, nothing[:, None], 0)
-
-
 LAYOUT = Layout(WIDTH, tuple(range(WIDTH)), (), (), 0, 0)
-X = RNG.normal(size=(50, WIDTH))
 
 
 def fixed(model: onnx.ModelProto) -> onnx.ModelProto:
     return with_fixed_scales(model, [{"columns": X[i : i + 1]} for i in range(len(X))])
-
-
-def said(model: bytes, x: Any) -> Any:
-    return np.asarray(Session(model, output="probabilities").run(rows(x)), np.float64)
 
 
 @pytest.mark.parametrize(

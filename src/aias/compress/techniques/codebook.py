@@ -4,6 +4,7 @@ With all terms kept the answers hardly change; with fewer, these have learned wh
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ from aias.training.pipeline import LinearPipeline
 __all__ = ["codebook"]
 
 SHARES: Final = (0.3, 0.15, 0.07, 1.0)
+MILDER: Final = (0.1, 0.2, 0.5)
+"""Tried where fewer are fast and lose too much."""
+
 TERMS_MIN: Final = 400
 """Below this the books take as much as the table."""
 
@@ -33,7 +37,16 @@ def codebook(shop: Workshop) -> Iterator[Candidate]:
     if not counts:
         raise CannotHelp(f"its {terms:,} terms are too few to share rows of a book")
     for count in counts:
-        yield Candidate(f"linear, {count:,} terms by codes", partial(_make, shop, linear, count))
+        yield replace(_candidate(shop, linear, count), milder=partial(_milder, shop, linear, count))
+
+
+def _milder(shop: Workshop, linear: Member, count: int) -> list[Candidate]:
+    terms = shop.encoder.layout.terms
+    return [_candidate(shop, linear, each) for share in MILDER if (each := round(share * terms)) > count]
+
+
+def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
+    return Candidate(f"linear, {count:,} terms by codes", partial(_make, shop, linear, count))
 
 
 def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:

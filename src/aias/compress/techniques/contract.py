@@ -4,6 +4,7 @@ A file exports one function of its own name. It gives in its order
 
     Candidate       made by the technique itself, for any fold, from what the parent knew without that fold's rows
     Configuration   fitted as training fits, on all folds, and kept in its ledger
+    Ladder          such a one, with milder ones to repair it by
 
 or raises `CannotHelp`. Nothing is fitted before it is asked for.
 """
@@ -49,4 +50,15 @@ class Candidate:
     milder: "Callable[[], Sequence[Candidate]] | None" = None
 
 
-Technique = Callable[[Workshop], Iterator[Candidate | Configuration]]
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """A configuration, and what loses less and takes longer, the harshest first: fitted only where this one is fast and
+    loses too much."""
+
+    harshest: Configuration
+    milder: Callable[[], Sequence[Configuration]]
+
+
+Proposal = Candidate | Configuration | Ladder
+
+Technique = Callable[[Workshop], Iterator[Proposal]]

@@ -2,32 +2,45 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import CannotHelp, Ladder
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
+from aias.training.members import Member
 
 __all__ = ["fewer_rounds"]
 
 BOOSTED: Final = ("boosted_trees", "xgboost", "catboost")
 TIMES: Final = (3, 10)
+MILDER: Final = (5, 2)
+"""Tried where fewer rounds are fast and lose too much."""
 RATE: Final = 0.05
 """Of all three, where nothing is set."""
 RATE_MAX: Final = 0.5
 ROUNDS_MIN: Final = 10
 
 
-def fewer_rounds(shop: Workshop) -> Iterator[Configuration]:
+def fewer_rounds(shop: Workshop) -> Iterator[Ladder]:
     boosted = [each for each in shop.members if each.configuration.learner in BOOSTED]
     if not boosted:
         raise CannotHelp("it has no boosted trees")
     best = next((each for each in boosted if "start" not in each.configuration.settings), None)
     if best is None:
         raise CannotHelp("its boosted trees go on from others, whose rounds are fixed")
+    for times in TIMES:
+        for found in _in_fewer(best, [times]):
+            yield Ladder(found, partial(_in_fewer, best, [each for each in MILDER if each < times]))
+
+
+def _in_fewer(best: Member, several: list[int]) -> list[Configuration]:
+    """Those of these shares that are neither too few rounds nor too large steps."""
     settings: dict[str, Any] = best.refit.configuration.settings
     rounds, rate = int(settings.get("rounds", 0)), float(settings.get("learning_rate", RATE))
-    for times in TIMES:
+    found = []
+    for times in several:
         if rounds // times >= ROUNDS_MIN and rate * times <= RATE_MAX:
             asked = best.configuration.settings | {"rounds": rounds // times, "learning_rate": rate * times}
-            yield replace(best.configuration, name=f"{best.name} in {rounds // times} rounds", settings=asked)
+            found.append(replace(best.configuration, name=f"{best.name} in {rounds // times} rounds", settings=asked))
+    return found

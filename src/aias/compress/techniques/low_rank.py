@@ -6,12 +6,14 @@ products are slower than one.
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from aias.compress.healing import healed
-from aias.compress.techniques.contract import CannotHelp
+from aias.compress.techniques.contract import CannotHelp, Ladder
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
+from aias.training.members import Member
 
 __all__ = ["low_rank"]
 
@@ -21,7 +23,11 @@ SHARES: Final = (0.5, 0.25)
 RANK_MIN: Final = 2
 
 
-def low_rank(shop: Workshop) -> Iterator[Configuration]:
+MILDER: Final = (0.375, 0.75)
+"""Tried where a lower one is fast and loses too much."""
+
+
+def low_rank(shop: Workshop) -> Iterator[Ladder]:
     best = next((each for each in shop.members if each.configuration.learner == "text_mlp"), None)
     if best is None:
         raise CannotHelp("it has no network on words, whose first layer would be long enough to be worth two")
@@ -30,6 +36,15 @@ def low_rank(shop: Workshop) -> Iterator[Configuration]:
     ranks = [round(share * width) for share in SHARES if round(share * width) >= RANK_MIN]
     if not ranks or "rank" in refit:
         raise CannotHelp(f"its first layer has {width} neurons, or is of low rank already")
+    more = [round(share * width) for share in MILDER]
     for rank in ranks:
-        settings = {**healed(best), "rank": rank}
-        yield replace(best.configuration, name=f"{best.name}, rank {rank} of {width}", settings=settings)
+        yield Ladder(_thin(best, rank, width), partial(_milder, best, [n for n in more if n > rank], width))
+
+
+def _milder(best: Member, ranks: list[int], width: int) -> list[Configuration]:
+    return [_thin(best, rank, width) for rank in ranks]
+
+
+def _thin(best: Member, rank: int, width: int) -> Configuration:
+    settings = {**healed(best), "rank": rank}
+    return replace(best.configuration, name=f"{best.name}, rank {rank} of {width}", settings=settings)

@@ -4,6 +4,7 @@ The vocabulary and its weights are nearly all of the size of a model of texts. W
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,6 +16,9 @@ from aias.training.members import Member
 __all__ = ["vocabulary"]
 
 SHARES: Final = (0.3, 0.15, 0.07, 0.03)
+MILDER: Final = (0.05, 0.1, 0.2, 0.5)
+"""Tried where fewer are fast and lose too much."""
+
 TERMS_MIN: Final = 100
 
 
@@ -23,7 +27,16 @@ def vocabulary(shop: Workshop) -> Iterator[Candidate]:
     for share in SHARES:
         count = round(share * shop.encoder.layout.terms)
         if count >= TERMS_MIN:
-            yield Candidate(f"linear, {count:,} terms", partial(_make, shop, linear, count))
+            yield replace(_candidate(shop, linear, count), milder=partial(_milder, shop, linear, share))
+
+
+def _milder(shop: Workshop, linear: Member, share: float) -> list[Candidate]:
+    terms = shop.encoder.layout.terms
+    return [_candidate(shop, linear, round(each * terms)) for each in MILDER if each > share]
+
+
+def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
+    return Candidate(f"linear, {count:,} terms", partial(_make, shop, linear, count))
 
 
 def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:

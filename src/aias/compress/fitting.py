@@ -1,0 +1,43 @@
+"""Configurations as candidates: fitted by training on all folds, now or when somebody asks for the first of them."""
+
+from dataclasses import dataclass, field
+
+from aias.compress.techniques.contract import Candidate, Made
+from aias.compress.workshop import Workshop
+from aias.training.configuration import Configuration
+from aias.training.members import Member
+from aias.training.parent import NoTime
+
+
+def fitted(shop: Workshop, configuration: Configuration) -> Candidate:
+    """Raises `NoTime`."""
+    found: list[Member] = []
+
+    def take(each: Member) -> bool:
+        found.append(each)
+        return True
+
+    shop.plan.run([configuration], take)
+    if not found:
+        raise NoTime(f"there was no time to fit {configuration.name}", hint="give more time")
+    return candidate_of(shop, found[0])
+
+
+def candidate_of(shop: Workshop, member: Member) -> Candidate:
+    return Candidate(member.name, lambda fold: Made(shop.part(member, fold), shop.encoder), member.scores)
+
+
+def fitted_when_asked(shop: Workshop, configuration: Configuration) -> Candidate:
+    return Candidate(configuration.name, _Later(shop, configuration))
+
+
+@dataclass(eq=False)
+class _Later:
+    shop: Workshop
+    configuration: Configuration
+    _found: list[Candidate] = field(default_factory=list)
+
+    def __call__(self, fold: int) -> Made:
+        if not self._found:
+            self._found.append(fitted(self.shop, self.configuration))
+        return self._found[0].make(fold)

@@ -1,0 +1,72 @@
+"""Convolutions of an imported network with half or three quarters of their channels, healed by least squares
+(`graph.channels`); in whole numbers besides, for both gain.
+
+Single zeros would cost as much as before. What is left is fitted to what the network said of rows that may be fitted
+on, without their answers, and anew for each fold.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.regraphed import shown, written
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.encoders.rows import Encoded
+from aias.graph.channels import can_have_fewer, fewer_channels
+from aias.graph.rewriting import with_fixed_scales
+from aias.runtimes.onnxruntime import sealed_graph
+
+__all__ = ["prune_channels"]
+
+SHARES: Final = (0.5, 0.75)
+MILDER: Final = (0.625, 0.75, 0.875)
+"""Tried where fewer are fast and lose too much."""
+
+ROWS_MAX: Final = 400
+NUMBERS_MAX: Final = 400_000
+"""Of all rows to heal by: a network of images holds some hundred times as many while it reads them."""
+
+
+def prune_channels(shop: Workshop) -> Iterator[Candidate]:
+    if not shop.parent.imported or shop.parent.folder is None:
+        raise CannotHelp("no convolutions are trained here; `prune_neurons` takes neurons of what is")
+    if not can_have_fewer(sealed_graph(shop.parent.folder, shop.parent.manifest)):
+        raise CannotHelp("it has no convolution that one other layer reads alone")
+    for whole_numbers in (True, False):
+        for share in SHARES:
+            yield _candidate(shop, share, whole_numbers=whole_numbers, ladder=True)
+
+
+def _candidate(shop: Workshop, share: float, *, whole_numbers: bool, ladder: bool = False) -> Candidate:
+    name = f"{100 * share:g} % of the channels{', int8' if whole_numbers else ''}"
+    milder = partial(_milder, shop, share, whole_numbers=whole_numbers) if ladder else None
+    return Candidate(name, partial(_make, shop, share, whole_numbers), milder=milder)
+
+
+def _milder(shop: Workshop, share: float, *, whole_numbers: bool) -> list[Candidate]:
+    return [_candidate(shop, each, whole_numbers=whole_numbers) for each in MILDER if each > share]
+
+
+def _make(shop: Workshop, share: float, whole_numbers: bool, fold: int) -> Made:
+    def how(model: Any) -> Any:
+        found = _pruned(shop, model, share, fold)
+        return with_fixed_scales(found, shown(shop)) if whole_numbers else found
+
+    return Made(written(shop, how), shop.encoder)
+
+
+def _pruned(shop: Workshop, model: Any, share: float, fold: int) -> Any:
+    key = ("channels", share, fold)
+    if key not in shop.memo:
+        shop.memo[key] = fewer_channels(model, _rows(shop, fold), share)
+    return shop.memo[key]
+
+
+def _rows(shop: Workshop, fold: int) -> Encoded:
+    """That may be fitted on, spread over all of them."""
+    inside = shop.inside(fold)
+    count = min(len(inside), ROWS_MAX, max(8, NUMBERS_MAX // max(1, shop.encoder.layout.width)))
+    return shop.encoded(inside[np.unique(np.linspace(0, len(inside) - 1, count).astype(np.int64))])

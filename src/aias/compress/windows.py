@@ -1,0 +1,111 @@
+"""Windows of three tokens, learned: which of them tell the answers, from vectors that tokens have by themselves.
+
+    h(t) = K₀ e(t-1) + K₁ e(t) + K₂ e(t+1) + b        r = max(0, max over t of h(t))        answer: linear in r
+
+(Kim 2014.) Vectors e stay what they are, so that a token that was never seen in these texts is read like its
+neighbours; then K e is one table for each place in the window, and nothing is multiplied when a text is read
+(`graph.windows`). Learned by Adam (Kingma and Ba 2015) in NumPy, a share of tokens and of r left out in each step.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.deadline import Deadline
+from aias.encoders.contract import Floats, Ints
+
+PLACES: Final = 3
+FILTERS: Final = 96
+EPOCHS: Final = 12
+BATCH: Final = 64
+RATE: Final = 2e-3
+TOKENS_GONE, FILTERS_GONE = 0.1, 0.4
+BETAS: Final = (0.9, 0.99)
+TINY: Final = 1e-8
+
+Singles = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    weights: Singles  # (PLACES * width, filters)
+    bias: Singles  # (filters,)
+
+
+def learned(
+    tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, classes: bool, seed: int,
+    deadline: Deadline,
+) -> Kernel:  # fmt: skip
+    """`tokens`, `mask`: (texts, length); `vectors`: (vocabulary, width); `targets`: probabilities (texts, classes), or
+    standardised amounts (texts, 1). Where the deadline passes, what was learned by then."""
+    rng, width = np.random.default_rng(seed), vectors.shape[1]
+    spread = 1 / np.sqrt(PLACES * width)
+    state = [
+        rng.uniform(-spread, spread, (PLACES * width, FILTERS)).astype(np.float32), np.zeros(FILTERS, np.float32),
+        np.zeros((FILTERS, targets.shape[1]), np.float32), np.zeros(targets.shape[1], np.float32),
+    ]  # fmt: skip
+    moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
+    wanted = targets.astype(np.float32)
+    batches = list(_batches(mask, EPOCHS, rng))
+    for step, rows in enumerate(batches):
+        if deadline.passed:
+            break
+        gradients = _gradients(state, tokens[rows], mask[rows], vectors, wanted[rows], classes=classes, rng=rng)
+        rate = RATE * (1 - step / len(batches))
+        rate *= np.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
+        for place, gradient in enumerate(gradients):
+            first, second = (
+                held[place] + (1 - beta) * (gradient**power - held[place])
+                for held, beta, power in zip(moments, BETAS, (1, 2), strict=True)
+            )
+            moments[0][place], moments[1][place] = first, second
+            state[place] -= (rate * first / (np.sqrt(second) + TINY)).astype(np.float32)
+    return Kernel(state[0], state[1])
+
+
+def _batches(mask: Any, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """Texts of about one length together, or most of a batch would be padding."""
+    lengths = mask.sum(axis=1)
+    for _ in range(epochs):
+        order = np.argsort(lengths + rng.uniform(0, 3, len(lengths)), kind="stable")
+        parts = np.array_split(order, max(1, round(len(order) / BATCH)))
+        yield from (parts[i] for i in rng.permutation(len(parts)))
+
+
+def _gradients(
+    state: list[Singles], tokens: Ints, mask: Any, vectors: Singles, wanted: Singles, *, classes: bool,
+    rng: np.random.Generator,
+) -> list[Singles]:  # fmt: skip
+    kernel, bias, head, intercept = state
+    length = int(mask.sum(axis=1).max(initial=1))
+    tokens, mask = tokens[:, :length], mask[:, :length]
+    kept = mask & (rng.random(mask.shape) >= TOKENS_GONE)
+    read = windows(vectors[tokens] * kept[:, :, None])  # (rows, length + 2, PLACES * width)
+    sums = read @ kernel
+    sums[:, 1:-1] += bias * mask[:, :, None]
+    at = sums.argmax(axis=1)  # (rows, filters)
+    most = np.take_along_axis(sums, at[:, None], axis=1)[:, 0]
+    there = (rng.random(most.shape) >= FILTERS_GONE) / np.float32(1 - FILTERS_GONE)
+    r = np.maximum(most, 0) * there
+    off = r @ head + intercept
+    if classes:
+        off = np.exp(off - off.max(axis=1, keepdims=True))
+        off /= off.sum(axis=1, keepdims=True)
+    off = ((off - wanted) / len(wanted)).astype(np.float32)
+    back = (off @ head.T) * there * (most > 0)
+    spread = np.zeros_like(sums)
+    np.put_along_axis(spread, at[:, None], back[:, None].astype(np.float32), axis=1)
+    centred = np.zeros(sums.shape[:2], bool)
+    centred[:, 1:-1] = mask
+    flat = read.reshape(-1, read.shape[2]).T @ spread.reshape(-1, spread.shape[2])
+    return [flat, spread[centred].sum(axis=0), r.T.astype(np.float32) @ off, off.sum(axis=0)]
+
+
+def windows(e: Singles) -> Singles:
+    """Each three neighbours side by side, those that reach beyond an end too: (rows, length, width) → (rows,
+    length + 2, PLACES * width)."""
+    held = np.pad(e, ((0, 0), (2, 2), (0, 0)))
+    return np.concatenate([held[:, :-2], held[:, 1:-1], held[:, 2:]], axis=2)

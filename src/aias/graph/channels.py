@@ -1,0 +1,258 @@
+"""Convolutions with fewer channels, healed without gradients: what reads the others is fitted to what it gave before.
+
+    A → elementwise, pools → B        A: a convolution that only B reads; B: a convolution or a dense layer
+
+A channel counts as much as its values, times the weights that read it, say what those of others do not (columns of a QR
+decomposition with pivots, Businger and Golub 1965). The others go, and with them their rows of B's weights W₀. What is
+left moves so that B gives what it gave in the whole graph, z, from what it reads now, φ:
+
+    minimise over W    ‖φ W - z‖² + λ ‖W - W₀‖²
+
+(He, Zhang and Sun 2017, who choose channels by the lasso.) Rows need no answers for it.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded
+from aias.graph.rewritten import NothingToRewrite
+from aias.runtimes.onnxruntime import Session
+
+CHANNELS_MIN: Final = 8
+"""Of fewer each is needed, and engines compute eight at once."""
+
+POSITIONS_MAX: Final = 4_096
+"""Where B is looked at, and so the size of the largest system that is solved: a second."""
+
+DAMP: Final = 0.01
+"""λ, in mean squares of what is read."""
+
+BY_CHANNEL: Final = (
+    "Relu", "LeakyRelu", "Clip", "Elu", "Sigmoid", "Tanh", "HardSwish", "HardSigmoid", "Identity", "Dropout",
+    "MaxPool", "AveragePool", "GlobalAveragePool", "BatchNormalization",
+)  # fmt: skip
+"""They read one channel for each that they give."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """`between`: what stands between the two, in its order."""
+
+    conv: onnx.NodeProto
+    between: tuple[onnx.NodeProto, ...]
+    reader: onnx.NodeProto
+
+
+def fewer_channels(model: onnx.ModelProto, encoded: Encoded, share: float) -> onnx.ModelProto:
+    """This share of the channels of every convolution that one other layer reads; `encoded`: rows to heal by.
+
+    Raises `NothingToRewrite`.
+    """
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    del found.graph.value_info[:]
+    sizes = {each.name: int(each.dims[0]) for each in model.graph.initializer if each.dims}
+    pairs = [each for each in pairs_of(found) if _count(sizes[each.conv.input[1]], share) < sizes[each.conv.input[1]]]
+    if not pairs:
+        raise NothingToRewrite(
+            f"it has no convolution of more than {CHANNELS_MIN} channels that one other layer reads alone"
+        )
+    for pair in pairs:
+        _Pruning(model, found, pair, encoded).run(share)
+    return found
+
+
+def can_have_fewer(graph: bytes) -> bool:
+    return bool(pairs_of(onnx.load_from_string(graph)))
+
+
+def pairs_of(model: onnx.ModelProto) -> list[Pair]:
+    """In the order of the graph."""
+    graph = model.graph
+    held = {each.name: each for each in graph.initializer}
+    given = {each.name for each in graph.output}
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+
+    def own(node: onnx.NodeProto, *, dims: int) -> bool:
+        """Whether its weights are its own, and never change."""
+        tensor = held.get(node.input[1])
+        known = tensor is not None and tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == dims
+        return known and len(readers[node.input[1]]) == 1
+
+    def plain(node: onnx.NodeProto) -> bool:
+        known = _settings(node)
+        return node.op_type == "Conv" and own(node, dims=4) and known.get("group", 1) == 1
+
+    found = []
+    for node in graph.node:
+        if not plain(node):
+            continue
+        between: list[onnx.NodeProto] = []
+        at, flat = node.output[0], False
+        while len(each := readers.get(at, [])) == 1 and at not in given and each[0].input[0] == at:
+            reader = each[0]
+            flattens = not flat and _flattens(reader, held)
+            if not flattens and (flat or reader.op_type not in BY_CHANNEL):
+                fits = _dense(reader) and own(reader, dims=2) if flat else plain(reader) and _simple(reader)
+                found += [Pair(node, tuple(between), reader)] * fits
+                break
+            between.append(reader)
+            at, flat = reader.output[0], flat or flattens
+    return found
+
+
+def _count(channels: int, share: float) -> int:
+    return max(CHANNELS_MIN, round(share * channels))
+
+
+def _simple(node: onnx.NodeProto) -> bool:
+    """A convolution whose patches are cut out here."""
+    known = _settings(node)
+    return known.get("auto_pad", b"NOTSET") == b"NOTSET" and set(known.get("dilations", [1])) == {1}
+
+
+def _dense(node: onnx.NodeProto) -> bool:
+    known = _settings(node)
+    usual = known.get("alpha", 1.0) == 1 and known.get("beta", 1.0) == 1 and not known.get("transA")
+    return node.op_type == "MatMul" or (node.op_type == "Gemm" and usual)
+
+
+def _flattens(node: onnx.NodeProto, held: dict[str, onnx.TensorProto]) -> bool:
+    """To a line for each row."""
+    if node.op_type == "Flatten":
+        return bool(_settings(node).get("axis", 1) == 1)
+    if node.op_type != "Reshape" or node.input[1] not in held:
+        return False
+    shape = numpy_helper.to_array(held[node.input[1]]).tolist()
+    return len(shape) == 2 and shape[0] in (0, -1)
+
+
+def _settings(node: onnx.NodeProto) -> dict[str, Any]:
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
+class _Pruning:
+    """Of one pair, in the graph `model`, which those before it have changed; `whole`: as it was."""
+
+    def __init__(self, whole: onnx.ModelProto, model: onnx.ModelProto, pair: Pair, encoded: Encoded) -> None:
+        self.whole, self.model, self.pair, self.encoded = whole, model, pair, encoded
+        self.held = {each.name: each for each in model.graph.initializer}
+        self.is_conv = pair.reader.op_type == "Conv"
+        self.turned = bool(_settings(pair.reader).get("transB"))
+
+    def run(self, share: float) -> None:
+        conv, reader = self.pair.conv, self.pair.reader
+        channels = int(self.held[conv.input[1]].dims[0])
+        read, wanted = self._values(self.model, reader.input[0]), self._values(self.whole, reader.output[0])
+        weights = self._weights()  # (channels, numbers of a channel, outputs)
+        values = read.reshape(len(read), channels, -1)  # (rows, channels, positions)
+        kept = _chosen(values, weights, _count(channels, share), by_position=not self.is_conv)
+        self._cut(kept, channels)
+        less = read[:, kept] if self.is_conv else values[:, kept].reshape(len(read), -1)
+        self._heal(less, wanted, weights[kept])
+
+    def _values(self, model: onnx.ModelProto, name: str) -> Floats:
+        """What the rows make of a tensor."""
+        shown = onnx.ModelProto()
+        shown.CopyFrom(model)
+        del shown.graph.output[:]
+        shown.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        return np.asarray(Session(shown.SerializeToString(), output=name).run(self.encoded), np.float64)
+
+    def _weights(self) -> Floats:
+        held = numpy_helper.to_array(self.held[self.pair.reader.input[1]]).astype(np.float64)
+        if self.is_conv:
+            return np.asarray(held.transpose(1, 2, 3, 0).reshape(held.shape[1], -1, held.shape[0]))
+        held = held.T if self.turned else held
+        channels = self.held[self.pair.conv.input[1]].dims[0]
+        return np.asarray(held.reshape(channels, -1, held.shape[1]))
+
+    def _cut(self, kept: Any, channels: int) -> None:
+        """Of A and of what stands between, all that is kept for a channel that goes."""
+        normed = [each for each in self.pair.between if each.op_type == "BatchNormalization"]
+        for node, names in ((self.pair.conv, self.pair.conv.input[1:]), *((each, each.input[1:]) for each in normed)):
+            for place, name in enumerate(names, start=1):
+                if name:
+                    self._set(node, place, numpy_helper.to_array(self.held[name])[kept])
+        for node in self.pair.between:
+            if node.op_type == "Reshape":
+                shape = numpy_helper.to_array(self.held[node.input[1]]).copy()
+                if shape[1] > 0:
+                    shape[1] = shape[1] // channels * len(kept)
+                    self._set(node, 1, shape)
+
+    def _set(self, node: onnx.NodeProto, place: int, value: Any) -> None:
+        """A tensor of its own: others may read the one that was there."""
+        name = f"{node.output[0]}/{place}/fewer"
+        tensor = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        node.input[place] = name
+        for each in self.model.graph.initializer:
+            if each.name == name:
+                each.CopyFrom(tensor)
+                return
+        self.model.graph.initializer.append(tensor)
+
+    def _heal(self, read: Floats, wanted: Floats, weights: Floats) -> None:
+        reader = self.pair.reader
+        outputs = weights.shape[2]
+        start = weights.reshape(-1, outputs)
+        if self.is_conv:
+            x, z = _patches(read, wanted, self.held[reader.input[1]].dims, _settings(reader))
+        else:
+            x, z = read[:POSITIONS_MAX], wanted[:POSITIONS_MAX]
+        bias = numpy_helper.to_array(self.held[reader.input[2]]) if len(reader.input) > 2 else None
+        if bias is not None:
+            x, start = np.hstack([x, np.ones((len(x), 1))]), np.vstack([start, bias[None].astype(np.float64)])
+        found = start + _ridge(x, z - x @ start)
+        if bias is not None:
+            self._set(reader, 2, found[-1].reshape(bias.shape).astype(np.float32))
+            found = found[:-1]
+        self._set(reader, 1, self._as_held(found.astype(np.float32), len(weights)))
+
+    def _as_held(self, weights: Any, channels: int) -> Any:
+        if not self.is_conv:
+            return weights.T if self.turned else weights
+        sides = list(self.held[self.pair.reader.input[1]].dims)[2:]
+        return weights.reshape(channels, *sides, -1).transpose(3, 0, 1, 2)
+
+
+def _chosen(values: Floats, weights: Floats, count: int, *, by_position: bool) -> Any:
+    """The channels that say most of what the others do not, each by how far it moves the reader: the first pivots of a
+    QR decomposition. `values`: (rows, channels, positions); `weights`: (channels, numbers, outputs)."""
+    from scipy.linalg import qr
+
+    heavy = (weights**2).sum(axis=2)  # of a convolution for all positions alike
+    scale = np.sqrt(heavy if by_position else heavy.sum(axis=1, keepdims=True))
+    moved = (values * scale).transpose(0, 2, 1).reshape(-1, values.shape[1])
+    some = np.random.default_rng(0).permutation(len(moved))[:POSITIONS_MAX]
+    return np.sort(qr(moved[some], mode="r", pivoting=True)[1][:count])
+
+
+def _patches(x: Floats, z: Floats, dims: Any, settings: dict[str, Any]) -> tuple[Floats, Floats]:
+    """What a convolution reads for some of its outputs, (positions, channels * sides), and these, (positions,
+    outputs)."""
+    top, left, bottom, right = settings.get("pads", [0, 0, 0, 0])
+    down, across = settings.get("strides", [1, 1])
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, tuple(dims[2:]), axis=(2, 3))[:, :, ::down, ::across]
+    rows, _, high, wide = z.shape
+    places = np.random.default_rng(0).permutation(rows * high * wide)[:POSITIONS_MAX]
+    at = np.unravel_index(np.sort(places), (rows, high, wide))
+    read = windows.transpose(0, 2, 3, 1, 4, 5)[at]
+    return read.reshape(len(read), -1), z.transpose(0, 2, 3, 1)[at]
+
+
+def _ridge(x: Floats, z: Floats) -> Floats:
+    """By which weights move, (width, outputs): of the two ways to write it the one with the smaller system."""
+    damp = DAMP * float((x**2).mean()) * len(x) + 1e-12
+    if len(x) < x.shape[1]:
+        return np.asarray(x.T @ np.linalg.solve(x @ x.T + damp * np.eye(len(x)), z))
+    return np.asarray(np.linalg.solve(x.T @ x + damp * np.eye(x.shape[1]), x.T @ z))
