@@ -6,13 +6,14 @@ from itertools import count
 from typing import Any
 
 from aias.core.errors import AiasError
-from aias.serving.batcher import Batcher
+from aias.serving.batcher import AHEAD_SECONDS_MAX, Batcher
 from aias.serving.costs import Cost
 from aias.serving.tickets import Batch, Lane, Ticket
 
 
 class Machine:
-    """`takes` says how long a batch really runs. A part answers with the numbers of its rows."""
+    """`takes` says how long a batch really runs, `away` for how long nobody hears that one has ended; what is booked
+    goes on meanwhile. A part answers with the numbers of its rows."""
 
     def __init__(
         self,
@@ -21,10 +22,14 @@ class Machine:
         takes: Callable[[Batch], float] | None = None,
         fails: Callable[[Batch], bool] = lambda _batch: False,
         waiting_max: int = 10_000,
+        away: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.now = 0.0
         self.takes = takes or (lambda batch: batch.lane.cost.seconds(batch.units))
-        self.fails = fails
+        self.fails, self.away = fails, away
+        self.running: list[Batch] = []
+        self.booked: list[Batch] = []
+        self.busy_seconds = 0.0
         self.batcher = Batcher(
             self.start, places=places, clock=lambda: self.now, waiting_max=waiting_max, alarm=self.set_alarm
         )
@@ -84,13 +89,30 @@ class Machine:
             self.broken.append("two models in one batch")
         if any(part.ticket.whole for part in batch.parts) and len(batch.parts) > 1:
             self.broken.append("a whole request has company")
-        self.at(self.now + self.takes(batch), lambda: self.finish(batch))
+        self.booked.append(batch)
+        self.begin()
 
-    def finish(self, batch: Batch) -> None:
-        if self.fails(batch):
-            self.batcher.finished(batch, [ValueError("it broke") for _ in batch.parts], counts=False)
+    def begin(self) -> None:
+        if self.booked and len(self.running) < self.places:
+            batch, began_at, seconds = self.booked.pop(0), self.now, 0.0
+            self.running.append(batch)
+            seconds = self.takes(batch)
+            self.busy_seconds += seconds
+            self.at(self.now + seconds, lambda: self.end(batch, began_at))
+
+    def end(self, batch: Batch, began_at: float) -> None:
+        ended_at, away = self.now, self.away()
+        self.running.remove(batch)
+        self.begin()
+        if away:
+            self.at(ended_at + away, lambda: self.finish(batch, began_at, ended_at))
         else:
-            self.batcher.finished(batch, [list(range(part.start, part.stop)) for part in batch.parts])
+            self.finish(batch, began_at, ended_at)
+
+    def finish(self, batch: Batch, began_at: float, ended_at: float) -> None:
+        fails = self.fails(batch)
+        results = [ValueError("it broke") if fails else list(range(part.start, part.stop)) for part in batch.parts]
+        self.batcher.finished(batch, results, counts=not fails, began_at=began_at, ended_at=ended_at)
 
     def deliver(self, ticket: Ticket, outcome: "list[Any] | Exception") -> None:
         self.outcomes[ticket].append(outcome)
@@ -105,9 +127,12 @@ class Machine:
     # What must hold
 
     def check(self) -> None:
-        running = self.batcher.running
+        running, booked = self.batcher.running, [batch.lane.cost.seconds(batch.units) for batch in self.booked]
         if running > self.places:
             self.broken.append(f"{running} batches on {self.places} places")
+        # The last of them may be longer than what was left.
+        if sum(booked) - max(booked, default=0.0) > self.places * AHEAD_SECONDS_MAX:
+            self.broken.append(f"{sum(booked)} s booked ahead")
         if running < self.places and self.batcher.waiting and self.alarm is None:
             self.broken.append(f"idle at {self.now} while {self.batcher.waiting} wait")
 

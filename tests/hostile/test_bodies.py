@@ -1,4 +1,4 @@
-"""Requests that lie, overflow or smuggle. After each, the server still answers."""
+"""Bodies that lie or overflow. After each, the server still answers."""
 
 import gzip
 import io
@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,12 +16,10 @@ from aias.core.limits import COLUMNS_MAX
 from aias.serving.arrow import ArrowProcess
 from aias.serving.refusals import BadBody
 from aias.serving.rows import SLACK, read_row, read_rows
+from raw_requests import BODY, closing, status
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
 
-KEY = b"Host: localhost\r\nAuthorization: Bearer all-key\r\n"
-POST = b"POST /predict/churn HTTP/1.1\r\n" + KEY
 JSON = {"Content-Type": "application/json"}
-BODY = b'[{"age": 50}]'
 
 
 @pytest.fixture(scope="module")
@@ -38,17 +35,6 @@ def server(running: House) -> Iterator[House]:
     assert running.call("POST", "/predict/churn", [{"age": 50}]).json == [
         {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
     ]
-
-
-def status(answer: bytes) -> int:
-    assert answer.startswith(b"HTTP/1.1 "), answer[:200]
-    return int(answer[9:12])
-
-
-def closing(extra: bytes = b"", *, length: int | None = len(BODY)) -> bytes:
-    """The head of a request after which the connection is closed."""
-    sized = b"" if length is None else b"Content-Length: %d\r\n" % length
-    return POST + b"Connection: close\r\nContent-Type: application/json\r\n" + sized + extra + b"\r\n"
 
 
 # Sizes
@@ -220,158 +206,7 @@ def test_a_reader_that_was_killed_is_started_again() -> None:
         arrow.close()
 
 
-# Heads
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"Content-Length: 13\r\nContent-Length: 13\r\n",
-        b"Content-Length: 13\r\nContent-Length: 14\r\n",
-        b"Content-Length: 13\r\nTransfer-Encoding: chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nContent-Length: 13\r\n",
-        b"Transfer-Encoding: chunked, identity\r\n",
-        b"Transfer-Encoding: xchunked\r\n",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
-        b"Content-Length: -1\r\n",
-        b"Content-Length: +13\r\n",
-        b"Content-Length: 13, 13\r\n",
-        b"Content-Length: 0x0d\r\n",
-        b"Content-Length: 99999999999999999999999\r\n",
-        b"Content-Length : 13\r\n",
-        b"X-Folded: a\r\n b\r\nContent-Length: 13\r\n",
-        b"X-Nul: a\x00b\r\nContent-Length: 13\r\n",
-        b"X-Bare: a\rb\r\nContent-Length: 13\r\n",
-        b"Host: evil.example\r\nContent-Length: 13\r\n",
-        b"Authorization: Bearer all-key\r\nContent-Length: 13\r\n",
-        b"no colon\r\nContent-Length: 13\r\n",
-    ],
-)
-def test_a_head_that_two_parsers_could_read_differently_is_refused(server: House, head: bytes) -> None:
-    answer = server.raw(POST + b"Connection: close\r\n" + head + b"\r\n" + BODY)
-
-    assert status(answer) == 400
-    assert answer.count(b"HTTP/1.1 ") == 1
-
-
-def test_a_smuggled_request_is_not_answered(server: House) -> None:
-    inner = b"GET /metrics HTTP/1.1\r\n" + KEY + b"\r\n"
-    head = POST + b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (5 + len(inner))
-
-    answer = server.raw(head + b"0\r\n\r\n" + inner)
-
-    assert answer.count(b"HTTP/1.1 ") == 1
-    assert status(answer) == 400
-
-
-@pytest.mark.parametrize("target", [b"*", b"predict/churn", b"localhost:80", b"ftp://localhost/predict/churn"])
-def test_only_a_path_or_a_whole_url_is_a_target(server: House, target: bytes) -> None:
-    assert status(server.raw(b"GET " + target + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
-
-
-def test_a_tunnel_is_refused(server: House) -> None:
-    assert status(server.raw(b"CONNECT localhost:80 HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
-
-
-@pytest.mark.parametrize("target", [b"/predict/chu\x00rn", b"/predict/churn\x7f", b"/predict/\xff"])
-def test_a_target_with_odd_bytes_finds_nothing(server: House, target: bytes) -> None:
-    answer = server.raw(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n")
-
-    assert status(answer) in (400, 404)
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"X-Long: " + b"a" * 9_000 + b"\r\n",
-        b"X-" + b"a" * 9_000 + b": 1\r\n",
-        b"".join(b"X-%d: %s\r\n" % (at, b"a" * 200) for at in range(60)),
-        b"".join(b"X-%d: 1\r\n" % at for at in range(200)),
-    ],
-)
-def test_headers_have_a_bound(server: House, head: bytes) -> None:
-    assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + head + b"\r\n")) == 431
-
-
-def test_a_target_has_a_bound(server: House) -> None:
-    assert status(server.raw(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 431
-
-
-@pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
-def test_another_protocol_is_told_so(server: House, line: bytes) -> None:
-    assert status(server.raw(line + b"\r\n\r\n")) == 400
-
-
-def test_an_offer_to_speak_something_else_is_not_taken(server: House) -> None:
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
-
-    assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + upgrade + b"\r\n")) == 200
-
-
-def test_a_request_without_a_host_is_refused(server: House) -> None:
-    assert status(server.raw(b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
-
-
-def test_http_1_0_is_answered_and_closed(server: House) -> None:
-    assert status(server.raw(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
-
-
-# Several pieces
-
-
-def test_a_body_in_chunks_is_a_body(server: House) -> None:
-    chunks = b"".join(b"%x\r\n%b\r\n" % (1, BODY[at : at + 1]) for at in range(len(BODY))) + b"0\r\n\r\n"
-
-    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + chunks)
-
-    assert status(answer) == 200
-
-
-def test_a_trailer_is_no_header(server: House) -> None:
-    head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
-    chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
-    key = b"Authorization: Bearer all-key\r\n"
-
-    assert status(server.raw(head + chunks + key + b"\r\n")) == 401
-    assert status(server.raw(head + key + chunks + b"Authorization: none\r\n\r\n")) == 200
-
-
-def test_three_megabytes_of_six_byte_chunks_cost_no_more_than_their_body(server: House) -> None:
-    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + b"1\r\n \r\n" * 500_000)
-
-    assert status(answer) == 413
-
-
-def test_a_client_that_asks_first_is_told_to_go_on(server: House) -> None:
-    with server.socket() as client:
-        client.sendall(closing(b"Expect: 100-continue\r\n"))
-        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        client.sendall(BODY)
-        assert status(client.recv(65536)) == 200
-
-
-def test_a_client_that_asks_first_is_refused_before_it_sends(server: House) -> None:
-    with server.socket() as client:
-        client.sendall(closing(b"Expect: 100-continue\r\n", length=10_000_000))
-        assert status(client.recv(65536)) == 413
-
-
-def test_requests_in_one_go_are_answered_in_their_order(server: House) -> None:
-    ages = [50, 20, 60, 10]
-    bodies = [b'{"age": %d}' % age for age in ages]
-    sent = b"".join(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
-
-    answer = server.raw(sent + b"GET /health/live HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n")
-
-    assert answer.count(b"HTTP/1.1 200 ") == 5
-    labels = [part[:3] for part in answer.split(b'"prediction":"')[1:]]
-    assert labels == [b"yes", b'no"', b"yes", b'no"']
-
-
-def test_what_follows_a_refused_head_is_not_answered(server: House) -> None:
-    answer = server.raw(POST + b"Content-Length: x\r\n\r\n" + b"GET /health/live HTTP/1.1\r\n" + KEY + b"\r\n")
-
-    assert answer.count(b"HTTP/1.1 ") == 1
+# Errors
 
 
 def test_errors_never_name_our_insides() -> None:
@@ -395,32 +230,3 @@ def test_errors_never_name_our_insides() -> None:
             assert response.status == 500
             assert b"secret" not in response.body
             assert response.headers["x-request-id"]
-
-
-def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
-    gate = threading.Event()
-    gate.set()
-    shelf, slow = Shelf(), Rule(gate=gate)
-    shelf.deploy("churn", 1, slow)
-    csv = {"Content-Type": "text/csv"}
-    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
-        for _ in range(5):
-            assert slow.started.acquire(timeout=5)  # the trials at loading
-        gate.clear()
-        statuses: list[int] = []
-
-        def ask() -> None:
-            statuses.append(server.call("POST", "/predict/churn", "age\n50\n", headers=csv).status)
-
-        threads = [threading.Thread(target=ask) for _ in range(2)]
-        threads[0].start()
-        assert slow.started.acquire(timeout=5)
-        threads[1].start()
-        eventually(lambda: server.gateway.executor.batcher.waiting == 1)
-        third = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
-        gate.set()
-        for thread in threads:
-            thread.join(5)
-
-    assert statuses == [200, 200]
-    assert (third.status, third.headers["retry-after"]) == (503, "1")

@@ -1,7 +1,10 @@
 """More is asked than can be answered: refused by the head alone, in whatever form it comes."""
 
+import asyncio
+import contextlib
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,7 +16,8 @@ from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
 from aias.serving.costs import Cost
 from aias.serving.threshold import SKIP_BYTES_MAX
-from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all, samples
+from aias.serving.tickets import Ticket
+from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
 BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
@@ -135,19 +139,60 @@ def test_nobody_is_told_to_send_a_body_that_is_refused(server: House) -> None:
         assert_refused(answer_of(client))
 
 
-def test_a_body_in_chunks_is_refused_before_its_first(server: House) -> None:
+def test_a_body_in_chunks_is_refused_before_its_first_and_keeps_the_connection(server: House) -> None:
+    chunk = b"%x\r\n%b\r\n" % (len(BODY), BODY)
+    with server.socket() as client:
+        for _ in range(2):
+            client.sendall(head(-1, LATE))
+            assert_refused(answer_of(client))
+            client.sendall(chunk + b"0\r\n\r\n" + head(-1, LATE) + chunk + b"0\r\n\r\n")
+            assert_refused(answer_of(client))
+
+
+def test_of_chunks_that_go_on_and_on_after_a_refusal_no_more_is_read(server: House) -> None:
     with server.socket() as client:
         client.sendall(head(-1, LATE))
-
         assert_refused(answer_of(client))
+        with contextlib.suppress(OSError):
+            for _ in range(10):
+                client.sendall(b"%x\r\n%b\r\n" % (SKIP_BYTES_MAX // 4, b" " * (SKIP_BYTES_MAX // 4)))
+            client.sendall(b"0\r\n\r\n" + head(key="mistyped") + BODY)
+
+        assert read_all(client) == b""
 
 
-def test_a_client_of_before_1997_is_refused_and_its_connection_ends(server: House) -> None:
+@pytest.mark.parametrize(
+    ("more", "http"), [((), "HTTP/1.0"), (("Connection: close",), "HTTP/1.1"), (("Expect: 100-continue",), "HTTP/1.1")]
+)
+def test_who_may_ask_no_more_is_told_that_the_connection_ends(server: House, more: tuple[str, ...], http: str) -> None:
     with server.socket() as client:
-        client.sendall(head(len(BODY), LATE, http="HTTP/1.0") + BODY)
+        client.sendall(head(len(BODY), LATE, *more, http=http) + BODY * ("Expect" not in "".join(more)))
+        answer = answer_of(client)
 
-        assert_refused(answer_of(client))
+        assert_refused(answer)
+        assert answer[1]["connection"] == "close"
         assert client.recv(10) == b""
+
+
+def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path) -> None:
+    """And not each against the queue that was there before: most would be let in, and refused later, dearly."""
+    with full(tmp_path) as (running, _):
+        application, batcher = running.gateway.application, running.gateway.executor.batcher
+        lane = running.gateway.router.find("churn").lane
+        lane.cost = Cost(0.1, 0.0)
+        lane.objective_seconds = batcher.expected_wait(Ticket(lane, "all-key", 1, lambda *_: None)) + 0.25
+        said_of = dict(line.lower().encode().split(b": ") for line in head().decode().split("\r\n")[1:-2])
+        known = application.heads.of(b"/predict/churn", list(said_of.items()))
+        assert known is not None
+
+        async def turn() -> list[object]:
+            return [application.look(known, (), None, whole=True, ends=False) for _ in range(6)]
+
+        said = asyncio.run(turn())
+        for each in said[:3]:
+            batcher.withdraw(each)
+
+    assert [type(each) for each in said] == [Ticket] * 3 + [bytes] * 3
 
 
 @pytest.mark.parametrize(("key", "status"), [("mistyped", 401), ("read-key", 403), ("spent", 429)])
@@ -197,3 +242,32 @@ def test_who_is_in_time_is_let_in_beside_those_that_are_not(tmp_path: Path) -> N
 
         assert answer_of(patient)[0] == 200
         eventually(lambda: running.gateway.executor.batcher.waiting == 0)
+
+
+def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
+    gate = threading.Event()
+    gate.set()
+    shelf, slow = Shelf(), Rule(gate=gate)
+    shelf.deploy("churn", 1, slow)
+    csv = {"Content-Type": "text/csv"}
+    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
+        for _ in range(5):
+            assert slow.started.acquire(timeout=5)  # the trials at loading
+        gate.clear()
+        statuses: list[int] = []
+
+        def ask() -> None:
+            statuses.append(server.call("POST", "/predict/churn", "age\n50\n", headers=csv).status)
+
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        threads[0].start()
+        assert slow.started.acquire(timeout=5)
+        threads[1].start()
+        eventually(lambda: server.gateway.executor.batcher.waiting == 1)
+        third = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
+        gate.set()
+        for thread in threads:
+            thread.join(5)
+
+    assert statuses == [200, 200]
+    assert (third.status, third.headers["retry-after"]) == (503, "1")

@@ -10,7 +10,7 @@ import pytest
 
 from aias.serving.bounds import within_descriptors
 from aias.serving.connection import Connection
-from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
+from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -242,3 +242,80 @@ def test_beside_five_hundred_that_dawdle_everybody_else_is_answered() -> None:
             statuses.append(server.call("POST", "/predict/churn", [{"age": 50}]).status)
 
     assert statuses == [200] * 50
+
+
+@contextlib.contextmanager
+def busy() -> Iterator[tuple[House, Joined]]:
+    """A server with one place, which is taken until `stall` is set."""
+    shelf, model = Shelf(), Joined()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12), places=1) as server:
+        model.stall.clear()
+        try:
+            yield server, model
+        finally:
+            model.stall.set()
+
+
+WHOLE = HEAD + b"Content-Length: 13\r\n\r\n" + BODY
+
+
+def final(said: bytes) -> bytes:
+    """What was said, without the answers that are none yet."""
+    return said.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+
+
+@pytest.mark.parametrize("http", [b"HTTP/1.1", b"HTTP/1.0"])
+def test_who_sends_no_more_but_waits_is_answered(http: bytes) -> None:
+    with busy() as (server, model), server.socket() as running, server.socket() as waiting:
+        batcher = server.gateway.executor.batcher
+        for each, full in ((running, lambda: batcher.running == 1), (waiting, lambda: batcher.waiting == 1)):
+            each.sendall(WHOLE.replace(b"HTTP/1.1", http))
+            eventually(full)
+            each.shutdown(socket.SHUT_WR)
+        threading.Event().wait(5 * BOUNDS.sweep_seconds)
+        model.stall.set()
+
+        for each in (running, waiting):
+            said = read_all(each)
+            assert final(said).startswith(b"HTTP/1.1 200 ")
+            assert (said != final(said)) == (http == b"HTTP/1.1")
+
+
+def test_all_that_was_asked_before_the_end_is_answered_and_what_is_not_whole_is_not() -> None:
+    with busy() as (server, model), server.socket() as client:
+        client.sendall(WHOLE + WHOLE + WHOLE[:-1])
+        client.shutdown(socket.SHUT_WR)
+        eventually(lambda: server.gateway.executor.batcher.running == 1)
+        model.stall.set()
+
+        assert final(read_all(client)).count(b"HTTP/1.1 200 ") == 2
+
+
+def test_who_has_gone_altogether_leaves_the_queue() -> None:
+    with busy() as (server, _), server.socket() as running:
+        batcher = server.gateway.executor.batcher
+        running.sendall(WHOLE)
+        eventually(lambda: batcher.running == 1)
+        with server.socket() as gone:
+            gone.sendall(WHOLE)
+            eventually(lambda: batcher.waiting == 1)
+
+        eventually(lambda: batcher.waiting == 0)
+
+
+def test_a_tiny_model_answers_who_sends_no_more(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(WHOLE + WHOLE)
+        client.shutdown(socket.SHUT_WR)
+
+        assert read_all(client).count(b"HTTP/1.1 200 ") == 2
+
+
+def test_a_refusal_that_does_not_wait_for_the_body_says_that_the_connection_ends(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(b"POST /predict/nobody HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n[")
+        said = read_all(client)
+
+    assert said.startswith(b"HTTP/1.1 401 ")
+    assert said.lower().count(b"\r\nconnection: close\r\n") == 1

@@ -44,9 +44,16 @@ ASKS = st.builds(
     delays=st.sampled_from([(0.0, 0.0, 0.0), (0.0, 0.01, 0.0), (0.01, 0.01, 0.3)]),
     slower=st.sampled_from([0.5, 1.0, 4.0]),
     fails=st.sets(st.integers(0, 10), max_size=2),
+    away=st.sampled_from([0.0, 0.0, 0.004, 0.2]),
 )
 def test_every_request_is_answered_once_and_rightly_or_told_why_not(
-    asks: list[Ask], places: int, rows_max: int, delays: tuple[float, ...], slower: float, fails: set[int]
+    asks: list[Ask],
+    places: int,
+    rows_max: int,
+    delays: tuple[float, ...],
+    slower: float,
+    fails: set[int],
+    away: float,
 ) -> None:
     lanes = [
         lane("a", rows_max=rows_max, delay=delays[0]),
@@ -57,6 +64,7 @@ def test_every_request_is_answered_once_and_rightly_or_told_why_not(
         places=places,
         takes=lambda batch: slower * batch.lane.cost.seconds(batch.units),
         fails=lambda batch: machine.batches.index(batch) in fails,
+        away=lambda: away,
     )
     gone = set()
     at = 0.0

@@ -116,6 +116,10 @@ GRPC_CALLS_MAX: Final = 256
 GRPC_WATCHERS_MAX: Final = 16
 """Who may watch the health over gRPC, which needs no key and keeps a call open."""
 
+LIGHT_SECONDS: Final = 0.001
+"""The same of a larger body, as measured for its model: threads would read no more at a time, and each change of them
+waits for the interpreter."""
+
 CACHE_BYTES_MAX: Final = 64 << 20
 """Answers that are kept for requests that repeat, of all workers together; the longest unused goes first."""
 

@@ -114,11 +114,12 @@ class Subwords:
         return Subwords(self._tokenizer, missing=field.missing)
 
     def encode(self, value: object) -> list[int]:
-        """One text: at most `length_max` ids, those that mark its ends among them. Raises `BadValue`."""
+        """One text: at most `length_max` ids, those that mark its ends among them; of a tokenizer that marks none, and
+        a text without tokens, the one that pads. Raises `BadValue`."""
         text = as_text(value, self._missing)[: self._chars_max]
         if self._by_word and text.isascii() and text.isprintable() and "[" not in text:
-            return self._by_word(text)
-        return list(self._tokenizer.encode(_characters(text)).ids)
+            return self._by_word(text) or [self.pad_id]
+        return list(self._tokenizer.encode(_characters(text)).ids) or [self.pad_id]
 
     def marked(self, ids: Sequence[int]) -> list[int]:
         """Ids that this tokenizer has given elsewhere, with or without those that mark the ends; as `encode` gives.
@@ -185,7 +186,7 @@ class _ByWord:
 
     def __init__(self, tokenizer: Any, length_max: int) -> None:
         found = tokenizer.encode("a")
-        own = [at for at, special in enumerate(found.special_tokens_mask) if not special]
+        own = [at for at, special in enumerate(found.special_tokens_mask) if not special] or [0]
         self._first, self._last = list(found.ids[: own[0]]), list(found.ids[own[-1] + 1 :])
         self._room = length_max - len(self._last)
         self._lowers = bool(tokenizer.normalizer.lowercase)

@@ -63,7 +63,7 @@ class Application:
     ) -> None:
         self.table = RouteTable(routes)
         self.heads = Heads(self.table, read_headers, is_table)
-        metrics.quotas = doors.used
+        metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
@@ -72,10 +72,10 @@ class Application:
         self.executor, self._watch, self._runs = executor, watch, runs
         self.together = Together(runs, took=self._took, finish=self._finish)
         self._threads = Threads(executor, bounds)
-        self.turned_away = Threshold(
+        self.look = Threshold(
             self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
             let_in=self._let_in,
-        ).turned_away  # fmt: skip
+        ).look  # fmt: skip
         self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
@@ -84,7 +84,7 @@ class Application:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
-        request.slot = scope.get("slot")
+        request.slot, request.coming = scope.get("slot"), scope.get("coming")
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
@@ -191,17 +191,17 @@ class Application:
 
     def will_answer(self, head: Head) -> bool:
         """Whether a request with this head, from a caller who may ask, is answered at once when its body has come."""
-        model = self._router.peek(head.places["endpoint"])
-        if model is None or head.body_bytes > self._bounds.light_body_bytes:
+        model, length = self._router.peek(head.places["endpoint"]), head.body_bytes
+        if model is None or not head.plain or length is None or length > self._bounds.light_body_bytes:
             return False
         try:
             self._doors.check_caller(head.headers)
             key = self._doors.check_key(head.route, head.headers)
-            if key is not None and key.quotas:
+            if key is not None and (key.quotas or key.shared):
                 self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError:
             return False
-        return model.runs_inline(head.body_bytes, self._bounds)
+        return model.runs_inline(length, self._bounds)
 
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
@@ -244,7 +244,9 @@ class Application:
                 return await request.split.rescued(request, run)
             if request.model is None or not self.repeats.pay(request.model, len(request.body)):
                 return await run()
-            return await self.repeats.answer(request, run, partial(_gone, receive))
+            return await self.repeats.answer(
+                request, run, partial(_gone, receive), follows=partial(self.executor.withdraw, request)
+            )
         finally:
             self._bodies.drop(len(body))
 
@@ -284,8 +286,8 @@ class Application:
         request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
-            request.tenant, request.key, request.model = key.id, key.name, model
-            if key.quotas:
+            request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
+            if key.quotas or key.shared:
                 request.bill = self._doors.quotas.bill(key)
                 request.bill.enter(only_look=only_look)
 
@@ -294,6 +296,9 @@ class Application:
         model, now = request.asked, time.monotonic()
         if request.deadline is not None and now > request.deadline:
             raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
+        if request.coming is not None:
+            # It was asked by its head.
+            return
         self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
         if not model.runs_inline(length, self._bounds) and (

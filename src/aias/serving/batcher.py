@@ -2,11 +2,14 @@
 
     submit ─ too late? ─▶ tenants' queues ─ a place is free ─▶ batch ─▶ start … finished ─▶ deliver
              Overloaded                      (idle: at once)            the cost is learned, the cap moves
+                                             or soon will be ─▶ batch, booked: begun by the machine itself
 
 Decisions only: there is no thread, no clock and no event loop in here. Whoever calls brings `clock` and `start`, and
 calls from one thread; so a test can drive it with a clock of its own.
 
-- Work-conserving: a place is never free while somebody waits, unless a lane asks for a delay.
+- Work-conserving: a place is never free while somebody waits, unless a lane asks for a delay. Who calls may be away
+  when a run ends, as an event loop is in its turn. So as much is booked ahead as would run meanwhile, if that needs
+  nobody to do without company: whoever runs batches takes the next by itself.
 - Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
   has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
 - A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
@@ -15,12 +18,19 @@ calls from one thread; so a test can drive it with a clock of its own.
 
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import count
-from typing import Any, Protocol
+from itertools import count, islice
+from typing import Any, Final, Protocol
 
+from aias.serving.pace import Pace
 from aias.serving.refusals import Busy, Overloaded, TooLate
 from aias.serving.shares import Shares
 from aias.serving.tickets import Batch, Lane, Part, Ticket
+
+AHEAD_SECONDS_MAX: Final = 0.05
+"""Of running that is booked ahead on a place: who comes meanwhile comes after it, whatever its priority."""
+
+_FADES: Final = 0.9
+"""What is left of a caller's absence with each run that ends; the longest of some twenty runs is provided for."""
 
 
 class _Queue:
@@ -51,7 +61,8 @@ class Starter(Protocol):
 
 
 class Batcher:
-    """`places` batches run at a time, of all lanes. `alarm` is told when to call `wake`, None for no more."""
+    """`places` batches run at a time, of all lanes; more may have been started, in the order in which they are to run.
+    `alarm` is told when to call `wake`, None for no more."""
 
     def __init__(
         self,
@@ -64,7 +75,9 @@ class Batcher:
     ) -> None:
         self._start, self._clock, self._alarm = start, clock, alarm
         self._places, self._waiting_max = places, waiting_max
-        self._running: set[Batch] = set()
+        self._started: dict[Batch, None] = {}
+        self._away_seconds = 0.0
+        self._pace = Pace(places)
         self._queues: dict[str, _Queue] = {}
         self._open: set[Ticket] = set()
         self._tenants, self._lanes = Shares(), Shares()
@@ -78,14 +91,19 @@ class Batcher:
 
     @property
     def running(self) -> int:
-        return len(self._running)
+        return min(self._places, len(self._started))
+
+    @property
+    def booked(self) -> int:
+        """Batches that are started, and run when a place is free."""
+        return len(self._started) - self.running
 
     # What callers do
 
     @property
     def is_pressed(self) -> bool:
         """Whether anything that comes now may have to wait."""
-        return bool(self._queues) or len(self._running) >= self._places
+        return bool(self._queues) or len(self._started) >= self._places
 
     def announce(self, ticket: Ticket) -> None:
         """It is let in, but still to be read: it counts among those that wait until it is withdrawn."""
@@ -127,15 +145,15 @@ class Batcher:
 
     def expected_wait(self, ticket: Ticket) -> float:
         """Until it starts, if all goes on as it does: its tenant waits for its own, and as much of each other's."""
-        if len(self._running) < self._places and not self._queues:
+        if len(self._started) < self._places and not self._queues:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
         own = mine.seconds if mine else 0.0
         share = own + ticket.next_estimate
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.
-        first = min((abs(batch.ends_at - now) for batch in self._running), default=0.0)
-        return first + (own + ahead) / self._places
+        first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
+        return first + self._pace.of(self._booked_seconds + own + ahead)
 
     def cancel(self, ticket: Ticket) -> None:
         """Its caller has gone: what of it has not begun never will. Nothing is delivered."""
@@ -144,15 +162,28 @@ class Batcher:
 
     # What the machine does
 
-    def finished(self, batch: Batch, results: list[Any], *, counts: bool = True) -> None:
-        """A batch is over: for each part what it gave, or its fault. `counts`: its time tells what runs cost."""
+    def finished(
+        self, batch: Batch, results: list[Any], *, counts: bool = True, began_at: float | None = None,
+        ended_at: float | None = None,
+    ) -> None:  # fmt: skip
+        """A batch is over: for each part what it gave, or its fault. `counts`: its time tells what runs cost. By the
+        same clock: when it `began_at` and `ended_at`, where that is not as it was started, and now."""
         now = self._clock()
-        self._running.remove(batch)
+        ended_at = now if ended_at is None else ended_at
+        self._away_seconds = max(now - ended_at, _FADES * self._away_seconds)
+        del self._started[batch]
+        began_at = batch.started_at if began_at is None else began_at
+        self._pace.ran(ended_at - began_at, ended_at)
         if counts:
-            batch.lane.learn(batch.units, now - batch.started_at)
+            batch.lane.learn(batch.units, ended_at - began_at)
+        if len(self._started) >= self._places:
+            # What was booked has begun in its place.
+            next(islice(self._started, self._places - 1, None)).begins(ended_at)
         for part, result in zip(batch.parts, results, strict=True):
             self._take_in(part, result)
         self._dispatch()
+        if len(self._started) < self._places:
+            self._pace.idles()
 
     def wake(self) -> None:
         """The time has come that `alarm` was told."""
@@ -205,17 +236,34 @@ class Batcher:
             del self._queues[ticket.tenant]
 
     def _dispatch(self) -> None:
-        while len(self._running) < self._places and self._queues:
-            lane = self._next_lane()
+        while self._queues:
+            ahead = len(self._started) >= self._places
+            if ahead and not self._may_book:
+                break
+            lane = self._next_lane(ahead=ahead)
             if lane is None:
                 return
             batch = self._form(lane)
-            self._running.add(batch)
+            self._started[batch] = None
             self._start(batch)
         self._set_alarm(None)
 
-    def _next_lane(self) -> Lane | None:
-        """The lane to run now; None, and an alarm, when all that wait are waiting for company."""
+    @property
+    def _may_book(self) -> bool:
+        """Whether what is booked would be over before the next run that ends is heard of."""
+        if self._places == 1:
+            # The one processor was not idle while nobody heard: it did what whoever calls is for.
+            return False
+        return self._booked_seconds < self._places * min(self._away_seconds, AHEAD_SECONDS_MAX)
+
+    @property
+    def _booked_seconds(self) -> float:
+        if len(self._started) <= self._places:
+            return 0.0
+        return sum(each.lane.cost.seconds(each.units) for each in islice(self._started, self._places, None))
+
+    def _next_lane(self, *, ahead: bool) -> Lane | None:
+        """The lane to run now, or `ahead`; None, and an alarm, when all that wait are waiting for company."""
         now, earliest = self._clock(), None
         for tenant in sorted(self._queues, key=self._tenants.had):
             ready = []
@@ -228,8 +276,10 @@ class Batcher:
                 else:
                     earliest = at if earliest is None else min(at, earliest)
             if ready:
-                self._tenants.serve(tenant)
                 chosen = min(ready, key=self._lanes.had)
+                if ahead and not self._is_enough(chosen):
+                    break
+                self._tenants.serve(tenant)
                 self._lanes.serve(chosen)
                 return chosen
         self._set_alarm(earliest)
@@ -246,6 +296,17 @@ class Batcher:
         by_delay = min(ticket.entered_at for ticket in waiting) + lane.delay_seconds
         by_deadline = min(ticket.until for ticket in waiting) - lane.cost.safely(lane.together)
         return min(by_delay, by_deadline)
+
+    def _is_enough(self, lane: Lane) -> bool:
+        """Whether a run of what waits now would hardly gain from what may come until its place is free."""
+        room = lane.together
+        for queue in self._queues.values():
+            for _, _, ticket in queue.lanes.get(lane, ()):
+                if not ticket.over:
+                    room -= ticket.units_of(ticket.rows - ticket.taken)
+                    if ticket.whole or room <= 0:
+                        return True
+        return False
 
     def _head(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
         """The tenant's next ticket on a lane; those that are over or too late are cleared away on the way."""
@@ -285,7 +346,8 @@ class Batcher:
             room -= part.units
             if ticket.whole or not rows_left or room < 1:
                 break
-        batch = Batch(lane, parts, now, now + lane.cost.seconds(sum(part.units for part in parts)))
+        batch = Batch(lane, parts)
+        batch.begins(now)
         self._lanes.charge(lane, batch.ends_at - now)
         return batch
 

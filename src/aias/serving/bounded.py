@@ -4,6 +4,7 @@ Nothing is armed on the hot path: a sweep over all connections, a few times a se
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from enum import Enum
 from itertools import count
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
+from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
@@ -45,6 +47,9 @@ class Bounded(HttpToolsProtocol):
         self.url = b""
         # Of a request that has its answer already: bytes, or messages, that are read for nothing.
         self._rest = self.skip = 0
+        # Of those, what is read of one of which nobody has said how long it is.
+        self._skip_bytes = math.inf
+        self._ended, self._probes = False, 0
 
     def sweep(self, now: float) -> None:
         """Cut the connection if it has been at one thing for too long."""
@@ -53,6 +58,8 @@ class Bounded(HttpToolsProtocol):
             if now - self._moved_at > self._bounds.body_idle_seconds:
                 self.transport.abort()
             return
+        if self._ended:
+            self._probe()
         bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
         if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
             self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
@@ -65,6 +72,30 @@ class Bounded(HttpToolsProtocol):
             self.transport.close()
         elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
             self.transport.abort()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks whether to leave the line open
+        """The client sends no more: it has closed, or only its sending side. What it has asked wholly is answered."""
+        self._ended = self._has_asked
+        if self._ended:
+            self._probe()
+        else:
+            self.transport.close()
+        return self._ended
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether a whole request waits for its answer."""
+        cycle = self.cycle
+        return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
+
+    def _probe(self) -> None:
+        """Say `100 Continue` to a client that may have gone: then its system answers with a reset, the connection is
+        lost, and its request leaves the queue. One that only listens passes over it (RFC 9110, 15.2)."""
+        cycle = self.cycle
+        if self._probes < PROBES_MAX and not self.pipeline and cycle is not None and not cycle.response_started:
+            self._probes += 1
+            if cycle.scope["http_version"] == "1.1":
+                self.transport.write(CONTINUE)
 
     @property
     def waits_since(self) -> float | None:

@@ -5,10 +5,12 @@
 
 A request that is whole in one piece, and whose model is tiny, is answered there and then, without uvicorn's cycle of
 task, events and messages; where its head is known, without parsing it. One that has to be refused is refused by its
-head (`threshold.py`), and the rest of it skipped. All else goes uvicorn's way, the long one.
+head (`threshold.py`), and the rest of it skipped. All else goes uvicorn's way, the long one. Who sends no more, but
+waits for what it has asked, is answered (`bounded.py`).
 """
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from aias.serving.bounded import Bounded, Phase
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.threshold import SKIP_BYTES_MAX
+from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers, OneWrite
 from aias.serving.turns import Turns
 
@@ -53,7 +56,7 @@ class AtOnce(Protocol):
     def will_answer(self, head: Head) -> bool: ...
 
     @property
-    def turned_away(self) -> Callable[..., bytes | None]: ...
+    def look(self) -> Callable[..., bytes | Ticket | None]: ...
 
 
 class Connection(Bounded):
@@ -66,7 +69,10 @@ class Connection(Bounded):
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
-        self._turned_away, self._turns = answers.turned_away, turns
+        self._look, self._turns = answers.look, turns
+        # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
+        self._is_looked_at = False
+        self._coming: Ticket | None = None
         self._heard = False
         self._head_bytes = self._head_lines = 0
         self._fault: tuple[int, str, str] | None = None
@@ -76,7 +82,7 @@ class Connection(Bounded):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._line, self._answers = transport, OneWrite(transport)
+        self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
         self.transport = self._answers  # type: ignore[assignment]
         if len(self.connections) > self._bounds.connections:
             self._make_room()
@@ -126,15 +132,13 @@ class Connection(Bounded):
             if self.cycle is not None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
+            if self._skip_bytes < 0:
+                self._linger()
+                return
             self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
             return
         if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(431, "serving.headers-too-large", "the headers are too large")
-
-    def eof_received(self) -> None:
-        """A client that will send no more of its request cannot be answered."""
-        if self._phase is not Phase.ANSWER:
-            self.transport.close()
 
     def _hear_again(self) -> None:
         if not self.flow.read_paused and not self._line.is_closing():
@@ -186,6 +190,9 @@ class Connection(Bounded):
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
         if self.skip:
+            self._skip_bytes -= len(body)
+            if self._skip_bytes < 0:
+                raise Refused
             return
         if self._held is not None:
             self._held += body
@@ -194,8 +201,9 @@ class Connection(Bounded):
 
     def on_message_complete(self) -> None:
         if self.skip:
-            # The worker before this one has answered it.
+            # It has its answer: from the worker before this one, or as it was refused.
             self.skip -= 1
+            self._skip_bytes = math.inf
             self._phase = Phase.IDLE
             if not self.parser.should_keep_alive():
                 self.transport.close()
@@ -215,17 +223,22 @@ class Connection(Bounded):
 
     def _may_wait(self, data: bytes) -> bool:
         """Whether the rest of a body is worth waiting for, which many clients send after the head; or is not at all."""
-        head, held, first, self._read = self._heads.of(self.url, self.headers), self._held or b"", self._read, b""
-        if head is None or self.parser.get_http_version() != "1.1":
+        head, held, first, self._read = self._head(), self._held or b"", self._read, b""
+        if head is None:
             return False
-        to_come = head.body_bytes - len(held)
-        if self._turn_away(head, to_come):
+        if self._turn_away(head, None if head.body_bytes is None else head.body_bytes - len(held)):
             # The parser knows of the body, and is told the rest of it.
             self._held, self.skip = None, 1
-            if first is data:
+            if head.body_bytes is None:
+                self._skip_bytes = SKIP_BYTES_MAX
+            if first is data and head.plain:
                 self._heads.remember(data[: len(data) - len(held)], head)
             return True
         return self._will_answer(head)
+
+    def _head(self) -> Head | None:
+        """What the parser has found."""
+        return self._heads.of(self.url, self.headers, version=self.parser.get_http_version())
 
     def _answer_again(self, data: bytes) -> bool:
         """Answer a request whose head is known, if it is there to the last byte."""
@@ -233,6 +246,8 @@ class Connection(Bounded):
         head = self._heads.recall(data[:end])
         if head is None:
             return False
+        # Only plain ones are remembered.
+        assert head.body_bytes is not None
         to_come = head.body_bytes - (len(data) - end)
         if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
             return to_come == 0
@@ -244,18 +259,18 @@ class Connection(Bounded):
     def _answer_first(self, body: bytes) -> bool:
         """Answer a request that the parser has read; remember its head if it was alone in its read."""
         data, self._read = self._read, b""
-        if self.parser.get_http_version() != "1.1":
-            return False
-        head = self._heads.of(self.url, self.headers)
+        head = None if self._is_looked_at else self._head()
         if head is None or not (self._answer(head, body) or self._turn_away(head, 0)):
             return False
         self._held = None
         end = data.find(b"\r\n\r\n") + 4
-        if len(data) == end + head.body_bytes:
+        if head.plain and len(data) == end + len(body):
             self._heads.remember(data[:end], head)
         return True
 
     def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
+        if not head.plain:
+            return False
         response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
         if response is None:
             return False
@@ -273,19 +288,26 @@ class Connection(Bounded):
             self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
+        if self._ended:
+            self.transport.close()
 
-    def _turn_away(self, head: Head, to_come: int) -> bool:
-        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends."""
-        response = self._turned_away(head, self.server_state.default_headers, self.slot, to_come=to_come)
-        if response is None:
+    def _turn_away(self, head: Head, to_come: int | None) -> bool:
+        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.
+        None: nobody has said how much that is."""
+        ends = head.ends or (to_come or 0) > SKIP_BYTES_MAX
+        found = self._look(head, self.server_state.default_headers, self.slot, whole=to_come == 0, ends=ends)
+        if not isinstance(found, bytes):
+            self._coming, self._is_looked_at = found, to_come == 0
             return False
-        self._line.write(response)
+        self._line.write(found)
         if self.slot is not None:
             self.slot.answered()
         self.server_state.total_requests += 1
         self._began_at = self._moved_at = self.loop.time()
-        self._phase = Phase.BODY if to_come else Phase.IDLE
-        if to_come > SKIP_BYTES_MAX:
+        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
+        if ends and to_come == 0:
+            self.transport.close()
+        elif ends:
             self._linger()
         return True
 
@@ -305,6 +327,9 @@ class Connection(Bounded):
         super().on_message_begin()
         if self.slot is not None:
             self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
+        if self._coming is not None:
+            self.scope["coming"] = self._coming  # type: ignore[typeddict-unknown-key]
+        self._coming, self._is_looked_at = None, False
         self.url, self.expect_100_continue = url, expects
         # Before others that came at the same time are looked at.
         self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
@@ -312,6 +337,14 @@ class Connection(Bounded):
         super().on_headers_complete()
         if held:
             super().on_body(held)
+
+    def _ends_early(self) -> bool:
+        """Whether the answer that begins comes before its request has, of which no more is wanted."""
+        return self._phase is Phase.BODY and not self.pipeline
+
+    @property
+    def _has_asked(self) -> bool:
+        return self._is_waiting or super()._has_asked
 
     # uvicorn's calls
 
@@ -323,14 +356,17 @@ class Connection(Bounded):
         self._moved_at = self.loop.time()
         if self.transport.is_closing():
             return
-        if self.pipeline:
+        if self._ended and (not self.pipeline or self.pipeline[-1][0].more_body):
+            # Nothing more comes.
+            self.transport.close()
+        elif self.pipeline:
             # What waited for us to finish starts its clock now.
             self._began_at = self._moved_at
             self.flow.resume_reading()
             cycle, app = self.pipeline.pop()
             cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
             self._start_asgi_task(cycle, app)
-        elif self._phase is Phase.BODY:
+        elif self._phase is Phase.BODY or self._answers.said_close:
             self._linger()
         else:
             self.flow.resume_reading()

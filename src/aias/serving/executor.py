@@ -1,7 +1,7 @@
 """The batcher's hands: threads that run what it starts, and callers that wait for it on the event loop.
 
 loop     decode, encode ─▶ submit                                   reply ◀─ one wake-up for a whole batch
-threads                     └─▶ join ─▶ graph ─▶ split ─────────────┘
+threads                     └─▶ join ─▶ graph ─▶ split ─────────────┘ and on with what is booked
 """
 
 import asyncio
@@ -136,7 +136,7 @@ class Executor:
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
-            request.asked.lane, request.tenant, rows, _Caller.nobody, units=units, priority=request.priority,
+            request.asked.lane, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
         )  # fmt: skip
 
@@ -164,20 +164,26 @@ class Executor:
     def _start(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         self._metrics.ran(batch.lane.name, batch.rows)
-        told = self._told
-        place = None if told is None else told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts])
-        self._runs.submit(self._run, batch, loop, place)
+        self._runs.submit(self._run, batch, loop)
 
-    def _finish(self, batch: Batch, results: list[Any], place: int | None) -> None:
-        if self._told is not None and place is not None:
-            self._told.end(place)
-        self.batcher.finished(batch, results, counts=not any(isinstance(each, Exception) for each in results))
+    def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:
+        counts = not any(isinstance(each, Exception) for each in results)
+        self.batcher.finished(batch, results, counts=counts, began_at=began_at, ended_at=ended_at)
 
-    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop, place: int | None) -> None:
+    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread, which then goes on with what is booked; one has as many places in the journal as there are."""
+        told, place = self._told, 0
+        if told is not None:
+            # Whose caller has gone meanwhile may have left its slot to another.
+            place = told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
+        began_at = time.monotonic()
         results = run(batch.parts)
+        ended_at = time.monotonic()
+        if told is not None:
+            told.end(place)
         # A server that ends has no loop any more, and nobody waits.
         if not loop.is_closed():
-            loop.call_soon_threadsafe(self._finish, batch, results, place)
+            loop.call_soon_threadsafe(self._finish, batch, results, began_at, ended_at)
 
     def _set_alarm(self, at: float | None) -> None:
         if self._alarm is not None:

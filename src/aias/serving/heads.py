@@ -1,7 +1,7 @@
 """What the head of a request says, read once: clients repeat it byte for byte, and what is repeated is looked up.
 
-A head stands for a request that may be answered at once, where its bytes have come: a POST to an endpoint in the path,
-with a body of the length that is told, from a client that keeps its connection.
+A head stands for a POST to an endpoint in the path. A `plain` one may be answered at once, where its bytes have come:
+it has a body of the length that is told, from a client that keeps its connection. All can be refused by their head.
 """
 
 from collections.abc import Callable
@@ -18,21 +18,27 @@ HEADS_MAX: Final = 256
 HEAD_BYTES_MAX: Final = 2_048
 """Of one; 256 of them are half a megabyte. Ordinary ones have 200 to 600."""
 
-_NO_HASTE: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade", b"connection"))
+_NO_HASTE: Final = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """What asks for more than a body and an answer."""
+
+_KEEPS: Final = b"keep-alive"
+"""What `requests`, `httpx` and browsers say of their connection, and what HTTP/1.1 means anyway."""
 
 Headers = dict[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`headers` and `places` are shared by all requests with this head: nobody changes them."""
+    """`headers` and `places` are shared by all requests with this head: nobody changes them. `body_bytes`: None where
+    it does not say. `ends`: after a refusal nothing more is to be said, or nobody could know where it begins."""
 
     path: str
     headers: Headers
     route: Route
     places: dict[str, str]
-    body_bytes: int
+    body_bytes: int | None
+    plain: bool = True
+    ends: bool = False
 
 
 class Heads:
@@ -48,8 +54,8 @@ class Heads:
         self._known: dict[bytes, Head] = {}
         self.recall = self._known.get
 
-    def of(self, url: bytes, pairs: list[tuple[bytes, bytes]]) -> Head | None:
-        """The head of a POST; None for one that has to go the long way."""
+    def of(self, url: bytes, pairs: list[tuple[bytes, bytes]], *, version: str = "1.1") -> Head | None:
+        """The head of a POST; None for one that the long way has to judge."""
         path = url.decode("latin-1")
         found = self._table.find(path)
         route = found.route("POST") if found is not None else None
@@ -57,13 +63,16 @@ class Heads:
             return None
         try:
             headers = self._read(pairs)
-            if b"content-length" not in headers or encoding_of(headers) is not None or _NO_HASTE & headers.keys():
-                return None
+            packed = encoding_of(headers) is not None
         except Refusal:
             return None
-        if self._is_table(headers):
-            return None
-        return Head(path, headers, route, found.places, int(headers[b"content-length"]))
+        chunked = b"transfer-encoding" in headers
+        length = None if chunked else headers.get(b"content-length")
+        keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
+        plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
+        # Whoever asks whether to send a body may do so, or not, when it is told no.
+        ends = not keeps or b"expect" in headers
+        return Head(path, headers, route, found.places, None if chunked else int(length or b"0"), plain, ends)
 
     def remember(self, held: bytes, head: Head) -> None:
         if len(held) <= HEAD_BYTES_MAX:

@@ -42,7 +42,7 @@ class Model:
     """One version in memory. `version` is for people: `reviews@3`; `number` is its last part.
 
     `lane` is its place in the batcher, `joins` the runtime where it can answer rows of several callers at once, `reads`
-    where it can read a row of JSON by itself.
+    where it can read a row of JSON by itself. `read_seconds`: what it takes to understand a row among others.
     """
 
     version: str
@@ -57,6 +57,7 @@ class Model:
     joins: Joining | None
     tier: Tier
     reads: Reading | None = None
+    read_seconds: float = float("inf")
     stay: Stay = field(default_factory=Stay)
 
     @property
@@ -73,6 +74,10 @@ class Model:
     def seconds_for(self, body_bytes: int) -> float:
         """What a body of this size will take, judged by the example row."""
         return self.row_seconds * max(1.0, body_bytes / self.example_bytes)
+
+    def seconds_to_read(self, body: bytes) -> float:
+        """What understanding it takes; rows may be shorter than the example, but hardly cheaper."""
+        return self.read_seconds * max(len(body) / self.example_bytes, body.count(b"{"))
 
     def units_of(self, body_bytes: int, encoded: Encoded | None = None) -> float:
         """How many example rows a body weighs: by its tokens where a graph reads those, else by its bytes."""
@@ -100,7 +105,15 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     )  # fmt: skip
     size = len(msgspec.json.encode([example]))
     tier = Tier(fast=runs_fast(row_seconds, cost, bounds), bounds=bounds)
-    return Model(version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads)
+    read_seconds = float("inf") if joins is None else _seconds_to_read(joins, example)
+    return Model(
+        version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads, read_seconds
+    )
+
+
+def _seconds_to_read(joins: Joining, example: dict[str, object]) -> float:
+    body = msgspec.json.encode([example] * _SEVERAL)
+    return _best(lambda: joins.encode(msgspec.json.decode(body))) / _SEVERAL
 
 
 def _measured(joins: Joining | None, example: dict[str, object], row_seconds: float) -> tuple[Cost, int]:

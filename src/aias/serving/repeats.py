@@ -93,8 +93,12 @@ class Repeats:
         without = metrics.cache_hits[endpoint] + metrics.cache_shared[endpoint]
         return without >= _LIKELY * metrics.cache_misses[endpoint]
 
-    async def answer(self, request: Request, run: Callable[[], Awaitable[Reply]], gone: Gone) -> Reply:
-        """The reply to a request that `pay`s. Raises what `run` raises, `TooLate`, `ClientGone`."""
+    async def answer(
+        self, request: Request, run: Callable[[], Awaitable[Reply]], gone: Gone,
+        follows: Callable[[], object] = lambda: None,
+    ) -> Reply:  # fmt: skip
+        """The reply to a request that `pay`s; `follows` is told when it waits for another's. Raises what `run` raises,
+        `TooLate`, `ClientGone`."""
         wish = _wish(request.headers.get(b"cache-control", b""))
         if wish is None:
             return await run()
@@ -107,6 +111,7 @@ class Repeats:
             # Who is in no hurry must not hold up who is; and who wants a fresh run gets one.
             if flight is None or flight.priority > request.priority or wish <= 0:
                 return await self._run(key, request, run)
+            follows()
             reply = await self._follow(flight, request, gone)
             if reply is not None:
                 return self._again(reply, request, "shared", 0.0)

@@ -35,14 +35,18 @@ class Threads:
         model, executor = request.model, self._executor
         if model is None:
             return await executor.step(answer)
-        # Refused before it is understood, where so much is waiting that its answer would come too late.
-        executor.announce(request, model.units_of(len(request.body)))
+        if request.coming is None:
+            # Refused before it is understood, where so much is waiting that its answer would come too late.
+            executor.announce(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:
             return await self._whole(request, answer, gone)
         light = (
             not packed
             and not is_table(request.headers, request.body)
-            and len(request.body) <= self._bounds.light_body_bytes
+            and (
+                len(request.body) <= self._bounds.light_body_bytes
+                or model.seconds_to_read(request.body) <= self._bounds.light_seconds
+            )
         )
         return await self._talk(route, request, gone, light=light, packed=packed)
 

@@ -1,10 +1,17 @@
-"""Who is refused by its head alone: before its body is read, without a task, its connection kept.
+"""Who is refused by its head alone, before its body is read, without a task; and whose place is kept from here on.
+
+    head ─ model in threads, something waits? ─no──▶ None: the way goes on as if nobody had looked
+             └ key ─ quota ─ wishes ─ door ─refused─▶ the whole response; the rest of the body is skipped
+                                       └ let in ─────▶ its ticket, announced where the body is there
 
 More than the capacity comes only when refusing is much cheaper than answering: at five times as much, four are refused
 for one that is answered. So where requests wait for threads, the door (`Batcher.check`) is asked as soon as a head is
-there; and what is refused for any reason is refused as the long way would.
+there; and what is refused for any reason is refused as the long way would. Whoever is let in counts among those that
+wait from this moment: else all that come in one turn of the loop would be let in on the same empty queue, and most of
+them refused later, dearly.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -15,10 +22,12 @@ from aias.serving.doors import Doors
 from aias.serving.executor import Executor
 from aias.serving.heads import Head
 from aias.serving.messages import Request
+from aias.serving.models import Model
 from aias.serving.repeats import Repeats
 from aias.serving.router import Router
 from aias.serving.survival.journal import Slot
 from aias.serving.survival.suspects import Suspects
+from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers
 from aias.serving.wishes import read_wishes
 
@@ -45,31 +54,55 @@ class Threshold:
     ) -> None:  # fmt: skip
         self._application, self._router, self._doors = application, router, doors
         self._executor, self._repeats, self._bounds, self._let_in = executor, repeats, bounds, let_in
+        self._has_one = False
 
-    def turned_away(self, head: Head, more: Headers, slot: Slot | None, *, to_come: int) -> bytes | None:
-        """The whole refusal of a request of which `to_come` bytes are still to come; None when it may come in.
-
-        Then nothing has been done for it yet. Where more is to come than is worth reading, the refusal says that the
-        connection ends.
-        """
-        application, executor = self._application, self._executor
-        if not executor.batcher.is_pressed or application.suspects or (slot is not None and slot.fault is not None):
+    def look(self, head: Head, more: Headers, slot: Slot | None, *, whole: bool, ends: bool) -> bytes | Ticket | None:
+        """Of a request that is there to its last byte, or not: the whole refusal, with the headers `more`; its place in
+        the queue; None where nothing is known against it, and nothing has been done for it. `ends`: a refusal says that
+        the connection ends."""
+        application, endpoint = self._application, head.places["endpoint"]
+        if application.suspects or (slot is not None and slot.fault is not None):
             return None
-        model = self._router.peek(head.places["endpoint"])
-        if model is None or head.body_bytes > self._bounds.body_bytes:
+        model = self._router.peek(endpoint) or self._router.known(endpoint)
+        split = self._router.stage.splits.get(endpoint)
+        if model is None or (head.body_bytes or 0) > self._bounds.body_bytes:
             return None
-        if model.runs_inline(head.body_bytes, self._bounds) or self._repeats.are_likely(
-            head.places["endpoint"], model, head.body_bytes
-        ):
+        if (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
             return None
         started, request = time.perf_counter(), application.request(head, slot)
         try:
             self._doors.check_caller(request.headers)
             self._let_in(head.route, request, model, only_look=True)
+            if split is not None:
+                split.choose(request)
+                if not self._waits(request.asked, head):
+                    return None
             read_wishes(request)
-            executor.check(request, model.units_of(head.body_bytes))
+            units = request.asked.units_of(head.body_bytes or 0)
+            if not whole:
+                # A body that is still to come must not keep a place: it may never come.
+                self._executor.check(request, units)
+                return None
+            self._executor.announce(request, units)
         except AiasError as fault:
-            if to_come > SKIP_BYTES_MAX:
-                more = (*more, _CLOSES)
-            return application.refused(request, fault, more=more, started=started)
-        return None
+            return application.refused(request, fault, more=(*more, _CLOSES) if ends else more, started=started)
+        return request.coming
+
+    def _waits(self, model: Model, head: Head) -> bool:
+        """Whether such a request would stand in the queue."""
+        size = head.body_bytes or 0
+        return not model.runs_inline(size, self._bounds) and not self._repeats.are_likely(
+            head.places["endpoint"], model, size
+        )
+
+    def _is_pressed(self, *, whole: bool) -> bool:
+        """Whether there is anything to look for: an idle machine lets in the first of a turn unseen."""
+        if self._executor.batcher.is_pressed or self._has_one:
+            return True
+        if whole:
+            self._has_one = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return False
+
+    def _end_turn(self) -> None:
+        self._has_one = False

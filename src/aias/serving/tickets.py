@@ -115,10 +115,15 @@ class Part:
 
 @dataclass(eq=False, repr=False, slots=True)
 class Batch:
+    """`ends_at`: if it takes as long as is expected."""
+
     lane: Lane
     parts: list[Part]
-    started_at: float
-    ends_at: float
+    started_at: float = 0.0
+    ends_at: float = 0.0
+
+    def begins(self, at: float) -> None:
+        self.started_at, self.ends_at = at, at + self.lane.cost.seconds(self.units)
 
     @property
     def rows(self) -> int:

@@ -1,12 +1,14 @@
 """Answers as bytes: the whole of one that was made at once, and the head of one that uvicorn writes in parts."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+_CLOSES: Final = b"\r\nconnection: close\r\n"
 
 
 class Repeated:
@@ -32,14 +34,20 @@ def written(status: int, more: bytes, headers: Headers, body: bytes) -> bytes:
 
 
 class OneWrite:
-    """uvicorn writes head and body apart: two system calls here, and a client that wakes twice. This holds the head."""
+    """uvicorn writes head and body apart: two system calls here, and a client that wakes twice. This holds the head.
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+    `ends`: whether the connection will end with the answer that begins, which uvicorn does not know; it says so.
+    """
+
+    def __init__(self, transport: asyncio.Transport, *, ends: Callable[[], bool] = lambda: False) -> None:
+        self._transport, self._ends = transport, ends
         self._head = b""
+        self.said_close = False
 
     def write(self, data: bytes) -> None:
         if not self._head and data[:9] == b"HTTP/1.1 " and data[-4:] == b"\r\n\r\n" and data[9:10] != b"1":
+            if self._ends() and _CLOSES not in data:
+                data, self.said_close = data[:-2] + _CLOSES[2:] + b"\r\n", True
             self._head = data
         else:
             self._transport.write(self._head + data)

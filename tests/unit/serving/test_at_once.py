@@ -196,7 +196,9 @@ def heads() -> Heads:
     ],
 )
 def test_what_asks_for_more_than_an_answer_goes_the_long_way(url: bytes, more: list[tuple[bytes, bytes]]) -> None:
-    assert heads().of(url, [(b"content-length", b"3"), *more]) is None
+    found = heads().of(url, [(b"content-length", b"3"), *more])
+
+    assert found is None or not found.plain
 
 
 def test_only_so_many_heads_are_remembered() -> None:

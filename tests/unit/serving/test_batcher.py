@@ -324,6 +324,73 @@ def test_an_answer_that_goes_on_and_on_holds_one_place_and_no_more() -> None:
     assert machine.answered(stream)
 
 
+def test_who_is_away_when_runs_end_has_booked_what_runs_meanwhile() -> None:
+    machine, model = Machine(places=2, away=lambda: 0.02), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    for _ in range(1_000):
+        machine.ask(model)
+    machine.run()
+
+    assert machine.busy_seconds == pytest.approx(2.0)
+    assert machine.now < 1.1
+    assert machine.broken == []
+
+
+def test_who_is_never_away_books_nothing() -> None:
+    booked: list[int] = []
+    machine = Machine(places=2, takes=lambda _batch: booked.append(machine.batcher.booked) or 0.002)  # type: ignore[func-returns-value]
+    model = lane(per_row=0.002, per_run=0.0, objective=1_000)
+    for _ in range(50):
+        machine.ask(model)
+    machine.run()
+
+    assert booked == [0] * 50
+
+
+def test_nothing_is_booked_that_would_gain_from_company() -> None:
+    booked: list[int] = []
+    machine, model = Machine(places=2, away=lambda: 0.02), lane(per_row=0.001, per_run=0.01, objective=1_000)
+    for at in range(300):
+        machine.at(0.001 * at, lambda: machine.ask(model))
+        machine.at(0.001 * at, lambda: booked.append(machine.batcher.booked))
+    machine.run()
+
+    assert max(booked) == 0
+    assert max(together(machine)) > 20
+
+
+def test_what_runs_cost_is_learned_without_the_time_nobody_heard_of_it() -> None:
+    machine, model = Machine(away=lambda: 0.05), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    for _ in range(200):
+        machine.ask(model)
+    machine.run()
+
+    assert model.cost.seconds(1) == pytest.approx(0.002, rel=0.01)
+
+
+def test_what_is_booked_counts_at_the_door() -> None:
+    machine, model = Machine(places=2, away=lambda: 0.05), lane(per_row=0.01, per_run=0.0, objective=1_000)
+    for _ in range(60):
+        machine.ask(model)
+    machine.run(0.2)
+    booked, waiting = machine.batcher.booked, machine.batcher.waiting
+    wait = machine.batcher.expected_wait(Ticket(model, "other", 1, machine.deliver))
+
+    assert booked >= 3
+    assert wait >= 0.01 * (booked + min(waiting, 1)) / 2
+
+
+def test_on_one_place_nothing_is_booked() -> None:
+    """There the one processor does the work of whoever is away."""
+    machine, model = Machine(away=lambda: 0.02), lane(per_row=0.002, per_run=0.0, objective=1_000)
+    for _ in range(20):
+        machine.ask(model)
+    machine.run(0.1)
+
+    assert machine.batcher.booked == 0
+    machine.run()
+    assert machine.broken == []
+
+
 def open_loop(times_capacity: float, *, places: int = 1, seconds: float = 60.0) -> tuple[Machine, float, list[Ticket]]:
     """Poisson arrivals at a multiple of what the machine can do at its best; true times vary by a fifth."""
     chance = random.Random(7)

@@ -29,8 +29,15 @@ from aias.serving.survival.journal import (
 )
 from aias.serving.survival.kernel import Counts
 
-CONTINUE_BYTES: Final = len(b"HTTP/1.1 100 Continue\r\n\r\n")
-"""Not an answer yet; no answer is so short."""
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE_BYTES: Final = len(CONTINUE)
+"""Not an answer yet."""
+
+PROBES_MAX: Final = 2
+"""Of a caller that may have gone it is said so often: at once, and with the next sweep."""
+
+_NOT_YET: Final = frozenset(CONTINUE_BYTES * times for times in range(PROBES_MAX + 2))
+"""Said to who asked whether to go on, too; no answer is so short."""
 
 Fate = Literal["kept", "lost"]
 
@@ -76,7 +83,7 @@ def judge(kept: Left, counted: Counts) -> Verdict:
         return Verdict("lost")
     if not length:
         return Verdict("kept") if counted.written == kept.total else Verdict("lost")
-    if counted.written - kept.before in (0, CONTINUE_BYTES):
+    if counted.written - kept.before in _NOT_YET:
         return Verdict("kept", length, kept.answered)
     if counted.written == kept.total and (kept.completed > kept.answered or not kept.streams):
         return Verdict("kept", length, kept.answered + 1)
