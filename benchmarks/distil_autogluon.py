@@ -62,6 +62,7 @@ def main() -> int:
 def measured(name: str, args: argparse.Namespace) -> bool:
     read, _ = SETS[name]
     frame, target = read(args.data)
+    frame = frame.drop_nulls(target)
     frame = frame.sample(min(frame.height, args.rows or frame.height), shuffle=True, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         return Lesson(name, frame, target, Path(folder), args).judged()

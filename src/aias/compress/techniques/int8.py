@@ -7,7 +7,7 @@ for every row; convolutions with fixed scales that some rows show.
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -47,8 +47,10 @@ def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
     ]
 
 
-Spare = Callable[[Any, Collection[str]], Any]
-"""From a graph to one in int8, but for the products whose outputs are named."""
+class Spare(Protocol):
+    """From a graph to one in int8, but for the products whose outputs are named."""
+
+    def __call__(self, model: Any, spared: Collection[str]) -> Any: ...
 
 
 def _imported(shop: Workshop) -> Iterator[Candidate]:
