@@ -60,7 +60,9 @@ members, and the serving form is what folds left."""
 
 
 FIRST_SHARE: Final = 0.5
-"""Of the whole time that the first member has, however late it begins: a late model is better than none."""
+FIRST_SECONDS: Final = 2.0
+"""Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
+better than none."""
 
 LOST_SHARE: Final = 0.03
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
@@ -101,7 +103,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
-        self._first_until = self.deadline.clock() + FIRST_SHARE * self.deadline.seconds
+        self._began_at = self.deadline.clock()
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
@@ -202,7 +204,8 @@ class Board:
         if self.stop.is_set():
             return 0.0
         if not self.members:
-            return max(self.deadline.ends_at - self.serving_seconds(), self._first_until)
+            least = max(FIRST_SHARE * self.deadline.seconds, FIRST_SECONDS * self.load.stretch)
+            return max(self.deadline.ends_at - self.serving_seconds(), self._began_at + least)
         after = self._after_seconds()
         if after > AFTER_SHARE_MAX * self.deadline.seconds:
             after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
