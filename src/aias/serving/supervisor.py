@@ -36,6 +36,7 @@ from aias.serving.succession import Predecessor
 from aias.serving.survival.blame import RELEASE, Blame
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
+from aias.serving.terminal import Terminal
 
 STOP_SECONDS: Final = 5.0
 """Beside the time for draining: what a worker may take to end before it is killed."""
@@ -193,6 +194,8 @@ class Supervisor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=passed,
+            # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
+            process_group=0,
         )
         life = Life(process, ward, time.monotonic())
         worker.restart_at = None
@@ -386,10 +389,13 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        terminal = Terminal()
+        tell = {"renew": self.renew, "stop": self.stop, "nothing": lambda: None}
         before = {each: signal.signal(each, lambda *_: self.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self.renew())
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: tell[terminal.meaning()]())
         try:
             yield
         finally:
+            terminal.close()
             for each, handler in before.items():
                 signal.signal(each, handler)
