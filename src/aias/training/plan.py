@@ -78,7 +78,7 @@ class Plan:
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since with all there would be no time for what promises most; without it, all judge.
+        since their time is worth more elsewhere; without it, all judge.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
         self._coming = chain(opening, others, configurations)
@@ -236,7 +236,7 @@ class Plan:
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
         if count == self.table.fold_count:
             return
-        said = f"{count} of {self.table.fold_count} folds judge: with all there is no time for what promises most"
+        said = f"{count} of {self.table.fold_count} folds judge: the time of the others goes to more configurations"
         self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:

@@ -140,6 +140,7 @@ def test_what_cannot_be_ended_in_time_is_left_after_one_fold(tmp_path: Path, inl
 
 def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)
+    monkeypatch.setattr("aias.training.opening.SPARE_SHARE", 0.0)
     monkeypatch.setattr("aias.training.opening.JUDGED_ROWS_MIN", 1)
     held, told, narrowed, members = table(folds=5), [], [], []
     with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
