@@ -122,8 +122,8 @@ class Trial:
 
     @property
     def gain(self) -> float:
-        """How many times as fast it is for certain, times the root of how many times as small; speed is paid for on every
-        call. What a busy machine makes of a middle value decides nothing."""
+        """How many times as fast for certain, times the root of how many times as small: speed is paid for on every
+        call, and what a busy machine makes of a median decides nothing."""
         assert self.race is not None
         return float(self.race.speed.low * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
 
