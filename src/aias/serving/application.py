@@ -1,5 +1,6 @@
 """The application: checks the caller, finds the route, reads the body, has it answered, and counts."""
 
+import asyncio
 import logging
 import os
 import time
@@ -16,11 +17,12 @@ from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import answered, begun, reply_of, told
 from aias.serving.doors import Doors
+from aias.serving.echoes import Echoes
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
-from aias.serving.lag import Lag, Turn
+from aias.serving.lag import Lag
 from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
@@ -30,6 +32,7 @@ from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
+from aias.serving.slices import Slices
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.threads import Threads
@@ -67,7 +70,7 @@ class Application:
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
-        self._lag, self._turn = Lag(), Turn()
+        self._lag, self._slices = Lag(), Slices()
         self.observing = Observing(metrics, spans=spans)
         self.executor, self._watch, self._runs = executor, watch, runs
         self.together = Together(runs, took=self._took, finish=self._finish)
@@ -80,6 +83,7 @@ class Application:
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
+        self.echoes = Echoes(self.observing, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -126,9 +130,10 @@ class Application:
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
-            # What takes less cannot make anybody wait too long, as there are only so many connections.
-            if model.seconds_for(len(body)) > model.lane.objective_seconds / self._bounds.connections:
-                self._turn.check(model.lane.objective_seconds, time.monotonic())
+            if self._must_wait(request, len(body)) and deliver is not None:
+                work = partial(self._deliver_later, head.route, request, more, started, deliver)
+                self._slices.add(model.seconds_for(len(body)), work)
+                return b""
             if deliver is None or not self.together.wants(model):
                 reply = self._inline(head.route, request)
             else:
@@ -140,8 +145,43 @@ class Application:
                     return b""
                 reply = found
         except Exception as fault:  # noqa: BLE001  as above
-            reply = self._refusal(fault, request)
+            return self.refused(head, request, fault, more=more, started=started)
         return self._response(request, reply, more, started)
+
+    def _must_wait(self, request: Request, body_bytes: int) -> bool:
+        """Whether a request that runs on the loop has to queue up there. Raises `Overloaded`."""
+        model = request.asked
+        seconds, objective = model.seconds_for(body_bytes), model.lane.objective_seconds
+        # What takes less cannot make anybody wait too long, as there are only so many connections.
+        if seconds * self._bounds.connections <= objective or self._slices.begins():
+            return False
+        self._slices.check(seconds, objective_seconds=objective, deadline=request.deadline)
+        return True
+
+    def _deliver_later(self, route: Route, request: Request, more: Headers, started: float, deliver: Deliver) -> None:
+        waited = time.perf_counter() - started
+        try:
+            reply = self._inline(route, request)
+            if reply.phases is not None:
+                decode, run, encode = reply.phases
+                reply.phases, reply.queue = (decode, waited + run, encode), waited
+        except Exception as fault:  # noqa: BLE001  as above
+            reply = self._refusal(fault, request)
+        deliver(self._response(request, reply, more, started))
+
+    async def _in_slice(self, route: Route, request: Request) -> Reply:
+        """The same for a request that comes the long way; one whose caller has gone is not run."""
+        found: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            if not found.done():
+                try:
+                    found.set_result(self._inline(route, request))
+                except Exception as fault:  # noqa: BLE001  whoever waits raises it
+                    found.set_exception(fault)
+
+        self._slices.add(request.asked.seconds_for(len(request.body)), work)
+        return await found
 
     def _asking(self, route: Route, request: Request) -> Reply | tuple[Conversation, Encoded]:
         """A handler that has come to ask for one row, and that row; the reply, where it asks for anything else."""
@@ -179,10 +219,15 @@ class Application:
         take_id(request)
         return request
 
-    def refused(self, request: Request, fault: Exception, *, more: Headers, started: float) -> bytes:
-        """The whole response to a request that is turned away."""
-        self.observing.begin(request)
-        return self._response(request, self._refusal(fault, request), more, started)
+    def refused(
+        self, head: Head, request: Request, fault: Exception, *, more: Headers, started: float, ends: bool = False
+    ) -> bytes:
+        """The whole response to a request that is turned away; whether with it the connection `ends`."""
+        reply = self._refusal(fault, request)
+        response = self._response(request, reply, more, started)
+        if head.plain and not ends:
+            self.echoes.keep(head, request, fault, reply, response)
+        return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
         response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
@@ -254,6 +299,8 @@ class Application:
         if self.suspects and request.model is not None:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
+            if self._must_wait(request, len(request.body)):
+                return await self._in_slice(route, request)
             return self._inline(route, request)
         return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
 

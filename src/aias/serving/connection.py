@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 import httptools
 
 from aias.serving.bounded import Bounded, Phase
+from aias.serving.echoes import Echoes
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.threshold import SKIP_BYTES_MAX
@@ -56,6 +57,9 @@ class AtOnce(Protocol):
     def will_answer(self, head: Head) -> bool: ...
 
     @property
+    def echoes(self) -> Echoes: ...
+
+    @property
     def look(self) -> Callable[..., bytes | Ticket | None]: ...
 
 
@@ -69,7 +73,9 @@ class Connection(Bounded):
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
         self._held: bytes | None = None
-        self._look, self._turns = answers.look, turns
+        # What has come after a request that waits for its turn on the loop.
+        self._behind = b""
+        self._look, self._echoes, self._turns = answers.look, answers.echoes, turns
         # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
         self._is_looked_at = False
         self._coming: Ticket | None = None
@@ -84,8 +90,6 @@ class Connection(Bounded):
         super().connection_made(transport)
         self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
         self.transport = self._answers  # type: ignore[assignment]
-        if len(self.connections) > self._bounds.connections:
-            self._make_room()
 
     @property
     def at_rest(self) -> bool:
@@ -95,7 +99,7 @@ class Connection(Bounded):
     @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
-        if self._is_waiting or self.transport.get_write_buffer_size():
+        if self._is_waiting or self._behind or self.transport.get_write_buffer_size():
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
@@ -107,6 +111,11 @@ class Connection(Bounded):
         if self._is_waiting:
             # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
             self._together.run()
+        if self._is_waiting:
+            # It queues up on the loop, and what it sends behind that waits as well.
+            self._behind += data
+            self._line.pause_reading()
+            return
         if len(self.connections) > self._turns.reads_max:
             self._turns.heard(self._line, self._hear_again)
         if self._rest:
@@ -139,6 +148,12 @@ class Connection(Bounded):
             return
         if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(431, "serving.headers-too-large", "the headers are too large")
+
+    def _hear_behind(self) -> None:
+        data, self._behind = self._behind, b""
+        if not self._line.is_closing():
+            self._hear_again()
+            self.data_received(data)
 
     def _hear_again(self) -> None:
         if not self.flow.read_paused and not self._line.is_closing():
@@ -249,6 +264,12 @@ class Connection(Bounded):
         # Only plain ones are remembered.
         assert head.body_bytes is not None
         to_come = head.body_bytes - (len(data) - end)
+        if 0 <= to_come <= SKIP_BYTES_MAX and (self.slot is None or self.slot.fault is None):
+            said = self._echoes.of(head)
+            if said is not None:
+                self._say_no(said, to_come)
+                self._rest, self._heard = to_come, True
+                return True
         if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
             return to_come == 0
         if self._turn_away(head, to_come):
@@ -288,7 +309,9 @@ class Connection(Bounded):
             self.slot.answered()
         self.server_state.total_requests += 1
         self._phase, self._moved_at = Phase.IDLE, self.loop.time()
-        if self._ended:
+        if self._behind:
+            self.loop.call_soon(self._hear_behind)
+        elif self._ended:
             self.transport.close()
 
     def _turn_away(self, head: Head, to_come: int | None) -> bool:
@@ -299,17 +322,20 @@ class Connection(Bounded):
         if not isinstance(found, bytes):
             self._coming, self._is_looked_at = found, to_come == 0
             return False
-        self._line.write(found)
-        if self.slot is not None:
-            self.slot.answered()
-        self.server_state.total_requests += 1
-        self._began_at = self._moved_at = self.loop.time()
-        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
+        self._say_no(found, to_come)
         if ends and to_come == 0:
             self.transport.close()
         elif ends:
             self._linger()
         return True
+
+    def _say_no(self, response: bytes, to_come: int | None) -> None:
+        self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._began_at = self._moved_at = self.loop.time()
+        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
 
     def _skip(self, data: bytes) -> bytes:
         """What of a read does not belong to a body that was refused."""
@@ -377,6 +403,9 @@ class Connection(Bounded):
         """The server stops: finish what has begun."""
         if self._is_waiting:
             self._together.run()
+        if self._is_waiting:
+            self._ended = True
+            return
         if self._phase is Phase.BODY and self._held is not None:
             self._begin()
         if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:
