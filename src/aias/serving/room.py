@@ -21,7 +21,7 @@ from aias.serving.transport import last_words
 FULL: Final = "serving.too-many-connections"
 
 LOOK_SECONDS: Final = 0.02
-"""Between two looks at all connections for one that idles, of which 2,000 take a millisecond, if the last found none."""
+"""From a look at all connections (2,000 take a millisecond) that found none that idles, to the next."""
 
 _ASKED_BYTES_MAX: Final = 64 << 10
 """Read of what is refused: what stays unread would end the connection before its answer is heard."""
