@@ -4,8 +4,8 @@
     open:   requests at their times (Poisson), answered or not, each on a free connection or else on a new one
 
 Whoever is not answered in time gives up, and hangs up, as clients do. A request that the generator itself could not
-send within 10 ms of its time is not sent, and counted: so what is late is the server's doing, and what was asked is told
-as it was.
+send within 10 ms of its time is not sent, and counted: so what is late is the server's doing, and what was asked is
+told as it was.
 """
 
 import contextlib

@@ -25,6 +25,7 @@ from aias.serving.messages import FILES, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
 from aias.serving.observing import Observing, trace_id
+from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, send_reply
@@ -69,7 +70,7 @@ class Application:
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
         self._lag = Lag()
         self.observing = Observing(metrics, spans=spans)
-        self.executor, self._watch, self._runs = executor, watch, runs
+        self.executor = executor
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
