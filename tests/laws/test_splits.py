@@ -180,3 +180,33 @@ def test_a_split_that_cannot_be_is_refused(how, sentence):
     with pytest.raises(BadSplit, match=sentence) as caught:
         split(dataset_of(list(range(10))), np.zeros(10), task=AMOUNT, seed=0, how=how)
     assert caught.value.hint
+
+
+THREE = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows, st.integers(2, 8), st.data())
+def test_every_label_that_can_be_learned_elsewhere_judges_and_no_other(values, count, data):
+    y = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))
+    made = folds(dataset_of(values), y, task=THREE, seed=0, count=count)
+    of = {label: {value for value, each in zip(values, y, strict=True) if each == label} for label in set(y.tolist())}
+    for label, held in of.items():
+        alone = len(held) == 1 and not any(held & others for other, others in of.items() if other != label)
+        judges = made.judges[y == label]
+        if not alone:
+            assert (judges >= 0).all()
+        elif label in made.straddling:
+            assert (judges >= 0).all() and len(judges) > 1
+        else:
+            assert (judges == -1).all() or len(judges) == 1
+    copies = [set(made.judges[np.array(values) == value].tolist()) for value in set(values)]
+    assert all(len(each) == 1 for each in copies) or len(made.straddling)
+
+
+def test_a_label_of_copies_alone_is_learned_in_every_fold_or_dealt_among_them() -> None:
+    values, y = [*range(12), *[20] * 6], np.array([0, 1] * 6 + [2] * 6)
+    made = folds(dataset_of(values), y, task=THREE, seed=0, count=3)
+    assert (made.judges[12:] == -1).all() and not len(made.straddling)
+    binary = folds(dataset_of(values), np.array([0] * 12 + [1] * 6), task=BINARY, seed=0, count=3)
+    assert set(binary.judges[12:].tolist()) == {0, 1, 2} and binary.straddling.tolist() == [1]

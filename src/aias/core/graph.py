@@ -1,9 +1,12 @@
 """The promise of whatever writes an ONNX graph; fitted members write themselves through it, knowing no ONNX library."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+UNPADDED: Final = "aias.unpadded"
+"""The note of a graph that computes nothing of padding, but in attention."""
 
 
 class GraphWriter(Protocol):
@@ -42,3 +45,6 @@ class GraphWriter(Protocol):
 
     def constant(self, values: npt.NDArray[np.generic] | float) -> str:
         """A tensor that never changes."""
+
+    def note(self, name: str) -> None:
+        """Have the file say something about itself that its nodes do not show."""

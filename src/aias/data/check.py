@@ -183,7 +183,8 @@ def _copies(dataset: Dataset, y: Labels1d, task: Task) -> Iterator[Event]:
     if not copies:
         return
     share = copies / dataset.rows
-    message = f"{copies:,} rows ({share:.1%}) have the same inputs as an earlier row; copies never straddle a split"
+    rows_have = "1 row has" if copies == 1 else f"{copies:,} rows ({share:.1%}) have"
+    message = f"{rows_have} the same inputs as an earlier row; copies never straddle a split"
     yield Event("data.copies", message, "info", {"rows": copies})
     against = seen.filter(pl.col("answers") > 1)
     if against.height:

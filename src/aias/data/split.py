@@ -1,6 +1,6 @@
 """Train, validation and test rows: at random, by time or by group. Copies of a row never straddle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 from typing import Final
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aias.core.task import Task
+from aias.data.alone import alone
 from aias.data.dataset import Dataset, Ints
 from aias.data.errors import BadSplit
 from aias.encoders.time import Time
@@ -18,6 +19,9 @@ ROWS_MIN: Final = 3
 
 FORWARD_SHARE: Final = 0.5
 """Of the rows, that judge under `time`: what is fitted on the earliest block alone has seen half of them."""
+
+JUDGED_SHARE_MIN: Final = 0.5
+"""Of the rows that judge where labels of one row do not."""
 
 _STRATA: Final = 10
 """Amounts are stratified by their tenths."""
@@ -44,6 +48,8 @@ class Folds:
 
     judges: npt.NDArray[np.int16]  # (rows,)
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
+    straddling: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    """Labels that stand in copies of one row alone, which are in several folds all the same."""
 
 
 def split(
@@ -97,7 +103,9 @@ def folds(
 ) -> Folds:
     """Which rows judge what was fitted on which others.
 
-    Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. With a
+    Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. A label that
+    stands in copies of one row alone judges nowhere, since what it would judge had never seen it; where too little
+    would be left to judge, its copies are in several folds. With a
     `count` of 1 a share `holdout` of the rows judges. Under `time:<column>` folds lead forward: each is judged by rows
     later than all that it was fitted on, less those that equal an earlier one; equal times stay together, so there may
     be fewer folds than `count`. Raises `BadSplit`.
@@ -112,7 +120,20 @@ def folds(
         judges[parts.validation] = 0
         return Folds(judges)
     groups = _groups(dataset, column) if way == "group" else _copies(dataset)
-    return Folds(_deal(groups, _strata(y, task), count, np.random.default_rng(seed)))
+    return _dealt(groups, _strata(y, task), task, count, seed)
+
+
+def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int) -> Folds:
+    found = alone(groups, strata) if task.classes else np.empty(0, np.int64)
+    inside = np.isin(strata, found)
+    left = strata[~inside]
+    if len(found) and (len(np.unique(left)) < 2 or len(left) < JUDGED_SHARE_MIN * len(strata)):
+        groups = _numbered(np.where(inside, len(groups) + np.arange(len(groups)), groups))
+        several = found[np.bincount(strata)[found] > 1]
+        return Folds(_deal(groups, strata, count, np.random.default_rng(seed)), straddling=several)
+    judges = np.full(len(strata), -1, np.int16)
+    judges[~inside] = _deal(_numbered(groups[~inside]), left, count, np.random.default_rng(seed))
+    return Folds(judges)
 
 
 def _way(how: str) -> tuple[str, str]:

@@ -110,9 +110,10 @@ class Subwords:
         return Subwords(self._tokenizer, missing=field.missing)
 
     def encode(self, value: object) -> list[int]:
-        """One text: at most `length_max` ids, those that mark its ends among them. Raises `BadValue`."""
+        """One text: at most `length_max` ids, those that mark its ends among them; of a tokenizer that marks none, and
+        a text without tokens, the one that pads. Raises `BadValue`."""
         text = as_text(value, self._missing)[: self._chars_max]
-        return list(self._tokenizer.encode(_characters(text)).ids)
+        return list(self._tokenizer.encode(_characters(text)).ids) or [self.pad_id]
 
     def marked(self, ids: Sequence[int]) -> list[int]:
         """Ids that this tokenizer has given elsewhere, with or without those that mark the ends; as `encode` gives.

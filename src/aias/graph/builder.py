@@ -40,6 +40,7 @@ class Builder(GraphWriter):
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._initializers: list[onnx.TensorProto] = []
+        self._notes = set[str]()
 
     @property
     def columns(self) -> str:
@@ -91,6 +92,9 @@ class Builder(GraphWriter):
             self._constants[key] = name = f"c{len(self._initializers)}"
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return self._constants[key]
+
+    def note(self, name: str) -> None:
+        self._notes.add(name)
 
     def graft(self, graph: onnx.GraphProto, feeds: Mapping[str, str]) -> Callable[[str], str]:
         """Put the nodes and the initializers of another graph in, whose inputs are these tensors; gives what its
@@ -147,6 +151,7 @@ class Builder(GraphWriter):
         model = onnx.ModelProto(ir_version=self._ir_version, producer_name="aias")
         model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in self._opsets.items())
         model.graph.name = "aias"
+        model.metadata_props.extend(onnx.StringStringEntryProto(key=each, value="1") for each in sorted(self._notes))
         model.graph.input.extend(self._inputs())
         model.graph.output.extend(outputs)
         model.graph.initializer.extend(self._initializers)

@@ -3,7 +3,7 @@
     W ≈ V t        V int4, t = max|w| / 7 of each 32 numbers below each other (in blocks, as GGML has it)
 
 ONNX Runtime unpacks blocks while it multiplies (DequantizeLinear with `block_size`, operator set 21, becomes its
-MatMulNBits). That saves memory traffic and no arithmetic: of use for large encoders and few tokens. Words are int8.
+MatMulNBits). That saves memory traffic and no arithmetic: of use for large encoders and few tokens. Tables are int8.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,13 @@ import ml_dtypes
 import numpy as np
 
 from aias.core.graph import GraphWriter
-from aias.graph.int8 import rounded
-from aias.graph.transformer import Transformer
+from aias.graph.int8 import rows_of
+from aias.graph.transformer import Affine, Transformer, Weights
 
 BLOCK: Final = 32
 MOST: Final = 7
 NUMBERS_MIN: Final = 4_096
 """Of a matrix; smaller ones save nothing that could be measured."""
-
-_FLOAT: Final = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,10 +38,22 @@ class Int4:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        held, scale = rounded(self.of.words, axis=1)
-        words = graph.op("Cast", graph.op("Gather", graph.constant(held), graph.tokens), to=_FLOAT)
-        words = graph.op("Mul", words, graph.op("Gather", graph.constant(scale), graph.tokens))
-        return self.of.layered(_Blocks(graph), words, texts=texts)
+
+        def rows(table: Weights, places: str) -> str:
+            return rows_of(graph, table, places)
+
+        def affine(_place: int, x: str, affine: Affine) -> str:
+            return graph.op("Add", graph.op("MatMul", x, matrix(graph, affine.weight)), graph.constant(affine.bias))
+
+        return self.of.written(graph, texts=texts, rows=rows, affine=affine)
+
+
+def matrix(graph: GraphWriter, weights: Weights) -> str:
+    """Packed, where it can be."""
+    if not can_be_packed(weights):
+        return graph.constant(weights)
+    whole, scale = packed(weights)
+    return graph.op("DequantizeLinear", graph.constant(whole), graph.constant(scale), axis=0, block_size=BLOCK)
 
 
 def can_be_packed(weights: Any) -> bool:
@@ -60,20 +69,3 @@ def packed(weights: Any) -> tuple[Any, Any]:
     scale = np.where(largest > 0, largest / MOST, 1).astype(np.float32)
     whole = np.clip(np.rint(blocks / scale[:, None]), -MOST, MOST)
     return whole.reshape(weights.shape).astype(ml_dtypes.int4), scale
-
-
-class _Blocks:
-    """Writes into another graph; large matrices go there packed."""
-
-    def __init__(self, graph: GraphWriter) -> None:
-        self._graph = graph
-
-    def constant(self, values: Any) -> str:
-        if not can_be_packed(values):
-            return self._graph.constant(values)
-        whole, scale = packed(np.asarray(values))
-        graph = self._graph
-        return graph.op("DequantizeLinear", graph.constant(whole), graph.constant(scale), axis=0, block_size=BLOCK)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._graph, name)

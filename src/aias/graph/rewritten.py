@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import UNPADDED, GraphWriter
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, Layout
 from aias.graph.builder import Builder
@@ -40,6 +40,7 @@ class Rewritten:
         self._nodes, self._scores = _up_to(model.graph, output)
         self._inputs = [each.name for each in model.graph.input]
         self._gaps = gaps
+        self._unpadded = any(each.key == UNPADDED for each in model.metadata_props)
         self.reads_tokens = "tokens" in self._inputs
         builder = Builder(width=layout.width, texts=layout.texts, opsets=self.opsets, ir_version=self.ir_version)
         self._session = Session(builder.finish(self.export(builder), classes=classes), output=output)
@@ -50,6 +51,8 @@ class Rewritten:
     def export(self, graph: GraphWriter) -> str:
         assert isinstance(graph, Builder)
         here = graph.graft(self._nodes, {name: getattr(graph, name) for name in self._inputs if name in _READ})
+        if self._unpadded:
+            graph.note(UNPADDED)
         scores = here(self._scores)
         if not self._gaps:
             return scores

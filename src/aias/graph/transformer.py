@@ -5,11 +5,12 @@
     x = LayerNorm(x + W₂ act(W₁ x))
     vector = the mean of x over the tokens, or x of the first token; of length 1 where the encoder says so
 
-(Devlin et al. 2019; Reimers and Gurevych 2019.) All in float32, as the weights are. A token that is only padding
-weighs exactly 0, so a text's vector does not depend on its neighbours.
+(Devlin et al. 2019; Reimers and Gurevych 2019.) All in float32, as the weights are. Padding is there in attention
+alone, where it stands for the text's last token and weighs e⁻⁴⁰ of it: less than float32 can add to anything, so a
+text's vector does not depend on its neighbours.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,16 +18,20 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.graph import GraphWriter
+from aias.graph.unpadded import Unpadded
 
 Weights = npt.NDArray[np.float32]
 
-MASKED: Final = -1e9
-"""Added where a token is only padding: softmax makes exactly 0 of it, and no infinity meets another."""
+Rows = Callable[[Weights, str], str]
+"""Of a table, by their places: (rows, width), (tokens,) → (tokens, width)."""
+
+Affines = Callable[[int, str, "Affine"], str]
+"""Of the layer at a place: (tokens, inputs) → (tokens, outputs)."""
+
+MASKED: Final = -40.0
+"""Added where a token is only padding. Much less, and softmax takes eight times as long: its powers are denormal."""
 
 NORM_MIN: Final = 1e-12
-
-_FLOAT: Final = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,81 +84,69 @@ class Transformer:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        return self.layered(graph, graph.op("Gather", graph.constant(self.words), graph.tokens), texts=texts)
+        return self.written(
+            graph, texts=texts, rows=lambda table, places: graph.op("Gather", graph.constant(table), places),
+            affine=lambda _place, x, affine: affine_of(graph, x, affine),
+        )  # fmt: skip
 
-    def layered(self, graph: GraphWriter, words: str, *, texts: int) -> str:
-        """The same of the tokens' rows of the words' table: (texts, length, width)."""
-        x = self.embedded(graph, words)
-        mask = self.mask(graph)
-        bias = self.missing(graph, mask)
-        for layer in self.layers:
-            x = self.norm_of(graph, graph.op("Add", x, self._attention(graph, layer, x, bias)), layer.attention_norm)
-            wide = _affine(graph, self.active(graph, _affine(graph, x, layer.wider)), layer.narrower)
-            x = self.norm_of(graph, graph.op("Add", x, wide), layer.norm)
-        return self.pooled(graph, x, mask, texts=texts)
+    def written(self, graph: GraphWriter, *, texts: int, rows: Rows, affine: Affines) -> str:
+        """The same, where the tables' rows and what is affine may be written in another way."""
+        tokens = Unpadded(graph, self.heads, self.width)
+        bias = _missing(graph, tokens.mask)
+        words, positions = rows(self.words, tokens.ids), rows(self.positions, tokens.positions)
+        x = self._norm_of(graph, graph.op("Add", words, positions), self.norm)  # (tokens, width)
+        for place, layer in enumerate(self.layers):
+            mixed = _mixed(graph, tokens.apart(affine(place, x, self._together(layer))), bias)
+            mixed = affine(place, tokens.back(mixed), layer.output)
+            x = self._norm_of(graph, graph.op("Add", x, mixed), layer.attention_norm)
+            wide = affine(place, self._active(graph, affine(place, x, layer.wider)), layer.narrower)
+            x = self._norm_of(graph, graph.op("Add", x, wide), layer.norm)
+        return side_by_side(graph, self._pooled(graph, x, tokens), texts=texts, width=self.width)
 
-    # Its steps, for whoever writes some of them otherwise
-
-    def embedded(self, graph: GraphWriter, words: str) -> str:
-        """From the words' rows to what the first layer reads: (texts, length, width)."""
-        length = graph.op("Shape", graph.tokens, start=1, end=2)
-        positions = graph.op("Slice", graph.constant(self.positions), _ints(graph, 0), length, _ints(graph, 0))
-        return self.norm_of(graph, graph.op("Add", words, positions), self.norm)
-
-    def mask(self, graph: GraphWriter) -> str:
-        """1 where a token is: (texts, length)."""
-        return graph.op("Cast", graph.token_mask, to=_FLOAT)
-
-    def missing(self, graph: GraphWriter, mask: str) -> str:
-        """What is added to the shares of tokens: (texts, 1, 1, length)."""
-        missing = graph.op("Sub", _float(graph, 1.0), mask)
-        return graph.op("Mul", graph.op("Unsqueeze", missing, _ints(graph, 1, 2)), _float(graph, MASKED))
-
-    def query(self, layer: Layer) -> Affine:
-        """With the root of a head's width in it."""
+    def _together(self, layer: Layer) -> Affine:
+        """Query, with the root of a head's width in it, key and value as one."""
         narrow = np.float32(1 / np.sqrt(self.width // self.heads))
-        return Affine(layer.query.weight * narrow, layer.query.bias * narrow)
+        parts = (Affine(layer.query.weight * narrow, layer.query.bias * narrow), layer.key, layer.value)
+        return Affine(np.hstack([each.weight for each in parts]), np.concatenate([each.bias for each in parts]))
 
-    def mixed(self, graph: GraphWriter, parts: Iterable[str], bias: str) -> str:
-        """Of query, key and value, (texts, length, heads, width / heads), the values by their shares: the same."""
-        query, key, value = parts
-        query, value = (graph.op("Transpose", each, perm=[0, 2, 1, 3]) for each in (query, value))
-        products = graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 2, 3, 1]))
-        shares = graph.op("Softmax", graph.op("Add", products, bias), axis=-1)
-        return graph.op("Transpose", graph.op("MatMul", shares, value), perm=[0, 2, 1, 3])
-
-    def active(self, graph: GraphWriter, wide: str) -> str:
+    def _active(self, graph: GraphWriter, wide: str) -> str:
         if self.activation == "relu":
             return graph.op("Relu", wide)
         return graph.op("Gelu", wide, approximate="none" if self.activation == "gelu" else "tanh")
 
-    def norm_of(self, graph: GraphWriter, x: str, norm: Norm) -> str:
+    def _norm_of(self, graph: GraphWriter, x: str, norm: Norm) -> str:
         scale, bias = graph.constant(norm.scale), graph.constant(norm.bias)
         return graph.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=self.epsilon)
 
-    def pooled(self, graph: GraphWriter, x: str, mask: str, *, texts: int) -> str:
-        """From the last layer to the vectors of each row's texts side by side: (rows, texts * width)."""
-        return side_by_side(graph, self._pooled(graph, x, mask), texts=texts, width=self.width)
-
-    def _attention(self, graph: GraphWriter, layer: Layer, x: str, bias: str) -> str:
-        """(texts, length, width), by way of (texts, heads, length, width / heads)."""
-        shape = _ints(graph, 0, 0, self.heads, self.width // self.heads)
-        heads = (
-            graph.op("Reshape", _affine(graph, x, each), shape) for each in (self.query(layer), layer.key, layer.value)
-        )
-        mixed = graph.op("Reshape", self.mixed(graph, heads, bias), _ints(graph, 0, 0, self.width))
-        return _affine(graph, mixed, layer.output)
-
-    def _pooled(self, graph: GraphWriter, x: str, mask: str) -> str:
+    def _pooled(self, graph: GraphWriter, x: str, tokens: Unpadded) -> str:
         """(texts, width)."""
         if self.pooling == "cls":
-            pooled = graph.op("Squeeze", graph.op("Slice", x, *(_ints(graph, i) for i in (0, 1, 1))), _ints(graph, 1))
+            pooled = graph.op("Gather", x, tokens.firsts)
         else:
-            pooled = mean_of(graph, x, mask)
+            pooled = _mean_of(graph, tokens.spread_out(x), tokens.mask)
         return of_length_one(graph, pooled) if self.normalised else pooled
 
 
-def mean_of(graph: GraphWriter, x: str, mask: str) -> str:
+def affine_of(graph: GraphWriter, x: str, affine: Affine) -> str:
+    """(tokens, inputs) → (tokens, outputs)."""
+    return graph.op("Gemm", x, graph.constant(affine.weight), graph.constant(affine.bias))
+
+
+def _missing(graph: GraphWriter, mask: str) -> str:
+    """What is added to the shares of tokens: (texts, 1, 1, length)."""
+    missing = graph.op("Sub", _float(graph, 1.0), mask)
+    return graph.op("Mul", graph.op("Unsqueeze", missing, _ints(graph, 1, 2)), _float(graph, MASKED))
+
+
+def _mixed(graph: GraphWriter, parts: Sequence[str], bias: str) -> str:
+    """Of query, key and value, (texts, heads, length, width / heads), the values by their shares: the same."""
+    query, key, value = parts
+    products = graph.op("MatMul", query, graph.op("Transpose", key, perm=[0, 1, 3, 2]))
+    shares = graph.op("Softmax", graph.op("Add", products, bias), axis=-1)
+    return graph.op("MatMul", shares, value)
+
+
+def _mean_of(graph: GraphWriter, x: str, mask: str) -> str:
     """Of the tokens that are there: (texts, length, width), (texts, length) → (texts, width)."""
     shares = graph.op("Div", mask, graph.op("ReduceSum", mask, _ints(graph, 1), keepdims=1))
     pooled = graph.op("MatMul", graph.op("Unsqueeze", shares, _ints(graph, 1)), x)  # (texts, 1, width)
@@ -170,10 +163,6 @@ def side_by_side(graph: GraphWriter, vectors: str, *, texts: int, width: int) ->
     """The vectors of each row's texts: (rows * texts, width) → (rows, texts * width)."""
     rows = graph.op("Shape", graph.columns, start=0, end=1)
     return graph.op("Reshape", vectors, graph.op("Concat", rows, _ints(graph, texts * width), axis=0))
-
-
-def _affine(graph: GraphWriter, x: str, affine: Affine) -> str:
-    return graph.op("Add", graph.op("MatMul", x, graph.constant(affine.weight)), graph.constant(affine.bias))
 
 
 def _ints(graph: GraphWriter, *values: Any) -> str:

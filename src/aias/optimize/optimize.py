@@ -23,6 +23,7 @@ from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats
 from aias.optimize.certify import Gain, certify
@@ -103,6 +104,7 @@ class _Job:
     number: int
     stop: threading.Event
     watch: History
+    load: Load = field(default_factory=lambda: Load(family))
     whole: dict[str, Floats] = field(default_factory=dict)
     """Out-of-fold scores of each member, those of the reserved rows too."""
     axis_of: dict[str, str] = field(default_factory=dict)
@@ -114,14 +116,14 @@ class _Job:
         forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
         self.board = Board(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
-            watch=self.watch, stop=self.stop,
+            watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
 
     def run(self, *, inline: bool) -> Outcome:
         with workers_for(self.bench, inline=inline) as workers:
             plan = Plan(
                 self.table, self.ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
-                memory=Memory(), watch=self.watch,
+                memory=Memory(), watch=self.watch, load=self.load,
             )  # fmt: skip
             plan.run(self._parents(), self._take)
             if missing := self.parent.weights.keys() - self.whole.keys():

@@ -16,10 +16,12 @@ import numpy as np
 from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.catalog import member
 from aias.core.errors import BadValue, Damaged
+from aias.core.graph import UNPADDED
 from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.runtimes.contract import Answers, Column, Row, Text, Vectors
+from aias.runtimes.lengths import runs
 
 __all__ = ["OnnxRuntime"]
 
@@ -31,10 +33,6 @@ CHUNK_ROWS: Final = 4_096
 
 TRIM_FROM_BYTES: Final = 1 << 20
 """Of a graph. What ONNX Runtime reads it with is several times as large, and stays with the process unless asked."""
-
-TOKENS_AT_ONCE: Final = 512
-"""Of a sentence encoder: what it works on then stays in the processor's cache. MiniLM reads half as many texts again a
-second as with 4,096."""
 
 
 class Session:
@@ -51,6 +49,7 @@ class Session:
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
         self.reads_vectors = "vectors" in names
+        self._unpadded = UNPADDED in session.get_modelmeta().custom_metadata_map
         self._output = [output]
 
     @property
@@ -66,7 +65,7 @@ class Session:
 
     def run(self, encoded: Encoded) -> Any:
         """The output of all rows, (rows, ...), a part of them after another."""
-        if self.reads_tokens and encoded.tokens is not None and encoded.tokens.size > TOKENS_AT_ONCE:
+        if self.reads_tokens and encoded.rows > 1 and encoded.tokens is not None:
             return self._run_by_length(encoded, encoded.tokens, np.asarray(encoded.token_mask))
         if encoded.rows <= CHUNK_ROWS:
             return self._run(self._output, self._feeds(encoded), self._options)[0]
@@ -77,25 +76,20 @@ class Session:
     def _run_by_length(self, encoded: Encoded, tokens: Any, mask: Any) -> Any:
         """Texts of about one length together, so that hardly any padding is computed."""
         texts = len(tokens) // encoded.rows
-        lengths = mask.sum(axis=1).reshape(encoded.rows, texts).max(axis=1)
-        order = np.argsort(lengths, kind="stable")
-        places = []
-        at = 0
-        while at < len(order):
-            cost = np.arange(1, 1 + min(CHUNK_ROWS, len(order) - at)) * texts * lengths[order[at : at + CHUNK_ROWS]]
-            count = max(1, int(np.searchsorted(cost, TOKENS_AT_ONCE, side="right")))
-            places.append(order[at : at + count])
-            at += count
+        lengths = mask.sum(axis=1).reshape(encoded.rows, texts)
+        places = runs(lengths.max(axis=1), lengths.sum(axis=1), texts=texts, unpadded=self._unpadded)
+        if len(places) == 1:
+            return self._run(self._output, self._feeds(encoded), self._options)[0]
 
         def run(rows: Any) -> Any:
             return self._run(self._output, self._feeds(encoded.take(rows)), self._options)[0]
 
-        if self.threads == 1 or len(places) == 1:
+        if self.threads == 1:
             parts = [run(rows) for rows in places]
         else:
             with ThreadPoolExecutor(self.threads) as pool:
                 parts = list(pool.map(run, places))
-        return np.concatenate(parts)[np.argsort(order, kind="stable")]
+        return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
 
     def _feeds(self, encoded: Encoded) -> dict[str, Any]:
         if not self._reads_terms:

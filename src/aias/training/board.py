@@ -1,6 +1,7 @@
 """The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from aias.core.deadline import Deadline
 from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
+from aias.core.load import Load
 from aias.core.task import Measurement
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
@@ -38,7 +40,15 @@ QUALITY_US_MAX: Final = 20_000.0
 FINISH_SECONDS: Final = 0.6
 """What finishing takes even for the smallest model."""
 
-FINISH_SHARE: Final = 0.02
+PUBLISH_SECONDS: Final = 0.4
+"""For both forms together, when the last is ready."""
+
+FINISH_SHARE: Final = 0.01
+
+JUDGEMENTS: Final = 14
+"""Finishing a form is as long as so many judgements of a member, and one more for each class: all metrics with their
+intervals, calibration, slices."""
+
 REFIT_MARGIN: Final = 1.25
 LATE_SECONDS: Final = 1.0
 LATE_SHARE: Final = 0.02
@@ -48,6 +58,9 @@ AFTER_SHARE_MAX: Final = 0.5
 """Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
 members, and the serving form is what folds left."""
 
+
+FIRST_SHARE: Final = 0.5
+"""Of the whole time that the first member has, however late it begins: a late model is better than none."""
 
 LOST_SHARE: Final = 0.03
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
@@ -71,9 +84,12 @@ class Board:
     watch: Watch
     stop: threading.Event
     latency_asked: bool = True
+    load: Load = field(default_factory=Load)
     members: list[Member] = field(default_factory=list)
     timed: list[Timed] = field(default_factory=list)
     scores: list[Measurement] = field(default_factory=list)
+    _judge_seconds: float = 0.0
+    """Of a processor, for judging a member."""
     _best: float = -np.inf
     _stale: int = 0
     _late: set[int] = field(default_factory=set)
@@ -85,6 +101,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
+        self._first_until = self.deadline.clock() + FIRST_SHARE * self.deadline.seconds
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
@@ -118,7 +135,9 @@ class Board:
 
     def add(self, member: Member) -> bool:
         """Take a new member in; False when no more are wanted."""
+        began = time.thread_time()
         score = metrics.judge(self.task, self.y, member.scores, seed=0)
+        self._judge_seconds = max(self._judge_seconds, time.thread_time() - began)
         try:
             timed = self.forms.timed(member)
         except (Damaged, ParityBroken) as fault:  # one faulty export must not cost all the others
@@ -182,6 +201,8 @@ class Board:
         """When fitting must be over, so that refitting and finishing end in time."""
         if self.stop.is_set():
             return 0.0
+        if not self.members:
+            return max(self.deadline.ends_at - self.serving_seconds(), self._first_until)
         after = self._after_seconds()
         if after > AFTER_SHARE_MAX * self.deadline.seconds:
             after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
@@ -223,9 +244,13 @@ class Board:
         """For finishing after the last fit."""
         each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
         tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
-        measured = 2 * each + tested + self._shared_seconds(self._serving)
-        reported = report_seconds(self.deadline.seconds)
-        return FINISH_SECONDS + FINISH_SHARE * self.deadline.seconds + measured + reported
+        more = FINISH_SHARE * self.deadline.seconds + report_seconds(self.deadline.seconds)
+        alone = self._form_seconds() + PUBLISH_SECONDS + 2 * each + tested + more
+        return self.load.stretch * alone + self._shared_seconds(self._serving)
+
+    def _form_seconds(self) -> float:
+        """For what every form asks, whatever is in it."""
+        return FINISH_SECONDS + self._judge_seconds * (JUDGEMENTS + len(self.task.classes))
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
@@ -323,7 +348,7 @@ class Board:
         places = [int(place) for place in np.flatnonzero(self.weights)]
         used = float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
         tested = self._tested_seconds(float(self._quality_costs()[places].sum()))
-        return FINISH_SECONDS + 1.2 * used + tested + self._shared_seconds(places)
+        return self.load.stretch * (self._form_seconds() + 1.2 * used + tested) + self._shared_seconds(places)
 
     def _tested_seconds(self, row_us: float) -> float:
         """For the answers to the test's rows."""

@@ -54,8 +54,9 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """A pipeline as it would be served: µs from a dict to the answer, bytes of the graph; and the seconds it took to
-    find out. `shared_us`: how much of the row's time is the sentence encoder's, which any number of members share."""
+    """A pipeline as it would be served: µs from a dict to the answer, bytes of the graph; and the processor seconds
+    that this took to find out. `shared_us`: how much of the row's time is the sentence encoder's, which any number of
+    members share."""
 
     row_us: float
     graph_bytes: int
@@ -97,7 +98,7 @@ def timed(
     `known`: the rows with their vectors, where there is a sentence encoder, which is then not compiled with every
     member; `shared_bytes`: what it would add to the graph.
     """
-    began = time.perf_counter()
+    began = time.process_time()
     graph = compile_graph(
         pipeline, encoder.layout, classes=draft.task.classes, vectors_width=known.width if known else 0
     )
@@ -106,7 +107,7 @@ def timed(
     if reads:
         runtime.encoder = cast("RowEncoder", known)
     prove(pipeline.scores, runtime.encoder, runtime, rows)
-    row_us, seconds = row_microseconds(runtime, rows), time.perf_counter() - began
+    row_us, seconds = row_microseconds(runtime, rows), time.process_time() - began
     if known is None or not reads:
         return Timed(row_us, len(graph), seconds)
     return Timed(row_us + known.row_us, len(graph) + shared_bytes, seconds, known.row_us)

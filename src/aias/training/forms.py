@@ -239,12 +239,15 @@ class Forms:
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
 
     def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
-        """With its plots, what its answers hang on, and what was noticed."""
-        files = report(
+        """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""
+        files = {} if until.passed else report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
         )  # fmt: skip
+        if not files:
+            message = f"the {trained.manifest.form} form's plots and report are left out: the time is over"
+            self.watch(Event("train.unreported", message, facts={"form": trained.manifest.form}))
         manifest = replace(trained.manifest, notes=tuple(self.watch.notes))
         return described(replace(trained, files=trained.files | files), manifest)
 

@@ -1,10 +1,11 @@
 """How much memory there is, what a configuration would take of it, and when it is nearly gone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from aias.core.catalog import member
+from aias.core.events import Event, Watch
 from aias.training.configuration import Configuration
 from aias.training.table import Table
 
@@ -58,6 +59,20 @@ class Memory:
             if share * table.inside_rows < SAMPLE_ROWS_MIN:
                 return None
         return share
+
+
+def on_some_rows(configuration: Configuration, share: float, watch: Watch) -> Configuration:
+    """The same, told where it is not fitted on all rows for want of memory."""
+    before = configuration.settings.get("rows_share", 1.0)
+    if share == before:
+        return configuration
+    said = f"1/{round(1 / share)} of the rows"
+    message = f"{configuration.name} is fitted on {said}: there is not enough memory for more"
+    watch(Event("train.sampled", message, facts={"configuration": configuration.name, "rows_share": share}))
+    return replace(
+        configuration, name=f"{configuration.name}, {said}", cost=configuration.cost * share / before,
+        settings=configuration.settings | {"rows_share": share},
+    )  # fmt: skip
 
 
 def estimated_bytes(table: Table, configuration: Configuration, share: float) -> float:

@@ -5,12 +5,13 @@
                               └ fork ─> next: + torch …
 
     fork one with these pipes; open a ward with this channel and these modules; bury that one   ──>
-                                                               <── what the buried one died of
+                       <── I am this process; I have loaded all of it; what the buried one died of
 
 What libraries hold in memory is there once for all workers, and whoever takes a dead worker's place starts at once. A
 ward loads once, at its beginning; while it does, those before it fork whoever needs nothing of that. Nothing is ever
 run in one: there is one thread, and nothing half done, when it forks. A worker stays a zombie, and its pid its own,
-until it is buried.
+until it is buried. A ward whose loading takes too long is given up: it is killed, and whoever waited behind it is born
+from those that are left.
 """
 
 import contextlib
@@ -19,10 +20,12 @@ import gc
 import importlib
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,19 +63,51 @@ class Burial(msgspec.Struct, frozen=True, tag="burial"):
     asked: bool
 
 
-class Buried(msgspec.Struct, frozen=True):
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """What a ward says first."""
+
+    pid: int
+
+
+class Loaded(msgspec.Struct, frozen=True, tag="loaded"):
+    """What it says next, when that is done."""
+
+
+class Buried(msgspec.Struct, frozen=True, tag="buried"):
     """`status` as `os.waitstatus_to_exitcode` gives it."""
 
     pid: int
     status: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Ward:
-    """The trainer's end of one. `modules`: all that its workers are born with."""
+    """The trainer's end of one. `modules`: all that its workers are born with; `loading`: whether it is not so far."""
 
     channel: socket.socket
     modules: frozenset[str]
+    loading: bool = True
+    known_pid: int | None = None
+
+    def hear(self) -> None:
+        """Whether it has loaded by now."""
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        while self.loading and poll.poll(0) and self._next() is not None:
+            pass
+
+    def _next(self) -> Buried | Opened | Loaded | None:
+        try:
+            body = _received(self.channel)
+        except ConnectionError:
+            return None
+        if body is None:
+            return None
+        said = msgspec.msgpack.decode(body, type=Buried | Opened | Loaded)
+        if isinstance(said, Opened):
+            self.known_pid = said.pid
+        self.loading = self.loading and not isinstance(said, Loaded)
+        return said
 
     def forget(self, pid: int) -> None:
         """Bury a worker, whatever it ended with."""
@@ -83,10 +118,9 @@ class Ward:
         self._bury(pid, asked=True)
         try:
             self.channel.settimeout(BURY_SECONDS)
-            while (body := _received(self.channel)) is not None:
-                buried = msgspec.msgpack.decode(body, type=Buried)
-                if buried.pid == pid:
-                    return buried.status
+            while (said := self._next()) is not None:
+                if isinstance(said, Buried) and said.pid == pid:
+                    return said.status
         except OSError:  # no word in time, or the ward is gone
             return None
         finally:
@@ -106,6 +140,28 @@ class Nursery:
         self._folder, self._threads = folder, threads
         self._process, first = self._start()
         self._wards = [first]
+        self._loading: tuple[Ward, float] | None = None  # the first that has not loaded, and since when it is the first
+
+    def given_up(self, seconds: float) -> tuple[frozenset[str], list[Ward]]:
+        """What has been loading for longer than this, and the wards that are gone for it: whoever was to be born from
+        one never will be."""
+        for each in self._wards:
+            each.hear()
+        first = next((each for each in self._wards[1:] if each.loading), None)
+        if first is None:
+            self._loading = None
+            return frozenset(), []
+        if self._loading is None or self._loading[0] is not first:
+            self._loading = (first, time.monotonic())
+        if time.monotonic() - self._loading[1] <= seconds:
+            return frozenset(), []
+        place = self._wards.index(first)
+        gone = self._wards[place:]
+        self._drop(first)
+        if first.known_pid is not None:  # its number is its own until the ward before ends, which never waits for it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(first.known_pid, signal.SIGKILL)
+        return first.modules - self._wards[place - 1].modules, gone
 
     def bear(self, modules: frozenset[str], orders: int, words: int) -> Ward:
         """A worker on these descriptors, which it has from now on; it comes when the modules are loaded."""
@@ -152,7 +208,7 @@ class Nursery:
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()], env=environment,
             )  # fmt: skip
-        return process, Ward(ours, frozenset())
+        return process, Ward(ours, frozenset(), loading=False)
 
 
 def main() -> None:
@@ -222,10 +278,13 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
     try:
         if _ends_with(parent):
             channel.close()
+            own = socket.socket(fileno=theirs)
+            _send(own, Opened(os.getpid()))
             for module in modules:
                 with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
                     importlib.import_module(module)
-            _serve(folder, socket.socket(fileno=theirs))
+            _send(own, Loaded())
+            _serve(folder, own)
     finally:
         os._exit(0)
 

@@ -6,19 +6,19 @@ A configuration whose folds are all fitted is a member. The plan ends when the t
 stop helping, or when somebody says so; what a unit reached by then is used.
 """
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, Final
 
 from aias.core.events import Event, Level, Watch
+from aias.core.load import Load
+from aias.training import overdue
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.members import Member, member_of
-from aias.training.memory import Memory
+from aias.training.memory import Memory, on_some_rows
 from aias.training.opening import Stage, by_promise, judging_folds
 from aias.training.paces import UNIT_SECONDS_MIN, Paces
 from aias.training.table import Table
@@ -31,15 +31,6 @@ FIRST_SHARE: Final = 0.5
 
 START_SECONDS_MIN: Final = 0.2
 """With less left nothing is begun."""
-
-GRACE_SECONDS: Final = 0.8
-"""From a unit's deadline to its end; a learner that is not back by then is killed."""
-
-IMPORT_SECONDS: Final = 3.0
-"""What a worker gets besides when a learner's library has to be loaded, on a machine with other work to do."""
-
-START_SECONDS: Final = 5.0
-"""And for its process to start, when this is its first unit; there is nothing else to go on with yet."""
 
 OPENING_SHARE: Final = 0.4
 """Of the time for fitting in which configurations may be begun by one fold."""
@@ -61,9 +52,10 @@ class Plan:
 
     def __init__(
         self, table: Table, ledger: Ledger, workers: Workers | InlineWorkers, *, seed: int,
-        fit_ends_at: Callable[[], float], memory: Memory, watch: Watch,
+        fit_ends_at: Callable[[], float], memory: Memory, watch: Watch, load: Load | None = None,
     ) -> None:  # fmt: skip
         self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
+        self.load = load or Load()
         self.seed, self.fit_ends_at = seed, fit_ends_at
         self._coming: Iterator[Configuration] = iter(())
         self._through = False  # whether the last of them has come
@@ -86,7 +78,7 @@ class Plan:
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since with all there would be no time for what promises most; without it, all judge.
+        since their time is worth more elsewhere; without it, all judge.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
         self._coming = chain(opening, others, configurations)
@@ -138,6 +130,7 @@ class Plan:
             return False
         for worker, word in self.workers.listen(LISTEN_SECONDS):
             self._hear(worker, word)
+        self._end_loading()
         self._end_overdue()
         self._end_too_large()
         return True
@@ -163,7 +156,8 @@ class Plan:
         now, seconds = time.monotonic(), self._unit_seconds(trial, unit)
         self._due[id(worker)] = now + seconds
         last = max(self.fit_ends_at(), now + seconds)
-        order = Order(unit.configuration, unit.fold, unit.seed, seconds, last, self.workers.threads)
+        early = overdue.early(seconds, stretch=self.load.stretch)
+        order = Order(unit.configuration, unit.fold, unit.seed, seconds - early, last - early, self.workers.threads)
         self.workers.give(worker, order)
 
     def _unit_seconds(self, trial: Trial, unit: Unit) -> float:
@@ -242,7 +236,7 @@ class Plan:
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
         if count == self.table.fold_count:
             return
-        said = f"{count} of {self.table.fold_count} folds judge: with all there is no time for what promises most"
+        said = f"{count} of {self.table.fold_count} folds judge: the time of the others goes to more configurations"
         self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:
@@ -264,7 +258,7 @@ class Plan:
             if share is None:
                 self._skip(configuration, "there is not enough memory")
                 continue
-            held = self._on_some_rows(configuration, share)
+            held = on_some_rows(configuration, share, self.watch)
             units = (Unit(held, fold, self.seed) for fold in range(self.table.fold_count))
             self._trials.append(Trial(held, deque(units)))
             if self._stage is Stage.OPENING:
@@ -275,6 +269,9 @@ class Plan:
         return None
 
     def _worth_starting(self, configuration: Configuration) -> bool:
+        if missing := self.workers.misses(configuration.learner):
+            self._skip(configuration, f"{', '.join(sorted(missing))} could not be loaded in time")
+            return False
         if not self._paces:  # the first is begun, however little time there is
             return True
         guessed = self._stage is Stage.OPENING and not self._paces.knows(configuration)
@@ -303,19 +300,6 @@ class Plan:
     def _again(self, configuration: Configuration) -> float:
         """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
         return self._paces.estimate(configuration) if self._paces else 0.0
-
-    def _on_some_rows(self, configuration: Configuration, share: float) -> Configuration:
-        """The same, told where it is not fitted on all rows for want of memory."""
-        before = configuration.settings.get("rows_share", 1.0)
-        if share == before:
-            return configuration
-        said = f"1/{round(1 / share)} of the rows"
-        message = f"{configuration.name} is fitted on {said}: there is not enough memory for more"
-        self.watch(Event("train.sampled", message, facts={"configuration": configuration.name, "rows_share": share}))
-        return replace(
-            configuration, name=f"{configuration.name}, {said}", cost=configuration.cost * share / before,
-            settings=configuration.settings | {"rows_share": share},
-        )  # fmt: skip
 
     # Hearing what became of it
 
@@ -369,13 +353,17 @@ class Plan:
             if not worker.born:  # its time begins when it is there, which a busy machine puts off
                 due = min(time.monotonic() + worker.order.seconds, self.fit_ends_at())
                 self._due[id(worker)] = max(self._due[id(worker)], due)
-            loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
-            loading += 0.0 if worker.loaded else START_SECONDS
-            due = self._due[id(worker)]
-            # Once something is fitted, no library is waited for longer than there is time.
-            due = max(due, min(due + loading, self.fit_ends_at() if self._paces else math.inf))
-            if time.monotonic() > due + GRACE_SECONDS:
+            over = overdue.at(worker, self._due[id(worker)], fit_ends_at=self.fit_ends_at(), fitted=bool(self._paces))
+            if time.monotonic() > over:
                 self._kill(worker, "it did not end in time")
+
+    def _end_loading(self) -> None:
+        most = overdue.loading(self.fit_ends_at() - time.monotonic(), stretch=self.load.stretch)
+        for worker in self.workers.give_up_loading(most):
+            trial, _ = self._released(worker)
+            missing = ", ".join(sorted(self.workers.misses(trial.configuration.learner)))
+            self._give_up(trial, f"{missing} was not loaded within {most:.0f} s")
+            self.workers.replace(worker)
 
     def _end_too_large(self) -> None:
         if self.memory.exhausted and self.workers.busy:

@@ -12,9 +12,11 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.core.task import Task
+from aias.data.alone import notes_on
 from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
+from aias.data.long_texts import within_limit
 from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
@@ -89,7 +91,9 @@ def prepare(
     `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds)
-    dataset = _aside(dataset, target, how)
+    dataset, notes = within_limit(_aside(dataset, target, how))
+    for note in notes:
+        watch(note)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
@@ -106,6 +110,9 @@ def prepare(
         kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
     held, held_y = dataset.take(aside), labels.y[aside]
     if given is not None:
+        given, notes = within_limit(given)
+        for note in notes:
+            watch(note)
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
@@ -136,6 +143,8 @@ def prepare(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
+    for note in notes_on(y, folded.judges >= 0, folded.straddling, task):
+        watch(note)
     table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), folded.judges, folded.blocks)
     table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"

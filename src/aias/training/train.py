@@ -19,6 +19,7 @@ from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.load import Load, family
 from aias.core.locks import locked
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
@@ -104,7 +105,7 @@ def train(
     """
     _check(recipe)
     watch = History(watch)
-    deadline = deadline or Deadline.after(recipe.seconds)
+    deadline, load = deadline or Deadline.after(recipe.seconds), Load(family)
     if resume and not (work and work.is_dir() and any(work.iterdir())):
         watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
     rows = [dataset]
@@ -117,7 +118,7 @@ def train(
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)
-        return _Job(recipe, prepared, folder, deadline, watch, stop or threading.Event()).run(inline=inline)
+        return _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event()).run(inline=inline)
 
 
 @dataclass(eq=False)
@@ -126,6 +127,7 @@ class _Job:
     prepared: Prepared
     folder: Path
     deadline: Deadline
+    load: Load
     watch: History
     stop: threading.Event
     board: Board = field(init=False)
@@ -136,12 +138,12 @@ class _Job:
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
         self.board = Board(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
-            watch=self.watch, stop=self.stop,
+            watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
         with workers_for(bench, inline=inline) as workers:
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
-                memory=Memory(), watch=self.watch,
+                memory=Memory(), watch=self.watch, load=self.load,
             )  # fmt: skip
             sentences = self.prepared.embedding is not None
             skewed = is_skewed(table.task, table.whole.y)

@@ -108,6 +108,7 @@ class Workers:
         self._nursery = Nursery(folder, threads=threads)
         self._selector = selectors.DefaultSelector()
         self.all = [self._new() for _ in range(count)]
+        self.lost: frozenset[str] = frozenset()
 
     def __enter__(self) -> Self:
         return self
@@ -149,6 +150,26 @@ class Workers:
                 self.replace(worker)
             else:
                 yield from ((worker, word) for word in words)
+
+    def give_up_loading(self, seconds: float) -> list[Worker]:
+        """Libraries that have been loading for longer than this are `lost` from now on. Gives the workers whose orders
+        need them; others that waited behind them are born anew."""
+        lost, gone = self._nursery.given_up(seconds)
+        self.lost |= lost
+        waiting = [each for each in self.busy if each.process.ward in gone and not each.born]
+        for each in waiting:
+            assert each.order is not None
+            if not self.misses(each.order.configuration.learner):
+                order, each.order = each.order, None
+                self._end(each)
+                each.process = self._born(frozenset())
+                self._listen_to(each)
+                self.give(each, order)
+        return [each for each in waiting if each.order and self.misses(each.order.configuration.learner)]
+
+    def misses(self, learner: str) -> frozenset[str]:
+        """Libraries that it needs and that could not be loaded."""
+        return _libraries(learner) & self.lost
 
     def replace(self, worker: Worker) -> None:
         """Kill it, whatever it does, and start another in its place."""
@@ -236,6 +257,12 @@ class InlineWorkers:
             obey(self.bench, worker.order, words.append)
             for word in words:
                 yield worker, word
+
+    def give_up_loading(self, seconds: float) -> list[Any]:  # noqa: ARG002 libraries are loaded by whoever fits
+        return []
+
+    def misses(self, learner: str) -> frozenset[str]:  # noqa: ARG002
+        return frozenset()
 
     def replace(self, worker: Any) -> None:
         self.all[self.all.index(worker)] = _Inline()

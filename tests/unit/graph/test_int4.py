@@ -5,7 +5,7 @@ import pytest
 
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
-from aias.graph.int4 import BLOCK, _Blocks, can_be_packed, packed
+from aias.graph.int4 import BLOCK, can_be_packed, matrix, packed
 from aias.runtimes.onnxruntime import Session
 
 RNG = np.random.default_rng(0)
@@ -38,9 +38,8 @@ def test_only_large_matrices_of_whole_blocks_are_packed(shape: tuple[int, ...], 
 def test_what_is_served_multiplies_by_the_packed_matrix() -> None:
     def graph(packs: bool) -> bytes:
         builder = Builder(width=128, texts=0)
-        writer = _Blocks(builder) if packs else builder
-        x = writer.op("Cast", writer.columns, to=1)
-        return builder.finish_vectors(writer.op("MatMul", x, writer.constant(W)))
+        x = builder.op("Cast", builder.columns, to=1)
+        return builder.finish_vectors(builder.op("MatMul", x, matrix(builder, W) if packs else builder.constant(W)))
 
     x = RNG.normal(size=(5, 128))
     row = Encoded(x, np.zeros(0, np.int64), np.zeros((0, 1), np.int64), 0)

@@ -1,11 +1,13 @@
 """A transformer in the graph answers as PyTorch does, alone as in any batch."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 
 pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
@@ -14,16 +16,19 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.catalog import member
 from aias.core.errors import Damaged, UserError
-from aias.core.graph import GraphWriter
+from aias.core.graph import UNPADDED, GraphWriter
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
+from aias.encoders.text import Text
+from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
 from aias.graph.transformer_files import UnknownEncoder, read_transformer
 from aias.learners.linear import LinearModel
+from aias.runtimes import lengths
 from aias.runtimes import onnxruntime as runtime
 from aias.training.pipeline import LinearPipeline
 from tiny_encoder import CONFIGS, encoder_into
@@ -83,13 +88,48 @@ def test_a_row_has_the_same_vector_alone_and_in_any_batch(folder: Path) -> None:
     np.testing.assert_allclose(together, np.vstack(alone), atol=1e-6)
 
 
+@pytest.mark.parametrize("model_type", CONFIGS)
+def test_padding_behind_a_text_changes_nothing(tmp_path: Path, model_type: str) -> None:
+    encoder_into(tmp_path, model_type)
+    encoder = SentenceEncoder.read(str(tmp_path), texts=1)
+    found = rows_for(encoder).columns({"note": TEXTS}, len(TEXTS))
+    assert found.tokens is not None
+    assert found.token_mask is not None
+    wider = replace(found, tokens=np.pad(found.tokens, ((0, 0), (0, 9)), constant_values=7),
+                    token_mask=np.pad(found.token_mask, ((0, 0), (0, 9))))  # fmt: skip
+    session = graph_of(encoder)
+    np.testing.assert_allclose(session.run(wider), session.run(found), atol=1e-6)
+
+
+def test_a_graph_computes_what_is_affine_of_tokens_that_are_there_alone(folder: Path) -> None:
+    builder = Builder(width=0, texts=0, sentences=SentenceEncoder.read(str(folder), texts=1).write)
+    held = onnx.load_from_string(builder.finish_vectors(builder.vectors))
+    inferred = onnx.shape_inference.infer_shapes(held, data_prop=True)
+    ranks = {each.name: len(each.type.tensor_type.shape.dim) for each in inferred.graph.value_info}
+    products = [node for node in held.graph.node if node.op_type == "Gemm"]
+    assert len(products) == 4 * 2  # of each of two layers: query, key and value as one, output, wider, narrower
+    assert {ranks[node.output[0]] for node in products} == {2}
+    assert [each.key for each in held.metadata_props] == [UNPADDED]
+
+
+def test_a_text_of_which_nothing_is_left_is_read_as_padding_alone_and_in_any_batch(folder: Path) -> None:
+    tokenizer = json.loads((folder / "tokenizer.json").read_text()) | {"post_processor": None}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    encoder = SentenceEncoder.read(str(folder), texts=1)
+    rows, session = rows_for(encoder), graph_of(encoder)
+    assert encoder.subwords.encode("") == [encoder.subwords.pad_id]
+    together = session.run(rows.columns({"note": ["", "a b"]}, 2))
+    assert np.isfinite(together).all()
+    np.testing.assert_allclose(together[:1], session.run(rows.one({"note": ""})), atol=1e-6)
+
+
 def test_long_batches_are_cut_up_by_length_and_come_back_in_order(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = SentenceEncoder.read(str(folder), texts=1)
     encoded = rows_for(encoder).columns({"note": TEXTS * 5}, len(TEXTS) * 5)
     whole = encoder.embedded(encoded).vectors
-    monkeypatch.setattr(runtime, "TOKENS_AT_ONCE", 20)
+    monkeypatch.setattr(lengths, "TOKENS_AT_ONCE", 20)
     np.testing.assert_allclose(encoder.embedded(encoded).vectors, whole, atol=1e-6)
 
 
@@ -125,6 +165,11 @@ def test_an_encoder_that_is_shortened_reads_the_beginnings_and_keeps_their_end_m
     assert short.subwords.encode(text) == [*whole[:3], whole[-1]]
     assert short.graph_digest == encoder.graph_digest
     assert encoder.shortened(1_000) is encoder
+
+
+def graph_of(encoder: SentenceEncoder) -> runtime.Session:
+    builder = Builder(width=0, texts=1, sentences=encoder.write)
+    return runtime.Session(builder.finish_vectors(builder.vectors), output="vectors")
 
 
 class Doubled:
@@ -228,7 +273,9 @@ def test_a_name_that_is_no_folder_and_cannot_be_fetched_is_refused(monkeypatch: 
 
 
 def manifest_for(fields: tuple[Field, ...], *, subwords: bool) -> Manifest:
-    entries = [EncoderEntry(field.name, "text", 1, f"encoders/{i}.json") for i, field in enumerate(fields)]
+    entries = [
+        EncoderEntry(field.name, Text.kind, Text.version, f"encoders/{i}.json") for i, field in enumerate(fields)
+    ]
     if subwords:
         entries += [EncoderEntry(field.name, "subwords", 1, "encoders/tokenizer.json") for field in fields]
     task = Task("y", "multiclass", "accuracy", ("a", "b", "c"))

@@ -140,6 +140,7 @@ def test_what_cannot_be_ended_in_time_is_left_after_one_fold(tmp_path: Path, inl
 
 def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)
+    monkeypatch.setattr("aias.training.opening.SPARE_SHARE", 0.0)
     monkeypatch.setattr("aias.training.opening.JUDGED_ROWS_MIN", 1)
     held, told, narrowed, members = table(folds=5), [], [], []
     with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
@@ -210,7 +211,7 @@ def test_a_worker_that_dies_takes_its_configuration_with_it_and_nothing_else(tmp
 
 
 def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
     held, told = table(), []
     held.save(tmp_path / "table")
     with Workers(tmp_path, count=1, threads=1) as workers:
@@ -221,7 +222,7 @@ def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: 
 
 
 def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
     held, ledger = table(folds=1), Ledger(tmp_path)
     held.save(tmp_path / "table")
     with InlineWorkers(Bench(held, Ledger(tmp_path / "before")), threads=1) as inline_:
@@ -239,7 +240,7 @@ def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pyt
 def test_a_fit_that_hangs_in_the_middle_is_killed_and_what_it_had_kept_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aias.training.plan.IMPORT_SECONDS", 0.0)
+    monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
     held, stopped = table(folds=1), []
     held.save(tmp_path / "table")
     endless = Configuration("endless", "extra_trees", {"trees": 50_000})
@@ -293,3 +294,23 @@ def test_a_table_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:
     assert found.digest == held.digest == Table(TASK, found.encoder, found.whole, found.folds).digest
     np.testing.assert_array_equal(found.inside(0), held.inside(0))
     assert not found.outside(-1).size and found.inside(-1).size == held.rows
+
+
+def test_a_learner_whose_library_never_loads_is_left_out_and_the_others_are_fitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never_loads.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    needs = {"nearest": frozenset({"never_loads"}), "linear": frozenset(), "extra_trees": frozenset()}
+    monkeypatch.setattr("aias.training.workers._libraries", needs.__getitem__)
+    monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
+    monkeypatch.setattr("aias.training.overdue.LOADING_SHARE", 0.01)
+    held, told = table(), list[Event]()
+    held.save(tmp_path / "table")
+    forest = Configuration("extra_trees", "extra_trees")
+    hung = [Configuration("nearest", "nearest"), Configuration("nearest too", "nearest")]
+    with Workers(tmp_path, count=2, threads=1) as workers:
+        members = run(plan(held, workers, tmp_path, told, seconds=300), LINEAR, *hung, forest)
+    assert [each.name for each in members] == ["linear", "extra_trees"]
+    reasons = {each.facts["configuration"]: each.facts["reason"] for each in told if each.name == "train.skipped"}
+    assert reasons.keys() == {"nearest", "nearest too"} and all("never_loads" in each for each in reasons.values())

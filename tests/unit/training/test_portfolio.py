@@ -27,3 +27,10 @@ def test_vectors_beside_words_hold_as_much_back_at_a_smaller_c() -> None:
 def test_numbers_and_amounts_begin_as_ever() -> None:
     assert set(firsts(Shape(LABELS, 1_000, NUMBERS)).values()) == {None}
     assert set(firsts(Shape(AMOUNTS, 1_000, TEXTS)).values()) == {None}
+
+
+def test_with_few_examples_of_each_label_no_ratios_outweigh_what_vectors_say() -> None:
+    labels = Task("y", "multiclass", "log_loss", tuple(map(str, range(50))))
+    few = list(firsts(Shape(labels, 400, TEXTS, sentences=True)))
+    assert few[0] == "linear sentences" and "linear ratios sentences" not in few
+    assert next(iter(firsts(Shape(labels, 1_600, TEXTS, sentences=True)))) == "linear ratios sentences"

@@ -292,3 +292,26 @@ def test_a_model_that_knows_nothing_is_told_of() -> None:
     told.clear()
     train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
     assert "train.chance" not in {event.name for event in told}
+
+
+LIST = "please remove me from this list"
+
+
+def test_one_text_longer_than_any_is_read_as_far_as_that_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.data.long_texts.TEXT_CHARS_MAX", 200_000)
+    monkeypatch.setattr("aias.core.limits.TEXT_CHARS_MAX", 200_000)
+    held = table(120)
+    held["note"][7] = "free win " * 30_000
+    results = train(read(held, target="y"), LINEAR, inline=True)
+    assert any("1 text is longer than 200,000" in note for note in results.serving.manifest.notes)
+    assert b"what stands beyond is not read" in results.serving.files["card.md"]
+
+
+def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
+    held = table(200)
+    three = {"note": [*held["note"], *[LIST] * 40], "y": [*held["y"], *["stop"] * 40]}
+    told = train(read(three, target="y"), LINEAR, inline=True).serving
+    assert any("`stop` is learned, but" in note for note in told.manifest.notes)
+    assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
+    said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
+    assert said[0] == "stop" != said[1]

@@ -130,6 +130,27 @@ def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(folder: 
         heard(workers, kind="done")
 
 
+def test_a_library_that_never_loads_is_given_up_and_who_waited_behind_it_fits(
+    folder: Path, odd_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = {"nearest": "slow_to_load", "boosted_trees": "lightgbm"}
+    monkeypatch.setattr("aias.training.workers._libraries", lambda name: frozenset({needs[name]} & {*needs.values()}))
+    with Workers(folder, count=2, threads=1) as workers:
+        stuck, behind = workers.all
+        workers.give(stuck, order(Configuration("nearest", "nearest")))
+        workers.give(behind, order(TREES))
+        assert workers.give_up_loading(600.0) == [] and not behind.born
+        ward = workers._nursery._wards[1]
+        while ward.known_pid is None:
+            time.sleep(0.02)
+            ward.hear()
+        assert workers.give_up_loading(0.0) == [stuck] and workers.misses("nearest") == {"slow_to_load"}
+        stuck.order = None
+        workers.replace(stuck)
+        assert heard(workers, kind="done")[0] is behind
+        assert gone(ward.known_pid) and workers.give_up_loading(0.0) == []
+
+
 def test_what_is_being_loaded_ends_with_the_nursery(folder: Path, odd_libraries: Path) -> None:
     with Workers(folder, count=1, threads=1) as workers:
         nursery, first = workers._nursery._process.pid, workers.all[0].process.pid
