@@ -33,11 +33,11 @@ class Room(Protocol):
 
 
 class Accepting:
-    """`make` the protocol of each connection for which there is `room`, there and then: turns may pass until the loop
-    has a transport for it. Closed as the loop's servers are."""
+    """`make` the protocol of each connection for which there is `room` (None: always), there and then: turns may pass
+    until the loop has a transport for it. Closed as the loop's servers are."""
 
     def __init__(
-        self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol], room: Room
+        self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol], room: Room | None = None
     ) -> None:
         listener.setblocking(False)
         self._listener, self._make, self._loop, self._room = listener, make, asyncio.get_running_loop(), room
@@ -68,7 +68,7 @@ class Accepting:
                 # Else there are no more, or this one has gone again.
                 return
             connection.setblocking(False)
-            if self._room.is_there(len(self._tasks)):
+            if self._room is None or self._room.is_there(len(self._tasks)):
                 self._take(connection)
             elif self._tasks:
                 # Of those that have just come one may idle, as soon as it is there.
@@ -90,6 +90,7 @@ class Accepting:
         task.add_done_callback(self._accepted)
 
     def _take_or_refuse(self, connection: socket.socket) -> None:
+        assert self._room is not None
         if self._open and self._room.is_there(len(self._tasks)):
             self._take(connection)
         else:

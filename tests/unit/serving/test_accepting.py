@@ -22,17 +22,7 @@ def callers(listener: socket.socket, count: int) -> Iterator[None]:
         yield
 
 
-class Unbounded:
-    def is_there(self, coming: int = 0) -> bool:
-        return True
-
-    def refuse(self, accepted: socket.socket) -> bool:
-        raise AssertionError("there is room")
-
-
-def turns_until_all_are_in(
-    listener: socket.socket, count: int, *, turns_max: int, room: Unbounded | None = None
-) -> int | None:
+def turns_until_all_are_in(listener: socket.socket, count: int, *, turns_max: int) -> int | None:
     """How many turns of the loop it takes to have so many connections; None if more than that."""
     made = []
 
@@ -41,7 +31,7 @@ def turns_until_all_are_in(
             made.append(transport)
 
     async def count_turns() -> int | None:
-        accepting = Accepting(listener, lambda _: Caller(), room or Unbounded())
+        accepting = Accepting(listener, lambda _: Caller())
         try:
             for turn in range(turns_max):
                 if len(made) == count:
