@@ -41,7 +41,7 @@ LAYERS_MIN: Final = 3
 """Of two neither is in the middle."""
 
 MIDDLE_LENGTH: Final = 1.5
-"""Of the middle's vectors, where the last layer's have 1: theirs differ by .58 to .67, where those differ by .92 to .97."""
+"""Of the middle's vectors, where the last layer's have 1: they differ by .58 to .67, those by .92 to .97."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +101,7 @@ class Transformer:
         return replace(self, layers=self.layers[:layers], beside=self.beside if self.beside < layers else 0)
 
     def with_middle(self) -> "Transformer":
-        """With what the middle says beside the last layer, whose vectors are all of one length: the top is made for what
+        """With what the middle says beside the last layer, where vectors are of one length: the top is made for what
         the encoder was trained on, and a classifier of other texts often finds more below it (docs/log.md)."""
         layers = len(self.layers)
         return replace(self, beside=round(MIDDLE * layers) if self.normalised and layers >= LAYERS_MIN else 0)

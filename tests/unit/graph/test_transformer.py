@@ -23,9 +23,9 @@ from aias.encoders.rows import RowEncoder
 from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
-from aias.graph.nasty import nasty_rows
 from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
+from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
