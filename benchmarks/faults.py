@@ -1,15 +1,21 @@
-"""Versions swapped, processes renewed and killed, all under load: which predictions fail, and which answers are wrong.
+"""Versions swapped, servers replaced and workers killed, under load: which predictions fail, which answers are wrong.
 
-    python benchmarks/faults.py [swaps|restarts|kills ...] [--swaps 100] [--restarts 20] [--seconds 60]
+    python benchmarks/faults.py [swaps|restarts|kills|renewals|together ...] [--swaps N] [--restarts N] [--seconds N]
 
-Version k of the model answers k times its number, so an answer tells which version gave it. Clients ask without a pause
-on connections that they keep, and never ask twice: what is not answered with 200, or not at all, has failed; what is
-not the number times the version that the response names, or names one never deployed, is wrong. `swaps`: another new
-version is deployed as soon as the one before answers. `restarts`: SIGHUP puts a new process in the place of every
-worker, again as soon as that is done. `kills`: every five seconds one of the workers is killed with SIGKILL.
+Version k of the model answers k times its number, so an answer tells which version gave it. Clients ask without a
+pause, six on connections that they keep and two on a new one for each request, and never ask twice: what is not
+answered with 200, or not at all, has failed; what is not the number times the version that the response names, or
+names one never deployed, is wrong.
+
+swaps     another new version is deployed as soon as the one before answers
+restarts  the whole server is replaced: `aias serve --replace`, again as soon as the one before has ended
+kills     every five seconds one of the workers is killed with SIGKILL
+renewals  SIGHUP puts a new process in the place of every worker, again as soon as that is done
+together  the first three at once, until all the swaps, restarts and seconds are over
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -29,7 +35,7 @@ from typing import Final
 HERE: Final = Path(__file__).resolve()
 sys.path.insert(0, str(HERE.parents[1] / "tests"))
 
-WORKERS, CLIENTS = 2, 8
+WORKERS, CLIENTS, NEWCOMERS = 2, 6, 2
 KILL_EVERY_SECONDS: Final = 5.0
 WAIT_SECONDS: Final = 120.0
 ANSWER_SECONDS: Final = 120.0
@@ -40,7 +46,7 @@ COMMAND: Final = "python benchmarks/faults.py"
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", default=["swaps", "restarts", "kills"])
+    parser.add_argument("rows", nargs="*", default=["swaps", "restarts", "kills", "together"])
     parser.add_argument("--swaps", type=int, default=100)
     parser.add_argument("--restarts", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0, help="of killing")
@@ -52,8 +58,10 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="faults-") as folder, serving(Path(folder)) as bench:
             did = {
                 "swaps": lambda: swap(bench, asked.swaps),
-                "restarts": lambda: renew(bench, asked.restarts),
+                "restarts": lambda: restart(bench, asked.restarts),
                 "kills": lambda: kill(bench, asked.seconds),
+                "renewals": lambda: renew(bench, asked.restarts),
+                "together": lambda: together(bench, asked),
             }[row]
             failed |= report(row, bench, did)
     print(f"command: {COMMAND} {' '.join(sys.argv[1:])}")
@@ -63,8 +71,9 @@ def main() -> int:
 class Bench:
     """The server under test, and what its clients have seen."""
 
-    def __init__(self, home: Path, process: "subprocess.Popen[bytes]", port: int, key: str) -> None:
-        self.home, self.process, self.port, self._key = home, process, port, key
+    def __init__(self, home: Path, port: int, key: str) -> None:
+        self.home, self.port, self._key = home, port, key
+        self.process = started(home, port)
         self.faults: Counter[str] = Counter()
         self.answered: Counter[int] = Counter()
         self.deployed = {1}
@@ -78,7 +87,7 @@ class Bench:
 
     def put_load(self, work: Callable[[], str]) -> str:
         """What `work` says it did, while everybody asks."""
-        clients = [threading.Thread(target=self._ask_on) for _ in range(CLIENTS)]
+        clients = [threading.Thread(target=self._ask_on, args=(at < CLIENTS,)) for at in range(CLIENTS + NEWCOMERS)]
         for each in clients:
             each.start()
         try:
@@ -88,11 +97,14 @@ class Bench:
             for each in clients:
                 each.join()
 
-    def _ask_on(self) -> None:
+    def _ask_on(self, keeps: bool) -> None:
         client = self._connect()
         while not self._stop.is_set():
             number, began = next(self._numbers), time.perf_counter()
             try:
+                if not keeps:
+                    client.close()
+                    client = self._connect()
                 client.sendall(self._request(number))
                 status, version, body = _answer(client)
                 self.slowest = max(self.slowest, time.perf_counter() - began)
@@ -158,14 +170,51 @@ def renew(bench: Bench, times: int) -> str:
     return f"{times} times all {WORKERS} workers renewed"
 
 
-def kill(bench: Bench, seconds: float) -> str:
+def restart(bench: Bench, times: int) -> str:
+    for _ in range(times):
+        old, bench.process = bench.process, started(bench.home, bench.port, "--replace")
+        wait_for(lambda old=old: old.poll() is not None)  # type: ignore[misc]
+        if old.returncode:
+            raise SystemExit(f"the server that was replaced ended with status {old.returncode}")
+    return f"{times} times the whole server replaced"
+
+
+def kill(bench: Bench, seconds: float, enough: threading.Event | None = None) -> str:
+    """At least for so long, and `enough` says."""
     killed, end = 0, time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end or not (enough is None or enough.is_set()):
         time.sleep(KILL_EVERY_SECONDS)
-        os.kill(sorted(bench.workers())[killed % WORKERS], signal.SIGKILL)
-        killed += 1
-        wait_for(lambda: len(bench.workers()) == WORKERS)
+        victims = sorted(bench.workers())
+        # Beside restarts a server that is about to end may have none.
+        if victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victims[killed % len(victims)], signal.SIGKILL)
+            killed += 1
+        if enough is None:
+            wait_for(lambda: len(bench.workers()) == WORKERS)
     return f"{killed} workers killed"
+
+
+def together(bench: Bench, asked: argparse.Namespace) -> str:
+    enough, did = threading.Event(), dict[str, str]()
+    works: dict[str, Callable[[], str]] = {
+        "swaps": lambda: swap(bench, asked.swaps),
+        "restarts": lambda: restart(bench, asked.restarts),
+        "kills": lambda: kill(bench, asked.seconds, enough),
+    }
+    threads = {
+        name: threading.Thread(target=lambda name=name, work=work: did.update({name: work()}))  # type: ignore[misc]
+        for name, work in works.items()
+    }
+    for each in threads.values():
+        each.start()
+    threads["swaps"].join()
+    threads["restarts"].join()
+    enough.set()
+    threads["kills"].join()
+    if len(did) < len(works):
+        raise SystemExit(f"only {', '.join(did)} came to its end")
+    return ", ".join(did[name] for name in works)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -195,7 +244,17 @@ def serving(home: Path) -> Iterator[Bench]:
     key = make(home)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "aias", "serve", "--port", str(port), "--workers", str(WORKERS)]
+    bench = Bench(home, port, key)
+    try:
+        yield bench
+    finally:
+        bench.process.terminate()
+        bench.process.wait()
+
+
+def started(home: Path, port: int, *options: str) -> "subprocess.Popen[bytes]":
+    """A server that answers."""
+    command = [sys.executable, "-m", "aias", "serve", "--port", str(port), "--workers", str(WORKERS), *options]
     process = subprocess.Popen(
         command, env=os.environ | {"AIAS_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -203,12 +262,10 @@ def serving(home: Path) -> Iterator[Bench]:
     assert process.stderr is not None
     stderr = process.stderr
     threading.Thread(target=lambda: said.extend(iter(stderr.readline, b"")), daemon=True).start()
-    try:
-        wait_for(lambda: any(b"serving at" in line for line in said) or process.poll() is not None)
-        yield Bench(home, process, port, key)
-    finally:
-        process.terminate()
-        process.wait()
+    wait_for(lambda: any(b"serving at" in line for line in said) or process.poll() is not None)
+    if process.poll() is not None:
+        raise SystemExit(f"a server did not start: {b''.join(said).decode()[-500:]}")
+    return process
 
 
 def make(home: Path) -> str:

@@ -53,14 +53,14 @@ def other_core() -> None:
 
 def _run(home: str, bounds: str) -> None:
     from aias.serving.bounds import Bounds
-    from aias.serving.gateway import answer_on
     from aias.serving.ports import listen
+    from aias.serving.serve import answer_on
 
     os.sched_setaffinity(0, {CORE})
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     answer_on(
-        listener, Path(home), hosts=["127.0.0.1"], bounds=Bounds(**json.loads(bounds)), announce=lambda _event: None,
+        [listener], Path(home), hosts=["127.0.0.1"], bounds=Bounds(**json.loads(bounds)), announce=lambda _event: None,
         when_ready=lambda: print(port, flush=True),
     )  # fmt: skip
 

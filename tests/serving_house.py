@@ -154,7 +154,8 @@ class Shelf:
 
 
 class Ring:
-    """`predict-key` has the scope `predict`, and so on; `all-key` has every one. Another may have `quotas`."""
+    """`predict-key` has the scope `predict`, and so on; `all-key` has every one. Another may have `quotas`. A key
+    `acme-1` is of the tenant `acme`, if that has quotas too."""
 
     def __init__(self, quotas: Mapping[str, tuple[Quota, ...]] | None = None) -> None:
         self.quotas = dict(quotas or {})
@@ -174,7 +175,10 @@ class Ring:
         return [self._key(name) for name, held in self.quotas.items() if held]
 
     def _key(self, name: str) -> Key:
-        return Key(name, "shop", frozenset(("predict", "read")), "0000", AT, quotas=self.quotas[name])
+        tenant = name.partition("-")[0] if "-" in name else ""
+        shared = self.quotas.get(tenant, ())
+        scopes: frozenset[Scope] = frozenset(("predict", "read"))
+        return Key(name, "shop", scopes, "0000", AT, quotas=self.quotas[name], tenant=tenant, shared=shared)
 
 
 @dataclass

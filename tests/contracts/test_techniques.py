@@ -54,11 +54,13 @@ def texts() -> pl.DataFrame:
 
 
 DATA = {
-    "two classes": table(2), "three classes": table(3), "amounts": table(0), "texts": texts(), "a network": texts()
+    "two classes": table(2), "three classes": table(3), "amounts": table(0), "texts": texts(), "a network": texts(),
+    "a network on numbers": table(0),
 }  # fmt: skip
 LEARNERS = {
     "texts": ("boosted_trees", "linear"),
     "a network": {"text_mlp": {"width": 8, "epochs": 4, "learning_rate": 0.02}},
+    "a network on numbers": {"mlp": {"width": 16, "members": 1, "epochs": 30}},
 }
 
 
@@ -136,7 +138,7 @@ def shop_scores(shop, candidate, rows):
 
 def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
     """The rows of the fold that judges are changed: what was fitted without them stays what it was."""
-    for name in ("codebook", "distill", "distill_words", "fewer_columns", "vocabulary"):
+    for name in ("codebook", "distill", "distill_network", "distill_words", "fewer_columns", "vocabulary"):
         try:
             (candidate, *_) = member("compress.techniques", name)(shop)
         except CannotHelp:
@@ -200,8 +202,19 @@ def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_ag
     assert (whole.trees, few.trees) == (12 * whole.outputs, 5 * whole.outputs)
     x = shop.encoded(shop.inside(0)).columns
     assert np.array_equal(few.sums(x), whole.some(np.arange(few.trees)).sums(x))
-    assert [key for key in shop.memo if key[:2] == ("taught", sizes[0])] == [("taught", sizes[0], 0)]
-    assert not [key for key in shop.memo if key[:2] == ("taught", sizes[1])]
+    fitted = [key[1:3] for key in shop.memo if key[0] == "taught" and key[1] in sizes]
+    assert fitted == [(sizes[0], 0)]
+
+
+@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
+def test_a_network_says_nearly_what_the_network_says_that_taught_it(shop):
+    (student, *_) = member("compress.techniques", "distill_network")(shop)
+    rows = shop.rows_in_turn(0)
+    said = shop.teacher(0).scores(shop.encoded(rows))
+
+    off = shop_scores(shop, student, rows) - said
+
+    assert off.std() < 0.5 * said.std()
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["double", "single"])  # what is compressed already is single

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from aias.access.ledger import usage_of
 from aias.core.events import Event
 from aias.serving.background import Background, DidNotStart
 from aias.serving.bounds import Bounds
+from aias.serving.orders import Orders
 from aias.serving.ports import PortInUse, listen
-from aias.serving.supervisor import Orders, Supervisor, WorkerFailed
+from aias.serving.supervisor import Supervisor, WorkerFailed
 from serving_house import eventually
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
@@ -137,7 +139,7 @@ def test_a_port_that_workers_share_is_taken_for_everybody_else(server: Backgroun
 
 def test_a_worker_that_cannot_start_is_told_and_leaves_nothing_running(tmp_path: Path) -> None:
     bounds = asdict(Bounds()) | {"header_bytes": -1}
-    orders = Orders(str(tmp_path), [], False, bounds, 1, 0, str(tmp_path), -1)  # type: ignore[arg-type]
+    orders = Orders(str(tmp_path), [], False, bounds, 1, 0, str(tmp_path))  # type: ignore[arg-type]
     told: list[Event] = []
     supervisor = Supervisor(orders, workers=2, listen=lambda: listen("127.0.0.1", 0, shared=True), announce=told.append)
 
@@ -172,3 +174,17 @@ def test_a_quota_holds_whichever_worker_is_asked(server: Background, home: Path)
     assert statuses.count(200) == 25 - before
     assert statuses.count(429) == 40 - statuses.count(200)
     assert usage_of(home, [made])[0][1].left == 0
+
+
+def test_a_tenants_quota_holds_for_all_of_its_keys_whichever_worker_is_asked(server: Background, home: Path) -> None:
+    keys = Keys.open(home)
+    keys.create_tenant("acme", ["25/month"])
+    secrets = [keys.create(name, ["predict"], tenant="acme")[1] for name in ("one", "two")]
+    keys.close()
+    statuses: list[int] = []
+    turns = cycle(secrets)
+
+    eventually(lambda: statuses.append(call(server.url, next(turns))[0]) or len(statuses) - statuses.count(401) == 40)
+
+    assert statuses.count(200) == 25
+    assert statuses.count(429) == 15

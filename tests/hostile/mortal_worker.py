@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from aias.serving.supervisor import Orders
+from aias.serving.orders import Orders
 from aias.serving.worker import keep
 
 DEADLY, ENDLESS = 13, 14
@@ -62,7 +62,7 @@ def main(orders: Orders) -> None:
         program=lambda version: (__file__, "apart", version.partition("@")[0]),
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})
-    gateway.run(socket.socket(fileno=orders.descriptor), when_ready=lambda: tell(ready))
+    gateway.run(*(socket.socket(fileno=each) for each in orders.descriptors), when_ready=lambda: tell(ready))
 
 
 def apart(name: str) -> None:

@@ -3,7 +3,8 @@
 import fcntl
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -72,7 +73,7 @@ class Account:
     """A key's record, and the quotas that hold for it."""
 
     def __init__(self, ledger: "Ledger", at: int, quotas: Sequence[Quota]) -> None:
-        self._ledger, self._words = ledger, ledger.words
+        self.ledger, self.at, self._words = ledger, at, ledger.words
         self._on, self._off = lock_of(at, held=True), lock_of(at, held=False)
         self.quotas = tuple(quotas)
         self._held: dict[Unit, list[Held]] = {unit: [] for unit in UNITS}
@@ -81,38 +82,50 @@ class Account:
 
     def take(self, unit: Unit, amount: int, *, only_look: bool = False) -> Spent | None:
         """Take so much of all quotas of a unit, or of none; then which has no more. Raises `LedgerBusy`."""
-        held = self._held[unit]
-        if not held:
+        if not self._held[unit]:
             return None
-        with self._ledger.threads:
-            self._ledger.lock(self._on)
+        with self.ledger.threads:
+            self.ledger.lock(self._on)
             try:
-                return self._take(held, amount, only_look=only_look)
+                return self.taken(unit, amount, only_look=only_look)
             finally:
-                self._ledger.lock(self._off)
+                self.ledger.lock(self._off)
+
+    def holds(self, unit: Unit) -> bool:
+        return bool(self._held[unit])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone with this record, for who has the ledger's `threads`. Raises `LedgerBusy`."""
+        self.ledger.lock(self._on)
+        try:
+            yield
+        finally:
+            self.ledger.lock(self._off)
 
     def give_back(self, unit: Unit, amount: int) -> None:
         """Undo a `take`. Raises `LedgerBusy`."""
         held, words = self._held[unit], self._words
         if not held:
             return
-        with self._ledger.threads:
-            self._ledger.lock(self._on)
+        with self.ledger.threads:
+            self.ledger.lock(self._on)
             try:
                 for each in held:
                     word = words[each.place]
                     words[each.place] = word - (amount * each.step or min(amount, word & _COUNT))
             finally:
-                self._ledger.lock(self._off)
+                self.ledger.lock(self._off)
 
     def usage(self) -> list[Usage]:
-        now, words = self._ledger.clock(), self._words
+        now, words = self.ledger.clock(), self._words
         return [each.usage(words[each.place], now) for held in self._held.values() for each in held]
 
-    def _take(self, held: list[Held], amount: int, *, only_look: bool) -> Spent | None:
-        now, words, after = self._ledger.clock(), self._words, []
+    def taken(self, unit: Unit, amount: int, *, only_look: bool) -> Spent | None:
+        """As `take`, for who holds the lock."""
+        now, words, after = self.ledger.clock(), self._words, []
         spent, longest = None, 0
-        for each in held:
+        for each in self._held[unit]:
             if amount > each.quota.once:
                 return Spent(each.quota, None)
             word = words[each.place]
@@ -129,6 +142,30 @@ class Account:
             for place, wished in after:
                 words[place] = wished
         return None
+
+
+def take_of_all(
+    accounts: Sequence[Account], unit: Unit, amount: int, *, only_look: bool = False
+) -> tuple[Account, Spent] | None:
+    """Take so much of several accounts, or of none; then which has no more. Raises `LedgerBusy`."""
+    if len(accounts) == 1:
+        spent = accounts[0].take(unit, amount, only_look=only_look)
+        return None if spent is None else (accounts[0], spent)
+    # In one order everywhere: two that wait for each other would do so until their time is over.
+    held = sorted((each for each in accounts if each.holds(unit)), key=lambda each: each.at)
+    if not held:
+        return None
+    ledger = held[0].ledger
+    with ledger.threads, ExitStack() as locks:
+        for each in held:
+            locks.enter_context(each.locked())
+        for each in held:
+            if (spent := each.taken(unit, amount, only_look=True)) is not None:
+                return each, spent
+        if not only_look:
+            for each in held:
+                each.taken(unit, amount, only_look=False)
+    return None
 
 
 def lock_of(word: int, *, held: bool) -> bytes:

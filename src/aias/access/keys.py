@@ -1,19 +1,22 @@
 """Keys: made once, shown once, kept as a digest, and checked without the database."""
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
-from aias.access.quotas import Quota, checked, parse_quota
+from aias.access import tenants
+from aias.access.quotas import Quota, checked
 from aias.access.secret import digest_of_secret, id_of, new_secret
+from aias.access.tenants import Tenant, account_of
 from aias.core.errors import NotFound, UserError
 from aias.core.failpoints import failpoint
 from aias.core.names import check_name
 from aias.database import keys
 from aias.database.engine import Database, Transaction
+from aias.database.tenants import take
 
 Scope = Literal["predict", "read", "admin"]
 """predict: ask endpoints. read: metadata and metrics. admin: everything else. None includes another."""
@@ -44,6 +47,14 @@ class Key:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     quotas: tuple[Quota, ...] = ()
+    tenant: str = ""
+    shared: tuple[Quota, ...] = ()
+    """Those of its tenant, which hold for all keys of that together."""
+
+    @property
+    def payer(self) -> str:
+        """Who has a share of the time: its tenant, or this key."""
+        return account_of(self.tenant) if self.tenant else self.id
 
 
 def utc_now() -> datetime:
@@ -70,8 +81,8 @@ class KeyRing:
         return key
 
     def limited(self) -> list[Key]:
-        """Those that have quotas."""
-        return [key for _, key in self._keys.values() if key is not None and key.quotas]
+        """Those that have quotas, or whose tenant has."""
+        return [key for _, key in self._keys.values() if key is not None and (key.quotas or key.shared)]
 
 
 class Keys:
@@ -95,11 +106,13 @@ class Keys:
         *,
         expires_at: datetime | None = None,
         quotas: Iterable[Quota | str] = (),
+        tenant: str = "",
     ) -> tuple[Key, str]:
         """A new key and its secret, which is nowhere to be had again. Raises `BadName`, `BadScope`, `BadQuota`,
-        `UserError`."""
+        `UnknownTenant`, `UserError`."""
         with self.database.writing() as transaction:
-            key, secret = self._add(transaction, name, scopes, expires_at, checked(quotas))
+            whose = tenants.look_up(transaction, tenant) if tenant else None
+            key, secret = self._add(transaction, name, scopes, expires_at, checked(quotas), whose)
             failpoint("keys.before_commit")
         failpoint("keys.after_commit")
         return key, secret
@@ -145,7 +158,33 @@ class Keys:
         a month stays counted. Raises `UnknownKey`, `BadQuota`."""
         wanted = checked(quotas)
         with self.database.writing() as transaction:
-            keys.set_quotas(transaction, key_id, _written(wanted))
+            keys.set_quotas(transaction, key_id, tenants.written(wanted))
+            row = keys.found(transaction, key_id)
+        if row is None:
+            raise unknown(key_id)
+        return _key(row)
+
+    def create_tenant(self, name: str, quotas: Iterable[Quota | str] = ()) -> Tenant:
+        """Somebody who may have several keys; the quotas hold for all of them together. Raises `BadName`, `BadQuota`,
+        `TenantExists`."""
+        with self.database.writing() as transaction:
+            return tenants.create(transaction, name, quotas, self._clock())
+
+    def limit_tenant(self, name: str, quotas: Iterable[Quota | str]) -> Tenant:
+        """As `limit`, for all keys of a tenant together. Raises `UnknownTenant`, `BadQuota`."""
+        with self.database.writing() as transaction:
+            return tenants.limit(transaction, name, quotas)
+
+    def tenants(self) -> Sequence[Tenant]:
+        with self.database.reading() as transaction:
+            return tenants.listed(transaction)
+
+    def assign(self, key_id: str, tenant: str) -> Key:
+        """Give a key to a tenant, or with an empty name to nobody. Raises `UnknownKey`, `UnknownTenant`."""
+        with self.database.writing() as transaction:
+            if tenant:
+                tenants.look_up(transaction, tenant)
+            take(transaction, tenant, key_id)
             row = keys.found(transaction, key_id)
         if row is None:
             raise unknown(key_id)
@@ -169,11 +208,12 @@ class Keys:
         scopes: Iterable[Scope],
         expires_at: datetime | None,
         quotas: tuple[Quota, ...] = (),
+        tenant: Tenant | None = None,
     ) -> tuple[Key, str]:
         key_id, secret = new_secret()
         key = Key(
             key_id, check_name(name), _checked(scopes), secret[-4:], self._clock(), self._in_future(expires_at),
-            quotas=quotas,
+            quotas=quotas, tenant=tenant.name if tenant else "", shared=tenant.quotas if tenant else (),
         )  # fmt: skip
         keys.add(
             transaction,
@@ -186,7 +226,9 @@ class Keys:
                 key.created_at,
                 key.expires_at,
                 None,
-                _written(quotas),
+                tenants.written(quotas),
+                key.tenant,
+                "",
             ),
         )
         return key, secret
@@ -212,14 +254,10 @@ def _checked(scopes: Iterable[Scope]) -> frozenset[Scope]:
 
 
 def _key(row: keys.KeyRow) -> Key:
-    key_id, name, scopes, _, last4, created_at, expires_at, revoked_at, quotas = row
+    key_id, name, scopes, _, last4, created_at, expires_at, revoked_at, quotas, tenant, shared = row
     known = frozenset(scope for scope in SCOPES if scope in scopes.split())
-    held = tuple(parse_quota(each) for each in quotas.split(", ") if each)
-    return Key(key_id, name, known, last4, created_at, expires_at, revoked_at, held)
-
-
-def _written(quotas: tuple[Quota, ...]) -> str:
-    return ", ".join(map(str, quotas))
+    held = tenants.read(quotas)
+    return Key(key_id, name, known, last4, created_at, expires_at, revoked_at, held, tenant, tenants.read(shared))
 
 
 def unknown(key_id: str) -> UnknownKey:

@@ -27,6 +27,7 @@ from typing import Final, Self
 from aias.access.accounts import WORD, Account, Held, Usage, lock_of
 from aias.access.keys import Key
 from aias.access.quotas import Quota
+from aias.access.tenants import Tenant, account_of
 from aias.core.errors import AiasError, Damaged, StorageFailed
 
 FILE: Final = "quotas.ledger"
@@ -156,6 +157,15 @@ def usage_of(home: Path, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
     ledger = Ledger.open(home)
     try:
         return [(key, usage) for key in keys for usage in ledger.used(key.id, key.quotas)]
+    finally:
+        ledger.close()
+
+
+def usage_of_tenants(home: Path, tenants: Iterable[Tenant]) -> list[tuple[Tenant, Usage]]:
+    """What tenants have used of each of theirs. Raises `StorageFailed`, `Damaged`."""
+    ledger = Ledger.open(home)
+    try:
+        return [(each, usage) for each in tenants for usage in ledger.used(account_of(each.name), each.quotas)]
     finally:
         ledger.close()
 

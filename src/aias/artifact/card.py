@@ -37,6 +37,7 @@ PLOTTED: Final = {
 """Every plot, `plots/<name>.svg`, in the order of the card."""
 
 _FORMS: Final = {
+    "first": "the *first* form: one model, published while training went on",
     "quality": "the *quality* form: the weighted mean of everything that helped",
     "serving": "the *serving* form: fitted again on all rows, of as many models as the latency allows",
     "imported": "an *imported* form: trained elsewhere, and proved to answer as the library that made it",

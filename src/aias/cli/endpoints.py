@@ -1,4 +1,4 @@
-"""`aias deploy`, `endpoints`, `promote`, `rollback` and `undeploy`."""
+"""`aias deploy`, `endpoints`, `promote`, `rollback`, `release` and `undeploy`."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -93,17 +93,18 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         found = registry.endpoints() if name is None else [registry.endpoint(name)]
         history = registry.rollouts.history(name) if name else []
         moves = registry.history(name) if name else []
+    held = _held()
     if as_json:
         if name is None:
-            return give([plain(each) for each in found], as_json=True)
+            return give([plain(each) | _of(each, held) for each in found], as_json=True)
         past = {"history": [told(trial) for trial in history], "moves": msgspec.to_builtins(moves)}
-        return give(plain(found[0]) | past, as_json=True)
+        return give(plain(found[0]) | _of(found[0], held) | past, as_json=True)
     if not found:
         return hint("aias deploy MODEL")
     rows: list[tuple[str, ...]] = []
     for endpoint in found:
-        rows.append((endpoint.name, str(endpoint.ref), "live", "", ""))
-        rows += [_row(trial) for trial in (history if name else endpoint.trials)]
+        rows.append((endpoint.name, str(endpoint.ref), "live", "", _in_words(held.get(str(endpoint.ref)))))
+        rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
     table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
     if moves:
         lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]
@@ -147,6 +148,30 @@ def rollback(name: str, *, as_json: bool) -> None:
         return give(msgspec.to_builtins(now) | {"ended": [told(trial) for trial in ended]}, as_json=True)
     gone = "".join(f"; {trial.ref} is no longer tried" for trial in ended)
     return click.echo(f"/predict/{now.name} → {now.ref}{gone}")
+
+
+@click.command()
+@click.argument("ref")
+@option_json
+def release(ref: str, *, as_json: bool) -> None:
+    """Have version REF run again, which has ended processes, at every running server of this home.
+
+    One step each time: what is quarantined runs in a process of its own, what runs there runs beside the others.
+    """
+    from aias.core.names import Ref
+    from aias.core.settings import home
+    from aias.serving.ear import Question, ask, servers_of
+    from aias.serving.survival.blame import NotHeld
+
+    version = str(Ref.parse(ref))
+    told = [found for path in servers_of(home()) if (found := ask(path, Question("release", version=version)))]
+    if not any(each.released for each in told):
+        where = "at the server that runs" if told else "as no server of this home runs"
+        raise NotHeld(f"{version} is neither quarantined nor apart, {where}", hint="`aias endpoints` shows what is")
+    held = "apart" if any(version in each.apart for each in told) else None
+    if as_json:
+        return give({"version": version, "held": held}, as_json=True)
+    return click.echo(f"{version} runs again, {'in a process of its own' if held else 'beside the others'}")
 
 
 @click.command()
@@ -235,7 +260,34 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     )
 
 
-def _row(trial: "Trial") -> tuple[str, ...]:
+def _held() -> dict[str, str]:
+    """The versions that running servers of this home hold, and how."""
+    from aias.core.settings import home
+    from aias.serving.ear import Deaf, Question, ask, servers_of
+
+    found: dict[str, str] = {}
+    for path in servers_of(home()):
+        try:
+            told = ask(path, Question("suspects"))
+        except Deaf as fault:
+            click.secho(f"{fault.message}: {fault.hint}", fg="yellow", err=True)
+            continue
+        if told is not None:
+            found = dict.fromkeys(told.apart, "apart") | found | dict.fromkeys(told.quarantined, "quarantined")
+    return found
+
+
+def _of(endpoint: "Endpoint", held: dict[str, str]) -> dict[str, Any]:
+    versions = [str(endpoint.ref), *(str(trial.ref) for trial in endpoint.trials)]
+    return {"held": {each: held[each] for each in versions if each in held}}
+
+
+def _in_words(held: str | None) -> str:
+    known = {"quarantined": "quarantined: it has ended its process again and again", "apart": "in a process of its own"}
+    return known.get(held or "", "")
+
+
+def _row(trial: "Trial", held: str | None = None) -> tuple[str, ...]:
     seen = trial.evidence
     role = f"{trial.role} {trial.part}"
     if trial.outcome:
@@ -251,5 +303,7 @@ def _row(trial: "Trial") -> tuple[str, ...]:
             fares += f"; {seen.late.bad} of {seen.late.asked:,} over {1000 * trial.guard.seconds_max:g} ms"
     else:
         fares = seen.mirrored.said()
+    if held and not trial.outcome:
+        fares = f"{_in_words(held)}; {fares}"
     answers = seen.errors.asked + seen.alone.asked if trial.role == "canary" else seen.mirrored.requests
     return "", str(trial.ref), role, f"{answers:,}", fares

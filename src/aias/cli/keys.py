@@ -23,9 +23,12 @@ _quotas = click.option(
 @click.option("--scope", "scopes", multiple=True, default=("predict",), show_default=True,
               type=click.Choice(["predict", "read", "admin"]), help="May be given again.")  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 3650), help="Let it expire after so many days.")
+@click.option("--tenant", default="", help="Whose key it is: its quotas hold for all of its keys together.")
 @_quotas
 @option_json
-def create(name: str, scopes: tuple[str, ...], days: int | None, quotas: tuple[str, ...], *, as_json: bool) -> None:
+def create(
+    name: str, scopes: tuple[str, ...], days: int | None, tenant: str, quotas: tuple[str, ...], *, as_json: bool
+) -> None:  # fmt: skip
     """Create a key and show it: this once and never again."""
     import datetime as dt
 
@@ -35,12 +38,12 @@ def create(name: str, scopes: tuple[str, ...], days: int | None, quotas: tuple[s
     expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=days) if days else None
     store = Keys.open(home())
     try:
-        key, secret = store.create(name, scopes, expires_at=expires_at, quotas=quotas)  # type: ignore[arg-type]
+        key, secret = store.create(name, scopes, expires_at=expires_at, quotas=quotas, tenant=tenant)  # type: ignore[arg-type]
     finally:
         store.close()
     if as_json:
         made = {"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "key": secret}
-        return give(made | {"quotas": list(map(str, key.quotas))}, as_json=True)
+        return give(made | {"quotas": list(map(str, key.quotas)), "tenant": key.tenant}, as_json=True)
     click.echo(f"key `{key.name}` ({', '.join(sorted(key.scopes))}); it is shown only now:", err=True)
     return give(secret, as_json=False)
 
@@ -58,15 +61,18 @@ def list_(*, as_json: bool) -> None:
     finally:
         store.close()
     if as_json:
-        listed = [msgspec.to_builtins(key) | {"quotas": list(map(str, key.quotas))} for key in found]
+        listed = [
+            msgspec.to_builtins(key) | {"quotas": list(map(str, key.quotas)), "shared": list(map(str, key.shared))}
+            for key in found
+        ]
         return give(listed, as_json=True)
     rows = [
         (key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}",
          f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
-         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "", ", ".join(map(str, key.quotas)))
+         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "", ", ".join(map(str, key.quotas)), key.tenant)
         for key in found
     ]  # fmt: skip
-    return table("", ("id", "name", "scopes", "created", "expires", "revoked", "quotas"), rows)
+    return table("", ("id", "name", "scopes", "created", "expires", "revoked", "quotas", "tenant"), rows)
 
 
 @keys.command()
@@ -100,6 +106,25 @@ def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
     finally:
         store.close()
     click.echo(f"{key.name}: {', '.join(map(str, key.quotas)) or 'no quotas'}")
+
+
+@keys.command()
+@click.argument("id_", metavar="ID")
+@click.argument("tenant", required=False)
+@click.option("--nobody", is_flag=True, help="Take it away from the tenant that has it.")
+def assign(id_: str, tenant: str | None, *, nobody: bool) -> None:
+    """Give the key with this ID to TENANT, whose quotas then hold for it too."""
+    from aias.access.keys import Keys
+    from aias.core.settings import home
+
+    if bool(tenant) == nobody:
+        raise click.UsageError("name a tenant, or say `--nobody`")
+    store = Keys.open(home())
+    try:
+        key = store.assign(id_, tenant or "")
+    finally:
+        store.close()
+    click.echo(f"{key.name}: {f'of {key.tenant}' if key.tenant else 'of no tenant'}")
 
 
 @keys.command()

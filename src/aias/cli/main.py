@@ -29,10 +29,12 @@ COMMANDS: Final = {
     "endpoints": ("aias.cli.endpoints", "Show who answers, what is tried beside it, and how that fares."),
     "promote": ("aias.cli.endpoints", "Make the version on trial the one that answers."),
     "rollback": ("aias.cli.endpoints", "Take trials away at once, or go back to the version before."),
+    "release": ("aias.cli.endpoints", "Have a version run again that has ended processes."),
     "undeploy": ("aias.cli.endpoints", "Take an endpoint away."),
     "serve": ("aias.cli.serve", "Answer requests on one port."),
     "bench": ("aias.cli.bench", "Put load on an endpoint: latencies, goodput, what fails."),
     "keys": ("aias.cli.keys", "Create, list and revoke the keys of callers."),
+    "tenants": ("aias.cli.tenants", "Who has several keys, and what all of them may ask."),
     "data": ("aias.cli.data", "Look at a file as training will see it."),
 }
 

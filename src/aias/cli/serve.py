@@ -14,6 +14,7 @@ from aias.core.events import Event
     show_default=True,
     help="Processes that answer; `auto`: one a processor; 0: no second process that watches over it.",
 )
+@click.option("--replace", is_flag=True, help="Take the place of the server on this port; no call fails.")
 @click.option("--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC too, on this port; 0 takes any free one.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
 @click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
@@ -34,13 +35,14 @@ def serve(
     memory: str | None,
     pinned: tuple[str, ...],
     *,
+    replace: bool,
     insecure_http: bool,
     access_log: str | None,
 ) -> None:
     """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
     from aias.core.settings import home
     from aias.serving.bounds import Bounds
-    from aias.serving.gateway import serve as run
+    from aias.serving.serve import serve as run
 
     run(
         home(),
@@ -54,6 +56,7 @@ def serve(
         insecure_http=insecure_http,
         access_log=0.0 if access_log is None else _share(access_log),
         pinned=pinned,
+        replacing=replace,
         bounds=Bounds() if memory is None else Bounds(memory_bytes=_bytes(memory)),
         announce=_say,
     )

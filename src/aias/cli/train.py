@@ -30,6 +30,7 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--classes", help="The labels that the teacher may give, where rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What a chat service is told besides: what the labels mean.")
 @click.option("--seed", default=0, show_default=True, help="The same seed and data give the same model.")
+@click.option("--early", is_flag=True, help="Publish the first model at once, too, while training goes on.")
 @click.option("--resume", is_flag=True, help="Go on with a training of this name that was broken off.")
 @option_json
 def train(
@@ -51,6 +52,7 @@ def train(
     instructions: str,
     seed: int,
     *,
+    early: bool,
     resume: bool,
     as_json: bool,
 ) -> None:
@@ -76,7 +78,7 @@ def train(
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
             latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, teacher=asked, resume=resume,
-            stop=stop, watch=watch,
+            early=early, stop=stop, watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])

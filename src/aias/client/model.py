@@ -56,6 +56,7 @@ def train(
     teacher: "Teacher | str | None" = None,
     resume: bool = False,
     inline: bool = False,
+    early: bool = False,
     home: Path | None = None,
     stop: Stop | None = None,
     watch: Watch = nobody,
@@ -78,6 +79,7 @@ def train(
       `Teacher` with more to say
     - `resume`: go on with a training of this name that was broken off
     - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
+    - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
     - `stop`: set it, and what was found so far is finished
 
     Raises `UserError` with a hint when the data cannot be learned from.
@@ -111,7 +113,7 @@ def train(
     del dataset  # it is training's from here on, which needs it for a while only
     results = fit(
         rows.pop(), recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
-        stop=stop, watch=watch,
+        first=(lambda trained: publish_one(registry, trained, watch=watch)) if early else None, stop=stop, watch=watch,
     )  # fmt: skip
     return publish(registry, results, watch=watch)
 

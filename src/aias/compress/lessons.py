@@ -78,16 +78,14 @@ def lesson(shop: Workshop, fold: int) -> Lesson:
 
 def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | None = None) -> ColumnsPipeline:
     """Boosted trees in single precision that learned the lesson; over the columns at `places` only, if they are given:
-    column j of what the pipeline then reads is column `places[j]` of the lesson. Of all columns they are fitted once.
+    column j of what the pipeline then reads is column `places[j]` of the lesson. They are fitted once.
     """
-    every = list(range(shop.encoder.layout.width))
+    kept = list(range(shop.encoder.layout.width)) if places is None else list(places)
     whole = replace(size, trees=size.of or size.trees, of=0)
-    if places is not None:
-        return _beginning(shop, _fitted(shop, whole, fold, list(places)), size, fold, list(places))
-    key = ("taught", whole, fold)
+    key = ("taught", whole, fold, tuple(kept))
     if key not in shop.memo:
-        shop.memo[key] = _fitted(shop, whole, fold, every)
-    return _beginning(shop, shop.memo[key], size, fold, every)
+        shop.memo[key] = _fitted(shop, whole, fold, kept)
+    return _beginning(shop, shop.memo[key], size, fold, kept)
 
 
 def _beginning(shop: Workshop, trees: PlainTrees, size: Size, fold: int, kept: list[int]) -> ColumnsPipeline:

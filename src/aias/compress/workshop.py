@@ -35,7 +35,7 @@ FIT_SHARE: Final = 0.1
 """Of all the time that one fit of one fold may take."""
 
 
-BY_UNLABELLED: Final = ("distill", "distill_words", "fewer_columns")
+BY_UNLABELLED: Final = ("distill", "distill_network", "distill_words", "fewer_columns")
 """Techniques that ask the parent about rows without answers too."""
 
 SOME_ROWS: Final = 64

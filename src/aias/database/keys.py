@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, exists, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, select, update
 
 from aias.database.engine import changed
-from aias.database.tables import keys
+from aias.database.tables import keys, tenants
 
-KeyRow = tuple[str, str, str, str, str, datetime, datetime | None, datetime | None, str]
-"""id, name, scopes, digest, last4, created_at, expires_at, revoked_at, quotas"""
+KeyRow = tuple[str, str, str, str, str, datetime, datetime | None, datetime | None, str, str, str]
+"""id, name, scopes, digest, last4, created_at, expires_at, revoked_at, quotas, tenant, the tenant's quotas"""
 
 _ROWS = select(
     keys.c.id,
@@ -20,11 +20,13 @@ _ROWS = select(
     keys.c.expires_at,
     keys.c.revoked_at,
     keys.c.quotas,
-)
+    keys.c.tenant,
+    func.coalesce(tenants.c.quotas, ""),
+).outerjoin(tenants, tenants.c.name == keys.c.tenant)
 
 
 def add(connection: Connection, row: KeyRow) -> None:
-    connection.execute(insert(keys).values(row))
+    connection.execute(insert(keys).values(row[:-1]))
     changed(connection)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest migration. Revisions are numbers of four digits, so that newer means greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -134,4 +134,14 @@ keys: Final = Table(
     Column("expires_at", Instant),
     Column("revoked_at", Instant),
     Column("quotas", String, nullable=False, server_default=""),
+    Column("tenant", String, nullable=False, server_default=""),
 )
+
+tenants: Final = Table(
+    "tenants",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("quotas", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+"""Nobody's keys have an empty one."""

@@ -63,7 +63,7 @@ class Application:
     ) -> None:
         self.table = RouteTable(routes)
         self.heads = Heads(self.table, read_headers, is_table)
-        metrics.quotas = doors.used
+        metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
@@ -197,7 +197,7 @@ class Application:
         try:
             self._doors.check_caller(head.headers)
             key = self._doors.check_key(head.route, head.headers)
-            if key is not None and key.quotas:
+            if key is not None and (key.quotas or key.shared):
                 self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError:
             return False
@@ -286,8 +286,8 @@ class Application:
         request.route = route.path
         key = self._doors.check_key(route, request.headers)
         if key is not None:
-            request.tenant, request.key, request.model = key.id, key.name, model
-            if key.quotas:
+            request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
+            if key.quotas or key.shared:
                 request.bill = self._doors.quotas.bill(key)
                 request.bill.enter(only_look=only_look)
 

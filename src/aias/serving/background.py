@@ -80,7 +80,7 @@ class Background:
 
 def main(home: str, port: str, workers: str) -> None:
     """The other end: events go out on standard output, and the end of standard input means stop."""
-    from aias.serving.gateway import serve
+    from aias.serving.serve import serve
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
     try:

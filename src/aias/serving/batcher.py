@@ -344,7 +344,7 @@ class Batcher:
             parts.append(part)
             rows_left -= part.stop - part.start
             room -= part.units
-            if ticket.whole or not rows_left or room < 1:
+            if ticket.whole or not rows_left or room <= 0:
                 break
         batch = Batch(lane, parts)
         batch.begins(now)

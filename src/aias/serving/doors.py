@@ -69,6 +69,9 @@ class Doors:
         """What each key that has quotas has used of them."""
         return self.quotas.used(self.ring.limited())
 
+    def used_by_tenants(self) -> list[tuple[str, Usage]]:
+        return self.quotas.used_by_tenants(self.ring.limited())
+
     def _verified(self, given: bytes) -> Key:
         """The key in an `Authorization` header. One that never expires is remembered until there is another ring."""
         scheme, _, secret = given.partition(b" ")

@@ -136,7 +136,7 @@ class Executor:
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
-            request.asked.lane, request.tenant, rows, _Caller.nobody, units=units, priority=request.priority,
+            request.asked.lane, request.payer, rows, _Caller.nobody, units=units, priority=request.priority,
             deadline=request.deadline, until=time.monotonic() + self._bounds.answer_seconds, slot=request.slot,
         )  # fmt: skip
 

@@ -38,12 +38,13 @@ _TABLES: Final = (b"text/csv", b"text/tab", b"application/vnd.")
 class Request:
     """`headers` by lower-case name; `places` are the parts of the path that the route leaves open.
 
-    `tenant`: whose key it came with, and `key` the name of that; `bill`: what it takes of that key's quotas, where it
-    has any. `route`: the path that answers, with its open parts; `fault`: the code of why it was refused; `span`: where
-    it is traced. `split`: of an endpoint with several versions. `named_version`: the number of the one that its caller
-    wants, where headers say it and not the path. `priority`: 0 goes first of a tenant's, 2 last.
-    `deadline`: on `time.monotonic`. `late_seconds`: how long it had lain here when it was first looked at. `read`: what
-    of its body was understood on the way to its model.
+    `tenant`: which key it came with, and `key` the name of that; `payer`: who has a share of the time, the key or the
+    tenant that has it; `bill`: what it takes of the quotas of both, where there are any. `route`: the path that
+    answers, with its open parts; `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an
+    endpoint with several versions. `named_version`: the number of the one that its caller wants, where headers say it
+    and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`:
+    how long it had lain here when it was first looked at. `read`: what of its body was understood on the way to its
+    model.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Request:
     body: bytes = b""
     model: Model | None = None
     tenant: str = ""
+    payer: str = ""
     key: str = ""
     route: str = ""
     fault: str = ""

@@ -125,6 +125,7 @@ class Metrics:
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
         self.quotas: Callable[[], Iterable[tuple[Key, Usage]]] = lambda: ()
+        self.shared_quotas: Callable[[], Iterable[tuple[str, Usage]]] = lambda: ()
         self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
@@ -222,12 +223,12 @@ class Metrics:
 
     def later(self) -> Callable[[], "Metrics"]:
         """What there is now, for a thread to put together while counting goes on: of 500 versions that takes long."""
-        held, used, more = self.snapshot(), list(self.quotas()), self.more
+        held, used, more, shared = self.snapshot(), list(self.quotas()), self.more, list(self.shared_quotas())
 
         def still() -> Metrics:
             found = Metrics()
             found.add(held, gauges=True)
-            found.quotas = lambda: used
+            found.quotas, found.shared_quotas = lambda: used, lambda: shared
             found.more = more  # of trials, which is known of all workers together
             return found
 
@@ -298,8 +299,19 @@ class Metrics:
             used.add_metric((key.id, key.name, str(usage.quota)), usage.used)
             left.add_metric((key.id, key.name, str(usage.quota)), usage.left)
         yield from (used, left)
+        yield from self._collect_shared()
         yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
         yield from self.more()
+
+    def _collect_shared(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        used = GaugeMetricFamily("aias_tenant_quota_used", "Of a tenant's quota: gone", labels=("tenant", "quota"))
+        left = GaugeMetricFamily("aias_tenant_quota_left", "Of a tenant's quota: left", labels=("tenant", "quota"))
+        for tenant, usage in self.shared_quotas():
+            used.add_metric((tenant, str(usage.quota)), usage.used)
+            left.add_metric((tenant, str(usage.quota)), usage.left)
+        yield from (used, left)
 
     def _collect_work(self) -> Iterator[Any]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily

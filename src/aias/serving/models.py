@@ -80,10 +80,11 @@ class Model:
         return self.read_seconds * max(len(body) / self.example_bytes, body.count(b"{"))
 
     def units_of(self, body_bytes: int, encoded: Encoded | None = None) -> float:
-        """How many example rows a body weighs: by its tokens where a graph reads those, else by its bytes."""
+        """How many example rows a body weighs: by its tokens where a graph reads those, else by its bytes, and then at
+        least its rows."""
         if encoded is not None and encoded.token_mask is not None:
             return float(encoded.token_mask.sum()) / self.example_tokens
-        return max(1.0, body_bytes / self.example_bytes)
+        return max(1 if encoded is None else encoded.rows, body_bytes / self.example_bytes)
 
     def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""

@@ -1,4 +1,4 @@
-"""What a caller's key may still ask: taken at the door, given back where it was our own fault.
+"""What a caller's key, and its tenant, may still ask: taken at the door, given back where it was our own fault.
 
     key ─▶ one request ─429 or─▶ body ─▶ decoded: its rows ─429 or─▶ run ─▶ answer, with what is left in its headers
                                                                     └─ 503: given back
@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from aias.access.accounts import Account, Spent, Usage
+from aias.access.accounts import Account, Spent, Usage, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import RATES, Quota, Unit
@@ -20,6 +20,8 @@ from aias.serving.refusals import Busy, QuotaSpent
 _DAY_SECONDS: Final = 86_400
 
 Header = tuple[bytes, bytes]
+Owed = tuple[str, Account]
+"""The tenant's name, or nothing for the key's own, and what it has used."""
 
 
 class Quotas:
@@ -28,23 +30,35 @@ class Quotas:
     def __init__(self, ledger: Callable[[], Ledger]) -> None:
         self._open = ledger
         self._ledger: Ledger | None = None
-        self._accounts: dict[str, tuple[Account, bytes]] = {}
+        self._accounts: dict[str, tuple[Key, list[Owed], bytes]] = {}
 
     def bill(self, key: Key) -> "Bill":
         """For one request of a key. Raises `Busy`, `StorageFailed`, `Damaged`."""
         found = self._accounts.get(key.id)
-        if found is None or found[0].quotas != key.quotas:
+        if found is None or (found[0] is not key and found[0] != key):
             try:
-                account = self._opened().account(key.id, key.quotas)
+                owed = [
+                    (whose, self._opened().account(name, quotas))
+                    for whose, name, quotas in (("", key.id, key.quotas), (key.tenant, key.payer, key.shared))
+                    if quotas
+                ]
             except LedgerBusy as fault:
                 raise _busy(fault) from None
-            found = self._accounts[key.id] = account, b", ".join(map(_policy, key.quotas))
-        return Bill(*found)
+            policy = b", ".join(_policy(each, whose) for whose, account in owed for each in account.quotas)
+            found = self._accounts[key.id] = key, owed, policy
+        return Bill(*found[1:])
 
     def used(self, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
         """What keys have used of each of their quotas, at any worker."""
         limited = [key for key in keys if key.quotas]
         return [(key, each) for key in limited for each in self._opened().used(key.id, key.quotas)]
+
+    def used_by_tenants(self, keys: Iterable[Key]) -> list[tuple[str, Usage]]:
+        """What tenants have used, all keys of each together."""
+        shared = {key.payer: key for key in keys if key.shared}
+        return [
+            (key.tenant, each) for name, key in sorted(shared.items()) for each in self._opened().used(name, key.shared)
+        ]
 
     def close(self) -> None:
         if self._ledger is not None:
@@ -57,34 +71,25 @@ class Quotas:
 
 
 class Bill:
-    """What one request has taken of its key's quotas."""
+    """What one request has taken of its key's quotas, and of its tenant's."""
 
-    __slots__ = ("_account", "_policy", "_taken")
+    __slots__ = ("_accounts", "_owed", "_policy", "_taken")
 
-    def __init__(self, account: Account, policy: bytes) -> None:
-        self._account, self._policy = account, policy
+    def __init__(self, owed: list[Owed], policy: bytes) -> None:
+        self._owed, self._policy = owed, policy
+        self._accounts = [account for _, account in owed]
         self._taken: dict[Unit, int] = {}
 
     def enter(self, *, only_look: bool = False) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`."""
-        account = self._account
-        try:
-            spent = account.take("rows", 1, only_look=True) or account.take("requests", 1, only_look=only_look)
-        except LedgerBusy as fault:
-            raise _busy(fault) from None
-        if spent is not None:
-            raise _refusal(spent, 1)
+        self._take("rows", 1, only_look=True)
+        self._take("requests", 1, only_look=only_look)
         self._taken["requests"] = int(not only_look)
 
     def rows(self, count: int) -> None:
         """So many rows. Raises `QuotaSpent`, `Busy`."""
         if count:
-            try:
-                spent = self._account.take("rows", count)
-            except LedgerBusy as fault:
-                raise _busy(fault) from None
-            if spent is not None:
-                raise _refusal(spent, count)
+            self._take("rows", count)
             self._taken["rows"] = self._taken.get("rows", 0) + count
 
     def rows_again(self) -> None:
@@ -96,38 +101,52 @@ class Bill:
         for unit in tuple(self._taken):
             self._give_back(unit)
 
+    def _take(self, unit: Unit, amount: int, *, only_look: bool = False) -> None:
+        try:
+            refused = take_of_all(self._accounts, unit, amount, only_look=only_look)
+        except LedgerBusy as fault:
+            raise _busy(fault) from None
+        if refused is not None:
+            account, spent = refused
+            whose = next(whose for whose, each in self._owed if each is account)
+            raise _refusal(spent, amount, f"the tenant `{whose}`" if whose else "this key")
+
     def _give_back(self, unit: Unit) -> None:
         # What cannot be given back now stays taken: better than to keep the caller waiting.
-        with contextlib.suppress(LedgerBusy):
-            self._account.give_back(unit, self._taken.pop(unit, 0))
+        amount = self._taken.pop(unit, 0)
+        for account in self._accounts:
+            with contextlib.suppress(LedgerBusy):
+                account.give_back(unit, amount)
 
     def headers(self) -> tuple[Header, ...]:
         """What is left, as draft-ietf-httpapi-ratelimit-headers-11 has it."""
-        left = b", ".join(b'"%b";r=%d;t=%d' % (_name(each.quota), each.left, math.ceil(each.seconds))
-                          for each in self._account.usage())  # fmt: skip
+        left = b", ".join(
+            b'"%b";r=%d;t=%d' % (_name(each.quota, whose), each.left, math.ceil(each.seconds))
+            for whose, account in self._owed for each in account.usage()
+        )  # fmt: skip
         return (b"ratelimit-policy", self._policy), (b"ratelimit", left)
 
 
-def _name(quota: Quota) -> bytes:
-    return f"{quota.unit}-{quota.per}".encode()
+def _name(quota: Quota, whose: str) -> bytes:
+    return f"{'tenant-' if whose else ''}{quota.unit}-{quota.per}".encode()
 
 
-def _policy(quota: Quota) -> bytes:
+def _policy(quota: Quota, whose: str) -> bytes:
     """A month has no window: some are longer."""
     seconds = RATES[quota.per] // 10**9 if quota.per in RATES else _DAY_SECONDS
     window = b"" if quota.per == "month" else b";w=%d" % seconds
     # Units are not among those that the draft registers, except requests, which it means anyway.
     unit = b';qu="rows"' if quota.unit == "rows" else b""
-    return b'"%b";q=%d%b%b' % (_name(quota), quota.amount, window, unit)
+    return b'"%b";q=%d%b%b' % (_name(quota, whose), quota.amount, window, unit)
 
 
-def _refusal(spent: Spent, amount: int) -> QuotaSpent:
+def _refusal(spent: Spent, amount: int, whose: str) -> QuotaSpent:
     if spent.seconds is None:
         return QuotaSpent(
-            f"{amount:,} {spent.quota.unit} at once; this key's quota is {spent.quota}", hint="send fewer rows at once"
+            f"{amount:,} {spent.quota.unit} at once; {whose}'s quota is {spent.quota}", hint="send fewer rows at once"
         )
     return QuotaSpent(
-        f"this key's quota of {spent.quota} is spent", retry_seconds=spent.seconds,
+        f"{whose}'s quota of {spent.quota} is spent", retry_seconds=spent.seconds,
         hint=f"come again in {_in_words(spent.seconds)} s",
     )  # fmt: skip
 

@@ -179,7 +179,7 @@ class Quarantined(Refusal):
 def quarantined(version: str) -> Quarantined:
     return Quarantined(
         f"{version} has ended its process several times, and is not run any more",
-        hint="deploy another version; a restart of the server tries this one again",
+        hint=f"deploy another version, or have it tried again: `aias release {version}`",
     )
 
 

@@ -51,7 +51,7 @@ class Lane:
 
 @dataclass(eq=False, repr=False, slots=True)
 class Ticket:
-    """A request that waits or runs. `units`: its rows, more where they are larger than the example row.
+    """A request that waits or runs. `units`: its rows, more or less where they are larger or smaller than the example.
 
     `whole`: it cannot be run in parts or with others. `deliver` is called once, with what each part gave, or with the
     fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case. `slot`: where its
@@ -78,7 +78,7 @@ class Ticket:
 
     def __post_init__(self) -> None:
         assert self.rows >= 1
-        self.units = max(self.units, float(self.rows))
+        self.units = self.units or float(self.rows)
         self.left = self.rows
         if self.deadline is not None:
             self.until = min(self.until, self.deadline)

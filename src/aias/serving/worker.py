@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from aias.serving.supervisor import Orders
+from aias.serving.orders import Orders
 from aias.serving.survival.journal import Journal, Kept, Layout, Pages
 from aias.serving.survival.keeper import start_keeper
 
@@ -35,18 +35,18 @@ def main(orders: Orders) -> None:
     from aias.core.events import Event
     from aias.serving.background import stop_with_parent, tell
     from aias.serving.bounds import Bounds
-    from aias.serving.gateway import answer_on
     from aias.serving.logs import log_accesses
+    from aias.serving.serve import answer_on
     from aias.serving.sums import Sums
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
     if orders.access_log:
         log_accesses(orders.access_log)
-    listener = socket.socket(fileno=orders.descriptor)
+    listeners = [socket.socket(fileno=each) for each in orders.descriptors]
     ready = Event("serve.worker-ready", f"worker {orders.index} answers", facts={"keeper": keeper})
     try:
         answer_on(
-            listener,
+            listeners,
             Path(orders.home),
             hosts=orders.hosts,
             unnamed=orders.unnamed,

@@ -40,6 +40,9 @@ QUALITY_US_MAX: Final = 20_000.0
 FINISH_SECONDS: Final = 0.6
 """What finishing takes even for the smallest model."""
 
+CROSS_FITTED_SHARE: Final = 0.7
+"""Of weighing all, for what the other folds say of the rows of one (`weights.cross_fitted`)."""
+
 PUBLISH_SECONDS: Final = 0.4
 """For both forms together, when the last is ready."""
 
@@ -49,7 +52,10 @@ JUDGEMENTS: Final = 14
 """Finishing a form is as long as so many judgements of a member, and one more for each class: all metrics with their
 intervals, calibration, slices."""
 
-REFIT_MARGIN: Final = 1.25
+REFIT_MARGIN: Final = 1.0
+"""Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
+such fits half took less than 0.6, nine tenths less than 0.9; one that takes longer is not waited for."""
+
 LATE_SECONDS: Final = 1.0
 LATE_SHARE: Final = 0.02
 """Of the whole time; a member that makes finishing later than both is left out."""
@@ -60,7 +66,9 @@ members, and the serving form is what folds left."""
 
 
 FIRST_SHARE: Final = 0.5
-"""Of the whole time that the first member has, however late it begins: a late model is better than none."""
+FIRST_SECONDS: Final = 2.0
+"""Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
+better than none."""
 
 LOST_SHARE: Final = 0.03
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
@@ -89,7 +97,8 @@ class Board:
     timed: list[Timed] = field(default_factory=list)
     scores: list[Measurement] = field(default_factory=list)
     _judge_seconds: float = 0.0
-    """Of a processor, for judging a member."""
+    _weigh_seconds: float = 0.0
+    """Of a processor, for judging a member, and for weighing all."""
     _best: float = -np.inf
     _stale: int = 0
     _late: set[int] = field(default_factory=set)
@@ -101,7 +110,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
-        self._first_until = self.deadline.clock() + FIRST_SHARE * self.deadline.seconds
+        self._began_at = self.deadline.clock()
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
@@ -203,7 +212,8 @@ class Board:
         if self.stop.is_set():
             return 0.0
         if not self.members:
-            return max(self.deadline.ends_at - self.serving_seconds(), self._first_until)
+            least = max(FIRST_SHARE * self.deadline.seconds, FIRST_SECONDS * self.load.stretch)
+            return max(self.deadline.ends_at - self.serving_seconds(), self._began_at + least)
         after = self._after_seconds()
         if after > AFTER_SHARE_MAX * self.deadline.seconds:
             after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
@@ -251,7 +261,8 @@ class Board:
 
     def _form_seconds(self) -> float:
         """For what every form asks, whatever is in it."""
-        return FINISH_SECONDS + self._judge_seconds * (JUDGEMENTS + len(self.task.classes))
+        judging = self._judge_seconds * (JUDGEMENTS + len(self.task.classes))
+        return FINISH_SECONDS + judging + self._weigh_seconds * len(np.unique(self.folds)) * CROSS_FITTED_SHARE
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
@@ -302,9 +313,10 @@ class Board:
                 left -= more * costs[place]
 
     def _greedy(self, costs: Floats, limit: float) -> Floats:
-        able = self._able(costs, limit)
+        began, able = time.thread_time(), self._able(costs, limit)
         weights = np.zeros(len(self.members))
         weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
+        self._weigh_seconds = time.thread_time() - began
         return weights
 
     def _able(self, costs: Floats, limit: float) -> Any:

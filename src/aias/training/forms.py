@@ -128,6 +128,13 @@ class Forms:
         draft = self._draft("", ())
         return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)
 
+    def first(self, board: "Board") -> Trained:
+        """The first member by itself, as one of its folds left it, without plots: while training goes on."""
+        weights = np.eye(len(board.members))[0]
+        parts = self._fits(board.members[0], 1, 1.0, set())
+        trained, honest = self._form("first", parts, board, weights, board.members[0].scores)
+        return self._measured(trained, board, weights, honest)[0]
+
     def quality(self, board: "Board", refitted: set[str]) -> Trained:
         """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""
         parts: list[Part] = []

@@ -17,7 +17,12 @@ ROWS_A_SECOND: Final = 333
 """For each second of training: of more rows, one fold of every learner takes time that boosted trees need."""
 
 WANTED_SHARE: Final = 0.5
-"""Of the time left after the opening in which what it wants should be ended; with all folds, or else with fewer."""
+"""Of the time left after the opening in which what it wants should be ended, on fewer folds if need be."""
+
+FOLDS_USUAL: Final = 5
+SPARE_SHARE: Final = 0.15
+"""Of the time left, in which what is wanted could be ended on more folds than are usual: before, other configurations
+add more."""
 
 FOLDS_MIN: Final = 3
 JUDGED_ROWS_MIN: Final = 1_000
@@ -45,7 +50,7 @@ def by_promise(task: Task, y: Any, scores: Sequence[Floats]) -> list[tuple[int, 
     direction = 1.0 if task.direction == "higher" else -1.0
     alone = np.array([metrics.measure(task, y, each).value * direction for each in scores])
     alone = np.where(np.isfinite(alone), alone, -np.inf)
-    weights = greedy(y, np.stack(scores), task=task, seed=0)
+    weights = greedy(y, np.stack(scores), task=task, seed=0, samples=0)
     return [(int(place), bool(weights[place])) for place in np.lexsort((-alone, -weights))]
 
 
@@ -55,4 +60,6 @@ def judging_folds(folds: int, rows: int, *, wanted: Sequence[float], seconds: fl
     if not wanted:
         return folds
     least = max(FOLDS_MIN, -(-JUDGED_ROWS_MIN * folds // rows))
-    return min(folds, max(least, 1 + int(WANTED_SHARE * seconds / max(sum(wanted), 1e-9))))
+    each = max(sum(wanted), 1e-9)
+    usual = min(FOLDS_USUAL, 1 + int(WANTED_SHARE * seconds / each))
+    return min(folds, max(least, usual, 1 + int(SPARE_SHARE * seconds / each)))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from aias.core.catalog import member
 from aias.core.graph import GraphWriter
 from aias.core.side_by_side import SideBySide
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
 from aias.learners.contract import Fit, Fitted, State
@@ -84,8 +84,8 @@ class Features:
         if tuple(names) not in self._matrices:
             some = self.some(names)
             dense = [feature.columns(self.encoded) for feature in some if isinstance(feature, Dense)]
-            rest = [_matrix(feature, self.encoded) for feature in some if not isinstance(feature, Dense)]
-            sparse = _side_by_side(rest, self.encoded.rows)
+            rest = [feature for feature in some if not isinstance(feature, Dense)]
+            sparse = self._in_blocks(rest, np.arange(self.encoded.rows)) if self._long else _beside(rest, self.encoded)
             if sparse.nnz > SINGLE_FROM:
                 sparse = sparse.astype(np.float32, copy=False)
             # The vectors are float32, and so is a product with them for all rows at twice the speed.
@@ -95,20 +95,51 @@ class Features:
             self._matrices[tuple(names)] = matrix
         return self._matrices[tuple(names)]
 
+    def parts(self, names: Sequence[str], *parts: Ints, kept: bool) -> list[Any]:
+        """The same of some rows each. Where it is not `kept`, and there are no texts, that of all is never held."""
+        if kept or not self._long:
+            x = self.matrix(names, kept=kept)
+            return [x if len(rows) == self.encoded.rows else x[rows] for rows in parts]
+        some = self.some(names)
+        return [self._in_blocks(some, rows) for rows in parts]
 
-def _matrix(feature: Feature, encoded: Encoded) -> Any:
-    """Without texts block by block of rows: what a feature needs on its way is many times what comes of it."""
+    @property
+    def _long(self) -> bool:
+        return not self.encoded.texts and self.encoded.rows > BLOCK_ROWS
+
+    def _in_blocks(self, features: Sequence[Feature], rows: Ints) -> Any:
+        """What a feature needs on its way is many times what comes of it."""
+        single = self.encoded.columns.size > SINGLE_FROM
+        blocks = []
+        for start in range(0, max(1, len(rows)), BLOCK_ROWS):
+            columns = self.encoded.columns[rows[start : start + BLOCK_ROWS]]
+            block = _beside(features, replace(self.encoded, columns=columns))
+            blocks.append(block.astype(np.float32) if single else block)
+        return _below(blocks)
+
+
+def _beside(features: Sequence[Feature], encoded: Encoded) -> Any:
     from scipy import sparse
 
-    if encoded.texts or encoded.rows <= BLOCK_ROWS:
-        return feature.matrix(encoded)
-    single = encoded.columns.size > SINGLE_FROM
-    blocks = []
-    for start in range(0, encoded.rows, BLOCK_ROWS):
-        part = replace(encoded, columns=encoded.columns[start : start + BLOCK_ROWS])
-        block = feature.matrix(part)
-        blocks.append(block.astype(np.float32) if single else block)
-    return sparse.vstack(blocks, format="csr")
+    blocks = [feature.matrix(encoded) for feature in features]
+    return sparse.hstack(blocks, format="csr") if blocks else sparse.csr_matrix((encoded.rows, 0))
+
+
+def _below(blocks: list[Any]) -> Any:
+    """One below the other. They are taken from the list, the last first, so that hardly more is held than the whole."""
+    from scipy import sparse
+
+    rows, values, width = sum(each.shape[0] for each in blocks), sum(each.nnz for each in blocks), blocks[0].shape[1]
+    kind = np.int32 if values < np.iinfo(np.int32).max else np.int64
+    data, indices = np.empty(values, blocks[0].dtype), np.empty(values, kind)
+    ends, row, end = np.zeros(rows + 1, kind), rows, values
+    while blocks:
+        block = blocks.pop()
+        first, start = row - block.shape[0], end - block.nnz
+        data[start:end], indices[start:end] = block.data, block.indices
+        ends[first + 1 : row + 1] = start + block.indptr[1:]
+        row, end = first, start
+    return sparse.csr_matrix((data, indices, ends), shape=(rows, width))
 
 
 @runtime_checkable
@@ -276,12 +307,6 @@ def load_pipeline(
 
 def _wide(encoded: Encoded, more: Sequence[Floats]) -> Floats:
     return np.hstack([encoded.columns, *more]) if more else np.ascontiguousarray(encoded.columns)
-
-
-def _side_by_side(blocks: Sequence[Any], rows: int) -> Any:
-    from scipy import sparse
-
-    return sparse.hstack(blocks, format="csr") if blocks else sparse.csr_matrix((rows, 0))
 
 
 def _fit_text_sums(

@@ -78,7 +78,7 @@ class Plan:
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since with all there would be no time for what promises most; without it, all judge.
+        since their time is worth more elsewhere; without it, all judge.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
         self._coming = chain(opening, others, configurations)
@@ -168,7 +168,7 @@ class Plan:
         running = [held for held, _ in self._fitting.values()].count(trial)
         turns = -(-(len(trial.waiting) + running) // len(self.workers.all))  # with this unit among those running
         left -= self._reserved(trial, left)
-        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._paces.estimate(unit.configuration), UNIT_SECONDS_MIN)
+        wanted = max(FIRST_SHARE * left / turns, STRETCH * self._estimate(unit.configuration), UNIT_SECONDS_MIN)
         return min(left if turns == 1 else LAST_SHARE * left / turns, wanted)
 
     def _reserved(self, trial: Trial, left: float) -> float:
@@ -236,7 +236,7 @@ class Plan:
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
         if count == self.table.fold_count:
             return
-        said = f"{count} of {self.table.fold_count} folds judge: with all there is no time for what promises most"
+        said = f"{count} of {self.table.fold_count} folds judge: the time of the others goes to more configurations"
         self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:
@@ -276,12 +276,12 @@ class Plan:
             return True
         guessed = self._stage is Stage.OPENING and not self._paces.knows(configuration)
         patient = max(patience(configuration), GUESS_STRETCH if guessed else 0.0)
-        return self._fits(configuration, self._paces.estimate(configuration), self.table.fold_count, patient)
+        return self._fits(configuration, self._estimate(configuration), self.table.fold_count, patient)
 
     def _worth_ending(self, trial: Trial) -> bool:
         """Whether the folds that are left can be fitted, now that it is known what one takes."""
         configuration = trial.configuration
-        each = trial.seconds / max(len(trial.done), 1)
+        each = self.load.stretch * trial.alone_seconds / max(len(trial.done), 1)
         if self._fits(configuration, each, len(trial.waiting), patience(configuration)):
             return True
         self._trials.remove(trial)
@@ -299,7 +299,11 @@ class Plan:
 
     def _again(self, configuration: Configuration) -> float:
         """Seconds to keep free: if it becomes a member, it may have to be fitted once more, on all rows."""
-        return self._paces.estimate(configuration) if self._paces else 0.0
+        return self._estimate(configuration) if self._paces else 0.0
+
+    def _estimate(self, configuration: Configuration) -> float:
+        """Seconds of a fold, beside what else the machine does now."""
+        return self._paces.estimate(configuration) * self.load.stretch
 
     # Hearing what became of it
 
@@ -310,7 +314,7 @@ class Plan:
             self.watch(Event(word.name, word.message, "debug", facts))
         elif word.kind == "done":
             trial, unit = self._released(worker)
-            self._finish(trial, unit, word.facts["seconds"], word.facts["settings"])
+            self._finish(trial, unit, word.facts["seconds"], word.facts["settings"], stretch=self.load.stretch)
         elif word.kind in {"failed", "gone"} and id(worker) in self._fitting:
             trial, _ = self._released(worker)
             self._give_up(trial, word.message)
@@ -328,12 +332,15 @@ class Plan:
         message = f"{unit.configuration.name}, fold {unit.fold}: {'ended' if ended else 'begun'}"
         self.watch(Event("train.unit", message, "debug", facts))
 
-    def _finish(self, trial: Trial, unit: Unit, seconds: float, settings: dict[str, Any]) -> None:
+    def _finish(
+        self, trial: Trial, unit: Unit, seconds: float, settings: dict[str, Any], *, stretch: float = 1.0
+    ) -> None:
         trial.done[unit.fold] = unit
         trial.seconds += seconds
+        trial.alone_seconds += seconds / stretch
         trial.share(settings)
         if unit.fold != ALL:
-            self._paces.learn(unit.configuration, trial.seconds / len(trial.done))
+            self._paces.learn(unit.configuration, trial.alone_seconds / len(trial.done))
 
     def _give_up(self, trial: Trial, reason: str) -> None:
         if trial in self._trials:
@@ -378,7 +385,7 @@ class Plan:
         if (kept := self.ledger.kept(key)) is None:
             return self._give_up(trial, reason)
         self.ledger.put(key, kept)
-        return self._finish(trial, unit, kept.seconds, kept.settings)
+        return self._finish(trial, unit, kept.seconds, kept.settings, stretch=self.load.stretch)
 
     def _runs(self, trial: Trial) -> bool:
         return any(held is trial for held, _ in self._fitting.values())

@@ -13,6 +13,7 @@ from typing import Any, Final
 from aias.core.catalog import member, members
 from aias.core.task import MEDIAN, Task
 from aias.encoders.rows import Layout
+from aias.learners.boosting import CODES_MAX
 from aias.training.configuration import Configuration
 from aias.training.pipeline import FEATURES
 
@@ -128,6 +129,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         Configuration("extra_trees", "extra_trees", {}, crossed, read, 1.5 / once),
         Configuration("mlp wide", "mlp", WIDE, text, read, 4.0 / once),
         *([Configuration("mlp log", "mlp", {**WIDE, **LOG}, text, read, 4.0)] if shape.skewed else ()),
+        Configuration("mlp plain", "mlp", PLAIN, text, read, 4.0 / once),
     )
     told_apart = shape.layout.terms and shape.task.classes
     words: dict[str, Any] = {"first": WORDS_FIRST} if told_apart else {}
@@ -157,6 +159,9 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
+    if any(size > CODES_MAX for size in shape.layout.category_sizes):
+        yield trees("sets", 2.5, SETS)
+    yield trees("drawn", 1.2, DRAWN)
     if shape.rows <= FEW_ROWS and not many_classes:
         yield from different
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
@@ -188,7 +193,15 @@ and they let it outweigh what vectors say. Chosen on `subj`, `sms_spam`, `review
 
 LOG: Final[dict[str, Any]] = {"log_target": True}
 WIDE: Final[dict[str, Any]] = {"width": 128, "members": 4}
+PLAIN: Final[dict[str, Any]] = {"expansion": "none", "width": 256, "members": 2}
 WAVES: Final[dict[str, Any]] = {"expansion": "waves", "width": 256, "members": 4}
+DRAWN: Final[dict[str, Any]] = {"learning_rate": 0.05, "extra_trees": True}
+"""One threshold of each column is drawn: alone better than plain trees on nine sets of 14, in as much time."""
+
+SETS: Final[dict[str, Any]] = {"learning_rate": 0.05, "codes_max": 1_024}
+"""Categories of many codes are parted into sets too: of one fold, the RMSE of hotel prices is 12.85 so and 13.35 as
+numbers, the AUC of late flights .766 and .778."""
+
 RANDOM: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 40, "extra_trees": True, "feature_fraction": 0.5, "bagging_fraction": 0.9,
     "bagging_freq": 1, "min_data_in_leaf": 4, "lambda_l1": 0.2, "lambda_l2": 0.4, "cat_smooth": 15.0,

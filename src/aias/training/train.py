@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
+from aias.training.members import Member
 from aias.training.memory import Memory
 from aias.training.opening import begins
 from aias.training.plan import Plan
@@ -45,6 +46,8 @@ ONE_THREAD_VALUES: Final = 5_000_000
 threads wait for each other at every split. Two fits side by side always pay."""
 
 SECONDS_MAX: Final = 30 * 86_400
+
+First = Callable[[Trained], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,14 @@ def train(
     work: Path | None = None,
     resume: bool = False,
     inline: bool = False,
+    first: First | None = None,
     stop: threading.Event | None = None,
     watch: Watch = nobody,
 ) -> Results:
     """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now. `test`: rows to measure on
     instead of rows set aside. `work`: where the ledger is kept, so that `resume` can go on with it. `inline`: fit in
-    this process. `stop`: set it, and what was found so far is finished.
+    this process. `first`: gets the first model, proved, as soon as there is one. `stop`: set it, and what was found so
+    far is finished.
 
     Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved.
     """
@@ -118,7 +123,8 @@ def train(
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)
-        return _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event()).run(inline=inline)
+        job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first)
+        return job.run(inline=inline)
 
 
 @dataclass(eq=False)
@@ -130,6 +136,7 @@ class _Job:
     load: Load
     watch: History
     stop: threading.Event
+    first: First | None
     board: Board = field(init=False)
 
     def run(self, *, inline: bool) -> Results:
@@ -155,7 +162,7 @@ class _Job:
             if not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
                 opening, others = [], configurations
             narrow = None if self.recipe.folds else self.board.narrow
-            plan.run(searching, self.board.add, opening=opening, others=others, narrow=narrow)
+            plan.run(searching, self._take, opening=opening, others=others, narrow=narrow)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")
@@ -163,6 +170,13 @@ class _Job:
                     "no learner was ready in the time given", hint="give more time, or fewer rows or columns"
                 )
             return both_forms(plan, self.board)
+
+    def _take(self, member: Member) -> bool:
+        more = self.board.add(member)
+        if self.first is not None and self.board.members:
+            told, self.first = self.first, None
+            told(self.board.forms.first(self.board))
+        return more
 
 
 def both_forms(plan: Plan, board: Board) -> Results:

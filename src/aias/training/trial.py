@@ -34,6 +34,8 @@ class Trial:
     waiting: deque[Unit]
     done: dict[int, Unit] = field(default_factory=dict)
     seconds: float = 0.0
+    alone_seconds: float = 0.0
+    """What that would have been, had nobody else had the processors."""
     held: bool = False
     """Whether its other folds wait until it is known how good the first ones of all are."""
     wanted: bool = False

@@ -87,9 +87,7 @@ class Bench:
         learner = member("learners", configuration.learner)
         blocks: list[Block] = []
         if learner.sparse:
-            x = self.features.matrix(read_by(configuration), kept=table.fold_count > 1)
-            train, valid = (x if len(rows) == table.rows else x[rows]), x[judges]
-            del x  # where it is not kept, it is a second copy of all that is fitted on
+            train, valid = self.features.parts(read_by(configuration), rows, judges, kept=table.fold_count > 1)
         else:
             train, valid, blocks, how = self._columns(unit, rows, judges, how)
 

@@ -1,6 +1,8 @@
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import artifacts
@@ -8,6 +10,7 @@ from aias.access.keys import Keys
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.evidence import Evidence
+from aias.serving.ear import Ear, Reply
 from shell import Run
 
 
@@ -115,3 +118,48 @@ def test_where_an_endpoint_has_pointed_is_shown_with_how_it_came_there(run: Run,
 
     assert [(each["number"], each["how"]) for each in moves] == [(1, "deployed"), (2, "deployed"), (1, "rolled back")]
     assert "rolled back" in shown
+
+
+@pytest.fixture
+def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
+    """One that holds `churn@1`; the list is what it was asked."""
+    asked, quarantined, apart = list[str](), ["churn@1"], list[str]()
+    ear = Ear(tmp_path / "home", "127.0.0.1", 8000)
+    ear.open()
+
+    def answer() -> None:
+        for caller, question in ear.hear():
+            asked.append(f"{question.verb} {question.version}".strip())
+            released = question.verb == "release" and question.version in quarantined
+            if released:
+                quarantined.remove(question.version)
+                apart.append(question.version)
+            with caller:
+                caller.send(msgspec.json.encode(Reply(quarantined=quarantined, apart=apart, released=released)))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    yield asked
+    ear.close()
+    thread.join()
+
+
+def test_what_is_quarantined_is_shown_and_released(run: Run, supervisor: list[str]) -> None:
+    shown = " ".join(run("endpoints").out.split())
+    before = run("endpoints", "--json").json[0]["held"]
+    released = run("release", "churn@1").out
+    after = run("endpoints", "churn", "--json").json["held"]
+    again = run("release", "churn@1")
+
+    assert "quarantined" in shown
+    assert (before, after) == ({"churn@1": "quarantined"}, {"churn@1": "apart"})
+    assert released == "churn@1 runs again, in a process of its own\n"
+    assert supervisor == ["suspects", "suspects", "release churn@1", "suspects", "release churn@1"]
+    assert again.status == 3 and "(serving.not-held)" in again.err
+
+
+def test_without_a_server_nothing_can_be_released(run: Run, churn_home: Registry) -> None:
+    refused = run("release", "churn@1")
+
+    assert refused.status == 3 and "no server of this home runs" in refused.err
+    assert run("endpoints", "--json").json[0]["held"] == {}

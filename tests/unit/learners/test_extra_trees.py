@@ -87,6 +87,17 @@ def test_a_class_that_is_missing_from_the_rows_has_no_probability() -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1)
 
 
+def test_there_are_more_trees_where_they_are_small(monkeypatch) -> None:
+    monkeypatch.setattr(extra_trees, "TREES", (5, 10))
+    grown = {}
+    for most in (20_000, 2_000, 200):
+        monkeypatch.setattr(extra_trees, "NODES_MAX", most)
+        how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {}, categories=(3,))
+        grown[most] = ExtraTrees.fit(examples(2), None, how)
+    assert [each.settings["trees"] for each in grown.values()] == [10, 10, 5]
+    assert all(each.forest().nodes <= most for most, each in grown.items())
+
+
 def test_a_deadline_ends_the_growing_with_the_trees_so_far() -> None:
     ticks = iter(range(10_000))
     deadline = Deadline(100.0, 100.0, clock=lambda: float(next(ticks)))

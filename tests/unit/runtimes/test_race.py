@@ -173,6 +173,24 @@ def test_the_measurement_itself_finds_the_faster_one(model: aias.Model) -> None:
     assert racing._speed(ours, ours.behind(slow, name="slow"), rows) < 0.2
 
 
+def test_engines_are_timed_by_the_same_rows_and_by_others_in_each_pair_of_calls(model: aias.Model) -> None:
+    runtime = OnnxRuntime.load(model.folder, model.manifest)
+    ours, asked = runtime.session, (list[bytes](), list[bytes]())
+
+    def noting(place: int) -> Any:
+        def run(outputs: Any, feeds: Any, options: Any = None) -> Any:
+            asked[place].append(b"".join(np.asarray(each).tobytes() for each in feeds.values()))
+            return ours.engine_run(outputs, feeds, options)
+
+        return ours.behind(run, name="noting")
+
+    rows = [{"n": float(at), "note": f"a text {at}"} for at in range(8)]
+    racing._speed(noting(0), noting(1), runtime.encoder.rows(rows))
+
+    assert asked[0] == asked[1]
+    assert len(set(asked[0])) > len(racing.SIZES)
+
+
 def test_openvino_answers_as_onnx_runtime_does(model: aias.Model) -> None:
     pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
     from aias.runtimes.openvino import OpenVino

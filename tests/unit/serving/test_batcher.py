@@ -75,6 +75,18 @@ def test_rows_larger_than_the_example_count_for_more() -> None:
     assert together(machine) == [1, 2, 2]
 
 
+def test_rows_smaller_than_the_example_count_for_less() -> None:
+    machine, model = Machine(), lane(rows_max=256)
+    machine.ask(model)
+
+    for _ in range(200):
+        machine.ask(model, units=0.5)
+    machine.run()
+
+    assert together(machine) == [1, 80, 80, 40]
+    assert model.cost.per_row == pytest.approx(0.001)
+
+
 def test_a_large_request_lets_others_in_between() -> None:
     machine, model = Machine(), lane(rows_max=1_000, per_row=0.001, per_run=0.0, objective=10)
 

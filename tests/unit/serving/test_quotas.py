@@ -35,6 +35,9 @@ QUOTAS = {
     "few": checked(["10 rows/day"]),
     "both": checked(["3/second", "100/minute", "5 rows/minute"]),
     "plenty": checked(["1000/second"]),
+    "acme": checked(["3/minute", "8 rows/day"]),
+    "acme-1": checked(["2/minute"]),
+    "acme-2": (),
 }
 
 
@@ -78,6 +81,28 @@ def test_answers_tell_what_is_left(server: House) -> None:
     )
     assert headers["ratelimit"] == '"requests-second";r=2;t=1, "requests-minute";r=99;t=1, "rows-minute";r=3;t=24'
     assert "ratelimit" not in ask(server, "all-key").headers
+
+
+def test_a_tenants_quota_holds_for_all_of_its_keys_beside_their_own(server: House, clock: Clock) -> None:
+    first = ask(server, "acme-1", ROW * 2)
+    assert first.headers["ratelimit-policy"].split(", ") == [
+        '"requests-minute";q=2;w=60', '"tenant-requests-minute";q=3;w=60', '"tenant-rows-day";q=8;w=86400;qu="rows"',
+    ]  # fmt: skip
+    assert ask(server, "acme-1").status == 200
+    own = ask(server, "acme-1")
+    assert ask(server, "acme-2").status == 200
+    shared = ask(server, "acme-2")
+
+    assert (own.status, shared.status) == (429, 429)
+    assert "this key's quota of 2 requests/minute is spent" in error(own)["message"]
+    assert "the tenant `acme`'s quota of 3 requests/minute is spent" in error(shared)["message"]
+    # What one quota refused has taken nothing of the others.
+    clock.now += 60 * 10**9
+    assert [ask(server, "acme-2", ROW * 2).status for _ in range(2)] == [200, 200]
+    spent = ask(server, "acme-2")
+    assert "8 rows/day is spent" in error(spent)["message"]
+    shown = server.call("GET", "/metrics").body
+    assert b'aias_tenant_quota_left{quota="8 rows/day",tenant="acme"} 0.0' in shown
 
 
 def test_rows_are_counted_before_they_run_and_in_every_form(server: House) -> None:

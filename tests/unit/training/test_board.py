@@ -9,6 +9,7 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import Event
+from aias.core.load import Load
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
@@ -133,3 +134,31 @@ def test_where_nothing_is_known_beyond_chance_more_time_is_not_taken(metric: str
         second = np.random.default_rng(seed).random(ROWS)
         made.add(replace(member(name, noise=1.0), scores=np.column_stack([1 - second, second])))
     assert made.limit_us == 150.0
+
+
+class Busy(Load):
+    """A machine on which everything takes so many times as long."""
+
+    times: float = 1.0
+
+    @property
+    def stretch(self) -> float:
+        return self.times
+
+
+def test_where_others_have_the_processors_fitting_ends_sooner() -> None:
+    made = board([], seconds=60, finishing={"a": 0.1})
+    made.load = Busy()
+    made.add(member("a", noise=1.5, seed=1))
+    alone = made.deadline.ends_at - made.fit_ends_at()
+    made.load.times = 3.0
+    assert 2 * alone < made.deadline.ends_at - made.fit_ends_at() <= 30.0
+
+
+def test_the_first_member_has_its_time_however_late_it_begins() -> None:
+    made = board([], seconds=20, finishing={"a": 0.1})
+    made.deadline = replace(made.deadline, ends_at=made.deadline.ends_at - 60.0)
+    now = made.deadline.clock()
+    assert made.fit_ends_at() > now + 5.0
+    made.add(member("a", noise=1.5, seed=1))
+    assert made.fit_ends_at() < now

@@ -34,9 +34,11 @@ def test_of_many_rows_nothing_is_begun_that_may_not_be_ended() -> None:
 
 
 def test_as_many_folds_judge_as_there_is_time_for() -> None:
-    assert judging_folds(8, 5_000, wanted=[1.0, 2.0], seconds=100) == 8
-    assert judging_folds(8, 5_000, wanted=[5.0, 5.0], seconds=80) == 5  # 4 more folds of both take half of it
+    assert judging_folds(8, 5_000, wanted=[1.0, 2.0], seconds=180) == 8
+    assert judging_folds(8, 5_000, wanted=[1.0, 2.0], seconds=60) == 5  # others add more than further folds
+    assert judging_folds(8, 5_000, wanted=[5.0, 5.0], seconds=60) == 4  # 3 more folds of both take half of it
     assert judging_folds(8, 5_000, wanted=[50.0], seconds=10) == 3
     assert judging_folds(8, 1_600, wanted=[50.0], seconds=10) == 5  # so that a thousand rows judge
     assert judging_folds(8, 500, wanted=[50.0], seconds=10) == 8
+    assert judging_folds(3, 5_000, wanted=[1.0], seconds=100) == 3
     assert judging_folds(8, 5_000, wanted=[], seconds=10) == 8

@@ -2,6 +2,7 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,15 +10,17 @@ import numpy as np
 import pytest
 
 from aias.core.events import Event
+from aias.core.load import Load
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
-from aias.training.configuration import Configuration
+from aias.training.configuration import Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import PROCESS_BYTES, Memory, estimated_bytes
 from aias.training.plan import Plan
 from aias.training.table import Part, Table
+from aias.training.trial import Trial
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers, Workers
 
@@ -140,6 +143,7 @@ def test_what_cannot_be_ended_in_time_is_left_after_one_fold(tmp_path: Path, inl
 
 def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)
+    monkeypatch.setattr("aias.training.opening.SPARE_SHARE", 0.0)
     monkeypatch.setattr("aias.training.opening.JUDGED_ROWS_MIN", 1)
     held, told, narrowed, members = table(folds=5), [], [], []
     with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
@@ -313,3 +317,19 @@ def test_a_learner_whose_library_never_loads_is_left_out_and_the_others_are_fitt
     assert [each.name for each in members] == ["linear", "extra_trees"]
     reasons = {each.facts["configuration"]: each.facts["reason"] for each in told if each.name == "train.skipped"}
     assert reasons.keys() == {"nearest", "nearest too"} and all("never_loads" in each for each in reasons.values())
+
+
+def test_what_took_long_while_others_had_the_processors_is_thought_quicker_without_them(tmp_path: Path, inline) -> None:
+    held, workers = inline
+
+    class Busy(Load):
+        stretch = 1.0
+
+    made = plan(held, workers, tmp_path, [])
+    made.load = Busy()
+    made.load.stretch = 4.0
+    trial = Trial(LINEAR, deque())
+    made._finish(trial, Unit(LINEAR, 0, 0), 8.0, {}, stretch=4.0)
+    assert made._estimate(LINEAR) == 8.0 and trial.seconds == 8.0
+    made.load.stretch = 1.0
+    assert made._estimate(LINEAR) == 2.0

@@ -11,6 +11,7 @@ from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.data.read import read
+from aias.training.finish import Trained
 from aias.training.room import room
 from aias.training.table import digest_in
 from aias.training.train import Recipe, train
@@ -51,6 +52,25 @@ def test_training_gives_two_proved_and_measured_forms_and_tells_each_step() -> N
         assert [(one.metric, one.n) for one in form.measurements][:1] == [("roc_auc", 300)]
         assert form.judged == "out of fold"
         assert form.row_us > 0
+
+
+def test_the_first_model_is_there_and_answers_before_the_others_are_fitted() -> None:
+    told: list[Event] = []
+    first: list[Trained] = []
+
+    def take(trained: Trained) -> None:
+        first.append(trained)
+        told.append(Event("taken", ""))
+
+    results = train(read(table()), replace(BOTH, seconds=200), inline=True, first=take, watch=told.append)
+
+    (trained,) = first
+    assert trained.manifest.form == "first" and trained.manifest.measurements[0].metric == "roc_auc"
+    assert trained.manifest.parity.rows > 0 and trained.manifest.parity.label_differences == 0
+    assert trained.runtime.predict([{"age": 50.0, "job": "a", "note": "free cash"}]).predictions[0] in {"ham", "spam"}
+    names = [event.name for event in told]
+    assert names.index("taken") < len(names) - names[::-1].index("train.candidate") - 1, "one more member came later"
+    assert len(results.quality.manifest.leaderboard) > len(trained.manifest.leaderboard) == 1
 
 
 def test_the_same_seed_and_data_give_the_same_graph() -> None:

@@ -70,7 +70,7 @@ def test_ranks_are_exact_with_ties() -> None:
     y, members = classified(members=8)
     coarse = np.round(members, 1)
     task = task_of("roc_auc")
-    weights = greedy(y, coarse, task=task, seed=0, steps=1)
+    weights = greedy(y, coarse, task=task, seed=0, steps=1, samples=0)
     best = max(measure(task, y, each).value for each in coarse)
     assert measure(task, y, mix(coarse, weights)).value == pytest.approx(best)
 
@@ -99,6 +99,31 @@ def test_the_cheapest_member_may_always_be_chosen() -> None:
     y, members = guessed(noises=(0.1, 5.0))
     weights = greedy(y, members, task=AMOUNT, seed=0, costs=np.array([10.0, 3.0]), cost_max=1.0)
     assert weights.tolist() == [0, 1]
+
+
+def test_luck_on_few_rows_counts_for_less_when_halves_of_them_choose() -> None:
+    """Twelve members that err much alike, weighed by 150 rows and judged by others."""
+    rng = np.random.default_rng(0)
+    gains = []
+    for _ in range(20):
+        y = rng.normal(size=4_150)
+        alike, alone = rng.normal(size=4_150), rng.normal(size=(12, 4_150))
+        members = (y + alike + 0.4 * alone)[:, :, None]
+        few, task = slice(0, 150), Task("y", "regression", "rmse")
+        halves, once = (
+            measure(task, y[150:], mix(members[:, 150:], weights)).value
+            for weights in (greedy(y[few], members[:, few], task=task, seed=0, samples=n) for n in (8, 0))
+        )
+        gains.append(once - halves)
+    assert np.mean(gains) > 0
+
+
+def test_where_samples_want_more_than_can_be_paid_all_rows_choose_once() -> None:
+    y, members = guessed(noises=(1.0, 1.0, 1.0, 1.0))
+    costs = np.full(4, 3.0)
+    bound = greedy(y, members, task=AMOUNT, seed=0, costs=costs, cost_max=7.0)
+    assert costs[bound > 0].sum() <= 7.0
+    assert np.array_equal(bound, greedy(y, members, task=AMOUNT, seed=0, costs=costs, cost_max=7.0, samples=0))
 
 
 def test_rows_of_one_class_still_give_weights() -> None:

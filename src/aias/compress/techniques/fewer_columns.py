@@ -21,6 +21,7 @@ from aias.encoders.rows import RowEncoder
 __all__ = ["fewer_columns"]
 
 SIZE: Final = Size(200, 16, 0.2)
+BEGINNING: Final = replace(SIZE, trees=50, of=SIZE.trees)
 ALL_COLUMNS: Final = replace(SIZE, trees=50, of=400)
 """By which it is told which columns matter: the beginning of what `distill` fits as well."""
 SHARES: Final = (0.5, 0.25)
@@ -37,17 +38,18 @@ def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
         raise CannotHelp(f"it reads {count} columns, and each may matter")
-    for share in SHARES:
-        kept = max(1, round(share * count))
-        yield Candidate(f"{SIZE}, of {kept} columns", partial(_make, shop, kept))
+    for size in (SIZE, BEGINNING):
+        for share in SHARES:
+            kept = max(1, round(share * count))
+            yield Candidate(f"{size}, of {kept} columns", partial(_make, shop, size, kept))
 
 
-def _make(shop: Workshop, count: int, fold: int) -> Made:
+def _make(shop: Workshop, size: Size, count: int, fold: int) -> Made:
     spans, matters = _spans(shop.encoder), _importance(shop, fold)
     kept = np.sort(np.argsort(-matters, kind="stable")[:count])
     places = [place for i in kept for place in spans[i]]
     fields = [shop.encoder.fields[i] for i in kept]
-    return Made(taught(shop, SIZE, fold, places=places), shop.encoder.of(fields))
+    return Made(taught(shop, size, fold, places=places), shop.encoder.of(fields))
 
 
 def _spans(encoder: RowEncoder) -> list[range]:

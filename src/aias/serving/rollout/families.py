@@ -1,6 +1,6 @@
 """The trials of a server in Prometheus' terms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from aias.registry.rollout.evidence import Comparison, certain_at
@@ -12,6 +12,16 @@ class Shown(Protocol):
 
     known: Any
     outcomes: Any
+
+
+def held_families(held: Iterable[tuple[str, str]]) -> Iterator[Any]:
+    """Versions that have ended processes, and how each is held."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily("aias_held", "Versions that run apart, or not at all", labels=("version", "how"))
+    for version, how in held:
+        family.add_metric((version, how), 1)
+    yield family
 
 
 def families(stage: Shown) -> Iterator[Any]:

@@ -17,6 +17,8 @@ from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.routes import Route
+from aias.serving.survival.blame import NotHeld
+from aias.serving.survival.suspects import Suspects
 
 
 class Deploy(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,8 +58,10 @@ _Body = TypeVar("_Body", Deploy, Named, Nothing)
 class Endpoints:
     """`control` and `book` are absent where this server only follows what others deploy."""
 
-    def __init__(self, router: Followed, control: Control | None, book: Book | None) -> None:
-        self._router, self._control, self._book = router, control, book
+    def __init__(
+        self, router: Followed, control: Control | None, book: Book | None, suspects: Suspects | None = None
+    ) -> None:
+        self._router, self._control, self._book, self._suspects = router, control, book, suspects
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -66,6 +70,7 @@ class Endpoints:
             Route("POST", "/endpoints/{name}", "admin", self.deploy),
             Route("POST", "/endpoints/{name}/promote", "admin", self.promote),
             Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback),
+            Route("POST", "/endpoints/{name}/release", "admin", self.release),
         )
 
     def tell_all(self, _request: Request) -> Reply:
@@ -117,14 +122,38 @@ class Endpoints:
         self._kept.rollback(name)
         return self._followed(name)
 
+    def release(self, request: Request) -> Reply:
+        """Let a version run again that is quarantined, or beside the others one that runs apart"""
+        asked, name = _read(request.body, Named), request.places["name"]
+        endpoint = self._endpoint(name)
+        versions = [asked.version] if asked.version else [str(endpoint.ref)]
+        unknown = {*versions} - {*self._versions(endpoint)}
+        if unknown or not any(map(self._held, versions)):
+            said = f"{versions[0][:200]} is neither quarantined nor apart at `{name}`"
+            raise NotHeld(said, hint="GET /endpoints shows what is held, and how")
+        assert self._suspects is not None
+        self._suspects.release(versions[0])
+        return self._followed(name)
+
+    def _held(self, version: str) -> str | None:
+        return None if self._suspects is None else self._suspects.held(version)
+
+    def _versions(self, endpoint: Endpoint) -> list[str]:
+        """The live one, and those on trial."""
+        trials = [str(each.ref) for each in self._router.stage.known if each.endpoint == endpoint.name]
+        return [str(endpoint.ref), *trials]
+
     def _followed(self, name: str) -> Reply:
         self._router.retry()
         return self._one(name)
 
     def _one(self, name: str) -> Reply:
+        return _json(self._told(self._endpoint(name)))
+
+    def _endpoint(self, name: str) -> Endpoint:
         for each in self._router.stage.endpoints:
             if each.name == name:
-                return _json(self._told(each))
+                return each
         raise UnknownEndpoint(f"there is no endpoint `{name[:100]}`")
 
     def _told(self, endpoint: Endpoint) -> dict[str, object]:
@@ -135,6 +164,7 @@ class Endpoints:
             "answers": answers,
             "revision": endpoint.revision,
             "since": endpoint.since,
+            "held": {each: how for each in self._versions(endpoint) if (how := self._held(each))},
             "trials": [told(each) for each in self._router.stage.known if each.endpoint == endpoint.name],
         }
 

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from typing import Final
 
+from aias.core.errors import NotFound
+
 APART_DEATHS: Final = 2.0
 """In whose runs so many workers have ended, runs apart: one request costs two, as it is repeated once. Where several
 versions ran at once they share a death, and apart it shows which of them it was."""
@@ -18,6 +20,15 @@ AGAIN_DEATHS: Final = 1.5
 
 WINDOW_SECONDS: Final = 600.0
 """Of this time. One that ends a worker a day costs less than not being answered at all."""
+
+RELEASE: Final = "serve.release"
+"""What a worker tells its supervisor when somebody vouches for a version."""
+
+
+class NotHeld(NotFound):
+    """The version is neither quarantined nor in a process of its own"""
+
+    code = "serving.not-held"
 
 
 class Blame:
@@ -38,6 +49,20 @@ class Blame:
             if deaths >= DEATHS_MAX:
                 self.quarantined |= {version}
         return before != (self.apart, self.quarantined)
+
+    def release(self, version: str, now: float) -> bool:
+        """One step back for a version: who is quarantined runs apart, as if it had just come there; who runs apart runs
+        beside the others. Whether it was either."""
+        if version in self.quarantined:
+            self.quarantined -= {version}
+            self.apart |= {version}
+            self._deaths[version] = [(now, APART_DEATHS)]
+            return True
+        if version in self.apart:
+            self.apart -= {version}
+            self._deaths.pop(version, None)
+            return True
+        return False
 
     def forgive(self) -> None:
         """Begin anew, with all versions."""

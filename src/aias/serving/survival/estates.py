@@ -105,6 +105,15 @@ class Life:
         versions = {version for version, _ in running.values()}
         return {version: 1 / len(versions) for version in versions}
 
+    def signal(self, which: int) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(which)
+
+    def close_pipe(self) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.close()
+
     def reap_keeper(self) -> None:
         """Where orphans are given to us, as to the first process of a container."""
         if self.keeper is not None:
@@ -119,7 +128,12 @@ class Post:
         self._waiting: list[tuple[Estate, list[int]]] = []
         self._turn = count()
 
-    def settle(self, life: Life, heirs: Sequence[Life]) -> int:
+    @property
+    def waits(self) -> bool:
+        """Whether there is a letter for which nobody is there."""
+        return bool(self._waiting)
+
+    def settle(self, life: Life, heirs: Sequence[socket.socket]) -> int:
         """Hand on what a worker has left; how many connections that are."""
         ward = life.ward
         if ward is None:
@@ -128,21 +142,30 @@ class Post:
         size = max(1, min(CONNECTIONS_AT_ONCE, -(-len(held) // max(1, len(heirs)))))
         for start in range(0, len(held), size):
             some = held[start : start + size]
-            self._post(_estate(life, ward, [index for index, _ in some]), _owned(ward, some), heirs)
+            self.post(_estate(life, ward, [index for index, _ in some]), _owned(ward, some), heirs)
         for estate, descriptors in _unread(ward):
-            self._post(estate, descriptors, heirs)
+            self.post(estate, descriptors, heirs)
         ward.close()
         return len(held)
 
-    def welcome(self, connection: socket.socket, heirs: Sequence[Life]) -> None:
+    def welcome(self, connection: socket.socket, heirs: Sequence[socket.socket]) -> None:
         """A new connection, whose worker is away."""
-        self._post(Estate(), [connection.detach()], heirs)
+        self.post(Estate(), [connection.detach()], heirs)
 
-    def deliver(self, heirs: Sequence[Life]) -> None:
+    def deliver(self, heirs: Sequence[socket.socket]) -> None:
         """Try again what waits."""
         waiting, self._waiting = self._waiting, []
         for estate, descriptors in waiting:
-            self._post(estate, descriptors, heirs)
+            self.post(estate, descriptors, heirs)
+
+    def post(self, estate: Estate, descriptors: list[int], heirs: Sequence[socket.socket]) -> None:
+        """A letter to one of them, in turn."""
+        first = next(self._turn)
+        for at in range(len(heirs)):
+            if send(heirs[(first + at) % len(heirs)], estate, descriptors):
+                _close(descriptors)
+                return
+        self._waiting.append((estate, descriptors))
 
     def tell(self, blame: Blame, workers: Sequence[Life]) -> None:
         """Which versions must not run, or apart."""
@@ -154,15 +177,6 @@ class Post:
         for _, descriptors in self._waiting:
             _close(descriptors)
         self._waiting = []
-
-    def _post(self, estate: Estate, descriptors: list[int], heirs: Sequence[Life]) -> None:
-        able = [each.ward for each in heirs if each.ward is not None]
-        first = next(self._turn)
-        for at in range(len(able)):
-            if send(able[(first + at) % len(able)].ours, estate, descriptors):
-                _close(descriptors)
-                return
-        self._waiting.append((estate, descriptors))
 
 
 def _estate(life: Life, ward: Ward, slots: list[int]) -> Estate:

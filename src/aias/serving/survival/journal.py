@@ -15,6 +15,10 @@ import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+FORMAT: Final = 1
+"""Of these pages and of the letters about them (`adoption.Estate`): who changes what they mean counts it up, so that a
+server of another release does not take them for its own."""
+
 TEXT_BYTES: Final = 1 << 20
 """What is kept of a connection: a request with a body of almost a MiB. Only pages that are used take memory."""
 

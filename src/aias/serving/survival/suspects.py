@@ -1,7 +1,9 @@
 """Versions in whose runs workers have ended: run in a process of their own, or not at all."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from aias.core.events import Event, Watch
 from aias.registry.values import Endpoint
@@ -9,8 +11,12 @@ from aias.serving.bounds import Bounds
 from aias.serving.models import Answering, Model
 from aias.serving.refusals import quarantined
 from aias.serving.survival.apart import Apart
+from aias.serving.survival.blame import RELEASE
 from aias.serving.survival.journal import Runs
 from aias.serving.tiers import Tier
+
+RELEASE_SECONDS_MAX: Final = 5.0
+"""The supervisor hears at once, and tells all workers; on a busy machine somewhat later."""
 
 Load = Callable[[Endpoint], Answering]
 Program = Callable[[str], Sequence[str]]
@@ -33,6 +39,24 @@ class Suspects:
         self.quarantined, self.apart = quarantined, apart
         for version in self._models.keys() - (apart - quarantined):
             self._close(self._models.pop(version))
+
+    def held(self, version: str) -> str | None:
+        """`quarantined`, `apart`, or neither."""
+        return "quarantined" if version in self.quarantined else "apart" if version in self.apart else None
+
+    def all_held(self) -> list[tuple[str, str]]:
+        found = [(version, "quarantined") for version in sorted(self.quarantined)]
+        return found + [(version, "apart") for version in sorted(self.apart - self.quarantined)]
+
+    def release(self, version: str) -> None:
+        """Have the supervisor let a version go one step back, and wait until it has; for a thread."""
+        before = self.held(version)
+        if before is None:
+            return
+        self._watch(Event(RELEASE, f"{version} is to be released", facts={"version": version}))
+        end = time.monotonic() + RELEASE_SECONDS_MAX
+        while self.held(version) == before and time.monotonic() < end:
+            time.sleep(0.005)
 
     def check(self, version: str) -> None:
         """Raises `Quarantined`."""

@@ -102,12 +102,17 @@ def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> No
         runs.end_on_loop(None)
 
 
+def channel(one: Life) -> socket.socket:
+    assert one.ward is not None
+    return one.ward.ours
+
+
 def test_new_connections_wait_until_there_is_a_worker_and_then_go_to_each_in_turn() -> None:
     post, workers = Post(), [life(), life()]
     here, there = socket.socketpair()
     for _ in range(2):
         post.welcome(here.dup(), [])
-    post.deliver(workers)
+    post.deliver([channel(each) for each in workers])
 
     for each in workers:
         assert each.ward is not None
@@ -119,8 +124,8 @@ def test_new_connections_wait_until_there_is_a_worker_and_then_go_to_each_in_tur
 def test_a_letter_that_a_worker_did_not_live_to_read_goes_to_another() -> None:
     post, dead, alive = Post(), life(), life()
     here, there = socket.socketpair()
-    post.welcome(here, [dead])
-    assert post.settle(dead, [alive]) == 0
+    post.welcome(here, [channel(dead)])
+    assert post.settle(dead, [channel(alive)]) == 0
 
     assert alive.ward is not None
     _, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 1_000, 10)
@@ -136,7 +141,7 @@ def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -
     mine.runs.begin_on_loop("a@1", busy)
     socket.send_fds(dead.ward.theirs, [b"%d,%d" % (idle.index, busy.index)], [here.fileno(), here.fileno()])
 
-    assert post.settle(dead, [alive]) == 2
+    assert post.settle(dead, [channel(alive)]) == 2
     said, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 10_000, 10)
     assert msgspec.json.decode(said, type=Estate) == Estate([idle.index, busy.index], [busy.index], [], (2, 4))
     assert len(descriptors) == 3

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aias.serving.survival.blame import WINDOW_SECONDS, Blame
+from aias.serving.survival.blame import APART_DEATHS, DEATHS_MAX, WINDOW_SECONDS, Blame
 from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import Left
@@ -111,3 +111,17 @@ def test_old_deaths_and_shared_ones_count_for_less() -> None:
     assert blame.add({"two@1": 1.0}, 5.0) is False
     assert blame.add({"two@1": 1.0}, 6.0)
     assert blame.quarantined == {"two@1"}
+
+
+def test_who_is_released_goes_one_step_back_and_has_as_many_deaths_left_as_who_has_just_come_there() -> None:
+    blame = Blame()
+    blame.add({"a@1": DEATHS_MAX}, 0.0)
+
+    assert blame.release("a@1", 1.0)
+    assert (blame.apart, blame.quarantined) == ({"a@1"}, frozenset())
+    blame.add({"a@1": DEATHS_MAX - APART_DEATHS}, 2.0)
+    assert blame.quarantined == {"a@1"}
+    assert blame.release("a@1", 3.0) and blame.release("a@1", 3.0)
+    assert (blame.apart, blame.quarantined) == (frozenset(), frozenset())
+    assert not blame.release("a@1", 3.0)
+    assert not blame.add({"a@1": 1.0}, 4.0)

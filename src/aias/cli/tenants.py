@@ -1,0 +1,106 @@
+"""`aias tenants`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from aias.cli.main import option_json
+from aias.cli.show import give, table
+
+if TYPE_CHECKING:
+    from aias.access.keys import Keys
+
+
+@click.group()
+def tenants() -> None:
+    """Who has several keys: quotas that hold for all of them together. A running server follows within a second."""
+
+
+_quotas = click.option(
+    "--quota", "quotas", multiple=True,
+    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`. May be given again.",
+)  # fmt: skip
+
+
+@tenants.command()
+@click.argument("name")
+@_quotas
+def create(name: str, quotas: tuple[str, ...]) -> None:
+    """Create the tenant NAME; `aias keys create --tenant` and `aias keys assign` give it keys."""
+    with _keys() as store:
+        made = store.create_tenant(name, quotas)
+    click.echo(f"{made.name}: {', '.join(map(str, made.quotas)) or 'no quotas'}")
+
+
+@tenants.command()
+@click.argument("name")
+@_quotas
+@click.option("--unlimited", is_flag=True, help="Let its keys ask as much as their own quotas allow.")
+def limit(name: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
+    """Set how much all keys of NAME together may ask, instead of what was set before."""
+    if bool(quotas) == unlimited:
+        raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
+    with _keys() as store:
+        now = store.limit_tenant(name, quotas)
+    click.echo(f"{now.name}: {', '.join(map(str, now.quotas)) or 'no quotas'}")
+
+
+@tenants.command(name="list")
+@option_json
+def list_(*, as_json: bool) -> None:
+    """List the tenants, and the keys of each that are not revoked."""
+    with _keys() as store:
+        found, keys = store.tenants(), [each for each in store.list() if each.revoked_at is None]
+    theirs = {each.name: [key for key in keys if key.tenant == each.name] for each in found}
+    if as_json:
+        return give([
+            msgspec.to_builtins(each)
+            | {"quotas": list(map(str, each.quotas)), "keys": [key.id for key in theirs[each.name]]}
+            for each in found
+        ], as_json=True)  # fmt: skip
+    rows = [
+        (each.name, ", ".join(map(str, each.quotas)), ", ".join(f"{key.name} ({key.id})" for key in theirs[each.name]))
+        for each in found
+    ]
+    return table("", ("name", "quotas", "keys"), rows)
+
+
+@tenants.command()
+@click.argument("name", required=False)
+@option_json
+def usage(name: str | None, *, as_json: bool) -> None:
+    """Show what tenants have used of their quotas, all keys of each together."""
+    from aias.access.ledger import usage_of_tenants
+    from aias.access.tenants import unknown
+    from aias.core.settings import home
+
+    with _keys() as store:
+        found = [each for each in store.tenants() if name in (None, each.name)]
+    if name is not None and not found:
+        raise unknown(name)
+    used = usage_of_tenants(home(), found)
+    if as_json:
+        return give([
+            {"name": tenant.name, "quota": str(each.quota), "used": each.used, "left": each.left,
+             "whole_in_seconds": round(each.seconds, 3)} for tenant, each in used
+        ], as_json=True)  # fmt: skip
+    rows = [
+        (tenant.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", f"{each.seconds:,.0f} s")
+        for tenant, each in used
+    ]
+    return table("", ("name", "quota", "used", "left", "whole in"), rows, right=("used", "left", "whole in"))
+
+
+@contextmanager
+def _keys() -> "Iterator[Keys]":
+    from aias.access.keys import Keys
+    from aias.core.settings import home
+
+    store = Keys.open(home())
+    try:
+        yield store
+    finally:
+        store.close()

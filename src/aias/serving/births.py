@@ -1,0 +1,52 @@
+"""A worker's place: the sockets, the process that is there, and when the next one is started after it has died."""
+
+import socket
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from aias.serving.survival.estates import FROM_OUTSIDE, Life
+
+SETTLED_SECONDS: Final = 10.0
+"""A worker that has lived so long and dies has done its work; deaths before that are counted as in a row."""
+
+QUICK_DEATHS: Final = 2
+"""In a row, after which a worker starts at once: what ended it, ended it from outside, or by chance."""
+
+PAUSE_SECONDS: Final = 0.25
+PAUSE_SECONDS_MAX: Final = 5.0
+"""To start takes a second of a processor: one worker that cannot live costs a sixth of one."""
+
+PAUSE_SECONDS_ALONE: Final = 1.0
+"""Where nobody else answers meanwhile."""
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """`life` is its process, `next` the one that is to take its place."""
+
+    index: int
+    sockets: list[socket.socket]
+    life: Life | None = None
+    next: Life | None = None
+    deaths: int = 0
+    restart_at: float | None = None
+    counts: int = 0
+    """Whose counts are gone on with: a successor beside the old one has its own."""
+
+    @property
+    def ready(self) -> bool:
+        return self.life is not None and self.life.ready
+
+    def pause_after(self, life: Life, *, alone: bool) -> float:
+        """Seconds until it is started again, as this one has ended. `alone`: nobody else answers."""
+        if life.ready and life.process.returncode in FROM_OUTSIDE:
+            # It could live; that somebody kills it says nothing of how the next one will do.
+            self.deaths = 0
+            return 0.0
+        settled = time.monotonic() - life.started_at >= SETTLED_SECONDS
+        self.deaths = 1 if settled else self.deaths + 1
+        if self.deaths <= QUICK_DEATHS:
+            return 0.0
+        most = PAUSE_SECONDS_ALONE if alone else PAUSE_SECONDS_MAX
+        return min(most, PAUSE_SECONDS * 2.0 ** min(self.deaths - QUICK_DEATHS - 1, 10))

@@ -1,0 +1,218 @@
+"""`aias serve`: what it needs is looked for first, then one process answers, or several that are watched over."""
+
+import contextlib
+import gc
+import math
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from aias.access.ledger import Ledger
+from aias.core.cpus import cpus
+from aias.core.errors import UserError
+from aias.core.events import Event, Watch, nobody
+from aias.core.limits import MEMORY_SHARE
+from aias.core.memory import memory_bytes
+from aias.serving.bounds import Bounds, SecondPort, within_descriptors
+from aias.serving.doors import is_loopback
+from aias.serving.ear import FOLDER, Ear, name_of
+from aias.serving.gateway import Gateway, grpc_server
+from aias.serving.logs import log_accesses
+from aias.serving.notify import notify_ready
+from aias.serving.orders import Orders
+from aias.serving.ports import PortInUse, bound, in_url, listen, taken
+from aias.serving.residence import EVERY
+from aias.serving.rollout.shadow import shadows_of
+from aias.serving.succession import Predecessor
+from aias.serving.sums import Sums
+from aias.serving.supervisor import WORKERS_MAX, Supervisor
+from aias.serving.survival.journal import Kept
+from aias.serving.survival.keeper import can_keep
+from aias.serving.unnamed import look_for
+
+ASKED: Final = "cache/asked.json"
+"""In the home."""
+
+
+class OpenToAll(UserError):
+    code = "serving.open-to-all"
+
+
+def serve(
+    home: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    supervised: bool = False,
+    grpc_port: int | None = None,
+    allowed_hosts: Iterable[str] = (),
+    unnamed: str | None = None,
+    insecure_http: bool = False,
+    access_log: float = 0.0,
+    pinned: Iterable[str] = (),
+    replacing: bool = False,
+    bounds: Bounds | None = None,
+    announce: Watch = nobody,
+) -> None:
+    """Serve every endpoint of a home until SIGTERM or SIGINT, with as many processes as there are `workers`.
+
+    `supervised`: also a single worker is watched by another process, so that it may die and its connections stay.
+    `grpc_port` opens a second port, for gRPC; 0 takes any that is free. `unnamed`: the endpoint that answers
+    `/invocations`, where requests need not name one. `access_log`: the share of requests of which standard error gets
+    a line. `pinned`: endpoints that are always in memory, `*` for all; of the others as many as `bounds.memory_bytes`
+    hold, half of what there is where that is 0. `replacing`: the supervised server of this home on this port, if there
+    is one, leaves its place and its connections to this one. `announce` is told `serve.first-key` (once in a home's
+    life, with the `secret`), `serve.loaded`, `serve.load-failed` and `serve.ready`, with the `url` and, where there is
+    one, the address of `grpc`. Raises `PortInUse`, `OpenToAll`, `WorkerFailed`, `Deaf`, `Succeeding`, and `UserError`
+    when gRPC is not installed.
+    """
+    from aias.access.keys import Keys
+
+    if not is_loopback(host) and not insecure_http:
+        raise OpenToAll(
+            f"{host} can be reached from other machines, and keys would travel in the clear",
+            hint="put a proxy with TLS before 127.0.0.1, or say `insecure_http` and name the allowed hosts",
+        )
+    if not 1 <= workers <= WORKERS_MAX:
+        raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
+    alone = workers == 1 and not supervised
+    if replacing and (alone or not port or not can_keep()):
+        raise UserError(
+            "to take the place of another server needs a port, a supervisor (not `--workers 0`) and Linux",
+            hint="name the port of the server that is there",
+        )
+    hosts, pinned = [*allowed_hosts, *_own_name(host)], [*pinned]
+    bounds = bounds or Bounds()
+    if not bounds.memory_bytes and not math.isinf(there := memory_bytes()):
+        bounds = replace(bounds, memory_bytes=int(there * MEMORY_SHARE))
+    with contextlib.ExitStack() as held:
+        before = Predecessor.find(home, host, port) if replacing else None
+        if before is not None:
+            held.callback(before.close)
+        second = None
+        if grpc_port is not None:
+            second = _second(host, grpc_port, shared=not alone, ours=before is not None and before.second == grpc_port)
+        first = contextlib.nullcontext() if before is not None else _taken(home, host, port)
+        with first as listener:
+            port = port if listener is None else listener.getsockname()[1]
+            if second is not None and second.port == port:
+                # The kernel would let sockets that share a port have it both, and give every caller to one of them.
+                raise taken(host, port, "HTTP and gRPC need a port each")
+            with contextlib.closing(Keys.open(home)) as keys:
+                look_for(unnamed, keys.database, announce)
+                for name in sorted({*pinned} - {EVERY}):
+                    look_for(name, keys.database, announce, what="to be kept in memory")
+                if secret := keys.first():
+                    announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+            ready = partial(_tell_ready, announce, f"http://{in_url(host)}:{port}", workers, second)
+            if alone and listener is not None:
+                if access_log:
+                    log_accesses(access_log)
+                answer_on(
+                    [listener], home, hosts=hosts, unnamed=unnamed, bounds=bounds, announce=announce,
+                    when_ready=ready, second=second, pinned=pinned,
+                )  # fmt: skip
+                return
+        # Its port was free a moment ago, which sockets that share a port could not have told.
+        for each in (port, *([second.port] if second else [])):
+            held.enter_context(contextlib.closing(bound(host, each, shared=True)))
+        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="aias-", ignore_cleanup_errors=True)))
+        orders = Orders(
+            os.fspath(home), hosts, access_log, asdict(_shared_out(bounds, workers)), max(1, cpus() // workers),
+            folder=os.fspath(folder), second=second, unnamed=unnamed, pinned=pinned,
+        )  # fmt: skip
+        Supervisor(
+            orders, workers=workers, listen=lambda: listen(host, port, shared=True), announce=announce,
+            ear=Ear(home, host, port) if can_keep() else None, predecessor=before,
+        ).run(ready)  # fmt: skip
+
+
+def answer_on(
+    listeners: Sequence[socket.socket],
+    home: Path,
+    *,
+    hosts: Iterable[str],
+    bounds: Bounds,
+    announce: Watch,
+    when_ready: Callable[[], None],
+    unnamed: str | None = None,
+    places: int | None = None,
+    sums: Sums | None = None,
+    second: SecondPort | None = None,
+    folder: Path | None = None,
+    first: bool = True,
+    kept: Kept | None = None,
+    pinned: Iterable[str] = (),
+) -> None:
+    """Answer for every endpoint of a home in this very process, until told to stop."""
+    from aias.access.keys import Keys
+    from aias.registry.registry import Registry
+    from aias.serving.loading import loader, width_in
+
+    with Registry.open(home, watch=announce) as registry:
+        gateway = Gateway(
+            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
+            bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
+            shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
+            program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
+            pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
+        )  # fmt: skip
+
+        def tell_ready() -> None:
+            # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
+            gc.collect()
+            gc.freeze()
+            when_ready()
+
+        gateway.run(*listeners, when_ready=tell_ready)
+
+
+def _taken(home: Path, host: str, port: int) -> "contextlib.closing[socket.socket]":
+    """The first socket. Raises `PortInUse`."""
+    try:
+        return contextlib.closing(listen(host, port))
+    except PortInUse as fault:
+        if (home / FOLDER / name_of(host, port)).exists():
+            hint = "choose another port; or `--replace` takes the place of the server that is there"
+            raise PortInUse(fault.message, hint=hint) from None
+        raise
+
+
+def _shared_out(bounds: Bounds, workers: int) -> Bounds:
+    """What one of several may have of what a machine has."""
+    return replace(
+        bounds,
+        bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers),
+        cache_bytes=bounds.cache_bytes // workers,
+        memory_bytes=bounds.memory_bytes // workers,
+    )
+
+
+def _second(host: str, port: int, *, shared: bool, ours: bool) -> SecondPort:
+    """Where gRPC will be, when the port is free, or `ours`, and gRPC is there."""
+    grpc_server()
+    if ours:
+        return SecondPort(host, port, shared)
+    with contextlib.closing(listen(host, port)) as free:
+        return SecondPort(host, free.getsockname()[1], shared)
+
+
+def _tell_ready(announce: Watch, url: str, workers: int, second: SecondPort | None) -> None:
+    facts: dict[str, object] = {"url": url, "workers": workers}
+    said = f"serving at {url}"
+    if second is not None:
+        facts["grpc"] = address = f"{in_url(second.host)}:{second.port}"
+        said += f", and over gRPC at {address}"
+    announce(Event("serve.ready", said, facts=facts))
+    notify_ready()
+
+
+def _own_name(host: str) -> list[str]:
+    return [] if host in ("0.0.0.0", "::") else [in_url(host)]  # noqa: S104  compared, not bound

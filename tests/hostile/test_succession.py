@@ -1,0 +1,159 @@
+"""A server takes the place of another under load: every call is answered, on the connections there were; and if the new
+one dies at any step, the old one goes on."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from mortal_server import PATIENCE, Server, load, more, serving
+
+from aias.core.errors import Conflict
+from aias.serving.ear import FOLDER, Deaf, Ear, Question, ask, call, name_of
+from aias.serving.succession import Predecessor
+from aias.serving.survival.journal import FORMAT
+from aias.serving.survival.keeper import can_keep
+from serving_house import eventually
+
+pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[Server]:
+    with serving(workers=2, home=tmp_path) as running:
+        yield running
+
+
+def successor(home: Path, server: Server) -> Predecessor:
+    found = Predecessor.find(home, "127.0.0.1", server.port)
+    assert found is not None
+    return found
+
+
+def test_a_server_with_fewer_workers_takes_the_place_of_another_and_no_caller_notices(
+    tmp_path: Path, old: Server
+) -> None:
+    with ExitStack() as after_the_load, load(old, good=3, slow=2) as clients:
+        more(clients)
+        new = after_the_load.enter_context(serving(workers=1, home=tmp_path, takes=old.port))
+        old.thread.join(PATIENCE)
+        assert not old.thread.is_alive()
+        more(clients)
+        assert new.call("good", 50)[0] == 200
+        eventually(lambda: new.told("serve.took-over"), PATIENCE)
+        took_over = next(event for event in new.events if event.name == "serve.took-over")
+        assert took_over.facts["connections"] == len(clients)
+    assert not (tmp_path / FOLDER / name_of("127.0.0.1", old.port)).exists()
+
+
+def test_one_that_dies_before_it_is_ready_has_changed_nothing(tmp_path: Path, old: Server) -> None:
+    with load(old, good=2) as clients:
+        first = successor(tmp_path, old)
+        with pytest.raises(Conflict, match="taking over already"):
+            successor(tmp_path, old)
+        first.close()
+        more(clients)
+        # The next one may come.
+        eventually(lambda: not _refused(tmp_path, old), PATIENCE)
+
+    assert old.told("serve.leaving") == 0
+
+
+def _refused(home: Path, server: Server) -> bool:
+    try:
+        successor(home, server).close()
+    except Conflict:
+        return True
+    return False
+
+
+def test_one_that_dies_after_it_was_ready_leaves_connections_and_port_to_the_old_one(
+    tmp_path: Path, old: Server
+) -> None:
+    with load(old, good=2, slow=1) as clients:
+        more(clients)
+        new = successor(tmp_path, old)
+        new.take()
+        eventually(lambda: old.told("serve.leaving"), PATIENCE)
+        new.close()
+        eventually(lambda: old.told("serve.left-alone"), PATIENCE)
+        more(clients)
+        assert old.call("good", 50)[0] == 200
+        eventually(old.whole, PATIENCE)
+        assert ask(tmp_path / FOLDER / name_of("127.0.0.1", old.port), Question("suspects")) is not None
+
+
+def test_one_that_cannot_read_its_journals_gets_the_port_and_the_old_one_answers_what_it_has(
+    tmp_path: Path, old: Server
+) -> None:
+    assert old.call("good", 50)[0] == 200
+    channel = call(tmp_path / FOLDER / name_of("127.0.0.1", old.port))
+    assert channel is not None
+    with channel:
+        channel.send(b'{"verb":"succeed","format":%d}' % (FORMAT + 1))
+        assert b"refused" not in channel.recv(1_000)
+        _, descriptors, *_ = socket.recv_fds(channel, 100, 10)
+        listeners = [socket.socket(fileno=each) for each in descriptors]
+        assert len(listeners) == 2
+        channel.send(b"take")
+        old.thread.join(PATIENCE)
+        assert not old.thread.is_alive()
+        assert channel.recv(100) == b""
+        # Whoever comes now waits for the new one, and is not refused.
+        with socket.create_connection(("127.0.0.1", old.port), PATIENCE):
+            for each in listeners:
+                each.close()
+
+
+def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path, old: Server) -> None:
+    path = tmp_path / FOLDER / name_of("127.0.0.1", old.port)
+    silent, rude = call(path), call(path)
+    assert silent is not None and rude is not None
+    with silent, rude:
+        rude.send(b"{" * 1_000)
+        assert ask(path, Question("suspects")) is not None
+        assert rude.recv(100) == b""
+        assert silent.recv(100) == b""
+
+
+def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / FOLDER / name_of("127.0.0.1", 1)
+    killed, next_one = Ear(tmp_path, "127.0.0.1", 1), Ear(tmp_path, "127.0.0.1", 1)
+    killed.open()
+    killed._listener.close()
+    assert call(path) is None
+
+    next_one.open()
+    # The name is another's now: the one before does not take it along.
+    killed.close()
+    caller = call(path)
+    assert caller is not None
+    caller.close()
+    next_one.close()
+    assert not path.exists()
+
+
+def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
+    ear = Ear(tmp_path, "127.0.0.1", 1)
+    ear.open()
+
+    def hang_up() -> None:
+        for caller, _ in ear.hear():
+            caller.close()
+
+    threading.Thread(target=hang_up, daemon=True).start()
+    with pytest.raises(Deaf, match="does not answer"):
+        Predecessor.find(tmp_path, "127.0.0.1", 1)
+    ear.close()
+
+
+def test_a_home_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:
+    home = tmp_path / ("long" * 40)
+    ear = Ear(home, "::1", 8000)
+    ear.open()
+    caller = call(home / FOLDER / name_of("::1", 8000))
+    assert caller is not None
+    caller.close()
+    ear.close()
