@@ -50,7 +50,9 @@ from aias.training.unit import Bench
 
 NOT_KNOWN: Final = "it was imported, and what it was fitted from is not known"
 
-BY_TEACHER: Final = ("cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_weights", "smaller_model")
+BY_TEACHER: Final = (
+    "cut_trees", "distill", "fewer_columns", "half_weights", "int8", "prune_channels", "prune_weights", "smaller_model",
+)  # fmt: skip
 """Techniques that need the parent's answers or its graph only, and no member of it."""
 
 BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")

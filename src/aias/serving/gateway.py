@@ -38,6 +38,7 @@ from aias.serving.residence import Residence
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import Book, Shadows
+from aias.serving.room import Room
 from aias.serving.router import Directory, Router
 from aias.serving.server import LoopServer, Second
 from aias.serving.sums import WRITE_SECONDS, Sums
@@ -108,6 +109,7 @@ class Gateway:
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self._server.room = Room(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             adopter = Adopter(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
