@@ -76,6 +76,9 @@ class LoopServer(Server):
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
         if self.leave is not None:
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
+        elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Without a supervisor nobody could go on: its terminal is gone, and it ends well.
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_exit)
         try:
             yield
         finally:
