@@ -1,14 +1,17 @@
 """A load generator on bare sockets: 10 us a request, so that on a core of its own it asks more than any server answers.
 
     closed: as many requests as connections, each sent when the one before it is answered
-    open:   requests at their times (Poisson), answered or not, as many connections as it takes
+    open:   requests at their times (Poisson), answered or not, each on a free connection or else on a new one
 
-A request that the generator itself could not send within 10 ms of its time is not sent, and counted: so what is
-late is the server's doing, and what was asked is told as it was.
+Whoever is not answered in time gives up, and hangs up, as clients do. A request that the generator itself could not
+send within 10 ms of its time is not sent, and counted: so what is late is the server's doing, and what was asked is
+told as it was.
 """
 
+import contextlib
 import json
 import random
+import resource
 import select
 import socket
 import sys
@@ -18,27 +21,32 @@ from typing import Final
 
 from own_server import other_core
 
-CONNECTIONS_MAX: Final = 1_500
+CONNECTIONS_MAX: Final = 6_000
+"""Three times as many as the server has."""
+
 LATE_SECONDS_MAX: Final = 0.01
 LAST_SECONDS: Final = 3.0
 """For what is still to be answered after the last request."""
 
 
 class Caller:
-    """Connections to one port, and what became of their requests."""
+    """Connections to one port, and what became of their requests; each is given up after `patience` seconds."""
 
-    def __init__(self, port: int, request: bytes) -> None:
-        self.port, self.request, self.poll = port, request, select.epoll()
+    def __init__(self, port: int, request: bytes, patience: float = 60.0) -> None:
+        self.port, self.request, self.patience, self.poll = port, request, patience, select.epoll()
         self.sockets: dict[int, socket.socket] = {}
         self.began: dict[int, float] = {}
+        """In the order of their times."""
         self.held: dict[int, bytes] = {}
         self.free: deque[int] = deque()
         self.answers: list[tuple[int, float]] = []
-        self.failed = 0
+        self.failed = self.given_up = 0
 
     def connect(self) -> None:
-        opened = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        opened = socket.socket()
+        opened.setblocking(False)
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.connect_ex(("127.0.0.1", self.port))
         self.sockets[opened.fileno()] = opened
         self.free.append(opened.fileno())
         self.poll.register(opened, select.EPOLLIN)
@@ -46,14 +54,15 @@ class Caller:
     def ask(self) -> None:
         number = self.free.popleft()
         self.began[number] = time.perf_counter()
-        try:
-            self.sockets[number].sendall(self.request)
-        except OSError:
-            self._lose(number)
+        self._send(number)
 
     def listen(self, seconds: float) -> None:
         """Take in what is answered; wait for so long if nothing is."""
-        for number, _ in self.poll.poll(seconds):
+        for number, event in self.poll.poll(seconds):
+            if event & select.EPOLLOUT:
+                self.poll.modify(number, select.EPOLLIN)
+                self._send(number)
+                continue
             try:
                 data = self.sockets[number].recv(65_536)
             except OSError:
@@ -63,11 +72,30 @@ class Caller:
                 continue
             data = self.held.pop(number, b"") + data
             head, blank, body = data.partition(b"\r\n\r\n")
-            if not blank or len(body) < int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]):
+            head = head.lower()
+            if not blank or len(body) < int(head.partition(b"content-length: ")[2].split(b"\r\n")[0]):
                 self.held[number] = data
                 continue
-            self.answers.append((int(head[9:12]), time.perf_counter() - self.began.pop(number)))
-            self.free.append(number)
+            if number in self.began:
+                self.answers.append((int(head[9:12]), time.perf_counter() - self.began.pop(number)))
+            if b"connection: close" in head:
+                self._lose(number)
+            else:
+                self.free.append(number)
+        soonest = time.perf_counter() - self.patience
+        while self.began and self.began[number := next(iter(self.began))] < soonest:
+            del self.began[number]
+            self.given_up += 1
+            self._lose(number)
+
+    def _send(self, number: int) -> None:
+        try:
+            self.sockets[number].sendall(self.request)
+        except BlockingIOError:
+            # Not connected yet.
+            self.poll.modify(number, select.EPOLLOUT)
+        except OSError:
+            self._lose(number)
 
     def _lose(self, number: int) -> None:
         self.failed += number in self.began
@@ -75,7 +103,7 @@ class Caller:
         self.held.pop(number, None)
         self.poll.unregister(number)
         self.sockets.pop(number).close()
-        if number in self.free:
+        with contextlib.suppress(ValueError):
             self.free.remove(number)
 
 
@@ -93,7 +121,8 @@ def closed(caller: Caller, connections: float, seconds: float) -> dict[str, floa
 
 
 def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict[str, float]:
-    """`in_time`: within how many seconds an answer is of use."""
+    """`in_time`: within how many seconds an answer is of use; nobody waits for longer."""
+    caller.patience = in_time
     chance = random.Random(3)
     sent = unsent = late = 0
     began = due = time.perf_counter()
@@ -123,6 +152,7 @@ def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict
     return {
         "good_per_s": sum(took <= in_time for took in good) / seconds, "sent_per_s": sent / seconds, "unsent": unsent,
         "late": late, "failed": caller.failed + len(caller.answers) - len(good) - len(refused), "busy": busy,
+        "given_up": caller.given_up, "connections": len(caller.sockets),
         "answer_p50_s": _at(good, 0.5), "answer_p99_s": _at(good, 0.99), "refused": len(refused),
         "refusal_p50_s": _at(refused, 0.5), "refusal_p99_s": _at(refused, 0.99), "open": len(caller.began),
     }  # fmt: skip
@@ -134,6 +164,8 @@ def _at(took: list[float], share: float) -> float:
 
 if __name__ == "__main__":
     other_core()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     verb, where, *numbers = sys.argv[1:]
     put = {"closed": closed, "open": opened}[verb]
     print(json.dumps(put(Caller(int(where), sys.stdin.buffer.read()), *map(float, numbers))))

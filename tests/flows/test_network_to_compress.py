@@ -41,3 +41,46 @@ def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> No
         same = found.model.predict(held) == model.predict(held)
         assert same.mean() > 0.9
     assert found.frontier.verdict
+
+
+def test_channels_that_repeat_others_go_and_rows_without_labels_show_that_it_agrees(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    kernels, more = rng.normal(size=(24, 1, 3, 3)).astype(np.float32), rng.normal(size=(24, 24, 3, 3)) / 9
+    kernels[8:16], kernels[16:], more[8:16], more[16:] = kernels[:8], kernels[:8], more[:8], more[:8]
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["image"]),
+        helper.make_node("Conv", ["image", "k1"], ["c1"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "k2"], ["c2"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c2"], ["r2"]),
+        helper.make_node("Flatten", ["r2"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+    ]  # fmt: skip
+    path = saved(
+        tmp_path / "conv.onnx", nodes, [value("x", ["N", 64])], [value("p", ["N", 3])],
+        [
+            tensor("shape", np.array([-1, 1, 8, 8])), tensor("k1", kernels), tensor("k2", more.astype(np.float32)),
+            tensor("w", rng.normal(size=(24 * 64, 3)).astype(np.float32) / 30),
+        ],
+    )  # fmt: skip
+    x = rng.normal(size=(400, 64)).round(3)
+    bare = {f"n{j:02}": x[:, j].tolist() for j in range(64)}
+    model = aias.import_model(
+        path,
+        like=bare | {"y": rng.choice(LABELS, 400).tolist()},
+        target="y",
+        classes=LABELS,
+        columns=list(bare),
+        metric="accuracy",
+        home=tmp_path,
+    )
+
+    found = model.compress(data=bare, max_loss="20%", time="300s", techniques=("prune_channels",), inline=True)
+
+    points = {point.name: point for point in found.frontier.points}
+    half = points["50 % of the channels"]
+    assert half.searched is not None and half.searched.value < 0.2
+    assert half.smaller > 1.5
+    assert found.frontier.metric == f"agreement with {model.ref}"
+    assert found.better, found.frontier.verdict
+    published = next(point for point in found.frontier.points if point.state == "published")
+    same = found.model.predict(bare) == model.predict(bare)
+    assert published.certified is not None and same.mean() > 0.8

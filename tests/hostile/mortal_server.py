@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import mortal_worker
 
 import artifacts
 from aias.core.events import Event
-from aias.serving.bounds import Bounds
+from aias.serving.bounds import Bounds, SecondPort
 from aias.serving.ear import Ear
 from aias.serving.orders import Orders
 from aias.serving.ports import listen
@@ -30,13 +31,16 @@ PATIENCE = 120
 class Server:
     """`home`: where its ear is. `takes`: the port of the server there whose place it takes."""
 
-    def __init__(self, workers: int, bounds: Bounds, home: Path | None = None, takes: int | None = None) -> None:
+    def __init__(
+        self, workers: int, bounds: Bounds, home: Path | None = None, takes: int | None = None, *, grpc: bool = False
+    ) -> None:
         self.events: list[Event] = []
         before = None if home is None or takes is None else Predecessor.find(home, "127.0.0.1", takes)
         first = listen("127.0.0.1", takes or 0, shared=True)
         self.port = first.getsockname()[1]
         sockets = [first, *(listen("127.0.0.1", self.port, shared=True) for _ in range(workers - 1))]
-        orders = Orders("", [], access_log=0.0, bounds=asdict(bounds), places=2)
+        self.second = SecondPort("127.0.0.1", free_port(), shared=True) if grpc else None
+        orders = Orders("", [], access_log=0.0, bounds=asdict(bounds), places=2, second=self.second)
         self.supervisor = Supervisor(
             orders, workers=workers, listen=sockets.pop, announce=self.events.append, program=(mortal_worker.__file__,),
             ear=None if home is None else Ear(home, "127.0.0.1", self.port), predecessor=before,
@@ -97,13 +101,18 @@ def ask(connection: http.client.HTTPConnection, endpoint: str, *ages: int) -> tu
     return response.status, json.loads(response.read())
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def serving(
-    workers: int = 2, *, home: Path | None = None, takes: int | None = None, **bounds: float
+    workers: int = 2, *, home: Path | None = None, takes: int | None = None, grpc: bool = False, **bounds: float
 ) -> Iterator[Server]:
     os.environ["PYTHONPATH"] = artifacts.importable()["PYTHONPATH"]
     bounds = {"drain_seconds": BOUNDS.drain_seconds, "objective_seconds": PATIENCE, **bounds}
-    server = Server(workers, Bounds(**bounds), home, takes)
+    server = Server(workers, Bounds(**bounds), home, takes, grpc=grpc)
     server.thread.start()
     try:
         assert server.up.wait(PATIENCE), "the server did not start"

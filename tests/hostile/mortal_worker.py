@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -14,6 +15,9 @@ from aias.serving.worker import keep
 
 DEADLY, ENDLESS = 13, 14
 """The ages at which they do."""
+
+GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
+"""In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
 
 
 def models() -> dict[str, object]:
@@ -40,7 +44,23 @@ def models() -> dict[str, object]:
             live_dangerously([row.get("age") for row in rows])
             return super().predict(rows)
 
-    return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow()}
+    class Greedy(Rule):
+        """Adds up numbers without letting anybody else have the interpreter."""
+
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            sum(range(NUMBERS))
+            return super().predict(rows)
+
+    class Leaky(Rule):
+        kept: ClassVar[list[bytes]] = []
+
+        def predict(self, rows: Sequence[Row]) -> Answers:
+            self.kept.append(os.urandom(1 << 20))
+            return super().predict(rows)
+
+    if GREEDY in os.environ:
+        return {"greedy": Greedy(), "good": Rule()}
+    return {"good": Rule(), "bad": Mortal(), "hung": Mortal(), "slow": Slow(), "leaky": Leaky()}
 
 
 def main(orders: Orders) -> None:
@@ -59,7 +79,7 @@ def main(orders: Orders) -> None:
     bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
     gateway = Gateway(
         shelf, shelf.load, Ring, bounds=bounds, watch=tell, places=orders.places, kept=kept, ledger=no_ledger,
-        program=lambda version: (__file__, "apart", version.partition("@")[0]),
+        second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})
     gateway.run(*(socket.socket(fileno=each) for each in orders.descriptors), when_ready=lambda: tell(ready))

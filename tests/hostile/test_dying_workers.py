@@ -6,10 +6,13 @@ import signal
 import socket
 from collections.abc import Iterator
 
+import mortal_worker
 import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
-from mortal_worker import DEADLY, ENDLESS
+from mortal_worker import DEADLY, ENDLESS, GREEDY
 
+import artifacts
+from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from serving_house import eventually
 
@@ -50,14 +53,14 @@ def test_a_model_that_ends_its_process_is_tried_again_then_runs_apart_and_then_n
         first = server.call("bad", DEADLY)
         eventually(lambda: server.told("serve.apart"), PATIENCE)
         died = server.told("serve.worker-died")
-        apart = server.call("bad", 50, 20)
+        alone = server.call("bad", 50, 20)
         second = server.call("bad", DEADLY)
         eventually(lambda: server.told("serve.quarantined"), PATIENCE)
         eventually(lambda: server.call("bad", 50)[0] == 503, PATIENCE)
         third = server.call("bad", 50)
 
     assert (first[0], first[1]["error"]["code"]) == (500, "serving.run-ended")
-    assert (apart[0], [answer["prediction"] for answer in apart[1]]) == (200, ["yes", "no"])
+    assert (alone[0], [answer["prediction"] for answer in alone[1]]) == (200, ["yes", "no"])
     assert (second[0], second[1]["error"]["code"]) == (500, "serving.run-ended")
     assert (third[0], third[1]["error"]["code"]) == (503, "serving.quarantined")
     assert server.told("serve.worker-died") == died
@@ -109,3 +112,35 @@ def one_answer(came: object) -> bytes:
     headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(came.readline, b"\r\n"))
     assert json.loads(came.read(int(headers[b"content-length"])))[0]["prediction"] == "yes"
     return headers[b"x-request-id"]
+
+
+def test_a_model_that_holds_the_interpreter_gets_a_process_of_its_own_before_anything_dies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(GREEDY, "1")
+    with serving(workers=1) as server:
+        eventually(lambda: server.told("serve.apart"), PATIENCE)
+        why = next(event.facts["why"] for event in server.events if event.name == "serve.apart")
+        answered = server.call("greedy", 50, 20)
+        shown = server.send("GET", "/metrics")[1]
+
+    assert "holds the interpreter" in str(why)
+    assert (answered[0], [each["prediction"] for each in answered[1]]) == (200, ["yes", "no"])
+    assert b'aias_held{how="apart",version="greedy@1"} 1.0' in shown
+    assert shown.count(b"aias_held{") == 1
+    assert server.told("serve.worker-died") == 0
+
+
+def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "GROWTH_BYTES_MAX", 8 << 20)
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    died, renewed = list[int](), list[int]()
+    runtime = apart.Apart(
+        (mortal_worker.__file__, "apart", "leaky"), artifacts.manifest(), answer_seconds=PATIENCE,
+        died=lambda: died.append(1), renewed=lambda: renewed.append(1),
+    )  # fmt: skip
+    answers = [runtime.predict([{"age": 50}]).predictions for _ in range(2 * apart.WARM_RUNS + 1)]
+    runtime.kill()
+
+    assert answers == [["yes"]] * len(answers)
+    assert (len(renewed), died) == (1, [])

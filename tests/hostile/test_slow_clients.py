@@ -142,7 +142,10 @@ def test_five_hundred_idle_sockets_hold_up_nobody() -> None:
 
 
 def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
-    with house(bounds=replace(BOUNDS, connections=20)) as server, contextlib.ExitStack() as sockets:
+    with (
+        house(bounds=replace(BOUNDS, connections=20, give_way_seconds=1e-6)) as server,
+        contextlib.ExitStack() as sockets,
+    ):
         idle = [sockets.enter_context(server.socket()) for _ in range(30)]
         statuses = {server.call("POST", "/predict/churn", [{"age": 50}]).status for _ in range(20)}
         first_said = read_all(idle[0])

@@ -93,6 +93,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         found = registry.endpoints() if name is None else [registry.endpoint(name)]
         history = registry.rollouts.history(name) if name else []
         moves = registry.history(name) if name else []
+        few = [said for each in found for trial in each.trials if (said := _unasked(registry, trial, each.revision))]
     held = _held()
     if as_json:
         if name is None:
@@ -106,6 +107,8 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         rows.append((endpoint.name, str(endpoint.ref), "live", "", _in_words(held.get(str(endpoint.ref)))))
         rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
     table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
+    for said in few:
+        click.secho(said, fg="yellow", err=True)
     if moves:
         lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]
         table("Moves", ("revision", "version", "how", "when (UTC)"), lines, right=("revision",))
@@ -260,6 +263,12 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     )
 
 
+def _unasked(registry: "Registry", trial: "Trial", revision: int) -> str:
+    """Why a canary may have answered nobody yet, where it has not."""
+    seen = trial.evidence
+    return "" if seen.errors.asked or seen.alone.asked else _who(registry, trial, revision)
+
+
 def _held() -> dict[str, str]:
     """The versions that running servers of this home hold, and how."""
     from aias.core.settings import home
@@ -293,10 +302,12 @@ def _row(trial: "Trial", held: str | None = None) -> tuple[str, ...]:
     if trial.outcome:
         fares = f"{trial.outcome}: {trial.why}"
     elif trial.role == "canary":
-        fares = (
-            f"{seen.errors.bad} failed, {seen.slow.bad} of {seen.slow.asked:,} slow; live {seen.errors.live_bad} of "
-        )
-        fares += f"{seen.errors.live_asked:,} failed, {seen.slow.live_bad} of {seen.slow.live_asked:,} slow"
+        fares = f"{seen.errors.bad} failed; live {seen.errors.live_bad} of {seen.errors.live_asked:,}; "
+        fares += f"slow {seen.slow.bad} of {seen.slow.asked:,}, live {seen.slow.live_bad} of {seen.slow.live_asked:,}"
+        if not seen.errors.asked:
+            fares = "no answer yet beside one of the live version"
+        elif not seen.slow.asked:
+            fares = fares.partition("; slow")[0] + "; too few yet to say what is slow"
         if seen.alone.asked:
             fares += f"; with no answer beside them {seen.alone.bad} of {seen.alone.asked:,} failed"
         if trial.guard.seconds_max:

@@ -23,6 +23,18 @@ def regraphed(shop: Workshop, name: str, how: Rewriting) -> Candidate:
     return Candidate(name, lambda _fold: Made(found, shop.encoder))
 
 
+def regraphed_later(shop: Workshop, name: str, how: Rewriting) -> Candidate:
+    """The same, written when it is asked for."""
+    found: list[Rewritten] = []
+
+    def make(_fold: int) -> Made:
+        if not found:
+            found.append(written(shop, how))
+        return Made(found[0], shop.encoder)
+
+    return Candidate(name, make)
+
+
 def written(shop: Workshop, how: Rewriting) -> Rewritten:
     """Raises `CannotHelp`."""
     parent = shop.parent

@@ -1,20 +1,23 @@
-"""Which layers of a sentence encoder lose most in int8, for what they cost in float32: loss regained per microsecond.
+"""Which layers lose most in int8, for what they cost in float32: loss regained per microsecond.
 
-Each layer goes back to float32 alone, and some texts are read. What is regained is how much nearer their vectors come
-to those of the encoder in float32 (the mean of squared distances); what is paid is the time that the texts then take
-longer. Vectors stand for the metric here: the head is fitted again on whatever they become, and hides most of a small
-change.
+Each layer, of a sentence encoder or of an imported network, goes back to float32 alone, and some rows are read. What is
+regained is how much nearer their vectors or scores come to those in float32 (the mean of squared distances); what is
+paid is the time that the rows then take longer. Vectors stand for the metric here: the head is fitted again on whatever
+they become, and hides most of a small change.
 """
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from aias.encoders.rows import Encoded
 from aias.graph.int8 import Int8
 from aias.graph.sentences import SentenceEncoder, Texts, Vectors
+
+Place = TypeVar("Place")
 
 TEXTS: Final = 64
 """That each form reads; a sentence encoder takes about a millisecond for one."""
@@ -34,19 +37,38 @@ def by_worth(sentences: SentenceEncoder, encoded: Encoded) -> list[int]:
     places = np.unique(np.linspace(0, len(texts.tokens) - 1, min(TEXTS, len(texts.tokens))).astype(np.int64))
     some = Texts(texts.tokens[places], texts.mask[places], texts.places)
     exact = sentences.vectors(some)
-    lost, us = _read(replace(sentences, transformer=Int8(whole)), some, exact)
+    return _ranked(
+        range(len(whole.layers)),
+        lambda spared: _read(replace(sentences, transformer=Int8(whole, spared)), some, exact),
+    )
+
+
+def parts_by_worth(
+    places: Sequence[str], form: Callable[[frozenset[str]], Callable[[], Any]], exact: Any
+) -> list[str]:  # fmt: skip
+    """The same of a graph's products by their names: `form` gives what answers some rows where these are spared."""
+    return _ranked(places, lambda spared: _timed(form(spared), exact))
+
+
+def _ranked(places: Sequence[Place], read: Callable[[frozenset[Place]], tuple[float, float]]) -> list[Place]:
+    """`read`: what is lost where these stay exact, and the µs of a row."""
+    lost, us = read(frozenset())
     worth = []
-    for place in range(len(whole.layers)):
-        own, own_us = _read(replace(sentences, transformer=Int8(whole, frozenset({place}))), some, exact)
+    for place in places:
+        own, own_us = read(frozenset({place}))
         worth.append((lost - own) / max(own_us - us, PAID_MIN_US))
-    return [int(place) for place in np.argsort(-np.array(worth), kind="stable")]
+    return [places[int(at)] for at in np.argsort(-np.array(worth), kind="stable")]
 
 
 def _read(sentences: SentenceEncoder, texts: Texts, exact: Vectors) -> tuple[float, float]:
-    """What is lost by this form, and the µs of a text."""
+    return _timed(lambda: sentences.vectors(texts), exact)
+
+
+def _timed(answer: Callable[[], Any], exact: Any) -> tuple[float, float]:
+    """What is lost by this form, and the µs of a row."""
     spent, found = [], exact
     for _ in range(TIMES):
         began = time.perf_counter()
-        found = sentences.vectors(texts)
+        found = answer()
         spent.append(time.perf_counter() - began)
-    return float(((found - exact) ** 2).sum(axis=1).mean()), 1e6 * min(spent) / len(texts.tokens)
+    return float(((found - exact) ** 2).sum(axis=1).mean()), 1e6 * min(spent) / len(exact)

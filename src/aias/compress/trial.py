@@ -122,9 +122,10 @@ class Trial:
 
     @property
     def gain(self) -> float:
-        """How many times as fast it is, times the root of how many times as small; speed is paid for on every call."""
+        """How many times as fast for certain, times the root of how many times as small: speed is paid for on every
+        call, and what a busy machine makes of a median decides nothing."""
         assert self.race is not None
-        return float(self.race.speed.value * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
+        return float(self.race.speed.low * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
 
     @property
     def helps(self) -> bool:

@@ -35,6 +35,9 @@ BODY_SECONDS_MAX: Final = 120.0
 KEEP_ALIVE_SECONDS: Final = 75.0
 """An idle connection between two requests."""
 
+GIVE_WAY_SECONDS: Final = 1.0
+"""Who has had nothing to say for so long gives way where there is no room; for less, callers think."""
+
 CONNECTIONS_MAX: Final = 2_048
 """Open sockets; each costs some 50 kB."""
 

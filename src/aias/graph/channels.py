@@ -64,6 +64,10 @@ def fewer_channels(model: onnx.ModelProto, encoded: Encoded, share: float) -> on
         )
     for pair in pairs:
         _Pruning(model, found, pair, encoded).run(share)
+        used = {name for node in found.graph.node for name in node.input}
+        kept = [each for each in found.graph.initializer if each.name in used]
+        del found.graph.initializer[:]
+        found.graph.initializer.extend(kept)
     return found
 
 

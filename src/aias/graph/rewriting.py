@@ -9,7 +9,7 @@ halves         float16 in the file, float32 where it is computed
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,9 +35,21 @@ QUANTISED: Final = (
 )  # fmt: skip
 
 
-def products_in_int8(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Every product with a matrix that never changes. Raises `NothingToRewrite`."""
-    return _Products(model).run()
+def products_in_int8(model: onnx.ModelProto, spared: Collection[str] = ()) -> onnx.ModelProto:
+    """Every product with a matrix that never changes, but for those whose outputs are named. Raises
+    `NothingToRewrite`."""
+    return _Products(model, spared=frozenset(spared)).run()
+
+
+def weighed(graph: bytes, most: int) -> list[str]:
+    """The outputs of the products and convolutions with most weights, the heaviest first."""
+    model = onnx.load_from_string(graph)
+    held = {each.name: int(np.prod(each.dims)) for each in model.graph.initializer if len(each.dims) > 1}
+    found = [
+        (held[node.input[1]], node.output[0]) for node in model.graph.node
+        if node.op_type in ("Conv", "MatMul", "Gemm") and node.input[1] in held
+    ]  # fmt: skip
+    return [name for _, name in sorted(found, reverse=True)[:most]]
 
 
 def halves(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -84,8 +96,11 @@ def halves_too(model: onnx.ModelProto) -> onnx.ModelProto:
         return model
 
 
-def with_fixed_scales(model: onnx.ModelProto, feeds: list[Mapping[str, Any]]) -> onnx.ModelProto:
-    """Convolutions and what stands around them, by scales that these rows show. Raises `NothingToRewrite`."""
+def with_fixed_scales(
+    model: onnx.ModelProto, feeds: list[Mapping[str, Any]], spared: Collection[str] = ()
+) -> onnx.ModelProto:
+    """Convolutions and what stands around them, by scales that these rows show, but for those whose outputs are named.
+    Raises `NothingToRewrite`."""
     if not any(node.op_type == "Conv" for node in model.graph.node):
         raise NothingToRewrite("it has no convolution; products are better off with a scale for each row")
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -93,11 +108,14 @@ def with_fixed_scales(model: onnx.ModelProto, feeds: list[Mapping[str, Any]]) ->
     present = {node.op_type for node in model.graph.node}
     with tempfile.TemporaryDirectory(prefix="aias-") as folder, _quietly():
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
-        before.write_bytes(onnx.shape_inference.infer_shapes(model).SerializeToString())
+        whole = onnx.shape_inference.infer_shapes(model)
+        for node in whole.graph.node:
+            node.name = node.output[0]
+        before.write_bytes(whole.SerializeToString())
         quantize_static(
             str(before), str(after), _Feeds(list(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-            op_types_to_quantize=[each for each in QUANTISED if each in present],
+            op_types_to_quantize=[each for each in QUANTISED if each in present], nodes_to_exclude=list(spared),
         )  # fmt: skip
         return onnx.load(str(after))
 
@@ -128,6 +146,7 @@ class _Feeds:
 @dataclass(eq=False)
 class _Products:
     model: onnx.ModelProto
+    spared: frozenset[str] = frozenset()
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     tensors: list[onnx.TensorProto] = field(default_factory=list)
     rows: dict[str, tuple[str, str, str]] = field(default_factory=dict)
@@ -162,6 +181,8 @@ class _Products:
     def _weights(self, node: onnx.NodeProto) -> Any:
         """(inputs, outputs) in float32, of a product that can be written otherwise."""
         if node.op_type not in ("MatMul", "Gemm") or node.input[0] in self.held or node.input[1] not in self.held:
+            return None
+        if node.output[0] in self.spared:
             return None
         tensor = self.held[node.input[1]]
         if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) != 2 or np.prod(tensor.dims) < NUMBERS_MIN:

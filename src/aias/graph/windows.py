@@ -1,9 +1,9 @@
 """A sentence encoder as windows of three tokens (`compress.windows`): a table for each place, nothing is multiplied.
 
-    r = max(0, max over t of  A[token(t-1)] + B[token(t)] + C[token(t+1)])        A B C side by side, ≈ V s, V int8
+    r = s max(0, max over t of  A[token(t-1)] + B[token(t)] + C[token(t+1)])     A B C int8, s of each number
 
 Some µs like static vectors, but "what is" and "is what" are two things. Windows that reach beyond an end are some too;
-where no token is at all the sum is 0, so that padding changes nothing.
+where no token is at all the sum is 0, so that padding, which is called a row of zeros, changes nothing.
 """
 
 from dataclasses import dataclass
@@ -29,11 +29,10 @@ class Windows:
 
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
-        held, scale = rounded(self.table, axis=1)
-        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), graph.tokens), to=_FLOAT)
-        scales = graph.op("Gather", graph.constant(scale[:, 0]), graph.tokens)
-        mask = graph.op("Mul", graph.op("Cast", graph.token_mask, to=_FLOAT), scales)  # (texts, length)
-        rows = graph.op("Mul", rows, graph.op("Unsqueeze", mask, graph.constant(np.array([2]))))
+        held, scale = rounded(self.table.reshape(-1, self.width), axis=0)  # the three of a number are added up
+        held = np.vstack([held.reshape(self.table.shape), np.zeros((1, 3 * self.width), np.int8)])
+        tokens = graph.op("Where", graph.token_mask, graph.tokens, graph.constant(np.array(len(self.table))))
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), tokens), to=_FLOAT)
         places = graph.ops("Split", rows, graph.constant(np.full(3, self.width)), outputs=3, axis=2)
         # The table of a place moves by one: after it, on it, before it.
         moved = [
@@ -42,4 +41,5 @@ class Windows:
         ]
         sums = graph.op("Add", graph.op("Add", *moved[:2]), moved[2])  # (texts, length + 2, width)
         most = graph.op("Relu", graph.op("ReduceMax", sums, graph.constant(np.array([1])), keepdims=0))
+        most = graph.op("Mul", most, graph.constant(scale))
         return side_by_side(graph, of_length_one(graph, most), texts=texts, width=self.width)

@@ -9,24 +9,38 @@ import errno
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 TURN_CONNECTIONS_MAX: Final = 256
 """In one turn of the loop; at some 100 us each, 25 ms in which nobody else is heard."""
 
+TURN_REFUSALS_MAX: Final = 32
+"""In one turn; at some 30 us each, a millisecond."""
+
 PAUSE_SECONDS: Final = 0.1
 """When the machine has no descriptor left: for some connection to end."""
+
+FULL_SECONDS: Final = 0.02
+"""Until more are refused: a twentieth of the time at most goes to them."""
 
 _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
-class Accepting:
-    """`make` the protocol of each connection, there and then: turns may pass until the loop has a transport for it.
-    Closed as the loop's servers are."""
+class Room(Protocol):
+    def is_there(self, coming: int = 0) -> bool: ...
 
-    def __init__(self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol]) -> None:
+    def refuse(self, accepted: socket.socket) -> bool: ...
+
+
+class Accepting:
+    """`make` the protocol of each connection for which there is `room` (None: always), there and then: turns may pass
+    until the loop has a transport for it. Closed as the loop's servers are."""
+
+    def __init__(
+        self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol], room: Room | None = None
+    ) -> None:
         listener.setblocking(False)
-        self._listener, self._make, self._loop = listener, make, asyncio.get_running_loop()
+        self._listener, self._make, self._loop, self._room = listener, make, asyncio.get_running_loop(), room
         self._tasks: set[asyncio.Task[object]] = set()
         self._open = True
         self._listen()
@@ -44,22 +58,47 @@ class Accepting:
             self._loop.add_reader(self._listener.fileno(), self._accept)
 
     def _accept(self) -> None:
+        refused = 0
         for _ in range(TURN_CONNECTIONS_MAX):
             try:
                 connection, _ = self._listener.accept()
             except OSError as fault:
                 if fault.errno in _FULL:
-                    self._loop.remove_reader(self._listener.fileno())
-                    self._loop.call_later(PAUSE_SECONDS, self._listen)
+                    self._pause(PAUSE_SECONDS)
                 # Else there are no more, or this one has gone again.
                 return
             connection.setblocking(False)
-            made = self._make(connection)
-            task: asyncio.Task[object] = self._loop.create_task(
-                self._loop.connect_accepted_socket(partial(_given, made), connection)
-            )
-            self._tasks.add(task)
-            task.add_done_callback(self._accepted)
+            if self._room is None or self._room.is_there(len(self._tasks)):
+                self._take(connection)
+            elif self._tasks:
+                # Of those that have just come one may idle, as soon as it is there.
+                self._pause(0.0)
+                self._loop.call_later(0.0, self._take_or_refuse, connection)
+                return
+            elif self._room.refuse(connection):
+                refused += 1
+                if refused == TURN_REFUSALS_MAX:
+                    self._pause(FULL_SECONDS)
+                    return
+
+    def _take(self, connection: socket.socket) -> None:
+        made = self._make(connection)
+        task: asyncio.Task[object] = self._loop.create_task(
+            self._loop.connect_accepted_socket(partial(_given, made), connection)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._accepted)
+
+    def _take_or_refuse(self, connection: socket.socket) -> None:
+        assert self._room is not None
+        if self._open and self._room.is_there(len(self._tasks)):
+            self._take(connection)
+        else:
+            self._room.refuse(connection)
+
+    def _pause(self, seconds: float) -> None:
+        self._loop.remove_reader(self._listener.fileno())
+        self._loop.call_later(seconds, self._listen)
 
     def _accepted(self, task: "asyncio.Task[object]") -> None:
         self._tasks.discard(task)

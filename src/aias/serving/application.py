@@ -3,28 +3,29 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aias.core.errors import AiasError
-from aias.core.events import Event, Watch, nobody
-from aias.encoders.rows import Encoded
+from aias.core.events import Watch, nobody
 from aias.runtimes.contract import Answers
 from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import answered, begun, reply_of, told
+from aias.serving.conversations import reply_of, told
 from aias.serving.doors import Doors
+from aias.serving.echoes import Echoes
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
-from aias.serving.lag import Lag, Turn
-from aias.serving.messages import FILES, Conversation, Reply, Request, is_table
+from aias.serving.lag import Lag
+from aias.serving.messages import FILES, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
 from aias.serving.observing import Observing, trace_id
+from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, headers_of, send_reply
@@ -67,10 +68,11 @@ class Application:
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
-        self._lag, self._turn = Lag(), Turn()
+        self._lag = Lag()
         self.observing = Observing(metrics, spans=spans)
-        self.executor, self._watch, self._runs = executor, watch, runs
-        self.together = Together(runs, took=self._took, finish=self._finish)
+        self.executor = executor
+        self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
+        self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
         self.look = Threshold(
             self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
@@ -80,6 +82,7 @@ class Application:
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
+        self.echoes = Echoes(self.observing, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -126,13 +129,13 @@ class Application:
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
-            # What takes less cannot make anybody wait too long, as there are only so many connections.
-            if model.seconds_for(len(body)) > model.lane.objective_seconds / self._bounds.connections:
-                self._turn.check(model.lane.objective_seconds, time.monotonic())
+            if self._loop.must_wait(request, len(body)) and deliver is not None:
+                self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver))
+                return b""
             if deliver is None or not self.together.wants(model):
-                reply = self._inline(head.route, request)
+                reply = self._loop.inline(head.route, request)
             else:
-                found = self._asking(head.route, request)
+                found = self._loop.asking(head.route, request)
                 if not isinstance(found, Reply):
                     conversation, encoded = found
                     asked_at = time.perf_counter()
@@ -140,25 +143,15 @@ class Application:
                     return b""
                 reply = found
         except Exception as fault:  # noqa: BLE001  as above
-            reply = self._refusal(fault, request)
+            return self.refused(head, request, fault, more=more, started=started)
         return self._response(request, reply, more, started)
 
-    def _asking(self, route: Route, request: Request) -> Reply | tuple[Conversation, Encoded]:
-        """A handler that has come to ask for one row, and that row; the reply, where it asks for anything else."""
-        found = route.answer(request)
-        ask = begun(found)
-        if isinstance(ask, Reply):
-            return ask
-        conversation = cast("Conversation", found)
-        joins = request.asked.joins
-        if ask.count != 1 or joins is None:
-            return self._on_loop(request, partial(answered, conversation, ask, request))
-        if request.bill is not None:
-            request.bill.rows(1)
-        try:
-            return conversation, ask.encode(joins)
-        except Exception as fault:  # noqa: BLE001  the handler says what it means for its callers
-            return told(conversation, fault, request)
+    def _deliver(
+        self, request: Request, more: Headers, started: float, deliver: Deliver, outcome: Reply | Exception
+    ) -> None:
+        """Answer a request that has waited for its turn on the loop."""
+        reply = self._refusal(outcome, request) if isinstance(outcome, Exception) else outcome
+        deliver(self._response(request, reply, more, started))
 
     def _finish(self, waiting: Waiting, answers: Answers | Exception, run_seconds: float) -> None:
         """Answer a request that has been run together with others."""
@@ -179,10 +172,15 @@ class Application:
         take_id(request)
         return request
 
-    def refused(self, request: Request, fault: Exception, *, more: Headers, started: float) -> bytes:
-        """The whole response to a request that is turned away."""
-        self.observing.begin(request)
-        return self._response(request, self._refusal(fault, request), more, started)
+    def refused(
+        self, head: Head, request: Request, fault: Exception, *, more: Headers, started: float, ends: bool = False
+    ) -> bytes:
+        """The whole response to a request that is turned away; whether with it the connection `ends`."""
+        reply = self._refusal(fault, request)
+        response = self._response(request, reply, more, started)
+        if head.plain and not ends:
+            self.echoes.keep(head, request, fault, reply, response)
+        return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
         response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
@@ -254,7 +252,9 @@ class Application:
         if self.suspects and request.model is not None:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
-            return self._inline(route, request)
+            if self._loop.must_wait(request, len(request.body)):
+                return await self._loop.in_turn(route, request)
+            return self._loop.inline(route, request)
         return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
 
     def _find(self, request: Request, endpoint: str) -> bool:
@@ -336,31 +336,6 @@ class Application:
         if packed or request.model is None or is_table(request.headers, request.body):
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
-
-    def _inline(self, route: Route, request: Request) -> Reply:
-        return self._on_loop(request, lambda: reply_of(route.answer(request), request))
-
-    def _on_loop(self, request: Request, answer: Callable[[], Reply]) -> Reply:
-        runs, model = self._runs, request.asked
-        if runs is not None:
-            runs.begin_on_loop(model.version, request.slot)
-        try:
-            reply = answer()
-            if reply.pieces is not None:
-                reply.body = b"".join(reply.pieces)
-        finally:
-            if runs is not None:
-                runs.end_on_loop(request.slot)
-        if reply.phases is not None:
-            self._took(request, model, sum(reply.phases))
-        return reply
-
-    def _took(self, request: Request, model: Model, seconds: float) -> None:
-        if (away := model.tier.took(seconds)) is not None:
-            endpoint = request.places["endpoint"]
-            self._metrics.demotions[endpoint] += 1
-            said = f"{model.version} held up the event loop; `{endpoint}` runs in threads for {away:.0f} s"
-            self._watch(Event("serve.demoted", said, "warning", {"endpoint": endpoint, "seconds": away}))
 
     def _refusal(self, fault: Exception, request: Request) -> Reply:
         if not isinstance(fault, AiasError) or not may_be_shown(fault):

@@ -10,17 +10,16 @@ from enum import Enum
 from itertools import count
 from typing import Any, Final
 
-import msgspec
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from aias.serving.bounds import Bounds
 from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
+from aias.serving.transport import last_words
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 
-_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
 _serials: Final = count()
 
 
@@ -107,7 +106,7 @@ class Bounded(HttpToolsProtocol):
         return None
 
     def give_way(self) -> None:
-        """Make room for another."""
+        """Make room for another (`room.py`)."""
         self._note("serving.gave-way")
         self.transport.abort()
 
@@ -115,26 +114,11 @@ class Bounded(HttpToolsProtocol):
         idle, whole = now - self._moved_at, now - self._began_at
         return idle > self._bounds.body_idle_seconds or whole > self._bounds.body_seconds
 
-    def _make_room(self) -> None:
-        """At the bound the longest idle connection goes, so that idling on many of them locks nobody out."""
-        others = (each for each in self.connections if isinstance(each, Bounded) and each is not self)
-        longest = min((each for each in others if each.waits_since is not None), key=_since, default=None)
-        if longest is not None:
-            longest.give_way()
-        else:
-            self._refuse(503, "serving.too-many-connections", "too many connections")
-
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer outside of the application, which never sees this request, or no longer."""
         self._note(code)
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            # Clients of the Open Inference Protocol expect one text.
-            told = message if self.url.startswith(b"/v2") else {"code": code, "message": message}
-            body = msgspec.json.encode({"error": told})
-            head = (
-                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head % (status, _REASONS[status], len(body)) + body)
+            self.transport.write(last_words(status, code, message, url=self.url))
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -146,10 +130,6 @@ class Bounded(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
-
-
-def _since(connection: Bounded) -> tuple[float, int]:
-    return connection.waits_since or 0.0, connection.serial
 
 
 def sweep(connections: Iterable[object], now: float) -> None:

@@ -5,25 +5,21 @@
 
 A request that is whole in one piece, and whose model is tiny, is answered there and then, without uvicorn's cycle of
 task, events and messages; where its head is known, without parsing it. One that has to be refused is refused by its
-head (`threshold.py`), and the rest of it skipped. All else goes uvicorn's way, the long one. Who sends no more, but
-waits for what it has asked, is answered (`bounded.py`).
+head (`threshold.py`), and the rest of it skipped: `prompt.py`. All else goes uvicorn's way, the long one. Who sends no
+more, but waits for what it has asked, is answered (`bounded.py`).
 """
 
 import asyncio
 import math
 import re
 import time
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import httptools
 
-from aias.serving.bounded import Bounded, Phase
-from aias.serving.heads import Head, Heads
-from aias.serving.survival.journal import Slot
-from aias.serving.threshold import SKIP_BYTES_MAX
-from aias.serving.tickets import Ticket
-from aias.serving.transport import Headers, OneWrite
+from aias.serving.bounded import Phase
+from aias.serving.prompt import Prompt
+from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
 
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
@@ -35,48 +31,14 @@ class Refused(Exception):
     """Raised inside the parser's callbacks, through which it comes out as a parser error."""
 
 
-class Waiting(Protocol):
-    """The requests that are answered before this turn of the loop is over."""
+class Connection(Prompt):
+    """What the loop, the parser and uvicorn call. `turns`: of all connections of a loop."""
 
-    def run(self) -> None: ...
-
-
-class AtOnce(Protocol):
-    """The part of an application that answers without waiting."""
-
-    heads: Heads
-
-    @property
-    def together(self) -> Waiting: ...
-
-    def at_once(
-        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None
-    ) -> bytes | None: ...
-
-    def will_answer(self, head: Head) -> bool: ...
-
-    @property
-    def look(self) -> Callable[..., bytes | Ticket | None]: ...
-
-
-class Connection(Bounded):
-    """`answers` what can be answered at once."""
-
-    def __init__(self, *args: Any, answers: AtOnce, turns: Turns, **bounded: Any) -> None:
-        super().__init__(*args, **bounded)
-        self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
-        self._together, self._is_waiting = answers.together, False
-        # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
-        self._read = b""
-        self._held: bytes | None = None
-        self._look, self._turns = answers.look, turns
-        # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
-        self._is_looked_at = False
-        self._coming: Ticket | None = None
-        self._heard = False
+    def __init__(self, *args: Any, turns: Turns, **prompt: Any) -> None:
+        super().__init__(*args, **prompt)
+        self._turns = turns
         self._head_bytes = self._head_lines = 0
         self._fault: tuple[int, str, str] | None = None
-        self.slot: Slot | None = None
 
     # The transport's calls
 
@@ -84,8 +46,6 @@ class Connection(Bounded):
         super().connection_made(transport)
         self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
         self.transport = self._answers  # type: ignore[assignment]
-        if len(self.connections) > self._bounds.connections:
-            self._make_room()
 
     @property
     def at_rest(self) -> bool:
@@ -95,7 +55,7 @@ class Connection(Bounded):
     @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
-        if self._is_waiting or self.transport.get_write_buffer_size():
+        if self._is_waiting or self._behind or self.transport.get_write_buffer_size():
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
@@ -107,6 +67,11 @@ class Connection(Bounded):
         if self._is_waiting:
             # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
             self._together.run()
+        if self._is_waiting:
+            # It queues up on the loop, and what it sends behind that waits as well.
+            self._behind += data
+            self._line.pause_reading()
+            return
         if len(self.connections) > self._turns.reads_max:
             self._turns.heard(self._line, self._hear_again)
         if self._rest:
@@ -139,10 +104,6 @@ class Connection(Bounded):
             return
         if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(431, "serving.headers-too-large", "the headers are too large")
-
-    def _hear_again(self) -> None:
-        if not self.flow.read_paused and not self._line.is_closing():
-            self._line.resume_reading()
 
     # The parser's calls
 
@@ -214,111 +175,7 @@ class Connection(Bounded):
             super().on_message_complete()
             self._phase = Phase.ANSWER
 
-    # Answers at once, and refusals
-
-    @property
-    def _is_free(self) -> bool:
-        """Nothing is being answered, and the client takes what it is sent."""
-        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
-
-    def _may_wait(self, data: bytes) -> bool:
-        """Whether the rest of a body is worth waiting for, which many clients send after the head; or is not at all."""
-        head, held, first, self._read = self._head(), self._held or b"", self._read, b""
-        if head is None:
-            return False
-        if self._turn_away(head, None if head.body_bytes is None else head.body_bytes - len(held)):
-            # The parser knows of the body, and is told the rest of it.
-            self._held, self.skip = None, 1
-            if head.body_bytes is None:
-                self._skip_bytes = SKIP_BYTES_MAX
-            if first is data and head.plain:
-                self._heads.remember(data[: len(data) - len(held)], head)
-            return True
-        return self._will_answer(head)
-
-    def _head(self) -> Head | None:
-        """What the parser has found."""
-        return self._heads.of(self.url, self.headers, version=self.parser.get_http_version())
-
-    def _answer_again(self, data: bytes) -> bool:
-        """Answer a request whose head is known, if it is there to the last byte."""
-        end = data.find(b"\r\n\r\n") + 4
-        head = self._heads.recall(data[:end])
-        if head is None:
-            return False
-        # Only plain ones are remembered.
-        assert head.body_bytes is not None
-        to_come = head.body_bytes - (len(data) - end)
-        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
-            return to_come == 0
-        if self._turn_away(head, to_come):
-            self._rest, self._heard = to_come, True
-            return True
-        return False
-
-    def _answer_first(self, body: bytes) -> bool:
-        """Answer a request that the parser has read; remember its head if it was alone in its read."""
-        data, self._read = self._read, b""
-        head = None if self._is_looked_at else self._head()
-        if head is None or not (self._answer(head, body) or self._turn_away(head, 0)):
-            return False
-        self._held = None
-        end = data.find(b"\r\n\r\n") + 4
-        if head.plain and len(data) == end + len(body):
-            self._heads.remember(data[:end], head)
-        return True
-
-    def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
-        if not head.plain:
-            return False
-        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
-        if response is None:
-            return False
-        if response:
-            self._deliver(response)
-        else:
-            self._phase, self._is_waiting = Phase.ANSWER, True
-        return True
-
-    def _deliver(self, response: bytes) -> None:
-        self._is_waiting = False
-        if not self._line.is_closing():
-            self._line.write(response)
-        if self.slot is not None:
-            self.slot.answered()
-        self.server_state.total_requests += 1
-        self._phase, self._moved_at = Phase.IDLE, self.loop.time()
-        if self._ended:
-            self.transport.close()
-
-    def _turn_away(self, head: Head, to_come: int | None) -> bool:
-        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.
-        None: nobody has said how much that is."""
-        ends = head.ends or (to_come or 0) > SKIP_BYTES_MAX
-        found = self._look(head, self.server_state.default_headers, self.slot, whole=to_come == 0, ends=ends)
-        if not isinstance(found, bytes):
-            self._coming, self._is_looked_at = found, to_come == 0
-            return False
-        self._line.write(found)
-        if self.slot is not None:
-            self.slot.answered()
-        self.server_state.total_requests += 1
-        self._began_at = self._moved_at = self.loop.time()
-        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
-        if ends and to_come == 0:
-            self.transport.close()
-        elif ends:
-            self._linger()
-        return True
-
-    def _skip(self, data: bytes) -> bytes:
-        """What of a read does not belong to a body that was refused."""
-        skipped = min(self._rest, len(data))
-        self._rest -= skipped
-        self._moved_at = self.loop.time()
-        if not self._rest:
-            self._phase = Phase.IDLE
-        return data[skipped:]
+    # The long way
 
     def _begin(self) -> None:
         """Go the long way: uvicorn's scope, cycle and task, with what has been read so far."""
@@ -377,6 +234,9 @@ class Connection(Bounded):
         """The server stops: finish what has begun."""
         if self._is_waiting:
             self._together.run()
+        if self._is_waiting:
+            self._ended = True
+            return
         if self._phase is Phase.BODY and self._held is not None:
             self._begin()
         if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +21,7 @@ from aias.core.errors import UserError
 from aias.core.events import Watch, nobody
 from aias.core.kept import keep
 from aias.core.kept import kept as kept_in
+from aias.core.memory import private_bytes
 from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
@@ -38,12 +40,14 @@ from aias.serving.residence import Residence
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import Book, Shadows
+from aias.serving.room import Room
 from aias.serving.router import Directory, Router
 from aias.serving.server import LoopServer, Second
 from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.survival.adoption import Adopter
 from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
+from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 from aias.serving.turns import Turns
@@ -93,8 +97,10 @@ class Gateway:
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             book=book, shadow=shadow, residence=Residence(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=kept_in(asked, list[str]) or (), width=width,
+            examine=(lambda _model: None) if suspects is None else suspects.examine,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
+        self._growth, self._sampled_at = Growth(), 0.0
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
         self._turns = Turns()
@@ -108,6 +114,7 @@ class Gateway:
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self._server.room = Room(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             adopter = Adopter(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
@@ -213,9 +220,20 @@ class Gateway:
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now
             self._note_asked()
+        if (suspects := self.application.suspects) is not None and now - self._sampled_at >= SAMPLE_SECONDS:
+            self._sampled_at = now
+            self._look_at_memory(suspects)
         if self._sums is not None and now - self._wrote_at >= WRITE_SECONDS:
             self._wrote_at = now
             self._writer.submit(self._sums.written(self.metrics))
+
+    def _look_at_memory(self, suspects: Suspects) -> None:
+        rows: Counter[str] = Counter()
+        for (_, version), work in self.metrics.work.items():
+            rows[version] += work.rows
+        for version in self._growth.look(private_bytes() - self.router.held_bytes, rows):
+            if suspects.held(version) is None:
+                suspects.move(version, "memory grows with what it answers, and does not stop growing")
 
     def _note_asked(self) -> None:
         """Which models the next start loads first."""

@@ -6,7 +6,6 @@ for a while is more coming than can be answered. That is CoDel's rule for the qu
 ACM Queue 10(5), 2012; RFC 8289): the wait, not the length, and only when it stays.
 """
 
-import asyncio
 from typing import Final
 
 from aias.serving.refusals import Overloaded
@@ -30,25 +29,3 @@ class Lag:
             self._behind_since = now
         if now - self._behind_since > PATIENCE * bound_seconds:
             raise Overloaded("more has come than can be looked at in time", retry_seconds=late_seconds)
-
-
-class Turn:
-    """Of requests that are answered as soon as the loop finds them: what comes last waits for the whole turn.
-
-    A turn is cut at three quarters of the bound, so that who came just after one began waits for less than two bounds.
-    """
-
-    def __init__(self) -> None:
-        self._lag = Lag()
-        self._began_at: float | None = None
-
-    def check(self, bound_seconds: float, now: float) -> None:
-        """Raises `Overloaded`."""
-        if self._began_at is None:
-            self._began_at = now
-            asyncio.get_running_loop().call_soon(self.end)
-        self._lag.check(now - self._began_at, bound_seconds / 2, now)
-
-    def end(self) -> None:
-        """What came in one turn of the loop has been answered."""
-        self._began_at = None

@@ -24,6 +24,10 @@ class Observing:
     def __init__(self, metrics: Metrics, *, spans: "Spans | None" = None) -> None:
         self._metrics, self._spans = metrics, spans
 
+    @property
+    def traces(self) -> bool:
+        return self._spans is not None
+
     def begin(self, request: Request, via: str = "http") -> None:
         """As soon as the headers are known."""
         if self._spans is not None:

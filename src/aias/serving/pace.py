@@ -32,6 +32,11 @@ class Pace:
             self._ran, self._passed = _FORGET * self._ran + seconds, _FORGET * self._passed + passed
         self._since = ended_at
 
+    def begins(self, at: float) -> None:
+        """From now on no place is free."""
+        if self._since is None:
+            self._since = at
+
     def idles(self) -> None:
         """A place is free for want of work."""
         self._since = None

@@ -69,8 +69,9 @@ class Router:
         residence: Residence | None = None,
         asked_before: Sequence[str] = (),
         width: Callable[[Endpoint], int] | None = None,
+        examine: Callable[[Model], None] = lambda _model: None,
     ) -> None:
-        self._directory, self._load, self._also = directory, load, also
+        self._directory, self._load, self._also, self._examine = directory, load, also, examine
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._bounds = bounds or Bounds()
         self.residence = residence or Residence()
@@ -308,6 +309,8 @@ class Router:
         with Grown() as grown:
             runtime = self._load(endpoint) if found is None else found.runtime
             model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
+        if found is None:
+            self._examine(model)
         model.stay.bytes = taken_bytes(model.manifest, grown.bytes) if found is None else found.stay.bytes
         model.stay.asked_at = self._clock()
         return model

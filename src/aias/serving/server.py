@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from uvicorn import Config, Server
 
-from aias.serving.accepting import Accepting
+from aias.serving.accepting import Accepting, Room
 from aias.serving.bounded import sweep
 
 
@@ -26,6 +26,7 @@ class LoopServer(Server):
     def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
+        self.room: Room
         self.adopt: Callable[[], None] = lambda: None
         self.leave: Callable[[], Awaitable[None]] | None = None
         self._leaving = False
@@ -42,7 +43,7 @@ class LoopServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self.servers = [Accepting(each, self._protocol) for each in sockets or ()]  # type: ignore[misc]
+        self.servers = [Accepting(each, self._protocol, self.room) for each in sockets or ()]  # type: ignore[misc]
         if self.open_second is not None:
             self._second = await self.open_second()
         self.adopt()
@@ -75,6 +76,9 @@ class LoopServer(Server):
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
         if self.leave is not None:
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
+        elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Without a supervisor nobody could go on: its terminal is gone, and it ends well.
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_exit)
         try:
             yield
         finally:

@@ -33,9 +33,11 @@ from aias.serving.ear import Ear, Question, Reply
 from aias.serving.handover import Handover
 from aias.serving.orders import Orders
 from aias.serving.succession import Predecessor
-from aias.serving.survival.blame import RELEASE, Blame
+from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
+from aias.serving.survival.judge import Judge
+from aias.serving.terminal import Terminal
 
 STOP_SECONDS: Final = 5.0
 """Beside the time for draining: what a worker may take to end before it is killed."""
@@ -75,7 +77,8 @@ class Supervisor:
         self._workers = [Worker(index, shared[index] or [listen()], counts=index) for index in range(workers)]
         self._handover = Handover(ear, predecessor, announce=announce, tell=self._tell)
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
-        self._post, self._blame = Post(), Blame()
+        self._post = Post()
+        self._judge = Judge(announce, tell=lambda: self._post.tell(self._judge.blame, self._heirs()))
         self._leaving: set[Life] = set()
         self._to_renew: list[Worker] = []
         self._told = False
@@ -108,7 +111,7 @@ class Supervisor:
 
     def _take(self, what: str, about: Worker | None, life: Any, fact: Any) -> None:
         if what == "renew" and not self._handover.leaving:
-            self._blame.forgive()
+            self._judge.blame.forgive()
             self._to_renew = [each for each in self._workers if each.next is None]
         elif what == "event" and about is not None:
             self._hear(about, life, fact)
@@ -186,13 +189,15 @@ class Supervisor:
         )
         if ward is not None:
             orders = replace(orders, journal=ward.pages.descriptor, channel=ward.theirs.fileno())
-            orders = replace(orders, suspects=(sorted(self._blame.quarantined), sorted(self._blame.apart)))
+            orders = replace(orders, suspects=(sorted(self._judge.blame.quarantined), sorted(self._judge.blame.apart)))
             passed += [orders.journal, orders.channel]
         process = subprocess.Popen(  # noqa: S603  this very program
             [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=passed,
+            # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
+            process_group=0,
         )
         life = Life(process, ward, time.monotonic())
         worker.restart_at = None
@@ -216,18 +221,20 @@ class Supervisor:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
         life.said = event.message
         if event.name == RELEASE:
-            self._release(str(event.facts["version"]))
+            self._judge.release(str(event.facts["version"]))
+        elif event.name == APART:
+            self._judge.move(str(event.facts["version"]), str(event.facts["why"]))
         elif event.name == "serve.worker-ready":
             keeper = event.facts.get("keeper")
             life.ready, life.keeper = True, keeper if isinstance(keeper, int) else None
             if life is worker.next:
                 self._replace(worker, life)
-            self._post.tell(self._blame, [life])
+            self._post.tell(self._judge.blame, [life])
             self._post.deliver(self._channels())
         elif worker.index == 0 or event.level == "warning":
             self._announce(replace(event, facts=event.facts | {"worker": worker.index}))
             if event.name == "serve.apart-ended":
-                self._judge({str(event.facts["version"]): 1.0})
+                self._judge.died({str(event.facts["version"]): 1.0})
 
     def _replace(self, worker: Worker, life: Life) -> None:
         """Its successor is there: the old one finishes what it has begun, and leaves its connections."""
@@ -271,7 +278,7 @@ class Supervisor:
         if suspects:
             said += f"; it ran {', '.join(sorted(suspects))}"
         self._announce(Event("serve.worker-died", said, "warning", facts))
-        self._judge(suspects)
+        self._judge.died(suspects)
 
     def _after(self, worker: Worker, life: Life) -> list[socket.socket]:
         """Who goes on with what a life leaves: its own successor, if it was to make room for it."""
@@ -279,18 +286,6 @@ class Supervisor:
         if life.leaving and next_one is not None and next_one.ready and next_one.ward is not None:
             return [next_one.ward.ours]
         return self._channels()
-
-    def _judge(self, suspects: dict[str, float]) -> None:
-        apart, quarantined = self._blame.apart, self._blame.quarantined
-        if not self._blame.add(suspects, time.monotonic()):
-            return
-        self._post.tell(self._blame, self._heirs())
-        for version in sorted(self._blame.quarantined - quarantined):
-            said = f"{version} has ended its process several times, and is not run any more until it is released"
-            self._announce(Event("serve.quarantined", said, "warning", {"version": version}))
-        for version in sorted(self._blame.apart - apart - self._blame.quarantined):
-            said = f"{version} has ended its process, and runs in one of its own until it is released"
-            self._announce(Event("serve.apart", said, "warning", {"version": version}))
 
     def _end_stuck(self) -> None:
         """Kill the workers that have a run which does not end."""
@@ -344,21 +339,11 @@ class Supervisor:
             second = self._orders.second
             self._handover.answer(caller, asked, sockets, second=second.port if second else 0)
             return
-        released = asked.verb == "release" and self._release(asked.version)
-        blame = self._blame
+        released = asked.verb == "release" and self._judge.release(asked.version)
+        blame = self._judge.blame
         told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released)
         with caller, contextlib.suppress(OSError):
             caller.send(msgspec.json.encode(told))
-
-    def _release(self, version: str) -> bool:
-        """Somebody vouches for a version: one step back."""
-        if not self._blame.release(version, time.monotonic()):
-            return False
-        self._post.tell(self._blame, self._heirs())
-        how = "in a process of its own" if version in self._blame.apart else "beside the others"
-        said = f"{version} is released: it runs again, {how}"
-        self._announce(Event("serve.released", said, facts={"version": version, "apart": version in self._blame.apart}))
-        return True
 
     def _stop_all(self) -> None:
         """Let go of the sockets first, or callers would queue up where nobody answers any more."""
@@ -386,10 +371,13 @@ class Supervisor:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
+        terminal = Terminal()
+        tell: dict[str, Callable[[], None]] = {"renew": self.renew, "stop": self.stop, "nothing": lambda: None}
         before = {each: signal.signal(each, lambda *_: self.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self.renew())
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: tell[terminal.meaning()]())
         try:
             yield
         finally:
+            terminal.close()
             for each, handler in before.items():
                 signal.signal(each, handler)

@@ -23,6 +23,7 @@ from aias.serving.executor import Executor
 from aias.serving.heads import Head
 from aias.serving.messages import Request
 from aias.serving.models import Model
+from aias.serving.observing import Observing
 from aias.serving.repeats import Repeats
 from aias.serving.router import Router
 from aias.serving.survival.journal import Slot
@@ -44,7 +45,12 @@ class Application(Protocol):
 
     def request(self, head: Head, slot: Slot | None) -> Request: ...
 
-    def refused(self, request: Request, fault: Exception, *, more: Headers, started: float) -> bytes: ...
+    def refused(
+        self, head: Head, request: Request, fault: Exception, *, more: Headers, started: float, ends: bool
+    ) -> bytes: ...
+
+    @property
+    def observing(self) -> Observing: ...
 
 
 class Threshold:
@@ -85,7 +91,9 @@ class Threshold:
                 return None
             self._executor.announce(request, units)
         except AiasError as fault:
-            return application.refused(request, fault, more=(*more, _CLOSES) if ends else more, started=started)
+            application.observing.begin(request)
+            more = (*more, _CLOSES) if ends else more
+            return application.refused(head, request, fault, more=more, started=started, ends=ends)
         return request.coming
 
     def _waits(self, model: Model, head: Head) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -31,6 +32,18 @@ def lines(headers: Headers) -> bytes:
 def written(status: int, more: bytes, headers: Headers, body: bytes) -> bytes:
     """A whole response. `more`: lines of other headers."""
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], more, lines(headers), len(body), body)
+
+
+_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
+_LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+
+
+def last_words(status: int, code: str, message: str, *, url: bytes) -> bytes:
+    """What a connection is told that ends before the application could answer."""
+    # Clients of the Open Inference Protocol expect one text.
+    told = message if url.startswith(b"/v2") else {"code": code, "message": message}
+    body = msgspec.json.encode({"error": told})
+    return _LAST % (status, _REASONS[status], len(body), body)
 
 
 class OneWrite:

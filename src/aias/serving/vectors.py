@@ -3,13 +3,19 @@
 import base64
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from aias.runtimes.contract import Answers, Vectors
 from aias.serving.forms import plain
+
+Floats = npt.NDArray[np.float64]
+
+_POWERS: Final = np.array([float(f"1e{power}") for power in range(23)])
+"""Of ten, as far as float64 holds them exactly."""
 
 
 class VectorForm:
@@ -43,10 +49,21 @@ class VectorForm:
 
 def floats(row: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> bytes:
     """A JSON list; nine digits are what a float32 needs to be read back as it was."""
-    values: list[float] = row.tolist()
-    if not math.isfinite(sum(values)):
-        return msgspec.json.encode([plain(value) for value in values])
-    return ("[" + ",".join([f"{value:.9g}" for value in values]) + "]").encode()
+    wide = row.astype(np.float64)
+    if not math.isfinite(float(wide.sum())):
+        return msgspec.json.encode([plain(value) for value in wide.tolist()])
+    return msgspec.json.encode(_of_nine_digits(wide).tolist())
+
+
+def _of_nine_digits(wide: Floats) -> Floats:
+    """The float64 next to what each is in nine digits, for which a writer needs no more; beyond the powers of ten that
+    are exact in float64, each as it is."""
+    size = np.abs(wide)
+    # A hair less, or what is next to a power of ten might be left with eight.
+    places = (8 - np.floor(np.log10(np.where(size, size, 1.0) * (1 - 1e-12)))).astype(np.int64)
+    scale = _POWERS[np.clip(places, 0, len(_POWERS) - 1)]
+    exact = (places >= 0) & (places < len(_POWERS))
+    return np.where(exact, np.rint(np.where(exact, wide, 0.0) * scale) / scale, wide)
 
 
 def packed(row: Any) -> bytes:

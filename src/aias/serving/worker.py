@@ -30,6 +30,8 @@ def main(orders: Orders) -> None:
     # Until the loop is there to end well, end at once.
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, lambda *_: os._exit(0))
+    # In a group of its own it may write to a terminal all the same.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     from aias.core.errors import AiasError
     from aias.core.events import Event

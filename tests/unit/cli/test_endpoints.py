@@ -59,10 +59,14 @@ def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Reg
     Keys(churn_home.database).create("shop", ("predict",))
 
     some = run("deploy", "churn@2", "--canary", "100%").err
+    shown = run("endpoints", "churn")
     none = run("deploy", "churn@2", "--canary", "5%", "--sticky", "request").err
 
     assert "1 of 1 keys fall into it: shop; beside no answer of the live version it is judged by" in some
     assert "keys fall" not in none
+    # Also later, as long as nobody has been answered.
+    assert "no answer yet" in " ".join(shown.out.split())
+    assert "1 of 1 keys fall into it: shop" in shown.err
 
 
 def test_a_shadow_is_begun_and_how_it_fares_is_shown_in_words(run: Run, churn_home: Registry) -> None:

@@ -63,3 +63,14 @@ def test_the_layer_that_regains_most_for_a_microsecond_comes_first(
 
 def test_what_was_measured_is_an_order_of_all_layers(encoder: SentenceEncoder):
     assert sorted(by_worth(encoder, encoded(encoder))) == [0, 1]
+
+
+def test_products_of_a_graph_are_ranked_by_the_same_rule(monkeypatch: pytest.MonkeyPatch):
+    lost = {"": 1.0, "conv": 0.2, "gemm": 0.9}
+
+    def timed(form: str, _exact: Any) -> tuple[float, float]:
+        return lost[form], 100.0 + 10.0 * bool(form)
+
+    monkeypatch.setattr(sensitivity, "_timed", timed)
+    forms: Any = lambda spared: next(iter(spared), "")  # noqa: E731  the name stands for what would answer
+    assert sensitivity.parts_by_worth(["gemm", "conv"], forms, None) == ["conv", "gemm"]

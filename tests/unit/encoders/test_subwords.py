@@ -176,3 +176,49 @@ def test_tokens_that_are_made_of_each_other_are_not_trimmed() -> None:
     made.enable_padding(pad_id=0, pad_token="a")
     made.enable_truncation(16)
     assert Subwords(made).trimmed({0}) is None
+
+
+@pytest.mark.parametrize("lowers", [True, False])
+def test_word_by_word_it_says_what_the_tokenizer_says_of_the_text(folder: Path, lowers: bool) -> None:
+    from tokenizers import Tokenizer, normalizers
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowers)
+    tokenizer.enable_padding()
+    tokenizer.enable_truncation(8)
+    subwords, rng = Subwords(tokenizer), np.random.default_rng(0)
+    pieces = [
+        "free",
+        "Win",
+        "winner",
+        "a",
+        "A",
+        "!",
+        "_",
+        " ",
+        "  ",
+        "-",
+        "[",
+        "[SEP]",
+        "\n",
+        "\t",
+        "é",
+        "x" * 120,
+        "9",
+        "~",
+    ]
+
+    assert subwords._by_word is not None
+    for _ in range(400):
+        text = "".join(rng.choice(pieces, rng.integers(0, 12)))
+        assert subwords.encode(text) == tokenizer.encode(text).ids, text
+
+
+def test_a_tokenizer_of_another_kind_is_asked_for_whole_texts(folder: Path) -> None:
+    from tokenizers import Tokenizer, pre_tokenizers
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.enable_padding()
+    tokenizer.enable_truncation(8)
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert Subwords(tokenizer)._by_word is None

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
-from aias.graph.rewriting import halves, products_in_int8, with_fixed_scales
+from aias.graph.rewriting import halves, products_in_int8, weighed, with_fixed_scales
 from aias.graph.rewritten import NothingToRewrite, Rewritten, rewritten
 from tiny_networks import CLASSES, WIDTH, X, dense, drawn, graph_of, rows, said
 
@@ -87,3 +87,21 @@ def test_the_graph_itself_is_its_own_rewriting() -> None:
 
     np.testing.assert_allclose(found.scores(rows(X)), said(model, X), atol=1e-7)
     assert found.state() == {}
+
+
+def test_the_heaviest_products_are_named_and_can_be_spared() -> None:
+    model = onnx.load_from_string(convolution())
+    assert weighed(convolution(), 2) == ["z", "c1"]
+    assert weighed(dense(), 1) == ["h"]
+
+    spared = fixed_but(model, ["c1"])
+
+    assert {each.name for each in model.graph.initializer} >= {"k1"}
+    kinds = {node.op_type: node for node in spared.graph.node}
+    raw = {each.name for each in spared.graph.initializer if each.data_type == TensorProto.FLOAT}
+    assert kinds["Conv"].input[1] in raw
+    assert {node.input[1] for node in fixed(model).graph.node if node.op_type == "Conv"}.isdisjoint(raw)
+
+
+def fixed_but(model: onnx.ModelProto, spared: list[str]) -> onnx.ModelProto:
+    return with_fixed_scales(model, [{"columns": X[i : i + 1]} for i in range(len(X))], spared)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aias.serving.lag import PATIENCE, Lag, Turn
+from aias.serving.lag import PATIENCE, Lag
 from aias.serving.refusals import Overloaded
 
 OBJECTIVE = 1.0
@@ -76,54 +76,17 @@ def one_by_one(times: float, *, run: float, refusal: float, connections: int, se
     return len(took) * run / seconds, sorted(took)[int(0.99 * len(took))]
 
 
-def turn_by_turn(times: float, *, run: float, refusal: float, connections: int, seconds: float) -> tuple[float, float]:
-    """The same where each turn of the loop answers all that have come by its beginning, in any order."""
-    come, turn, waiting, took, now = arrivals(times, run), Turn(), list[float](), list[float](), 0.0
-    chance = random.Random(6)
-    turn._began_at = None
-    while now < seconds:
-        waiting.extend(come(now)[: connections - len(waiting)])
-        chance.shuffle(waiting)
-        now += 0.0001
-        turn._began_at = now
-        for came in waiting:
-            try:
-                turn.check(OBJECTIVE, now)
-            except Overloaded:
-                now += refusal
-            else:
-                now += run
-                took.append(now - came)
-        waiting.clear()
-        turn.end()
-    return len(took) * run / seconds, sorted(took)[int(0.99 * len(took))]
-
-
 @pytest.mark.parametrize("times", [2, 5])
-@pytest.mark.parametrize("loop", [one_by_one, turn_by_turn])
-def test_a_model_of_microseconds_is_held_back_by_its_callers_connections_alone(loop: object, times: float) -> None:
-    share, worst = loop(times, run=0.00005, refusal=0.00003, connections=2_048, seconds=0.5)  # type: ignore[operator]
+def test_a_model_of_microseconds_is_held_back_by_its_callers_connections_alone(times: float) -> None:
+    share, worst = one_by_one(times, run=0.00005, refusal=0.00003, connections=2_048, seconds=0.5)
 
     assert share >= 0.99
     assert worst <= 0.25 * OBJECTIVE
 
 
 @pytest.mark.parametrize("times", [2, 5])
-@pytest.mark.parametrize("loop", [one_by_one, turn_by_turn])
-def test_a_model_of_milliseconds_answers_nearly_all_it_can_and_nobody_too_late(loop: object, times: float) -> None:
-    share, worst = loop(times, run=0.005, refusal=0.00006, connections=2_048, seconds=60.0)  # type: ignore[operator]
+def test_a_model_of_milliseconds_answers_nearly_all_it_can_and_nobody_too_late(times: float) -> None:
+    share, worst = one_by_one(times, run=0.005, refusal=0.00006, connections=2_048, seconds=60.0)
 
     assert share >= 0.9
     assert worst <= 2 * OBJECTIVE
-
-
-def test_a_turn_is_cut_for_good_only_when_turns_stay_long() -> None:
-    turn = Turn()
-    turn._began_at = 0.0
-
-    turn.check(OBJECTIVE, 0.6 * OBJECTIVE)
-    turn.check(OBJECTIVE, 0.8 * OBJECTIVE)
-    with pytest.raises(Overloaded):
-        turn.check(OBJECTIVE, 0.9 * OBJECTIVE)
-    turn._began_at = 1.0
-    turn.check(OBJECTIVE, 1.4)

@@ -4,19 +4,26 @@ A sentence encoder's products (`graph.int8`), and those of an imported version (
 for every row; convolutions with fixed scales that some rows show.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any, Final, Protocol
 
-from aias.compress.regraphed import regraphed, shown
-from aias.compress.sensitivity import by_worth
+import numpy as np
+
+from aias.compress.regraphed import regraphed, regraphed_later, shown, written
+from aias.compress.sensitivity import TEXTS, by_worth, parts_by_worth
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
 from aias.compress.workshop import Workshop
 from aias.graph.int8 import Int8
-from aias.graph.rewriting import halves_too, products_in_int8, with_fixed_scales
+from aias.graph.rewriting import halves_too, products_in_int8, weighed, with_fixed_scales
+from aias.runtimes.onnxruntime import sealed_graph
 
 __all__ = ["int8"]
+
+PLACES_MAX: Final = 6
+"""Products of an imported network that may go back to float32: each is written and timed alone."""
 
 
 def int8(shop: Workshop) -> Iterator[Candidate]:
@@ -40,17 +47,42 @@ def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
     ]
 
 
+class Spare(Protocol):
+    """From a graph to one in int8, but for the products whose outputs are named."""
+
+    def __call__(self, model: Any, spared: Collection[str]) -> Any: ...
+
+
 def _imported(shop: Workshop) -> Iterator[Candidate]:
     """Both ways, where both are; raises what the first says where none is."""
-    ways = {
-        "products in int8, a scale a row": lambda model: halves_too(products_in_int8(model)),
-        "convolutions in int8, fixed scales": lambda model: with_fixed_scales(model, shown(shop)),
+    ways: dict[str, Spare] = {
+        "products in int8, a scale a row": lambda model, spared: halves_too(products_in_int8(model, spared)),
+        "convolutions in int8, fixed scales": lambda model, spared: with_fixed_scales(model, shown(shop), spared),
     }
     reasons = []
     for name, how in ways.items():
         try:
-            yield regraphed(shop, name, how)
+            found = regraphed(shop, name, partial(how, spared=()))
+            yield replace(found, milder=partial(_milder_imported, shop, name, how))
         except CannotHelp as fault:
             reasons.append(fault.message)
     if len(reasons) == len(ways):
         raise CannotHelp("; ".join(reasons))
+
+
+def _milder_imported(shop: Workshop, name: str, how: Spare) -> list[Candidate]:
+    """One product or convolution in float32, two, and so on, of the heaviest: those first that lose most for their
+    time."""
+    assert shop.parent.folder is not None, "only what is sealed was written anew"
+    places = weighed(sealed_graph(shop.parent.folder, shop.parent.manifest), PLACES_MAX)
+    rows = np.unique(np.linspace(0, shop.prepared.table.rows - 1, TEXTS).astype(np.int64))
+    encoded = shop.encoded(rows)
+
+    def form(spared: Collection[str]) -> Callable[[], Any]:
+        return partial(written(shop, partial(how, spared=spared)).scores, encoded)
+
+    order = parts_by_worth(places, form, written(shop, lambda model: model).scores(encoded))
+    return [
+        regraphed_later(shop, f"{name}, {kept} of {len(places)} in float32", partial(how, spared=order[:kept]))
+        for kept in range(1, len(places))
+    ]

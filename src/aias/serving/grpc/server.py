@@ -59,6 +59,9 @@ class GrpcServer:
         await self._server.stop(self._drain_seconds)
 
 
+_PUSHBACK: Final = "grpc-retry-pushback-ms"
+
+
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every call is handled as a stream of bytes, so that reading its message is ours to time, or to leave."""
 
@@ -94,7 +97,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
         try:
             key = self._doors.check_key(route, dict(carried(metadata)))
-            if key is not None and key.quotas:
+            if key is not None and (key.quotas or key.shared):
                 # It is taken when the request is put to the application.
                 self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError as fault:
@@ -212,7 +215,9 @@ def _refuses(refusal: Declined) -> Call:
 
 
 async def _abort(context: Any, declined: Declined) -> None:
-    await context.abort(declined.code, declined.message, declined.trailers)
+    # What gRPC's own retries heed (gRFC A6): a client with a policy waits as long as it is told.
+    wait = next(((_PUSHBACK, value) for name, value in declined.trailers if name == "retry-after-ms"), None)
+    await context.abort(declined.code, declined.message, declined.trailers + ((wait,) if wait else ()))
 
 
 def _declined(fault: AiasError) -> Declined:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +20,7 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import BadValue
+from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
 from aias.serving.arrow import read_frame, write_frame
 from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate
@@ -29,6 +31,12 @@ ATTEMPTS: Final = 2
 START_SECONDS_MAX: Final = 60.0
 """To load a version; a large sentence encoder takes some seconds."""
 
+GROWTH_BYTES_MAX: Final = 256 << 20
+"""A process that has grown by so much since it was warm is started anew between two runs."""
+
+WARM_RUNS: Final = 32
+"""Before them its caches fill. Also how often its memory is looked at: a look takes 50 us."""
+
 
 class Ended(Exception):
     """The process has ended, or was."""
@@ -36,12 +44,15 @@ class Ended(Exception):
 
 class Apart:
     """Answers as the runtime does that `program` serves; its arguments are the interpreter's. Safe to call from several
-    threads, which take turns. `died` is called each time that the process ends in a run."""
+    threads, which take turns. `died` is called each time that the process ends in a run, `renewed` when it is ended
+    for having grown."""
 
     def __init__(
-        self, program: Sequence[str], manifest: Manifest, *, answer_seconds: float, died: Callable[[], None]
-    ) -> None:
-        self.manifest = manifest
+        self, program: Sequence[str], manifest: Manifest, *, answer_seconds: float, died: Callable[[], None],
+        renewed: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.manifest, self._renewed = manifest, renewed
+        self._runs, self._warm_bytes = 0, 0
         self._program, self._answer_seconds, self._died = program, answer_seconds, died
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -98,7 +109,17 @@ class Apart:
             self._end()
             self._died()
             raise Ended
+        self._runs += 1
+        if self._runs % WARM_RUNS == 0:
+            self._look_at(process.pid)
         return answer
+
+    def _look_at(self, pid: int) -> None:
+        held = private_bytes(Path(f"/proc/{pid}/status"))
+        self._warm_bytes = self._warm_bytes or held
+        if held - self._warm_bytes >= GROWTH_BYTES_MAX:
+            self._end()
+            self._renewed()
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
@@ -116,6 +137,7 @@ class Apart:
 
     def _end(self) -> None:
         process, self._process = self._process, None
+        self._runs = self._warm_bytes = 0
         if process is None:
             return
         process.kill()

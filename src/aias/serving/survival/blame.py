@@ -24,6 +24,9 @@ WINDOW_SECONDS: Final = 600.0
 RELEASE: Final = "serve.release"
 """What a worker tells its supervisor when somebody vouches for a version."""
 
+APART: Final = "serve.apart-wanted"
+"""What it tells when it has measured that one needs a process of its own."""
+
 
 class NotHeld(NotFound):
     """The version is neither quarantined nor in a process of its own"""
@@ -49,6 +52,13 @@ class Blame:
             if deaths >= DEATHS_MAX:
                 self.quarantined |= {version}
         return before != (self.apart, self.quarantined)
+
+    def move(self, version: str) -> bool:
+        """Have a version run apart that nobody blames; whether that is new."""
+        if version in self.apart | self.quarantined:
+            return False
+        self.apart |= {version}
+        return True
 
     def release(self, version: str, now: float) -> bool:
         """One step back for a version: who is quarantined runs apart, as if it had just come there; who runs apart runs

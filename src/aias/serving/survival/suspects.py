@@ -11,8 +11,9 @@ from aias.serving.bounds import Bounds
 from aias.serving.models import Answering, Model
 from aias.serving.refusals import quarantined
 from aias.serving.survival.apart import Apart
-from aias.serving.survival.blame import RELEASE
+from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.journal import Runs
+from aias.serving.survival.needs import why_apart
 from aias.serving.tiers import Tier
 
 RELEASE_SECONDS_MAX: Final = 5.0
@@ -58,6 +59,16 @@ class Suspects:
         while self.held(version) == before and time.monotonic() < end:
             time.sleep(0.005)
 
+    def examine(self, model: Model) -> None:
+        """A model has been loaded: it is measured whether it needs a process of its own."""
+        if self.held(model.version) is None and (why := why_apart(model)) is not None:
+            self.move(model.version, why)
+
+    def move(self, version: str, why: str) -> None:
+        """Ask the supervisor to have a version run apart."""
+        said = f"{version} is to run in a process of its own: {why}"
+        self._watch(Event(APART, said, facts={"version": version, "why": why}))
+
     def check(self, version: str) -> None:
         """Raises `Quarantined`."""
         if version in self.quarantined:
@@ -96,10 +107,15 @@ class Suspects:
             said = f"{version} has ended a process of its own"
             self._watch(Event("serve.apart-ended", said, "warning", {"version": version}))
 
+        def renewed() -> None:
+            said = f"the process of {version} has grown, and is started anew between two runs"
+            self._watch(Event("serve.apart-renewed", said, facts={"version": version}))
+
         # Half the time for its turn, half for its run.
         runtime = Apart(
-            self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died
-        )
+            self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died,
+            renewed=renewed,
+        )  # fmt: skip
         return replace(model, runtime=runtime, joins=None, tier=Tier(fast=False, bounds=self._bounds))
 
     def _close(self, model: Model) -> None:

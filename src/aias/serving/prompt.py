@@ -1,0 +1,192 @@
+"""What of a connection is answered, or refused, before its parser has gone the long way.
+
+bytes ─ head known? ─ refused a moment ago ─▶ again (`echoes.py`)
+                      └ model on the loop ──▶ at once, together with others, or in its turn
+                        └ model in threads ─▶ looked at (`threshold.py`): refused, or on its way with its place
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aias.serving.bounded import Bounded, Phase
+from aias.serving.echoes import Echoes
+from aias.serving.heads import Head, Heads
+from aias.serving.survival.journal import Slot
+from aias.serving.threshold import SKIP_BYTES_MAX
+from aias.serving.tickets import Ticket
+from aias.serving.transport import Headers
+
+
+class Waiting(Protocol):
+    """The requests that are answered before this turn of the loop is over."""
+
+    def run(self) -> None: ...
+
+
+class AtOnce(Protocol):
+    """The part of an application that answers without waiting."""
+
+    heads: Heads
+
+    @property
+    def together(self) -> Waiting: ...
+
+    def at_once(
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None
+    ) -> bytes | None: ...
+
+    def will_answer(self, head: Head) -> bool: ...
+
+    @property
+    def echoes(self) -> Echoes: ...
+
+    @property
+    def look(self) -> Callable[..., bytes | Ticket | None]: ...
+
+
+class Prompt(Bounded):
+    """`answers` what can be answered at once."""
+
+    _line: asyncio.Transport
+
+    def __init__(self, *args: Any, answers: AtOnce, **bounded: Any) -> None:
+        super().__init__(*args, **bounded)
+        self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
+        self._look, self._echoes = answers.look, answers.echoes
+        self._together, self._is_waiting = answers.together, False
+        # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
+        self._read = b""
+        self._held: bytes | None = None
+        # What has come after a request that waits for its turn on the loop.
+        self._behind = b""
+        # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
+        self._is_looked_at = False
+        self._coming: Ticket | None = None
+        self._heard = False
+        self.slot: Slot | None = None
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing is being answered, and the client takes what it is sent."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _may_wait(self, data: bytes) -> bool:
+        """Whether the rest of a body is worth waiting for, which many clients send after the head; or is not at all."""
+        head, held, first, self._read = self._head(), self._held or b"", self._read, b""
+        if head is None:
+            return False
+        if self._turn_away(head, None if head.body_bytes is None else head.body_bytes - len(held)):
+            # The parser knows of the body, and is told the rest of it.
+            self._held, self.skip = None, 1
+            if head.body_bytes is None:
+                self._skip_bytes = SKIP_BYTES_MAX
+            if first is data and head.plain:
+                self._heads.remember(data[: len(data) - len(held)], head)
+            return True
+        return self._will_answer(head)
+
+    def _head(self) -> Head | None:
+        """What the parser has found."""
+        return self._heads.of(self.url, self.headers, version=self.parser.get_http_version())
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Answer a request whose head is known, if it is there to the last byte."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(data[:end])
+        if head is None:
+            return False
+        # Only plain ones are remembered.
+        assert head.body_bytes is not None
+        to_come = head.body_bytes - (len(data) - end)
+        if 0 <= to_come <= SKIP_BYTES_MAX and (self.slot is None or self.slot.fault is None):
+            said = self._echoes.of(head)
+            if said is not None:
+                self._say_no(said, to_come)
+                self._rest, self._heard = to_come, True
+                return True
+        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
+            return to_come == 0
+        if self._turn_away(head, to_come):
+            self._rest, self._heard = to_come, True
+            return True
+        return False
+
+    def _answer_first(self, body: bytes) -> bool:
+        """Answer a request that the parser has read; remember its head if it was alone in its read."""
+        data, self._read = self._read, b""
+        head = None if self._is_looked_at else self._head()
+        if head is None or not (self._answer(head, body) or self._turn_away(head, 0)):
+            return False
+        self._held = None
+        end = data.find(b"\r\n\r\n") + 4
+        if head.plain and len(data) == end + len(body):
+            self._heads.remember(data[:end], head)
+        return True
+
+    def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
+        if not head.plain:
+            return False
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
+        if response is None:
+            return False
+        if response:
+            self._deliver(response)
+        else:
+            self._phase, self._is_waiting = Phase.ANSWER, True
+        return True
+
+    def _deliver(self, response: bytes) -> None:
+        self._is_waiting = False
+        if not self._line.is_closing():
+            self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._phase, self._moved_at = Phase.IDLE, self.loop.time()
+        if self._behind:
+            self.loop.call_soon(self._hear_behind)
+        elif self._ended:
+            self.transport.close()
+
+    def _turn_away(self, head: Head, to_come: int | None) -> bool:
+        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.
+        None: nobody has said how much that is."""
+        ends = head.ends or (to_come or 0) > SKIP_BYTES_MAX
+        found = self._look(head, self.server_state.default_headers, self.slot, whole=to_come == 0, ends=ends)
+        if not isinstance(found, bytes):
+            self._coming, self._is_looked_at = found, to_come == 0
+            return False
+        self._say_no(found, to_come)
+        if ends and to_come == 0:
+            self.transport.close()
+        elif ends:
+            self._linger()
+        return True
+
+    def _say_no(self, response: bytes, to_come: int | None) -> None:
+        self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._began_at = self._moved_at = self.loop.time()
+        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
+
+    def _skip(self, data: bytes) -> bytes:
+        """What of a read does not belong to a body that was refused."""
+        skipped = min(self._rest, len(data))
+        self._rest -= skipped
+        self._moved_at = self.loop.time()
+        if not self._rest:
+            self._phase = Phase.IDLE
+        return data[skipped:]
+
+    def _hear_behind(self) -> None:
+        data, self._behind = self._behind, b""
+        if not self._line.is_closing():
+            self._hear_again()
+            self.data_received(data)
+
+    def _hear_again(self) -> None:
+        if not self.flow.read_paused and not self._line.is_closing():
+            self._line.resume_reading()

@@ -1,0 +1,36 @@
+"""What SIGHUP means: a terminal is gone; or the server is to be renewed, where it has none or has it still."""
+
+import os
+import select
+import signal
+from contextlib import suppress
+from typing import Literal
+
+
+class Terminal:
+    """The terminal that this process was started from, if it was. Make one before SIGHUP gets its handler."""
+
+    def __init__(self) -> None:
+        self._may_go = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # `nohup`
+        self._open: int | None = None
+        with suppress(OSError):
+            self._open = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
+
+    def meaning(self) -> Literal["renew", "stop", "nothing"]:
+        """Of a SIGHUP that has come now. The kernel takes the terminal away first, and then tells of it."""
+        if not self._has_gone():
+            return "renew"
+        self.close()
+        return "nothing" if self._may_go else "stop"
+
+    def close(self) -> None:
+        held, self._open = self._open, None
+        if held is not None:
+            os.close(held)
+
+    def _has_gone(self) -> bool:
+        if self._open is None:
+            return False
+        poll = select.poll()
+        poll.register(self._open, 0)
+        return any(what & select.POLLHUP for _, what in poll.poll(0))

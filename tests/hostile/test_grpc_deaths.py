@@ -1,0 +1,78 @@
+"""Workers die under callers of the second port: who lets gRPC repeat, as the page says, does not notice."""
+
+import json
+import os
+import signal
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from mortal_server import PATIENCE, serving
+
+from aias.access.ledger import Ledger
+from aias.access.quotas import checked
+from aias.serving.survival.keeper import can_keep
+from serving_house import eventually, house
+
+grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
+pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+
+INFER = "/inference.GRPCInferenceService/ModelInfer"
+RETRY = {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 3}
+POLICY = {"methodConfig": [{"name": [{}], "retryPolicy": RETRY | {"retryableStatusCodes": ["UNAVAILABLE"]}}]}
+
+
+def question(model: str) -> bytes:
+    from aias.serving.grpc.calls import message
+
+    request = message("ModelInferRequest")(model_name=model)
+    request.inputs.add(name="age", datatype="BYTES", shape=[1]).contents.bytes_contents.append(b"50")
+    return bytes(request.SerializeToString())
+
+
+def test_a_client_that_lets_grpc_repeat_sees_none_of_its_workers_die() -> None:
+    answered, failed, enough = list[bytes](), list[object](), threading.Event()
+    with serving(workers=2, grpc=True) as server:
+        assert server.second is not None
+        where = f"127.0.0.1:{server.second.port}"
+
+        def ask() -> None:
+            with grpc.insecure_channel(where, options=[("grpc.service_config", json.dumps(POLICY))]) as channel:
+                infer, sent = channel.unary_unary(INFER), question("slow")
+                while not enough.is_set() and not failed:
+                    try:
+                        answered.append(infer(sent, metadata=(("authorization", "Bearer all-key"),), timeout=PATIENCE))
+                    except grpc.RpcError as fault:
+                        failed.append(fault)
+
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for _ in range(3):
+            seen = len(answered)
+            eventually(lambda seen=seen: len(answered) >= seen + 20 or failed, PATIENCE)
+            eventually(server.whole, PATIENCE)
+            os.kill(server.supervisor.pids[0], signal.SIGKILL)
+        seen = len(answered)
+        eventually(lambda: len(answered) >= seen + 20 or failed, PATIENCE)
+        enough.set()
+        for client in clients:
+            client.join(PATIENCE)
+
+    assert failed == []
+    assert len({*answered}) == 1
+
+
+def test_who_is_to_come_again_is_told_when_in_grpcs_own_words(tmp_path: Path) -> None:
+    quotas = {"few": checked(["1/minute"])}
+    opened = partial(Ledger.open, tmp_path)
+    with house(grpc=True, quotas=quotas, ledger=opened) as server, grpc.insecure_channel(server.grpc) as channel:
+        infer, key = channel.unary_unary(INFER), (("authorization", "Bearer few"),)
+        infer(question("churn"), metadata=key, timeout=10)
+        with pytest.raises(grpc.RpcError) as refused:
+            infer(question("churn"), metadata=key, timeout=10)
+
+    told = dict(refused.value.trailing_metadata())
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert 0 < int(told["grpc-retry-pushback-ms"]) <= 60_000

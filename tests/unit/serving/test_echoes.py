@@ -1,0 +1,69 @@
+"""What is said again, and what is looked at anew."""
+
+import pytest
+
+from aias.serving.echoes import LIFE_SECONDS, Echoes
+from aias.serving.heads import Head
+from aias.serving.messages import Reply, Request
+from aias.serving.metrics import Metrics
+from aias.serving.observing import Observing
+from aias.serving.quotas import Bill
+from aias.serving.refusals import NoKey, Overloaded
+from aias.serving.routes import Route
+
+ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.now, self.metrics = 100.0, Metrics()
+        self.echoes = Echoes(Observing(self.metrics), iter(["second", "third"]).__next__, clock=lambda: self.now)
+        self.head = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
+
+    def refuse(self, fault: Exception, **more: object) -> None:
+        request = Request("POST", "/predict/churn", "first", self.head.headers, self.head.places)
+        for name, value in more.items():
+            setattr(request, name, value)
+        self.echoes.keep(self.head, request, fault, Reply(b"", 503), b"id: first, body: first")
+
+
+def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+
+    assert scene.echoes.of(scene.head) == b"id: second, body: second"
+    assert scene.echoes.of(scene.head) == b"id: third, body: third"
+    assert scene.metrics.refusals == {("serving.overloaded", "", ""): 2}
+    assert scene.metrics.requests == {("", "", 503): 2}
+
+
+def test_a_moment_later_it_is_looked_at_anew() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+    scene.now += 1.01 * LIFE_SECONDS
+
+    assert scene.echoes.of(scene.head) is None
+
+
+def test_another_head_is_never_answered_with_it() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+    other = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
+
+    assert scene.echoes.of(other) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [
+        (NoKey("this needs a key"), {}),
+        (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
+        (Overloaded(), {"bill": Bill.__new__(Bill)}),
+        (Overloaded(), {"span": object()}),
+    ],
+)
+def test_what_is_not_the_same_for_all_is_not_said_again(fault: Exception, more: dict[str, object]) -> None:
+    scene = Scene()
+    scene.refuse(fault, **more)
+
+    assert scene.echoes.of(scene.head) is None
