@@ -13,6 +13,7 @@ head, of a body, or nothing. The server has core 0, the clients core 1.
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import subprocess
@@ -85,7 +86,11 @@ def load(server: Running, request: bytes, verb: str, *numbers: float) -> dict[st
 
 def dawdle(server: Running, request: bytes) -> None:
     alone = steady(server, request)
-    with subprocess.Popen([sys.executable, str(HERE), "slow-sockets", str(server.port), "500"]) as slow:
+    command = [sys.executable, str(HERE), "slow-sockets", str(server.port), "500"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as slow:
+        assert slow.stdin is not None
+        slow.stdin.write(request)
+        slow.stdin.close()
         time.sleep(2)
         beside = steady(server, request)
         slow.terminate()
@@ -137,24 +142,27 @@ async def run_steady(port: int, request: bytes) -> dict[str, float]:
     return {"p99_s": percentile(took), "errors": errors, "requests": len(took)}
 
 
-async def run_slow(port: int, count: int) -> None:
+async def run_slow(port: int, request: bytes, count: int) -> None:
     """They begin within a second, not all at once, which no 500 callers would."""
-    await asyncio.gather(*(dawdler(port, at % 3, at / count) for at in range(count)))
+    secret = request.partition(b"Bearer ")[2].split(b"\r\n")[0]
+    said = ((b"GET /", b"a"), (HEAD % (secret, 10_000), b" "), (b"", b""))
+    await asyncio.gather(*(dawdler(port, *said[at % 3], at / count) for at in range(count)))
 
 
-async def dawdler(port: int, kind: int, begins: float) -> None:
-    """Sends a byte a second of a head (0) or of a body (1), or nothing (2); when it is cut, it comes again."""
+async def dawdler(port: int, first: bytes, more: bytes, begins: float) -> None:
+    """Sends a byte a second; when it is cut, it comes again."""
     await asyncio.sleep(begins)
     while True:
-        try:
+        with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write([b"GET /", HEAD % (b"nobody", 10_000), b""][kind])
-            while not reader.at_eof():
-                await asyncio.sleep(1)
-                writer.write([b"a", b" ", b""][kind])
+            writer.write(first)
+            said = b"?"
+            while said:
+                with contextlib.suppress(TimeoutError):
+                    said = await asyncio.wait_for(reader.read(65_536), 1)
+                writer.write(more)
             writer.close()
-        except OSError:
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
 
 
 def percentile(took: list[float]) -> float:
@@ -169,6 +177,6 @@ if __name__ == "__main__":
         print(json.dumps(asyncio.run(run_steady(int(sys.argv[2]), sys.stdin.buffer.read()))))
     elif sys.argv[1:2] == ["slow-sockets"]:
         other_core()
-        asyncio.run(run_slow(int(sys.argv[2]), int(sys.argv[3])))
+        asyncio.run(run_slow(int(sys.argv[2]), sys.stdin.buffer.read(), int(sys.argv[3])))
     else:
         main(sys.argv[1:] or ["model", "middle", "inline", "slow"])

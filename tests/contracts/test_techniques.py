@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import aias
+from aias.compress.fitting import fitted_when_asked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Trial
 from aias.compress.workshop import workshop
@@ -129,6 +130,21 @@ def test_a_network_with_less_in_it_is_smaller_in_the_graph_and_still_knows_its_w
 
     assert after < 0.7 * before
     assert np.mean(found[0].scores.argmax(axis=1) == y) > np.mean(network.scores.argmax(axis=1) == y) - 0.05
+
+
+@pytest.mark.parametrize("shop", ["a network"], indirect=True)
+def test_a_milder_network_is_fitted_when_it_is_asked_for_and_not_before(shop, monkeypatch):
+    ladder = next(iter(member("compress.techniques", "prune_neurons")(shop)))
+    runs, run = [], shop.plan.run
+    monkeypatch.setattr(shop.plan, "run", lambda *asked: runs.append(asked) or run(*asked))
+
+    candidates = [fitted_when_asked(shop, each) for each in ladder.milder()]
+    assert candidates
+    assert not runs
+    scores = [shop_scores(shop, candidates[0], shop.rows_in_turn(0)) for _ in range(2)]
+
+    assert len(runs) == 1
+    assert np.array_equal(*scores)
 
 
 def shop_scores(shop, candidate, rows):

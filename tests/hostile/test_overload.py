@@ -14,10 +14,13 @@ import pytest
 
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
+from aias.registry.rollout.trial import Guard, Trial
 from aias.serving.costs import Cost
+from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.split import Canary, Split
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
-from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
+from serving_house import AT, BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
 BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
@@ -217,6 +220,22 @@ def test_what_is_refused_costs_nothing_of_a_quota(server: House) -> None:
             answer = answer_of(client)
             assert_refused(answer)
             assert '"requests-day";r=5' in answer[1]["ratelimit"]
+
+
+def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path) -> None:
+    with full(tmp_path) as (running, _):
+        router, lane = running.gateway.router, running.gateway.router.find("churn").lane
+        two = replace(router.find("churn"), version="churn@2", number=2)
+        trial = Trial(1, "churn", "churn", 2, "d", "canary", 10_000, "key", Guard(), AT)
+        canary = Canary(trial, two, Cells(trial.guard), 10_000)
+        router.stage.splits = {"churn": Split("churn", 1, live=router.find("churn"), canaries=[canary])}
+        with running.socket() as client:
+            client.sendall(head(len(BODY), LATE) + BODY[:4])
+            answer = answer_of(client)
+
+    assert lane is two.lane
+    assert_refused(answer)
+    assert (answer[1]["x-aias-version"], "connection" in answer[1]) == ("churn@2", False)
 
 
 def test_refusals_are_counted_with_their_endpoint_and_version(server: House) -> None:

@@ -251,6 +251,10 @@ def _proof(manifest: Manifest) -> str:
     )
 
 
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count:,} files"
+
+
 def _sizes(sizes: Mapping[str, int]) -> str:
     """Folders of many files are one line."""
     folders: dict[str, list[int]] = {}
@@ -258,7 +262,7 @@ def _sizes(sizes: Mapping[str, int]) -> str:
         head, slash, _ = path.partition("/")
         folders.setdefault(head + slash, []).append(size)
     rows = [
-        (_code(name), f"{len(found):,} files" if name.endswith("/") else "", f"{sum(found):,}")
+        (_code(name), _files(len(found)) if name.endswith("/") else "", f"{sum(found):,}")
         for name, found in folders.items()
     ]
     return _table(("file", "", "bytes"), [*rows, ("all", "", f"{sum(sizes.values()):,}")])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aias.artifact.manifest import Candidate, Manifest
 from aias.cli.show import plus_minus, size
 from aias.core.events import Event
-from aias.core.task import Measurement, direction_of
+from aias.core.task import Measurement, direction_of, written
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -146,7 +146,7 @@ class Board:
             grid.add_row(
                 Text("›", style="cyan"), Text(name), Text("all rows" if fold < 0 else f"fold {fold + 1}", style="dim"),
                 Text(f"{each.rounds:,} rounds" if each.rounds else "", style="dim"),
-                Text("" if each.value is None else f"{each.value:.4f}"),
+                Text("" if each.value is None else written(each.value)),
                 Text(f"{_short(each.rows_per_second)} rows/s" if each.rows_per_second else "", style="dim"),
             )  # fmt: skip
         return grid

@@ -68,7 +68,7 @@ def _form(manifest: Manifest | None) -> tuple[str, str, str]:
     if manifest is None:
         return "damaged", "", ""
     first = manifest.measurements[:1]
-    score = f"{first[0].metric} {first[0].value:.4f}" if first else ""
+    score = f"{first[0].metric} {first[0].written}" if first else ""
     return manifest.form or manifest.task.type, score, f"{manifest.row_us:,.0f}" if manifest.row_us else ""
 
 
@@ -123,10 +123,7 @@ def evaluate(ref: str, file: str, *, as_json: bool) -> None:
         measured = model.evaluate(file, watch=watch)
     if as_json:
         return give(msgspec.to_builtins(measured), as_json=True)
-    rows = [
-        (one.metric, f"{one.value:.4f}", "" if one.low is None else f"{one.low:.4f} to {one.high:.4f}", f"{one.n:,}")
-        for one in measured
-    ]
+    rows = [(one.metric, one.written, one.interval, f"{one.n:,}") for one in measured]
     return table(f"{model.ref} on {file}", ("metric", "value", "95 % interval", "rows"), rows, right=("value", "rows"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from aias.core.events import Event
-from aias.core.task import Measurement
+from aias.core.task import Measurement, written
 
 if TYPE_CHECKING:
     from aias.artifact.manifest import Manifest
@@ -61,17 +61,13 @@ def warn(event: Event) -> None:
 
 def plus_minus(one: Measurement) -> str:
     """`0.9258 ± 0.0060`: half the width of the interval, which need not lie evenly about the value."""
-    digits = 4 if abs(one.value) < 10 else 1
-    half = "" if one.low is None or one.high is None else f" ± {(one.high - one.low) / 2:.{digits}f}"
-    return f"{one.value:.{digits}f}{half}"
+    half = None if one.low is None or one.high is None else (one.high - one.low) / 2
+    return one.written + ("" if half is None else f" ± {written(half, like=one.value)}")
 
 
 def with_interval(one: Measurement) -> str:
     """`0.9258 (0.9198 to 0.9317)`, as many digits as the interval gives meaning to."""
-    if one.low is None or one.high is None:
-        return f"{one.value:.4f}"
-    digits = 4 if abs(one.value) < 10 else 1
-    return f"{one.value:.{digits}f} ({one.low:.{digits}f} to {one.high:.{digits}f})"
+    return f"{one.written} ({one.interval})" if one.interval else one.written
 
 
 def made_from(model: "Model") -> str:

@@ -9,6 +9,7 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.report import REPORT, Report, read_report
 from aias.cli.show import hint, leaderboard, made_from, size, table
 from aias.core.host import host
+from aias.core.task import written
 from aias.plots.svg import printable
 from aias.runtimes import arrival
 from aias.runtimes.arrival import proved_on
@@ -86,10 +87,7 @@ def _proved(model: "Model") -> Iterator[str]:
 
 
 def _draw_measurements(manifest: Manifest) -> None:
-    rows = [
-        (one.metric, f"{one.value:.4f}", "" if one.low is None else f"{one.low:.4f} to {one.high:.4f}", f"{one.n:,}")
-        for one in manifest.measurements
-    ]
+    rows = [(one.metric, one.written, one.interval, f"{one.n:,}") for one in manifest.measurements]
     if not rows:
         return
     click.echo()
@@ -102,7 +100,7 @@ def _draw_importance(manifest: Manifest, report: Report) -> None:
         return
     most = max(shown[0].drop, 1e-12)
     rows = [
-        (printable(each.field), f"{each.drop:.4f}", "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
+        (printable(each.field), written(each.drop), "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
     ]  # fmt: skip
     click.echo()
     table(

@@ -55,6 +55,9 @@ BY_TEACHER: Final = (
 )  # fmt: skip
 """Techniques that need the parent's answers or its graph only, and no member of it."""
 
+SECONDS: Final = ("static_embeddings", "static_windows")
+"""They read in seconds what encoders with layers read in minutes, and gain most: their turn comes first."""
+
 BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
 """Those that need no member of a compressed parent, and can be gone again fold by fold."""
 
@@ -195,6 +198,7 @@ class Job:
             named = ", ".join(name.replace("_", " ") for name in self.techniques if name not in able)
             if named:
                 self.fallen.append(Point("what fits again what it is made of", "", FELL, f"{why}: {named}"))
+        able = tuple(sorted(able, key=lambda name: name not in SECONDS))
         proposed = {name: self._proposals(name) for name in able}
         trials = [
             Trial(each, name)

@@ -18,7 +18,6 @@ from aias.core.deadline import Deadline
 from aias.encoders.contract import Floats, Ints
 
 PLACES: Final = 3
-FILTERS: Final = 96
 EPOCHS: Final = 12
 BATCH: Final = 64
 RATE: Final = 2e-3
@@ -36,16 +35,16 @@ class Kernel:
 
 
 def learned(
-    tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, classes: bool, seed: int,
-    deadline: Deadline,
+    tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, filters: int, classes: bool,
+    seed: int, deadline: Deadline,
 ) -> Kernel:  # fmt: skip
     """`tokens`, `mask`: (texts, length); `vectors`: (vocabulary, width); `targets`: probabilities (texts, classes), or
     standardised amounts (texts, 1). Where the deadline passes, what was learned by then."""
     rng, width = np.random.default_rng(seed), vectors.shape[1]
     spread = 1 / np.sqrt(PLACES * width)
     state = [
-        rng.uniform(-spread, spread, (PLACES * width, FILTERS)).astype(np.float32), np.zeros(FILTERS, np.float32),
-        np.zeros((FILTERS, targets.shape[1]), np.float32), np.zeros(targets.shape[1], np.float32),
+        rng.uniform(-spread, spread, (PLACES * width, filters)).astype(np.float32), np.zeros(filters, np.float32),
+        np.zeros((filters, targets.shape[1]), np.float32), np.zeros(targets.shape[1], np.float32),
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
     wanted = targets.astype(np.float32)

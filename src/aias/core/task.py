@@ -111,3 +111,21 @@ class Measurement:
     n: int
     low: float | None = None
     high: float | None = None
+
+    @property
+    def written(self) -> str:
+        """The value as it is read: `0.9258`, `46,951.6`."""
+        return written(self.value)
+
+    @property
+    def interval(self) -> str:
+        """`0.9198 to 0.9317`, or nothing where none is known."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{written(self.low, like=self.value)} to {written(self.high, like=self.value)}"
+
+
+def written(value: float, *, like: float | None = None) -> str:
+    """Four decimals below 10, and one from there: more would say nothing. `like`: of a value that stands beside it."""
+    digits = 4 if abs(value if like is None else like) < 10 else 1
+    return f"{value:,.{digits}f}"

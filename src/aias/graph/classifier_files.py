@@ -83,7 +83,7 @@ def read_classifier(folder: Path) -> Classifier:
         ) from None
     classes = _classes(config, outputs=last.weight.shape[1])
     whole = replace(transformer, pooling="cls", normalised=False)
-    if hidden.weight.shape != (whole.width, last.weight.shape[0]):
+    if hidden.weight.shape != (whole.hidden, last.weight.shape[0]):
         raise UnknownEncoder(
             "the classifier's head does not fit its transformer", hint="use the folder as it was saved"
         )

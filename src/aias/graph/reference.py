@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.graph.transformer import Affine, Layer, Norm, Transformer
+from aias.graph.transformer import MIDDLE_LENGTH, Affine, Layer, Norm, Transformer
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,10 +25,16 @@ def reference(transformer: Transformer, texts: Sequence[Sequence[int]]) -> Float
 def _vector(encoder: Transformer, tokens: npt.NDArray[np.int64]) -> Floats:
     x = encoder.words[tokens].astype(np.float64) + encoder.positions[: len(tokens)]
     x = _norm(x, encoder.norm, encoder.epsilon)
-    for layer in encoder.layers:
+    below: list[Floats] = []
+    for place, layer in enumerate(encoder.layers, start=1):
         x = _norm(x + _attention(x, layer, encoder.heads), layer.attention_norm, encoder.epsilon)
         x = _norm(x + _affine(_active(_affine(x, layer.wider), encoder.activation), layer.narrower), layer.norm,
                   encoder.epsilon)  # fmt: skip
+        below += [MIDDLE_LENGTH * _pooled(x, encoder)] if place == encoder.beside else []
+    return np.concatenate([*below, _pooled(x, encoder)])
+
+
+def _pooled(x: Floats, encoder: Transformer) -> Floats:
     vector = x[0] if encoder.pooling == "cls" else x.mean(axis=0)
     return np.asarray(vector / np.linalg.norm(vector) if encoder.normalised else vector)
 

@@ -12,6 +12,12 @@ from aias.plots.svg import WIDTH, Drawing
 HEIGHT: Final = 380
 LEFT, RIGHT, TOP, BOTTOM = 64.0, WIDTH - 20.0, 62.0, HEIGHT - 52.0
 
+DIGIT: Final = 7.5
+"""Of a number beside an axis, at most."""
+
+NAMED: Final = 34.0
+"""From the edge to where the longest number begins: the axis's name stands there, on its side."""
+
 TICKS: Final = 5
 
 FAR: Final = 1e300
@@ -107,7 +113,8 @@ class Frame:
 def framed(title: str, note: str, x: Axis, y: Axis, draw: Callable[[Frame], None]) -> bytes:
     """A drawing with axes and what `draw` puts between them."""
     drawing = Drawing(title, note, height=HEIGHT)
-    frame = Frame(drawing, x, y)
+    longest = max((len(y.label(tick)) for tick in y.ticks), default=0)
+    frame = Frame(drawing, x, y, left=max(LEFT, NAMED + longest * DIGIT))
     frame.draw()
     draw(frame)
     return drawing.as_bytes()

@@ -14,7 +14,7 @@ from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.load import Load
-from aias.core.task import Measurement
+from aias.core.task import Measurement, written
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
@@ -203,7 +203,8 @@ class Board:
             ends = [end * self._direction for end in (one.low, one.high) if end is not None]
             if one.metric == self.task.metric and ends and min(ends) <= self._chance:
                 usual = self._chance * self._direction
-                message = f"answering every row alike gives {one.metric} {usual:.4f}: nothing better is certain here"
+                said = f"answering every row alike gives {one.metric} {written(usual)}"
+                message = f"{said}: nothing better is certain here"
                 self.watch(Event("train.chance", message, "warning", {"metric": one.metric, "usual": usual}))
 
     def fit_ends_at(self) -> float:
@@ -391,5 +392,5 @@ class Board:
             "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
         }  # fmt: skip
         used = "" if len(self.members) - 1 not in self._late else "; not used"
-        message = f"{member.name}: {score.metric} {score.value:.4f}, {timed.row_us:.0f} µs a row{used}"
+        message = f"{member.name}: {score.metric} {score.written}, {timed.row_us:.0f} µs a row{used}"
         self.watch(Event("train.candidate", message, facts=facts))

@@ -138,7 +138,8 @@ def sentences_for(name: str | None, encoder: RowEncoder, *, threads: int, watch:
     if not encoder.layout.texts:
         _tell(watch, "no column holds texts: the sentence encoder has nothing to read", "warning")
         return None
-    return SentenceEncoder.read(name, texts=encoder.layout.texts, threads=threads)
+    found = SentenceEncoder.read(name, texts=encoder.layout.texts, threads=threads)
+    return replace(found, transformer=found.whole.with_middle())
 
 
 def ready_in_time(make: Callable[[Watch], Embedding | None], *, deadline: Deadline, watch: Watch) -> Embedding | None:

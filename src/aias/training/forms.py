@@ -330,8 +330,8 @@ def _fewer(fits: Mapping[int, int], weights: Floats, over: float) -> dict[int, i
 
 
 def _described(one: Measurement) -> str:
-    interval = f"{one.low:.4f} to {one.high:.4f}, " if one.low is not None and one.high is not None else ""
-    return f"{one.metric} {one.value:.4f} ({interval}{one.n:,} rows)"
+    interval = f"{one.interval}, " if one.interval else ""
+    return f"{one.metric} {one.written} ({interval}{one.n:,} rows)"
 
 
 def _answering(draft: Manifest, answering: Answering) -> Manifest:

@@ -29,7 +29,7 @@ def test_two_tokens_in_the_other_order_are_another_answer() -> None:
         tokens[row, place[row] : place[row] + 2] = (0, 1) if y[row] else (1, 0)
 
     kernel = learned(
-        tokens, mask, VECTORS, np.eye(2)[y], classes=True, seed=0, deadline=Deadline.after(600)
+        tokens, mask, VECTORS, np.eye(2)[y], filters=48, classes=True, seed=0, deadline=Deadline.after(600)
     )  # fmt: skip
 
     sums = windows.windows(VECTORS[tokens] * mask[:, :, None]) @ kernel.weights

@@ -23,8 +23,11 @@ from aias.encoders.rows import RowEncoder
 from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
+from aias.graph.int4 import Int4
+from aias.graph.int8 import Int8
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
+from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
 from aias.graph.transformer_files import UnknownEncoder, read_transformer
 from aias.learners.linear import LinearModel
@@ -307,3 +310,27 @@ def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> 
     assert max(proof.score_difference_max, proof.batch_difference_max) <= 1e-6
     with pytest.raises(Damaged, match="tokenizer"):
         runtime.OnnxRuntime.from_files(files, manifest_for(fields, subwords=False))
+
+
+@pytest.mark.parametrize("less", [lambda whole: whole, Int8, Int4], ids=["float32", "int8", "int4"])
+def test_what_the_middle_says_stands_before_the_last_layer(tmp_path: Path, less) -> None:
+    encoder_into(tmp_path, "bert")
+    pool_into(tmp_path, {"pooling_mode": "mean"})
+    read = SentenceEncoder.read(str(tmp_path), texts=1)
+    layers = read.whole.layers
+    whole = replace(read.whole, normalised=True, layers=(layers * 3)[:3]).with_middle()
+    assert (whole.beside, whole.width) == (2, 2 * whole.hidden)
+    assert whole.lowest(2).width == whole.lowest(1).width == whole.hidden
+    encoder = replace(read, transformer=less(whole))
+    encoded = rows_for(encoder).columns({"note": TEXTS}, len(TEXTS))
+    vectors = encoder.embedded(encoded).vectors
+    assert vectors is not None
+    assert vectors.shape[1] == encoder.width == whole.width
+    tokens = [row[mask] for row, mask in zip(encoded.tokens, encoded.token_mask, strict=True)]
+    np.testing.assert_allclose(vectors, reference(whole, tokens), atol=1e-5 if encoder.transformer is whole else 0.5)
+
+
+def test_of_two_layers_none_is_in_the_middle(tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    whole = SentenceEncoder.read(str(tmp_path), texts=1).whole
+    assert replace(whole, normalised=True).with_middle().beside == 0

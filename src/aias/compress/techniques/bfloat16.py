@@ -29,7 +29,7 @@ def bfloat16(shop: Workshop) -> Iterator[Candidate]:
     sentences, whole = found.sentences, found.sentences.whole
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         lower = sentences if count == len(whole.layers) else replace(
-            sentences, transformer=replace(whole, layers=whole.layers[:count])
+            sentences, transformer=whole.lowest(count)
         )  # fmt: skip
         name = f"{count} of {len(whole.layers)} layers in bfloat16"
         yield found.candidate(name, lower, precision=PRECISION)

@@ -14,7 +14,7 @@ TREES: Final = (400, 200, 100, 50)
 """The largest first, which is surest to answer as its teacher; the others are its first trees and cost no fit."""
 
 LEAVES: Final = 16
-"""Twice as many trees of half the leaves take as long and as many bytes, and answer more nearly as their teacher."""
+"""Twice as many trees of half the leaves take as many bytes, and answer more nearly as their teacher."""
 
 RATE: Final = 0.2
 

@@ -39,7 +39,7 @@ def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
     if len(before) > KEPT_SHARE_MAX * len(whole.words):
         raise CannotHelp(f"its texts hold {len(before):,} of the {len(whole.words):,} tokens")
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
-        lower = replace(whole, layers=whole.layers[:count])
+        lower = whole.lowest(count)
         less = Int8(replace(lower, words=whole.words[before]))
         name = f"{count} of {len(whole.layers)} layers in int8, {len(before):,} tokens"
         like = replace(sentences, transformer=Int8(lower))

@@ -20,7 +20,7 @@ def static_embeddings(shop: Workshop) -> Iterator[Candidate]:
     found = reader(shop)
     sentences, whole = found.sentences, found.sentences.whole
     table = read_first(whole)
-    for each in (table, narrow(table)) if whole.width > NARROW else (table,):
+    for each in (table, narrow(table)) if whole.hidden > NARROW else (table,):
         static = StaticVectors(each, whole.length_max)
         name = f"static vectors of {static.width} numbers"
         yield found.candidate(name, replace(sentences, transformer=static))

@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.windows import FILTERS, Singles, learned
+from aias.compress.windows import Singles, learned
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
 from aias.graph.static import narrow, read_first
@@ -25,6 +25,10 @@ __all__ = ["static_windows"]
 
 TRUTH: Final = 0.5
 """Of the target of a text, its own answer."""
+
+FILTERS: Final = (96, 192)
+MANY: Final = 20
+"""Classes, from which on the second: of 77 they got 1 % more right (docs/log.md)."""
 
 ROWS_MIN: Final = 200
 """With fewer, windows are learned by heart."""
@@ -37,16 +41,18 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
     table = read_first(found.sentences.whole)
     vectors = narrow(table - table.mean(axis=0))
     vectors = np.asarray(vectors / vectors.std(), np.float32)
-    yield Candidate(f"windows of three tokens, {FILTERS} numbers", partial(_make, shop, found, vectors))
+    few, many = FILTERS
+    filters = few if shop.task.outputs < MANY else many
+    yield Candidate(f"windows of three tokens, {filters} numbers", partial(_make, shop, found, vectors, filters))
 
 
-def _make(shop: Workshop, found: Reader, vectors: Singles, fold: int) -> Made:
+def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, fold: int) -> Made:
     """The windows, and the heads, without the rows of the fold."""
     rows = shop.inside(fold)
     tokens, mask = _texts(shop, rows)
     kernel = learned(
         tokens, mask, vectors, np.repeat(_targets(shop, fold, rows), shop.encoder.layout.texts, axis=0),
-        classes=bool(shop.task.classes), seed=shop.seed, deadline=shop.fit_deadline(),
+        filters=filters, classes=bool(shop.task.classes), seed=shop.seed, deadline=shop.fit_deadline(),
     )  # fmt: skip
     before, on, after = np.split(kernel.weights, 3)
     # A window's first token is looked up in the first table.
