@@ -2,8 +2,9 @@
 
     lengths  5 42 7 5 14  ─sort→  5 5 7 14 │ 42  ─▶ two runs, where the second costs less than padding five would
 
-Costs are counted in tokens. A graph that drops padding pays for it in attention alone, with the square of the length;
-any other for every token that is not there. Rows that have several texts are as long as the longest.
+Costs are counted in tokens. A graph that drops padding pays for it in attention alone, with the square of the length.
+Any other is an old one, or so small that a run more costs it more than padding: it is cut up where there is too much
+for one run. Rows that have several texts are as long as the longest.
 """
 
 from collections.abc import Sequence
@@ -33,21 +34,21 @@ def runs(longest: Places, tokens: Places, *, texts: int, unpadded: bool) -> list
         rest = order[at : at + TOKENS_AT_ONCE]
         sizes = np.cumsum(tokens[rest]) if unpadded else np.arange(1, 1 + len(rest)) * texts * longest[rest]
         some = rest[: max(1, int(np.searchsorted(sizes, TOKENS_AT_ONCE, side="right")))]
-        ends = cuts(longest[some].tolist(), texts=texts, unpadded=unpadded)
+        ends = cuts(longest[some].tolist(), texts=texts) if unpadded else [len(some)]
         found += [some[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         at += len(some)
     return found
 
 
-def cuts(longest: Sequence[int], *, texts: int, unpadded: bool) -> list[int]:
-    """Where runs of rows, short ones first, should end for all of them together to cost least."""
+def cuts(longest: Sequence[int], *, texts: int) -> list[int]:
+    """Where runs of rows, short ones first, should end for all of them together to cost least in a graph that drops
+    padding."""
     ends = [at for at in range(1, len(longest)) if longest[at] != longest[at - 1]] + [len(longest)]
     best, before = {0: 0.0}, dict[int, int]()
     for end in ends:
         length = longest[end - 1]
         for start, cost in list(best.items()):
-            places = (end - start) * texts * length
-            total = cost + RUN_TOKENS + places * (length * ATTENTION if unpadded else 1)
+            total = cost + RUN_TOKENS + (end - start) * texts * length**2 * ATTENTION
             if end not in best or total < best[end]:
                 best[end], before[end] = total, start
     found = [len(longest)]
