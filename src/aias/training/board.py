@@ -56,6 +56,9 @@ REFIT_MARGIN: Final = 1.0
 """Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
 such fits half took less than 0.6, nine tenths less than 0.9; one that takes longer is not waited for."""
 
+SAVED_SHARE: Final = 0.5
+"""Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
+
 LATE_SECONDS: Final = 1.0
 LATE_SHARE: Final = 0.02
 """Of the whole time; a member that makes finishing later than both is left out."""
@@ -187,15 +190,21 @@ class Board:
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
 
     def keep_to_time(self) -> None:
-        """Before finishing: where there is no time for the sentence encoder any more, those that do not read answer."""
+        """Before finishing: where there is no time for the sentence encoder any more, those that do not read answer,
+        unless they would be nearly as late."""
         self.forms.feel_load()
         late = self._late
         readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
         others = set(range(len(self.members))) - readers - late
-        if readers and others and self._after_seconds(refits=False) > self.deadline.left + self._lateness():
+        after = self._after_seconds(refits=False)
+        if readers and others and after > self.deadline.left + self._lateness():
             self._late = late | readers
             self._weigh()
-            self._tell_late([self.members[place].name for place in sorted(readers)])
+            if after - self._after_seconds(refits=False) >= SAVED_SHARE * (after - self.deadline.left):
+                self._tell_late([self.members[place].name for place in sorted(readers)])
+            else:
+                self._late = late
+                self._weigh()
 
     def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
         """Where it is not certain that more is known than what is usual."""
