@@ -114,13 +114,16 @@ def folds(
     if way == "time":
         share = holdout if count == 1 else FORWARD_SHARE
         return _forward(_moments(dataset, column), _copies(dataset), count=count, share=share, column=column)
-    if count == 1:
-        parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
-        judges = np.full(dataset.rows, -1, np.int16)
-        judges[parts.validation] = 0
-        return Folds(judges)
-    groups = _groups(dataset, column) if way == "group" else _copies(dataset)
-    return _dealt(groups, _strata(y, task), task, count, seed, column=column)
+    groups, strata = _groups(dataset, column) if way == "group" else _copies(dataset), _strata(y, task)
+    if count > 1:
+        return _dealt(groups, strata, task, count, seed, column=column)
+    if column and task.classes and len(alone(groups, strata)):
+        first = _dealt(groups, strata, task, max(2, round(1 / holdout)), seed, column=column).judges == 0
+        return Folds(np.where(first, 0, -1).astype(np.int16))
+    parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
+    judges = np.full(dataset.rows, -1, np.int16)
+    judges[parts.validation] = 0
+    return Folds(judges)
 
 
 def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, column: str) -> Folds:
