@@ -241,7 +241,7 @@ def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(sho
 @pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
 def test_a_network_that_the_time_cut_short_is_no_candidate(shop, monkeypatch):
     (student, *_) = member("compress.techniques", "distill_network")(shop)
-    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline.after(0.0))
+    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline.after(0.001))
     with pytest.raises(NoTime, match="fitted whole"):
         student.make(0)
 
