@@ -67,7 +67,6 @@ AFTER_SHARE_MAX: Final = 0.5
 """Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
 members, and the serving form is what folds left."""
 
-
 FIRST_SHARE: Final = 0.5
 FIRST_SECONDS: Final = 2.0
 """Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
@@ -162,10 +161,8 @@ class Board:
         self.scores.append(score)
         before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
-        if before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness()):
-            gone = self._make_room()
-        else:
-            gone = []
+        late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
+        gone = self._make_room() if late else []
         together = self._together()
         self._tell(member, score, timed, together)
         if gone:
@@ -185,13 +182,11 @@ class Board:
         return [self.members[place].name for place in sorted(self._late - before)]
 
     def _tell_late(self, gone: list[str]) -> None:
-        are = "is" if len(gone) == 1 else "are"
-        message = f"{', '.join(gone)} {are} not used: there is no time to finish with all"
+        message = f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not used: there is no time to finish with all"
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
 
     def keep_to_time(self) -> None:
-        """Before finishing: where there is no time for the sentence encoder any more, those that do not read answer,
-        unless they would be nearly as late."""
+        """Before finishing: without time for the sentence encoder others answer, unless they would be nearly as late."""
         self.forms.feel_load()
         late = self._late
         readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
