@@ -23,7 +23,7 @@ from aias.serving.tickets import Ticket
 from serving_house import AT, BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
-BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
+BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=1.5)
 REFUSED = (("endpoint", "churn"), ("reason", "serving.overloaded"), ("version", "churn@1"))
 
 
