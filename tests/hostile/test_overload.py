@@ -23,7 +23,7 @@ from aias.serving.tickets import Ticket
 from serving_house import AT, BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
-BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=0.3)
+BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=1.5)
 REFUSED = (("endpoint", "churn"), ("reason", "serving.overloaded"), ("version", "churn@1"))
 
 
@@ -76,6 +76,12 @@ def answer_of(client: socket.socket) -> tuple[int, dict[str, str], bytes]:
     while len(body) < int(headers["content-length"]):
         body += client.recv(65536)
     return int(first.split()[1]), headers, body[: int(headers["content-length"])]
+
+
+def _of(said: bytes) -> tuple[int, dict[str, str], bytes]:
+    top, _, body = said.partition(b"\r\n\r\n")
+    first, *lines = top.decode().split("\r\n")
+    return int(first.split()[1]), dict(line.lower().split(": ", 1) for line in lines), body
 
 
 def assert_refused(answer: tuple[int, dict[str, str], bytes]) -> None:
@@ -162,6 +168,29 @@ def test_of_chunks_that_go_on_and_on_after_a_refusal_no_more_is_read(server: Hou
             client.sendall(b"0\r\n\r\n" + head(key="mistyped") + BODY)
 
         assert read_all(client) == b""
+
+
+def test_who_is_refused_and_then_sends_nonsense_gets_no_second_answer(server: House) -> None:
+    with server.socket() as client:
+        client.sendall(head(-1, LATE))
+        assert_refused(answer_of(client))
+        client.sendall(b"no length\r\n" + BODY)
+
+        assert read_all(client) == b""
+
+
+def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path: Path) -> None:
+    with full(tmp_path) as (running, model):
+        with running.socket() as client:
+            client.sendall(head(len(BODY), LATE, "Expect: 100-continue") + BODY + head(key="some") + BODY)
+            said = read_all(client)
+            assert said.count(b"HTTP/1.1 ") == 1
+            assert_refused(_of(said))
+        model.stall.set()
+        eventually(lambda: running.gateway.executor.batcher.waiting == 0)
+        asked = running.call("POST", "/predict/churn", [{"age": 1}], key="some")
+
+    assert '"requests-day";r=4' in asked.headers["ratelimit"]
 
 
 @pytest.mark.parametrize(

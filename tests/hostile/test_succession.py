@@ -1,7 +1,10 @@
 """A server takes the place of another under load: every call is answered, on the connections there were; and if the new
 one dies at any step, the old one goes on."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -133,6 +136,42 @@ def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_
     caller.close()
     next_one.close()
     assert not path.exists()
+
+
+IMPOSTOR = """
+import os, socket, sys
+os.setuid(65534)
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+listener.bind(sys.argv[1])
+listener.listen(5)
+print(flush=True)
+while True:
+    with listener.accept()[0] as caller:
+        if caller.recv(1000):
+            caller.send(b'{"pid":1,"sockets":1}')
+            socket.send_fds(caller, [b"sockets"], [listener.fileno()])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_another_user_who_may_write_into_a_home_does_not_get_to_be_its_server(tmp_path: Path) -> None:
+    for each in [tmp_path, *tmp_path.parents][:-1]:
+        each.chmod(each.stat().st_mode | 0o011)
+    run = tmp_path / FOLDER
+    run.mkdir()
+    run.chmod(0o777)
+    path = run / name_of("127.0.0.1", 1)
+    started = [sys.executable, "-c", IMPOSTOR, str(path)]
+    with subprocess.Popen(started, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline()
+            with pytest.raises(Deaf, match="another user"):
+                Predecessor.find(tmp_path, "127.0.0.1", 1)
+            with pytest.raises(Deaf, match="another user"):
+                ask(path, Question("suspects"))
+        finally:
+            other.kill()
 
 
 def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:

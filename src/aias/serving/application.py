@@ -114,11 +114,13 @@ class Application:
         the caller can take it later, no bytes may be all there is: then `deliver` is given them in this turn of the
         loop still, as the request is answered `together` with others.
         """
-        if self.suspects or (slot is not None and slot.fault is not None):
+        if slot is not None and slot.fault is not None:
             return None
         started = time.perf_counter()
         model = self._router.peek(head.places["endpoint"])
         if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
+            return None
+        if self.suspects and self.suspects.held(model.version):
             return None
         if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
@@ -129,7 +131,12 @@ class Application:
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
-            if self._loop.must_wait(request, len(body)) and deliver is not None:
+            if self._loop.must_wait(request, len(body)):
+                if deliver is None:
+                    # The long way waits for its turn, and asks all of this again.
+                    if request.bill is not None:
+                        request.bill.cancel()
+                    return None
                 self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver))
                 return b""
             if deliver is None or not self.together.wants(model):
@@ -204,6 +211,7 @@ class Application:
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
         self.executor.batcher.expire()
+        self.echoes.forget()
         self.repeats.keep_only({version for _, version in self._router.loaded()})
 
     def close(self) -> None:

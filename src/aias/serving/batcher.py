@@ -22,7 +22,7 @@ from itertools import count, islice
 from typing import Any, Final, Protocol
 
 from aias.serving.pace import Pace
-from aias.serving.refusals import Busy, Overloaded, TooLate
+from aias.serving.refusals import Busy, Overloaded, too_late
 from aias.serving.shares import Shares
 from aias.serving.tickets import Batch, Lane, Part, Ticket
 
@@ -194,7 +194,7 @@ class Batcher:
         """Give up every request whose time is over; to be called now and then."""
         now = self._clock()
         for ticket in [each for each in self._open if each.until <= now]:
-            self._fail(ticket, _too_late())
+            self._fail(ticket, too_late())
         self._dispatch()
 
     # Inside
@@ -315,7 +315,7 @@ class Batcher:
         while queue:
             ticket = queue[0][2]
             if not ticket.over and ticket.taken == 0 and ticket.until <= now:
-                self._fail(ticket, _too_late())
+                self._fail(ticket, too_late())
             if not ticket.over and ticket.taken < ticket.rows:
                 return ticket
             heappop(queue)
@@ -391,7 +391,3 @@ class Batcher:
         if at != self._alarm_at:
             self._alarm_at = at
             self._alarm(at)
-
-
-def _too_late() -> TooLate:
-    return TooLate("the answer would have come after its deadline", hint="come again in a moment, or allow more time")

@@ -97,7 +97,10 @@ class Connection(Prompt):
             if self.cycle is not None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
-            if self._skip_bytes < 0:
+            if self.transport.is_closing():
+                return
+            if self.skip:
+                # It has its answer; another would be taken for that to the next request.
                 self._linger()
                 return
             self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
@@ -123,6 +126,9 @@ class Connection(Prompt):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            # What stands behind the last request is nobody's.
+            raise Refused
         if self.url[:1] != b"/":
             self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:

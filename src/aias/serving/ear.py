@@ -129,6 +129,10 @@ def call(path: Path) -> socket.socket | None:
     except OSError as fault:
         caller.close()
         raise _deaf(path, fault.strerror or str(fault)) from fault
+    if _user_of(caller) not in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
+        # Others may be able to write into this home; they do not get to be its server.
+        caller.close()
+        raise _deaf(path, "it runs as another user than the home's")
     return caller
 
 
@@ -158,12 +162,17 @@ def servers_of(home: Path) -> list[Path]:
 def _heard(caller: socket.socket) -> Question | None:
     """None from another user, from who says nothing, and from who says what we do not know."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
-        credentials = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] not in (os.geteuid(), 0):
+        if _user_of(caller) not in (os.geteuid(), 0):
             return None
         caller.settimeout(HEAR_SECONDS)
         return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Question)
     return None
+
+
+def _user_of(other: socket.socket) -> int:
+    """As whom runs who is at the other end."""
+    credentials = other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[1])
 
 
 @contextlib.contextmanager

@@ -49,9 +49,16 @@ class Echoes:
         said = self._said.get(id(head))
         if said is None or said.head is not head:
             return None
-        if self._clock() > said.until:
+        name, fresh = said.request.id, self._next_id()
+        # Names are counted up: a longer one would make the body longer than the response says.
+        if self._clock() > said.until or len(fresh) != len(name):
             del self._said[id(head)]
             return None
         self._observing.refused(said.request, Overloaded.code)
         self._observing.note(said.request, said.reply, 0.0)
-        return said.response.replace(said.request.id.encode(), self._next_id().encode())
+        return said.response.replace(name.encode(), fresh.encode())
+
+    def forget(self) -> None:
+        """Let go of what is not said any more, and of the models that it was said for; to be called now and then."""
+        now = self._clock()
+        self._said = {head: said for head, said in self._said.items() if now <= said.until}

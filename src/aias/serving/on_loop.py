@@ -18,6 +18,7 @@ from aias.serving.conversations import answered, begun, reply_of, told
 from aias.serving.messages import Conversation, Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
+from aias.serving.refusals import too_late
 from aias.serving.routes import Route
 from aias.serving.slices import Slices
 from aias.serving.survival.journal import Runs
@@ -37,7 +38,7 @@ class OnLoop:
         # What takes less cannot make anybody wait too long, as there are only so many connections.
         if seconds * self._bounds.connections <= objective or self._slices.begins():
             return False
-        self._slices.check(seconds, objective_seconds=objective, deadline=request.deadline)
+        self._slices.check(seconds, payer=request.payer, objective_seconds=objective, deadline=request.deadline)
         return True
 
     def later(self, route: Route, request: Request, done: Callable[[Reply | Exception], None]) -> None:
@@ -47,6 +48,8 @@ class OnLoop:
         def work() -> None:
             waited = time.perf_counter() - asked_at
             try:
+                if request.deadline is not None and time.monotonic() > request.deadline:
+                    raise too_late()  # noqa: TRY301  like any other fault of the run
                 reply = self.inline(route, request)
             except Exception as fault:  # noqa: BLE001  whoever waits is told
                 done(fault)
@@ -56,7 +59,8 @@ class OnLoop:
                 reply.phases, reply.queue = (decode, waited + run, encode), waited
             done(reply)
 
-        self._slices.add(request.asked.seconds_for(len(request.body)), work)
+        seconds = request.asked.seconds_for(len(request.body))
+        self._slices.add(seconds, work, payer=request.payer, priority=request.priority)
 
     async def in_turn(self, route: Route, request: Request) -> Reply:
         """The same for a request that comes the long way."""

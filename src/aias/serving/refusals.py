@@ -161,6 +161,10 @@ class TooLate(Refusal):
     status = 504
 
 
+def too_late() -> TooLate:
+    return TooLate("the answer would have come after its deadline", hint="come again in a moment, or allow more time")
+
+
 class RunEnded(Refusal):
     """The process that ran the request ended, and so did the next one that tried"""
 

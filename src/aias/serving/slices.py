@@ -6,17 +6,20 @@
 
 Between two slices the loop looks at its sockets: whoever comes new is heard, and refused if need be, within
 milliseconds, however many wait. What takes less than its share of the objective never comes here: there are too few
-connections for anybody to wait long.
+connections for anybody to wait long. As in the batcher, next comes the payer that has had least, and of its own
+requests the most urgent: a flood fills its own queue only.
 """
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
 from typing import Final
 
 from aias.serving.pace import Pace
 from aias.serving.refusals import Overloaded
+from aias.serving.shares import Shares
 
 SLICE_SECONDS: Final = 0.003
 """At least; a poll between two slices costs a hundredth of it."""
@@ -31,6 +34,16 @@ many come and have to be refused."""
 Work = Callable[[], None]
 
 
+class _Queue:
+    """What one payer has waiting: a heap of priority, arrival, seconds, work; `seconds` of all."""
+
+    __slots__ = ("heap", "seconds")
+
+    def __init__(self) -> None:
+        self.heap: list[tuple[int, int, float, Work]] = []
+        self.seconds = 0.0
+
+
 def soon(work: Work) -> None:
     """In the next turn of the loop."""
     asyncio.get_running_loop().call_soon(work)
@@ -41,14 +54,14 @@ class Slices:
 
     def __init__(self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic) -> None:
         self._later, self._clock = later, clock
-        self._waiting: deque[tuple[float, Work]] = deque()
-        self._expected_seconds, self._pace = 0.0, Pace(1)
+        self._queues: dict[str, _Queue] = {}
+        self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
         self._ended_at: float | None = None
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        return sum(len(queue.heap) for queue in self._queues.values())
 
     def begins(self) -> bool:
         """Whether who comes now is the first of its turn, and nobody waits: it need not either."""
@@ -58,35 +71,55 @@ class Slices:
         self._later(self._run)
         return True
 
-    def check(self, seconds: float, *, objective_seconds: float, deadline: float | None) -> None:
+    def check(self, seconds: float, *, payer: str, objective_seconds: float, deadline: float | None) -> None:
         """Refuse what would begin after its objective, or be answered after its deadline. Raises `Overloaded`."""
-        wait = self._pace.of(self._expected_seconds)
+        wait = self._pace.of(self._ahead(seconds, payer))
         over, bound = wait - objective_seconds, "more waits than can be answered in time"
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
         if over > 0:
             raise Overloaded(bound, retry_seconds=over)
 
-    def add(self, seconds: float, work: Work) -> None:
+    def add(self, seconds: float, work: Work, *, payer: str, priority: int) -> None:
         """Do some work, that should take so long, when it is its turn. It must not raise."""
         assert self._has_begun, "the first of a turn need not wait"
-        self._waiting.append((seconds, work))
-        self._expected_seconds += seconds
+        queue = self._queues.get(payer)
+        if queue is None:
+            self._shares.enter(payer)
+            queue = self._queues[payer] = _Queue()
+        heappush(queue.heap, (priority, next(self._serial), seconds, work))
+        queue.seconds += seconds
+
+    def _ahead(self, seconds: float, payer: str) -> float:
+        """What runs before: all of its payer's own, and as much of each other's."""
+        mine = self._queues.get(payer)
+        own = mine.seconds if mine else 0.0
+        return own + sum(min(own + seconds, each.seconds) for each in self._queues.values() if each is not mine)
 
     def _run(self) -> None:
         began = now = self._clock()
         self._pace.begins(began)
         away = 0.0 if self._ended_at is None else began - self._ended_at
         slice_seconds = min(max(SLICE_SECONDS, SHARE * away), SLICE_SECONDS_MAX)
-        while self._waiting and now - began < slice_seconds:
-            seconds, work = self._waiting.popleft()
-            self._expected_seconds -= seconds
+        while self._queues and now - began < slice_seconds:
+            payer = min(self._queues, key=self._shares.had)
+            seconds, work = self._next(payer)
             work()
-            now = self._clock()
+            before, now = now, self._clock()
+            self._shares.charge(payer, now - before)
             self._pace.ran(seconds, now)
-        if self._waiting:
+        if self._queues:
             self._ended_at = now
             self._later(self._run)
         else:
-            self._has_begun, self._expected_seconds, self._ended_at = False, 0.0, None
+            self._has_begun, self._ended_at = False, None
             self._pace.idles()
+
+    def _next(self, payer: str) -> tuple[float, Work]:
+        self._shares.serve(payer)
+        queue = self._queues[payer]
+        _, _, seconds, work = heappop(queue.heap)
+        queue.seconds -= seconds
+        if not queue.heap:
+            del self._queues[payer]
+        return seconds, work

@@ -67,11 +67,11 @@ class Threshold:
         the queue; None where nothing is known against it, and nothing has been done for it. `ends`: a refusal says that
         the connection ends."""
         application, endpoint = self._application, head.places["endpoint"]
-        if application.suspects or (slot is not None and slot.fault is not None):
+        if slot is not None and slot.fault is not None:
             return None
         model = self._router.peek(endpoint) or self._router.known(endpoint)
         split = self._router.stage.splits.get(endpoint)
-        if model is None or (head.body_bytes or 0) > self._bounds.body_bytes:
+        if model is None or self._is_held(model) or (head.body_bytes or 0) > self._bounds.body_bytes:
             return None
         if (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
             return None
@@ -81,7 +81,7 @@ class Threshold:
             self._let_in(head.route, request, model, only_look=True)
             if split is not None:
                 split.choose(request)
-                if not self._waits(request.asked, head):
+                if self._is_held(request.asked) or not self._waits(request.asked, head):
                     return None
             read_wishes(request)
             units = request.asked.units_of(head.body_bytes or 0)
@@ -95,6 +95,11 @@ class Threshold:
             more = (*more, _CLOSES) if ends else more
             return application.refused(head, request, fault, more=more, started=started, ends=ends)
         return request.coming
+
+    def _is_held(self, model: Model) -> bool:
+        """Whether it runs apart, or not at all: the long way knows what to do."""
+        suspects = self._application.suspects
+        return bool(suspects and suspects.held(model.version))
 
     def _waits(self, model: Model, head: Head) -> bool:
         """Whether such a request would stand in the queue."""

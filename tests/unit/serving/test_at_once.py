@@ -7,10 +7,12 @@ from itertools import pairwise
 
 import pytest
 
+from aias.core.events import nobody
 from aias.serving.heads import HEADS_MAX, Heads
 from aias.serving.messages import Reply
 from aias.serving.routes import Route, RouteTable
-from serving_house import House, Joined, Shelf, eventually, house, read_all
+from aias.serving.survival.suspects import Suspects
+from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
 
@@ -83,6 +85,24 @@ def test_many_at_once_on_one_connection_are_answered_in_their_order(server: Hous
         data.index(b"x-request-id: r%d\r" % at) for at in range(12)
     )
     assert data.count(b'"prediction":"yes"') == sum(age >= 40 for age in ages)
+
+
+@pytest.mark.parametrize("how", ["apart", "quarantined"])
+def test_a_version_that_runs_apart_or_not_at_all_sends_no_other_the_long_way(how: str) -> None:
+    with house() as server:
+        application = server.gateway.application
+        pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer all-key")]
+        known = application.heads.of(b"/predict/churn", pairs)
+        assert known is not None
+        application.suspects = Suspects(lambda _version: (), bounds=BOUNDS, watch=nobody)
+        answered = {}
+        for version in ("other@1", "churn@1"):
+            held: dict[str, frozenset[str]] = {"apart": frozenset(), "quarantined": frozenset()}
+            application.suspects.set(**held | {how: frozenset((version,))})
+            answered[version] = application.at_once(known, BODY, ())
+
+    assert answered["other@1"] is not None
+    assert answered["churn@1"] is None
 
 
 def test_a_head_that_is_known_opens_nothing_for_another_key(server: House) -> None:

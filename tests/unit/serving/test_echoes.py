@@ -1,5 +1,8 @@
 """What is said again, and what is looked at anew."""
 
+import weakref
+from collections.abc import Sequence
+
 import pytest
 
 from aias.serving.echoes import LIFE_SECONDS, Echoes
@@ -14,10 +17,14 @@ from aias.serving.routes import Route
 ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
 
 
+class Thing:
+    """Something that may be let go of."""
+
+
 class Scene:
-    def __init__(self) -> None:
-        self.now, self.metrics = 100.0, Metrics()
-        self.echoes = Echoes(Observing(self.metrics), iter(["second", "third"]).__next__, clock=lambda: self.now)
+    def __init__(self, names: Sequence[str] = ("next2", "next3")) -> None:
+        self.now, self.metrics, self.names = 100.0, Metrics(), list(names)
+        self.echoes = Echoes(Observing(self.metrics), iter(self.names).__next__, clock=lambda: self.now)
         self.head = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
 
     def refuse(self, fault: Exception, **more: object) -> None:
@@ -31,8 +38,8 @@ def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
     scene = Scene()
     scene.refuse(Overloaded())
 
-    assert scene.echoes.of(scene.head) == b"id: second, body: second"
-    assert scene.echoes.of(scene.head) == b"id: third, body: third"
+    assert scene.echoes.of(scene.head) == b"id: next2, body: next2"
+    assert scene.echoes.of(scene.head) == b"id: next3, body: next3"
     assert scene.metrics.refusals == {("serving.overloaded", "", ""): 2}
     assert scene.metrics.requests == {("", "", 503): 2}
 
@@ -43,6 +50,27 @@ def test_a_moment_later_it_is_looked_at_anew() -> None:
     scene.now += 1.01 * LIFE_SECONDS
 
     assert scene.echoes.of(scene.head) is None
+
+
+def test_under_a_longer_name_it_would_be_longer_than_it_says_and_is_looked_at_anew() -> None:
+    scene = Scene(["longer"])
+    scene.refuse(Overloaded())
+
+    assert scene.echoes.of(scene.head) is None
+    assert not scene.metrics.requests
+
+
+def test_what_is_not_said_any_more_keeps_no_model_in_memory() -> None:
+    scene, model = Scene(), Thing()
+    scene.refuse(Overloaded(), model=model)
+    kept = weakref.ref(model)
+    del model
+    scene.echoes.forget()
+    assert kept() is not None
+    scene.now += 1.01 * LIFE_SECONDS
+    scene.echoes.forget()
+
+    assert kept() is None
 
 
 def test_another_head_is_never_answered_with_it() -> None:

@@ -1,16 +1,25 @@
 """The queue on the event loop, on a simulated clock; and behind a real server."""
 
+import asyncio
 import json
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from aias.serving.refusals import Overloaded
+from aias.access.ledger import Ledger
+from aias.access.quotas import Quota
+from aias.core.events import nobody
+from aias.serving.messages import Reply, Request
+from aias.serving.on_loop import OnLoop
+from aias.serving.refusals import Overloaded, TooLate
+from aias.serving.routes import Route
 from aias.serving.slices import SLICE_SECONDS, Slices
 from raw_requests import POST
 from serving_house import BOUNDS, House, house
@@ -39,16 +48,16 @@ class Loop:
         return work
 
     def ask(self, seconds: float, *, takes: float | None = None, deadline: float | None = None,
-            then: Callable[[], None] = lambda: None) -> str:  # fmt: skip
+            then: Callable[[], None] = lambda: None, payer: str = "one", priority: int = 1) -> str:  # fmt: skip
         work = self.takes(seconds if takes is None else takes, then)
         if self.slices.begins():
             work()
             return "at once"
         try:
-            self.slices.check(seconds, objective_seconds=OBJECTIVE, deadline=deadline)
+            self.slices.check(seconds, payer=payer, objective_seconds=OBJECTIVE, deadline=deadline)
         except Overloaded:
             return "refused"
-        self.slices.add(seconds, work)
+        self.slices.add(seconds, work, payer=payer, priority=priority)
         return "waits"
 
 
@@ -103,6 +112,26 @@ def test_a_model_that_is_slower_than_it_was_measured_is_reckoned_with() -> None:
         accepted += 1
 
     assert accepted * 0.003 < 1.5 * OBJECTIVE
+
+
+def test_a_flood_of_one_payer_fills_its_own_queue_only() -> None:
+    loop, done = Loop(), list[str]()
+    while loop.ask(0.01, then=lambda: done.append("flood"), payer="flood") != "refused":
+        pass
+
+    assert loop.ask(0.01, then=lambda: done.append("other"), payer="other") == "waits"
+    while loop.soon:
+        loop.turn()
+    assert done.index("other") <= 2
+
+
+def test_of_one_payers_requests_the_urgent_come_first() -> None:
+    loop, done = Loop(), list[int]()
+    for priority in (1, 2, 1, 0):
+        loop.ask(0.001, then=lambda priority=priority: done.append(priority), priority=priority)
+    loop.turn()
+
+    assert done == [1, 0, 1, 2]
 
 
 @pytest.mark.parametrize("times", [2, 5])
@@ -217,6 +246,44 @@ def test_a_server_that_stops_answers_those_that_wait_on_the_loop() -> None:
 
         assert {answer_of(each) for each in callers} == {(200, "yes")}
         assert {each.recv(10) for each in callers} == {b""}
+
+
+def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
+    soon, told = list[Callable[[], None]](), list[Reply | Exception]()
+    with house() as server:
+        on_loop = OnLoop(None, metrics=server.gateway.metrics, watch=nobody, bounds=BOUNDS)
+        on_loop._slices = Slices(later=soon.append)
+        route = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b"run"))
+        for deadline in (time.monotonic() - 1, time.monotonic() + 1_000):
+            request = Request("POST", "/predict/churn", "r", {}, {"endpoint": "churn"}, deadline=deadline)
+            request.model = server.gateway.router.find("churn")
+            on_loop._slices.begins()
+            on_loop.later(route, request, told.append)
+        soon[0]()
+
+    assert isinstance(told[0], TooLate)
+    assert isinstance(told[1], Reply)
+
+
+def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
+    quotas = {"some": (Quota(5, "requests", "day"),)}
+    with house(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+        application = server.gateway.application
+        pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer some"), (b"content-length", b"13")]
+        found = application.heads.of(b"/predict/churn", pairs)
+        assert found is not None
+
+        async def turn() -> list[bytes | None]:
+            return [application.at_once(found, b'[{"age": 50}]', ()) for _ in range(3)]
+
+        first, *others = asyncio.run(turn())
+
+    assert first is not None
+    assert b'"requests-day";r=4' in first
+    # Nothing has been done for them, and nothing taken.
+    assert others == [None, None]
+    with closing(Ledger.open(tmp_path)) as ledger:
+        assert [each.used for each in ledger.used("some", quotas["some"])] == [1]
 
 
 def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_requests_have() -> None:
