@@ -186,7 +186,7 @@ class Board:
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
 
     def keep_to_time(self) -> None:
-        """Before finishing: without time for the sentence encoder others answer, unless they would be nearly as late."""
+        """Before finishing: without time for the sentence encoder others answer, unless about as late."""
         self.forms.feel_load()
         late = self._late
         readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
