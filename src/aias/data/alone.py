@@ -15,11 +15,19 @@ SHOWN_MAX: Final = 5
 
 def alone(groups: Ints, labels: Ints) -> Ints:
     """The labels all of whose rows are in one group that has no other label; (labels,)."""
-    pairs = np.unique(np.stack([labels, groups]), axis=1)  # (2, pairs)
-    _, at, counts = np.unique(pairs[0], return_index=True, return_counts=True)
-    shared = np.bincount(pairs[1])
-    single = at[counts == 1]
-    return np.asarray(pairs[0][single[shared[pairs[1][single]] == 1]], np.int64)
+    first, last = _ends(groups, labels)
+    lowest, highest = _ends(labels, groups)
+    found = np.unique(labels)
+    found = found[first[found] == last[found]]
+    return np.asarray(found[lowest[first[found]] == highest[first[found]]], np.int64)
+
+
+def _ends(values: Ints, of: Ints) -> tuple[Ints, Ints]:
+    """The smallest and the largest of the values of each; both (largest of `of` + 1,)."""
+    least, most = np.full(int(of.max()) + 1, np.iinfo(np.int64).max), np.full(int(of.max()) + 1, -1)
+    np.minimum.at(least, of, values)
+    np.maximum.at(most, of, values)
+    return least, most
 
 
 def notes_on(
