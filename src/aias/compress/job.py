@@ -31,6 +31,7 @@ from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
+from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
@@ -136,7 +137,7 @@ class Job:
         with workers_for(bench, inline=inline) as workers:
             plan = Plan(
                 prepared.table, self.ledger, workers, seed=seed, fit_ends_at=lambda: self.search_ends_at,
-                memory=Memory(), watch=self._hear,
+                memory=Memory(), watch=self._hear, load=Load(family),
             )  # fmt: skip
             shop = workshop(self.trained or self.parent, prepared, bench, plan, deadline=self.deadline, stop=self.stop)
             shop.certifying = prepared.table.judged[self.held.held]
