@@ -1,5 +1,6 @@
 """What every technique promises, on tables and on texts: it says why it cannot help, or what it makes can be served."""
 
+import itertools
 import threading
 import time
 
@@ -25,7 +26,7 @@ from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import Memory
-from aias.training.parent import Parent
+from aias.training.parent import NoTime, Parent
 from aias.training.plan import Plan
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
@@ -220,6 +221,29 @@ def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_ag
     assert np.array_equal(few.sums(x), whole.some(np.arange(few.trees)).sums(x))
     fitted = [key[1:3] for key in shop.memo if key[0] == "taught" and key[1] in sizes]
     assert fitted == [(sizes[0], 0)]
+
+
+def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(shop, monkeypatch):
+    if shop.encoder.layout.texts:
+        return
+    from aias.compress.lessons import Size, taught
+
+    monkeypatch.setattr(shop, "memo", {})
+    ticks = itertools.count()
+    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline(next(ticks) + 40.0, 40.0, lambda: float(next(ticks))))
+    few = taught(shop, Size(2, 8, 0.3, of=200), 0).fitted.forest()
+
+    assert few.trees == 2 * few.outputs
+    with pytest.raises(NoTime, match="fitted whole"):
+        taught(shop, Size(200, 8, 0.3), 0)
+
+
+@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
+def test_a_network_that_the_time_cut_short_is_no_candidate(shop, monkeypatch):
+    (student, *_) = member("compress.techniques", "distill_network")(shop)
+    monkeypatch.setattr(shop, "fit_deadline", lambda: Deadline.after(0.001))
+    with pytest.raises(NoTime, match="fitted whole"):
+        student.make(0)
 
 
 @pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)

@@ -65,6 +65,8 @@ def test_rows_without_labels_certify_that_a_smaller_one_agrees(parent: aias.Mode
     ours, theirs = (np.array(each.predict(bare)) for each in (found.model, parent))
     assert 1 - np.mean((ours - theirs) ** 2) / np.var(theirs) > 0.95
     assert "without labels" in (found.model.folder / "card.md").read_text()
+    with pytest.raises(UserError, match="not measured on the same rows"):
+        aias.compare({"imported": parent, "smaller": found.model}, bare)
 
 
 def test_whoever_always_says_the_same_is_not_agreed_with(parent: aias.Model) -> None:

@@ -210,3 +210,18 @@ def test_a_label_of_copies_alone_is_learned_in_every_fold_or_dealt_among_them() 
     assert (made.judges[12:] == -1).all() and not len(made.straddling)
     binary = folds(dataset_of(values), np.array([0] * 12 + [1] * 6), task=BINARY, seed=0, count=3)
     assert set(binary.judges[12:].tolist()) == {0, 1, 2} and binary.straddling.tolist() == [1]
+
+
+def test_a_label_of_one_group_alone_judges_nowhere_and_no_group_is_ever_in_two_folds() -> None:
+    people = [f"p{i // 4}" for i in range(48)]
+    y = np.array([(i % 2) if i < 16 else 2 + i // 4 for i in range(48)])  # from p4 on each has a label of its own
+    dataset = read({"x": [f"a{i}" for i in range(48)], "person": people})
+    task = Task("y", "multiclass", "log_loss", tuple(f"l{i}" for i in range(14)))
+    made = folds(dataset, y, task=task, seed=0, count=3, how="group:person")
+    assert all(len(set(made.judges[4 * person : 4 * person + 4].tolist())) == 1 for person in range(12))
+    assert (made.judges[16:] == -1).all() and (made.judges[:16] >= 0).all() and not len(made.straddling)
+    once = folds(dataset, y, task=task, seed=0, count=1, how="group:person", holdout=0.2).judges
+    assert set(y[once == 0].tolist()) <= set(y[once < 0].tolist()) and (once == 0).sum() == 4, "known from others"
+    with pytest.raises(BadSplit, match="one group of `person` alone") as caught:
+        folds(dataset, np.repeat(np.arange(12), 4), task=task, seed=0, count=3, how="group:person")
+    assert "random" in caught.value.hint

@@ -29,7 +29,7 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--teacher-calls", default=1_000, show_default=True, help="How many calls of a service it may cost.")
 @click.option("--classes", help="The labels that the teacher may give, where rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What a chat service is told besides: what the labels mean.")
-@click.option("--seed", default=0, show_default=True, help="The same seed and data give the same model.")
+@click.option("--seed", default=0, show_default=True, help="Of chance: with the same data and settings, the same fits.")
 @click.option("--early", is_flag=True, help="Publish the first model at once, too, while training goes on.")
 @click.option("--resume", is_flag=True, help="Go on with a training of this name that was broken off.")
 @option_json

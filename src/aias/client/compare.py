@@ -99,8 +99,8 @@ def compare(
     assert target is not None, "training always records the target"
     dataset = read(rows, schema=Schema((*first.manifest.inputs, target)), watch=watch)
     labelled = dataset.frame[target.name].null_count() < dataset.rows
-    quality = {ref: _measured(each, rows if labelled else None, seed) for ref, each in versions.items()}
     _check_alike(versions, labelled=labelled)
+    quality = {ref: _measured(each, rows if labelled else None, seed) for ref, each in versions.items()}
     asked = dataset.frame.select([field.name for field in first.manifest.inputs]).head(TIMED_ROWS).to_dicts()
     timed = paces([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
@@ -111,7 +111,12 @@ def compare(
 
 def _measured(model: Model, rows: Any, seed: int) -> Measurement:
     found = model.manifest.measurements if rows is None else model.evaluate(rows, seed=seed)
-    return next(each for each in found if each.metric == model.task.metric)
+    for each in found:
+        if each.metric == model.task.metric:
+            return each
+    raise UserError(
+        f"{model.task.metric} of {model.ref} cannot be measured on these rows", hint="give rows whose labels differ"
+    )
 
 
 def _check_alike(versions: Mapping[str, Model], *, labelled: bool) -> None:

@@ -26,7 +26,7 @@ from aias.training.finish import Trained, finished
 from aias.training.parent import test_scores
 from aias.training.pipeline import Pipeline
 from aias.training.profile import profile
-from aias.training.slices import SLICE_ROWS_MIN, parted
+from aias.training.slices import SLICE_ROWS_MIN, each_value, parted
 
 PART_TIMES: Final = 4.0
 """The margin of a part of the rows, in margins of all: what is lost there may be won elsewhere, but not much of it."""
@@ -165,7 +165,7 @@ class Last:
         fields = prepared.encoder.fields
         names = [[each.name for each in fields if each.kind == kind][:COLUMNS_MAX] for kind in ("category", "number")]
         for name in names[0] or names[1]:
-            values = np.concatenate([np.asarray(each.values(name)) for each in (prepared.test, reserved) if each.rows])
+            values = np.concatenate([each_value(each.values(name)) for each in (prepared.test, reserved) if each.rows])
             for value, rows in parted(values):
                 yield f"`{name}` is {value}", rows
 

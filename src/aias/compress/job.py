@@ -139,6 +139,7 @@ class Job:
                 memory=Memory(), watch=self._hear,
             )  # fmt: skip
             shop = workshop(self.trained or self.parent, prepared, bench, plan, deadline=self.deadline, stop=self.stop)
+            shop.certifying = prepared.table.judged[self.held.held]
             if self.extra is not None:
                 shop.extra, shop.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
             self.shop = stacked(shop, self.chain)
@@ -334,6 +335,7 @@ class Job:
                     trial, self.judged, self.rows, callers=self.wanted.callers, scales=self.scales, seconds=seconds,
                     watch=self._hear,
                 )  # fmt: skip
+                self._make_for_last(trial)
             except (ParityBroken, Damaged) as fault:
                 trial.reason = f"its graph is not what was fitted: {fault.message}"
                 continue
@@ -346,6 +348,12 @@ class Job:
             if not trial.reason:
                 ready.append(found)
         return ready
+
+    def _make_for_last(self, trial: Trial) -> None:
+        """Without the rows of each fold that certifies, before these are opened: what cannot be made falls alone."""
+        if trial.candidate.scores is None:
+            for fold in np.unique(self.judged.folds[self.held.held]):
+                trial.at(int(fold))
 
     def _needed(self, trial: Trial) -> float:
         """Seconds to make it of all rows, and without those of each fold that certifies, and to ask it and the parent

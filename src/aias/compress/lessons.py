@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.plain_trees import PlainTrees, in_single, plain
-from aias.compress.workshop import Teacher, Workshop
+from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.task import Task
@@ -85,19 +85,17 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     key = ("taught", whole, fold, tuple(kept))
     if key not in shop.memo:
         shop.memo[key] = _fitted(shop, whole, fold, kept)
-    return _beginning(shop, shop.memo[key], size, fold, kept)
-
-
-def _beginning(shop: Workshop, trees: PlainTrees, size: Size, fold: int, kept: list[int]) -> ColumnsPipeline:
-    """The first rounds of them; a round has a tree for each output."""
+    trees, seconds, left = shop.memo[key]
     forest = trees.forest()
-    count = min(size.trees * forest.outputs, forest.trees)
-    forest = in_single(forest.some(np.arange(count)), lesson(shop, fold).columns[:, kept])
+    count = size.trees * forest.outputs  # a round has a tree for each output
+    check_whole(seconds, left=left, less=forest.trees < count)
+    forest = in_single(forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold).columns[:, kept])
     fitted: Any = replace(trees, trees=forest)
     return ColumnsPipeline([], fitted)
 
 
-def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> PlainTrees:
+def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> tuple[PlainTrees, float, float]:
+    """And the seconds that there were for it, and were left."""
     told, layout = lesson(shop, fold), shop.encoder.layout
     columns = np.ascontiguousarray(told.columns[:, kept])
     categories = dict(zip(layout.categories, layout.category_sizes, strict=True))
@@ -110,7 +108,8 @@ def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> PlainTree
         category_sizes=tuple(categories[place] for place in kept if place in categories),
     )  # fmt: skip
     trees = member("learners", "boosted_trees").fit(_examples(shop, columns, told), None, how)
-    return plain(trees, two=shop.task.type == "binary")
+    left = how.deadline.left
+    return plain(trees, two=shop.task.type == "binary"), how.deadline.seconds, left
 
 
 def _lesson(shop: Workshop, fold: int) -> Lesson:

@@ -42,6 +42,17 @@ SOME_ROWS: Final = 64
 """Enough to see what an encoder does to texts."""
 
 
+def check_whole(seconds: float, *, left: float, less: bool) -> None:
+    """Of a fit that had so many `seconds`, of which some were `left`; `less`: whether it is less than was asked for.
+
+    What the time cuts is cut elsewhere in each fold and again on all rows: what is certified would not be what is
+    published. Raises `NoTime`.
+    """
+    if less and left < seconds / 2:  # else there was no more to learn
+        said = f"it could not be fitted whole in {seconds:.3g} s"
+        raise NoTime(said, hint=f"give more time: a fit may take {100 * FIT_SHARE:.0f} % of it")
+
+
 class Teacher(Protocol):
     def scores(self, encoded: Encoded) -> Floats:
         """Probabilities (rows, classes), or predictions (rows, 1)."""
@@ -76,6 +87,8 @@ class Workshop:
     """Rows without answers, to be taught on besides."""
     unlabelled: str = ""
     """The digest of these rows."""
+    certifying: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    """The rows of the table by which nothing may be chosen."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
     _read: dict[str, Encoded] = field(default_factory=dict)
@@ -107,6 +120,11 @@ class Workshop:
     def inside(self, fold: int) -> Ints:
         """The rows of the table that may be fitted on."""
         return self.prepared.table.inside(fold)
+
+    def some(self, count: int) -> Ints:
+        """Rows to choose by, spread over the table."""
+        rows = np.setdiff1d(np.arange(self.prepared.table.rows), self.certifying)
+        return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
 
     def answers(self, rows: Ints) -> Any:
         return self.prepared.table.whole.y[rows]

@@ -22,7 +22,9 @@ def alone(groups: Ints, labels: Ints) -> Ints:
     return np.asarray(pairs[0][single[shared[pairs[1][single]] == 1]], np.int64)
 
 
-def notes_on(y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], straddling: Ints, task: Task) -> list[Event]:
+def notes_on(
+    y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], task: Task, *, straddling: Ints | tuple[()] = ()
+) -> list[Event]:
     """What is to be known of the scores: labels that judge nowhere, and those that are known again by heart."""
     if not task.classes:
         return []
@@ -31,7 +33,7 @@ def notes_on(y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], straddli
         names = [task.classes[code] for code in gone]
         message = (
             f"{_called(names)} learned, but scores say nothing of that: no row of it can judge, there is one alone, "
-            "copies of one, or too few"
+            "copies of one, one group, or too few"
         )
         found.append(Event("data.unjudged", message, "warning", {"labels": names}))
     if len(straddling):

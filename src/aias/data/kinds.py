@@ -49,6 +49,9 @@ _UNITS: Final = frozenset(
     "kg g mg lb lbs oz m cm mm km mi ft in s ms min h hr hrs d yr yrs years months days C F °C °F mph km/h kWh kW W V"  # noqa: SIM905 one line a person can read
     " Hz kHz MHz GHz GB MB KB TB kB px hp bhp cc l ml L USD EUR GBP CHF dollars $ € £ ¥ ₹ %".split()
 )
+_BEFORE: Final = frozenset({"USD", "EUR", "GBP", "CHF", "$", "€", "£", "¥", "₹", "%"})
+"""Units that may stand before the number; of others `m2`, `C7` and `g12` are names."""
+
 _BESIDE: Final = re.compile(r"[(\s+-]*([^\d\s.,()+-]{0,8})[\s+-]*\d[\d.,]*\s*([^\d\s.,()]{0,8})[)\s]*")
 _WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
 
@@ -155,7 +158,8 @@ def _takes(encoder: Number, text: str) -> bool:
 def _unit(dressed: list[str]) -> str | None:
     """What stands beside the numbers, when it is the same almost everywhere and looks like a unit."""
     sample = dressed[:_SAMPLE]
-    found = [match[1] or match[2] for text in sample if (match := _BESIDE.fullmatch(text))]
+    matches = [match for text in sample if (match := _BESIDE.fullmatch(text))]
+    found = [match[1] or match[2] for match in matches if not match[1] or match[1] in _BEFORE]
     if not found:
         return None
     unit = max(set(found), key=lambda one: (found.count(one), one))

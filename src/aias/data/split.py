@@ -104,8 +104,8 @@ def folds(
     """Which rows judge what was fitted on which others.
 
     Copies of a row, and rows of one group, are in one fold; labels or tenths of amounts are spread evenly. A label that
-    stands in copies of one row alone judges nowhere, since what it would judge had never seen it; where too little
-    would be left to judge, its copies are in several folds. With a
+    stands in copies of one row alone, or in one group, judges nowhere, since what it would judge had never seen it;
+    where too little would be left to judge, copies are in several folds, but never a group. With a
     `count` of 1 a share `holdout` of the rows judges. Under `time:<column>` folds lead forward: each is judged by rows
     later than all that it was fitted on, less those that equal an earlier one; equal times stay together, so there may
     be fewer folds than `count`. Raises `BadSplit`.
@@ -114,20 +114,31 @@ def folds(
     if way == "time":
         share = holdout if count == 1 else FORWARD_SHARE
         return _forward(_moments(dataset, column), _copies(dataset), count=count, share=share, column=column)
-    if count == 1:
-        parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
-        judges = np.full(dataset.rows, -1, np.int16)
-        judges[parts.validation] = 0
-        return Folds(judges)
-    groups = _groups(dataset, column) if way == "group" else _copies(dataset)
-    return _dealt(groups, _strata(y, task), task, count, seed)
+    groups, strata = _groups(dataset, column) if way == "group" else _copies(dataset), _strata(y, task)
+    if count > 1:
+        return _dealt(groups, strata, task, count, seed, column=column)
+    if column and task.classes and len(alone(groups, strata)):
+        first = _dealt(groups, strata, task, max(2, round(1 / holdout)), seed, column=column).judges == 0
+        return Folds(np.where(first, 0, -1).astype(np.int16))
+    parts = split(dataset, y, task=task, seed=seed, how=how, fractions=(1 - holdout, holdout, 0.0))
+    judges = np.full(dataset.rows, -1, np.int16)
+    judges[parts.validation] = 0
+    return Folds(judges)
 
 
-def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int) -> Folds:
+def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, column: str) -> Folds:
+    """`column`: whose groups they are, which then always stay together; none where they are copies of rows."""
     found = alone(groups, strata) if task.classes else np.empty(0, np.int64)
     inside = np.isin(strata, found)
     left = strata[~inside]
-    if len(found) and (len(np.unique(left)) < 2 or len(left) < JUDGED_SHARE_MIN * len(strata)):
+    few = len(found) > 0 and len(np.unique(left)) < 2
+    if few and column:
+        raise BadSplit(
+            f"each label, but at most one, stands in one group of `{column}` alone: no group tells how well it is known"
+            " from the others",
+            hint="give more groups, or use the split `random`",
+        )
+    if not column and (few or (len(found) and len(left) < JUDGED_SHARE_MIN * len(strata))):
         groups = _numbered(np.where(inside, len(groups) + np.arange(len(groups)), groups))
         several = found[np.bincount(strata)[found] > 1]
         return Folds(_deal(groups, strata, count, np.random.default_rng(seed)), straddling=several)

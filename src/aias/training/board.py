@@ -56,6 +56,9 @@ REFIT_MARGIN: Final = 1.0
 """Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
 such fits half took less than 0.6, nine tenths less than 0.9; one that takes longer is not waited for."""
 
+SAVED_SHARE: Final = 0.5
+"""Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
+
 LATE_SECONDS: Final = 1.0
 LATE_SHARE: Final = 0.02
 """Of the whole time; a member that makes finishing later than both is left out."""
@@ -63,7 +66,6 @@ LATE_SHARE: Final = 0.02
 AFTER_SHARE_MAX: Final = 0.5
 """Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
 members, and the serving form is what folds left."""
-
 
 FIRST_SHARE: Final = 0.5
 FIRST_SECONDS: Final = 2.0
@@ -159,10 +161,8 @@ class Board:
         self.scores.append(score)
         before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
-        if before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness()):
-            gone = self._make_room()
-        else:
-            gone = []
+        late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
+        gone = self._make_room() if late else []
         together = self._together()
         self._tell(member, score, timed, together)
         if gone:
@@ -182,20 +182,24 @@ class Board:
         return [self.members[place].name for place in sorted(self._late - before)]
 
     def _tell_late(self, gone: list[str]) -> None:
-        are = "is" if len(gone) == 1 else "are"
-        message = f"{', '.join(gone)} {are} not used: there is no time to finish with all"
+        message = f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not used: there is no time to finish with all"
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
 
     def keep_to_time(self) -> None:
-        """Before finishing: where there is no time for the sentence encoder any more, those that do not read answer."""
+        """Before finishing: without time for the sentence encoder others answer, unless about as late."""
         self.forms.feel_load()
         late = self._late
         readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
         others = set(range(len(self.members))) - readers - late
-        if readers and others and self._after_seconds(refits=False) > self.deadline.left + self._lateness():
+        after = self._after_seconds(refits=False)
+        if readers and others and after > self.deadline.left + self._lateness():
             self._late = late | readers
             self._weigh()
-            self._tell_late([self.members[place].name for place in sorted(readers)])
+            if after - self._after_seconds(refits=False) >= SAVED_SHARE * (after - self.deadline.left):
+                self._tell_late([self.members[place].name for place in sorted(readers)])
+            else:
+                self._late = late
+                self._weigh()
 
     def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
         """Where it is not certain that more is known than what is usual."""

@@ -17,6 +17,7 @@ from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level
 from aias.core.task import Measurement
+from aias.data.alone import notes_on
 from aias.encoders.contract import Floats
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
@@ -116,8 +117,12 @@ class Forms:
         return KnownRows.of(self._rows, self.prepared.encoder, embedding.sentences) if embedding else None
 
     def narrow(self, count: int) -> None:
-        """Only the first `count` folds judge."""
-        self.prepared = replace(self.prepared, table=self.prepared.table.narrowed(count))
+        """Only the first `count` folds judge. Labels that no longer do are told of."""
+        before, table = self.prepared.table, self.prepared.table.narrowed(count)
+        rows = before.judged
+        for note in notes_on(before.whole.y[rows], np.isin(rows, table.judged), table.task):
+            self.watch(note)
+        self.prepared = replace(self.prepared, table=table)
 
     def timed(self, member: Member) -> Timed:
         """A member as it would be served: one fit of it."""
@@ -133,7 +138,8 @@ class Forms:
         weights = np.eye(len(board.members))[0]
         parts = self._fits(board.members[0], 1, 1.0, set())
         trained, honest = self._form("first", parts, board, weights, board.members[0].scores)
-        return self._measured(trained, board, weights, honest)[0]
+        trained, _ = self._measured(trained, board, weights, honest)
+        return described(trained, replace(trained.manifest, notes=tuple(self.watch.notes)))
 
     def quality(self, board: "Board", refitted: set[str]) -> Trained:
         """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""

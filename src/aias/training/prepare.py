@@ -143,7 +143,7 @@ def prepare(
         learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
         holdout=holdout_share(learned.rows),
     )  # fmt: skip
-    for note in notes_on(y, folded.judges >= 0, folded.straddling, task):
+    for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling):
         watch(note)
     table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), folded.judges, folded.blocks)
     table = table.narrowed(judging) if judging else table

@@ -24,7 +24,7 @@ from aias.training.history import History
 from aias.training.importance import Importance, importance
 from aias.training.metrics import LabelWeights
 from aias.training.pipeline import Pipeline
-from aias.training.slices import by_slice
+from aias.training.slices import by_slice, each_value
 
 ROWS_MAX: Final = 20_000
 """A plot of more looks the same."""
@@ -240,7 +240,7 @@ def _slices(
     kinds = {each.name: each.kind for each in encoder.fields}
     order = [each.field for each in found if each.field in kinds] or list(kinds)
     wanted = [[name for name in order if kinds[name] == kind][:SLICED_MAX] for kind in ("category", "number")]
-    values = {name: np.asarray(judged.dataset.values(name)) for name in wanted[0] or wanted[1]}
+    values = {name: each_value(judged.dataset.values(name)) for name in wanted[0] or wanted[1]}
     parts = by_slice(task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights)
     return tuple(
         SliceScore(each.column, each.value, each.measurement) for each in parts if np.isfinite(each.measurement.value)

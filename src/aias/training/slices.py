@@ -1,6 +1,6 @@
 """How good scores are for each value of a category, and for each range of a number."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ SLICE_ROWS_MIN: Final = 30
 
 SLICES_MAX: Final = 20
 """Of one column: what a person reads; the smallest are joined as well."""
+
+SHOWN_CHARS_MAX: Final = 80
+"""Of a value."""
 
 NUMBER_BINS: Final = 4
 OTHERS: Final = "others"
@@ -48,7 +51,12 @@ def by_slice(
 
 def parted(values: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
     """The slices of one column, the largest first: their names, and the places of their rows."""
-    return _parts(_named(np.asarray(values)))
+    return _parts(_named(values))
+
+
+def each_value(values: Sequence[object] | npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Numbers as they are, texts as Python's own: NumPy's would each take the room of the longest."""
+    return values if isinstance(values, np.ndarray) else np.array(values, dtype=object)
 
 
 def _named(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -75,11 +83,18 @@ def _ranges(values: Floats) -> npt.NDArray[Any]:
 
 def _parts(names: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
     """The rows of each slice, the largest first; the small ones together."""
-    found, places, counts = np.unique(names.astype(str), return_inverse=True, return_counts=True)
+    found = sorted(set(names))
+    codes = {name: place for place, name in enumerate(found)}
+    places = np.array([codes[name] for name in names], np.int64)
+    counts = np.bincount(places)
     order = np.argsort(-counts, kind="stable")
     kept = [place for place in order[: SLICES_MAX - 1] if counts[place] >= SLICE_ROWS_MIN]
     for place in kept:
-        yield str(found[place]), np.flatnonzero(places == place)
+        yield _shown(found[place]), np.flatnonzero(places == place)
     rest = np.flatnonzero(~np.isin(places, kept))
     if len(rest):
         yield OTHERS, rest
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= SHOWN_CHARS_MAX else f"{name[:SHOWN_CHARS_MAX]}…"

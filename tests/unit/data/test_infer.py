@@ -3,6 +3,7 @@ import polars as pl
 import pytest
 
 from aias.data.read import read
+from aias.data.target import task_for
 
 SEED = np.random.default_rng(0)
 
@@ -31,6 +32,15 @@ def test_numbers_in_texts_are_numbers(texts, numbers, unit):
     field, dataset = field_of(texts)
     assert (field.kind, field.unit) == ("number", unit)
     assert dataset.values("column").tolist() == numbers
+
+
+@pytest.mark.parametrize("letter", ["C", "m", "g", "l"])
+def test_a_letter_before_the_digits_makes_a_name_and_no_amount_with_a_unit(letter):
+    names = [f"{letter}{i % 30}" for i in range(90)]
+    field, _ = field_of(names)
+    assert field.kind == "category"
+    labels = task_for(read({"x": list(range(90)), "y": names}, target="y"), "y", None)
+    assert labels.task.type == "multiclass" and len(labels.task.classes) == 30
 
 
 @pytest.mark.parametrize("spelling", ["?", "NULL", "NA", "N/A", "nan", "None", "-"])

@@ -92,6 +92,23 @@ def test_where_the_encoder_can_no_longer_be_finished_the_others_answer() -> None
     assert told[-1].name == "train.late" and told[-1].facts["configurations"] == ["sentences"]
 
 
+def test_where_others_would_be_as_late_the_encoder_stays() -> None:
+    told: list[Event] = []
+    made = board(told, seconds=30, finishing={"words": 0.1})
+    made.load = Busy()
+    made.add(member("words", noise=1.5, seed=1))
+    made.forms.timed = lambda _: Timed(150.0, 1_000, 0.1, shared_us=100.0)
+    made.latency_us = 40_000.0
+    made.add(member("sentences", noise=1.0, seed=2))
+    weights = made.weights.tolist()
+
+    made.load.times = 40.0  # everything takes longer, not the encoder alone
+    made.keep_to_time()
+
+    assert made.weights.tolist() == weights and weights[1] > 0
+    assert "train.late" not in [event.name for event in told]
+
+
 def test_a_member_that_knows_next_to_nothing_has_no_weight() -> None:
     made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
     made.add(member("a", noise=1.0, seed=1))

@@ -1,8 +1,10 @@
+import tracemalloc
+
 import numpy as np
 
 from aias.core.task import Task
 from aias.training.metrics import judge
-from aias.training.slices import by_slice
+from aias.training.slices import by_slice, each_value, parted
 
 TASK = Task("y", "binary", "accuracy", ("a", "b"))
 
@@ -46,3 +48,17 @@ def test_a_slice_of_one_class_is_judged_by_the_log_loss() -> None:
     task = Task("y", "binary", "roc_auc", ("a", "b"))
     found = by_slice(task, y, scores, {"truth": y.astype(str)}, seed=0)
     assert {each.measurement.metric for each in found} == {"log_loss"}
+
+
+def test_one_long_value_takes_its_own_room_and_not_that_of_every_row() -> None:
+    values: list[object] = ["short"] * 499 + ["long " * 10_000]
+    tracemalloc.start()
+    try:
+        found = list(parted(each_value(values)))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [(name, len(rows)) for name, rows in found] == [("short", 499), ("others", 1)]
+    assert most < 1_000_000, "as fixed widths all would take 100 MB"
+    ((name, _),) = parted(each_value(["long " * 10_000] * 40))
+    assert len(name) < 100

@@ -9,12 +9,16 @@ import pytest
 
 from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
-from aias.core.events import Event
+from aias.core.events import Event, nobody
 from aias.data.read import read
 from aias.training.finish import Trained
+from aias.training.forms import Forms
+from aias.training.history import History
+from aias.training.prepare import prepare
 from aias.training.room import room
 from aias.training.table import digest_in
 from aias.training.train import Recipe, train
+from aias.training.unit import Bench
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
 """Files that hold how long training took, or at what moments it was looked at."""
@@ -62,10 +66,12 @@ def test_the_first_model_is_there_and_answers_before_the_others_are_fitted() -> 
         first.append(trained)
         told.append(Event("taken", ""))
 
-    results = train(read(table()), replace(BOTH, seconds=200), inline=True, first=take, watch=told.append)
+    columns = {name: [*values, values[0]] for name, values in table().items()}
+    results = train(read(columns), replace(BOTH, seconds=200), inline=True, first=take, watch=told.append)
 
     (trained,) = first
     assert trained.manifest.form == "first" and trained.manifest.measurements[0].metric == "roc_auc"
+    assert [note for note in trained.manifest.notes if "same inputs" in note], "what was noticed by then is on its card"
     assert trained.manifest.parity.rows > 0 and trained.manifest.parity.label_differences == 0
     assert trained.runtime.predict([{"age": 50.0, "job": "a", "note": "free cash"}]).predictions[0] in {"ham", "spam"}
     names = [event.name for event in told]
@@ -80,6 +86,20 @@ def test_the_same_seed_and_data_give_the_same_graph() -> None:
     unhurried = replace(BOTH, seconds=200)
     first, again = (train(data, unhurried, inline=True).quality.files for _ in range(2))
     assert {path for path in first if first[path] != again[path]} <= HOLD_SECONDS
+
+
+def test_labels_that_judge_no_more_when_fewer_folds_do_are_told_of() -> None:
+    y = ["abcdefghijklmnopqrst"[i % 20] for i in range(40)]
+    prepared = prepare(
+        read({"x": list(range(40)), "y": y}, target="y"), target="y", metric=None, how="random", test=None, given=None,
+        seconds=60, folds=8, seed=0, watch=nobody,
+    )  # fmt: skip
+    told: list[Event] = []
+    forms = Forms(prepared, Bench(prepared.table, None), LINEAR, watch=History(told.append))
+    forms.narrow(5)
+    judged = {prepared.table.whole.y[row] for row in forms.prepared.table.judged}
+    gone = {name for code, name in enumerate(prepared.task.classes) if code not in judged}
+    assert gone and [(each.name, set(each.facts["labels"])) for each in told] == [("data.unjudged", gone)]
 
 
 def test_a_group_never_straddles_and_its_column_is_no_input() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aias.compress.lessons import CHANCE_MIN, THREADS, lesson, soft
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop
+from aias.compress.workshop import Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.learners.contract import Fit
@@ -37,4 +37,5 @@ def _make(shop: Workshop, width: int, fold: int) -> Made:
     )  # fmt: skip
     examples = soft(shop.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
     fitted: Any = member("learners", "mlp").fit(examples, None, how)
+    check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < EPOCHS)
     return Made(ColumnsPipeline([], fitted), shop.encoder)

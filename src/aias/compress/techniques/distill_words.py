@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.compress.lessons import soft
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Teacher, Workshop
+from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.encoders.contract import Floats
@@ -78,6 +78,7 @@ def _student(shop: Workshop, width: int, lessons: dict[int, Lesson], fold: int) 
     how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
     examples = soft(shop.task, *lessons[fold], least=CHANCE_MIN)
     student = member("learners", "text_mlp").fit(examples, None, how)
+    check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
     return Made(LinearPipeline(shop.bench.features.some(WITHOUT_SENTENCES), student), shop.encoder)
 
 

@@ -9,8 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-import numpy as np
-
 from aias.compress.regraphed import regraphed, regraphed_later, shown, written
 from aias.compress.sensitivity import TEXTS, by_worth, parts_by_worth
 from aias.compress.sentences import Reader, reader
@@ -75,8 +73,7 @@ def _milder_imported(shop: Workshop, name: str, how: Spare) -> list[Candidate]:
     time."""
     assert shop.parent.folder is not None, "only what is sealed was written anew"
     places = weighed(sealed_graph(shop.parent.folder, shop.parent.manifest), PLACES_MAX)
-    rows = np.unique(np.linspace(0, shop.prepared.table.rows - 1, TEXTS).astype(np.int64))
-    encoded = shop.encoded(rows)
+    encoded = shop.encoded(shop.some(TEXTS))
 
     def form(spared: Collection[str]) -> Callable[[], Any]:
         return partial(written(shop, partial(how, spared=spared)).scores, encoded)

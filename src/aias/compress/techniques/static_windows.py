@@ -15,7 +15,7 @@ import numpy as np
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.windows import Singles, learned
-from aias.compress.workshop import Workshop
+from aias.compress.workshop import Workshop, check_whole
 from aias.encoders.contract import Floats, Ints
 from aias.graph.static import narrow, read_first
 from aias.graph.windows import Windows
@@ -49,11 +49,12 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
 def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, fold: int) -> Made:
     """The windows, and the heads, without the rows of the fold."""
     rows = shop.inside(fold)
-    tokens, mask = _texts(shop, rows)
+    (tokens, mask), targets, until = _texts(shop, rows), _targets(shop, fold, rows), shop.fit_deadline()
     kernel = learned(
-        tokens, mask, vectors, np.repeat(_targets(shop, fold, rows), shop.encoder.layout.texts, axis=0),
-        filters=filters, classes=bool(shop.task.classes), seed=shop.seed, deadline=shop.fit_deadline(),
+        tokens, mask, vectors, np.repeat(targets, shop.encoder.layout.texts, axis=0),
+        filters=filters, classes=bool(shop.task.classes), seed=shop.seed, deadline=until,
     )  # fmt: skip
+    check_whole(until.seconds, left=until.left, less=until.passed)
     before, on, after = np.split(kernel.weights, 3)
     # A window's first token is looked up in the first table.
     table = np.hstack([vectors @ before, vectors @ on + kernel.bias, vectors @ after])
