@@ -193,6 +193,21 @@ def test_what_stands_behind_the_last_request_of_a_connection_is_not_run(tmp_path
     assert '"requests-day";r=4' in asked.headers["ratelimit"]
 
 
+@pytest.mark.parametrize("behind", [b"nonsense\r\n\r\n", head(-1) + b"nonsense\r\n", head(http="HTTP/1.1\r\nno colon")])
+def test_nonsense_behind_a_request_is_no_answer_to_it(
+    tmp_path: Path, behind: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with full(tmp_path) as (running, model), running.socket() as client:
+        client.sendall(head() + BODY + behind)
+        eventually(lambda: running.gateway.executor.batcher.waiting == 2)
+        eventually(lambda: ("serving.bad-request", "", "") in running.gateway.metrics.refusals)
+        model.stall.set()
+        said = read_all(client)
+
+    assert (said.count(b"HTTP/1.1 200 "), said.count(b"HTTP/1.1 4")) == (1, 0)
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+
+
 @pytest.mark.parametrize(
     ("more", "http"), [((), "HTTP/1.0"), (("Connection: close",), "HTTP/1.1"), (("Expect: 100-continue",), "HTTP/1.1")]
 )

@@ -14,6 +14,7 @@ import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
 
 from aias.core.errors import Conflict
+from aias.serving import ear as ear_module
 from aias.serving.ear import FOLDER, Deaf, Ear, Question, ask, call, name_of
 from aias.serving.succession import Predecessor
 from aias.serving.survival.journal import FORMAT
@@ -186,6 +187,26 @@ def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     with pytest.raises(Deaf, match="does not answer"):
         Predecessor.find(tmp_path, "127.0.0.1", 1)
     ear.close()
+
+
+def test_one_that_stops_in_the_midst_of_giving_its_sockets_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.2)
+    ear, stalled = Ear(tmp_path, "127.0.0.1", 1), list[socket.socket]()
+    ear.open()
+
+    def stall() -> None:
+        for caller, _ in ear.hear():
+            stalled.append(caller)
+            caller.send(b'{"pid":1,"sockets":2}')
+
+    threading.Thread(target=stall, daemon=True).start()
+    with pytest.raises(Deaf, match="timed out"):
+        Predecessor.find(tmp_path, "127.0.0.1", 1)
+    ear.close()
+    for each in stalled:
+        each.close()
 
 
 def test_a_home_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:

@@ -137,7 +137,8 @@ class Subwords:
         text = self._whole.decode(bare, skip_special_tokens=False)
         if self._whole.encode(text, add_special_tokens=False).ids != bare:
             raise BadValue("these tokens are not what the model's tokenizer makes of a text", hint=_OTHER)
-        return [*first, *bare, *last]
+        # Never none at all: where a text has no token, a graph without padding would read its neighbour's.
+        return [*first, *bare, *last] or [self.pad_id]
 
     def cuts(self, value: object) -> bool:
         """Whether `encode`, or `marked`, leaves some of it out."""

@@ -49,6 +49,8 @@ class Bounded(HttpToolsProtocol):
         # Of those, what is read of one of which nobody has said how long it is.
         self._skip_bytes = math.inf
         self._ended, self._probes = False, 0
+        # Whether what came last is nothing that can be read: no more is, but all that was asked before is answered.
+        self._broken = False
 
     def sweep(self, now: float) -> None:
         """Cut the connection if it has been at one thing for too long."""
@@ -74,7 +76,7 @@ class Bounded(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks whether to leave the line open
         """The client sends no more: it has closed, or only its sending side. What it has asked wholly is answered."""
-        self._ended = self._has_asked
+        self._ended = self._has_asked and self._phase is not Phase.LINGER
         if self._ended:
             self._probe()
         else:
@@ -86,6 +88,12 @@ class Bounded(HttpToolsProtocol):
         """Whether a whole request waits for its answer."""
         cycle = self.cycle
         return bool(self.pipeline) or (cycle is not None and not cycle.response_complete and not cycle.more_body)
+
+    @property
+    def _has_asked_before(self) -> bool:
+        """Whether a request waits for its answer that came before the one that is being read."""
+        answers = self.cycle is not None and not self.cycle.response_complete
+        return bool(self.pipeline) or (answers and self._phase is Phase.HEAD)
 
     def _probe(self) -> None:
         """Say `100 Continue` to a client that may have gone: then its system answers with a reset, the connection is
@@ -117,6 +125,11 @@ class Bounded(HttpToolsProtocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answer outside of the application, which never sees this request, or no longer."""
         self._note(code)
+        if self._has_asked_before:
+            # An answer now would be taken for that to what was asked before.
+            self._ended = self._broken = True
+            self.flow.pause_reading()
+            return
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(last_words(status, code, message, url=self.url))
         if self.cycle is not None and not self.cycle.response_complete:

@@ -62,7 +62,7 @@ class Connection(Prompt):
         return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
-        if self._phase is Phase.LINGER:
+        if self._phase is Phase.LINGER or self._broken:
             return
         if self._is_waiting:
             # More than a thousand others have something to read too, so that the loop has looked twice in one turn.

@@ -128,11 +128,11 @@ def call(path: Path) -> socket.socket | None:
         return None
     except OSError as fault:
         caller.close()
-        raise _deaf(path, fault.strerror or str(fault)) from fault
+        raise deaf(path, fault.strerror or str(fault)) from fault
     if _user_of(caller) not in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
         # Others may be able to write into this home; they do not get to be its server.
         caller.close()
-        raise _deaf(path, "it runs as another user than the home's")
+        raise deaf(path, "it runs as another user than the home's")
     return caller
 
 
@@ -151,7 +151,7 @@ def exchange(caller: socket.socket, question: Question, path: Path) -> Reply:
         caller.send(msgspec.json.encode(question))
         return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Reply)
     except (OSError, msgspec.MsgspecError) as fault:
-        raise _deaf(path, str(fault) or "it has closed the connection") from fault
+        raise deaf(path, str(fault) or "it has closed the connection") from fault
 
 
 def servers_of(home: Path) -> list[Path]:
@@ -185,5 +185,5 @@ def _short(folder: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _deaf(path: Path, why: str) -> Deaf:
+def deaf(path: Path, why: str) -> Deaf:
     return Deaf(f"the server behind {path} does not answer: {why}", hint="look at its log, or end its process")

@@ -22,7 +22,7 @@ from typing import Final, Self
 import msgspec
 
 from aias.core.errors import Conflict
-from aias.serving.ear import ANSWER_SECONDS_MAX, FOLDER, Question, Reply, call, exchange, name_of
+from aias.serving.ear import ANSWER_SECONDS_MAX, FOLDER, Question, Reply, call, deaf, exchange, name_of
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.passing import receive
@@ -89,11 +89,15 @@ class Predecessor:
             channel.close()
             raise Succeeding(f"{host}:{port}: {told.refused}", hint="wait until it is done, then look")
         sockets: list[socket.socket] = []
-        while len(sockets) < told.sockets:
-            said, descriptors = socket.recv_fds(channel, 16, SOCKETS_AT_ONCE)[:2]
-            if not said:
-                break
-            sockets += [socket.socket(fileno=each) for each in descriptors]
+        try:
+            while len(sockets) < told.sockets:
+                said, descriptors = socket.recv_fds(channel, 16, SOCKETS_AT_ONCE)[:2]
+                if not said:
+                    break
+                sockets += [socket.socket(fileno=each) for each in descriptors]
+        except OSError as fault:
+            cls(channel, told, sockets).close()
+            raise deaf(path, str(fault)) from fault
         return cls(channel, told, sockets)
 
     def take(self) -> None:

@@ -49,15 +49,18 @@ def last_words(status: int, code: str, message: str, *, url: bytes) -> bytes:
 class OneWrite:
     """uvicorn writes head and body apart: two system calls here, and a client that wakes twice. This holds the head.
 
-    `ends`: whether the connection will end with the answer that begins, which uvicorn does not know; it says so.
+    `ends`: whether the connection will end with the answer that begins, which uvicorn does not know; it says so. What
+    comes when it has ended goes nowhere.
     """
 
     def __init__(self, transport: asyncio.Transport, *, ends: Callable[[], bool] = lambda: False) -> None:
         self._transport, self._ends = transport, ends
         self._head = b""
-        self.said_close = False
+        self.said_close = self._has_ended = False
 
     def write(self, data: bytes) -> None:
+        if self._has_ended or self._transport.is_closing():
+            return
         if not self._head and data[:9] == b"HTTP/1.1 " and data[-4:] == b"\r\n\r\n" and data[9:10] != b"1":
             if self._ends() and _CLOSES not in data:
                 data, self.said_close = data[:-2] + _CLOSES[2:] + b"\r\n", True
@@ -68,17 +71,22 @@ class OneWrite:
 
     def flush(self) -> None:
         """Send a head that no body follows."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
+        held, self._head = self._head, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)
 
     def close(self) -> None:
-        self.flush()
+        self._end()
         self._transport.close()
 
     def write_eof(self) -> None:
+        if not self._has_ended:
+            self._end()
+            self._transport.write_eof()
+
+    def _end(self) -> None:
         self.flush()
-        self._transport.write_eof()
+        self._has_ended = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
