@@ -256,6 +256,7 @@ def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
         ({"seed": 2**31}, UserError, "cannot be a seed"),
         ({"metric": "rmse"}, UserError, "judges numbers"),
         ({"seconds": 0.0}, UserError, "time budget"),
+        ({"test": 0.95}, UserError, "cannot be the test"),
         ({"learners": ("magic",)}, NotFound, "no learner `magic`"),
         ({"split": "time:nothing"}, AiasError, "nothing"),
         ({"split": "group:y"}, AiasError, "which is predicted"),
