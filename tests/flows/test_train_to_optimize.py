@@ -58,7 +58,8 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
 
 
 def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("aias.training.opening.WANTED_SHARE", 0.0)  # as if time were short
+    for share in ("WANTED_SHARE", "SPARE_SHARE"):  # as if time were short
+        monkeypatch.setattr(f"aias.training.opening.{share}", 0.0)
     learners = ("linear", "extra_trees")
     model = aias.train(
         xor(2_000), name="xor", home=tmp_path, target="y", time="20s", learners=learners, inline=True, search=False

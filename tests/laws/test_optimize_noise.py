@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pytest
 
 import aias
 from aias.core.events import Event
@@ -54,11 +53,11 @@ def gained(seed: int, home: Path) -> "tuple[bool, int, float]":
     return found.better, sum(len(each.tried) for each in found.axes), found.gain.value
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_is_best_already_is_left_alone(seed: int, tmp_path: Path) -> None:
-    better, tried, _ = gained(seed, tmp_path)
-    assert tried >= CANDIDATES
-    assert not better
+def test_what_is_best_already_is_left_alone_but_for_chance(tmp_path: Path) -> None:
+    """Once in twenty times it is not; two of three by chance once in 140 times. Of the first 40 seeds two were."""
+    found = [gained(seed, tmp_path / str(seed)) for seed in (1, 2, 3)]
+    assert all(tried >= CANDIDATES for _, tried, _ in found)
+    assert sum(better for better, _, _ in found) <= 1
 
 
 if __name__ == "__main__":

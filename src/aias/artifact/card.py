@@ -12,6 +12,7 @@ from aias.core.schema import Field
 from aias.core.task import Measurement
 
 _CATEGORIES_SHOWN_MAX: Final = 8
+_CHARS_SHOWN_MAX: Final = 80
 """The rest is in the manifest; a card is read by people."""
 
 _NUMBERS: Final = frozenset({
@@ -201,7 +202,7 @@ def _notes(notes: Iterable[str]) -> str:
 
 def _column(field: Field) -> tuple[str, ...]:
     categories = field.categories or ()
-    shown = ", ".join(_code(each) for each in categories[:_CATEGORIES_SHOWN_MAX])
+    shown = ", ".join(_code(_short(each)) for each in categories[:_CATEGORIES_SHOWN_MAX])
     more = len(categories) - _CATEGORIES_SHOWN_MAX
     values = f"{shown} and {more} more" if more > 0 else shown
     unit = f" ({_text(field.unit)})" if field.unit else ""
@@ -332,8 +333,12 @@ def _bytes(size: int) -> str:
 
 
 def _classes(classes: Sequence[str]) -> str:
-    shown = ", ".join(_code(each) for each in classes[:_CATEGORIES_SHOWN_MAX])
+    shown = ", ".join(_code(_short(each)) for each in classes[:_CATEGORIES_SHOWN_MAX])
     return shown if len(classes) <= _CATEGORIES_SHOWN_MAX else f"{shown} …"
+
+
+def _short(raw: str) -> str:
+    return raw if len(raw) <= _CHARS_SHOWN_MAX else f"{raw[:_CHARS_SHOWN_MAX]}…"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -11,12 +11,12 @@ others by itself: ‖W / s‖² in place of ‖W‖², s = |log odds of the clas
 is not| + RATIO_MIN (after Wang and Manning 2012, who scale the features of texts so).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
+from aias.core.events import Event, nobody
 from aias.core.graph import GraphWriter
 from aias.core.lbfgs import Vector, minimise
 from aias.core.side_by_side import SideBySide
@@ -96,8 +96,10 @@ class Linear:
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> LinearModel:
-        problem = _Problem(train, len(how.task.classes), how)
         judged = valid or train
+        if valid is None:  # how well it knows what it was fitted on is nobody's business
+            how = replace(how, watch=nobody, score=None)
+        problem = _Problem(train, len(how.task.classes), how)
         first = how.settings.get("C", how.settings.get("first", USUAL))
         best = start = problem.step(None, first, judged)
         if "C" in how.settings:

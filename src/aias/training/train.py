@@ -47,6 +47,9 @@ threads wait for each other at every split. Two fits side by side always pay."""
 
 SECONDS_MAX: Final = 30 * 86_400
 
+TEST_MAX: Final = 0.9
+"""Of the rows; the rest has to teach."""
+
 First = Callable[[Trained], object]
 
 
@@ -235,8 +238,10 @@ def _check(recipe: Recipe) -> None:
         raise UserError(f"a latency of {recipe.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
     if recipe.folds is not None and not 1 <= recipe.folds <= FOLDS_MAX:
         raise UserError(f"{recipe.folds} folds cannot be had", hint=f"from 1, a holdout, to {FOLDS_MAX}")
-    if recipe.test is not None and not 0 <= recipe.test < 1:
-        raise UserError(f"{recipe.test:g} of the rows cannot be the test", hint="a share from 0 to 0.9, or a file")
+    if recipe.test is not None and not 0 <= recipe.test <= TEST_MAX:
+        raise UserError(
+            f"{recipe.test:g} of the rows cannot be the test", hint=f"a share from 0 to {TEST_MAX:g}, or a file"
+        )
     for name, settings in recipe.learner_settings.items():
         takes = getattr(member("learners", name), "takes", None) if name in members("learners") else None
         if takes is not None and (odd := sorted(settings.keys() - takes)):

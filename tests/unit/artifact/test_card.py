@@ -53,6 +53,14 @@ def test_what_a_column_is_called_never_becomes_markup():
     assert "<script>" not in text
 
 
+def test_a_long_category_is_shown_by_its_beginning():
+    long = Field("c", "category", categories=("x" * 5_000, "blue"))
+    text = card(replace(artifacts.manifest(), inputs=(long,)))
+
+    assert f"`{'x' * 80}…`, `blue`" in text
+    assert max(map(len, text.splitlines())) < 2_000
+
+
 def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_rows():
     board = (replace(artifacts.manifest().leaderboard[0], name="deep", weight=0.625, row_us=41.2, size_bytes=81_000),)
     form = replace(artifacts.manifest(), form="serving", judged="out of fold", row_us=52.4, leaderboard=board)

@@ -53,6 +53,12 @@ def test_the_strength_is_chosen_by_validation_and_told(classes: int) -> None:
     assert {"round", "rows_per_second", "seconds_left"} <= told[0].facts.keys()
 
 
+def test_without_rows_that_judge_nothing_is_told() -> None:
+    told: list[Event] = []
+    Linear.fit(examples(2), None, how(2, watch=told.append))
+    assert told == []
+
+
 @pytest.mark.parametrize(
     ("first", "tried"), [(1.0, [1, 3, 0.3, 0.1, 0.03]), (10.0, [10, 30, 3, 1, 0.3, 0.1, 0.03]), (20.0, [20, 30, 10, 3])]
 )

@@ -48,6 +48,9 @@ def test_training_gives_two_proved_and_measured_forms_and_tells_each_step() -> N
     names = [event.name for event in told]
     for step in ("train.split", "train.candidate", "train.parity", "train.test"):
         assert step in names
+    rounds = [event.facts for event in told if event.name == "train.round"]
+    assert {"linear", "boosted_trees"} <= {facts["configuration"] for facts in rounds}
+    assert all(facts["learner"] == facts["configuration"].split()[0] for facts in rounds), "not what it reads texts by"
     assert all(event.facts is not None and msgspec.json.encode(event.facts) for event in told)
     for form in (results.quality.manifest, results.serving.manifest):
         assert form.parity.label_differences == 0
@@ -253,6 +256,7 @@ def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
         ({"seed": 2**31}, UserError, "cannot be a seed"),
         ({"metric": "rmse"}, UserError, "judges numbers"),
         ({"seconds": 0.0}, UserError, "time budget"),
+        ({"test": 0.95}, UserError, "cannot be the test"),
         ({"learners": ("magic",)}, NotFound, "no learner `magic`"),
         ({"split": "time:nothing"}, AiasError, "nothing"),
         ({"split": "group:y"}, AiasError, "which is predicted"),
