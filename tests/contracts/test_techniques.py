@@ -101,14 +101,17 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
         assert ladder.harshest.name not in milder and len(set(milder)) == len(milder)
     assert len(set(names)) == len(names)
     for each in [each for each in found if isinstance(each, Candidate)][:2]:
+        sizes = {}
         for fold in (0, ALL):
             made = each.make(fold)
             graph = compile_graph(made.pipeline, made.encoder.layout, classes=shop.task.classes)
+            sizes[fold] = len(graph)
             runtime = OnnxRuntime(shop.parent.manifest, made.encoder, graph)
             rows = (
                 shop.prepared.dataset.take(np.arange(80)).frame.select([f.name for f in made.encoder.fields]).to_dicts()
             )
             prove(made.pipeline.scores, made.encoder, runtime, rows)
+        assert each.whole or sizes[ALL] < 2 * sizes[0], "it would be timed as what is never published"
         judging = shop.rows_in_turn(0)
         scores = shop_scores(shop, each, judging)
         assert scores.shape == (len(judging), shop.task.outputs)

@@ -37,7 +37,7 @@ from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import CALLERS, CALLERS_MAX, races
 from aias.training import metrics
-from aias.training.configuration import Configuration
+from aias.training.configuration import ALL, Configuration
 from aias.training.finish import Trained, compiled
 from aias.training.ledger import Ledger
 from aias.training.members import Member
@@ -295,9 +295,8 @@ class Job:
         trial.reason = trial.reason or self._unwanted(trial)
 
     def _time(self, trial: Trial) -> None:
-        """A fold's fit as it would be served, beside the parent."""
-        parts = self.judged.parts(self.judged.searched)
-        made = trial.at(parts[0][0])
+        """A fold's fit, or the whole, as it would be served, beside the parent."""
+        made = trial.at(ALL if trial.candidate.whole else self.judged.parts(self.judged.searched)[0][0])
         draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)

@@ -33,7 +33,7 @@ def single_precision(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("some columns hold values that are one in single precision")
     known = not any(each.configuration.derived for each in shop.members)
     scores = mix(np.stack([each.scores for each in shop.members]), shop.weights) if known else None
-    yield Candidate("the whole, trees in single precision", partial(_make, shop), scores)
+    yield Candidate("the whole, trees in single precision", partial(_make, shop), scores, whole=True)
 
 
 def _make(shop: Workshop, fold: int) -> Made:
