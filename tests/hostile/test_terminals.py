@@ -20,7 +20,8 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot rene
 
 PATIENCE = 120
 TAKE_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run under nohup
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp(sys.argv[1], sys.argv[1:])
 """
