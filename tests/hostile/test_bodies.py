@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -20,21 +19,6 @@ from raw_requests import BODY, closing, status
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
 
 JSON = {"Content-Type": "application/json"}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[House]:
-    bounds = replace(BOUNDS, body_bytes=100_000, body_rows=1_000, header_bytes=8_000, linger_seconds=0.2)
-    with house(bounds=bounds) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: House) -> Iterator[House]:
-    yield running
-    assert running.call("POST", "/predict/churn", [{"age": 50}]).json == [
-        {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}
-    ]
 
 
 # Sizes
