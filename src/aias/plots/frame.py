@@ -49,6 +49,12 @@ class Axis:
     def ticks(self) -> list[float]:
         """Round numbers within, about five of them."""
         step = self.step
+        if self.powers and step < 1:
+            within = range(math.floor(self.low), math.ceil(self.high) + 1)
+            found = [power + math.log10(first) for power in within for first in (1, 2, 5)]
+            found = [each for each in found if self.low - 1e-9 <= each <= self.high + 1e-9]
+            if len(found) > 1:
+                return found
         first = math.ceil(self.low / step - 1e-9)
         return [i * step for i in range(first, first + 2 * TICKS + 2) if i * step <= self.high + 1e-9 * step]
 

@@ -113,3 +113,9 @@ def test_a_thinned_curve_keeps_its_ends_and_its_shape() -> None:
     assert len(few_x) <= 200
     assert (few_x[0], few_x[-1], few_y[-1]) == (0, 1, 1)
     assert np.abs(np.interp(x, few_x, few_y) - np.sqrt(x)).max() < 0.02
+
+
+def test_a_single_decade_has_round_ticks() -> None:
+    one = Axis("MB", 2.0, 3.0, powers=True)
+
+    assert [one.label(tick) for tick in one.ticks] == ["100", "200", "500", "1000"]
