@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import socket
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +24,23 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 RETRY = {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 3}
 POLICY = {"methodConfig": [{"name": [{}], "retryPolicy": RETRY | {"retryableStatusCodes": ["UNAVAILABLE"]}}]}
+
+
+DATA, HEADERS = 0, 1
+"""Kinds of frames of HTTP/2 (RFC 9113, section 6)."""
+
+
+def forward(source: socket.socket, put: Callable[[bytes], object]) -> None:
+    with suppress(OSError):
+        while part := source.recv(1 << 16):
+            put(part)
+
+
+def frames(part: bytes) -> Iterator[tuple[int, bool]]:
+    """The kind of each, and whether it is the last of its call."""
+    while part:
+        yield part[3], bool(part[4] & 1)
+        part = part[9 + int.from_bytes(part[:3]) :]
 
 
 def question(model: str) -> bytes:
@@ -62,6 +82,29 @@ def test_a_client_that_lets_grpc_repeat_sees_none_of_its_workers_die() -> None:
 
     assert failed == []
     assert len({*answered}) == 1
+
+
+def test_an_answer_and_the_end_of_its_call_are_one_write() -> None:
+    """Between the two a death could not be repeated unseen."""
+    with house(grpc=True) as server, socket.create_server(("127.0.0.1", 0)) as between:
+        told = list[bytes]()
+
+        def carry() -> None:
+            client, _ = between.accept()
+            with client, socket.create_connection(("127.0.0.1", int(server.grpc.rpartition(":")[2]))) as served:
+                threading.Thread(target=forward, args=(client, served.sendall), daemon=True).start()
+                forward(served, lambda part: (told.append(part), client.sendall(part)))
+
+        carrier = threading.Thread(target=carry)
+        carrier.start()
+        with grpc.insecure_channel(f"127.0.0.1:{between.getsockname()[1]}") as channel:
+            infer, key = channel.unary_unary(INFER), (("authorization", "Bearer all-key"),)
+            for _ in range(20):
+                infer(question("churn"), metadata=key, timeout=PATIENCE)
+        carrier.join(PATIENCE)
+
+    kinds = [[kind for kind in frames(part) if kind in {(DATA, False), (HEADERS, True)}] for part in told]
+    assert [found for found in kinds if found] == [[(DATA, False), (HEADERS, True)]] * 20
 
 
 def test_who_is_to_come_again_is_told_when_in_grpcs_own_words(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from aias.serving.routes import Route
 
 log = logging.getLogger("aias.serving")
 
-Call = Callable[[Any, Any], Awaitable[None]]
+Call = Callable[[Any, Any], Awaitable[Any]]
+"""Of the messages and the context. One that answers once returns what it answers: the message and the end of the call
+are then written together, and nobody whose worker dies is left between the two, where gRPC repeats nothing."""
 
 _OWN_BYTES: Final = 64 << 10
 """For names and shapes around the tensors, so that a body which HTTP takes fits here too."""
@@ -63,7 +65,7 @@ _PUSHBACK: Final = "grpc-retry-pushback-ms"
 
 
 class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Every call is handled as a stream of bytes, so that reading its message is ours to time, or to leave."""
+    """Every call comes as a stream of bytes, so that reading its message is ours to time, or to leave."""
 
     def __init__(
         self, application: Asgi, doors: Doors, bounds: Bounds, ready: Callable[[], bool], note: Callable[[str], None]
@@ -73,23 +75,24 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.stopping = asyncio.Event()
         self._watchers = 0
         self._answering: set[asyncio.Future[None]] = set()
-        self._calls: dict[str, tuple[str, Call]] = {
-            "/grpc.health.v1.Health/Check": ("", self._check),
-            "/grpc.health.v1.Health/Watch": ("", self._watch),
+        once, often = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
+        self._calls: dict[str, tuple[str, Call, Callable[[Call], Any]]] = {
+            "/grpc.health.v1.Health/Check": ("", self._check, once),
+            "/grpc.health.v1.Health/Watch": ("", self._watch, often),
         }
         for name, (request, answer, scope) in CALLS.items():
-            handle = self._streams if name == "ModelStreamInfer" else self._answers
-            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer))
+            handle, kind = (self._streams, often) if name == "ModelStreamInfer" else (self._answers, once)
+            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer), kind)
         for method, own in reflections().items():
-            self._calls[method] = ("predict", self._reflects(own))
+            self._calls[method] = ("predict", self._reflects(own), often)
 
     def service(self, details: Any) -> Any:
         found = self._calls.get(details.method)
         if found is None:
             return None
-        scope, call = found
+        scope, call, kind = found
         refusal = self._refusal(scope, details.invocation_metadata)
-        return grpc.stream_stream_rpc_method_handler(call if refusal is None else _refuses(refusal))
+        return kind(call if refusal is None else _refuses(refusal))
 
     def _refusal(self, scope: str, metadata: Any) -> Declined | None:
         if not scope:
@@ -106,12 +109,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return None
 
     def _answers(self, kind: Any, answer: Answer) -> Call:
-        async def call(_messages: Any, context: Any) -> None:
+        async def call(_messages: Any, context: Any) -> Any:
             request = await self._read(kind, context)
             reply = await self._asked(answer, request, context)
             if isinstance(reply, Declined):
                 await _abort(context, reply)
-            await context.write(reply.SerializeToString())
+            return reply.SerializeToString()
 
         return call
 
@@ -149,12 +152,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return call
 
-    async def _check(self, _messages: Any, context: Any) -> None:
+    async def _check(self, _messages: Any, context: Any) -> Any:
         request = await self._read(schema("health").message("HealthCheckRequest"), context)
         found = health_of(request.service, ready=self._ready())
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
-        await context.write(found.SerializeToString())
+        return found.SerializeToString()
 
     async def _watch(self, _messages: Any, context: Any) -> None:
         if self._watchers >= self._bounds.grpc_watchers:
