@@ -1,5 +1,6 @@
 import shutil
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -359,3 +360,33 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
     said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
     assert said[0] == "stop" != said[1]
+
+
+def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted() -> None:
+    held = [read(table())]
+    digest, rows = held[0].digest, weakref.ref(held[0].frame)
+    there: list[bool] = []
+
+    def watch(event: Event) -> None:
+        if event.name == "train.candidate":
+            there.append(rows() is not None)
+
+    manifest = train(held.pop(), replace(LINEAR, test=0.2), watch=watch).serving.manifest
+    assert there == [False]
+    assert manifest.rows == {"train": 240, "folds": manifest.rows["folds"], "test": 60}
+
+    kept = prepare(
+        read(table()), target="y", metric=None, how="random", test=0.2, given=None, seconds=10, folds=2, seed=0,
+        watch=nobody,
+    )  # fmt: skip
+    assert manifest.lineage.dataset == kept.dataset.digest != digest
+    forms = Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody))
+    assert (forms.prepared.dataset.rows, forms.prepared.held_out.rows) == (0, 60)
+
+
+def test_without_a_test_the_rows_are_kept_that_prove_and_measure() -> None:
+    kept = prepare(
+        read(table()), target="y", metric=None, how="random", test=0.0, given=None, seconds=10, folds=2, seed=0,
+        watch=nobody,
+    )  # fmt: skip
+    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
