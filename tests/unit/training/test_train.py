@@ -15,7 +15,7 @@ from aias.data.read import read
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
-from aias.training.prepare import prepare
+from aias.training.prepare import Prepared, prepare
 from aias.training.room import room
 from aias.training.table import digest_in
 from aias.training.train import Recipe, train
@@ -362,31 +362,36 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     assert said[0] == "stop" != said[1]
 
 
-def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted() -> None:
-    held = [read(table())]
-    digest, rows = held[0].digest, weakref.ref(held[0].frame)
-    there: list[bool] = []
+def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[weakref.ref[object]] = []
+    told: list[tuple[str, bool]] = []
+
+    def noted(*args: object, **named: object) -> Prepared:
+        prepared = prepare(*args, **named)
+        rows.extend(weakref.ref(each) for each in (prepared.dataset, prepared.dataset.frame))
+        return prepared
 
     def watch(event: Event) -> None:
-        if event.name == "train.candidate":
-            there.append(rows() is not None)
+        told.append((event.name, any(each() is not None for each in rows)))
 
-    manifest = train(held.pop(), replace(LINEAR, test=0.2), watch=watch).serving.manifest
-    assert there == [False]
-    assert manifest.rows == {"train": 240, "folds": manifest.rows["folds"], "test": 60}
+    monkeypatch.setattr("aias.training.train.prepare", noted)
+    manifest = train(read(table()), replace(LINEAR, test=0.2), watch=watch).serving.manifest
+    assert not any(held for name, held in told if name in {"train.candidate", "train.parity", "train.test"})
+    assert (manifest.rows["train"], manifest.rows["test"]) == (240, 60)
 
-    kept = prepare(
-        read(table()), target="y", metric=None, how="random", test=0.2, given=None, seconds=10, folds=2, seed=0,
-        watch=nobody,
-    )  # fmt: skip
-    assert manifest.lineage.dataset == kept.dataset.digest != digest
+    kept = prepared_with(test=0.2)
+    assert manifest.lineage.dataset == kept.dataset.digest
     forms = Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody))
     assert (forms.prepared.dataset.rows, forms.prepared.held_out.rows) == (0, 60)
 
 
 def test_without_a_test_the_rows_are_kept_that_prove_and_measure() -> None:
-    kept = prepare(
-        read(table()), target="y", metric=None, how="random", test=0.0, given=None, seconds=10, folds=2, seed=0,
+    kept = prepared_with(test=0.0)
+    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
+
+
+def prepared_with(*, test: float) -> Prepared:
+    return prepare(
+        read(table()), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=2, seed=0,
         watch=nobody,
     )  # fmt: skip
-    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
