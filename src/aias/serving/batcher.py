@@ -13,11 +13,11 @@ calls from one thread; so a test can drive it with a clock of its own.
 - Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
   has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
 - A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
-  the maximum. A request that is larger than that runs in parts, with others in between.
+  the maximum. A request that would run for long does so in parts, with others in between.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
@@ -34,14 +34,16 @@ _FADES: Final = 0.9
 
 
 class _Queue:
-    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run."""
+    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run.
+    `was_large`: lanes of which the last to run was part of a large request."""
 
-    __slots__ = ("held", "lanes", "seconds")
+    __slots__ = ("held", "lanes", "seconds", "was_large")
 
     def __init__(self) -> None:
         self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
         self.held: dict[Ticket, float] = {}
         self.seconds = 0.0
+        self.was_large: set[Lane] = set()
 
     def hold(self, ticket: Ticket) -> None:
         """Note how much of it still waits."""
@@ -303,7 +305,7 @@ class Batcher:
         for queue in self._queues.values():
             for _, _, ticket in queue.lanes.get(lane, ()):
                 if not ticket.over:
-                    room -= ticket.units_of(ticket.rows - ticket.taken)
+                    room -= ticket.units_of(ticket.taken, ticket.rows)
                     if ticket.whole or room <= 0:
                         return True
         return False
@@ -328,15 +330,15 @@ class Batcher:
 
     def _form(self, lane: Lane) -> Batch:
         now, parts = self._clock(), list[Part]()
-        rows_left, room = lane.rows_max, lane.together
+        rows_left, room, room_of_large = lane.rows_max, lane.together, lane.part
         passed: set[str] = set()
         while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:
             tenant = min(tenants, key=self._tenants.had)
-            ticket = self._head(tenant, lane, now)
+            ticket = self._head(tenant, lane, now) if parts else self._foremost(tenant, lane, now)
             if ticket is None:
                 passed.add(tenant)
                 continue
-            part = self._cut(ticket, rows_left, room, first=not parts)
+            part = self._cut(ticket, rows_left, min(room, room_of_large) if ticket.is_large else room, first=not parts)
             if part is None:
                 passed.add(tenant)
                 continue
@@ -344,6 +346,7 @@ class Batcher:
             parts.append(part)
             rows_left -= part.stop - part.start
             room -= part.units
+            room_of_large -= part.units
             if ticket.whole or not rows_left or room <= 0:
                 break
         batch = Batch(lane, parts)
@@ -356,24 +359,37 @@ class Batcher:
         lane, at, left = ticket.lane, ticket.taken, ticket.rows - ticket.taken
         if ticket.whole:
             return Part(ticket, 0, ticket.rows) if first else None
-        per_row = ticket.units / ticket.rows
         if first:
-            most = max(1, int(lane.part / per_row + 1e-9))
-        elif left * per_row <= room:
-            most = left
-        elif ticket.units > lane.part:
+            stop = max(at + 1, ticket.reach(at, lane.part))
+        elif ticket.units_of(at, ticket.rows) <= room:
+            stop = ticket.rows
+        elif ticket.is_large:
             # What has to run in parts anyway fills up what others leave.
-            most = int(room / per_row)
+            stop = ticket.reach(at, room)
         else:
             return None
-        size = min(most, rows_left, left)
-        stays_whole = not first and ticket.units <= lane.part
+        size = min(stop - at, rows_left, left)
+        stays_whole = not first and not ticket.is_large
         return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
+
+    def _foremost(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+        """The head; after a part of what is large, who waits behind all that is."""
+        first = ticket = self._head(tenant, lane, now)
+        while ticket and ticket.is_large and lane in self._queues[tenant].was_large:
+            heapreplace(self._queues[tenant].lanes[lane], (ticket.priority, next(self._serial), ticket))
+            ticket = self._head(tenant, lane, now)
+            if ticket is first:
+                break
+        return ticket
 
     def _take(self, part: Part, now: float) -> None:
         ticket, queue = part.ticket, self._queues[part.ticket.tenant]
         before = ticket.estimate
         ticket.taken = part.stop
+        if ticket.is_large:
+            queue.was_large.add(ticket.lane)
+        else:
+            queue.was_large.discard(ticket.lane)
         if ticket.started_at is None:
             ticket.started_at = now
         self._tenants.charge(ticket.tenant, before - ticket.estimate)
