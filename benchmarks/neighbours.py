@@ -33,11 +33,10 @@ def main() -> None:
     options.add_argument("--home", type=Path, help="where `minilm` is deployed already")
     options.add_argument("--seconds", type=float, default=SECONDS)
     told = options.parse_args()
-    if told.home is not None:
-        return report(told.home, told.seconds)
     with tempfile.TemporaryDirectory() as folder:
-        deploy(Path(folder))
-        report(Path(folder), told.seconds)
+        if told.home is None:
+            deploy(Path(folder))
+        report(told.home or Path(folder), told.seconds)
 
 
 def report(home: Path, seconds: float) -> None:

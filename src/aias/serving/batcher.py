@@ -22,6 +22,7 @@ from itertools import count, islice
 from typing import Any, Final, Protocol
 
 from aias.serving.pace import Pace
+from aias.serving.queues import Queue
 from aias.serving.refusals import Busy, Overloaded, too_late
 from aias.serving.shares import Shares
 from aias.serving.tickets import Batch, Lane, Part, Ticket
@@ -31,30 +32,6 @@ AHEAD_SECONDS_MAX: Final = 0.05
 
 _FADES: Final = 0.9
 """What is left of a caller's absence with each run that ends; the longest of some twenty runs is provided for."""
-
-
-class _Queue:
-    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run.
-    `was_large`: lanes of which the last to run was part of a large request."""
-
-    __slots__ = ("held", "lanes", "seconds", "was_large")
-
-    def __init__(self) -> None:
-        self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
-        self.held: dict[Ticket, float] = {}
-        self.seconds = 0.0
-        self.was_large: set[Lane] = set()
-
-    def hold(self, ticket: Ticket) -> None:
-        """Note how much of it still waits."""
-        estimate = ticket.next_estimate
-        self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
-        self.held[ticket] = estimate
-
-    def let_go(self, ticket: Ticket) -> bool:
-        estimate = self.held.pop(ticket, None)
-        self.seconds = max(0.0, self.seconds - (estimate or 0.0))
-        return estimate is not None
 
 
 class Starter(Protocol):
@@ -80,7 +57,7 @@ class Batcher:
         self._started: dict[Batch, None] = {}
         self._away_seconds = 0.0
         self._pace = Pace(places)
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, Queue] = {}
         self._open: set[Ticket] = set()
         self._tenants, self._lanes = Shares(), Shares()
         self._serial = count()
@@ -201,11 +178,11 @@ class Batcher:
 
     # Inside
 
-    def _queue_of(self, ticket: Ticket) -> _Queue:
+    def _queue_of(self, ticket: Ticket) -> Queue:
         queue = self._queues.get(ticket.tenant)
         if queue is None:
             self._tenants.enter(ticket.tenant)
-            queue = self._queues[ticket.tenant] = _Queue()
+            queue = self._queues[ticket.tenant] = Queue()
         return queue
 
     def _take_in(self, part: Part, result: Any) -> None:

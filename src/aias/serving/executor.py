@@ -115,8 +115,8 @@ class Executor:
         return found, _waited(ticket)
 
     async def step(self, work: Callable[[], T], *, body_bytes: int = 0) -> T:
-        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is larger than light; and
-        what is large, of so many bytes, behind its like only."""
+        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
+        large, of so many bytes, waits behind its like only."""
         if self._stepping >= self._bounds.waiting_requests:
             raise Busy("too many requests are waiting", hint="come again in a moment")
         self._stepping += 1

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aias.serving.costs import Cost
 
 PART_SECONDS: Final = 0.03
-"""A request of many rows runs in parts of about so long: so long others wait for it, whatever larger runs would save."""
+"""A request of many rows runs in parts of about so long: so long others wait, whatever larger runs would save."""
 
 PART_RUNS: Final = 3.0
 """Times what a run costs beside its rows, at least: where that is much, a third of the work goes on it and no more."""
@@ -58,9 +58,9 @@ class Lane:
 class Ticket:
     """A request that waits or runs. `units`: its rows, more or less where they are larger or smaller than the example.
 
-    `ends`: the same up to the end of each row, where it is known of each. `whole`: it cannot be run in parts or with others. `deliver` is called once, with what each part gave, or with the
-    fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case. `slot`: where its
-    connection is kept, for whoever runs it.
+    `ends`: the same up to the end of each row, where that is known of each. `whole`: it cannot be run in parts or with
+    others. `deliver` is called once, with what each part gave, or with the fault that ended it. `deadline` is the
+    caller's own; `until` when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
     """
 
     lane: Lane

@@ -486,9 +486,10 @@ def test_a_machine_that_became_ten_times_slower_is_believed_in_the_end() -> None
     assert cost.seconds(4) == pytest.approx(0.038, rel=0.15)
 
 
-def beside_large_ones(*, large: int, tenant: str, rows_max: int = 1_024) -> tuple[Machine, list[Ticket], Lane]:
+def beside_large_ones(*, large: int, tenant: str) -> tuple[Machine, list[Ticket], Lane]:
     """MiniLM's costs: 2,048 texts of 14 tokens in each of the `large` requests, and four callers who ask for one."""
-    machine, model, chance = Machine(), lane(per_row=0.00076, per_run=0.0043, rows_max=rows_max, objective=1), random.Random(1)
+    machine, chance = Machine(), random.Random(1)
+    model = lane(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
     small: list[Ticket] = []
     for _ in range(large):
         machine.ask(model, rows=2_048, units=3.5 * 2_048, tenant="large")

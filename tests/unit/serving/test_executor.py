@@ -321,7 +321,8 @@ def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
     shelf.deploy("churn", 1, model)
     with house(shelf, bounds=replace(THREADS, light_seconds=1e-9), places=1) as server:
         found: list[Response] = []
-        large = threading.Thread(target=lambda: found.append(server.call("POST", "/predict/churn", [{"age": 50}] * 8_000)))
+        rows = [{"age": 50}] * 8_000
+        large = threading.Thread(target=lambda: found.append(server.call("POST", "/predict/churn", rows)))
         large.start()
         assert model.reads.wait(5)
         try:
