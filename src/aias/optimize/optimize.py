@@ -48,7 +48,7 @@ from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
 from aias.training.search import searcher_of
-from aias.training.train import Results, both_forms, workers_for
+from aias.training.train import Results, both_forms, check_seconds, workers_for
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
@@ -67,6 +67,7 @@ def optimize(
 
     Raises `OtherRows` when the rows are not the parent's, `NoTime`, and `UserError` when there is too little data.
     """
+    check_seconds(deadline.seconds)
     searcher_of(searcher)
     if unknown := [name for name in axes if name not in AXES]:
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
