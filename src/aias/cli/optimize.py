@@ -4,7 +4,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import hint, size, table, with_interval
+from aias.cli.show import hint, say, size, table, with_interval
 
 
 @click.command()
@@ -51,9 +51,9 @@ def optimize(
         hint(f"aias optimize {ref} --time {5 * seconds_of(seconds):.0f}s")
         return
     if not found.better:
-        click.echo(f"nothing is certain to be better than {found.model.ref} on rows not searched on: {found.gain}")
+        say(f"nothing is certain to be better than {found.model.ref} on rows not searched on: {found.gain}")
         return
-    click.echo(f"better than {ref} on rows not searched on: {found.gain}")
+    say(f"better than {ref} on rows not searched on: {found.gain}")
     for each in {each.ref: each for each in (found.model.quality, found.model)}.values():
         first = each.manifest.measurements[:1]
         score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
