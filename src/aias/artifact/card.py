@@ -228,8 +228,8 @@ def _optimised(manifest: Manifest) -> str:
         for axis, tried, gave, held in found.rows(manifest)
     )  # fmt: skip
     below = (
-        f"The gain is that of {_code(found.better_than)} with all that the axis tried, by {_code(found.gain.metric)} on "
-        "the rows that were searched on; above 0 is better."
+        f"The gain is that of {_code(found.better_than)} with all that the axis tried, by {_code(found.gain.metric)}, "
+        "on the rows that were searched on; above 0 is better."
     )
     return f"## What optimising gave\n\n{said}\n\n{_table(('axis', 'tried', 'gain', 'in this form'), rows)}\n\n{below}"
 

@@ -94,7 +94,7 @@ def test_when_the_time_is_over_each_stands_on_what_it_was_judged_on():
 
 def harsh(milder: list[str]) -> Trial:
     found = trial("bad 1", speed=9.0)
-    found.candidate = Candidate("bad as it is", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
+    found.candidate = Candidate("bad", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
     found.reason, found.loses = "it loses", True
     return found
 

@@ -119,9 +119,7 @@ def _ragged_notes(
                 f" ({long.sum()} such lines: {lines})",
                 hint="put values that hold the separator in double quotes",
             )
-        notes.append(
-            _note(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}")
-        )
+        notes.append(_note(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}"))
     if short.any():
         notes.append(
             _note(
