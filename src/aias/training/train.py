@@ -136,6 +136,7 @@ def train(
         if not inline:
             prepared = prepared.mapped(folder)
         job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first)
+        del prepared
         return job.run(inline=inline)
 
 
@@ -155,6 +156,7 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
+        self.prepared = forms.prepared  # by now perhaps without the raw rows
         self.board = Board(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
