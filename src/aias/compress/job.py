@@ -16,7 +16,7 @@ from aias.compress.conclusion import Conclusion, Decided
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Frontier, Point
-from aias.compress.gate.evidence import RISK
+from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
@@ -90,6 +90,10 @@ class Wanted:
                 f"a loss of {100 * self.max_loss:g} % cannot be accepted",
                 hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
             )
+        if self.latency_us is not None and not self.latency_us > 0:
+            raise UserError(f"a latency of {self.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
+        if self.size_bytes is not None and not self.size_bytes > 0:
+            raise UserError(f"a size of {self.size_bytes:,} bytes cannot be had", hint="for example 300kB or 5MB")
         if not 1 < self.callers <= CALLERS_MAX:
             raise UserError(
                 f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
@@ -387,7 +391,7 @@ class Job:
 
     def _say(self, trial: Trial) -> None:
         speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
-        loss = f", loss {trial.evidence.value:+.2g}" if trial.evidence else ""
+        loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip
 
