@@ -12,6 +12,7 @@ from aias.compress.frontier import FRONTIER, Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
+from aias.compress.mixture import fair
 from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
@@ -74,6 +75,7 @@ def finish(
         embedding=made.embedding or shop.prepared.embedding, watch=watch,
     )  # fmt: skip
     by_other_engine(trained.runtime, trained.files, made, watch=watch)
+    rows = fair(shop, made, trial.candidate.sent, rows)
     alone, together = races(
         shop.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
     )
@@ -174,6 +176,7 @@ def certified_point(each: Finished, verdict: Verdict, point: Point, flipped: Fli
     loss = verdict.loss if np.isfinite([verdict.loss.value, verdict.loss.low, verdict.loss.high]).all() else None
     return replace(
         point, certified=loss, reason=point.reason or verdict.reason, pace=each.race.second, speed=each.race.speed,
-        together=Asked(each.together.second, each.together.speed), footprint=each.footprint, size_bytes=each.size_bytes,
-        flips=flipped, calibration_gap=gap,
+        average=each.race.average if each.trial.candidate.sent else None,
+        together=Asked(each.together.second, each.together.speed), footprint=each.footprint,
+        size_bytes=each.size_bytes, flips=flipped, calibration_gap=gap,
     )  # fmt: skip

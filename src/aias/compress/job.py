@@ -1,5 +1,6 @@
 """One compression from its parent to its last word: the steps of `compress.py`, and what is told of them."""
 
+import contextlib
 import math
 import threading
 import time
@@ -21,8 +22,10 @@ from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
 from aias.compress.kept import Kept
+from aias.compress.mixture import fair
 from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
+from aias.compress.searched import searched
 from aias.compress.stack import stacked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
@@ -58,6 +61,9 @@ BY_TEACHER: Final = (
 
 SECONDS: Final = ("static_embeddings", "static_windows")
 """They read in seconds what encoders with layers read in minutes, and gain most: their turn comes first."""
+
+LAST: Final = ("cascade",)
+"""They go on from what the search has found."""
 
 BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
 """Those that need no member of a compressed parent, and can be gone again fold by fold."""
@@ -201,7 +207,7 @@ class Job:
             if named:
                 self.fallen.append(Point("what fits again what it is made of", "", FELL, f"{why}: {named}"))
         able = tuple(sorted(able, key=lambda name: name not in SECONDS))
-        proposed = {name: self._proposals(name) for name in able}
+        proposed = {name: self._proposals(name) for name in able if name not in LAST}
         trials = [
             Trial(each, name)
             for together in zip_longest(*(
@@ -217,10 +223,38 @@ class Job:
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
         trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
+        for name in LAST:
+            trials += self._going_on(name, trials) if name in able else []
         for each in trials:
             longest = max(other.make_seconds for other in trials if other.technique == each.technique)
             self.make_seconds[each.technique] = longest
         return trials
+
+    def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
+        """What a technique makes of what was found out by now, and milder forms of it."""
+        if self._over:
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, NO_TIME))
+            return []
+        try:
+            self.shop.search = searched(
+                trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
+                size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
+            )  # fmt: skip
+        except (NoTime, UserError) as fault:
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
+            return []
+        found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
+        for each in found:
+            self._tried_whole(each)
+        return found + list(
+            repaired(found, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
+        )
+
+    def _timed_alone(self, trial: Trial) -> None:
+        """What fell before it was timed; what then goes wrong leaves it untimed."""
+        with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
+            self._time(trial)
+            self.kept.note(trial)
 
     @property
     def _over(self) -> bool:
@@ -301,23 +335,26 @@ class Job:
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
+        rows = fair(self.shop, made, trial.candidate.sent, self.rows)
         trial.race, trial.together = races(
-            self.parent.runtime, runtime, self.rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
+            self.parent.runtime, runtime, rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
         trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
 
     def _unwanted(self, trial: Trial) -> str:
         assert trial.race is not None
-        row_us = trial.race.second.p50.value
+        row_us, meant = trial.row_us, " on average" if trial.candidate.sent else ""
         if self.wanted.latency_us is not None and row_us > self.wanted.latency_us:
-            return f"a row takes {row_us:,.0f} µs, more than the {self.wanted.latency_us:,.0f} that were asked for"
+            return (
+                f"a row takes {row_us:,.0f} µs{meant}, more than the {self.wanted.latency_us:,.0f} that were asked for"
+            )
         if self.wanted.size_bytes is not None and trial.size_bytes > self.wanted.size_bytes:
             return f"{trial.size_bytes:,} bytes are more than the {self.wanted.size_bytes:,} that were asked for"
         if not trial.helps:
-            speed, together = trial.race.speed, trial.together
+            speed, together = trial.speed, trial.together
             told = f", {together.speed.value:.2f}× with {together.callers} callers," if together else ""
-            return f"{speed.value:.2f}× as fast{told} and {trial.smaller:.2f}× as small is not worth it"
+            return f"{speed.value:.2f}× as fast{meant}{told} and {trial.smaller:.2f}× as small is not worth it"
         return ""
 
     # Certifying

@@ -69,22 +69,25 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """µs of one row. `p99`: None where there were too few calls."""
+    """µs of one row. `p99`: None where there were too few calls; `mean`: where nobody looked, None."""
 
     p50: Between
     p95: Between
     p99: Between | None
     calls: int
+    mean: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """`speed`: how many times as fast as the first the second is, by their medians; `callers`: who asked at once."""
+    """`speed`: how many times as fast as the first the second is, by their medians; `average`: by their means, for what
+    takes some rows much longer than others; `callers`: who asked at once."""
 
     first: Pace
     second: Pace
     speed: Between
     callers: int = 1
+    average: Between | None = None
 
 
 def races(
@@ -114,7 +117,9 @@ def summed_up(first: Floats, second: Floats, *, callers: int = 1, seed: int) -> 
     value = np.median(first) / np.median(second)
     resampled = _resampled(first, drawn, QUANTILES[:1])[0] / _resampled(second, drawn, QUANTILES[:1])[0]
     speed = _between(value, resampled, len(first))
-    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers)
+    means = _means(first, drawn) / _means(second, drawn)
+    average = _between(first.mean() / second.mean(), means, len(first))
+    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers, average)
 
 
 def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: float) -> Floats:
@@ -189,7 +194,13 @@ def _pace(spent: Floats, drawn: Floats) -> Pace:
     wanted = QUANTILES if spent.size >= P99_CALLS_MIN else QUANTILES[:2]
     many, values = _resampled(spent, drawn, wanted), np.quantile(spent, wanted)
     found = [_between(value, each, len(spent)) for value, each in zip(values, many, strict=True)]
-    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size)
+    mean = _between(spent.mean(), _means(spent, drawn), len(spent))
+    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size, mean)
+
+
+def _means(spent: Floats, drawn: Floats) -> Floats:
+    """Of the calls of each resample of rounds: (resamples,)."""
+    return np.asarray(drawn @ spent.mean(axis=1) / len(spent))
 
 
 def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:
