@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import TWO_WAYS, GraphWriter
 
 OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
 """ONNX 1.16 and later; ONNX Runtime 1.18 and later. `ai.onnx.ml` 5 has trees in float64 with sets of categories."""
@@ -129,6 +129,7 @@ class Builder(GraphWriter):
         part = Part(self, chosen, rows, sentences=sentences)
         found = part.op("ScatterND", others, part.op("Unsqueeze", rows, part.constant(np.array([1]))), write(part))
         nothing = Part(self, chosen, rows)
+        self.note(TWO_WAYS)
         return self.op(
             "If", self.op("Greater", self.op("Size", rows), self.constant(np.array(0))),
             then_branch=part.closed(found), else_branch=nothing.closed(nothing.op("Identity", others)),
