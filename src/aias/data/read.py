@@ -16,6 +16,7 @@ from aias.data.documents import document_names, folder_files, folder_names, tabl
 from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.frames import table_of as table_of_object
 from aias.data.infer import infer
+from aias.data.long_texts import within_limit
 from aias.data.opened import opened
 from aias.data.readers import readers
 from aias.data.readers.contract import File, Options, Table
@@ -40,7 +41,8 @@ def read(
 
     Without `schema` every column's kind and role are inferred. With it, each of its fields is looked up by name and
     must fit; a target that is absent is filled with missing values, and further columns are ignored. `names` are the
-    columns of a file without a header. Every note goes to `watch`, and stays in the dataset.
+    columns of a file without a header. Texts are read as far as the longest that any encoder takes. Every note goes to
+    `watch`, and stays in the dataset.
 
     Raises `NoSuchFile`, `Unreadable`, `TooLarge`, `SchemaMismatch` and `BadValue`.
     """
@@ -58,6 +60,7 @@ def read(
             _check_target(target, frame.columns)
         found, typed, odd = infer(frame, target=target)
         dataset = Dataset(typed, found, (*notes, *odd))
+    dataset = within_limit(dataset)
     for note in dataset.notes:
         watch(note)
     return dataset

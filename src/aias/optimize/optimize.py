@@ -21,7 +21,7 @@ import numpy as np
 from aias.compress.paired import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
@@ -42,7 +42,7 @@ from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import Memory
-from aias.training.parent import Parent, test_scores
+from aias.training.parent import NoTime, Parent, test_scores
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
@@ -65,7 +65,7 @@ def optimize(
     `work`: where training kept its ledger; what lies there is not fitted again. `axes`, and `learners`
     that may join: by default all. `number`: of the parent; other versions are judged on other folds.
 
-    Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
+    Raises `OtherRows` when the rows are not the parent's, `NoTime`, and `UserError` when there is too little data.
     """
     searcher_of(searcher)
     if unknown := [name for name in axes if name not in AXES]:
@@ -127,7 +127,7 @@ class _Job:
             )  # fmt: skip
             plan.run(self._parents(), self._take)
             if missing := self.parent.weights.keys() - self.whole.keys():
-                raise UserError(
+                raise NoTime(
                     f"there was no time to fit `{min(missing)}` of {self.parent.ref} again", hint="give more time"
                 )
             plan.run(self._proposals(), self._take)

@@ -16,7 +16,6 @@ from aias.data.alone import notes_on
 from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
-from aias.data.long_texts import within_limit
 from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
@@ -91,9 +90,7 @@ def prepare(
     `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds)
-    dataset, notes = within_limit(_aside(dataset, target, how))
-    for note in notes:
-        watch(note)
+    dataset = _aside(dataset, target, how)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
@@ -110,9 +107,6 @@ def prepare(
         kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
     held, held_y = dataset.take(aside), labels.y[aside]
     if given is not None:
-        given, notes = within_limit(given)
-        for note in notes:
-            watch(note)
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]
