@@ -153,12 +153,20 @@ def test_rows_to_time_by_go_on_as_often_as_they_will(shop):
 
 
 @pytest.mark.parametrize(("how", "said"), [
-    ({"parent_us": 55.0}, "on average"),
+    ({"parent_us": 95.0}, "by its loss alone"),
     ({"larger": False}, "larger than was asked for"),
 ])  # fmt: skip
 def test_it_says_when_it_cannot_help(shop, how, said):
     with pytest.raises(CannotHelp, match=said):
         list(member("compress.techniques", "cascade")(going_on(shop, **how)))
+
+
+def test_a_large_model_that_is_as_cheap_needs_none_before_it(shop):
+    found = going_on(shop)
+    cheap = replace(found, search=replace(found.search, large=[replace(found.search.large[0], row_us=55.0)]))
+
+    with pytest.raises(CannotHelp, match="on average"):
+        list(member("compress.techniques", "cascade")(cheap))
 
 
 def test_it_needs_classes_a_search_and_a_small_model(shop):

@@ -20,7 +20,7 @@ from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.encoders.contract import Ints
 from aias.runtimes import race as engines
-from aias.runtimes.latency import Race, races
+from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.answering import Calibrated
 from aias.training.finish import Trained, finished
@@ -48,6 +48,8 @@ class Finished:
     together: Race
     footprint: Footprint | None
     size_bytes: int
+    longest_us: float = 0.0
+    """Of a row that goes a longer way, where some do."""
 
 
 def served_bytes(files: Mapping[str, int]) -> int:
@@ -80,7 +82,8 @@ def finish(
         shop.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
     )
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
-    return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size)
+    longest = longest_us(trained.runtime, rows) if trial.candidate.sent else 0.0
+    return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size, longest)
 
 
 def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:

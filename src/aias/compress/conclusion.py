@@ -22,7 +22,7 @@ from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
-from aias.runtimes.latency import Pace
+from aias.runtimes.latency import LONGEST, Pace
 from aias.training import metrics
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
@@ -194,7 +194,8 @@ class Conclusion:
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
         if each.trial.candidate.sent:
-            proof |= {"sent": each.trial.candidate.sent, "average": msgspec.to_builtins(each.race.average)}
+            average = msgspec.to_builtins(each.race.average)
+            proof |= {"sent": each.trial.candidate.sent, "average": average, LONGEST: round(each.longest_us, 1)}
         row_us = round(each.trial.row_us, 1)  # as the frontier says it
         line = Line(
             each.trial.technique, {}, measured[0], 0.0, chosen=True, name=each.trial.name, weight=1.0,

@@ -134,7 +134,9 @@ class Frontier:
     def ordered(self) -> Iterator[Point]:
         """The parent, then what stands, then what fell; the fastest first."""
         rank = {PARENT: 0, PUBLISHED: 1, CERTIFIED: 2, FELL: 3}
-        return iter(sorted(self.points, key=lambda each: (rank[each.state], -(each.speed.value if each.speed else 0))))
+        speed = {id(each): (each.average or each.speed) for each in self.points}
+        value = {key: each.value if each else 0.0 for key, each in speed.items()}
+        return iter(sorted(self.points, key=lambda each: (rank[each.state], -value[id(each)])))
 
 
 P_NAMES: Final = "p50 · p95 · p99 µs"

@@ -32,7 +32,7 @@ from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
-from aias.core.errors import Damaged, UserError
+from aias.core.errors import AiasError, Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
@@ -240,8 +240,9 @@ class Job:
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
             )  # fmt: skip
-        except (NoTime, UserError) as fault:
-            self.fallen.append(Point(name.replace("_", " "), name, FELL, fault.message))
+        except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
+            why = fault.message if isinstance(fault, AiasError) else f"{type(fault).__name__}: {fault}"[:300]
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
             return []
         found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
         for each in found:

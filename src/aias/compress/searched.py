@@ -9,9 +9,12 @@ import numpy as np
 
 from aias.compress.nomination import LIKELY, Prospect
 from aias.compress.techniques.contract import Made
-from aias.compress.trial import FASTER_MIN, Judged, Trial
+from aias.compress.trial import Judged, Trial
 from aias.encoders.contract import Floats, Ints
 from aias.training.calibration import Calibration, choose, from_dict
+
+SMALL: Final = 2.0
+"""Times as fast as the parent, at least: who answers first takes its time for every row."""
 
 STUDENTS_MAX: Final = 3
 """Small models that are looked at, those that lost least: one that fell before it was timed costs a second."""
@@ -37,8 +40,8 @@ class Known:
 
 @dataclass(frozen=True, eq=False)
 class Searched:
-    """`students`: faster than the parent, and they fell by nothing but what they lose; `large`: the parent, and what
-    would pass in its place; `chance`: that such answers to such rows will be certified."""
+    """`students`: much faster than the parent, and they fell by nothing but what they lose; `large`: the parent, and
+    what would pass in its place; `chance`: that such answers to such rows will be certified."""
 
     students: Sequence[Known]
     large: Sequence[Known]
@@ -53,12 +56,13 @@ def searched(
 ) -> Searched:  # fmt: skip
     """`time`: to time a trial that fell before that was done."""
     able = [each for each in trials if each.evidence and not (each.fault or each.candidate.sent)]
-    lost = [each for each in able if prospect.of(each) < LIKELY and _reads_alike(judged, each)]
+    lost = [each for each in able if prospect.of(each) < LIKELY]
+    lost = [each for each in lost if (each.race is None or each.race.speed.low > SMALL) and _reads_alike(judged, each)]
     lost = sorted(lost, key=lambda each: each.evidence.value if each.evidence else 0.0)[:STUDENTS_MAX]
     for each in lost:
         if each.race is None:
             time(each)
-    students = [each for each in lost if each.race and each.race.speed.low > FASTER_MIN]
+    students = [each for each in lost if each.race and each.race.speed.low > SMALL]
     good = [each for each in able if each.race and prospect.likely(each) and _reads_alike(judged, each)]
     best = sorted(good, key=lambda each: -each.gain)[:1]
     parent_us = [each.race.first.p50.value for each in able if each.race]

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.artifact.manifest import Manifest
 from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
@@ -51,6 +52,10 @@ STEPS_MAX: Final = 1_024
 """Values that a quantile of a resample can have: every so many-th call, in the order of their times."""
 
 WARM_CALLS: Final = 5
+
+LONGEST: Final = "longest_us"
+"""In the proof of a version."""
+LONGEST_CALLS: Final = 3
 
 Floats = npt.NDArray[np.float64]
 Rows = Sequence[Mapping[str, object]]
@@ -102,6 +107,18 @@ def race(first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = 
     """About as long as `seconds`; at least six rounds."""
     spent = _rounds((first, second), rows, callers, seconds)
     return summed_up(spent[0], spent[1], callers=callers, seed=seed)
+
+
+def longest_us(runtime: OnnxRuntime, rows: Rows) -> float:
+    """Of the row that takes longest, whatever else the machine does: the least of a few calls."""
+    return max(float(_block(runtime, [row], 0, LONGEST_CALLS).min()) for row in rows)
+
+
+def longest_seconds(manifest: Manifest) -> float:
+    """Of a row of a version through which some go a longer way, where it was proved; else 0."""
+    proof = manifest.lineage.settings.get("proof")
+    held = proof.get(LONGEST, 0.0) if isinstance(proof, dict) else 0.0
+    return 1e-6 * held if isinstance(held, int | float) else 0.0
 
 
 def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> list[Pace]:
