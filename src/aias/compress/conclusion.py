@@ -40,6 +40,14 @@ class Decided:
     answered: Answered
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`trained` is None when nothing is worth it; the frontier's `verdict` says why."""
+
+    frontier: Frontier
+    trained: Trained | None
+
+
 def nothing(parent: Parent, fault: NoTime, *, max_loss: float, callers: int) -> Frontier:
     """Where the time was over before anything could be tried."""
     task = parent.manifest.task

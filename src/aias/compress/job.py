@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 
 from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
-from aias.compress.conclusion import Conclusion, Decided
+from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
-from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.frontier import FELL, Point
 from aias.compress.gate.evidence import RISK
 from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
@@ -29,6 +29,7 @@ from aias.compress.searched import searched
 from aias.compress.stack import stacked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
+from aias.compress.wanted import Wanted
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -38,10 +39,10 @@ from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
-from aias.runtimes.latency import CALLERS, CALLERS_MAX, races
+from aias.runtimes.latency import races
 from aias.training import metrics
 from aias.training.configuration import ALL, Configuration
-from aias.training.finish import Trained, compiled
+from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import Memory
@@ -78,37 +79,6 @@ TIMED_SECONDS: Final = 0.5
 
 TIMED_AGAIN_SECONDS: Final = 3.0
 TIMED_ROWS: Final = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """`max_loss`: a share of the parent's own value of the metric; `latency_us`, of one caller, and `size_bytes` bound
-    what may be nominated; `callers`: how many ask at once where several do."""
-
-    max_loss: float = 0.005
-    latency_us: float | None = None
-    size_bytes: int | None = None
-    callers: int = CALLERS
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_loss <= 1:
-            raise UserError(
-                f"a loss of {100 * self.max_loss:g} % cannot be accepted",
-                hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
-            )
-        if not 1 < self.callers <= CALLERS_MAX:
-            raise UserError(
-                f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
-                hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`trained` is None when nothing is worth it; the frontier's `verdict` says why."""
-
-    frontier: Frontier
-    trained: Trained | None
 
 
 @dataclass(eq=False)
@@ -222,19 +192,16 @@ class Job:
             self.kept.restore(each)
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
-        trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
-        for name in LAST:
+        for name in LAST:  # before what is repaired, which takes far longer
             trials += self._going_on(name, trials) if name in able else []
+        trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
             longest = max(other.make_seconds for other in trials if other.technique == each.technique)
             self.make_seconds[each.technique] = longest
         return trials
 
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
-        """What a technique makes of what was found out by now, and milder forms of it."""
-        if self._over:
-            self.fallen.append(Point(name.replace("_", " "), name, FELL, NO_TIME))
-            return []
+        """What a technique makes of what was found out by now."""
         try:
             self.shop.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
@@ -247,15 +214,14 @@ class Job:
         found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
         for each in found:
             self._tried_whole(each)
-        return found + list(
-            repaired(found, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
-        )
+        return found
 
     def _timed_alone(self, trial: Trial) -> None:
         """What fell before it was timed; what then goes wrong leaves it untimed."""
-        with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
-            self._time(trial)
-            self.kept.note(trial)
+        if not self._over:
+            with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
+                self._time(trial)
+                self.kept.note(trial)
 
     @property
     def _over(self) -> bool:

@@ -9,9 +9,10 @@ import pytest
 
 import tiny_versions
 from aias.compress.frontier import cells
-from aias.compress.job import Job, Wanted
+from aias.compress.job import Job
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Trial
+from aias.compress.wanted import Wanted
 from aias.runtimes.latency import longest_seconds, longest_us, summed_up
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.serving.models import warm
