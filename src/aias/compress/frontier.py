@@ -8,7 +8,7 @@ import msgspec
 
 from aias.compress.footprint import Footprint
 from aias.compress.gate.changes import Flips
-from aias.compress.gate.evidence import Loss
+from aias.compress.gate.evidence import Loss, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
 from aias.runtimes.latency import Between, Pace
@@ -147,7 +147,7 @@ def cells(point: Point) -> list[str]:
     loss, together, held = point.loss, point.together, point.footprint
     return [
         point.name, point.technique,
-        f"{loss.value:+.2g} ({loss.low:+.2g} to {loss.high:+.2g})" if loss else "",
+        f"{signed(loss.value)} ({loss.limits})" if loss else "",
         _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),
         f"{point.smaller:.3g}×" if point.smaller else "",

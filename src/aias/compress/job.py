@@ -17,7 +17,7 @@ from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point
-from aias.compress.gate.evidence import RISK
+from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
@@ -391,7 +391,7 @@ class Job:
 
     def _say(self, trial: Trial) -> None:
         speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
-        loss = f", loss {trial.evidence.value:+.2g}" if trial.evidence else ""
+        loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip
 

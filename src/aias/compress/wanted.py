@@ -22,6 +22,10 @@ class Wanted:
                 f"a loss of {100 * self.max_loss:g} % cannot be accepted",
                 hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
             )
+        if self.latency_us is not None and not self.latency_us > 0:
+            raise UserError(f"a latency of {self.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
+        if self.size_bytes is not None and not self.size_bytes > 0:
+            raise UserError(f"a size of {self.size_bytes:,} bytes cannot be had", hint="for example 300kB or 5MB")
         if not 1 < self.callers <= CALLERS_MAX:
             raise UserError(
                 f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",

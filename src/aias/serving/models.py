@@ -87,6 +87,13 @@ class Model:
             return float(encoded.token_mask.sum()) / self.example_tokens
         return max(1 if encoded is None else encoded.rows, body_bytes / self.example_bytes)
 
+    def ends_of(self, encoded: Encoded) -> list[float] | None:
+        """The same up to the end of each row, where rows are weighed one by one."""
+        if encoded.token_mask is None or encoded.rows == 1:
+            return None
+        tokens = encoded.token_mask.sum(axis=1).reshape(encoded.rows, -1).sum(axis=1)
+        return list((tokens.cumsum() / self.example_tokens).tolist())
+
     def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
         return self.tier.inline and self.seconds_for(body_bytes) <= bounds.inline_seconds

@@ -74,6 +74,10 @@ class Prepared:
         """The same with the table in files of this folder that are mapped into memory."""
         return replace(self, table=self.table.mapped(folder / "table"))
 
+    def without_rows(self) -> "Prepared":
+        """Without the raw rows that are learned from, where others were set aside to prove and to measure on."""
+        return replace(self, dataset=self.dataset.take(np.arange(0))) if self.test.rows else self
+
     @property
     def held_out(self) -> Dataset:
         """Rows for proofs: of the test, or else of those that judge."""

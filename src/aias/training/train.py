@@ -136,6 +136,7 @@ def train(
         if not inline:
             prepared = prepared.mapped(folder)
         job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first)
+        del prepared
         return job.run(inline=inline)
 
 
@@ -155,6 +156,7 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
+        self.prepared = forms.prepared  # by now perhaps without the raw rows
         self.board = Board(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
@@ -244,11 +246,16 @@ def _reasons(skipped: Mapping[str, str]) -> str:
     return "; ".join([*said, *([f"and {more:,} more"] if more else [])]) or "none had been begun"
 
 
+def check_seconds(seconds: float) -> None:
+    """Raises `UserError` for what is no time budget of anything that is fitted."""
+    if not 0 < seconds <= SECONDS_MAX:
+        raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+
+
 def _check(recipe: Recipe) -> None:
     if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
-    if not 0 < recipe.seconds <= SECONDS_MAX:
-        raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+    check_seconds(recipe.seconds)
     if not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if recipe.latency_us is not None and not recipe.latency_us > 0:

@@ -1,5 +1,6 @@
 import shutil
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from aias.data.read import read
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
-from aias.training.prepare import prepare
+from aias.training.prepare import Prepared, prepare
 from aias.training.room import room
 from aias.training.table import digest_in
 from aias.training.train import NoModel, Recipe, train
@@ -384,3 +385,38 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
     said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
     assert said[0] == "stop" != said[1]
+
+
+def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[weakref.ref[object]] = []
+    told: list[tuple[str, bool]] = []
+
+    def noted(*args: object, **named: object) -> Prepared:
+        prepared = prepare(*args, **named)
+        rows.extend(weakref.ref(each) for each in (prepared.dataset, prepared.dataset.frame))
+        return prepared
+
+    def watch(event: Event) -> None:
+        told.append((event.name, any(each() is not None for each in rows)))
+
+    monkeypatch.setattr("aias.training.train.prepare", noted)
+    manifest = train(read(table()), replace(LINEAR, test=0.2), watch=watch).serving.manifest
+    assert not any(held for name, held in told if name in {"train.candidate", "train.parity", "train.test"})
+    assert (manifest.rows["train"], manifest.rows["test"]) == (240, 60)
+
+    kept = prepared_with(test=0.2)
+    assert manifest.lineage.dataset == kept.dataset.digest
+    forms = Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody))
+    assert (forms.prepared.dataset.rows, forms.prepared.held_out.rows) == (0, 60)
+
+
+def test_without_a_test_the_rows_are_kept_that_prove_and_measure() -> None:
+    kept = prepared_with(test=0.0)
+    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
+
+
+def prepared_with(*, test: float) -> Prepared:
+    return prepare(
+        read(table()), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=2, seed=0,
+        watch=nobody,
+    )  # fmt: skip
