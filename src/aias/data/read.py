@@ -153,7 +153,8 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
     if absent:
         names = _listed(f"`{field.name}`" for field in absent)
         hint = did_you_mean(absent[0].name, _spare(frame, schema)) or f"the file has {_listed(frame.columns)}"
-        raise SchemaMismatch(f"{len(absent)} columns of the schema are not in the data: {names}", hint=hint)
+        which = "1 column of the schema is" if len(absent) == 1 else f"{len(absent):,} columns of the schema are"
+        raise SchemaMismatch(f"{which} not in the data: {names}", hint=hint)
     lacking = [field.name for field in schema if field.name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
     extra = _spare(frame, schema)
@@ -164,7 +165,10 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
 
     fields = (*schema.fields, *(Field(name, "text", "ignored", reason="not in the schema") for name in extra))
     if extra:
-        message = f"{len(extra)} columns are not in the schema and are ignored: {_listed(map(meant, extra))}"
+        which = "1 column is not in the schema and is" if len(extra) == 1 else (
+            f"{len(extra):,} columns are not in the schema and are"
+        )  # fmt: skip
+        message = f"{which} ignored: {_listed(map(meant, extra))}"
         notes = (*notes, Event("data.ignored", message))
     whole = Schema(fields)
     return Dataset(conform(frame, whole), whole, notes)

@@ -48,7 +48,7 @@ from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
 from aias.training.search import searcher_of
-from aias.training.train import Results, both_forms, workers_for
+from aias.training.train import Results, both_forms, check_seconds, workers_for
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
@@ -67,6 +67,7 @@ def optimize(
 
     Raises `OtherRows` when the rows are not the parent's, `NoTime`, and `UserError` when there is too little data.
     """
+    check_seconds(deadline.seconds)
     searcher_of(searcher)
     if unknown := [name for name in axes if name not in AXES]:
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
@@ -181,11 +182,13 @@ class _Job:
             gain = self._gain_on_test(results.serving if serving else results.quality)
         else:
             gain = self._gain_on_reserved(weights, serving=serving)
-        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=msgspec.to_builtins(gain)))
+        facts = msgspec.to_builtins(gain) | {"of": self.parent.ref, "certain": gain.certain}
+        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=facts))
         if not gain.certain:
             return Outcome(axes, gain, None)
         results = results or both_forms(plan, self.board)
-        return Outcome(axes, gain, Results(self._child(results.quality, gain), self._child(results.serving, gain)))
+        forms = (self._child(each, gain, axes) for each in (results.quality, results.serving))
+        return Outcome(axes, gain, Results(*forms))
 
     def _tell(self, axes: tuple[AxisReport, ...]) -> None:
         for each in axes:
@@ -222,12 +225,13 @@ class _Job:
             seed=self.recipe.seed,
         )  # fmt: skip
 
-    def _child(self, trained: Trained, gain: Gain) -> Trained:
+    def _child(self, trained: Trained, gain: Gain, axes: tuple[AxisReport, ...]) -> Trained:
         """With its lineage: what it was made from, how, and what it gained."""
         manifest = trained.manifest
         settings = {
             **manifest.lineage.settings, "seconds": self.deadline.seconds, "searcher": self.searcher,
-            "gain": msgspec.to_builtins(gain),
+            "better_than": self.parent.ref, "compared": self.parent.manifest.form,
+            "gain": msgspec.to_builtins(gain), "axes": msgspec.to_builtins(axes),
         }  # fmt: skip
         lineage = replace(manifest.lineage, verb="optimize", settings=settings, parents=(self.parent.manifest.digest,))
         return described(trained, replace(manifest, lineage=lineage))

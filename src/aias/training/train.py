@@ -246,11 +246,16 @@ def _reasons(skipped: Mapping[str, str]) -> str:
     return "; ".join([*said, *([f"and {more:,} more"] if more else [])]) or "none had been begun"
 
 
+def check_seconds(seconds: float) -> None:
+    """Raises `UserError` for what is no time budget of anything that is fitted."""
+    if not 0 < seconds <= SECONDS_MAX:
+        raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+
+
 def _check(recipe: Recipe) -> None:
     if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
-    if not 0 < recipe.seconds <= SECONDS_MAX:
-        raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+    check_seconds(recipe.seconds)
     if not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if recipe.latency_us is not None and not recipe.latency_us > 0:
