@@ -5,6 +5,7 @@ serving   as few members as the latency allows, each fitted again on all rows, a
 """
 
 import contextlib
+import importlib
 import shutil
 import tempfile
 import threading
@@ -162,6 +163,8 @@ class _Job:
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
         with workers_for(bench, inline=inline) as workers:
+            if not inline:  # these take half a second, in which the first fit is waited for
+                threading.Thread(target=_at_hand).start()
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self.watch, load=self.load,
@@ -192,6 +195,11 @@ class _Job:
             told, self.first = self.first, None
             told(self.board.forms.first(self.board))
         return more
+
+
+def _at_hand() -> None:
+    """What calibration asks for."""
+    importlib.import_module("scipy.optimize")
 
 
 def both_forms(plan: Plan, board: Board) -> Results:

@@ -34,7 +34,7 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], ask
     forms = SimpleNamespace(
         prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, encode_us=5.0,
         shared_seconds=0.0, feel_load=lambda: None,
-        timed=lambda member: Timed(50.0, 1_000, finishing[member.name]),
+        timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
     )  # fmt: skip
     forms.narrow = lambda count: setattr(forms.prepared, "table", table.narrowed(count))
     now = Deadline.after(seconds)
