@@ -3,8 +3,8 @@
     python benchmarks/first_model.py [FOLDER] [--sets german_credit,churn] [--times 3] [--budget 10]
 
 FOLDER holds the sets of `benchmarks/automl.py`, by default `../shared/data/tabular`; without it this says so and ends.
-Each time `aias train SET --early` begins anew, in a process and a home of its own, with files that were read before;
-imports count. The whole training is waited for, and how long it took beside its budget is told, too.
+Each time `aias train SET --early` begins anew, in a process of its own and a home that is there already; imports count.
+The whole training is waited for, and how long it took beside its budget is told, too.
 """
 
 import argparse
@@ -34,23 +34,28 @@ def main() -> int:
         return 0
     good = []
     with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, "-m", "aias", "ls"], env=at(Path(folder)), check=True, capture_output=True)
         for name in asked.sets.split(","):
             one = all_sets()[name]
             read = one.read(asked.folder)
             table, path = read if isinstance(read, pl.DataFrame) else read[0], Path(folder) / f"{name}.csv"
             table.write_csv(path)
-            runs = [timed(path, one.target, asked.budget, Path(folder) / f"{name}-{i}") for i in range(asked.times)]
+            runs = [timed(path, one.target, asked.budget, home=Path(folder)) for _ in range(asked.times)]
             good += told(name, table, runs, asked.budget)
     print(f"({COMMAND} {' '.join(sys.argv[1:])})".replace(" )", ")"))
     return 0 if all(good) else 1
 
 
-def timed(path: Path, target: str, budget: float, home: Path) -> tuple[float, float]:
+def at(home: Path) -> dict[str, str]:
+    return os.environ | {"AIAS_HOME": str(home)}
+
+
+def timed(path: Path, target: str, budget: float, *, home: Path) -> tuple[float, float]:
     """Seconds to the first published version, and to the end."""
     words = ["train", str(path), "--target", target, "--early", "--time", f"{budget:g}s", "--json"]
     began, first = time.perf_counter(), None
     process = subprocess.Popen(
-        [sys.executable, "-m", "aias", *words], env=os.environ | {"AIAS_HOME": str(home)}, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "aias", *words], env=at(home), stdout=subprocess.PIPE,
         text=True,
     )  # fmt: skip
     assert process.stdout is not None, "it was asked for"
