@@ -346,7 +346,8 @@ def _interval(measurement: Measurement) -> str:
 def _number(value: float) -> str:
     """Four digits after the point, and fewer of large numbers."""
     size = abs(value)
-    return f"{value:,.{4 if size < 10 else 2 if size < 1000 else 1}f}"
+    digits = 4 if size < 10 else 2 if size < 1000 else 1
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # no -0.0000
 
 
 def _bytes(size: int) -> str:
