@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from aias.compress.conclusion import nothing
+from aias.compress.conclusion import Outcome, nothing
 from aias.compress.footprint import scales
-from aias.compress.job import Job, Outcome, Wanted
+from aias.compress.job import Job
+from aias.compress.wanted import Wanted
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound

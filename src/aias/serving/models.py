@@ -13,6 +13,7 @@ from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
+from aias.runtimes.latency import longest_seconds
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
@@ -112,7 +113,9 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
         delay_seconds=bounds.batch_delay_seconds,
     )  # fmt: skip
     size = len(msgspec.json.encode([example]))
-    tier = Tier(fast=runs_fast(row_seconds, cost, bounds), bounds=bounds)
+    # The example may go the shorter of two ways.
+    longest = max(row_seconds, longest_seconds(runtime.manifest))
+    tier = Tier(fast=runs_fast(longest, cost, bounds), bounds=bounds)
     read_seconds = float("inf") if joins is None else _seconds_to_read(joins, example)
     return Model(
         version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads, read_seconds
