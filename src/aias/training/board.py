@@ -37,9 +37,10 @@ HELPED: Final = 1e-4
 QUALITY_US_MAX: Final = 20_000.0
 """Of one row; a model slower than this is of no use to anybody who waits for it."""
 
-REFIT_MARGIN: Final = 0.9
+REFIT_SHARES: Final = {"boosted_trees": 0.75, "xgboost": 0.65, "mlp": 0.85, "text_mlp": 0.85}
+REFIT_SHARE: Final = 1.0
 """Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
-such fits half took less than 0.6, nine tenths less than 0.9; one that takes longer is not waited for."""
+such fits half took less than 0.7 times this; one that takes longer is not waited for."""
 
 SAVED_SHARE: Final = 0.5
 """Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
@@ -231,7 +232,8 @@ class Board:
         """For all that comes after the folds: the quality form is made while members are fitted again."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again() if refits]
+        again = [self.members[place] for place in self.again() if refits]
+        fits = [each.seconds / folds * more * _refit_share(each) for each in again]
         quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
         together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
         return together + self.serving_seconds()
@@ -386,3 +388,7 @@ class Board:
         used = "" if len(self.members) - 1 not in self._late else "; not used"
         message = f"{member.name}: {score.metric} {score.written}, {timed.row_us:.0f} µs a row{used}"
         self.watch(Event("train.candidate", message, facts=facts))
+
+
+def _refit_share(member: Member) -> float:
+    return REFIT_SHARES.get(member.configuration.learner, REFIT_SHARE)
