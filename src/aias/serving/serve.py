@@ -1,7 +1,6 @@
 """`aias serve`: what it needs is looked for first, then one process answers, or several that are watched over."""
 
 import contextlib
-import gc
 import math
 import os
 import shutil
@@ -22,6 +21,7 @@ from aias.core.memory import memory_bytes
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.doors import is_loopback
 from aias.serving.ear import FOLDER, Ear, name_of
+from aias.serving.garbage import collect_by_time
 from aias.serving.gateway import Gateway, grpc_server
 from aias.serving.logs import log_accesses
 from aias.serving.notify import notify_ready
@@ -174,9 +174,7 @@ def answer_on(
         )  # fmt: skip
 
         def tell_ready() -> None:
-            # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
-            gc.collect()
-            gc.freeze()
+            collect_by_time()
             when_ready()
 
         gateway.run(*listeners, when_ready=tell_ready)
