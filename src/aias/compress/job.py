@@ -390,7 +390,8 @@ class Job:
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:
-        speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
+        meant = " on average" if trial.candidate.sent else ""
+        speed = f"{trial.speed.value:.3g}× as fast{meant}, {trial.smaller:.3g}× as small" if trial.race else "not timed"
         loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip

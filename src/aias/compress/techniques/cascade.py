@@ -47,6 +47,9 @@ GAIN_MIN: Final = 1.2
 RANKED_MIN: Final = 0.55
 """Of what the two differ in, what the less sure half of the rows holds; drawn blindly it would hold a half."""
 
+ENOUGH: Final = 0.8
+"""Of the best chance that any share has, where the rows are too few for one that is likely."""
+
 CASCADES_MAX: Final = 2
 
 ROWS_MIN: Final = 100
@@ -101,7 +104,8 @@ def _candidate(shop: Workshop, split: Split) -> Candidate:
 
 
 def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
-    """That gain enough, from the first that will probably be certified, or the likeliest. Raises `CannotHelp`."""
+    """That gain enough, from the first that will probably be certified, or is nearly as likely to be as any. Raises
+    `CannotHelp`."""
     rows = np.intersect1d(small.rows, large.rows)
     if len(rows) < ROWS_MIN:
         raise CannotHelp(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
@@ -125,15 +129,13 @@ def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> lis
             f"{best.name} takes {best.row_us:,.0f} µs a row, and {small.name} with {large.name} behind it "
             f"{least.row_us:,.0f} on average"
         )
-    likely = next((at for at, each in enumerate(fast) if each.chance >= LIKELY), None)
-    if likely is None:
-        likely = int(np.argmax([each.chance for each in fast]))
-        if not fast[likely].chance:
-            raise CannotHelp(
-                f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows "
-                f"on to {large.name} it still loses too much"
-            )
-    return fast[likely:]
+    most = max(each.chance for each in fast)
+    if not most:
+        raise CannotHelp(
+            f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows on "
+            f"to {large.name} it still loses too much"
+        )
+    return fast[next(at for at, each in enumerate(fast) if each.chance >= min(LIKELY, ENOUGH * most)) :]
 
 
 def differing(task: Task, small: Floats, large: Floats, label_weights: Sequence[float] | None) -> Floats:
