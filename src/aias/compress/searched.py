@@ -2,7 +2,7 @@
 large ones that would pass."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -35,6 +35,8 @@ class Known:
     row_us: float
     size_bytes: int
     at: Callable[[int], Made] | None = None
+    chance: float = 1.0
+    """Of being certified by itself."""
 
     def of(self, rows: Ints) -> Floats:
         """Of some of its rows."""
@@ -76,7 +78,7 @@ def searched(
     parent = [_parent(judged, parent_us, parent_bytes)] if parent_us else []
     return Searched(
         [_student(judged, each, parent_us) for each in students],
-        [*parent, *(_large(judged, each, parent_us) for each in best)],
+        [*parent, *(replace(_large(judged, each, parent_us), chance=prospect.of(each)) for each in best)],
         lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1])),
         judged.parent.label_weights, size_bytes_max,
     )  # fmt: skip

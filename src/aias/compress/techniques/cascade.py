@@ -51,6 +51,7 @@ ENOUGH: Final = 0.8
 """Of the best chance that any share has, where the rows are too few for one that is likely."""
 
 CASCADES_MAX: Final = 2
+REASONS_MAX: Final = 2
 
 ROWS_MIN: Final = 100
 """On which a limit is chosen."""
@@ -71,6 +72,11 @@ class Split:
         """On average."""
         return self.small.row_us + self.sent * self.large.row_us
 
+    def gains_on(self, others: Sequence[Known]) -> bool:
+        """On all that are as likely to be certified by themselves."""
+        rivals = [each.row_us for each in others if each.chance >= min(LIKELY, self.chance)]
+        return min(rivals) >= GAIN_MIN * self.row_us
+
 
 def cascade(shop: Workshop) -> Iterator[Candidate]:
     if not shop.task.classes:
@@ -83,13 +89,13 @@ def cascade(shop: Workshop) -> Iterator[Candidate]:
     found: list[list[Split]] = []
     reasons: list[str] = []
     for small in search.students:
-        for large in search.large:
+        for large in [each for each in search.large if each.name != small.name]:
             try:
                 found.append(_splits(shop, search, small, large))
             except CannotHelp as fault:
                 reasons.append(fault.message)
     if not found:
-        raise CannotHelp("; ".join(dict.fromkeys(reasons)))
+        raise CannotHelp("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
     for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
         yield replace(_candidate(shop, splits[0]), milder=partial(_milder, shop, splits[1:]))
 
@@ -121,13 +127,12 @@ def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> lis
         sent = unsure.of(first)
         together = np.where(sent[:, None], second, first)
         found.append(Split(small, large, unsure, float(sent.mean()), search.chance(rows, together)))
-    best = min(search.large, key=lambda each: each.row_us)
-    fast = [each for each in found if best.row_us >= GAIN_MIN * each.row_us and 0 < each.sent <= max(SHARES)]
+    fast = [each for each in found if each.gains_on(search.large) and 0 < each.sent <= max(SHARES)]
     if not fast:
-        least = found[0]
+        best = min(search.large, key=lambda each: each.row_us)
         raise CannotHelp(
             f"{best.name} takes {best.row_us:,.0f} µs a row, and {small.name} with {large.name} behind it "
-            f"{least.row_us:,.0f} on average"
+            f"{found[0].row_us:,.0f} on average"
         )
     most = max(each.chance for each in fast)
     if not most:
