@@ -51,6 +51,8 @@ class Searched:
     students: Sequence[Known]
     large: Sequence[Known]
     chance: Callable[[Ints, Floats], float]
+    fold: int
+    """Without whose rows all of them are made already."""
     label_weights: Sequence[float] | None = None
     size_bytes_max: int | None = None
 
@@ -80,7 +82,7 @@ def searched(
         [_student(judged, each, parent_us) for each in students],
         [*parent, *(replace(_large(judged, each, parent_us), chance=prospect.of(each)) for each in best)],
         lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1])),
-        judged.parent.label_weights, size_bytes_max,
+        judged.parts(judged.searched)[0][0], judged.parent.label_weights, size_bytes_max,
     )  # fmt: skip
 
 

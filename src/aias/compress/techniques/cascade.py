@@ -33,6 +33,7 @@ from aias.graph.both import Both
 from aias.graph.builder import Builder
 from aias.training.answering import Calibrated
 from aias.training.calibration import PROBABILITY_MIN, Calibration
+from aias.training.configuration import ALL
 from aias.training.metrics import decide
 from aias.training.pipeline import Pipeline
 
@@ -97,16 +98,17 @@ def cascade(shop: Workshop) -> Iterator[Candidate]:
     if not found:
         raise CannotHelp("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
     for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
-        yield replace(_candidate(shop, splits[0]), milder=partial(_milder, shop, splits[1:]))
+        yield replace(_candidate(shop, splits[0], search.fold), milder=partial(_milder, shop, splits[1:], search.fold))
 
 
-def _milder(shop: Workshop, splits: Sequence[Split]) -> list[Candidate]:
-    return [_candidate(shop, each) for each in splits]
+def _milder(shop: Workshop, splits: Sequence[Split], fold: int) -> list[Candidate]:
+    return [_candidate(shop, each, fold) for each in splits]
 
 
-def _candidate(shop: Workshop, split: Split) -> Candidate:
+def _candidate(shop: Workshop, split: Split, fold: int) -> Candidate:
+    """`fold`: without whose rows the small model is made already, which is timed before the whole parent."""
     name = f"{split.small.name} first, the {100 * split.sent:.0f} % least sure on to {split.large.name}"
-    return Candidate(name, partial(_make, shop, split), whole=True, sent=split.sent)
+    return Candidate(name, partial(_make, shop, split), sent=split.sent, timed=partial(_make, shop, split, fold, ALL))
 
 
 def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
@@ -194,10 +196,12 @@ def _passed(small: Floats, large: Floats) -> Floats:
     return np.asarray(np.abs(large * (ends - starts) - (sums[ends] - sums[starts])) / len(large))
 
 
-def _make(shop: Workshop, split: Split, fold: int) -> Made:
+def _make(shop: Workshop, split: Split, fold: int, parent_fold: int | None = None) -> Made:
     assert split.small.at is not None, "only a large one is the parent"
     small, ours = split.small.at(fold), shop.prepared.embedding
-    large = split.large.at(fold) if split.large.at else Made(_parent(shop, fold), shop.encoder)
+    large = split.large.at(fold) if split.large.at else Made(
+        _parent(shop, fold if parent_fold is None else parent_fold), shop.encoder
+    )  # fmt: skip
     first, second = (each.embedding or ours if _reads(shop, each.pipeline) else None for each in (small, large))
     embedding, wide = first or second, None
     if first and second:
