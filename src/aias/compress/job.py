@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
+from aias.artifact.manifest import is_served
+from aias.compress.certification import Finished, Last, by_other_engine, finish, served_bytes
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
@@ -157,13 +158,13 @@ class Job:
         names = [each.name for each in prepared.encoder.fields]
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
         self.rows = usual.frame.select(names).to_dicts()
-        self.parent_bytes = served_bytes({each.path: each.size_bytes for each in self.parent.manifest.files})
+        self.parent_bytes = self.parent.manifest.served_bytes
 
     def _parent_footprint(self) -> Footprint | None:
         folder, manifest = self.parent.folder, self.parent.manifest
         if folder is None or self.deadline.left <= 0:
             return None
-        files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if served(each.path)}
+        files = {each.path: (folder / each.path).read_bytes() for each in manifest.files if is_served(each.path)}
         return self.scales.weigh(files, manifest)
 
     # Searching

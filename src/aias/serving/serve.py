@@ -1,9 +1,9 @@
 """`aias serve`: what it needs is looked for first, then one process answers, or several that are watched over."""
 
 import contextlib
-import gc
 import math
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -21,6 +21,7 @@ from aias.core.memory import memory_bytes
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.doors import is_loopback
 from aias.serving.ear import FOLDER, Ear, name_of
+from aias.serving.garbage import collect_by_time
 from aias.serving.gateway import Gateway, grpc_server
 from aias.serving.logs import log_accesses
 from aias.serving.notify import notify_ready
@@ -122,15 +123,21 @@ def serve(
         # Its port was free a moment ago, which sockets that share a port could not have told.
         for each in (port, *([second.port] if second else [])):
             held.enter_context(contextlib.closing(bound(host, each, shared=True)))
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="aias-", ignore_cleanup_errors=True)))
+        given = before is not None and _is_ours(before.folder)
+        folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
         orders = Orders(
             os.fspath(home), hosts, access_log, asdict(_shared_out(bounds, workers)), max(1, cpus() // workers),
-            folder=os.fspath(folder), second=second, unnamed=unnamed, pinned=pinned,
+            folder=folder, second=second, unnamed=unnamed, pinned=pinned,
         )  # fmt: skip
-        Supervisor(
+        supervisor = Supervisor(
             orders, workers=workers, listen=lambda: listen(host, port, shared=True), announce=announce,
             ear=Ear(home, host, port) if can_keep() else None, predecessor=before,
-        ).run(ready)  # fmt: skip
+        )  # fmt: skip
+        try:
+            supervisor.run(ready)
+        finally:
+            if not supervisor.has_left and (supervisor.has_begun or not given):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def answer_on(
@@ -156,8 +163,9 @@ def answer_on(
     from aias.serving.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
+        keys = Keys(registry.database)
         gateway = Gateway(
-            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
@@ -166,9 +174,7 @@ def answer_on(
         )  # fmt: skip
 
         def tell_ready() -> None:
-            # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
-            gc.collect()
-            gc.freeze()
+            collect_by_time()
             when_ready()
 
         gateway.run(*listeners, when_ready=tell_ready)
@@ -202,6 +208,12 @@ def _second(host: str, port: int, *, shared: bool, ours: bool) -> SecondPort:
         return SecondPort(host, port, shared)
     with contextlib.closing(listen(host, port)) as free:
         return SecondPort(host, free.getsockname()[1], shared)
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether counts may go on in a folder that another server has told."""
+    path = Path(folder)
+    return bool(folder) and path.is_dir() and path.stat().st_uid == os.geteuid()
 
 
 def _tell_ready(announce: Watch, url: str, workers: int, second: SecondPort | None) -> None:
