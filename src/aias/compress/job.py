@@ -219,10 +219,8 @@ class Job:
 
     def _timed_alone(self, trial: Trial) -> None:
         """What fell before it was timed; what then goes wrong leaves it untimed."""
-        if not self._over:
-            with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
-                self._time(trial)
-                self.kept.note(trial)
+        with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
+            self._time(trial)
 
     @property
     def _over(self) -> bool:
