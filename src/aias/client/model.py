@@ -16,7 +16,7 @@ from aias.client.export import export_folder
 from aias.core.deadline import Deadline
 from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.events import Event, Watch, nobody
-from aias.core.names import Ref, check_name, name_from
+from aias.core.names import NAMELESS, Ref, check_name, name_from
 from aias.core.quantities import seconds_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
@@ -89,7 +89,11 @@ def train(
     from aias.training.train import train as fit
 
     seconds, home = seconds_of(time), home or default_home()
-    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
+    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else NAMELESS
+    called = check_name(name) if name else name_from(fallback)
+    if not name and called == NAMELESS != fallback:
+        said = f"nothing of `{fallback}` can be in a name: the model is called `{called}`; give it one with `--name`"
+        watch(Event("train.named", said, "warning", {"name": called}))
     facts: dict[str, Any] = {}
     if teacher is not None:
         from aias.client.teaching import answered
@@ -101,7 +105,7 @@ def train(
     share = float(test) if isinstance(test, (int, float)) else None
     given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
     recipe = Recipe(
-        target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
+        target=target, name=called, metric=metric, seconds=seconds,
         split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
         learner_settings=_settings(learners), search=search,
         class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
