@@ -229,7 +229,9 @@ def workshop(
         found[each.name] = each
         return not stop.is_set()
 
+    plan.as_left = True
     plan.run((each for each in parent.configurations if each.name in weights), take)
+    plan.as_left = False
     if missing := weights.keys() - found.keys():
         raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
     names = sorted(weights, key=lambda name: -weights[name])
