@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.corrected import corrected
 from aias.compress.plain_trees import PlainTrees, in_single, plain
 from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
@@ -65,6 +66,8 @@ class Lesson:
     said: Floats  # (rows, outputs)
     weight: Floats  # (rows,)
     real: int
+    soft: bool
+    """Whether all of it is what the parent says: answers without noise."""
 
 
 def lesson(shop: Workshop, fold: int) -> Lesson:
@@ -89,8 +92,12 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     forest = trees.forest()
     count = size.trees * forest.outputs  # a round has a tree for each output
     check_whole(seconds, left=left, less=forest.trees < count)
-    forest = in_single(forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold).columns[:, kept])
-    fitted: Any = replace(trees, trees=forest)
+    forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold)
+    columns = told.columns[:, kept]
+    if told.soft:
+        said = told.said[:, 1:] if trees.two else told.said
+        forest = corrected(forest, trees.link, columns, said, told.weight / told.weight.mean(), seed=shop.seed)
+    fitted: Any = replace(trees, trees=in_single(forest, columns))
     return ColumnsPipeline([], fitted)
 
 
@@ -128,7 +135,7 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
-    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()))
+    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()), soft=not alone)
 
 
 def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:
