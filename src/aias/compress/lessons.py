@@ -47,15 +47,17 @@ THREADS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`of`: how many trees are fitted, of which these are the first; 0 for no more than these."""
+    """`of`: how many trees are fitted, of which these are the first; 0 for no more than these. `again`: whether their
+    leaves are then fitted once more, all together (`compress.corrected`)."""
 
     trees: int
     leaves: int
     rate: float
     of: int = 0
+    again: bool = False
 
     def __str__(self) -> str:
-        return f"{self.trees} trees of {self.leaves} leaves"
+        return f"{self.trees} trees of {self.leaves} leaves{', fitted again' if self.again else ''}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +68,11 @@ class Lesson:
     said: Floats  # (rows, outputs)
     weight: Floats  # (rows,)
     real: int
-    soft: bool
-    """Whether all of it is what the parent says: answers without noise."""
+
+
+def hard(shop: Workshop) -> bool:
+    """Whether the lesson has answers of the rows themselves, and their noise with them."""
+    return len(shop.members) == 1
 
 
 def lesson(shop: Workshop, fold: int) -> Lesson:
@@ -84,7 +89,7 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     column j of what the pipeline then reads is column `places[j]` of the lesson. They are fitted once.
     """
     kept = list(range(shop.encoder.layout.width)) if places is None else list(places)
-    whole = replace(size, trees=size.of or size.trees, of=0)
+    whole = replace(size, trees=size.of or size.trees, of=0, again=False)
     key = ("taught", whole, fold, tuple(kept))
     if key not in shop.memo:
         shop.memo[key] = _fitted(shop, whole, fold, kept)
@@ -94,7 +99,7 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     check_whole(seconds, left=left, less=forest.trees < count)
     forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold)
     columns = told.columns[:, kept]
-    if told.soft:
+    if size.again:
         said = told.said[:, 1:] if trees.two else told.said
         forest = corrected(forest, trees.link, columns, said, told.weight / told.weight.mean(), seed=shop.seed)
     fitted: Any = replace(trees, trees=in_single(forest, columns))
@@ -121,7 +126,7 @@ def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> tuple[Pla
 
 def _lesson(shop: Workshop, fold: int) -> Lesson:
     rows, most, rng = shop.inside(fold), _rows_max(shop), np.random.default_rng(shop.seed + fold - ALL)
-    alone = len(shop.members) == 1
+    alone = hard(shop)
     if len(rows) > most // 2 and not alone:
         rows = np.sort(rng.permutation(rows)[: most // 2])
     real = shop.encoded(rows)
@@ -135,7 +140,7 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
-    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()), soft=not alone)
+    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()))
 
 
 def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:

@@ -126,6 +126,10 @@ class Workshop:
         rows = np.setdiff1d(np.arange(self.prepared.table.rows), self.certifying)
         return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
 
+    def judging(self) -> Ints:
+        """Places, among the rows that judge, of those to choose by."""
+        return np.flatnonzero(~np.isin(self.prepared.table.judged, self.certifying))
+
     def answers(self, rows: Ints) -> Any:
         return self.prepared.table.whole.y[rows]
 
