@@ -169,6 +169,14 @@ def test_equal_seeds_give_equal_bytes(name, classes):
 
 
 @CLASSES
+@OF_COLUMNS
+def test_it_changes_nothing_of_the_rows_that_it_learns_from(name, classes):
+    rows, valid = examples(name, classes), examples(name, classes, 300, seed=1)
+    rows.x.flags.writeable = valid.x.flags.writeable = False
+    assert fit(name, classes, train=rows, valid=valid).state()
+
+
+@CLASSES
 @EVERY
 def test_what_was_stored_is_equal(name, classes):
     fitted = fit(name, classes, valid=examples(name, classes, 300, seed=1))

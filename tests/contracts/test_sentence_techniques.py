@@ -13,7 +13,11 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
-from aias.compress.techniques.contract import Candidate, CannotHelp
+from aias.compress.fitting import fitted
+from aias.compress.mixture import Unsure, fair
+from aias.compress.searched import Known
+from aias.compress.techniques.cascade import Split, _candidate
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -21,10 +25,10 @@ from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.schema import Field
 from aias.data.read import read
-from aias.encoders.rows import RowEncoder
+from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder
-from aias.training.configuration import ALL
+from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
@@ -57,7 +61,7 @@ def shop(tmp_path_factory) -> Workshop:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("aias.training.board.PATIENCE", (1, 1))
         model = aias.train(
-            frame, target="mood", name="m", time="20s", folds=2, learners=("linear",), inline=True, home=home,
+            frame, target="mood", name="m", time="90s", folds=2, learners=("linear",), inline=True, home=home,
             encoder=folder,
         ).quality  # fmt: skip
     parent = Parent(model.ref, model.manifest, model.runtime)
@@ -111,6 +115,40 @@ def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
     candidate.make(0)
     monkeypatch.setattr("aias.compress.workshop.embedded", lambda *_, **__: pytest.fail("it was read again"))
     candidate.make(1)
+
+
+@pytest.mark.parametrize("large", ["the parent", "int8"])
+@pytest.mark.parametrize("small", ["words", "static_embeddings"])
+def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(shop, small, large):
+    """Whatever the two read: words, vectors of their own, or those of the parent."""
+    members = {name: next(iter(member("compress.techniques", name)(shop))) for name in ("static_embeddings", "int8")}
+    words = Configuration("words alone", "linear", {"ratios": True, "C": 1.0})
+    first = fitted(shop, words) if small == "words" else members[small]
+    nothing = np.zeros(0, np.int64)
+    known = [Known(name, nothing, np.zeros((0, 2)), None, 1.0, 1, each and each.make)
+             for name, each in ((small, first), (large, members.get(large)))]  # fmt: skip
+    middle = float(np.median(first.make(0).pipeline.scores(_read(shop, first.make(0)))[:, 1]))
+    cascade = _candidate(shop, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0))
+    for fold in (0, ALL):
+        made = cascade.make(fold)
+        said, sent = made.pipeline.scores(_read(shop, made)), made.pipeline.sends(_read(shop, made))
+        alone = first.make(fold)
+        assert 0 < sent.mean() < 1
+        assert np.array_equal(said[~sent], alone.pipeline.scores(_read(shop, alone))[~sent])
+        _, runtime = compiled(
+            made.pipeline, made.encoder, shop.parent.manifest, made.embedding or shop.prepared.embedding
+        )
+        embedding = made.embedding or shop.prepared.embedding
+        usual = shop.prepared.dataset.take(np.arange(60)).frame.select(["note"]).to_dicts()
+        prove(embedding.expected(made.pipeline), runtime.encoder, runtime, [*usual, {}, {"note": "a " * 40}])
+        assert runtime.session.reads_tokens
+        assert runtime.session.two_ways
+        assert np.abs(runtime.run(runtime.encoder.rows(usual)) - said[:60]).max() < 1e-4
+    assert fair(shop, made, 0.25, [])[0].keys() == {"note"}
+
+
+def _read(shop: Workshop, made: Made) -> Encoded:
+    return shop.encoded(np.arange(ROWS), made.encoder, made.embedding)
 
 
 def test_bfloat16_needs_an_engine_that_computes_it_and_rows_that_it_answered(shop, monkeypatch):

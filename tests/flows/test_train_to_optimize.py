@@ -38,6 +38,7 @@ def test_what_was_bad_becomes_better_and_says_how(tmp_path: Path) -> None:
     assert found.model.ref == "xor@4"
     assert {each.axis for each in found.axes} == {"parameters", "structure", "strategy"}
     assert any(each.kept for each in found.axes)
+    assert "better than `xor@2`" in (found.model.folder / "card.md").read_text(encoding="utf-8")
     right = xor(100)
     assert (found.model.predict(right.drop("y")) == right["y"].to_numpy()).mean() > 0.8
 

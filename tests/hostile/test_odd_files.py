@@ -157,6 +157,14 @@ def test_few_ragged_rows_among_many_are_left_out_and_told(give):
     assert dataset.frame["b"].null_count() == 1
 
 
+def test_a_header_counts_for_more_than_lines_that_are_as_even_under_another_separator(give):
+    rows = "".join(f'"item {i}; new";{i % 13},5;yes\n' for i in range(60))
+    dataset = read(give(f"name;value;label\nshort, here\n{rows}tall, there\n"))
+    assert dataset.schema.names == ("name", "value", "label")
+    assert dataset.frame["value"].to_list()[1:3] == [0.5, 1.5]
+    assert "2 rows have fewer than 3 values" in said(dataset)
+
+
 def test_100_000_columns_are_refused_quickly(give):
     names = ",".join(f"c{i}" for i in range(100_000))
     assert "100,000 columns" in refused(give(f"{names}\n{names}\n"), TooLarge)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aias.artifact.manifest import Candidate, Manifest
+from aias.artifact.optimised import optimised
 from aias.artifact.report import PLOTS, Report, SliceScore
 from aias.core.schema import Field
 from aias.core.task import Measurement
@@ -16,7 +17,7 @@ _CHARS_SHOWN_MAX: Final = 80
 """The rest is in the manifest; a card is read by people."""
 
 _NUMBERS: Final = frozenset({
-    "value", "95 % interval", "rows", "score", "weight", "fitted in", "µs/row", "size", "bytes",
+    "value", "95 % interval", "rows", "score", "weight", "fitted in", "µs/row", "size", "bytes", "tried", "gain",
 })  # fmt: skip
 """Columns that stand at the right."""
 
@@ -64,6 +65,7 @@ def card(
         f"## Frontier\n\n{frontier.rstrip()}{_images(name for name in plots if name == 'frontier')}"
         if frontier
         else "",
+        _optimised(manifest),
         f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}"
         if manifest.leaderboard
         else "",
@@ -212,6 +214,24 @@ def _column(field: Field) -> tuple[str, ...]:
 def _measurements(measurements: Iterable[Measurement]) -> str:
     rows = ((_code(each.metric), _number(each.value), _interval(each), f"{each.n:,}") for each in measurements)
     return _table(("metric", "value", "95 % interval", "rows"), rows)
+
+
+def _optimised(manifest: Manifest) -> str:
+    if (found := optimised(manifest)) is None:
+        return ""
+    said = (
+        f"With 95 % confidence better than {_code(found.better_than)}: {_text(str(found.gain))}, on rows that were not "
+        f"searched on. What was compared is the {_text(found.compared)} form."
+    )
+    rows = (
+        (axis, tried, gave, ", ".join(map(_text, held)) or "none")
+        for axis, tried, gave, held in found.rows(manifest)
+    )  # fmt: skip
+    below = (
+        f"The gain is that of {_code(found.better_than)} with all that the axis tried, by {_code(found.gain.metric)}, "
+        "on the rows that were searched on; above 0 is better."
+    )
+    return f"## What optimising gave\n\n{said}\n\n{_table(('axis', 'tried', 'gain', 'in this form'), rows)}\n\n{below}"
 
 
 def _leaderboard(manifest: Manifest) -> str:

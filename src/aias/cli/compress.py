@@ -8,7 +8,7 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import give, hint, size, table
+from aias.cli.show import give, hint, say, size, table
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier, Point
@@ -48,7 +48,7 @@ def compress(
     if as_json:
         return
     draw(found.frontier)
-    click.echo(found.frontier.verdict)
+    say(found.frontier.verdict)
     if found.better:
         click.echo(f"{found.model.ref}  {size(found.model.version.size_bytes)} with its report")
         hint(f"aias deploy {found.model.ref} && aias serve")
@@ -68,7 +68,7 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
     if markdown:
         return click.echo(found.markdown(), nl=False)
     draw(found)
-    return click.echo(found.verdict)
+    return say(found.verdict)
 
 
 def draw(found: "Frontier") -> None:
@@ -85,25 +85,27 @@ def draw(found: "Frontier") -> None:
     table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=head[1:-1])
     for point in points:
         if point.state == FELL:
-            click.echo(f"· {point.name}: {point.reason}")
+            say(f"· {point.name}: {point.reason}")
     return _say_how(found)
 
 
 def _say_how(found: "Frontier") -> None:
     from aias.core.host import host
 
-    click.secho(found.timed(), dim=True)
+    say(found.timed(), dim=True)
     if found.total is not None:
-        click.echo(str(found.total))
+        say(str(found.total))
     if found.host != host():
-        click.echo("this is another host, or its libraries are others: `aias show` says what holds here")
+        say("this is another host, or its libraries are others: `aias show` says what holds here")
 
 
 def _short(point: "Point") -> list[str]:
+    from aias.compress.gate.evidence import signed
+
     loss, pace, speed, held = point.loss, point.pace, point.speed, point.footprint
     together = point.together.speed if point.together else None
     return [
-        point.name, f"{loss.value:+.2g}" if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
+        point.name, signed(loss.value) if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
         f"{speed.value:.3g}×" if speed else "", f"{together.value:.3g}×" if together else "",
         f"{point.smaller:.3g}×" if point.smaller else "", f"{held.memory_bytes / 1e6:,.1f} MB" if held else "",
         point.state,

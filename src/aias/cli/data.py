@@ -1,5 +1,6 @@
 """`aias data`."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -46,4 +47,5 @@ def check(file: str, target: str | None, save: Path | None, *, as_json: bool) ->
     ]
     table(f"{file}: {dataset.rows:,} rows", ("column", "kind", "role", "missing", "distinct", "example", "why"), rows,
           right=("missing", "distinct"))  # fmt: skip
-    return hint(f"edit {save} and give it to `aias train --schema`" if save else f"aias train {file} --target COLUMN")
+    asked = f"aias train {shlex.quote(file)} --target {shlex.quote(target) if target else 'COLUMN'}"
+    return hint(f"edit {save} and give it: {asked} --schema {shlex.quote(str(save))}" if save else asked)

@@ -145,7 +145,7 @@ class Board:
         for (name, fold), each in sorted(self.running.items()):
             grid.add_row(
                 Text("›", style="cyan"), Text(name), Text("all rows" if fold < 0 else f"fold {fold + 1}", style="dim"),
-                Text(f"{each.rounds:,} rounds" if each.rounds else "", style="dim"),
+                Text(f"{each.rounds:,} round{'s' * (each.rounds > 1)}" if each.rounds else "", style="dim"),
                 Text("" if each.value is None else written(each.value)),
                 Text(f"{_short(each.rows_per_second)} rows/s" if each.rows_per_second else "", style="dim"),
             )  # fmt: skip

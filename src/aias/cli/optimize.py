@@ -4,7 +4,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import hint, size, table, with_interval
+from aias.cli.show import hint, say, size, table, with_interval
 
 
 @click.command()
@@ -40,22 +40,23 @@ def optimize(
         )
     if as_json:
         return
+    gained = f"{found.gain.metric} where searched"
     rows = [
         (each.axis, len(each.tried), "" if each.gain is None else f"{each.gain:+.4f}", ", ".join(each.kept) or "none")
         for each in found.axes
     ]
-    table("", ("axis", "tried", "gain searched", "kept"), rows, right=("tried", "gain searched"))
+    table("", ("axis", "tried", gained, "kept"), rows, right=("tried", gained))
     if not any(each.tried for each in found.axes):
         click.echo("the time was not enough to try anything", err=True)
         hint(f"aias optimize {ref} --time {5 * seconds_of(seconds):.0f}s")
         return
     if not found.better:
-        click.echo(f"nothing is certain to be better than {found.model.ref}: {found.gain}")
+        say(f"nothing is certain to be better than {found.model.ref} on rows not searched on: {found.gain}")
         return
+    say(f"better than {ref} on rows not searched on: {found.gain}")
     for each in {each.ref: each for each in (found.model.quality, found.model)}.values():
         first = each.manifest.measurements[:1]
         score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
         click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "
                    f"{size(each.version.size_bytes)}")  # fmt: skip
-    click.echo(f"better than {ref} by {found.gain}")
     hint(f"aias deploy {found.model.ref} && aias serve")

@@ -1,6 +1,7 @@
 """Training as a person watches it: a leaderboard on a terminal, a line for each thing learned elsewhere."""
 
 import contextlib
+import shutil
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
+from aias.cli.show import say
 from aias.core.events import Event
 
 if TYPE_CHECKING:
@@ -68,8 +70,8 @@ class Progress:
             self._now(event)
         elif not self.quiet or event.level == "warning":
             self._clear()
-            mark = click.style("! ", fg="yellow") if event.level == "warning" else click.style("· ", dim=True)
-            click.echo(mark + event.message, err=True)
+            warned = event.level == "warning"
+            say(event.message, mark="! " if warned else "· ", style="yellow" if warned else "dim", err=True)
 
     def conclude(self, manifests: "Sequence[Manifest]") -> None:
         """The forms that came of it."""
@@ -96,9 +98,14 @@ class Progress:
             parts.append(f"{float(str(event.facts['rows_per_second'])):,.0f} rows/s")
         if "seconds_left" in event.facts:
             parts.append(f"at most {float(str(event.facts['seconds_left'])):.0f} s left")
-        text = " · ".join(parts)
-        click.echo("\r" + text.ljust(self._width), err=True, nl=False)
-        self._width, self._shown_at = len(text), time.monotonic()
+        from rich.cells import cell_len, set_cell_size
+
+        text, room = " · ".join(parts), shutil.get_terminal_size().columns - 1
+        if cell_len(text) > room:  # a line that wraps could not be written over
+            text = set_cell_size(text, room - 1) + "…"
+        width = cell_len(text)
+        click.echo("\r" + text + " " * (self._width - width), err=True, nl=False)
+        self._width, self._shown_at = width, time.monotonic()
 
     def _clear(self) -> None:
         if self._terminal and self._width:

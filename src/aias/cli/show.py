@@ -1,6 +1,7 @@
 """How answers look: tables on stdout, or JSON. Rich is loaded only when a table is drawn."""
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,6 +52,18 @@ def leaderboard(manifests: "Sequence[Manifest]") -> None:
     if lines:
         console = Console(highlight=False)
         console.print(drawn_lines(lines, [each.form or "weight" for each in manifests], width=console.width))
+
+
+def say(text: str, *, mark: str = "", style: str = "", err: bool = False, dim: bool = False) -> None:
+    """A sentence; on a terminal its lines end between words. `mark`, in its own `style`, stands before it."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty():
+        return click.echo(mark + text, err=err)
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(file=stream, highlight=False).print(Text(mark, style=style) + Text(text, style="dim" if dim else ""))
+    return None
 
 
 def warn(event: Event) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from aias.artifact.manifest import Manifest
+from aias.artifact.optimised import optimised
 from aias.artifact.report import REPORT, Report, read_report
 from aias.cli.show import hint, leaderboard, made_from, size, table
 from aias.core.host import host
@@ -31,7 +32,6 @@ def draw(model: "Model") -> None:
         click.echo(line)
     if manifest.measurements:
         _draw_measurements(manifest)
-    click.echo()
     leaderboard([manifest])
     _draw_importance(manifest, report)
     _draw_sizes(manifest)
@@ -52,6 +52,9 @@ def _facts(model: "Model") -> Iterator[str]:
     if manifest.form:
         yield f"{manifest.form} form{made_from(model)}"
     yield from _proved(model)
+    if (gained := optimised(manifest)) is not None:
+        yield f"better than {gained.better_than}, in the {gained.compared} form: {gained.gain}"
+        yield "; ".join(f"{axis} {gave}" for axis, _, gave, _ in gained.rows(manifest)) + " where it was searched"
     if manifest.row_us:
         yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
     if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
@@ -90,7 +93,6 @@ def _draw_measurements(manifest: Manifest) -> None:
     rows = [(one.metric, one.written, one.interval, f"{one.n:,}") for one in manifest.measurements]
     if not rows:
         return
-    click.echo()
     table("", (manifest.judged, "value", "95 % interval", "rows"), rows, right=("value", "rows"))
 
 
@@ -102,7 +104,6 @@ def _draw_importance(manifest: Manifest, report: Report) -> None:
     rows = [
         (printable(each.field), written(each.drop), "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
     ]  # fmt: skip
-    click.echo()
     table(
         "",
         ("field", f"worse {manifest.task.metric} without", ""),

@@ -63,7 +63,8 @@ def compress(
         own=model.registry.home / KEPT / model.ref,
         number=model.version.number, techniques=techniques, inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
-    _keep(model, outcome.frontier)
+    if len(outcome.frontier.points) > 1 or not _place(model).is_file():  # one with nobody beside the parent says less
+        _keep(model, outcome.frontier)
     if outcome.trained is None:
         return Compressed(model, False, outcome.frontier)
     return Compressed(publish_one(model.registry, outcome.trained, watch=watch), True, outcome.frontier)

@@ -12,6 +12,7 @@ from aias.compress.frontier import FRONTIER, Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
+from aias.compress.mixture import fair
 from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
@@ -19,7 +20,7 @@ from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.encoders.contract import Ints
 from aias.runtimes import race as engines
-from aias.runtimes.latency import Race, races
+from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.answering import Calibrated
 from aias.training.finish import Trained, finished
@@ -47,6 +48,8 @@ class Finished:
     together: Race
     footprint: Footprint | None
     size_bytes: int
+    longest_us: float = 0.0
+    """Of a row that goes a longer way, where some do."""
 
 
 def served_bytes(files: Mapping[str, int]) -> int:
@@ -74,11 +77,13 @@ def finish(
         embedding=made.embedding or shop.prepared.embedding, watch=watch,
     )  # fmt: skip
     by_other_engine(trained.runtime, trained.files, made, watch=watch)
+    rows = fair(shop, made, trial.candidate.sent, rows)
     alone, together = races(
         shop.parent.runtime, trained.runtime, rows, callers=callers, seconds=seconds, seed=judged.seed
     )
     size = served_bytes({path: len(held) for path, held in trained.files.items()})
-    return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size)
+    longest = longest_us(trained.runtime, rows) if trial.candidate.sent else 0.0
+    return Finished(trial, trained, alone, together, scales.weigh(trained.files, trained.manifest), size, longest)
 
 
 def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
@@ -174,6 +179,7 @@ def certified_point(each: Finished, verdict: Verdict, point: Point, flipped: Fli
     loss = verdict.loss if np.isfinite([verdict.loss.value, verdict.loss.low, verdict.loss.high]).all() else None
     return replace(
         point, certified=loss, reason=point.reason or verdict.reason, pace=each.race.second, speed=each.race.speed,
-        together=Asked(each.together.second, each.together.speed), footprint=each.footprint, size_bytes=each.size_bytes,
-        flips=flipped, calibration_gap=gap,
+        average=each.race.average if each.trial.candidate.sent else None,
+        together=Asked(each.together.second, each.together.speed), footprint=each.footprint,
+        size_bytes=each.size_bytes, flips=flipped, calibration_gap=gap,
     )  # fmt: skip

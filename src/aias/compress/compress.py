@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from aias.compress.conclusion import nothing
+from aias.compress.conclusion import Outcome, nothing
 from aias.compress.footprint import scales
-from aias.compress.job import Job, Outcome, Wanted
+from aias.compress.job import Job
+from aias.compress.wanted import Wanted
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
@@ -25,6 +26,7 @@ from aias.training.parent import NoTime, Parent
 from aias.training.prepare import Prepared
 from aias.training.reserve import reserve
 from aias.training.room import room
+from aias.training.train import check_seconds
 
 __all__ = ["Outcome", "Wanted", "compress"]
 
@@ -51,6 +53,7 @@ def compress(
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little data.
     """
+    check_seconds(deadline.seconds)
     known = members("compress.techniques")
     if unknown := [name for name in techniques if name not in known]:
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")

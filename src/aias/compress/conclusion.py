@@ -22,7 +22,7 @@ from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
-from aias.runtimes.latency import Pace
+from aias.runtimes.latency import LONGEST, Pace
 from aias.training import metrics
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
@@ -38,6 +38,14 @@ class Decided:
     finished: Finished
     verdict: Verdict
     answered: Answered
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`trained` is None when nothing is worth it; the frontier's `verdict` says why."""
+
+    frontier: Frontier
+    trained: Trained | None
 
 
 def nothing(parent: Parent, fault: NoTime, *, max_loss: float, callers: int) -> Frontier:
@@ -78,9 +86,9 @@ class Conclusion:
     def verdict(self) -> str:
         ref, best = self.judged.shop.parent.ref, self.best
         if best is not None:
-            trial, speed, loss = best.finished.trial, best.finished.race.speed, best.verdict.loss
+            trial, speed, loss = best.finished.trial, best.finished.trial.speed, best.verdict.loss
             return (
-                f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}) and "
+                f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}){_mixed(trial)} and "
                 f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
                 f"{loss.metric} is below the margin of {self.power.margin:.2g} (by itself, at most {loss.high:.2g})"
             )
@@ -109,7 +117,7 @@ class Conclusion:
         )
 
     def _together(self, best: Decided) -> str:
-        return f", with {self.callers} callers at once {best.finished.together.speed.value:.3g}× as fast"
+        return f", with {self.callers} callers at once {_times(best):.3g}× as fast"
 
     def frontier(self) -> Frontier:
         shop = self.judged.shop
@@ -193,7 +201,10 @@ class Conclusion:
             proof["unlabelled"] = shop.unlabelled
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
-        row_us = round(each.race.second.p50.value, 1)  # as the frontier says it
+        if each.trial.candidate.sent:
+            average = msgspec.to_builtins(each.race.average)
+            proof |= {"sent": each.trial.candidate.sent, "average": average, LONGEST: round(each.longest_us, 1)}
+        row_us = round(each.trial.row_us, 1)  # as the frontier says it
         line = Line(
             each.trial.technique, {}, measured[0], 0.0, chosen=True, name=each.trial.name, weight=1.0,
             row_us=row_us, size_bytes=each.size_bytes,
@@ -214,3 +225,19 @@ class Conclusion:
             leaderboard=(line,),
             row_us=row_us,
         )
+
+
+def _times(best: Decided) -> float:
+    together = best.finished.together
+    return (together.average if best.finished.trial.candidate.sent and together.average else together.speed).value
+
+
+def _mixed(trial: Trial) -> str:
+    """What is meant by as fast, where it is not the median row."""
+    if not trial.candidate.sent:
+        return ""
+    assert trial.race is not None
+    return (
+        f" on average ({trial.race.speed.value:.3g}× by the median; {100 * trial.candidate.sent:.0f} % of the rows go "
+        f"on and take as long as before)"
+    )

@@ -8,7 +8,7 @@ import msgspec
 
 from aias.compress.footprint import Footprint
 from aias.compress.gate.changes import Flips
-from aias.compress.gate.evidence import Loss
+from aias.compress.gate.evidence import Loss, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
 from aias.runtimes.latency import Between, Pace
@@ -28,7 +28,8 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Point:
     """`searched`: the loss on rows by which candidates are chosen; `certified`: on those that decide. Limits are of
-    95 % each. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as small."""
+    95 % each. `pace`: of one caller; `speed`: times as fast as the parent, `smaller`: times as small. `sent`: of
+    rows to search by, the share that goes a longer way through it; `average`: then times as fast by the means."""
 
     name: str
     technique: str
@@ -45,6 +46,8 @@ class Point:
     """Between probabilities and what came true, on the rows that decide."""
     together: Asked | None = None
     footprint: Footprint | None = None
+    sent: float = 0.0
+    average: Between | None = None
 
     @property
     def loss(self) -> Loss | None:
@@ -110,6 +113,11 @@ class Frontier:
                 f" One caller decides; with {self.callers} at once, who each ask their next row when they were "
                 "answered, a row takes as long as it waits and is answered, and a candidate must not be slower."
             )
+        if any(each.sent for each in self.points):
+            said += (
+                " Where some rows go on to a larger model the median is that of the others: what a row takes on "
+                "average decides, on rows of which as many go on as of those that it was chosen by."
+            )
         return said + " Memory and loading: of a fresh process, above what it takes with nothing loaded."
 
     def head(self) -> list[str]:
@@ -126,7 +134,9 @@ class Frontier:
     def ordered(self) -> Iterator[Point]:
         """The parent, then what stands, then what fell; the fastest first."""
         rank = {PARENT: 0, PUBLISHED: 1, CERTIFIED: 2, FELL: 3}
-        return iter(sorted(self.points, key=lambda each: (rank[each.state], -(each.speed.value if each.speed else 0))))
+        speed = {id(each): (each.average or each.speed) for each in self.points}
+        value = {key: each.value if each else 0.0 for key, each in speed.items()}
+        return iter(sorted(self.points, key=lambda each: (rank[each.state], -value[id(each)])))
 
 
 P_NAMES: Final = "p50 · p95 · p99 µs"
@@ -137,8 +147,8 @@ def cells(point: Point) -> list[str]:
     loss, together, held = point.loss, point.together, point.footprint
     return [
         point.name, point.technique,
-        f"{loss.value:+.2g} ({loss.low:+.2g} to {loss.high:+.2g})" if loss else "",
-        _paced(point.pace), _times(point.speed),
+        f"{signed(loss.value)} ({loss.limits})" if loss else "",
+        _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),
         f"{point.smaller:.3g}×" if point.smaller else "",
         f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
@@ -154,6 +164,13 @@ def _paced(pace: Pace | None) -> str:
 
 def _times(speed: Between | None) -> str:
     return f"{speed.value:.3g}× ({speed.low:.3g} to {speed.high:.3g})" if speed else ""
+
+
+def _mixed(point: Point) -> str:
+    """What a median does not tell."""
+    if not (point.sent and point.average):
+        return ""
+    return f"; on average {_times(point.average)}, {100 * point.sent:.0f} % go on"
 
 
 def read_frontier(raw: bytes) -> Frontier:

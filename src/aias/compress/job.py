@@ -1,5 +1,6 @@
 """One compression from its parent to its last word: the steps of `compress.py`, and what is told of them."""
 
+import contextlib
 import math
 import threading
 import time
@@ -12,33 +13,36 @@ import msgspec
 import numpy as np
 
 from aias.compress.certification import Finished, Last, by_other_engine, finish, served, served_bytes
-from aias.compress.conclusion import Conclusion, Decided
+from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
-from aias.compress.frontier import FELL, Frontier, Point
-from aias.compress.gate.evidence import RISK
+from aias.compress.frontier import FELL, Point
+from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import DIFFERING, Power, guessed
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
 from aias.compress.kept import Kept
+from aias.compress.mixture import fair
 from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
+from aias.compress.searched import searched
 from aias.compress.stack import stacked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
+from aias.compress.wanted import Wanted
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
-from aias.core.errors import Damaged, UserError
+from aias.core.errors import AiasError, Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
-from aias.runtimes.latency import CALLERS, CALLERS_MAX, races
+from aias.runtimes.latency import races
 from aias.training import metrics
 from aias.training.configuration import ALL, Configuration
-from aias.training.finish import Trained, compiled
+from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import Memory
@@ -59,6 +63,9 @@ BY_TEACHER: Final = (
 SECONDS: Final = ("static_embeddings", "static_windows")
 """They read in seconds what encoders with layers read in minutes, and gain most: their turn comes first."""
 
+LAST: Final = ("cascade",)
+"""They go on from what the search has found."""
+
 BY_BASE: Final = ("cut_trees", "distill", "fewer_columns", "rounded_weights", "smaller_model")
 """Those that need no member of a compressed parent, and can be gone again fold by fold."""
 
@@ -72,37 +79,6 @@ TIMED_SECONDS: Final = 0.5
 
 TIMED_AGAIN_SECONDS: Final = 3.0
 TIMED_ROWS: Final = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """`max_loss`: a share of the parent's own value of the metric; `latency_us`, of one caller, and `size_bytes` bound
-    what may be nominated; `callers`: how many ask at once where several do."""
-
-    max_loss: float = 0.005
-    latency_us: float | None = None
-    size_bytes: int | None = None
-    callers: int = CALLERS
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_loss <= 1:
-            raise UserError(
-                f"a loss of {100 * self.max_loss:g} % cannot be accepted",
-                hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
-            )
-        if not 1 < self.callers <= CALLERS_MAX:
-            raise UserError(
-                f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
-                hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`trained` is None when nothing is worth it; the frontier's `verdict` says why."""
-
-    frontier: Frontier
-    trained: Trained | None
 
 
 @dataclass(eq=False)
@@ -201,7 +177,7 @@ class Job:
             if named:
                 self.fallen.append(Point("what fits again what it is made of", "", FELL, f"{why}: {named}"))
         able = tuple(sorted(able, key=lambda name: name not in SECONDS))
-        proposed = {name: self._proposals(name) for name in able}
+        proposed = {name: self._proposals(name) for name in able if name not in LAST}
         trials = [
             Trial(each, name)
             for together in zip_longest(*(
@@ -216,11 +192,36 @@ class Job:
             self.kept.restore(each)
         self.spent_before = self.deadline.seconds - self.deadline.left
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
+        for name in LAST:  # before what is repaired, which takes far longer
+            trials += self._going_on(name, trials) if name in able else []
         trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
             longest = max(other.make_seconds for other in trials if other.technique == each.technique)
             self.make_seconds[each.technique] = longest
         return trials
+
+    def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
+        """What a technique makes of what was found out by now."""
+        try:
+            self.shop.search = searched(
+                trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
+                size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
+            )  # fmt: skip
+        except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
+            why = fault.message if isinstance(fault, AiasError) else f"{type(fault).__name__}: {fault}"[:300]
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
+            return []
+        found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
+        for each in found:
+            self._tried_whole(each)
+        return found
+
+    def _timed_alone(self, trial: Trial) -> None:
+        """What fell before it was timed; what then goes wrong leaves it untimed."""
+        if not self._over:
+            with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
+                self._time(trial)
+                self.kept.note(trial)
 
     @property
     def _over(self) -> bool:
@@ -301,23 +302,26 @@ class Job:
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
         seconds = min(TIMED_SECONDS, 0.01 * self.deadline.seconds)
+        rows = fair(self.shop, made, trial.candidate.sent, self.rows)
         trial.race, trial.together = races(
-            self.parent.runtime, runtime, self.rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
+            self.parent.runtime, runtime, rows, callers=self.wanted.callers, seconds=seconds, seed=self.judged.seed
         )
         trial.size_bytes = served_bytes({path: len(held) for path, held in files.items()})
         trial.smaller = self.parent_bytes / max(trial.size_bytes, 1)
 
     def _unwanted(self, trial: Trial) -> str:
         assert trial.race is not None
-        row_us = trial.race.second.p50.value
+        row_us, meant = trial.row_us, " on average" if trial.candidate.sent else ""
         if self.wanted.latency_us is not None and row_us > self.wanted.latency_us:
-            return f"a row takes {row_us:,.0f} µs, more than the {self.wanted.latency_us:,.0f} that were asked for"
+            return (
+                f"a row takes {row_us:,.0f} µs{meant}, more than the {self.wanted.latency_us:,.0f} that were asked for"
+            )
         if self.wanted.size_bytes is not None and trial.size_bytes > self.wanted.size_bytes:
             return f"{trial.size_bytes:,} bytes are more than the {self.wanted.size_bytes:,} that were asked for"
         if not trial.helps:
-            speed, together = trial.race.speed, trial.together
+            speed, together = trial.speed, trial.together
             told = f", {together.speed.value:.2f}× with {together.callers} callers," if together else ""
-            return f"{speed.value:.2f}× as fast{told} and {trial.smaller:.2f}× as small is not worth it"
+            return f"{speed.value:.2f}× as fast{meant}{told} and {trial.smaller:.2f}× as small is not worth it"
         return ""
 
     # Certifying
@@ -387,7 +391,7 @@ class Job:
 
     def _say(self, trial: Trial) -> None:
         speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
-        loss = f", loss {trial.evidence.value:+.2g}" if trial.evidence else ""
+        loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip
 

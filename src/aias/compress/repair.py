@@ -24,7 +24,9 @@ def repaired(
     attempt: Callable[[Trial], None],
     over: Callable[[], bool],
 ) -> Iterator[Trial]:
-    """The trials of milder forms, each after it was tried. `good`: whether one may be nominated as it is."""
+    """The trials of milder forms, each after it was tried; what is on trial already is not tried again. `good`: whether
+    one may be nominated as it is."""
+    known = {(each.technique, each.name): each for each in trials}
     best = max((each.gain for each in trials if each.race and good(each)), default=0.0)
     lost = [
         each for each in trials
@@ -41,7 +43,9 @@ def repaired(
             if low >= high or over():
                 break
             middle = (low + high) // 2
-            child = Trial(options[middle], trial.technique)
-            attempt(child)
-            yield child
+            child = known.get((trial.technique, options[middle].name))
+            if child is None:
+                child = known[trial.technique, options[middle].name] = Trial(options[middle], trial.technique)
+                attempt(child)
+                yield child
             low, high = (low, middle) if good(child) else (middle + 1, high)

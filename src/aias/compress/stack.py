@@ -81,16 +81,16 @@ def _as_it_was(shop: Workshop, wanted: Parent) -> Workshop:
 
 def _step(shop: Workshop, wanted: Parent) -> Candidate:
     """What the technique of a step proposed, by its name."""
-    technique, name = step_of(wanted)
+    (technique, name), why = step_of(wanted), ""
     try:
         proposed = list(member("compress.techniques", technique)(shop))
-    except CannotHelp:
-        proposed = []
+    except CannotHelp as fault:
+        proposed, why = [], f": {fault.message}"
     for each in _with_milder(proposed):
         if each.name == name:
             return fitted(shop, each) if isinstance(each, Configuration) else each
     raise UserError(
-        f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more",
+        f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more{why}",
         hint=f"compress {shop.parent.ref} again, and go on from what that gives",
     )
 

@@ -13,7 +13,7 @@ from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
-from aias.runtimes.latency import Race
+from aias.runtimes.latency import Between, Race
 from aias.training.answering import Answering
 from aias.training.calibration import from_dict
 from aias.training.configuration import ALL
@@ -38,6 +38,9 @@ NOT_READ: Final = "compressing left it out: the others say what it says"
 
 WORSE: Final = 0.95
 """Times as fast or as small as the parent, below which it is slower or larger."""
+
+BOTH: Final = 0.75
+"""The same of two models that answer as one, which hold the parent and one more: not more than a third of it."""
 
 SMALL_ENOUGH: Final = 30.0
 """Times as small: beyond, the difference is some kilobytes."""
@@ -123,19 +126,33 @@ class Trial:
         return self.candidate.name
 
     @property
+    def speed(self) -> Between:
+        """By which it is decided: of the median row, and of what takes some rows much longer on average."""
+        assert self.race is not None
+        return self._speed(self.race)
+
+    @property
+    def row_us(self) -> float:
+        """Of a row, by the same."""
+        assert self.race is not None
+        pace = self.race.second
+        return pace.mean.value if self.candidate.sent and pace.mean else pace.p50.value
+
+    @property
     def gain(self) -> float:
         """How many times as fast for certain, times the root of how many times as small: speed is paid for on every
         call, and what a busy machine makes of a median decides nothing."""
-        assert self.race is not None
-        return float(self.race.speed.low * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
+        return float(self.speed.low * np.sqrt(min(self.smaller, SMALL_ENOUGH)))
 
     @property
     def helps(self) -> bool:
         """Faster or smaller for certain, and neither slower, be it for several callers at once, nor larger."""
-        assert self.race is not None
-        better = self.race.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
-        slower = any(each.speed.high <= WORSE for each in (self.race, self.together) if each)
-        return better and not slower and self.smaller > WORSE
+        better = self.speed.low > FASTER_MIN or self.smaller > SMALLER_MIN
+        slower = any(self._speed(each).high <= WORSE for each in (self.race, self.together) if each)
+        return better and not slower and self.smaller > (BOTH if self.candidate.sent else WORSE)
+
+    def _speed(self, race: Race) -> Between:
+        return race.average if self.candidate.sent and race.average else race.speed
 
     def at(self, fold: int) -> Made:
         if fold not in self.made:
@@ -192,7 +209,8 @@ class Trial:
         return Point(
             self.name, self.technique, state, self.reason, searched=finite(metric, self.evidence), pace=pace,
             speed=speed, together=Asked(self.together.second, self.together.speed) if self.together else None,
-            size_bytes=self.size_bytes, smaller=self.smaller, **more,
+            size_bytes=self.size_bytes, smaller=self.smaller, sent=self.candidate.sent,
+            average=self.race.average if self.race and self.candidate.sent else None, **more,
         )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """What techniques work with: the parent's members as they were fitted on each fold, and the rows to fit on."""
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
+from aias.graph.both import Both
+from aias.graph.sentences import SentenceEncoder
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL
 from aias.training.embedding import Embedding, embedded, without_tokens
@@ -26,6 +28,7 @@ from aias.training.unit import Bench
 from aias.training.weights import mix
 
 if TYPE_CHECKING:
+    from aias.compress.searched import Searched
     from aias.compress.stack import Base
 
 FINISH_SHARE: Final = 0.3
@@ -89,6 +92,8 @@ class Workshop:
     """The digest of these rows."""
     certifying: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     """The rows of the table by which nothing may be chosen."""
+    search: "Searched | None" = None
+    """What was found out by now; None until something was."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
     _read: dict[str, Encoded] = field(default_factory=dict)
@@ -152,6 +157,11 @@ class Workshop:
         Raises `NoTime`.
         """
         sentences, ledger = embedding.sentences, self.bench.ledger
+        if embedding is self.prepared.embedding:
+            return self.prepared.table.whole.encoded
+        if isinstance(sentences, Both):
+            first, second = sentences.first, sentences.second
+            return Both.into(*(self._read_by(embedding, each) for each in (first, second)))
         if sentences.graph_digest not in self._read:
             encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
             until = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
@@ -161,6 +171,11 @@ class Workshop:
                 raise NoTime("there was no time to read the texts again", hint="give more time")
             self._read[sentences.graph_digest] = without_tokens(found)
         return self._read[sentences.graph_digest]
+
+    def _read_by(self, embedding: Embedding, sentences: SentenceEncoder) -> Encoded:
+        ours = self.prepared.embedding
+        same = ours is not None and ours.sentences is sentences
+        return self.read(ours if ours is not None and same else replace(embedding, sentences=sentences))
 
     def some_texts(self, subwords: Subwords) -> Encoded:
         """A few rows with their tokens."""

@@ -8,6 +8,9 @@ import numpy.typing as npt
 UNPADDED: Final = "aias.unpadded"
 """The note of a graph that computes nothing of padding, but in attention."""
 
+TWO_WAYS: Final = "aias.two-ways"
+"""The note of a graph through which some rows go a longer way than others."""
+
 
 class GraphWriter(Protocol):
     """Tensors are named by the strings that `op`, `constant` and the properties give."""

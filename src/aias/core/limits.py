@@ -113,6 +113,9 @@ HOP_SECONDS: Final = 0.0001
 LIGHT_BODY_BYTES: Final = 4 << 10
 """What is decoded and encoded on the event loop though its model runs in a thread: at most a millisecond of texts."""
 
+LARGE_BODY_BYTES: Final = 64 << 10
+"""What is read and written by threads of its own: thousands of texts take seconds, in which others would wait."""
+
 GRPC_CALLS_MAX: Final = 256
 """Calls of gRPC at one time; each may bring a body, and streams stay."""
 

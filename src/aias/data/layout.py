@@ -1,7 +1,7 @@
 """How a delimited text file is laid out: its separator, what its quotes mean, where its records end."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""
+
+HEADED: Final = 0.1
+"""Of the records, whose fields count as much as those of the first: of `a;b` above `1,5;2` and `?,5` the comma fits all
+lines but the first."""
 
 _HEAD: Final = 1 << 19
 _QUOTE, _LINE_END, _SPACE = 34, 10, 32
@@ -18,13 +22,20 @@ Ints = npt.NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`separator`: None for a single column. `quoted`: quotes wrap values; else they are data.
-    `regular`: every quote stands where RFC 4180 puts it. `spaced`: a space follows each separator."""
+    `regular`: every quote stands where RFC 4180 puts it. `spaced`: a space follows each separator. `headed`: the first
+    record is one of the `share` that have the commonest number of fields."""
 
     separator: str | None
     quoted: bool = False
     regular: bool = True
     spaced: bool = False
     share: float = 1.0
+    headed: bool = True
+
+    @property
+    def likeness(self) -> float:
+        """How much it looks like the layout: a header says more than some ragged lines below it."""
+        return self.share + HEADED * self.headed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +60,13 @@ def sniff(data: bytes, *, prefer: str | None = None) -> Layout:
     """
     head = _head(data)
     found = [_fit(head, separator) for separator in SEPARATORS]
-    best = max((fit for fit in found if fit), key=lambda fit: fit.share, default=None)
+    best = max((fit for fit in found if fit), key=lambda fit: fit.likeness, default=None)
     preferred = next((fit for fit in found if fit and fit.separator == prefer and fit.share > 0.5), None)
     layout = preferred or best
     if layout is None or layout.share < 0.5:
         return Layout(None, *_quotes(data, None))
     quoted, regular = _quotes(data, layout.separator)
-    return Layout(layout.separator, quoted, regular, layout.spaced, layout.share)
+    return replace(layout, quoted=quoted, regular=regular)
 
 
 def records(data: bytes, separator: str | None, *, quoted: bool) -> Records:
@@ -94,7 +105,8 @@ def _fit(head: bytes, separator: str) -> Layout | None:
     if commonest < 2:
         return None
     spaced = head.count(f"{separator} ".encode()) >= 0.99 * head.count(separator.encode()) and separator != "\t"
-    return Layout(separator, quoted, regular, spaced, float(counts[commonest]) / len(fields))
+    share, headed = float(counts[commonest]) / len(fields), int(fields[0]) == commonest
+    return Layout(separator, quoted, regular, spaced, share, headed)
 
 
 def _quotes(data: bytes, separator: str | None) -> tuple[bool, bool]:

@@ -1,5 +1,5 @@
 """Texts that are longer than any is read: cut where reading ends, so that one of them does not keep all others from
-being learned from."""
+being learned from, or answered."""
 
 from dataclasses import replace
 
@@ -10,10 +10,10 @@ from aias.core.limits import TEXT_CHARS_MAX
 from aias.data.dataset import Dataset
 
 
-def within_limit(dataset: Dataset) -> tuple[Dataset, tuple[Event, ...]]:
-    """The same rows with every text at most `TEXT_CHARS_MAX` characters long, and a warning for each field that had
-    longer ones."""
-    frame, notes = dataset.frame, []
+def within_limit(dataset: Dataset) -> Dataset:
+    """The same rows with every text at most `TEXT_CHARS_MAX` characters long, and a warning among the notes for each
+    field that had longer ones."""
+    frame, notes = dataset.frame, list(dataset.notes)
     for field in dataset.schema.inputs:
         if field.kind != "text":
             continue
@@ -28,4 +28,4 @@ def within_limit(dataset: Dataset) -> tuple[Dataset, tuple[Event, ...]]:
         texts = "1 text is" if long == 1 else f"{long:,} texts are"
         message = f"`{field.name}`: {texts} longer than {TEXT_CHARS_MAX:,} characters; what stands beyond is not read"
         notes.append(Event("data.long-text", message, "warning", {"column": field.name, "rows": long}))
-    return (replace(dataset, frame=frame) if notes else dataset), tuple(notes)
+    return dataset if frame is dataset.frame else replace(dataset, frame=frame, notes=tuple(notes))

@@ -16,6 +16,7 @@ from aias.data.documents import document_names, folder_files, folder_names, tabl
 from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.frames import table_of as table_of_object
 from aias.data.infer import infer
+from aias.data.long_texts import within_limit
 from aias.data.opened import opened
 from aias.data.readers import readers
 from aias.data.readers.contract import File, Options, Table
@@ -40,7 +41,8 @@ def read(
 
     Without `schema` every column's kind and role are inferred. With it, each of its fields is looked up by name and
     must fit; a target that is absent is filled with missing values, and further columns are ignored. `names` are the
-    columns of a file without a header. Every note goes to `watch`, and stays in the dataset.
+    columns of a file without a header. Texts are read as far as the longest that any encoder takes. Every note goes to
+    `watch`, and stays in the dataset.
 
     Raises `NoSuchFile`, `Unreadable`, `TooLarge`, `SchemaMismatch` and `BadValue`.
     """
@@ -58,6 +60,7 @@ def read(
             _check_target(target, frame.columns)
         found, typed, odd = infer(frame, target=target)
         dataset = Dataset(typed, found, (*notes, *odd))
+    dataset = within_limit(dataset)
     for note in dataset.notes:
         watch(note)
     return dataset
@@ -150,7 +153,8 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
     if absent:
         names = _listed(f"`{field.name}`" for field in absent)
         hint = did_you_mean(absent[0].name, _spare(frame, schema)) or f"the file has {_listed(frame.columns)}"
-        raise SchemaMismatch(f"{len(absent)} columns of the schema are not in the data: {names}", hint=hint)
+        which = "1 column of the schema is" if len(absent) == 1 else f"{len(absent):,} columns of the schema are"
+        raise SchemaMismatch(f"{which} not in the data: {names}", hint=hint)
     lacking = [field.name for field in schema if field.name not in frame.columns]
     frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in lacking)
     extra = _spare(frame, schema)
@@ -161,7 +165,10 @@ def _under(frame: pl.DataFrame, schema: Schema, notes: tuple[Event, ...]) -> Dat
 
     fields = (*schema.fields, *(Field(name, "text", "ignored", reason="not in the schema") for name in extra))
     if extra:
-        message = f"{len(extra)} columns are not in the schema and are ignored: {_listed(map(meant, extra))}"
+        which = "1 column is not in the schema and is" if len(extra) == 1 else (
+            f"{len(extra):,} columns are not in the schema and are"
+        )  # fmt: skip
+        message = f"{which} ignored: {_listed(map(meant, extra))}"
         notes = (*notes, Event("data.ignored", message))
     whole = Schema(fields)
     return Dataset(conform(frame, whole), whole, notes)

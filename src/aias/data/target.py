@@ -200,8 +200,8 @@ def _classes(texts: list[str], target: str) -> tuple[str, ...]:
 def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
     if not rows:
         return ()
-    message = f"{rows} rows have no `{target}` and are left out"
-    return (Event("data.no-target", message, "warning", {"rows": rows}),)
+    message = f"1 row has no `{target}` and is" if rows == 1 else f"{rows:,} rows have no `{target}` and are"
+    return (Event("data.no-target", f"{message} left out", "warning", {"rows": rows}),)
 
 
 def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:

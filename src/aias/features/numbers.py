@@ -35,8 +35,8 @@ class Numbers:
         places = encoder.layout.numbers
         if not places:
             return None
-        x = encoded.columns[:, list(places)]
-        mean, deviation = np.array([_moments(column[np.isfinite(column)]) for column in x.T]).T
+        columns = (encoded.columns[:, place] for place in places)  # one after another: together they are a copy of all
+        mean, deviation = np.array([_moments(column[np.isfinite(column)]) for column in columns]).T
         usable = np.isfinite(mean) & np.isfinite(deviation) & (deviation > 0)
         scale = np.where(usable, 1 / np.where(usable, deviation, 1.0), 0.0)
         return cls(places, np.where(usable, mean, 0.0), scale, all_columns=len(places) == encoder.layout.width)

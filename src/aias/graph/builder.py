@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import TWO_WAYS, GraphWriter
 
 OPSETS: Final = {"": 21, "ai.onnx.ml": 5}
 """ONNX 1.16 and later; ONNX Runtime 1.18 and later. `ai.onnx.ml` 5 has trees in float64 with sets of categories."""
@@ -26,16 +26,16 @@ class Builder(GraphWriter):
     """`texts`: how many text fields the rows have; without any, the graph has no term inputs. `sentences`: writes the
     sentence encoder, once something asks for its vectors; until then the graph has no token inputs either.
     `vectors_width`: where it is not 0, vectors of this width come from outside, and nothing writes the encoder.
-    `opsets`, `ir_version`: of a foreign graph that is to be grafted.
+    `opsets`, `ir_version`: of a foreign graph that is to be grafted. `prefix`: of all names that are given here.
     """
 
     def __init__(
         self, *, width: int, texts: int, sentences: Callable[[GraphWriter], str] | None = None, vectors_width: int = 0,
-        opsets: Mapping[str, int] = OPSETS, ir_version: int = IR_VERSION,
+        opsets: Mapping[str, int] = OPSETS, ir_version: int = IR_VERSION, prefix: str = "",
     ) -> None:  # fmt: skip
         self._width, self._texts, self._sentences = width, texts, sentences
         self._vectors_width = vectors_width
-        self._opsets, self._ir_version = dict(opsets), ir_version
+        self._opsets, self._ir_version, self._prefix, self._parts = dict(opsets), ir_version, prefix, 0
         self._reads_tokens = self._reads_vectors = False
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -84,12 +84,12 @@ class Builder(GraphWriter):
     def constant(self, values: npt.NDArray[np.generic] | float) -> str:
         array = np.asarray(values)
         if array.dtype == object:
-            name = f"c{len(self._initializers)}"
+            name = f"{self._prefix}c{len(self._initializers)}"
             self._initializers.append(numpy_helper.from_array(array, name))
             return name
         key = (array.dtype.str, array.shape, blake2b(array.tobytes(), digest_size=32).digest())
         if key not in self._constants:
-            self._constants[key] = name = f"c{len(self._initializers)}"
+            self._constants[key] = name = f"{self._prefix}c{len(self._initializers)}"
             self._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return self._constants[key]
 
@@ -101,7 +101,7 @@ class Builder(GraphWriter):
         tensors are called here. It holds no graphs within nodes."""
 
         def here(name: str) -> str:
-            return feeds.get(name, f"{GRAFTED}{name}" if name else "")
+            return feeds.get(name, f"{self._prefix}{GRAFTED}{name}" if name else "")
 
         for tensor in graph.initializer:
             kept = onnx.TensorProto()
@@ -116,6 +116,43 @@ class Builder(GraphWriter):
             added.output[:] = [here(name) for name in node.output]
             self._nodes.append(added)
         return here
+
+    def for_some(
+        self, chosen: str, write: Callable[[GraphWriter], str], *, others: str,
+        sentences: Callable[[GraphWriter], str] | None = None,
+    ) -> str:  # fmt: skip
+        """`others`, (rows, width) float64, with what `write` says in the rows that are `chosen`, (rows,) bool. It is
+        written into a part that reads these rows alone, and of which nothing runs where there are none. `sentences`:
+        what writes the sentence encoder there.
+        """
+        rows = self.op("Squeeze", self.op("NonZero", chosen), self.constant(np.array([0])))
+        part = Part(self, chosen, rows, sentences=sentences)
+        found = part.op("ScatterND", others, part.op("Unsqueeze", rows, part.constant(np.array([1]))), write(part))
+        nothing = Part(self, chosen, rows)
+        self.note(TWO_WAYS)
+        return self.op(
+            "If", self.op("Greater", self.op("Size", rows), self.constant(np.array(0))),
+            then_branch=part.closed(found), else_branch=nothing.closed(nothing.op("Identity", others)),
+        )  # fmt: skip
+
+    def part_prefix(self) -> str:
+        """Of the names in one more part."""
+        self._parts += 1
+        return f"{self._prefix}p{self._parts}/"
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What a part has in common with the whole."""
+        return {
+            "width": self._width, "texts": self._texts, "opsets": self._opsets, "ir_version": self._ir_version
+        }  # fmt: skip
+
+    def closed(self, scores: str) -> onnx.GraphProto:
+        """A graph within a node, whose one output is `scores`."""
+        self.op("Identity", scores)
+        name = self._nodes[-1].output[0]
+        outputs = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, None)]
+        return helper.make_graph(self._nodes, name, [], outputs, self._initializers)
 
     def finish(self, scores: str, *, classes: Sequence[str], label_weights: Sequence[float] = ()) -> bytes:
         """Close the graph over `scores`, (rows, classes) or (rows, 1) float64, and give the file's bytes.
@@ -186,7 +223,8 @@ class Builder(GraphWriter):
     def _add(
         self, kind: str, inputs: Sequence[str], outputs: int, domain: str, attributes: dict[str, Any]
     ) -> tuple[str, ...]:
-        names = tuple(f"t{len(self._nodes)}_{i}" if outputs > 1 else f"t{len(self._nodes)}" for i in range(outputs))
+        name = f"{self._prefix}t{len(self._nodes)}"
+        names = tuple(f"{name}_{i}" if outputs > 1 else name for i in range(outputs))
         node = helper.make_node(kind, list(inputs), list(names), domain=domain)
         node.attribute.extend(_attribute(key, value) for key, value in sorted(attributes.items()) if value is not None)
         self._nodes.append(node)
@@ -196,6 +234,63 @@ class Builder(GraphWriter):
         """Give the output of the newest node its public name."""
         assert self._nodes[-1].output[0] == tensor
         self._nodes[-1].output[0] = name
+
+
+class Part(Builder):
+    """Of the whole, some rows: `chosen` (all rows,) bool are `rows` (some rows,). Its constants are its own, since what
+    an engine prepares beforehand it finds where they are used."""
+
+    def __init__(
+        self, whole: Builder, chosen: str, rows: str, *, sentences: Callable[[GraphWriter], str] | None = None
+    ) -> None:
+        super().__init__(**whole.shape, sentences=sentences, prefix=whole.part_prefix())
+        self._whole, self._chosen, self._rows = whole, chosen, rows
+
+    @cached_property
+    def columns(self) -> str:
+        return self.op("Gather", self._whole.columns, self._rows, axis=0)
+
+    @cached_property
+    def term_ids(self) -> str:
+        return self.op("Compress", self._whole.term_ids, self._kept_terms[1], axis=0)
+
+    @cached_property
+    def term_segments(self) -> str:
+        texts = self.constant(np.array(self._texts))
+        segments = self.op("Compress", self._kept_terms[0], self._kept_terms[1], axis=0)
+        held = self.op("Cast", self._chosen, to=TensorProto.INT64)
+        places = self.op("Sub", self.op("CumSum", held, self.constant(np.array(0))), self.constant(np.array(1)))
+        place = self.op("Gather", places, self.op("Div", segments, texts))
+        fresh = self.op("Add", self.op("Mul", place, texts), self.op("Mod", segments, texts))
+        return self.op("Unsqueeze", fresh, self.constant(np.array([1])))
+
+    @cached_property
+    def tokens(self) -> str:
+        return self.op("Gather", self._whole.tokens, self._row_texts, axis=0)
+
+    @cached_property
+    def token_mask(self) -> str:
+        return self.op("Gather", self._whole.token_mask, self._row_texts, axis=0)
+
+    def note(self, name: str) -> None:
+        self._whole.note(name)
+
+    @cached_property
+    def _kept_terms(self) -> tuple[str, str]:
+        """Of each term its segment, and whether its row is among the chosen."""
+        segments = self.op("Reshape", self._whole.term_segments, self.constant(np.array([-1])))
+        row = self.op("Div", segments, self.constant(np.array(self._texts)))
+        return segments, self.op("Gather", self._chosen, row)
+
+    @cached_property
+    def _row_texts(self) -> str:
+        """Where the texts of these rows stand among all: (some rows * texts,)."""
+        if self._texts == 1:
+            return self._rows
+        first = self.op("Mul", self.op("Unsqueeze", self._rows, self.constant(np.array([1]))),
+                        self.constant(np.array(self._texts)))  # fmt: skip
+        return self.op("Reshape", self.op("Add", first, self.constant(np.arange(self._texts)[None])),
+                       self.constant(np.array([-1])))  # fmt: skip
 
 
 def _attribute(name: str, value: Any) -> onnx.AttributeProto:

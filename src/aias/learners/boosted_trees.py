@@ -78,7 +78,8 @@ class BoostedTrees:
 
     @staticmethod
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Fitted:
-        lightgbm, settings = _lightgbm(), _settings(how, len(train.y))
+        lightgbm, rows = _lightgbm(), len(train.y)
+        settings = _settings(how, rows)
         data = lightgbm.Dataset(
             np.ascontiguousarray(train.x), train.y, weight=train.weight,
             categorical_feature=sets_of(how, most=how.settings.get("codes_max", CODES_MAX)), params=settings,
@@ -87,10 +88,12 @@ class BoostedTrees:
             lightgbm.Dataset(half.x, half.y, weight=half.weight, reference=data, params=settings)
             for half in (halves(valid) if valid is not None else [])
         ]
-        growing = _Growing(_booster(settings, data, judging, how.start), valid, how)
+        booster = _booster(settings, data, judging, how.start)
+        del train  # LightGBM has its own form of them by now, an eighth as large
+        growing = _Growing(booster, valid, how)
         begun = growing.booster.current_iteration()  # with a round of its own, where it goes on from others
         most = int(how.settings.get("rounds", ROUNDS_MAX))
-        rounds = Rounds(BoostedTrees.name, how, len(train.y), valid, most, done=max(begun - 1, 0))
+        rounds = Rounds(BoostedTrees.name, how, rows, valid, most, done=max(begun - 1, 0))
         if begun:
             rounds.over(growing.losses() if judging else [], growing.scores)
         return boost(growing, rounds)

@@ -33,6 +33,8 @@ COARSE_FROM: Final = 3_000_000
 NARROW: Final = 2_000
 """Columns whose sums fit into a processor's nearest cache."""
 
+BLOCK_ROWS: Final = 65_536
+
 ROUNDS_MAX: Final = 200
 """L-BFGS iterations for each C; the warm start makes most of them unnecessary."""
 LOSS_TOLERANCE: Final = 1e-6
@@ -144,7 +146,7 @@ class _Problem:
         # Where it is narrow, what a row adds to stays in the cache, and a second copy of all rows can be spared.
         self.x_transposed = self.x.T if self.large and self.width <= NARROW else self.x.T.tocsr()
         self.each = (np.ones(self.rows) if train.weight is None else train.weight)[:, None] / self.rows  # (rows, 1)
-        self.squares = np.asarray(_squared(train.x).T @ self.each).ravel()
+        self.squares = _squares(train.x, self.each)
         if classes:
             self.shift, self.scale = 0.0, 1.0
             self.y = np.eye(classes)[train.y][:, (1 if classes == 2 else slice(None))].reshape(self.rows, -1)
@@ -253,11 +255,16 @@ class _Problem:
         return whole, np.concatenate([gradient.ravel(), off.sum(axis=0).astype(self.precision)])
 
 
-def _squared(x: Any) -> Any:
-    """Element by element; of a CSR matrix with the same places, not a copy of them."""
+def _squares(x: Any, each: Floats) -> Floats:
+    """Of each column the sum of its squares, each row counted as `each` says: (width,)."""
     if isinstance(x, SideBySide):
-        return x.multiply(x)
-    return type(x)((x.data * x.data, x.indices, x.indptr), shape=x.shape)
+        return np.asarray(x.multiply(x).T @ each).ravel()
+    sums = np.zeros(x.shape[1])
+    for start in range(0, x.shape[0], BLOCK_ROWS):  # of all at once there would be three copies
+        block = x[start : start + BLOCK_ROWS]
+        counts = np.repeat(each[start : start + BLOCK_ROWS, 0], np.diff(block.indptr))
+        np.add.at(sums, block.indices, block.data * block.data * counts)
+    return sums
 
 
 def _sigmoid(z: Floats) -> Floats:

@@ -21,7 +21,7 @@ import numpy as np
 from aias.compress.paired import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
@@ -42,13 +42,13 @@ from aias.training.history import History
 from aias.training.ledger import Ledger
 from aias.training.members import Member
 from aias.training.memory import Memory
-from aias.training.parent import Parent, test_scores
+from aias.training.parent import NoTime, Parent, test_scores
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape
 from aias.training.reserve import Reserve, reserve
 from aias.training.room import room
 from aias.training.search import searcher_of
-from aias.training.train import Results, both_forms, workers_for
+from aias.training.train import Results, both_forms, check_seconds, workers_for
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
@@ -65,8 +65,9 @@ def optimize(
     `work`: where training kept its ledger; what lies there is not fitted again. `axes`, and `learners`
     that may join: by default all. `number`: of the parent; other versions are judged on other folds.
 
-    Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little time or data.
+    Raises `OtherRows` when the rows are not the parent's, `NoTime`, and `UserError` when there is too little data.
     """
+    check_seconds(deadline.seconds)
     searcher_of(searcher)
     if unknown := [name for name in axes if name not in AXES]:
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
@@ -127,7 +128,7 @@ class _Job:
             )  # fmt: skip
             plan.run(self._parents(), self._take)
             if missing := self.parent.weights.keys() - self.whole.keys():
-                raise UserError(
+                raise NoTime(
                     f"there was no time to fit `{min(missing)}` of {self.parent.ref} again", hint="give more time"
                 )
             plan.run(self._proposals(), self._take)
@@ -181,11 +182,13 @@ class _Job:
             gain = self._gain_on_test(results.serving if serving else results.quality)
         else:
             gain = self._gain_on_reserved(weights, serving=serving)
-        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=msgspec.to_builtins(gain)))
+        facts = msgspec.to_builtins(gain) | {"of": self.parent.ref, "certain": gain.certain}
+        self.watch(Event("optimize.gain", _verdict(self.parent.ref, gain), facts=facts))
         if not gain.certain:
             return Outcome(axes, gain, None)
         results = results or both_forms(plan, self.board)
-        return Outcome(axes, gain, Results(self._child(results.quality, gain), self._child(results.serving, gain)))
+        forms = (self._child(each, gain, axes) for each in (results.quality, results.serving))
+        return Outcome(axes, gain, Results(*forms))
 
     def _tell(self, axes: tuple[AxisReport, ...]) -> None:
         for each in axes:
@@ -222,12 +225,13 @@ class _Job:
             seed=self.recipe.seed,
         )  # fmt: skip
 
-    def _child(self, trained: Trained, gain: Gain) -> Trained:
+    def _child(self, trained: Trained, gain: Gain, axes: tuple[AxisReport, ...]) -> Trained:
         """With its lineage: what it was made from, how, and what it gained."""
         manifest = trained.manifest
         settings = {
             **manifest.lineage.settings, "seconds": self.deadline.seconds, "searcher": self.searcher,
-            "gain": msgspec.to_builtins(gain),
+            "better_than": self.parent.ref, "compared": self.parent.manifest.form,
+            "gain": msgspec.to_builtins(gain), "axes": msgspec.to_builtins(axes),
         }  # fmt: skip
         lineage = replace(manifest.lineage, verb="optimize", settings=settings, parents=(self.parent.manifest.digest,))
         return described(trained, replace(manifest, lineage=lineage))

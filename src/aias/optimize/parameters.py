@@ -58,7 +58,7 @@ def _pruned(situation: Situation, member: Member) -> Iterator[Configuration]:
         share = situation.asked(member)
         rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
         if rare and len(rare) < len(share):
-            yield changed(member.configuration, f"without {len(rare)} columns", hidden=rare)
+            yield changed(member.configuration, f"without {len(rare)} column{'s' * (len(rare) > 1)}", hidden=rare)
     rounds = setting(member, "rounds", 0)
     if member.configuration.learner in BOOSTED and rounds > 1 and "start" not in member.configuration.settings:
         yield changed(member.configuration, "fewer trees", rounds=max(1, round(FEWER_ROUNDS * rounds)))

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.artifact.manifest import Manifest
 from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
@@ -52,6 +53,10 @@ STEPS_MAX: Final = 1_024
 
 WARM_CALLS: Final = 5
 
+LONGEST: Final = "longest_us"
+"""In the proof of a version."""
+LONGEST_CALLS: Final = 3
+
 Floats = npt.NDArray[np.float64]
 Rows = Sequence[Mapping[str, object]]
 Block = Callable[[OnnxRuntime, int, int], Floats]
@@ -69,22 +74,25 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """µs of one row. `p99`: None where there were too few calls."""
+    """µs of one row. `p99`: None where there were too few calls; `mean`: where nobody looked, None."""
 
     p50: Between
     p95: Between
     p99: Between | None
     calls: int
+    mean: Between | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """`speed`: how many times as fast as the first the second is, by their medians; `callers`: who asked at once."""
+    """`speed`: how many times as fast as the first the second is, by their medians; `average`: by their means, for what
+    takes some rows much longer than others; `callers`: who asked at once."""
 
     first: Pace
     second: Pace
     speed: Between
     callers: int = 1
+    average: Between | None = None
 
 
 def races(
@@ -101,6 +109,18 @@ def race(first: OnnxRuntime, second: OnnxRuntime, rows: Rows, *, callers: int = 
     return summed_up(spent[0], spent[1], callers=callers, seed=seed)
 
 
+def longest_us(runtime: OnnxRuntime, rows: Rows) -> float:
+    """Of the row that takes longest, whatever else the machine does: the least of a few calls."""
+    return max(float(_block(runtime, [row], 0, LONGEST_CALLS).min()) for row in rows)
+
+
+def longest_seconds(manifest: Manifest) -> float:
+    """Of a row of a version through which some go a longer way, where it was proved; else 0."""
+    proof = manifest.lineage.settings.get("proof")
+    held = proof.get(LONGEST, 0.0) if isinstance(proof, dict) else 0.0
+    return 1e-6 * held if isinstance(held, int | float) else 0.0
+
+
 def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> list[Pace]:
     """Of any number of models that take turns."""
     spent = _rounds(runtimes, rows, callers, seconds)
@@ -114,7 +134,9 @@ def summed_up(first: Floats, second: Floats, *, callers: int = 1, seed: int) -> 
     value = np.median(first) / np.median(second)
     resampled = _resampled(first, drawn, QUANTILES[:1])[0] / _resampled(second, drawn, QUANTILES[:1])[0]
     speed = _between(value, resampled, len(first))
-    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers)
+    means = _means(first, drawn) / _means(second, drawn)
+    average = _between(first.mean() / second.mean(), means, len(first))
+    return Race(_pace(first, drawn), _pace(second, drawn), speed, callers, average)
 
 
 def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: float) -> Floats:
@@ -189,7 +211,13 @@ def _pace(spent: Floats, drawn: Floats) -> Pace:
     wanted = QUANTILES if spent.size >= P99_CALLS_MIN else QUANTILES[:2]
     many, values = _resampled(spent, drawn, wanted), np.quantile(spent, wanted)
     found = [_between(value, each, len(spent)) for value, each in zip(values, many, strict=True)]
-    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size)
+    mean = _between(spent.mean(), _means(spent, drawn), len(spent))
+    return Pace(found[0], found[1], found[2] if len(found) > 2 else None, spent.size, mean)
+
+
+def _means(spent: Floats, drawn: Floats) -> Floats:
+    """Of the calls of each resample of rounds: (resamples,)."""
+    return np.asarray(drawn @ spent.mean(axis=1) / len(spent))
 
 
 def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.catalog import member
 from aias.core.errors import BadValue, Damaged
-from aias.core.graph import UNPADDED
+from aias.core.graph import TWO_WAYS, UNPADDED
 from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
@@ -49,7 +49,8 @@ class Session:
         names = {each.name for each in session.get_inputs()}
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
         self.reads_vectors = "vectors" in names
-        self._unpadded = UNPADDED in session.get_modelmeta().custom_metadata_map
+        notes = session.get_modelmeta().custom_metadata_map
+        self._unpadded, self.two_ways = UNPADDED in notes, TWO_WAYS in notes
         self._output = [output]
 
     @property

@@ -33,7 +33,7 @@ from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
-from aias.serving.threads import Threads
+from aias.serving.threads import Threads, size_of
 from aias.serving.threshold import Threshold
 from aias.serving.together import Deliver, Together, Waiting
 from aias.serving.transport import Headers, Repeated, written
@@ -335,7 +335,8 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        endpoint = name() if light else await self.executor.step(name)
+        size = size_of(request, packed=packed)
+        endpoint = name() if light else await self.executor.step(name, body_bytes=size)
         request.places = {"endpoint": endpoint}
         if not self._find(request, endpoint):
             await self._fetch(request, endpoint)

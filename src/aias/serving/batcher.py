@@ -13,15 +13,16 @@ calls from one thread; so a test can drive it with a clock of its own.
 - Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
   has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
 - A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
-  the maximum. A request that is larger than that runs in parts, with others in between.
+  the maximum. A request that would run for long does so in parts, with others in between.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
 from aias.serving.pace import Pace
+from aias.serving.queues import Queue
 from aias.serving.refusals import Busy, Overloaded, too_late
 from aias.serving.shares import Shares
 from aias.serving.tickets import Batch, Lane, Part, Ticket
@@ -31,28 +32,6 @@ AHEAD_SECONDS_MAX: Final = 0.05
 
 _FADES: Final = 0.9
 """What is left of a caller's absence with each run that ends; the longest of some twenty runs is provided for."""
-
-
-class _Queue:
-    """What one tenant has waiting: by lane, a heap of priority, arrival, ticket; `seconds` until each has had a run."""
-
-    __slots__ = ("held", "lanes", "seconds")
-
-    def __init__(self) -> None:
-        self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
-        self.held: dict[Ticket, float] = {}
-        self.seconds = 0.0
-
-    def hold(self, ticket: Ticket) -> None:
-        """Note how much of it still waits."""
-        estimate = ticket.next_estimate
-        self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
-        self.held[ticket] = estimate
-
-    def let_go(self, ticket: Ticket) -> bool:
-        estimate = self.held.pop(ticket, None)
-        self.seconds = max(0.0, self.seconds - (estimate or 0.0))
-        return estimate is not None
 
 
 class Starter(Protocol):
@@ -78,7 +57,7 @@ class Batcher:
         self._started: dict[Batch, None] = {}
         self._away_seconds = 0.0
         self._pace = Pace(places)
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, Queue] = {}
         self._open: set[Ticket] = set()
         self._tenants, self._lanes = Shares(), Shares()
         self._serial = count()
@@ -199,11 +178,11 @@ class Batcher:
 
     # Inside
 
-    def _queue_of(self, ticket: Ticket) -> _Queue:
+    def _queue_of(self, ticket: Ticket) -> Queue:
         queue = self._queues.get(ticket.tenant)
         if queue is None:
             self._tenants.enter(ticket.tenant)
-            queue = self._queues[ticket.tenant] = _Queue()
+            queue = self._queues[ticket.tenant] = Queue()
         return queue
 
     def _take_in(self, part: Part, result: Any) -> None:
@@ -303,7 +282,7 @@ class Batcher:
         for queue in self._queues.values():
             for _, _, ticket in queue.lanes.get(lane, ()):
                 if not ticket.over:
-                    room -= ticket.units_of(ticket.rows - ticket.taken)
+                    room -= ticket.units_of(ticket.taken, ticket.rows)
                     if ticket.whole or room <= 0:
                         return True
         return False
@@ -328,15 +307,15 @@ class Batcher:
 
     def _form(self, lane: Lane) -> Batch:
         now, parts = self._clock(), list[Part]()
-        rows_left, room = lane.rows_max, lane.together
+        rows_left, room, room_of_large = lane.rows_max, lane.together, lane.part
         passed: set[str] = set()
         while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:
             tenant = min(tenants, key=self._tenants.had)
-            ticket = self._head(tenant, lane, now)
+            ticket = self._head(tenant, lane, now) if parts else self._foremost(tenant, lane, now)
             if ticket is None:
                 passed.add(tenant)
                 continue
-            part = self._cut(ticket, rows_left, room, first=not parts)
+            part = self._cut(ticket, rows_left, min(room, room_of_large) if ticket.is_large else room, first=not parts)
             if part is None:
                 passed.add(tenant)
                 continue
@@ -344,6 +323,7 @@ class Batcher:
             parts.append(part)
             rows_left -= part.stop - part.start
             room -= part.units
+            room_of_large -= part.units
             if ticket.whole or not rows_left or room <= 0:
                 break
         batch = Batch(lane, parts)
@@ -356,24 +336,37 @@ class Batcher:
         lane, at, left = ticket.lane, ticket.taken, ticket.rows - ticket.taken
         if ticket.whole:
             return Part(ticket, 0, ticket.rows) if first else None
-        per_row = ticket.units / ticket.rows
         if first:
-            most = max(1, int(lane.part / per_row + 1e-9))
-        elif left * per_row <= room:
-            most = left
-        elif ticket.units > lane.part:
+            stop = max(at + 1, ticket.reach(at, lane.part))
+        elif ticket.units_of(at, ticket.rows) <= room:
+            stop = ticket.rows
+        elif ticket.is_large:
             # What has to run in parts anyway fills up what others leave.
-            most = int(room / per_row)
+            stop = ticket.reach(at, room)
         else:
             return None
-        size = min(most, rows_left, left)
-        stays_whole = not first and ticket.units <= lane.part
+        size = min(stop - at, rows_left, left)
+        stays_whole = not first and not ticket.is_large
         return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
+
+    def _foremost(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+        """The head; after a part of what is large, who waits behind all that is."""
+        first = ticket = self._head(tenant, lane, now)
+        while ticket and ticket.is_large and lane in self._queues[tenant].was_large:
+            heapreplace(self._queues[tenant].lanes[lane], (ticket.priority, next(self._serial), ticket))
+            ticket = self._head(tenant, lane, now)
+            if ticket is first:
+                break
+        return ticket
 
     def _take(self, part: Part, now: float) -> None:
         ticket, queue = part.ticket, self._queues[part.ticket.tenant]
         before = ticket.estimate
         ticket.taken = part.stop
+        if ticket.is_large:
+            queue.was_large.add(ticket.lane)
+        else:
+            queue.was_large.discard(ticket.lane)
         if ticket.started_at is None:
             ticket.started_at = now
         self._tenants.charge(ticket.tenant, before - ticket.estimate)

@@ -38,6 +38,7 @@ class Bounds:
     batch_rows: int = limits.BATCH_ROWS_MAX
     hop_seconds: float = limits.HOP_SECONDS
     light_body_bytes: int = limits.LIGHT_BODY_BYTES
+    large_body_bytes: int = limits.LARGE_BODY_BYTES
     light_seconds: float = limits.LIGHT_SECONDS
     grpc_calls: int = limits.GRPC_CALLS_MAX
     grpc_watchers: int = limits.GRPC_WATCHERS_MAX

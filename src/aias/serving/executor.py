@@ -70,7 +70,7 @@ class Executor:
     def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
         self._bounds, self._metrics, self._told = bounds, metrics, runs
         self._runs = ThreadPoolExecutor(places, "aias-run")
-        self._steps = ThreadPoolExecutor(places, "aias-step")
+        self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
         self._stepping = 0
         self._alarm: asyncio.TimerHandle | None = None
         self.batcher = Batcher(
@@ -102,7 +102,7 @@ class Executor:
         model = request.asked
         assert model.joins is not None
         ticket = self._ticket(request, rows=encoded.rows, units=model.units_of(len(request.body), encoded))
-        ticket.work = Rows(model.joins, encoded)
+        ticket.work, ticket.ends = Rows(model.joins, encoded), model.ends_of(encoded)
         return Answers.join(await self._wait(request, ticket, gone)), _waited(ticket)
 
     async def whole(
@@ -114,13 +114,15 @@ class Executor:
         [found] = await self._wait(request, ticket, gone)
         return found, _waited(ticket)
 
-    async def step(self, work: Callable[[], T]) -> T:
-        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is large."""
+    async def step(self, work: Callable[[], T], *, body_bytes: int = 0) -> T:
+        """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
+        large, of so many bytes, waits behind its like only."""
         if self._stepping >= self._bounds.waiting_requests:
             raise Busy("too many requests are waiting", hint="come again in a moment")
         self._stepping += 1
+        pool = self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._steps, work)
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
             self._stepping -= 1
 
@@ -133,6 +135,7 @@ class Executor:
     def close(self) -> None:
         self._runs.shutdown(cancel_futures=True)
         self._steps.shutdown(cancel_futures=True)
+        self._long_steps.shutdown(cancel_futures=True)
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(

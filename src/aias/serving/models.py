@@ -13,6 +13,7 @@ from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining, Reading, Row, Vectors
+from aias.runtimes.latency import longest_seconds
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.forms import AnswerForm
@@ -86,6 +87,13 @@ class Model:
             return float(encoded.token_mask.sum()) / self.example_tokens
         return max(1 if encoded is None else encoded.rows, body_bytes / self.example_bytes)
 
+    def ends_of(self, encoded: Encoded) -> list[float] | None:
+        """The same up to the end of each row, where rows are weighed one by one."""
+        if encoded.token_mask is None or encoded.rows == 1:
+            return None
+        tokens = encoded.token_mask.sum(axis=1).reshape(encoded.rows, -1).sum(axis=1)
+        return list((tokens.cumsum() / self.example_tokens).tolist())
+
     def runs_inline(self, body_bytes: int, bounds: Bounds) -> bool:
         """Whether it may run on the event loop: it is over before a hop to a thread would pay."""
         return self.tier.inline and self.seconds_for(body_bytes) <= bounds.inline_seconds
@@ -105,7 +113,9 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
         delay_seconds=bounds.batch_delay_seconds,
     )  # fmt: skip
     size = len(msgspec.json.encode([example]))
-    tier = Tier(fast=runs_fast(row_seconds, cost, bounds), bounds=bounds)
+    # The example may go the shorter of two ways.
+    longest = max(row_seconds, longest_seconds(runtime.manifest))
+    tier = Tier(fast=runs_fast(longest, cost, bounds), bounds=bounds)
     read_seconds = float("inf") if joins is None else _seconds_to_read(joins, example)
     return Model(
         version, number, runtime, form, example, size, tokens, row_seconds, lane, joins, tier, reads, read_seconds

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
@@ -21,6 +21,19 @@ Gone = Callable[[], Awaitable[None]]
 """Ends when the caller has hung up."""
 
 
+PACKED: Final = 16
+"""Times its bytes a packed body may well have; what it really has shows once it is read."""
+
+
+LIGHT_VALUES: Final = 8_192
+"""Of an answer that is written on the event loop: a millisecond of them."""
+
+
+def size_of(request: Request, *, packed: bool) -> int:
+    """Bytes of a body, more or less."""
+    return len(request.body) * (PACKED if packed else 1)
+
+
 class Threads:
     def __init__(self, executor: Executor, bounds: Bounds) -> None:
         self._executor, self._bounds = executor, bounds
@@ -34,7 +47,7 @@ class Threads:
 
         model, executor = request.model, self._executor
         if model is None:
-            return await executor.step(answer)
+            return await executor.step(answer, body_bytes=size_of(request, packed=packed))
         if request.coming is None:
             # Refused before it is understood, where so much is waiting that its answer would come too late.
             executor.announce(request, model.units_of(len(request.body)))
@@ -74,17 +87,19 @@ class Threads:
     async def _talk(self, route: Route, request: Request, gone: Gone, *, light: bool, packed: bool) -> Reply:
         """Decode, ask the model, encode; what is light of it here, the rest in threads."""
 
-        async def step(work: Callable[[], Encoded | Reply]) -> Encoded | Reply:
-            return work() if light else await self._executor.step(work)
+        size = size_of(request, packed=packed)
+
+        async def step(work: Callable[[], Encoded | Reply], *, light: bool) -> Encoded | Reply:
+            return work() if light else await self._executor.step(work, body_bytes=size)
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)
             return talk.begin()
 
         talk = Talk(cast("Conversation", route.answer(request)), request)
-        queue = 0.0
+        queue, width = 0.0, max(1, request.asked.manifest.task.width, len(request.asked.manifest.task.classes))
         try:
-            found = await step(begin)
+            found = await step(begin, light=light)
             while not isinstance(found, Reply):
                 answers: Answers | Exception
                 try:
@@ -92,13 +107,14 @@ class Threads:
                     queue += waited
                 except AiasError as fault:
                     answers = fault
-                found = await step(partial(talk.tell, answers))
+                light = light and found.rows * width <= LIGHT_VALUES
+                found = await step(partial(talk.tell, answers), light=light)
         finally:
             talk.close()
         found.queue = queue
-        return (
-            packed_reply(found, request) if light else await self._executor.step(partial(packed_reply, found, request))
-        )
+        if light:
+            return packed_reply(found, request)
+        return await self._executor.step(partial(packed_reply, found, request), body_bytes=size)
 
     def unpack(self, request: Request, *, packed: bool) -> None:
         if packed:

@@ -1,13 +1,17 @@
 """What the batcher decides about: lanes of models, tickets of requests, and batches of their parts."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aias.serving.costs import Cost
 
-SLICE_SECONDS: Final = 0.02
-"""A request whose rows gain nothing from being together runs in parts of about so long; others come in between."""
+PART_SECONDS: Final = 0.03
+"""A request of many rows runs in parts of about so long: so long others wait, whatever larger runs would save."""
+
+PART_RUNS: Final = 3.0
+"""Times what a run costs beside its rows, at least: where that is much, a third of the work goes on it and no more."""
 
 OBJECTIVE_RUNS_MIN: Final = 4.0
 """No model can keep an objective that is shorter than a few of its own runs."""
@@ -39,7 +43,8 @@ class Lane:
     @property
     def part(self) -> float:
         """How much of a large request is run at once."""
-        return max(self.together, min(self.cap, SLICE_SECONDS / self.cost.per_row))
+        seconds = max(PART_SECONDS, PART_RUNS * self.cost.per_run)
+        return max(1.0, min(self.cap, self.cost.rows_within(seconds)))
 
     def learn(self, units: float, seconds: float) -> None:
         self.cost.learn(units, seconds)
@@ -53,9 +58,9 @@ class Lane:
 class Ticket:
     """A request that waits or runs. `units`: its rows, more or less where they are larger or smaller than the example.
 
-    `whole`: it cannot be run in parts or with others. `deliver` is called once, with what each part gave, or with the
-    fault that ended it. `deadline` is the caller's own; `until` when it is given up in any case. `slot`: where its
-    connection is kept, for whoever runs it.
+    `ends`: the same up to the end of each row, where that is known of each. `whole`: it cannot be run in parts or with
+    others. `deliver` is called once, with what each part gave, or with the fault that ended it. `deadline` is the
+    caller's own; `until` when it is given up in any case. `slot`: where its connection is kept, for whoever runs it.
     """
 
     lane: Lane
@@ -75,6 +80,7 @@ class Ticket:
     left: int = 0
     over: bool = False
     slot: Any = None
+    ends: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         assert self.rows >= 1
@@ -83,14 +89,27 @@ class Ticket:
         if self.deadline is not None:
             self.until = min(self.until, self.deadline)
 
-    def units_of(self, rows: int) -> float:
-        return self.units * rows / self.rows
+    @property
+    def is_large(self) -> bool:
+        """Whether it would run for longer than others should wait."""
+        return self.units > self.lane.part and not self.whole
+
+    def units_of(self, start: int, stop: int) -> float:
+        if self.ends is None or start == stop:
+            return self.units * (stop - start) / self.rows
+        return self.ends[stop - 1] - (self.ends[start - 1] if start else 0.0)
+
+    def reach(self, start: int, units: float) -> int:
+        """The row before which so many units from `start` on are over."""
+        if self.ends is None:
+            return min(self.rows, start + int(units * self.rows / self.units + 1e-9))
+        return bisect_right(self.ends, (self.ends[start - 1] if start else 0.0) + units + 1e-9, start)
 
     @property
     def estimate(self) -> float:
         """Seconds of running that are still to be started for it."""
-        lane, units = self.lane, self.units_of(self.rows - self.taken)
-        runs = 1.0 if self.whole else units / (lane.part if self.units > lane.part else lane.together)
+        lane, units = self.lane, self.units_of(self.taken, self.rows)
+        runs = 1.0 if self.whole else units / (lane.part if self.is_large else lane.together)
         return lane.cost.per_row * units + lane.cost.per_run * runs
 
     @property
@@ -110,7 +129,7 @@ class Part:
 
     @property
     def units(self) -> float:
-        return self.ticket.units_of(self.stop - self.start)
+        return self.ticket.units_of(self.start, self.stop)
 
 
 @dataclass(eq=False, repr=False, slots=True)

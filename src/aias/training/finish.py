@@ -134,7 +134,7 @@ def finished(
     files, runtime = compiled(pipeline, encoder, draft, embedding)
     failpoint("train.after_compile")
     files["profile.json"] = profile
-    usual = held_out.frame.select([each.name for each in draft.inputs]).to_dicts()
+    usual = held_out.frame.head(PARITY_ROWS_MAX).select([each.name for each in draft.inputs]).to_dicts()
     row_us = row_microseconds(runtime, usual)
     expected = embedding.expected(pipeline) if embedding and runtime.session.reads_tokens else pipeline.scores
     proof = _prove(expected, runtime, usual, draft.inputs, row_us=row_us)

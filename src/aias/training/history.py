@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aias.core.events import Event, Watch, nobody
+from aias.data.dataset import Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class History:
     rounds: list[Round] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Why each configuration that was left out was."""
 
     def __post_init__(self) -> None:
         self._began, self._lock = self.clock(), threading.Lock()
@@ -58,7 +61,9 @@ class History:
                 self._remember_round(event.facts)
             elif event.name == "train.candidate":
                 self._remember_step(event.facts)
-            elif _is_noted(event) and event.message not in self.notes and len(self.notes) < NOTES_MAX:
+            if event.name == "train.skipped":
+                self.skipped[str(event.facts["configuration"])] = str(event.facts["reason"])
+            if _is_noted(event) and event.message not in self.notes and len(self.notes) < NOTES_MAX:
                 self.notes.append(event.message)
         self.watch(event)
 
@@ -76,6 +81,12 @@ class History:
         together = float(facts.get("ensemble", "nan"))
         seconds = self.clock() - self._began
         self.steps.append(Step(str(facts["configuration"]), seconds, float(facts["validation"]), together))
+
+
+def of_data(*datasets: Dataset) -> list[str]:
+    """What a card should say of how its rows were read, which was told before training began."""
+    said = [note.message for each in datasets for note in each.notes if _is_noted(note)]
+    return list(dict.fromkeys(said))[:NOTES_MAX]
 
 
 def _is_noted(event: Event) -> bool:

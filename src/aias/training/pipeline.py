@@ -17,6 +17,7 @@ import numpy.typing as npt
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.graph import GraphWriter
+from aias.core.memory import give_back
 from aias.core.side_by_side import SideBySide
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
@@ -140,6 +141,8 @@ def _below(blocks: list[Any]) -> Any:
         data[start:end], indices[start:end] = block.data, block.indices
         ends[first + 1 : row + 1] = start + block.indptr[1:]
         row, end = first, start
+        del block
+        give_back()  # the system: an array of some megabytes is kept for the next of its size, and there is none
     return sparse.csr_matrix((data, indices, ends), shape=(rows, width))
 
 
@@ -332,11 +335,11 @@ def _fit_text_sums(
             deadline=how.deadline.share(1 / (TEXT_FOLDS + 1 - fold) if settings else CHOOSING_SHARE),
         )
         inside, outside = rows[folds != fold], rows[folds == fold]
-        valid = None if settings else part.take(outside).examples(x[outside])
-        model = linear.fit(part.take(inside).examples(x[inside]), valid, share)
+        valid = None if settings else part.examples(outside, x[outside])
+        model = linear.fit(part.examples(inside, x[inside]), valid, share)
         settings = settings or model.settings
         sums[folds == fold] = np.asarray(x[outside] @ model.weights)
-    whole = linear.fit(part.take(rows).examples(x[rows]), None, replace(how, settings=dict(settings)))
+    whole = linear.fit(part.examples(rows, x[rows]), None, replace(how, settings=dict(settings)))
     return TextSums(LinearPipeline(features.some(texts), whole)), sums
 
 

@@ -16,7 +16,6 @@ from aias.data.alone import notes_on
 from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
-from aias.data.long_texts import within_limit
 from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
@@ -75,6 +74,10 @@ class Prepared:
         """The same with the table in files of this folder that are mapped into memory."""
         return replace(self, table=self.table.mapped(folder / "table"))
 
+    def without_rows(self) -> "Prepared":
+        """Without the raw rows that are learned from, where others were set aside to prove and to measure on."""
+        return replace(self, dataset=self.dataset.take(np.arange(0))) if self.test.rows else self
+
     @property
     def held_out(self) -> Dataset:
         """Rows for proofs: of the test, or else of those that judge."""
@@ -91,9 +94,7 @@ def prepare(
     `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds)
-    dataset, notes = within_limit(_aside(dataset, target, how))
-    for note in notes:
-        watch(note)
+    dataset = _aside(dataset, target, how)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
@@ -110,9 +111,6 @@ def prepare(
         kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
     held, held_y = dataset.take(aside), labels.y[aside]
     if given is not None:
-        given, notes = within_limit(given)
-        for note in notes:
-            watch(note)
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
     learned, y = dataset.take(kept), labels.y[kept]

@@ -30,11 +30,9 @@ class Part:
     y: npt.NDArray[Any]
     weight: Floats | None = None
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Part":
-        return Part(self.encoded.take(rows), self.y[rows], None if self.weight is None else self.weight[rows])
-
-    def examples(self, x: Any) -> Examples:
-        return Examples(x, self.y, self.weight)
+    def examples(self, rows: npt.NDArray[np.int64], x: Any) -> Examples:
+        """`x`: what is learned from of these rows."""
+        return Examples(x, self.y[rows], None if self.weight is None else self.weight[rows])
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from aias.data.dataset import Dataset
 from aias.training.board import Board
 from aias.training.finish import Trained
 from aias.training.forms import Forms
-from aias.training.history import History
+from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.members import Member
@@ -50,7 +50,15 @@ SECONDS_MAX: Final = 30 * 86_400
 TEST_MAX: Final = 0.9
 """Of the rows; the rest has to teach."""
 
+REASONS_SHOWN_MAX: Final = 4
+
 First = Callable[[Trained], object]
+
+
+class NoModel(UserError):
+    """No learner gave a model in the time that there was."""
+
+    code = "training.no-model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +117,11 @@ def train(
     this process. `first`: gets the first model, proved, as soon as there is one. `stop`: set it, and what was found so
     far is finished.
 
-    Raises `UserError` when the data cannot be learned from, and `ParityBroken` when no graph could be proved.
+    Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
+    `ParityBroken` when no graph could be proved.
     """
     _check(recipe)
-    watch = History(watch)
+    watch = History(watch, notes=of_data(dataset, *filter(None, [test])))
     deadline, load = deadline or Deadline.after(recipe.seconds), Load(family)
     if resume and not (work and work.is_dir() and any(work.iterdir())):
         watch(Event("train.anew", "there is nothing to go on with: training begins anew"))
@@ -127,6 +136,7 @@ def train(
         if not inline:
             prepared = prepared.mapped(folder)
         job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first)
+        del prepared
         return job.run(inline=inline)
 
 
@@ -146,6 +156,7 @@ class _Job:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
+        self.prepared = forms.prepared  # by now perhaps without the raw rows
         self.board = Board(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
@@ -169,8 +180,9 @@ class _Job:
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")
-                raise UserError(
-                    "no learner was ready in the time given", hint="give more time, or fewer rows or columns"
+                raise NoModel(
+                    f"no learner was ready within {self.recipe.seconds:g} s: {_reasons(self.watch.skipped)}",
+                    hint="give more time, or fewer rows or columns",
                 )
             return both_forms(plan, self.board)
 
@@ -227,11 +239,23 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
         yield work
 
 
+def _reasons(skipped: Mapping[str, str]) -> str:
+    """What became of those that were tried."""
+    said = [f"{name}, {reason}" for name, reason in list(skipped.items())[:REASONS_SHOWN_MAX]]
+    more = len(skipped) - len(said)
+    return "; ".join([*said, *([f"and {more:,} more"] if more else [])]) or "none had been begun"
+
+
+def check_seconds(seconds: float) -> None:
+    """Raises `UserError` for what is no time budget of anything that is fitted."""
+    if not 0 < seconds <= SECONDS_MAX:
+        raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+
+
 def _check(recipe: Recipe) -> None:
     if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
-    if not 0 < recipe.seconds <= SECONDS_MAX:
-        raise UserError(f"a time budget of {recipe.seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+    check_seconds(recipe.seconds)
     if not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if recipe.latency_us is not None and not recipe.latency_us > 0:

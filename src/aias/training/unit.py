@@ -11,7 +11,7 @@ import numpy as np
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
-from aias.encoders.contract import Ints
+from aias.encoders.contract import Floats, Ints
 from aias.learners.contract import Fit, Fitted, State
 from aias.training import metrics
 from aias.training.configuration import ALL, Configuration, Unit
@@ -102,10 +102,12 @@ class Bench:
             return Entry(found, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
 
         how = replace(how, keep=self._keeper(key, finished))
-        part, judging = table.whole.take(rows).examples(train), table.whole.take(judges).examples(valid)
+        part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)
         if logs is not None:
             part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
-        fitted = learner.fit(part, judging if len(judges) else None, how)
+        handed = [part]
+        del train, part  # a learner that makes its own form of them need not hold both
+        fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)
         entry = finished(fitted, cut=deadline.passed)
         self.ledger.put(key, entry)
         return entry
@@ -139,8 +141,8 @@ class Bench:
 
     def _columns(self, unit: Unit, rows: Any, judges: Any, how: Fit) -> tuple[Any, Any, list[Block], Fit]:
         """The encoded columns of both parts, with the derived ones beside them."""
-        encoded = self.table.whole.encoded
-        inside, outside = [encoded.columns[rows]], [encoded.columns[judges]]
+        encoded, hidden = self.table.whole.encoded, unit.configuration.settings.get("hidden", ())
+        inside, outside = [encoded.columns[rows] if hidden else _of(encoded.columns, rows)], [encoded.columns[judges]]
         blocks: list[Block] = []
         for name in unit.configuration.derived:
             made = self._block(name, unit, rows, how)
@@ -152,8 +154,8 @@ class Bench:
         layout = self.table.encoder.layout
         how = replace(how, categories=layout.categories, category_sizes=layout.category_sizes)
         train, valid = (np.hstack(each) if len(each) > 1 else each[0] for each in (inside, outside))
-        for hidden in unit.configuration.settings.get("hidden", ()):
-            train[:, hidden] = valid[:, hidden] = 0.0
+        for place in hidden:
+            train[:, place] = valid[:, place] = 0.0
         return train, valid, blocks, how
 
     def _start(self, unit: Unit, *, deadline: Deadline, threads: int, watch: Watch) -> State:
@@ -219,6 +221,15 @@ class Bench:
             spent += last - now
 
         return keep
+
+
+def _of(columns: Floats, rows: Ints) -> Floats:
+    """These of them, sorted; of all not a copy, but the very columns, which nobody may change."""
+    if len(rows) < len(columns):
+        return columns[rows]
+    whole = columns.view()
+    whole.flags.writeable = False
+    return whole
 
 
 def _judged(fitted: Fitted, valid: Any, outputs: int) -> Any:

@@ -32,6 +32,29 @@ def test_a_card_tells_all_that_it_promises():
         assert words in text
 
 
+def test_a_card_says_what_each_axis_of_optimising_gave():
+    manifest = artifacts.manifest()
+    gain = {"metric": "roc_auc", "value": 0.0116, "low": 0.0028, "high": 0.0206, "rows": 353}
+    axes = [
+        {"axis": "structure", "tried": ["boosted_trees", "mlp"], "gain": -0.0001, "kept": ["boosted_trees"]},
+        {"axis": "strategy", "tried": [], "gain": None, "kept": []},
+    ]
+    settings = {"better_than": "churn@1", "compared": "quality", "gain": gain, "axes": axes}
+    lineage = replace(manifest.lineage, verb="optimize", settings=settings)
+    weighed = tuple(replace(each, name=each.learner, weight=float(each.chosen)) for each in manifest.leaderboard)
+    text = card(replace(manifest, lineage=lineage, leaderboard=weighed))
+
+    for words in (
+        "better than `churn@1`: roc\\_auc +0.0116 (+0.0028 to +0.0206, 353 rows), on rows that were not searched on",
+        "compared is the quality form",
+        "| structure | 2 | -0.0001 | boosted\\_trees |",
+        "| strategy | 0 | nothing was ready | none |",
+    ):
+        assert words in text
+    assert "What optimising gave" not in card(replace(manifest, lineage=replace(lineage, settings={"gain": 3})))
+    assert "What optimising gave" not in card(replace(manifest, lineage=replace(lineage, verb="train")))
+
+
 def test_the_line_to_call_it_is_one_a_shell_and_a_json_reader_understand():
     hostile = Field("it's $HOME `id`", "text", example="don't; rm -rf /")
     text = card(replace(artifacts.manifest(), inputs=(hostile,)))

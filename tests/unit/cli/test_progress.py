@@ -4,6 +4,7 @@ from dataclasses import replace
 from io import StringIO
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 import artifacts
@@ -113,6 +114,20 @@ def test_a_line_is_a_line_however_long_a_name(board: Board, width: int) -> None:
     board.conclude([replace(artifacts.manifest(), form=form) for form in ("quality", "serving")])
 
     assert all(len(each) <= width for each in seen(board, width=width))
+
+
+def test_what_goes_on_now_never_takes_more_than_the_line_that_is_written_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    with Progress(as_json=False) as watch:
+        watch._terminal = True
+        watch(Event("x", "模型" * 30, "debug"))
+        watch._shown_at = 0.0
+        watch(Event("x", "short", "debug"))
+    lines = capsys.readouterr().err.split("\r")[1:]
+    assert [cell_len(each) for each in lines] == [39, 39, 5, 0]
+    assert lines[1].rstrip() == "short"
 
 
 def test_at_the_end_there_is_a_weight_for_each_form(board: Board) -> None:

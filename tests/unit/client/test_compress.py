@@ -2,6 +2,7 @@
 
 import pytest
 
+from aias.compress.compress import Wanted
 from aias.core.errors import UserError
 from aias.core.quantities import bytes_of, share_of
 
@@ -24,3 +25,12 @@ def test_what_is_no_share_or_size_is_refused(text):
         share_of(text)
     with pytest.raises(UserError, match="no size"):
         bytes_of(text)
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [({"latency_us": 0.0}, "latency of 0"), ({"size_bytes": 0}, "size of 0"), ({"max_loss": 0.0}, "loss of 0")],
+)
+def test_a_wish_that_nothing_could_meet_is_refused(wish, said):
+    with pytest.raises(UserError, match=said):
+        Wanted(**wish)

@@ -94,7 +94,7 @@ def test_when_the_time_is_over_each_stands_on_what_it_was_judged_on():
 
 def harsh(milder: list[str]) -> Trial:
     found = trial("bad 1", speed=9.0)
-    found.candidate = Candidate("bad 1", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
+    found.candidate = Candidate("bad", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
     found.reason, found.loses = "it loses", True
     return found
 
@@ -116,6 +116,15 @@ def test_the_harshest_form_that_is_good_enough_is_found_by_halving():
     assert [name for name, _ in attempts.log] == ["good 0", "bad 1", "bad 2"]
     assert len(found) <= TRIES_MAX
     assert [each.name for each in found if not each.reason] == ["good 0"]
+
+
+def test_a_milder_form_that_is_on_trial_already_is_not_tried_again():
+    attempts, known = Attempts(), trial("bad 9", speed=1.5)
+    known.reason = "it loses"
+
+    found = tried([harsh(["bad 9", "good 0"]), harsh(["bad 9", "good 0"]), known], attempts)
+
+    assert [each.name for each in found] == [name for name, _ in attempts.log] == ["good 0"]
 
 
 def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():

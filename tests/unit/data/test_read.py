@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from aias.core.errors import BadValue
-from aias.core.schema import SchemaMismatch
+from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.data.errors import Unreadable
 from aias.data.read import read
 
@@ -106,6 +106,17 @@ def test_a_target_given_by_name_finds_the_header(tmp_path):
     path = tmp_path / "all_text.csv"
     path.write_text("Some long remark of ours: what was it?,kind\nfirst remark,good\nsecond remark,bad\n")
     assert read(path, target="kind").rows == 2
+
+
+def test_a_text_longer_than_any_is_read_as_far_as_that_to_learn_from_and_to_answer(monkeypatch):
+    monkeypatch.setattr("aias.data.long_texts.TEXT_CHARS_MAX", 100)
+    rows = {"note": [*[f"a note of some words, {row} of them" for row in range(50)], "ж" * 101]}
+    learned = read(rows)
+    answered = read(rows, schema=Schema((Field("note", "text"),)))
+    for each in (learned, answered):
+        assert each.column("note").to_list() == [*rows["note"][:-1], "ж" * 100]
+        assert [note.name for note in each.notes if note.level == "warning"] == ["data.long-text"]
+    assert learned.digest == answered.digest
 
 
 def test_columns_that_a_schema_wants_and_a_file_lacks_are_named():

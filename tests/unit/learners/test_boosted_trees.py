@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ def test_many_small_classes_are_learned_rather_than_leapt_over() -> None:
     task = Task("y", "multiclass", "log_loss", tuple(f"{i:03d}" for i in range(500)))
 
     def loss(**settings) -> float:
-        how = Fit(task, 0, Deadline.after(60), 1, nobody, {"rounds": 3, **settings})
+        how = Fit(task, 0, Deadline.after(600), 1, nobody, {"rounds": 3, **settings})
         trees = BoostedTrees.fit(Examples(x[inside], y[inside]), None, how)
         right = trees.scores(x[~inside])[np.arange((~inside).sum()), y[~inside]]
         return -np.log(np.maximum(right, 1e-15)).mean()
@@ -161,3 +162,15 @@ def test_what_is_learned_is_what_the_metric_wants(metric: str, share: float) -> 
     how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 100})
     below = float((y <= BoostedTrees.fit(Examples(x, y), None, how).scores(x)[:, 0]).mean())
     assert abs(below - share) < 0.06
+
+
+def test_rows_are_let_go_as_soon_as_lightgbm_has_its_own_form_of_them():
+    held, there = [examples(2)], []
+    rows = weakref.ref(held[0].x)
+
+    def watch(_event):
+        there.append(rows() is not None)
+
+    how = Fit(TASKS[2], 0, Deadline.after(60), 1, watch, {"rounds": 3}, categories=(4,))
+    BoostedTrees.fit(held.pop(), examples(2, 100), how)
+    assert there and not any(there)

@@ -2,12 +2,14 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from aias.encoders.rows import Encoded
+from aias.runtimes.contract import Row
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
@@ -298,3 +300,37 @@ def test_a_request_that_is_pipelined_behind_a_waiting_one_is_answered_too() -> N
             eventually(lambda: line.waiting == 1)
             line.go_on()
             assert read_all(client).count(b"HTTP/1.1 200 ") == 2
+
+
+class Slow(Joined):
+    """More than a thousand rows are not understood before `goes_on`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads, self.goes_on = threading.Event(), threading.Event()
+
+    def encode(self, rows: Sequence[Row]) -> Encoded:
+        if len(rows) > 1_000:
+            self.reads.set()
+            self.goes_on.wait(10)
+        return super().encode(rows)
+
+
+def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
+    shelf, model = Shelf(), Slow()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=replace(THREADS, light_seconds=1e-9), places=1) as server:
+        found: list[Response] = []
+        rows = [{"age": 50}] * 8_000
+        large = threading.Thread(target=lambda: found.append(server.call("POST", "/predict/churn", rows)))
+        large.start()
+        assert model.reads.wait(5)
+        try:
+            small = server.call("POST", "/predict/churn", [{"age": 20}] * 500)
+            assert not found
+        finally:
+            model.goes_on.set()
+            large.join(10)
+
+        assert shares(small) == [0.25] * 500
+        assert shares(found[0]) == [0.75] * 8_000

@@ -1,5 +1,6 @@
 import shutil
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import pytest
 from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
 from aias.core.events import Event, nobody
+from aias.core.schema import Schema
 from aias.data.read import read
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
-from aias.training.prepare import prepare
+from aias.training.prepare import Prepared, prepare
 from aias.training.room import room
 from aias.training.table import digest_in
-from aias.training.train import Recipe, train
+from aias.training.train import NoModel, Recipe, train
 from aias.training.unit import Bench
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
@@ -338,6 +340,25 @@ def test_a_model_that_knows_nothing_is_told_of() -> None:
     assert "train.chance" not in {event.name for event in told}
 
 
+def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(*_: object) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
+    with pytest.raises(NoModel, match=r"no learner was ready within 100 s: linear, no such luck"):
+        train(read(table(), target="y"), replace(LINEAR, seconds=100), inline=True)
+
+
+def test_what_was_odd_in_the_file_is_on_the_card(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    lines = [f"{i},{'ja' if i % 3 else 'nein'}" for i in range(60)]
+    path.write_text("\n".join(["x,größe", *lines]), encoding="cp1252")
+    dataset = read(path, target="größe")
+    warned = [note.message for note in dataset.notes if note.level == "warning"]
+    trained = train(dataset, replace(LINEAR, target="größe"), inline=True).serving
+    assert warned and set(warned) <= set(trained.manifest.notes)
+
+
 LIST = "please remove me from this list"
 
 
@@ -346,9 +367,14 @@ def test_one_text_longer_than_any_is_read_as_far_as_that_and_told_of(monkeypatch
     monkeypatch.setattr("aias.core.limits.TEXT_CHARS_MAX", 200_000)
     held = table(120)
     held["note"][7] = "free win " * 30_000
-    results = train(read(held, target="y"), LINEAR, inline=True)
-    assert any("1 text is longer than 200,000" in note for note in results.serving.manifest.notes)
-    assert b"what stands beyond is not read" in results.serving.files["card.md"]
+    serving = train(read(held, target="y"), LINEAR, inline=True).serving
+    assert any("1 text is longer than 200,000" in note for note in serving.manifest.notes)
+    assert b"what stands beyond is not read" in serving.files["card.md"]
+    schema = Schema(serving.manifest.inputs)
+    shorter = {**held, "note": [note[:200_000] for note in held["note"]]}
+    long, cut = (read(each, schema=schema) for each in (held, shorter))
+    answers = [serving.runtime.predict_columns(each.columns(schema), each.rows) for each in (long, cut)]
+    assert np.array_equal(answers[0].probabilities, answers[1].probabilities)
 
 
 def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
@@ -359,3 +385,38 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
     said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
     assert said[0] == "stop" != said[1]
+
+
+def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[weakref.ref[object]] = []
+    told: list[tuple[str, bool]] = []
+
+    def noted(*args: object, **named: object) -> Prepared:
+        prepared = prepare(*args, **named)
+        rows.extend(weakref.ref(each) for each in (prepared.dataset, prepared.dataset.frame))
+        return prepared
+
+    def watch(event: Event) -> None:
+        told.append((event.name, any(each() is not None for each in rows)))
+
+    monkeypatch.setattr("aias.training.train.prepare", noted)
+    manifest = train(read(table()), replace(LINEAR, test=0.2), watch=watch).serving.manifest
+    assert not any(held for name, held in told if name in {"train.candidate", "train.parity", "train.test"})
+    assert (manifest.rows["train"], manifest.rows["test"]) == (240, 60)
+
+    kept = prepared_with(test=0.2)
+    assert manifest.lineage.dataset == kept.dataset.digest
+    forms = Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody))
+    assert (forms.prepared.dataset.rows, forms.prepared.held_out.rows) == (0, 60)
+
+
+def test_without_a_test_the_rows_are_kept_that_prove_and_measure() -> None:
+    kept = prepared_with(test=0.0)
+    assert Forms(kept, Bench(kept.table, None), LINEAR, watch=History(nobody)).prepared.held_out.rows == 300
+
+
+def prepared_with(*, test: float) -> Prepared:
+    return prepare(
+        read(table()), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=2, seed=0,
+        watch=nobody,
+    )  # fmt: skip

@@ -1,5 +1,7 @@
 """`training/unit.py`: settings that every learner obeys without seeing them."""
 
+import weakref
+
 import numpy as np
 import polars as pl
 import pytest
@@ -88,3 +90,47 @@ def test_a_share_of_the_rows_is_drawn_from_each_class_alike_and_has_blocks_of_it
     assert every != some
     _, entry = fit(bench, share)
     assert entry.settings["rows_share"] == 0.25 and len(entry.scores) == len(bench.table.outside(0))
+
+
+class Seen:
+    """A learner that takes note of what it gets, and fits nothing."""
+
+    sparse = False
+
+    def __init__(self):
+        self.of = {}
+
+    def fit(self, train, _valid, how):
+        x, changes = weakref.ref(train.x), train.x.flags.writeable
+        shared = np.shares_memory(train.x, self.table.whole.encoded.columns)
+        del train
+        self.of[how.seed] = {"held": x() is not None, "shared": shared, "changes": changes}
+        raise ValueError("it fits nothing")
+
+
+def seen(bench, monkeypatch, **settings):
+    """By fold, of two of them."""
+    learner = Seen()
+    learner.table = bench.table
+    monkeypatch.setattr("aias.training.unit.member", lambda *_: learner)
+    for fold in (0, ALL):
+        with pytest.raises(ValueError, match="nothing"):
+            fit(bench, settings, fold, learner="mlp")
+    return learner.of[1], learner.of[ALL + 1]
+
+
+def test_nobody_holds_rows_that_the_learner_has_let_go(bench, monkeypatch):
+    fold, _ = seen(bench, monkeypatch)
+    assert fold == {"held": False, "shared": False, "changes": True}
+
+
+def test_all_rows_are_no_copy_and_cannot_be_changed(bench, monkeypatch):
+    _, whole = seen(bench, monkeypatch)
+    assert whole["shared"] and not whole["changes"]
+
+
+def test_rows_of_which_columns_are_hidden_are_a_copy(bench, monkeypatch):
+    before = bench.table.whole.encoded.columns.copy()
+    _, whole = seen(bench, monkeypatch, hidden=[0])
+    assert not whole["shared"]
+    np.testing.assert_array_equal(bench.table.whole.encoded.columns, before)

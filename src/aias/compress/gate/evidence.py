@@ -56,6 +56,10 @@ class Unknown:
         return float("-inf") if confidence < 0.5 else float("inf")
 
 
+ROUNDING: Final = 1e-12
+"""Sums of the same numbers in another order lie so far apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
     """A loss as people read it: with 95 % confidence at most `high` and, with the same, at least `low`."""
@@ -67,7 +71,16 @@ class Loss:
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.value:+.2g} ({self.low:+.2g} to {self.high:+.2g}, {self.rows:,} rows)"
+        return f"{self.metric} {signed(self.value)} ({self.limits}, {self.rows:,} rows)"
+
+    @property
+    def limits(self) -> str:
+        return f"{signed(self.low)} to {signed(self.high)}"
+
+
+def signed(value: float) -> str:
+    """Two digits of a loss; what is left of rounding is none."""
+    return f"{value if abs(value) > ROUNDING else 0.0:+.2g}"
 
 
 def loss_of(metric: str, evidence: Evidence, *, risk: float = RISK) -> Loss:

@@ -43,13 +43,15 @@ class Candidate:
     """`make(fold)`: fitted without the rows of the fold, or on all rows for `ALL`. `scores`: out of fold, of all rows
     that judge, where they are known already: (rows, outputs). `milder`: what loses less and takes longer, the harshest
     first; asked for only where this one is fast and loses too much (`compress.repair`). `whole`: for `ALL` it holds
-    what all folds left, and is so much slower and larger than for one: it is timed as it would be published."""
+    what all folds left, and is so much slower and larger than for one: it is timed as it would be published. `sent`:
+    the share of rows that go a longer way through it: what a row takes on average decides, and not its median."""
 
     name: str
     make: Callable[[int], Made]
     scores: Floats | None = None
     milder: "Callable[[], Sequence[Candidate]] | None" = None
     whole: bool = False
+    sent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

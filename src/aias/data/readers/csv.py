@@ -119,13 +119,11 @@ def _ragged_notes(
                 f" ({long.sum()} such lines: {lines})",
                 hint="put values that hold the separator in double quotes",
             )
-        notes.append(
-            _note(f"`{name}`: {long.sum()} rows have more than {width} values and were left out: lines {lines}")
-        )
+        notes.append(_note(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}"))
     if short.any():
         notes.append(
             _note(
-                f"`{name}`: {short.sum()} rows have fewer than {width} values; the rest of each was read as missing:"
+                f"`{name}`: {_rows_have(short)} fewer than {width} values; the rest of each was read as missing:"
                 f" lines {_some(found.lines[short])}"
             )
         )
@@ -243,6 +241,10 @@ def unique_names(raw: list[str], file: str) -> tuple[list[str], tuple[Event, ...
         seen.add(given)
         names.append(given)
     return names, tuple(notes)
+
+
+def _rows_have(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+    return "1 row has" if which.sum() == 1 else f"{which.sum():,} rows have"
 
 
 def _some(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:

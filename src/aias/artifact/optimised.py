@@ -1,0 +1,52 @@
+"""What optimising gave, as the version that came of it says in its lineage: for the card, and for a terminal."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from aias.artifact.manifest import Manifest
+
+
+class Gained(msgspec.Struct, frozen=True):
+    metric: str
+    value: float
+    low: float
+    high: float
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:+.4f} ({self.low:+.4f} to {self.high:+.4f}, {self.rows:,} rows)"
+
+
+class Axis(msgspec.Struct, frozen=True):
+    """`gain`: of the version before with what this axis tried, on the rows that were searched on."""
+
+    axis: str
+    tried: tuple[str, ...]
+    gain: float | None
+
+
+class Optimised(msgspec.Struct, frozen=True):
+    """`compared`: the form that was compared with the version before."""
+
+    better_than: str
+    compared: str
+    gain: Gained
+    axes: tuple[Axis, ...]
+
+    def rows(self, manifest: Manifest) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+        """Of each axis: how many were tried, what it gave, and which of them this form is made of."""
+        held = {each.name for each in manifest.leaderboard if each.weight > 0}
+        for each in self.axes:
+            gave = "nothing was ready" if each.gain is None else f"{each.gain:+.4f}"
+            yield each.axis, f"{len(each.tried):,}", gave, tuple(name for name in each.tried if name in held)
+
+
+def optimised(manifest: Manifest) -> Optimised | None:
+    """None for a version that did not come of optimising."""
+    if manifest.lineage.verb != "optimize":
+        return None
+    try:
+        return msgspec.convert(manifest.lineage.settings, Optimised)
+    except msgspec.ValidationError:  # made before this was said
+        return None

@@ -1,0 +1,116 @@
+"""What the search has found out so far, for a technique that goes on from it: small models that lost too much, and
+large ones that would pass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from aias.compress.nomination import LIKELY, Prospect
+from aias.compress.techniques.contract import Made
+from aias.compress.trial import Judged, Trial
+from aias.encoders.contract import Floats, Ints
+from aias.training.calibration import Calibration, choose, from_dict
+
+SMALL: Final = 2.0
+"""Times as fast as the parent, at least: who answers first takes its time for every row."""
+
+STUDENTS_MAX: Final = 3
+"""Small models that are looked at, those that lost least: one that fell before it was timed costs a second."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A model whose answers are known out of fold: `scores`, calibrated, of `rows`, places among those that judge.
+    `at`: what it is without a fold; None for the parent, which is asked as a teacher."""
+
+    name: str
+    rows: Ints
+    scores: Floats
+    calibration: Calibration | None
+    row_us: float
+    size_bytes: int
+    at: Callable[[int], Made] | None = None
+
+    def of(self, rows: Ints) -> Floats:
+        """Of some of its rows."""
+        return np.asarray(self.scores[np.searchsorted(self.rows, rows)])
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """`students`: much faster than the parent, and they fell by nothing but what they lose; `large`: the parent, and
+    what would pass in its place; `chance`: that such answers to such rows will be certified."""
+
+    students: Sequence[Known]
+    large: Sequence[Known]
+    chance: Callable[[Ints, Floats], float]
+    label_weights: Sequence[float] | None = None
+    size_bytes_max: int | None = None
+
+
+def searched(
+    trials: Sequence[Trial], judged: Judged, prospect: Prospect, *, parent_bytes: int, size_bytes_max: int | None,
+    time: Callable[[Trial], None],
+) -> Searched:  # fmt: skip
+    """`time`: to time a trial that fell before that was done."""
+    able = [each for each in trials if each.evidence and not (each.fault or each.candidate.sent)]
+    lost = [each for each in able if prospect.of(each) < LIKELY]
+    lost = [each for each in lost if (each.race is None or each.race.speed.low > SMALL) and _reads_alike(judged, each)]
+    lost = sorted(lost, key=lambda each: each.evidence.value if each.evidence else 0.0)[:STUDENTS_MAX]
+    for each in lost:
+        if each.race is None:
+            time(each)
+    students = [each for each in lost if each.race and each.race.speed.low > SMALL]
+    good = [each for each in able if each.race and prospect.likely(each) and _reads_alike(judged, each)]
+    best = sorted(good, key=lambda each: -each.gain)[:1]
+    parent_us = [each.race.first.p50.value for each in able if each.race]
+    parent = [_parent(judged, parent_us[0], parent_bytes)] if parent_us else []
+    return Searched(
+        [_student(judged, each) for each in students], [*parent, *(_large(judged, each) for each in best)],
+        lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1])),
+        judged.parent.label_weights, size_bytes_max,
+    )  # fmt: skip
+
+
+def _reads_alike(judged: Judged, trial: Trial) -> bool:
+    """Whether it reads the parent's columns, terms and tokens, and by the engine that a graph is proved with."""
+    made, shop = trial.at(judged.parts(judged.searched)[0][0]), judged.shop
+    ours = shop.prepared.embedding
+    same = made.embedding is None or (ours and made.embedding.sentences.subwords is ours.sentences.subwords)
+    return bool(same) and not made.precision and made.encoder.encoders == shop.encoder.encoders
+
+
+def _student(judged: Judged, trial: Trial) -> Known:
+    """With probabilities that come true, as those of the large one do: both are compared at the seam."""
+    rows, scores = _out_of_fold(judged, trial)
+    found = None
+    if not judged.shop.prepared.answers_of:
+        found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed)
+    return _known(trial, rows, scores, found)
+
+
+def _large(judged: Judged, trial: Trial) -> Known:
+    return _known(trial, *_out_of_fold(judged, trial), trial.answering.calibration)
+
+
+def _known(trial: Trial, rows: Ints, scores: Floats, calibration: Calibration | None) -> Known:
+    assert trial.race is not None
+    scores = calibration.apply(scores) if calibration else scores
+    return Known(trial.name, rows, scores, calibration, trial.race.second.p50.value, trial.size_bytes, trial.at)
+
+
+def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:
+    held = judged.shop.parent.manifest.calibration
+    rows = judged.searched
+    calibration = from_dict(held) if held else None
+    return Known(judged.shop.parent.ref, rows, judged.parent.scores[rows], calibration, row_us, size_bytes)
+
+
+def _out_of_fold(judged: Judged, trial: Trial) -> tuple[Ints, Floats]:
+    """The rows to search by of which it is known what it says, and that."""
+    rows = judged.searched
+    if trial.candidate.scores is None:
+        rows = rows[np.isin(judged.folds[rows], list(trial.known))]
+    return rows, trial.scores(judged, rows)

@@ -1,0 +1,228 @@
+"""A small model answers every row, and a large one those of which the small one is unsure (`compress.mixture`).
+
+Small are those that the search has made already and that fell by nothing but what they lost; large is the parent, or
+what would pass in its place. Which rows go on is decided on the search rows alone:
+
+    two classes    a range of the small one's probability: of all ranges that hold so many rows the one in which the
+                   two differ most, by what the metric sees: labels, order, or probabilities
+    more           the rows whose best class leads least
+
+of which share, by the first that will probably be certified. Both are calibrated to the same rows before they meet, so
+that what is answered by one can be ranked among what is answered by the other.
+
+A row takes what the small one takes or what both take: the median is the small one's whatever goes on, so that a
+cascade is chosen, and judged, by what a row takes on average. It is larger than its large model.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.mixture import ALIKE, Mixture, Unsure, doubt
+from aias.compress.nomination import LIKELY
+from aias.compress.searched import Known, Searched
+from aias.compress.techniques.contract import Candidate, CannotHelp, Made
+from aias.compress.workshop import Workshop
+from aias.core.graph import GraphWriter
+from aias.core.task import LABEL_METRICS, Task
+from aias.encoders.contract import Floats
+from aias.graph.both import Both
+from aias.graph.builder import Builder
+from aias.training.answering import Calibrated
+from aias.training.calibration import PROBABILITY_MIN, Calibration
+from aias.training.metrics import decide
+from aias.training.pipeline import Pipeline
+
+__all__ = ["cascade"]
+
+SHARES: Final = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Of the rows that go on."""
+
+GAIN_MIN: Final = 1.2
+"""Times as fast on average as the fastest that is as good; less is not worth a second model."""
+
+RANKED_MIN: Final = 0.55
+"""Of what the two differ in, what the less sure half of the rows holds; drawn blindly it would hold a half."""
+
+CASCADES_MAX: Final = 2
+
+ROWS_MIN: Final = 100
+"""On which a limit is chosen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Two models and what is between them. `sent`: the share that goes on; `chance`: of being certified."""
+
+    small: Known
+    large: Known
+    unsure: Unsure
+    sent: float
+    chance: float
+
+    @property
+    def row_us(self) -> float:
+        """On average."""
+        return self.small.row_us + self.sent * self.large.row_us
+
+
+def cascade(shop: Workshop) -> Iterator[Candidate]:
+    if not shop.task.classes:
+        raise CannotHelp("an amount does not say how sure it is of itself")
+    search = shop.search
+    if search is None or not search.students or not search.large:
+        raise CannotHelp(
+            "nothing that reads the same and is twice as fast has fallen by its loss alone: who would answer first?"
+        )
+    found: list[list[Split]] = []
+    reasons: list[str] = []
+    for small in search.students:
+        for large in search.large:
+            try:
+                found.append(_splits(shop, search, small, large))
+            except CannotHelp as fault:
+                reasons.append(fault.message)
+    if not found:
+        raise CannotHelp("; ".join(dict.fromkeys(reasons)))
+    for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
+        yield replace(_candidate(shop, splits[0]), milder=partial(_milder, shop, splits[1:]))
+
+
+def _milder(shop: Workshop, splits: Sequence[Split]) -> list[Candidate]:
+    return [_candidate(shop, each) for each in splits]
+
+
+def _candidate(shop: Workshop, split: Split) -> Candidate:
+    name = f"{split.small.name} first, the {100 * split.sent:.0f} % least sure on to {split.large.name}"
+    return Candidate(name, partial(_make, shop, split), whole=True, sent=split.sent)
+
+
+def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
+    """That gain enough, from the first that will probably be certified, or the likeliest. Raises `CannotHelp`."""
+    rows = np.intersect1d(small.rows, large.rows)
+    if len(rows) < ROWS_MIN:
+        raise CannotHelp(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
+    if search.size_bytes_max is not None and small.size_bytes + large.size_bytes > search.size_bytes_max:
+        raise CannotHelp(f"{small.name} and {large.name} together are larger than was asked for")
+    first, second = small.of(rows), large.of(rows)
+    apart = differing(shop.task, first, second, search.label_weights)
+    ranges = {share: unsure_at(first, apart, share) for share in SHARES}
+    if _held(first, apart, ranges[max(SHARES)]) < RANKED_MIN:
+        raise CannotHelp(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
+    found: list[Split] = []
+    for unsure in ranges.values():
+        sent = unsure.of(first)
+        together = np.where(sent[:, None], second, first)
+        found.append(Split(small, large, unsure, float(sent.mean()), search.chance(rows, together)))
+    best = min(search.large, key=lambda each: each.row_us)
+    fast = [each for each in found if best.row_us >= GAIN_MIN * each.row_us and 0 < each.sent <= max(SHARES)]
+    if not fast:
+        least = found[0]
+        raise CannotHelp(
+            f"{best.name} takes {best.row_us:,.0f} µs a row, and {small.name} with {large.name} behind it "
+            f"{least.row_us:,.0f} on average"
+        )
+    likely = next((at for at, each in enumerate(fast) if each.chance >= LIKELY), None)
+    if likely is None:
+        likely = int(np.argmax([each.chance for each in fast]))
+        if not fast[likely].chance:
+            raise CannotHelp(
+                f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows "
+                f"on to {large.name} it still loses too much"
+            )
+    return fast[likely:]
+
+
+def differing(task: Task, small: Floats, large: Floats, label_weights: Sequence[float] | None) -> Floats:
+    """How far two answers to each row are apart for the metric: (rows,)."""
+    apart: Floats = np.abs(large - small).mean(axis=1)
+    if task.metric in LABEL_METRICS:  # a difference that no label shows only tells rows of equal labels apart
+        return np.asarray((decide(small, label_weights) != decide(large, label_weights)) + 0.01 * apart)
+    if task.metric.startswith("roc_auc") and small.shape[1] == 2:
+        return _passed(small[:, 1], large[:, 1])
+    if task.metric == "log_loss":
+        logs = [np.log(np.maximum(each, PROBABILITY_MIN)) for each in (large, small)]
+        return np.asarray((large * (logs[0] - logs[1])).sum(axis=1))
+    return apart
+
+
+def unsure_at(small: Floats, apart: Floats, share: float) -> Unsure:
+    """So many of the rows: of two classes those of the range that holds most of what is `apart`."""
+    found = doubt(small)
+    order = np.argsort(found, kind="stable")
+    count = max(1, round(share * len(order)))
+    first = 0
+    if small.shape[1] == 2:
+        held = np.concatenate([[0.0], np.cumsum(apart[order])])
+        first = int(np.argmax(held[count:] - held[:-count]))
+    cuts = _cuts(found[order])
+    low, high = (cuts[np.argmin(np.abs(cuts[:, 0] - place)), 1] for place in (first, first + count))
+    return Unsure(float(low), float(high))
+
+
+def _cuts(ordered: Floats) -> Floats:
+    """Where neighbours can be told apart: how many rows are below, and the middle between the two; with both ends."""
+    places = np.flatnonzero(np.diff(ordered) > ALIKE) + 1
+    middles = (ordered[places - 1] + ordered[places]) / 2
+    inner = np.column_stack([places, middles])
+    return np.vstack([[0, -1.0], inner, [len(ordered), 2.0]])
+
+
+def _held(small: Floats, apart: Floats, unsure: Unsure) -> float:
+    """Of all that is apart, what the unsure rows hold, for as many of them as half of all."""
+    sent = unsure.of(small)
+    return float(apart[sent].sum() / max(apart.sum(), 1e-300) * 0.5 / max(sent.mean(), 1e-9))
+
+
+def _passed(small: Floats, large: Floats) -> Floats:
+    """How many more pairs are in order when a row moves from s, what the small one says, to l: with probabilities that
+    come true, of each v that it passes it is the likelier one by l - v: ∫ from s to l of (l - v) dF(v), F being how the
+    large one's answers lie."""
+    order = np.sort(large)
+    sums = np.concatenate([[0.0], np.cumsum(order)])
+    ends, starts = (np.searchsorted(order, each) for each in (large, small))
+    return np.asarray(np.abs(large * (ends - starts) - (sums[ends] - sums[starts])) / len(large))
+
+
+def _make(shop: Workshop, split: Split, fold: int) -> Made:
+    assert split.small.at is not None, "only a large one is the parent"
+    small, ours = split.small.at(fold), shop.prepared.embedding
+    large = split.large.at(fold) if split.large.at else Made(_parent(shop, fold), shop.encoder)
+    first, second = (each.embedding or ours if _reads(shop, each.pipeline) else None for each in (small, large))
+    embedding, wide = first or second, None
+    if first and second:
+        both: Any = Both(first.sentences, second.sentences)
+        embedding, wide = replace(second, sentences=both), first.sentences.width
+    mixture = Mixture(
+        _calibrated(small.pipeline, split.small.calibration), _calibrated(large.pipeline, split.large.calibration),
+        split.unsure, shop.task.outputs, second.sentences if second else None, wide,
+    )  # fmt: skip
+    return Made(mixture, shop.encoder, None if embedding is ours else embedding)
+
+
+def _parent(shop: Workshop, fold: int) -> Pipeline:
+    assert not shop.parent.imported, "what was made elsewhere is a graph, and no pipeline"
+    found: Any = shop.teacher(fold)
+    return found  # type: ignore[no-any-return]
+
+
+def _calibrated(pipeline: Pipeline, calibration: Calibration | None) -> Pipeline:
+    return Calibrated(pipeline, calibration) if calibration else pipeline
+
+
+def _reads(shop: Workshop, pipeline: Pipeline) -> bool:
+    """Whether it asks for the vectors of sentences, which only its export tells."""
+    if shop.prepared.embedding is None:
+        return False
+    asked = list[GraphWriter]()
+
+    def noted(graph: GraphWriter) -> str:
+        asked.append(graph)
+        return "vectors"
+
+    layout = shop.encoder.layout
+    pipeline.export(Builder(width=layout.width, texts=layout.texts, sentences=noted))
+    return bool(asked)

@@ -1,0 +1,33 @@
+"""What is asked of a compression."""
+
+from dataclasses import dataclass
+
+from aias.core.errors import UserError
+from aias.runtimes.latency import CALLERS, CALLERS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`max_loss`: a share of the parent's own value of the metric; `latency_us`, of one caller, and `size_bytes` bound
+    what may be nominated; `callers`: how many ask at once where several do."""
+
+    max_loss: float = 0.005
+    latency_us: float | None = None
+    size_bytes: int | None = None
+    callers: int = CALLERS
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_loss <= 1:
+            raise UserError(
+                f"a loss of {100 * self.max_loss:g} % cannot be accepted",
+                hint="it is a share of the metric, more than 0 % and at most 100 %: for example 0.5%",
+            )
+        if self.latency_us is not None and not self.latency_us > 0:
+            raise UserError(f"a latency of {self.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")
+        if self.size_bytes is not None and not self.size_bytes > 0:
+            raise UserError(f"a size of {self.size_bytes:,} bytes cannot be had", hint="for example 300kB or 5MB")
+        if not 1 < self.callers <= CALLERS_MAX:
+            raise UserError(
+                f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
+                hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
+            )

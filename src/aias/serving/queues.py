@@ -1,0 +1,27 @@
+"""What one tenant has waiting for the batcher."""
+
+from aias.serving.tickets import Lane, Ticket
+
+
+class Queue:
+    """By lane, a heap of priority, arrival, ticket; `seconds` until each has had a run.
+    `was_large`: lanes of which the last to run was part of a large request."""
+
+    __slots__ = ("held", "lanes", "seconds", "was_large")
+
+    def __init__(self) -> None:
+        self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
+        self.held: dict[Ticket, float] = {}
+        self.seconds = 0.0
+        self.was_large: set[Lane] = set()
+
+    def hold(self, ticket: Ticket) -> None:
+        """Note how much of it still waits."""
+        estimate = ticket.next_estimate
+        self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
+        self.held[ticket] = estimate
+
+    def let_go(self, ticket: Ticket) -> bool:
+        estimate = self.held.pop(ticket, None)
+        self.seconds = max(0.0, self.seconds - (estimate or 0.0))
+        return estimate is not None

@@ -1,0 +1,223 @@
+"""What a cascade promises: a row has one answer, of the small model or of the large one, alone as in any batch."""
+
+import threading
+import time
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+import aias
+from aias.compress.fitting import fitted
+from aias.compress.mixture import Unsure, doubt, fair
+from aias.compress.nomination import Prospect
+from aias.compress.searched import searched
+from aias.compress.techniques.cascade import SHARES, differing, unsure_at
+from aias.compress.techniques.contract import CannotHelp
+from aias.compress.trial import Judged, Trial
+from aias.compress.workshop import Workshop, workshop
+from aias.core.catalog import member
+from aias.core.deadline import Deadline
+from aias.core.errors import UserError
+from aias.core.events import nobody
+from aias.core.task import Task
+from aias.data.read import read
+from aias.graph.compile import compile_graph
+from aias.graph.nasty import nasty_rows
+from aias.graph.parity import prove
+from aias.runtimes.latency import summed_up
+from aias.runtimes.onnxruntime import OnnxRuntime
+from aias.training.configuration import ALL, Configuration
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.parent import Parent
+from aias.training.plan import Plan
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers
+
+ROWS = 700
+
+
+def table(classes: int) -> pl.DataFrame:
+    """A word decides three rows of four; of the others a product of two numbers, each of which alone says nothing."""
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(-1, 1, (2, ROWS))
+    words = rng.choice(["film", "plot", "end", "scene"], (ROWS, 4))
+    clear = rng.random(ROWS) < 0.75
+    words[:, 0] = np.where(clear, rng.choice(["good", "bad", "fine"][:classes], ROWS), words[:, 0])
+    other = np.digitize(a * b, np.quantile(a * b, np.arange(1, classes) / classes))
+    y = np.where(clear, [{"bad": 1, "fine": 2}.get(each, 0) for each in words[:, 0]], other)
+    return pl.DataFrame({"a": a, "b": b, "text": [" ".join(row) for row in words], "y": [f"c{each}" for each in y]})
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["two classes", "three classes"])
+def shop(request, tmp_path_factory) -> Workshop:
+    """Of trees; a linear model, which knows of no products, loses too much."""
+    home, frame = tmp_path_factory.mktemp("home"), table(request.param)
+    model = aias.train(
+        frame, target="y", name="m", time="60s", folds=2, learners={"boosted_trees": {"rounds": 30}}, inline=True,
+        home=home,
+    ).quality  # fmt: skip
+    parent = Parent(model.ref, model.manifest, model.runtime)
+    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
+    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
+    plan = Plan(
+        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
+        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+    )  # fmt: skip
+    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+
+
+def going_on(shop: Workshop, *, margin: float = 0.02, parent_us: float = 1_000.0, larger: bool = True) -> Workshop:
+    """After a search in which the linear model was tried, and lost too much."""
+    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
+    trial = Trial(fitted(shop, Configuration("words and numbers", "linear", {"C": 1.0})), "smaller_model")
+    trial.search(judged, judged.searched, margin=margin, risk=0.05)
+    trial.race = summed_up(np.full((6, 8), parent_us), np.full((6, 8), 50.0), seed=0)
+    trial.size_bytes, trial.smaller = 1_000, 10.0
+    found = searched(
+        [trial], judged, Prospect(margin, 100_000), parent_bytes=10_000, size_bytes_max=None if larger else 10_500,
+        time=lambda _: pytest.fail("it is timed already"),
+    )  # fmt: skip
+    return replace(shop, search=found, memo={})
+
+
+def rows_of(shop: Workshop, count: int) -> list[dict[str, object]]:
+    names = [field.name for field in shop.encoder.fields]
+    return shop.prepared.dataset.take(np.arange(count)).frame.select(names).to_dicts()
+
+
+def test_each_row_has_the_answer_of_one_of_the_two_and_the_graph_says_the_same(shop):
+    cascades = list(member("compress.techniques", "cascade")(going_on(shop)))
+    assert cascades
+    for fold in (0, ALL):
+        made = cascades[0].make(fold)
+        mixture = made.pipeline
+        runtime = OnnxRuntime(shop.parent.manifest, made.encoder, compile_graph(
+            mixture, made.encoder.layout, classes=shop.task.classes
+        ))  # fmt: skip
+        usual = rows_of(shop, 300)
+        proof = prove(mixture.scores, made.encoder, runtime, [*usual, *nasty_rows(shop.encoder.fields, usual[:20])])
+        assert proof.batch_difference_max < 1e-6
+
+        encoded = made.encoder.rows(usual)
+        sent, said = mixture.sends(encoded), mixture.scores(encoded)
+        assert 0 < sent.sum() < len(usual)
+        assert np.array_equal(said[sent], mixture.large.scores(encoded)[sent])
+        assert np.array_equal(said[~sent], mixture.small.scores(encoded)[~sent])
+        for some in (encoded.take(np.flatnonzero(sent)[:7]), encoded.take(np.flatnonzero(~sent)[:7])):
+            assert np.abs(runtime.run(some) - mixture.scores(some)).max() < 1e-5
+
+
+def test_what_goes_on_is_a_share_of_the_rows_and_is_told(shop):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
+    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
+    sent = []
+    for fold, rows in judged.parts(judged.searched):
+        sent.append(cascade.make(fold).pipeline.sends(shop.encoded(shop.prepared.table.judged[rows])))
+
+    assert np.mean(np.concatenate(sent)) == pytest.approx(cascade.sent)
+    assert f"{100 * cascade.sent:.0f} % least sure" in cascade.name
+    shares = [cascade.sent, *(each.sent for each in cascade.milder())]
+    assert shares == sorted(shares)
+    assert max(shares) <= max(SHARES)
+
+
+def test_it_loses_less_than_the_small_one_alone(shop):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
+    judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
+    alone = going_on(shop).search.students[0]
+    before = judged.loss(alone.rows, judged.answering(alone.rows, alone.scores)[1])
+    after = Trial(cascade, "cascade")
+    after.search(judged, alone.rows, margin=0.02, risk=0.05)
+
+    assert after.evidence.value < 0.6 * before.value
+
+
+def test_rows_to_time_by_go_on_as_often_as_they_will(shop):
+    (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
+    made = cascade.make(ALL)
+    usual = rows_of(shop, 60)
+
+    rows = fair(shop, made, 0.25, usual)
+    sent = made.pipeline.sends(made.encoder.rows(rows))
+
+    assert sent.mean() == pytest.approx(0.25)
+    assert {int(sent[at : at + 12].sum()) for at in range(0, 60, 12)} == {3}
+    assert fair(shop, made, 0.0, usual) is usual
+    sure = replace(made, pipeline=replace(made.pipeline, unsure=Unsure(3.0, 4.0)))
+    with pytest.raises(UserError, match="one way"):
+        fair(shop, sure, 0.25, usual)
+
+
+@pytest.mark.parametrize(("how", "said"), [
+    ({"parent_us": 95.0}, "by its loss alone"),
+    ({"larger": False}, "larger than was asked for"),
+])  # fmt: skip
+def test_it_says_when_it_cannot_help(shop, how, said):
+    with pytest.raises(CannotHelp, match=said):
+        list(member("compress.techniques", "cascade")(going_on(shop, **how)))
+
+
+def test_a_large_model_that_is_as_cheap_needs_none_before_it(shop):
+    found = going_on(shop)
+    cheap = replace(found, search=replace(found.search, large=[replace(found.search.large[0], row_us=55.0)]))
+
+    with pytest.raises(CannotHelp, match="on average"):
+        list(member("compress.techniques", "cascade")(cheap))
+
+
+def test_it_needs_classes_a_search_and_a_small_model(shop):
+    technique = member("compress.techniques", "cascade")
+    with pytest.raises(CannotHelp, match="by its loss alone"):
+        list(technique(shop))
+    amounts = SimpleNamespace(task=Task("y", "regression", "rmse"), search=None)
+    with pytest.raises(CannotHelp, match="how sure"):
+        list(technique(amounts))
+
+
+def test_answers_that_are_as_sure_where_they_are_wrong_are_no_guide(shop):
+    """The small one's scores are dealt out among the rows: where it is unsure now says nothing."""
+    found = going_on(shop)
+    student = found.search.students[0]
+    dealt = replace(student, scores=np.random.default_rng(0).permutation(student.scores))
+    blind = replace(found, search=replace(found.search, students=[dealt]))
+
+    with pytest.raises(CannotHelp, match=r"says nothing|still loses too much"):
+        list(member("compress.techniques", "cascade")(blind))
+
+
+def test_rows_are_sent_from_where_the_two_differ_and_not_from_one_half():
+    """The large one differs where the small one says about 0.2; by labels, where it says about 0.5."""
+    rng = np.random.default_rng(0)
+    small = rng.uniform(0, 1, 2_000)
+    large = np.clip(small + 0.3 * (np.abs(small - 0.2) < 0.05) * rng.choice([-1, 1], 2_000), 0, 1)
+    both = [np.column_stack([1 - each, each]) for each in (small, large)]
+
+    unsure = unsure_at(both[0], differing(Task("y", "binary", "roc_auc", ("a", "b")), *both, None), 0.1)
+    assert (unsure.low, unsure.high) == pytest.approx((0.15, 0.25), abs=0.02)
+
+    near = np.clip(small + rng.normal(size=2_000) / 20, 0, 1)
+    both[1] = np.column_stack([1 - near, near])
+    unsure = unsure_at(both[0], differing(Task("y", "binary", "accuracy", ("a", "b")), *both, None), 0.1)
+    assert (unsure.low, unsure.high) == pytest.approx((0.45, 0.55), abs=0.03)
+
+
+def test_of_more_classes_those_go_on_whose_best_leads_least():
+    scores = np.array([[0.5, 0.4, 0.1], [0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.2, 0.7, 0.1]])
+
+    unsure = unsure_at(scores, np.ones(4), 0.5)
+
+    assert unsure.of(scores).tolist() == [True, False, True, False]
+    assert doubt(scores) == pytest.approx([0.1, 0.8, 0.05, 0.5])
+
+
+def test_answers_that_cannot_be_told_apart_go_the_same_way():
+    second = np.array([0.1, 0.4, 0.4, 0.4, 0.4 + 1e-9, 0.8])
+    scores = np.column_stack([1 - second, second])
+
+    sent = unsure_at(scores, np.array([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), 1 / 6).of(scores)
+
+    assert len(set(sent[1:5].tolist())) == 1
