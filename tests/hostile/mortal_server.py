@@ -40,7 +40,10 @@ class Server:
         self.port = first.getsockname()[1]
         sockets = [first, *(listen("127.0.0.1", self.port, shared=True) for _ in range(workers - 1))]
         self.second = SecondPort("127.0.0.1", free_port(), shared=True) if grpc else None
-        orders = Orders("", [], access_log=0.0, bounds=asdict(bounds), places=2, second=self.second)
+        self.counts = "" if home is None else str(home) if before is None else before.folder
+        orders = Orders(
+            "", [], access_log=0.0, bounds=asdict(bounds), places=2, second=self.second, folder=self.counts
+        )  # fmt: skip
         self.supervisor = Supervisor(
             orders, workers=workers, listen=sockets.pop, announce=self.events.append, program=(mortal_worker.__file__,),
             ear=None if home is None else Ear(home, "127.0.0.1", self.port), predecessor=before,
@@ -63,6 +66,11 @@ class Server:
             return response.status, response.read()
         finally:
             connection.close()
+
+    def counted(self) -> int:
+        """How often `good` was asked, as `/metrics` says."""
+        found, name = self.send("GET", "/metrics")[1].decode().splitlines(), 'aias_requests_total{endpoint="good"'
+        return sum(int(float(each.split()[-1])) for each in found if each.startswith(name))
 
     def told(self, name: str) -> int:
         return len([event for event in self.events if event.name == name])

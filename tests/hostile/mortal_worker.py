@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -70,6 +71,7 @@ def main(orders: Orders) -> None:
     from aias.serving.background import stop_with_parent, tell
     from aias.serving.bounds import Bounds
     from aias.serving.gateway import Gateway
+    from aias.serving.sums import Sums
     from serving_house import Ring, Shelf, no_ledger
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
@@ -77,9 +79,10 @@ def main(orders: Orders) -> None:
     for name, runtime in models().items():
         shelf.deploy(name, 1, runtime, model=name)
     bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
+    sums = Sums(Path(orders.folder), orders.counts) if orders.folder else None
     gateway = Gateway(
-        shelf, shelf.load, Ring, bounds=bounds, watch=tell, places=orders.places, kept=kept, ledger=no_ledger,
-        second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),
+        shelf, shelf.load, Ring, bounds=bounds, watch=tell, sums=sums, places=orders.places, kept=kept,
+        ledger=no_ledger, second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})
     gateway.run(*(socket.socket(fileno=each) for each in orders.descriptors), when_ready=lambda: tell(ready))

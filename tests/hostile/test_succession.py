@@ -2,6 +2,7 @@
 one dies at any step, the old one goes on."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,26 @@ def test_a_server_with_fewer_workers_takes_the_place_of_another_and_no_caller_no
         took_over = next(event for event in new.events if event.name == "serve.took-over")
         assert took_over.facts["connections"] == len(clients)
     assert not (tmp_path / FOLDER / name_of("127.0.0.1", old.port)).exists()
+
+
+def test_no_counter_falls_whoever_takes_over_or_dies(tmp_path: Path, old: Server) -> None:
+    for _ in range(5):
+        assert old.call("good", 50)[0] == 200
+    eventually(lambda: old.counted() == 5, PATIENCE)
+    old.supervisor.renew()
+    eventually(lambda: old.whole() and len(list(tmp_path.glob("*-gone.json"))) == 1, PATIENCE)
+    assert old.counted() == 5
+
+    with serving(workers=2, home=tmp_path, takes=old.port) as new:
+        assert new.counted() >= 5
+        old.thread.join(PATIENCE)
+        assert new.call("good", 50)[0] == 200
+        eventually(lambda: new.told("serve.took-over"), PATIENCE)
+        # The other worker writes its counts down once a second.
+        eventually(lambda: new.counted() == 6, PATIENCE)
+        os.kill(new.supervisor.pids[0], signal.SIGTERM)
+        eventually(lambda: new.told("serve.worker-died") and new.whole(), PATIENCE)
+        assert new.counted() == 6
 
 
 def test_one_that_dies_before_it_is_ready_has_changed_nothing(tmp_path: Path, old: Server) -> None:

@@ -31,8 +31,6 @@ class Worker:
     next: Life | None = None
     deaths: int = 0
     restart_at: float | None = None
-    counts: int = 0
-    """Whose counts are gone on with: a successor beside the old one has its own."""
 
     @property
     def ready(self) -> bool:

@@ -46,12 +46,13 @@ class Question(msgspec.Struct, omit_defaults=True):
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
-    """`sockets` come after it. `refused` says why, and then there is nothing else."""
+    """`sockets` come after it; `folder`: where counts are kept. `refused` says why, and then there is nothing else."""
 
     refused: str = ""
     pid: int = 0
     sockets: int = 0
     second: int = 0
+    folder: str = ""
     quarantined: list[str] = []
     apart: list[str] = []
     released: bool = False

@@ -85,8 +85,6 @@ class Gateway:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
-        if sums is not None:
-            sums.carry_on(self.metrics)
         self.doors = Doors(ring(), hosts, Quotas(ledger))
         suspects = None
         if kept is not None and program is not None:

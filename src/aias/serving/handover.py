@@ -17,7 +17,7 @@ from aias.serving.succession import Heir, Predecessor
 
 class Handover:
     """`tell` is called from threads: `asked` with a caller and what it asks, `take` and `gone` with an heir, `letter`
-    with what a predecessor leaves. Everything else is for the supervisor's own thread."""
+    with what a predecessor leaves, and `inherited` when that has gone. All else is for the supervisor's own thread."""
 
     def __init__(
         self, ear: Ear | None, predecessor: Predecessor | None, *, announce: Watch, tell: Callable[..., None]
@@ -52,7 +52,9 @@ class Handover:
             self._predecessor.take()
             threading.Thread(target=self._read_letters, args=(self._predecessor,), daemon=True).start()
 
-    def answer(self, caller: socket.socket, asked: Question, sockets: Sequence[socket.socket], *, second: int) -> None:
+    def answer(
+        self, caller: socket.socket, asked: Question, sockets: Sequence[socket.socket], *, second: int, folder: str
+    ) -> None:
         """Somebody wants to take our place."""
         if self._heir is not None:
             with caller, suppress(OSError):
@@ -60,7 +62,7 @@ class Handover:
             return
         heir = Heir(caller, asked)
         try:
-            heir.give(sockets, second=second, tell=lambda said: self._tell(said, heir))
+            heir.give(sockets, second=second, folder=folder, tell=lambda said: self._tell(said, heir))
         except OSError:
             heir.close()
         else:
@@ -115,6 +117,7 @@ class Handover:
         for estate, descriptors in predecessor.letters():
             connections += len(descriptors) - (estate.layout is not None)
             self._tell("letter", estate, descriptors)
+        self._tell("inherited", predecessor)
         said = f"process {predecessor.pid} has left; its {connections} open connections are answered here"
         facts: dict[str, Any] = {"pid": predecessor.pid, "connections": connections}
         self._announce(Event("serve.took-over", said, facts=facts))

@@ -87,6 +87,8 @@ class Snapshot(msgspec.Struct):
     statistics: Counted
     load_seconds: Counts
     models_bytes: tuple[int, int]
+    instead_of: list[str] = []
+    """Files whose counts are in here, should they still be there."""
 
 
 _COUNTERS: Final = (

@@ -7,7 +7,8 @@ from aias.serving.bounds import SecondPort
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """`places`: runs at a time; `folder`: where counts are kept; `descriptors`: the sockets that it listens on."""
+    """`places`: runs at a time; `folder`: where counts are kept, and by which name its own; `descriptors`: the sockets
+    that it listens on."""
 
     home: str
     hosts: list[str]
@@ -22,6 +23,6 @@ class Orders:
     slots: int = 0
     journal: int = -1
     channel: int = -1
-    counts: int = 0
+    counts: str = ""
     suspects: tuple[list[str], list[str]] = ([], [])
     pinned: list[str] = field(default_factory=list)

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import math
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -122,15 +123,21 @@ def serve(
         # Its port was free a moment ago, which sockets that share a port could not have told.
         for each in (port, *([second.port] if second else [])):
             held.enter_context(contextlib.closing(bound(host, each, shared=True)))
-        folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="aias-", ignore_cleanup_errors=True)))
+        given = before is not None and _is_ours(before.folder)
+        folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
         orders = Orders(
             os.fspath(home), hosts, access_log, asdict(_shared_out(bounds, workers)), max(1, cpus() // workers),
-            folder=os.fspath(folder), second=second, unnamed=unnamed, pinned=pinned,
+            folder=folder, second=second, unnamed=unnamed, pinned=pinned,
         )  # fmt: skip
-        Supervisor(
+        supervisor = Supervisor(
             orders, workers=workers, listen=lambda: listen(host, port, shared=True), announce=announce,
             ear=Ear(home, host, port) if can_keep() else None, predecessor=before,
-        ).run(ready)  # fmt: skip
+        )  # fmt: skip
+        try:
+            supervisor.run(ready)
+        finally:
+            if not supervisor.has_left and (supervisor.has_begun or not given):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def answer_on(
@@ -202,6 +209,12 @@ def _second(host: str, port: int, *, shared: bool, ours: bool) -> SecondPort:
         return SecondPort(host, port, shared)
     with contextlib.closing(listen(host, port)) as free:
         return SecondPort(host, free.getsockname()[1], shared)
+
+
+def _is_ours(folder: str) -> bool:
+    """Whether counts may go on in a folder that another server has told."""
+    path = Path(folder)
+    return bool(folder) and path.is_dir() and path.stat().st_uid == os.geteuid()
 
 
 def _tell_ready(announce: Watch, url: str, workers: int, second: SecondPort | None) -> None:

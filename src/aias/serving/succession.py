@@ -5,7 +5,7 @@
     new: workers start on them, until every one is ready; both answer
         ──take──▶               the old one's workers finish what they have begun, and read nothing more
         ◀──letters──            their connections, and what was asked on them, as after a worker's death
-        ◀──the end──            the old one has nothing left, and ends
+        ◀──the end──            the old one has nothing left, and ends; its counts lie where the new one's do
 
 A new one that fails before `take` has changed nothing; after it, the old one starts workers again.
 """
@@ -45,9 +45,10 @@ class Heir:
     def __init__(self, channel: socket.socket, asked: Question) -> None:
         self.channel, self.understands = channel, asked.format == FORMAT
 
-    def give(self, sockets: Sequence[socket.socket], *, second: int, tell: Callable[[str], None]) -> None:
+    def give(self, sockets: Sequence[socket.socket], *, second: int, folder: str, tell: Callable[[str], None]) -> None:
         self.channel.settimeout(ANSWER_SECONDS_MAX)
-        self.channel.send(msgspec.json.encode(Reply(pid=os.getpid(), sockets=len(sockets), second=second)))
+        reply = Reply(pid=os.getpid(), sockets=len(sockets), second=second, folder=folder)
+        self.channel.send(msgspec.json.encode(reply))
         for start in range(0, len(sockets), SOCKETS_AT_ONCE):
             some = [each.fileno() for each in sockets[start : start + SOCKETS_AT_ONCE]]
             socket.send_fds(self.channel, [b"sockets"], some)
@@ -71,10 +72,11 @@ class Heir:
 
 
 class Predecessor:
-    """Seen by the new one: whose place it is to take. `second`: the port on which it answers gRPC, or 0."""
+    """Seen by the new one: whose place it is to take. `second`: the port on which it answers gRPC, or 0; `folder`:
+    where its counts are, "" of a release that does not say."""
 
     def __init__(self, channel: socket.socket, told: Reply, sockets: list[socket.socket]) -> None:
-        self.pid, self.second, self.sockets = told.pid, told.second, sockets
+        self.pid, self.second, self.folder, self.sockets = told.pid, told.second, told.folder, sockets
         self._channel = channel
 
     @classmethod

@@ -1,14 +1,19 @@
 """Metrics of several workers as if there were one: each leaves its counts in a file, and whoever is asked adds them up.
 
-A worker that is started again goes on from the file of the one before it, so no counter ever falls. It writes once a
-second when something has changed, and before it answers: what has been shown once is never taken back. Dying, it may
-take the counts of its last second with it. Counting itself costs what it costs one process: additions in memory. The
-loop only copies what it has counted; reading, adding up and writing are for threads.
+    worker ─▶ 71-0.json ─┐
+    worker ─▶ 71-2.json ─┼─ `total`, of whoever is asked
+    gone   ─▶ 71-gone.json ◀─ `settle`: the files of all that have ended, as one
+
+A worker writes once a second when something has changed, and before it answers: what has been shown once is never taken
+back. Dying, it may take the counts of its last second with it. What those leave that have ended goes into one file, and
+into that of another server which takes over; so no counter ever falls. Counting itself costs what it costs one process:
+additions in memory. The loop only copies what it has counted; reading, adding up and writing are for threads.
 """
 
 import contextlib
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -19,17 +24,17 @@ from aias.serving.metrics import Metrics, Snapshot
 
 WRITE_SECONDS: Final = 1.0
 
+GONE: Final = "gone"
+"""How the name of the file ends that belongs to nobody any more."""
+
 
 class Sums:
-    def __init__(self, folder: Path, index: int) -> None:
-        self._folder, self._own = folder, folder / f"{index}.json"
+    """`name`: what no other process in the folder has."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._own = folder, folder / f"{name}.json"
         self._wrote, self._wrote_serial = b"", -1
         self._serials, self._writing = count(), threading.Lock()
-
-    def carry_on(self, metrics: Metrics) -> None:
-        """Begin where the worker before this one has ended."""
-        if (before := _read(self._own)) is not None:
-            _add(metrics, before)
 
     def write(self, metrics: Metrics) -> None:
         """Leave what has been counted where the others find it. A full disk costs counts, not answers."""
@@ -65,21 +70,58 @@ class Sums:
         def total() -> Metrics:
             write()
             found = still()
-            for path in sorted(self._folder.glob("*.json")):
-                if path != self._own and (more := _read(path)) is not None:
+            for name, more in _read_all(self._folder).items():
+                if name != self._own.name:
                     _add(found, more, gauges=True)
             return found
 
         return total
 
     def _write(self, held: bytes) -> None:
-        if held == self._wrote:
+        if held != self._wrote:
+            with contextlib.suppress(OSError):
+                _replace(self._own, held)
+                self._wrote = held
+
+
+class Counts:
+    """What the workers of one server leave, for who starts them; nothing, where the `folder` is ""."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder, self._server, self._serials = Path(folder) if folder else None, str(os.getpid()), count()
+
+    def name(self) -> str:
+        """For the next worker."""
+        return f"{self._server}-{next(self._serials)}"
+
+    def settle(self, ended: Iterable[str]) -> None:
+        """Put what has `ended` together with all that has before; whoever reads meanwhile counts it once."""
+        if self._folder is None:
             return
-        fresh = self._own.with_suffix(".new")
+        own = self._folder / f"{self._server}-{GONE}.json"
+        paths, held = [self._folder / f"{name}.json" for name in ended], Metrics()
+        for each in filter(None, map(_read, [own, *paths])):
+            _add(held, each)
+        together = held.snapshot()
+        together.instead_of = [path.name for path in paths]
         with contextlib.suppress(OSError):
-            fresh.write_bytes(held)
-            fresh.replace(self._own)
-            self._wrote = held
+            # Who was to take over may have taken it along.
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            _replace(own, msgspec.json.encode(together))
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def inherit(self) -> None:
+        """Settle what servers have left that are not there any more."""
+        if self._folder is not None:
+            found = {path.stem for path in self._folder.glob(f"*-{GONE}.json")}
+            self.settle(sorted(found - {f"{self._server}-{GONE}"}))
+
+
+def _replace(path: Path, held: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(held)
+    fresh.replace(path)
 
 
 def _add(metrics: Metrics, more: Snapshot, *, gauges: bool = False) -> None:
@@ -88,6 +130,20 @@ def _add(metrics: Metrics, more: Snapshot, *, gauges: bool = False) -> None:
     with contextlib.suppress(ValueError):
         trial.add(more)
         metrics.add(more, gauges=gauges)
+
+
+def _read_all(folder: Path) -> dict[str, Snapshot]:
+    """Every file but those that another stands for. One that goes while this reads has become part of another."""
+    found, has_gone = dict[str, Snapshot](), True
+    while has_gone:
+        found, has_gone = {}, False
+        for path in sorted(folder.glob("*.json")):
+            if (read := _read(path)) is not None:
+                found[path.name] = read
+            else:
+                has_gone = has_gone or not path.exists()
+    settled = {name for each in found.values() for name in each.instead_of}
+    return {name: each for name, each in found.items() if name not in settled}
 
 
 def _read(path: Path) -> Snapshot | None:

@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +32,7 @@ from aias.serving.ear import Ear, Question, Reply
 from aias.serving.handover import Handover
 from aias.serving.orders import Orders
 from aias.serving.succession import Predecessor
+from aias.serving.sums import Counts
 from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
@@ -74,7 +74,7 @@ class Supervisor:
         self._orders, self._announce, self._program = orders, announce, program
         found = [] if predecessor is None else predecessor.sockets
         shared = [found[index::workers] for index in range(workers)]
-        self._workers = [Worker(index, shared[index] or [listen()], counts=index) for index in range(workers)]
+        self._workers = [Worker(index, shared[index] or [listen()]) for index in range(workers)]
         self._handover = Handover(ear, predecessor, announce=announce, tell=self._tell)
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
         self._post = Post()
@@ -83,7 +83,7 @@ class Supervisor:
         self._to_renew: list[Worker] = []
         self._told = False
         self._looked_at = 0
-        self._counts = count(workers)
+        self._counts = Counts(orders.folder)
         # Reentrant: a signal's handler puts into it too.
         self._news: queue.SimpleQueue[tuple[str, Worker | None, Any, Any]] = queue.SimpleQueue()
 
@@ -125,6 +125,8 @@ class Supervisor:
             self._return()
         elif what == "letter":
             self._post.post(life, fact, self._channels())
+        elif what == "inherited":
+            self._counts.inherit()
 
     def _tell(self, what: str, who: Any, fact: Any = None) -> None:
         self._news.put((what, None, who, fact))
@@ -136,6 +138,16 @@ class Supervisor:
     def renew(self) -> None:
         """Put a new process in the place of each, one after the other; safe to call from any thread."""
         self._news.put(("renew", None, None, None))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether all of the first workers were ready, and whoever was there before leaves."""
+        return self._told
+
+    @property
+    def has_left(self) -> bool:
+        """Whether another server answers in the place of this one."""
+        return self._handover.leaving
 
     @property
     def pids(self) -> list[int]:
@@ -182,10 +194,9 @@ class Supervisor:
     def _start(self, worker: Worker) -> None:
         ward = Ward.make(self._layout)
         passed = [each.fileno() for each in worker.sockets]
-        if worker.life is not None:
-            worker.counts = next(self._counts)
+        counts = self._counts.name()
         orders = replace(
-            self._orders, index=worker.index, counts=worker.counts, descriptors=(*passed,), slots=self._layout.slots
+            self._orders, index=worker.index, counts=counts, descriptors=(*passed,), slots=self._layout.slots
         )
         if ward is not None:
             orders = replace(orders, journal=ward.pages.descriptor, channel=ward.theirs.fileno())
@@ -199,7 +210,7 @@ class Supervisor:
             # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
             process_group=0,
         )
-        life = Life(process, ward, time.monotonic())
+        life = Life(process, ward, time.monotonic(), counts)
         worker.restart_at = None
         if worker.life is None:
             worker.life = life
@@ -259,6 +270,7 @@ class Supervisor:
             worker.next = None
         suspects = life.suspects()
         left = self._post.settle(life, self._after(worker, life))
+        self._counts.settle([life.counts])
         if life.leaving:
             self._leaving.discard(life)
             return
@@ -328,8 +340,8 @@ class Supervisor:
 
     def _return(self) -> None:
         """Who was to take our place has died."""
+        self._counts.inherit()
         for worker in self._workers:
-            worker.counts = next(self._counts)
             self._start(worker)
 
     def _answer(self, caller: socket.socket, asked: Question) -> None:
@@ -337,7 +349,8 @@ class Supervisor:
         if asked.verb == "succeed":
             sockets = [each for worker in self._workers for each in worker.sockets]
             second = self._orders.second
-            self._handover.answer(caller, asked, sockets, second=second.port if second else 0)
+            port, folder = second.port if second else 0, self._orders.folder
+            self._handover.answer(caller, asked, sockets, second=port, folder=folder)
             return
         released = asked.verb == "release" and self._judge.release(asked.version)
         blame = self._judge.blame

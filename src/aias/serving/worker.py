@@ -57,7 +57,7 @@ def main(orders: Orders) -> None:
             when_ready=lambda: tell(ready),
             places=orders.places,
             second=orders.second,
-            sums=Sums(Path(orders.folder), orders.index),
+            sums=Sums(Path(orders.folder), orders.counts),
             kept=kept,
             folder=Path(orders.folder),
             first=orders.index == 0,

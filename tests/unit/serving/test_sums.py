@@ -1,9 +1,12 @@
-"""Counts of several workers: added up, carried on, never falling."""
+"""Counts of several workers: added up, settled, never falling."""
 
 from pathlib import Path
 
+import pytest
+
+from aias.serving import sums
 from aias.serving.metrics import BUCKETS_SECONDS, Metrics
-from aias.serving.sums import Sums
+from aias.serving.sums import Counts, Sums
 
 
 def counted(endpoint: str, times: int) -> Metrics:
@@ -21,9 +24,9 @@ def counted(endpoint: str, times: int) -> Metrics:
 
 def test_the_counts_of_all_workers_are_added_up(tmp_path: Path) -> None:
     here, there = counted("a", 2), counted("a", 3)
-    Sums(tmp_path, 1).write(there)
+    Sums(tmp_path, "1").write(there)
 
-    total = Sums(tmp_path, 0).total(here)
+    total = Sums(tmp_path, "0").total(here)
 
     assert total.requests["a", "m@1", 200] == 5
     work = total.work["a", "m@1"]
@@ -41,41 +44,91 @@ def test_the_counts_of_all_workers_are_added_up(tmp_path: Path) -> None:
 
 
 def test_what_one_worker_has_shown_another_shows_too(tmp_path: Path) -> None:
-    first, second = Sums(tmp_path, 0), Sums(tmp_path, 1)
+    first, second = Sums(tmp_path, "0"), Sums(tmp_path, "1")
     busy, idle = counted("a", 2), Metrics()
     shown = first.total(busy).requests["a", "m@1", 200]
 
     assert second.total(idle).requests["a", "m@1", 200] == shown
 
 
-def test_the_next_worker_carries_on_where_the_one_before_died(tmp_path: Path) -> None:
-    Sums(tmp_path, 0).write(counted("a", 4))
-    after = Metrics()
+def test_what_has_ended_is_settled_and_no_counter_falls(tmp_path: Path) -> None:
+    server, here = Counts(str(tmp_path)), Metrics()
+    names = [server.name() for _ in range(3)]
+    for times, name in enumerate(names, 1):
+        Sums(tmp_path, name).write(counted("a", times))
 
-    Sums(tmp_path, 0).carry_on(after)
+    for name in names[:2]:
+        server.settle([name])
+    total = Sums(tmp_path, "other").total(here)
 
-    assert after.requests["a", "m@1", 200] == 4
-    assert after.open_connections() == 0
-    assert Sums(tmp_path, 0).total(after).requests["a", "m@1", 200] == 4
+    assert total.requests["a", "m@1", 200] == 6
+    assert total.work["a", "m@1"].rows == 12
+    # Who was killed has no connections any more.
+    assert total.open_connections() == 3
+    assert len(list(tmp_path.glob("*.json"))) == 3
+
+
+def test_who_reads_while_files_become_one_counts_each_once(tmp_path: Path) -> None:
+    server = Counts(str(tmp_path))
+    ended, left = server.name(), counted("a", 4)
+    Sums(tmp_path, ended).write(left)
+
+    server.settle([ended])
+    # As it is after the one file was written, and before the other is taken away.
+    Sums(tmp_path, ended).write(left)
+
+    assert Sums(tmp_path, "other").total(Metrics()).requests["a", "m@1", 200] == 4
+
+
+def test_a_file_that_has_become_part_of_another_while_it_was_read_is_looked_for_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, read = Counts(str(tmp_path)), sums._read
+    ended = server.name()
+    Sums(tmp_path, ended).write(counted("a", 4))
+
+    def late(path: Path) -> object:
+        if path.name == f"{ended}.json" and path.exists():
+            monkeypatch.setattr(sums, "_read", read)
+            server.settle([ended])
+        return read(path)
+
+    monkeypatch.setattr(sums, "_read", late)
+
+    assert Sums(tmp_path, "other").total(Metrics()).requests["a", "m@1", 200] == 4
+
+
+def test_a_server_that_takes_over_goes_on_from_what_the_other_has_settled(tmp_path: Path) -> None:
+    before, after = Counts(str(tmp_path)), Counts(str(tmp_path))
+    before._server, after._server = "7", "8"
+    ended = before.name()
+    Sums(tmp_path, ended).write(counted("a", 4))
+    before.settle([ended])
+
+    after.inherit()
+    after.inherit()
+
+    assert Sums(tmp_path, "other").total(counted("a", 1)).requests["a", "m@1", 200] == 5
+    assert sorted(path.name for path in tmp_path.glob("*.json")) == ["8-gone.json", "other.json"]
 
 
 def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "1.json").write_bytes(b'{"requests": [')
     (tmp_path / "2.new").write_bytes(b"half")
 
-    assert Sums(tmp_path, 0).total(counted("a", 1)).requests["a", "m@1", 200] == 1
+    assert Sums(tmp_path, "0").total(counted("a", 1)).requests["a", "m@1", 200] == 1
 
 
 def test_a_full_disk_costs_counts_and_nothing_else(tmp_path: Path) -> None:
-    assert Sums(tmp_path / "gone", 0).total(counted("a", 1)).requests["a", "m@1", 200] == 1
+    assert Sums(tmp_path / "gone", "0").total(counted("a", 1)).requests["a", "m@1", 200] == 1
 
 
 def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path) -> None:
     odd = counted("a", 3)
     odd.work["a", "m@1"].whole.counts.append(1)
-    Sums(tmp_path, 1).write(odd)
+    Sums(tmp_path, "1").write(odd)
 
-    total = Sums(tmp_path, 0).total(counted("a", 1))
+    total = Sums(tmp_path, "0").total(counted("a", 1))
 
     assert total.requests["a", "m@1", 200] == 1
     assert sum(total.work["a", "m@1"].whole.counts) == 1

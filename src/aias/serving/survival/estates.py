@@ -53,11 +53,13 @@ class Ward:
 
 @dataclass(eq=False, slots=True)
 class Life:
-    """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it."""
+    """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it; `counts`:
+    the name by which it leaves what it has counted."""
 
     process: "subprocess.Popen[bytes]"
     ward: Ward | None
     started_at: float
+    counts: str = ""
     ready: bool = False
     leaving: bool = False
     said: str = ""
