@@ -24,8 +24,10 @@ STEPS_MAX: Final = 16 << 20
 
 
 def corrected(forest: Forest, link: str, x: Floats, said: Floats, weight: Floats, *, seed: int) -> Forest:
-    """Of a forest over columns x (rows, width): its sums, after the link, come nearer to what was said, (rows, outputs),
-    or (rows, 1) where one sum is the chance of the second of two. `weight`: of each row, (rows,)."""
+    """Of a forest over columns x (rows, width): after the link its sums come nearer to what was `said`.
+
+    `said`: (rows, outputs), or (rows, 1) where one sum is the chance of the second of two; `weight`: of rows, (rows,).
+    """
     most = STEPS_MAX // max(forest.trees, 1)
     if len(x) > most:
         rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:most])

@@ -68,11 +68,8 @@ class Lesson:
     said: Floats  # (rows, outputs)
     weight: Floats  # (rows,)
     real: int
-
-
-def hard(shop: Workshop) -> bool:
-    """Whether the lesson has answers of the rows themselves, and their noise with them."""
-    return len(shop.members) == 1
+    own: int
+    """So many of these keep their own answers, and the noise in them."""
 
 
 def lesson(shop: Workshop, fold: int) -> Lesson:
@@ -100,8 +97,9 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold)
     columns = told.columns[:, kept]
     if size.again:
-        said = told.said[:, 1:] if trees.two else told.said
-        forest = corrected(forest, trees.link, columns, said, told.weight / told.weight.mean(), seed=shop.seed)
+        said, weight = told.said[told.own :, 1 if trees.two else 0 :], told.weight[told.own :]
+        weight = weight / weight.mean() if len(weight) else weight
+        forest = corrected(forest, trees.link, columns[told.own :], said, weight, seed=shop.seed)
     fitted: Any = replace(trees, trees=in_single(forest, columns))
     return ColumnsPipeline([], fitted)
 
@@ -126,7 +124,7 @@ def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> tuple[Pla
 
 def _lesson(shop: Workshop, fold: int) -> Lesson:
     rows, most, rng = shop.inside(fold), _rows_max(shop), np.random.default_rng(shop.seed + fold - ALL)
-    alone = hard(shop)
+    alone = len(shop.members) == 1
     if len(rows) > most // 2 and not alone:
         rows = np.sort(rng.permutation(rows)[: most // 2])
     real = shop.encoded(rows)
@@ -140,7 +138,8 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
-    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()))
+    counted, own = int(sound[: len(rows)].sum()), int(sound[:known].sum())
+    return Lesson(columns[sound], said[sound], weight[sound], counted, own)
 
 
 def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:

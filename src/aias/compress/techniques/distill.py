@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from aias.compress.lessons import Size, hard, taught
+from aias.compress.lessons import Size, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 
@@ -19,7 +19,14 @@ LEAVES: Final = 16
 
 RATE: Final = 0.2
 
-LARGER: Final = (Size(800, 16, 0.15), Size(800, 31, 0.1))
+WHOLE: Final = Size(max(TREES), LEAVES, RATE)
+SIZES: Final = (
+    WHOLE, *(replace(WHOLE, trees=trees, of=WHOLE.trees, again=True) for trees in TREES), Size(20, 8, 0.4, again=True),
+)  # fmt: skip
+"""Leaves that are fitted again follow their teacher more nearly, to where it errs as well: the largest is tried without
+that, too."""
+
+LARGER: Final = (Size(800, 16, 0.15, again=True), Size(800, 31, 0.1, again=True))
 """Tried where a smaller one is fast and loses too much."""
 
 
@@ -28,22 +35,13 @@ def distill(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("trees read columns, and it has texts only")
     if shop.encoder.layout.texts:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
-    for size in _sizes(shop):
+    for size in SIZES:
         yield _candidate(shop, size, milder=partial(_larger, shop, size))
-
-
-def _sizes(shop: Workshop) -> list[Size]:
-    """Leaves that are fitted again follow their teacher more nearly, to where it errs as well: the largest is tried
-    without that, too."""
-    again, whole = not hard(shop), Size(max(TREES), LEAVES, RATE)
-    first = [Size(trees, LEAVES, RATE, of=max(TREES), again=again) for trees in TREES]
-    return [*([whole] if again else []), *first, Size(20, 8, 0.4, again=again)]
 
 
 def _larger(shop: Workshop, size: Size) -> list[Candidate]:
     """The ladder from this size up."""
-    larger = [replace(each, again=not hard(shop)) for each in LARGER]
-    return [_candidate(shop, each) for each in larger if each.trees * each.leaves > size.trees * size.leaves]
+    return [_candidate(shop, each) for each in LARGER if each.trees * each.leaves > size.trees * size.leaves]
 
 
 def _candidate(shop: Workshop, size: Size, *, milder: Callable[[], Sequence[Candidate]] | None = None) -> Candidate:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import Size, hard, lesson, taught
+from aias.compress.lessons import Size, lesson, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats
@@ -20,9 +20,9 @@ from aias.encoders.rows import RowEncoder
 
 __all__ = ["fewer_columns"]
 
-SIZE: Final = Size(200, 16, 0.2)
+SIZE: Final = Size(200, 16, 0.2, again=True)
 BEGINNING: Final = replace(SIZE, trees=50, of=SIZE.trees)
-ALL_COLUMNS: Final = replace(SIZE, trees=50, of=400)
+ALL_COLUMNS: Final = replace(SIZE, trees=50, of=400, again=False)
 """By which it is told which columns matter: the beginning of what `distill` fits as well."""
 SHARES: Final = (0.5, 0.25)
 COLUMNS_MIN: Final = 8
@@ -38,7 +38,7 @@ def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
         raise CannotHelp(f"it reads {count} columns, and each may matter")
-    for size in (replace(each, again=not hard(shop)) for each in (SIZE, BEGINNING)):
+    for size in (SIZE, BEGINNING):
         for share in SHARES:
             kept = max(1, round(share * count))
             yield Candidate(f"{size}, of {kept} columns", partial(_make, shop, size, kept))
