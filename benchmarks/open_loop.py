@@ -24,6 +24,9 @@ from own_server import other_core
 CONNECTIONS_MAX: Final = 6_000
 """Three times as many as the server has."""
 
+FILL_SECONDS: Final = 1.0
+"""In which the queues of a server fill up, as far as its objective lets them."""
+
 LATE_SECONDS_MAX: Final = 0.01
 LAST_SECONDS: Final = 3.0
 """For what is still to be answered after the last request."""
@@ -39,7 +42,8 @@ class Caller:
         """In the order of their times."""
         self.held: dict[int, bytes] = {}
         self.free: deque[int] = deque()
-        self.answers: list[tuple[int, float]] = []
+        self.answers: list[tuple[int, float, float]] = []
+        """Of each its status, how long it took, and when it came."""
         self.failed = self.given_up = 0
 
     def connect(self) -> None:
@@ -77,7 +81,8 @@ class Caller:
                 self.held[number] = data
                 continue
             if number in self.began:
-                self.answers.append((int(head[9:12]), time.perf_counter() - self.began.pop(number)))
+                now = time.perf_counter()
+                self.answers.append((int(head[9:12]), now - self.began.pop(number), now))
             if b"connection: close" in head:
                 self._lose(number)
             else:
@@ -115,13 +120,14 @@ def closed(caller: Caller, connections: float, seconds: float) -> dict[str, floa
         while caller.free:
             caller.ask()
         caller.listen(0.05)
-    good = sum(status == 200 for status, _ in caller.answers)
+    good = sum(status == 200 for status, _, _ in caller.answers)
     assert good == len(caller.answers), caller.answers[-1]
     return {"per_s": good / (now - began), "busy": (time.process_time() - worked) / (now - began)}
 
 
 def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict[str, float]:
-    """`in_time`: within how many seconds an answer is of use; nobody waits for longer."""
+    """`in_time`: within how many seconds an answer is of use; nobody waits for longer. What is answered in a second is
+    counted from when queues are full to when nobody asks any more: before and after, there is less to refuse."""
     caller.patience = in_time
     chance = random.Random(3)
     sent = unsent = late = 0
@@ -147,10 +153,14 @@ def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict
     ends = time.perf_counter() + LAST_SECONDS
     while caller.began and time.perf_counter() < ends:
         caller.listen(0.05)
-    good = sorted(took for status, took in caller.answers if status == 200)
-    refused = sorted(took for status, took in caller.answers if status in (429, 503))
+    good = sorted(took for status, took, _ in caller.answers if status == 200)
+    refused = sorted(took for status, took, _ in caller.answers if status in (429, 503))
+    counted = sum(
+        status == 200 and took <= in_time and began + FILL_SECONDS <= at < began + seconds
+        for status, took, at in caller.answers
+    )
     return {
-        "good_per_s": sum(took <= in_time for took in good) / seconds, "sent_per_s": sent / seconds, "unsent": unsent,
+        "good_per_s": counted / (seconds - FILL_SECONDS), "sent_per_s": sent / seconds, "unsent": unsent,
         "late": late, "failed": caller.failed + len(caller.answers) - len(good) - len(refused), "busy": busy,
         "given_up": caller.given_up, "connections": len(caller.sockets),
         "answer_p50_s": _at(good, 0.5), "answer_p99_s": _at(good, 0.99), "refused": len(refused),

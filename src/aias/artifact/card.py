@@ -55,6 +55,7 @@ def card(
     sizes = {entry.path: entry.size_bytes for entry in manifest.files} if sizes is None else sizes
     report = report or Report()
     plots = [name for name in PLOTTED if f"{PLOTS}{name}.svg" in sizes]
+    said, _, table = frontier.partition("\n\n")
     of_scores = [name for name in plots if name not in {"importance", "frontier", "learning_curve", "ensemble"}]
     of_training = [name for name in plots if name in {"learning_curve", "ensemble"}]
     sections = [
@@ -62,7 +63,7 @@ def card(
         f"## {_judged(manifest)}\n\n{_measured(manifest)}{_images(of_scores)}",
         f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
         f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
-        f"## Frontier\n\n{frontier.rstrip()}{_images(name for name in plots if name == 'frontier')}"
+        f"## Frontier\n\n{said}{_images(name for name in plots if name == 'frontier')}\n\n{table.rstrip()}"
         if frontier
         else "",
         _optimised(manifest),
@@ -345,7 +346,8 @@ def _interval(measurement: Measurement) -> str:
 def _number(value: float) -> str:
     """Four digits after the point, and fewer of large numbers."""
     size = abs(value)
-    return f"{value:,.{4 if size < 10 else 2 if size < 1000 else 1}f}"
+    digits = 4 if size < 10 else 2 if size < 1000 else 1
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # no -0.0000
 
 
 def _bytes(size: int) -> str:

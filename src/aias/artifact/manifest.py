@@ -127,6 +127,16 @@ class Manifest:
     def size_bytes(self) -> int:
         return sum(entry.size_bytes for entry in self.files)
 
+    @property
+    def served_bytes(self) -> int:
+        """Of what is loaded to answer; the card with its plots is not."""
+        return sum(entry.size_bytes for entry in self.files if is_served(entry.path))
+
+
+def is_served(path: str) -> bool:
+    """Whether a file is the graph or a table of an encoder."""
+    return path == "model.onnx" or path.startswith("encoders/")
+
 
 def read_manifest(raw: bytes) -> Manifest:
     """Parse and check `manifest.json`. Raises `Damaged`."""

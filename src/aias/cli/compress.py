@@ -50,7 +50,8 @@ def compress(
     draw(found.frontier)
     say(found.frontier.verdict)
     if found.better:
-        click.echo(f"{found.model.ref}  {size(found.model.version.size_bytes)} with its report")
+        loaded, whole = found.model.manifest.served_bytes, found.model.version.size_bytes
+        click.echo(f"{found.model.ref}  {size(loaded)}, with its report {size(whole)}")
         hint(f"aias deploy {found.model.ref} && aias serve")
 
 
@@ -82,7 +83,7 @@ def draw(found: "Frontier") -> None:
     points = list(found.ordered())
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"
     head = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
-    table(title, head, [_short(point) for point in points if point.speed or point.state != FELL], right=head[1:-1])
+    table(title, head, [_short(point) for point in points if point.measured], right=head[1:-1])
     for point in points:
         if point.state == FELL:
             say(f"· {point.name}: {point.reason}")

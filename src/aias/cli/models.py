@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @option_json
 def ls(*, as_json: bool) -> None:
-    """List models and endpoints."""
+    """List models and endpoints. The size is that of what is loaded to answer."""
     from aias.cli.endpoints import plain
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -35,7 +35,8 @@ def ls(*, as_json: bool) -> None:
         manifests = [_manifest(registry, version) for version in versions]
     if as_json:
         told = [
-            msgspec.to_builtins(version) | {"form": each and each.form, "row_us": each and each.row_us}
+            msgspec.to_builtins(version)
+            | {"form": each and each.form, "row_us": each and each.row_us, "served_bytes": each and each.served_bytes}
             for version, each in zip(versions, manifests, strict=True)
         ]
         return give({"versions": told, "endpoints": [plain(each) for each in endpoints]}, as_json=True)
@@ -48,7 +49,7 @@ def ls(*, as_json: bool) -> None:
         for trial in endpoint.trials:
             live.setdefault(str(trial.ref), []).append(f"{endpoint.name} ({trial.role} {trial.part})")
     rows = [
-        (str(version), *_form(told), size(version.size_bytes), ", ".join(live.get(str(version), [])))
+        (str(version), *_form(told), size(told.served_bytes) if told else "", ", ".join(live.get(str(version), [])))
         for version, told in zip(versions, manifests, strict=True)
     ]  # fmt: skip
     columns = ("version", "form", "score", "µs/row", "size", "endpoints")

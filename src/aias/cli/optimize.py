@@ -58,5 +58,5 @@ def optimize(
         first = each.manifest.measurements[:1]
         score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
         click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "
-                   f"{size(each.version.size_bytes)}")  # fmt: skip
+                   f"{size(each.manifest.served_bytes)}")  # fmt: skip
     hint(f"aias deploy {found.model.ref} && aias serve")

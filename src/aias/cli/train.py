@@ -96,7 +96,7 @@ def _show_forms(forms: Sequence[Any]) -> None:
     metric = f"{first[0].metric}, {forms[0].manifest.judged}" if first else "score"
     rows = [
         (each.ref, each.manifest.form, plus_minus(each.manifest.measurements[0]) if first else "",
-         f"{each.manifest.row_us:,.0f}", size(each.version.size_bytes))
+         f"{each.manifest.row_us:,.0f}", size(each.manifest.served_bytes))
         for each in forms
     ]  # fmt: skip
     table("", ("version", "form", metric, "µs/row", "size"), rows, right=(metric, "µs/row", "size"))

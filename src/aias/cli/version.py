@@ -56,7 +56,7 @@ def _facts(model: "Model") -> Iterator[str]:
         yield f"better than {gained.better_than}, in the {gained.compared} form: {gained.gain}"
         yield "; ".join(f"{axis} {gave}" for axis, _, gave, _ in gained.rows(manifest)) + " where it was searched"
     if manifest.row_us:
-        yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.size_bytes)} on the disk"
+        yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.served_bytes)} to load"
     if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
         yield f"served on this host by {raced.engine}: {raced.reason}"
     rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())

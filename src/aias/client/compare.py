@@ -105,7 +105,8 @@ def compare(
     timed = paces([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
     return Comparison(tuple(
-        Step(name, each.ref, quality[each.ref], speed[each.ref], _served_bytes(each)) for name, each in models.items()
+        Step(name, each.ref, quality[each.ref], speed[each.ref], each.manifest.served_bytes)
+        for name, each in models.items()
     ))  # fmt: skip
 
 
@@ -123,12 +124,6 @@ def _check_alike(versions: Mapping[str, Model], *, labelled: bool) -> None:
     judged = {(each.manifest.judged, each.manifest.lineage.dataset) for each in versions.values()}
     if not labelled and judged != {("test", next(iter(judged))[1])}:
         raise UserError("these versions were not measured on the same rows", hint="give rows with their labels")
-
-
-def _served_bytes(model: Model) -> int:
-    from aias.compress.certification import served_bytes
-
-    return served_bytes({each.path: each.size_bytes for each in model.manifest.files})
 
 
 def _ends(one: Measurement) -> tuple[float, ...]:

@@ -12,7 +12,7 @@ from aias.core.deadline import Deadline
 from aias.core.errors import NotFound, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.quantities import bytes_of, seconds_of, share_of
-from aias.core.schema import Schema
+from aias.core.schema import Schema, SchemaMismatch
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier
@@ -107,9 +107,13 @@ def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) ->
         data, unlabelled = unlabelled, None
     if data is None or target is None or (unlabelled is not None and not first.imported):
         return data, unlabelled, False
-    found = read(data, watch=nobody)
-    if target.name in found.schema.names and found.frame[target.name].null_count() < found.rows:
-        return data, unlabelled, False
+    try:
+        found = read(data, target=target.name, watch=nobody)
+    except SchemaMismatch:  # there is no such column
+        found = read(data, schema=Schema(first.manifest.inputs), watch=nobody)
+    else:
+        if found.frame[target.name].null_count() < found.rows:
+            return data, unlabelled, False
     if first.imported:
         said = (
             f"{found.rows:,} rows hold no `{target.name}`: what is certified is how often a smaller form answers as "

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from aias.artifact.manifest import is_served
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FRONTIER, Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
@@ -54,11 +55,7 @@ class Finished:
 
 def served_bytes(files: Mapping[str, int]) -> int:
     """Of what is loaded to answer: the graph and the encoders' tables."""
-    return sum(size for path, size in files.items() if served(path))
-
-
-def served(path: str) -> bool:
-    return path == "model.onnx" or path.startswith("encoders/")
+    return sum(size for path, size in files.items() if is_served(path))
 
 
 def finish(

@@ -1,6 +1,6 @@
 """What a compression came to: every candidate with its proof or the reason why it fell; `frontier.json`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +53,11 @@ class Point:
     def loss(self) -> Loss | None:
         return self.certified or self.searched
 
+    @property
+    def measured(self) -> bool:
+        """Whether it stands, or fell after it was judged or timed."""
+        return bool(self.state != FELL or self.speed or self.loss)
+
 
 @dataclass(frozen=True, slots=True)
 class Total:
@@ -88,16 +93,18 @@ class Frontier:
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
 
     def markdown(self) -> str:
-        """The table and the words around it."""
-        head = self.head()
-        lines = [head, ["---:" if each in self.right() else "---" for each in head], *map(cells, self.ordered())]
-        table = "\n".join(f"| {' | '.join(_plain(each) for each in line)} |" for line in lines)
+        """The last word, the table of those that were measured, and the others with their reasons."""
+        points = list(self.ordered())
+        measured = [each for each in points if each.measured]
+        table = _table(self.head(), map(cells, measured), right=self.right())
+        others = [[each.name, each.technique, each.reason] for each in points if not each.measured]
+        without = f"\n\nNot measured:\n\n{_table(['candidate', 'by', 'why'], others)}" if others else ""
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
             f" of {self.margin:.2g}. Chosen on {self.searched_rows:,} rows, certified once on {self.certified_rows:,} "
             f"others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n{self.timed()}"
         )
-        return f"{said}\n\n{table}\n"
+        return f"{said}\n\n{table}{without}\n"
 
     def timed(self) -> str:
         """How the latencies were measured, and which of them decides."""
@@ -123,13 +130,13 @@ class Frontier:
     def head(self) -> list[str]:
         """The names of the columns of `cells`."""
         return [
-            "candidate", "by", "loss (limits)", P_NAMES, "faster", f"{P_NAMES}, {self.callers} at once",
-            f"faster, {self.callers} at once", "smaller", "memory", "loaded in", "verdict",
+            "candidate", "by", "verdict", "loss (limits)", P_NAMES, "faster", f"{P_NAMES}, {self.callers} at once",
+            f"faster, {self.callers} at once", "smaller", "memory", "loaded in",
         ]  # fmt: skip
 
     def right(self) -> list[str]:
         """Columns that stand at the right."""
-        return self.head()[2:-1]
+        return self.head()[3:]
 
     def ordered(self) -> Iterator[Point]:
         """The parent, then what stands, then what fell; the fastest first."""
@@ -146,13 +153,12 @@ def cells(point: Point) -> list[str]:
     """A point as a line of a table under `Frontier.head`."""
     loss, together, held = point.loss, point.together, point.footprint
     return [
-        point.name, point.technique,
+        point.name, point.technique, f"{point.state}: {point.reason}" if point.reason else point.state,
         f"{signed(loss.value)} ({loss.limits})" if loss else "",
         _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),
         f"{point.smaller:.3g}×" if point.smaller else "",
         f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
-        f"{point.state}: {point.reason}" if point.reason else point.state,
     ]  # fmt: skip
 
 
@@ -179,6 +185,11 @@ def read_frontier(raw: bytes) -> Frontier:
         return msgspec.json.decode(raw, type=Frontier, strict=True)
     except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         raise Damaged(f"{FRONTIER} is not a frontier: {fault}") from None
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> str:
+    lines = [head, ["---:" if each in right else "---" for each in head], *rows]
+    return "\n".join(f"| {' | '.join(_plain(each) for each in line)} |" for line in lines)
 
 
 def _plain(text: str) -> str:

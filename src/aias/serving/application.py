@@ -18,6 +18,7 @@ from aias.serving.doors import Doors
 from aias.serving.echoes import Echoes
 from aias.serving.executor import Executor
 from aias.serving.fetching import Fetching
+from aias.serving.garbage import forget_frames
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag
@@ -346,7 +347,8 @@ class Application:
             return False
         return request.model.runs_inline(len(request.body), self._bounds)
 
-    def _refusal(self, fault: Exception, request: Request) -> Reply:
+    def _refusal(self, raised: Exception, request: Request) -> Reply:
+        fault = raised
         if not isinstance(fault, AiasError) or not may_be_shown(fault):
             trace = trace_id(request)
             log.error("request %s failed%s", request.id, f" (trace {trace})" if trace else "", exc_info=fault)
@@ -357,6 +359,7 @@ class Application:
             )
         else:
             status = status_of(fault)
+        forget_frames(raised)
         self.observing.refused(request, fault.code)
         if status == 503 and request.bill is not None:
             request.bill.cancel()

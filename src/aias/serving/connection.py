@@ -47,6 +47,13 @@ class Connection(Prompt):
         self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
         self.transport = self._answers  # type: ignore[assignment]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # Nothing of it leads back to it: so it goes at once, and not when garbage is looked for.
+        self._answers.lost()
+        if self.cycle is not None and self.cycle.response_complete:
+            self.cycle = None  # type: ignore[assignment]
+
     @property
     def at_rest(self) -> bool:
         """Whether all that has come is answered, and nothing has begun since."""

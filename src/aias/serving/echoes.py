@@ -1,7 +1,7 @@
 """A refusal that has just been made, said again to whoever asks with the same head: a third of its price.
 
 At several times the capacity most requests are refused, thousands a second, for the same reason. Nothing that could
-make a difference within two milliseconds is looked at anew: neither key nor queue. Only what is the same for all is
+make a difference within ten milliseconds is looked at anew: neither key nor queue. Only what is the same for all is
 repeated: not where a quota is counted, a request has a name or is traced, or its line is logged.
 """
 
@@ -15,8 +15,9 @@ from aias.serving.messages import Reply, Request
 from aias.serving.observing import Observing
 from aias.serving.refusals import Overloaded
 
-LIFE_SECONDS: Final = 0.002
-"""A place that becomes free is offered so much later at most; who waits for it waits up to a second."""
+LIFE_SECONDS: Final = 0.01
+LIFE_SHARE: Final = 0.01
+"""Of the objective: a place that becomes free is offered so much later at most, while the queue is as long as that."""
 
 
 class _Said(NamedTuple):
@@ -42,7 +43,8 @@ class Echoes:
         if isinstance(fault, Overloaded) and plain and not ACCESS.share and not self._observing.traces:
             if len(self._said) >= HEADS_MAX:
                 self._said.clear()
-            self._said[id(head)] = _Said(head, request, reply, response, self._clock() + LIFE_SECONDS)
+            until = self._clock() + _life(request)
+            self._said[id(head)] = _Said(head, request, reply, response, until)
 
     def of(self, head: Head) -> bytes | None:
         """The same response under another name, counted like the first; None where it has to be looked at."""
@@ -62,3 +64,8 @@ class Echoes:
         """Let go of what is not said any more, and of the models that it was said for; to be called now and then."""
         now = self._clock()
         self._said = {head: said for head, said in self._said.items() if now <= said.until}
+
+
+def _life(request: Request) -> float:
+    model = request.model
+    return LIFE_SECONDS if model is None else min(LIFE_SECONDS, LIFE_SHARE * model.lane.objective_seconds)

@@ -1,7 +1,6 @@
 """`aias serve`: what it needs is looked for first, then one process answers, or several that are watched over."""
 
 import contextlib
-import gc
 import math
 import os
 import shutil
@@ -22,6 +21,7 @@ from aias.core.memory import memory_bytes
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.doors import is_loopback
 from aias.serving.ear import FOLDER, Ear, name_of
+from aias.serving.garbage import collect_by_time
 from aias.serving.gateway import Gateway, grpc_server
 from aias.serving.logs import log_accesses
 from aias.serving.notify import notify_ready
@@ -163,8 +163,9 @@ def answer_on(
     from aias.serving.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
+        keys = Keys(registry.database)
         gateway = Gateway(
-            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
@@ -173,9 +174,7 @@ def answer_on(
         )  # fmt: skip
 
         def tell_ready() -> None:
-            # What is loaded by now stays: the garbage collector need not look at it again, 20 ms at a time.
-            gc.collect()
-            gc.freeze()
+            collect_by_time()
             when_ready()
 
         gateway.run(*listeners, when_ready=tell_ready)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from uvicorn import Config, Server
 
 from aias.serving.accepting import Accepting, Room
-from aias.serving.bounded import sweep
+from aias.serving.bounded import Sweep
 
 
 class Second(Protocol):
@@ -89,7 +89,7 @@ class LoopServer(Server):
         self._leaving = self.should_exit = True
 
     async def _sweep(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, sweep = asyncio.get_running_loop(), Sweep()
         while True:
             await asyncio.sleep(self._sweep_seconds)
             sweep(self.server_state.connections, loop.time())

@@ -50,10 +50,14 @@ def soon(work: Work) -> None:
 
 
 class Slices:
-    """`later` calls in the next turn; all on the loop's own thread."""
+    """`later` calls in the next turn; all on the loop's own thread. A slice lasts for so many `seconds`, or its `share`
+    of what passed since the one before; whatever it begins it ends."""
 
-    def __init__(self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic) -> None:
-        self._later, self._clock = later, clock
+    def __init__(
+        self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic,
+        seconds: float = SLICE_SECONDS, share: float = SHARE,
+    ) -> None:  # fmt: skip
+        self._later, self._clock, self._seconds, self._share = later, clock, seconds, share
         self._queues: dict[str, _Queue] = {}
         self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
@@ -100,7 +104,7 @@ class Slices:
         began = now = self._clock()
         self._pace.begins(began)
         away = 0.0 if self._ended_at is None else began - self._ended_at
-        slice_seconds = min(max(SLICE_SECONDS, SHARE * away), SLICE_SECONDS_MAX)
+        slice_seconds = min(max(self._seconds, self._share * away), SLICE_SECONDS_MAX)
         while self._queues and now - began < slice_seconds:
             payer = min(self._queues, key=self._shares.had)
             seconds, work = self._next(payer)

@@ -15,7 +15,11 @@ from aias.serving.executor import Executor
 from aias.serving.messages import Conversation, Reply, Request, is_table
 from aias.serving.responses import packed_reply
 from aias.serving.routes import Route
+from aias.serving.slices import Slices
 from aias.serving.streams import Stream
+
+READ_SECONDS: Final = 0.0005
+"""Of reading in one turn of the loop: mostly one body. Who is new is refused after four turns."""
 
 Gone = Callable[[], Awaitable[None]]
 """Ends when the caller has hung up."""
@@ -37,6 +41,7 @@ def size_of(request: Request, *, packed: bool) -> int:
 class Threads:
     def __init__(self, executor: Executor, bounds: Bounds) -> None:
         self._executor, self._bounds = executor, bounds
+        self._reading = Slices(seconds=READ_SECONDS, share=0.0)
 
     async def reply(self, route: Route, request: Request, gone: Gone, *, packed: bool) -> Reply:
         """Of a request whose body is there, `packed` or not."""
@@ -99,7 +104,9 @@ class Threads:
         talk = Talk(cast("Conversation", route.answer(request)), request)
         queue, width = 0.0, max(1, request.asked.manifest.task.width, len(request.asked.manifest.task.classes))
         try:
-            found = await step(begin, light=light)
+            # Of a crowd that came in one turn only the first are read in it: others want to be heard, and refused.
+            waits = light and not self._reading.begins()
+            found = await (self._read_in_turn(request, begin) if waits else step(begin, light=light))
             while not isinstance(found, Reply):
                 answers: Answers | Exception
                 try:
@@ -115,6 +122,21 @@ class Threads:
         if light:
             return packed_reply(found, request)
         return await self._executor.step(partial(packed_reply, found, request), body_bytes=size)
+
+    async def _read_in_turn(self, request: Request, begin: Callable[[], Encoded | Reply]) -> Encoded | Reply:
+        found: asyncio.Future[Encoded | Reply] = asyncio.get_running_loop().create_future()
+
+        def work() -> None:
+            if found.done():
+                return
+            try:
+                found.set_result(begin())
+            except Exception as fault:  # noqa: BLE001  it goes to the caller whose request it was
+                found.set_exception(fault)
+
+        seconds = request.asked.seconds_to_read(request.body)
+        self._reading.add(seconds, work, payer=request.payer, priority=request.priority)
+        return await found
 
     def unpack(self, request: Request, *, packed: bool) -> None:
         if packed:

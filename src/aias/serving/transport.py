@@ -84,6 +84,10 @@ class OneWrite:
             self._end()
             self._transport.write_eof()
 
+    def lost(self) -> None:
+        """Nobody is there any more, and nobody is to be asked."""
+        self._has_ended, self._ends = True, bool
+
     def _end(self) -> None:
         self.flush()
         self._has_ended = True

@@ -194,9 +194,12 @@ def _ensemble(task: Task, steps: Sequence[Step]) -> bytes:
     whole = np.array([step.ensemble for step in steps])
     each = np.array([step.value for step in steps])
     x = axis("Seconds", np.append(0.0, seconds), margin=0.02)
+    near = _near(each, whole)
     note = f"line: ensemble, {number(float(whole[-1]))} at last; dots: each model"
+    if len(near) < len(each):
+        note = note.replace("each model", "each, some beyond")
     lines = [Line(seconds, whole, steps=True), Line(seconds, each, dots=True, joined=False)]
-    return line_chart("Score over time", note, x, axis(task.metric, np.concatenate([whole, _near(each, whole)])), lines)
+    return line_chart("Score over time", note, x, axis(task.metric, np.concatenate([whole, near])), lines)
 
 
 def _near(each: Floats, whole: Floats) -> Floats:

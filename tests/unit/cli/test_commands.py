@@ -131,6 +131,13 @@ def test_the_engine_that_was_measured_to_be_faster_is_shown(
     assert "served on this host by openvino: openvino is 1.50× as fast" in capfd.readouterr().out
 
 
+def test_ls_counts_what_is_loaded_and_not_the_card(run: Run, home: Path) -> None:
+    manifest = load("churn@1", home=home).manifest
+    loaded = sum(each.size_bytes for each in manifest.files if not each.path.startswith(("card", "plots", "report")))
+    (told,) = [each for each in run("ls", "--json").json["versions"] if (each["name"], each["number"]) == ("churn", 1)]
+    assert 0 < told["served_bytes"] == manifest.served_bytes < loaded < told["size_bytes"]
+
+
 def test_ls_says_which_version_is_damaged(run: Run, home: Path) -> None:
     manifest = Path(run("show", "churn@1", "--json").json["folder"]) / "manifest.json"
     manifest.chmod(0o600)

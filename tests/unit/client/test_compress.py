@@ -1,10 +1,18 @@
-"""`client/compress.py`: shares and sizes as people write them."""
+"""`client/compress.py`: shares and sizes as people write them, and rows that are given."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from aias.client.compress import _sorted_out
+from aias.client.load.subject import rows_of
 from aias.compress.compress import Wanted
 from aias.core.errors import UserError
+from aias.core.events import nobody
 from aias.core.quantities import bytes_of, share_of
+from aias.core.schema import Field, SchemaMismatch
 
 
 @pytest.mark.parametrize(("text", "share"), [("0.5%", 0.005), ("1 %", 0.01), ("0.01", 0.01), (0.02, 0.02)])
@@ -34,3 +42,18 @@ def test_what_is_no_share_or_size_is_refused(text):
 def test_a_wish_that_nothing_could_meet_is_refused(wish, said):
     with pytest.raises(UserError, match=said):
         Wanted(**wish)
+
+
+def test_a_header_that_looks_like_none_is_known_by_the_columns_of_the_version(tmp_path: Path) -> None:
+    inputs, target = (Field("💬 1", "text"),), Field("✅", "category", role="target")
+    parent: Any = SimpleNamespace(ref="m@1", imported=False, manifest=SimpleNamespace(inputs=inputs, target=target))
+    labelled, bare, other = (tmp_path / name for name in ("labelled.csv", "bare.csv", "other.csv"))
+    labelled.write_text("💬 1,✅\n" + "👍 fine,good\n👎 not so,bad\n" * 9)
+    bare.write_text("💬 1,n\n" + "👍 fine,3\n👎 not so,4\n" * 9)
+    other.write_text("n,m\n" + "3,4\n" * 9)
+
+    assert _sorted_out(parent, labelled, None, watch=nobody) == (labelled, None, False)
+    assert _sorted_out(parent, bare, None, watch=nobody) == (None, bare, False)
+    with pytest.raises(SchemaMismatch, match="💬 1"):
+        _sorted_out(parent, other, None, watch=nobody)
+    assert rows_of(labelled, [{"name": "💬 1", "kind": "text"}])[0] == {"💬 1": "👍 fine"}

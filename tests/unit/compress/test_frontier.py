@@ -45,14 +45,24 @@ def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
     lines = [line for line in FRONTIER.markdown().splitlines() if line.startswith("|")][2:]
 
     assert [line.split(" | ")[0] for line in lines] == ["| m@1", "| a ¦ b", "| c"]
-    assert lines[2].endswith("| fell: it is certain to lose more than 0.005 |")
+    assert " | cut_trees | fell: it is certain to lose more than 0.005 | " in lines[2]
     assert "15× (14 to 16)" in lines[1]
+
+
+def test_who_was_never_measured_stands_below_with_the_reason():
+    unable = Point("int4", "int4", FELL, "no sentence encoder reads its texts")
+    text = replace(FRONTIER, points=(unable, *FRONTIER.points)).markdown()
+
+    measured, others = text.split("Not measured:")
+    assert "int4" not in measured
+    assert others.splitlines()[-1] == "| int4 | int4 | no sentence encoder reads its texts |"
+    assert "Not measured" not in FRONTIER.markdown()
 
 
 def test_the_loss_that_was_certified_is_shown_rather_than_the_one_that_was_searched():
     both = replace(SMALL, searched=Loss("roc_auc", -0.5, -0.6, -0.4, 700))
 
-    assert "+0.001" in cells(both)[2]
+    assert "+0.001" in cells(both)[3]
 
 
 def test_a_chart_is_one_well_formed_picture_with_a_dot_for_each_that_was_measured():

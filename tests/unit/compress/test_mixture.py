@@ -56,10 +56,10 @@ def test_a_bound_of_latency_means_the_average_of_a_mixture(latency_us: float, sa
 def test_the_frontier_shows_the_share_that_goes_on_beside_the_average():
     point = mixed(0.2).point("accuracy")
 
-    assert "20×" in cells(point)[4]
-    assert "on average 4×" in cells(point)[4]
-    assert cells(point)[4].endswith("20 % go on")
-    assert "on average" not in cells(mixed(0.0).point("accuracy"))[4]
+    assert "20×" in cells(point)[5]
+    assert "on average 4×" in cells(point)[5]
+    assert cells(point)[5].endswith("20 % go on")
+    assert "on average" not in cells(mixed(0.0).point("accuracy"))[5]
 
 
 def test_a_version_is_not_run_on_the_loop_where_its_longer_way_is_too_long_for_it():

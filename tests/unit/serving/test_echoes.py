@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from aias.serving.costs import Cost
 from aias.serving.echoes import LIFE_SECONDS, Echoes
 from aias.serving.heads import Head
 from aias.serving.messages import Reply, Request
@@ -13,12 +14,18 @@ from aias.serving.observing import Observing
 from aias.serving.quotas import Bill
 from aias.serving.refusals import NoKey, Overloaded
 from aias.serving.routes import Route
+from aias.serving.tickets import Lane
 
 ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
 
 
 class Thing:
-    """Something that may be let go of."""
+    """Something that may be let go of; a model as far as echoes know it."""
+
+    version, number = "m@1", 1
+
+    def __init__(self, objective_seconds: float = 1.0) -> None:
+        self.lane = Lane("m@1", Cost(1e-5, 0.0), rows_max=1, objective_seconds=objective_seconds)
 
 
 class Scene:
@@ -48,6 +55,16 @@ def test_a_moment_later_it_is_looked_at_anew() -> None:
     scene = Scene()
     scene.refuse(Overloaded())
     scene.now += 1.01 * LIFE_SECONDS
+
+    assert scene.echoes.of(scene.head) is None
+
+
+def test_where_nobody_should_wait_for_long_the_queue_is_looked_at_anew_sooner() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded(), model=Thing(objective_seconds=0.1))
+    scene.now += 0.0009
+    assert scene.echoes.of(scene.head) is not None
+    scene.now += 0.0002
 
     assert scene.echoes.of(scene.head) is None
 

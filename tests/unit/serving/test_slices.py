@@ -22,7 +22,7 @@ from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.routes import Route
 from aias.serving.slices import SLICE_SECONDS, Slices
 from raw_requests import POST
-from serving_house import BOUNDS, House, house
+from serving_house import BOUNDS, House, Joined, Shelf, house
 
 OBJECTIVE = 1.0
 
@@ -80,6 +80,18 @@ def test_between_two_slices_the_sockets_are_heard() -> None:
     assert loop.now - before <= SLICE_SECONDS + 0.001
     assert loop.ask(0.001) == "waits"
     assert loop.slices.waiting == 17
+
+
+def test_a_slice_is_as_long_as_it_was_asked_to_be_however_long_the_sockets_took() -> None:
+    loop = Loop()
+    loop.slices = Slices(later=loop.soon.append, clock=lambda: loop.now, seconds=0.001, share=0.0)
+    for _ in range(20):
+        loop.ask(0.0004)
+    for left in (16, 13, 10):
+        before = loop.now
+        loop.turn()
+        assert (loop.slices.waiting, loop.now - before) == (left, pytest.approx(0.0012))
+        loop.now += 0.5
 
 
 def test_all_are_done_once_in_the_order_in_which_they_came() -> None:
@@ -235,6 +247,43 @@ def test_who_sends_no_more_or_has_gone_is_answered_or_forgotten() -> None:
             assert all(answer_of(each) == (200, "yes") for each in callers[1::2])
             assert all(answer_of(each) == (200, "yes") for each in callers[::4])
         assert server.call("POST", "/predict/churn", [{"age": 20}]).json[0]["prediction"] == "no"  # type: ignore[index]
+
+
+@contextmanager
+def in_threads() -> Iterator[House]:
+    """A server whose model runs in threads, and which reads for them on the loop."""
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Joined())
+    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_seconds=1.0)) as server:
+        yield server
+
+
+def test_a_crowd_that_asks_a_model_in_threads_is_read_in_slices_and_each_gets_its_own_answer() -> None:
+    bad = POST + b"Content-Length: 16\r\n\r\n" + b'[{"age": "old"}]'
+    sent, said = (whole(20), whole(50), bad), ((200, "no"), (200, "yes"), (422, "data.bad-value"))
+    with in_threads() as server, crowd(server, 40) as (callers, go_on):
+        added, reading = list[float](), server.gateway.application._threads._reading
+        add = reading.add
+        reading.add = lambda seconds, *more, **named: (added.append(seconds), add(seconds, *more, **named))  # type: ignore[assignment, func-returns-value]
+        for at, each in enumerate(callers):
+            each.sendall(sent[at % 3])
+        go_on.set()
+
+        assert [answer_of(each) for each in callers] == [said[at % 3] for at in range(40)]
+        assert len(added) > 20
+        assert reading.waiting == 0
+
+
+def test_who_goes_before_it_is_read_keeps_nobody_waiting() -> None:
+    with in_threads() as server, crowd(server, 40) as (callers, go_on):
+        for at, each in enumerate(callers):
+            each.sendall(whole(50))
+            if at % 2:
+                each.close()
+        server.gateway.stop()
+        go_on.set()
+
+        assert {answer_of(each) for each in callers[::2]} == {(200, "yes")}
 
 
 def test_a_server_that_stops_answers_those_that_wait_on_the_loop() -> None:

@@ -68,8 +68,9 @@ def describe(address: Address, endpoint: str, key: str) -> Any:
 def rows_of(file: Path, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
     """Those columns of a table that the endpoint wants, as its fields want them. Raises `UserError`."""
     from aias.data.read import read_file
+    from aias.data.readers.contract import Options
 
-    frame = read_file(file).frame.head(ROWS_MAX)
+    frame = read_file(file, Options(known=frozenset(each["name"] for each in inputs))).frame.head(ROWS_MAX)
     shapes = {each["name"]: _shape(each["kind"]) for each in inputs if each["name"] in frame.columns}
     if not shapes or not len(frame):
         wanted = ", ".join(f"`{each['name']}`" for each in inputs[:5])

@@ -1,0 +1,26 @@
+"""How often all connections are looked at."""
+
+from aias.serving.bounded import SWEEP_SHARE, Bounded, Sweep
+
+
+class Slow(Bounded):
+    """A connection that takes a while to look at, and keeps how often it was."""
+
+    def __init__(self, clock: list[float]) -> None:
+        self.clock, self.looks = clock, 0
+
+    def sweep(self, now: float) -> None:
+        self.clock[0] += 0.001
+        self.looks += 1
+
+
+def test_connections_are_looked_at_as_often_as_asked_unless_that_took_more_than_its_share() -> None:
+    clock = [100.0]
+    each = Slow(clock)
+    sweep = Sweep(lambda: clock[0])
+    sweep([each, object()], 0.0)
+    while each.looks < 4:
+        clock[0] += 0.01
+        sweep([each], 0.0)
+
+    assert 0.9 * SWEEP_SHARE <= 0.004 / (clock[0] - 100.0) <= 1.34 * SWEEP_SHARE
