@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def make(home: Path) -> tuple[Any, Callable[[], float]]:
     from sklearn.datasets import load_breast_cancer
 
     from aias.access.keys import Keys
+    from aias.access.ledger import Ledger
     from aias.client.model import load as load_model
     from aias.client.model import train
     from aias.registry.registry import Registry
@@ -123,7 +125,10 @@ def make(home: Path) -> tuple[Any, Callable[[], float]]:
     registry = Registry.open(home)
     keys = Keys(registry.database)
     _, secret = keys.create("bench", ["predict"])
-    gateway = Gateway(registry, lambda endpoint: load_model(str(endpoint.ref), home=home).runtime, keys.ring)
+    gateway = Gateway(
+        registry, lambda endpoint: load_model(str(endpoint.ref), home=home).runtime, keys.ring,
+        ledger=partial(Ledger.open, home),
+    )  # fmt: skip
     gateway.router.refresh()
     body = json.dumps([frame.row(0, named=True)]).encode()
     headers = {"host": "localhost", "authorization": f"Bearer {secret}", "content-type": "application/json",

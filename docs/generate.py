@@ -229,7 +229,9 @@ def _amount(name: str, value: float) -> str:
 
 def http() -> str:
     from aias.core.catalog import member, members
+    from aias.core.events import nobody
     from aias.serving.bounds import Bounds
+    from aias.serving.callers import Callers
     from aias.serving.inference.repository import Repository
     from aias.serving.metrics import Metrics
     from aias.serving.probes import probes
@@ -240,6 +242,7 @@ def http() -> str:
     house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list, str)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
+    routes += Callers(None, nobody).routes()
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

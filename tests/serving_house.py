@@ -296,6 +296,13 @@ def house(
         book=book,
         shadow=shadow,
     )
+    with running(gateway, shelf, events) as server:
+        yield server
+
+
+@contextmanager
+def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[House]:
+    """In a thread, on a free port."""
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})

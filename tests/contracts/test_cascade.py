@@ -138,8 +138,10 @@ def test_it_loses_less_than_the_small_one_alone(shop):
 
 def test_rows_to_time_by_go_on_as_often_as_they_will(shop):
     (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
-    made = cascade.make(ALL)
+    made = cascade.timed()
     usual = rows_of(shop, 60)
+    encoded, whole = made.encoder.rows(usual), cascade.make(ALL).pipeline.large
+    assert np.array_equal(made.pipeline.large.scores(encoded), whole.scores(encoded))  # it is timed with all of it
 
     rows = fair(shop, made, 0.25, usual)
     sent = made.pipeline.sends(made.encoder.rows(rows))

@@ -128,7 +128,7 @@ def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(shop, 
     known = [Known(name, nothing, np.zeros((0, 2)), None, 1.0, 1, each and each.make)
              for name, each in ((small, first), (large, members.get(large)))]  # fmt: skip
     middle = float(np.median(first.make(0).pipeline.scores(_read(shop, first.make(0)))[:, 1]))
-    cascade = _candidate(shop, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0))
+    cascade = _candidate(shop, Split(*known, Unsure(middle - 0.02, middle + 0.05), 0.2, 1.0), 0)
     for fold in (0, ALL):
         made = cascade.make(fold)
         said, sent = made.pipeline.scores(_read(shop, made)), made.pipeline.sends(_read(shop, made))

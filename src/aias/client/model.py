@@ -1,5 +1,6 @@
 """`aias.train`, `aias.load` and what they give: a published version of a model."""
 
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -84,39 +85,48 @@ def train(
 
     Raises `UserError` with a hint when the data cannot be learned from.
     """
-    from aias.data.read import read
-    from aias.training.train import Recipe
-    from aias.training.train import train as fit
-
     seconds, home = seconds_of(time), home or default_home()
     fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
-    facts: dict[str, Any] = {}
+    name, facts = check_name(name) if name else name_from(fallback), dict[str, Any]()
     if teacher is not None:
         from aias.client.teaching import answered
 
         source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home, stop=stop,
                                        watch=watch)  # fmt: skip
-    deadline = Deadline.after(seconds)
-    dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
-    share = float(test) if isinstance(test, (int, float)) else None
-    given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
-    recipe = Recipe(
-        target=target, name=check_name(name) if name else name_from(fallback), metric=metric, seconds=seconds,
-        split=split, test=share, seed=seed, learners=tuple(learners), folds=folds,
-        learner_settings=_settings(learners), search=search,
-        class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
-        encoder=None if encoder is None else str(encoder), source=_path(source),
-        test_source=_path(test), teacher=facts,
-    )  # fmt: skip
-    registry = Registry.open(home, watch=watch)
-    rows = [dataset]
-    del dataset  # it is training's from here on, which needs it for a while only
-    results = fit(
-        rows.pop(), recipe, deadline=deadline, test=given, work=home / WORK / recipe.name, resume=resume, inline=inline,
-        first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
-        stop=stop, watch=watch,
-    )  # fmt: skip
-    return publish(registry, results, watch=watch)
+    work = home / WORK / name
+    with contextlib.ExitStack() as until_the_end:
+        nursery = None if inline else until_the_end.enter_context(contextlib.closing(_nursery(work)))
+        from aias.data.read import read
+        from aias.training.train import Recipe
+        from aias.training.train import train as fit
+
+        deadline = Deadline.after(seconds)
+        dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
+        share = float(test) if isinstance(test, (int, float)) else None
+        given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
+        recipe = Recipe(
+            target=target, name=name, metric=metric, seconds=seconds, split=split, test=share, seed=seed,
+            learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
+            class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
+            encoder=None if encoder is None else str(encoder), source=_path(source), test_source=_path(test),
+            teacher=facts,
+        )  # fmt: skip
+        registry = Registry.open(home, watch=watch)
+        rows = [dataset]
+        del dataset  # it is training's from here on, which needs it for a while only
+        results = fit(
+            rows.pop(), recipe, deadline=deadline, test=given, work=work, resume=resume, inline=inline,
+            nursery=nursery, stop=stop, watch=watch,
+            first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
+        )  # fmt: skip
+        return publish(registry, results, watch=watch)
+
+
+def _nursery(work: Path) -> Any:
+    """Workers' libraries are loaded while the rows are read, and training's are."""
+    from aias.training.nursery import Nursery
+
+    return Nursery(work, threads=1)
 
 
 def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -34,7 +34,7 @@ from aias.compress.wanted import Wanted
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
-from aias.core.errors import AiasError, Damaged, UserError
+from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
@@ -209,7 +209,7 @@ class Job:
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
             )  # fmt: skip
         except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
-            why = fault.message if isinstance(fault, AiasError) else f"{type(fault).__name__}: {fault}"[:300]
+            why = getattr(fault, "message", f"{type(fault).__name__}: {fault}")[:300]
             self.fallen.append(Point(name.replace("_", " "), name, FELL, why))
             return []
         found = [Trial(each, name) for each in self._proposals(name) if isinstance(each, Candidate)]
@@ -219,10 +219,8 @@ class Job:
 
     def _timed_alone(self, trial: Trial) -> None:
         """What fell before it was timed; what then goes wrong leaves it untimed."""
-        if not self._over:
-            with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
-                self._time(trial)
-                self.kept.note(trial)
+        with contextlib.suppress(NoTime, ParityBroken, UserError, Damaged):
+            self._time(trial)
 
     @property
     def _over(self) -> bool:
@@ -298,7 +296,8 @@ class Job:
 
     def _time(self, trial: Trial) -> None:
         """A fold's fit, or the whole, as it would be served, beside the parent."""
-        made = trial.at(ALL if trial.candidate.whole else self.judged.parts(self.judged.searched)[0][0])
+        fold, timed = self.judged.parts(self.judged.searched)[0][0], trial.candidate.timed
+        made = timed() if timed else trial.at(ALL if trial.candidate.whole else fold)
         draft = trial.draft(self.parent.manifest, made)
         files, runtime = compiled(made.pipeline, made.encoder, draft, made.embedding or self.shop.prepared.embedding)
         by_other_engine(runtime, files, made, watch=self._hear)
@@ -391,7 +390,7 @@ class Job:
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:
-        speed = f"{trial.race.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
+        speed = f"{trial.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
         loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip

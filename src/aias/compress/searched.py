@@ -2,7 +2,7 @@
 large ones that would pass."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,9 @@ from aias.training.calibration import Calibration, choose, from_dict
 
 SMALL: Final = 2.0
 """Times as fast as the parent, at least: who answers first takes its time for every row."""
+
+GOOD: Final = 1 / 3
+"""Of the margin, what may be lost at most by who answers behind another; the rest is for that one."""
 
 STUDENTS_MAX: Final = 3
 """Small models that are looked at, those that lost least: one that fell before it was timed costs a second."""
@@ -32,6 +35,8 @@ class Known:
     row_us: float
     size_bytes: int
     at: Callable[[int], Made] | None = None
+    chance: float = 1.0
+    """Of being certified by itself."""
 
     def of(self, rows: Ints) -> Floats:
         """Of some of its rows."""
@@ -46,6 +51,8 @@ class Searched:
     students: Sequence[Known]
     large: Sequence[Known]
     chance: Callable[[Ints, Floats], float]
+    fold: int
+    """Without whose rows all of them are made already."""
     label_weights: Sequence[float] | None = None
     size_bytes_max: int | None = None
 
@@ -63,14 +70,19 @@ def searched(
         if each.race is None:
             time(each)
     students = [each for each in lost if each.race and each.race.speed.low > SMALL]
-    good = [each for each in able if each.race and prospect.likely(each) and _reads_alike(judged, each)]
-    best = sorted(good, key=lambda each: -each.gain)[:1]
-    parent_us = [each.race.first.p50.value for each in able if each.race]
-    parent = [_parent(judged, parent_us[0], parent_bytes)] if parent_us else []
+    good = [
+        each for each in able
+        if each.race and not each.reason and each.evidence and each.evidence.value <= GOOD * prospect.margin
+    ]  # fmt: skip
+    best = sorted((each for each in good if _reads_alike(judged, each)), key=lambda each: -each.gain)[:1]
+    # What others do besides falls on both sides of a race, and not on two races alike.
+    parent_us = float(np.median([each.race.first.p50.value for each in able if each.race] or [0.0]))
+    parent = [_parent(judged, parent_us, parent_bytes)] if parent_us else []
     return Searched(
-        [_student(judged, each) for each in students], [*parent, *(_large(judged, each) for each in best)],
+        [_student(judged, each, parent_us) for each in students],
+        [*parent, *(replace(_large(judged, each, parent_us), chance=prospect.of(each)) for each in best)],
         lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1])),
-        judged.parent.label_weights, size_bytes_max,
+        judged.parts(judged.searched)[0][0], judged.parent.label_weights, size_bytes_max,
     )  # fmt: skip
 
 
@@ -82,23 +94,23 @@ def _reads_alike(judged: Judged, trial: Trial) -> bool:
     return bool(same) and not made.precision and made.encoder.encoders == shop.encoder.encoders
 
 
-def _student(judged: Judged, trial: Trial) -> Known:
+def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
     """With probabilities that come true, as those of the large one do: both are compared at the seam."""
     rows, scores = _out_of_fold(judged, trial)
     found = None
     if not judged.shop.prepared.answers_of:
         found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed)
-    return _known(trial, rows, scores, found)
+    return _known(trial, parent_us, rows, scores, found)
 
 
-def _large(judged: Judged, trial: Trial) -> Known:
-    return _known(trial, *_out_of_fold(judged, trial), trial.answering.calibration)
+def _large(judged: Judged, trial: Trial, parent_us: float) -> Known:
+    return _known(trial, parent_us, *_out_of_fold(judged, trial), trial.answering.calibration)
 
 
-def _known(trial: Trial, rows: Ints, scores: Floats, calibration: Calibration | None) -> Known:
+def _known(trial: Trial, parent_us: float, rows: Ints, scores: Floats, calibration: Calibration | None) -> Known:
     assert trial.race is not None
     scores = calibration.apply(scores) if calibration else scores
-    return Known(trial.name, rows, scores, calibration, trial.race.second.p50.value, trial.size_bytes, trial.at)
+    return Known(trial.name, rows, scores, calibration, parent_us / trial.race.speed.value, trial.size_bytes, trial.at)
 
 
 def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from uvicorn import Config
 
+from aias.access.keys import Keys
 from aias.access.ledger import Ledger
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
@@ -26,6 +27,7 @@ from aias.registry.values import Endpoint
 from aias.serving.application import Application
 from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds, SecondPort
+from aias.serving.callers import Callers
 from aias.serving.connection import Connection
 from aias.serving.doors import Doors, Ring
 from aias.serving.executor import Executor
@@ -81,6 +83,7 @@ class Gateway:
         pinned: Iterable[str] = (),
         width: Callable[[Endpoint], int] | None = None,
         asked: Path | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
@@ -108,6 +111,7 @@ class Gateway:
         ]  # fmt: skip
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
+        self.callers = Callers(keys, watch)
         self.endpoints = Endpoints(self.router, control, book, suspects)
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
@@ -161,7 +165,7 @@ class Gateway:
             member("serving.protocols", name)(house) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes()]
+        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes(), *self.callers.routes()]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,

@@ -111,6 +111,8 @@ class UnsupportedType(Refusal):
 
 
 class NotSupported(Refusal):
+    """This server does not do that; whoever deploys, or makes keys, has another way"""
+
     code = "serving.not-supported"
     status = 501
 

@@ -163,8 +163,9 @@ def answer_on(
     from aias.serving.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
+        keys = Keys(registry.database)
         gateway = Gateway(
-            registry, loader(registry, home, announce), Keys(registry.database).ring, ledger=partial(Ledger.open, home),
+            registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
             hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,

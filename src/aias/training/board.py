@@ -18,10 +18,10 @@ from aias.core.task import Measurement, written
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
+from aias.training.ending import Ending
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.members import Member
-from aias.training.report import report_seconds
 from aias.training.table import Table
 from aias.training.weights import cross_fitted, greedy
 
@@ -37,24 +37,10 @@ HELPED: Final = 1e-4
 QUALITY_US_MAX: Final = 20_000.0
 """Of one row; a model slower than this is of no use to anybody who waits for it."""
 
-FINISH_SECONDS: Final = 0.6
-"""What finishing takes even for the smallest model."""
-
-CROSS_FITTED_SHARE: Final = 0.7
-"""Of weighing all, for what the other folds say of the rows of one (`weights.cross_fitted`)."""
-
-PUBLISH_SECONDS: Final = 0.4
-"""For both forms together, when the last is ready."""
-
-FINISH_SHARE: Final = 0.01
-
-JUDGEMENTS: Final = 14
-"""Finishing a form is as long as so many judgements of a member, and one more for each class: all metrics with their
-intervals, calibration, slices."""
-
-REFIT_MARGIN: Final = 1.0
+REFIT_SHARES: Final = {"boosted_trees": 0.75, "xgboost": 0.65, "mlp": 0.85, "text_mlp": 0.85}
+REFIT_SHARE: Final = 1.0
 """Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
-such fits half took less than 0.6, nine tenths less than 0.9; one that takes longer is not waited for."""
+such fits half took less than 0.7 times this; one that takes longer is not waited for."""
 
 SAVED_SHARE: Final = 0.5
 """Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
@@ -98,9 +84,6 @@ class Board:
     members: list[Member] = field(default_factory=list)
     timed: list[Timed] = field(default_factory=list)
     scores: list[Measurement] = field(default_factory=list)
-    _judge_seconds: float = 0.0
-    _weigh_seconds: float = 0.0
-    """Of a processor, for judging a member, and for weighing all."""
     _best: float = -np.inf
     _stale: int = 0
     _late: set[int] = field(default_factory=set)
@@ -112,6 +95,7 @@ class Board:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
+        self._ending = Ending(self.deadline.seconds)
         self._began_at = self.deadline.clock()
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
@@ -148,7 +132,7 @@ class Board:
         """Take a new member in; False when no more are wanted."""
         began = time.thread_time()
         score = metrics.judge(self.task, self.y, member.scores, seed=0)
-        self._judge_seconds = max(self._judge_seconds, time.thread_time() - began)
+        self._ending.judge_seconds = max(self._ending.judge_seconds, time.thread_time() - began)
         try:
             timed = self.forms.timed(member)
         except (Damaged, ParityBroken) as fault:  # one faulty export must not cost all the others
@@ -159,6 +143,8 @@ class Board:
         self.members.append(member)
         self.timed.append(timed)
         self.scores.append(score)
+        if len(self.members) > 1 and self._ending.row_seconds is None:  # not before the first model is out
+            self._ending.row_seconds = self.forms.told_seconds(self, member.scores) / len(self.y)
         before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
         late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
@@ -246,7 +232,8 @@ class Board:
         """For all that comes after the folds: the quality form is made while members are fitted again."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
-        fits = [self.members[place].seconds / folds * more * REFIT_MARGIN for place in self.again() if refits]
+        again = [self.members[place] for place in self.again() if refits]
+        fits = [each.seconds / folds * more * _refit_share(each) for each in again]
         quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
         together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
         return together + self.serving_seconds()
@@ -259,14 +246,12 @@ class Board:
         """For finishing after the last fit."""
         each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
         tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
-        more = FINISH_SHARE * self.deadline.seconds + report_seconds(self.deadline.seconds)
-        alone = self._form_seconds() + PUBLISH_SECONDS + 2 * each + tested + more
+        alone = self._ending.serving(self._form_seconds(), used=self._used_seconds(), each=each) + tested
         return self.load.stretch * alone + self._shared_seconds(self._serving)
 
     def _form_seconds(self) -> float:
-        """For what every form asks, whatever is in it."""
-        judging = self._judge_seconds * (JUDGEMENTS + len(self.task.classes))
-        return FINISH_SECONDS + judging + self._weigh_seconds * len(np.unique(self.folds)) * CROSS_FITTED_SHARE
+        folds = len(np.unique(self.folds))
+        return self._ending.form(rows=len(self.y), classes=len(self.task.classes), folds=folds)
 
     def serving_weights(self) -> Floats:
         weights = np.zeros(len(self.members))
@@ -320,7 +305,7 @@ class Board:
         began, able = time.thread_time(), self._able(costs, limit)
         weights = np.zeros(len(self.members))
         weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
-        self._weigh_seconds = time.thread_time() - began
+        self._ending.weigh_seconds = time.thread_time() - began
         return weights
 
     def _able(self, costs: Floats, limit: float) -> Any:
@@ -363,9 +348,14 @@ class Board:
 
     def _quality_seconds(self) -> float:
         places = [int(place) for place in np.flatnonzero(self.weights)]
-        used = float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
         tested = self._tested_seconds(float(self._quality_costs()[places].sum()))
-        return self.load.stretch * (self._form_seconds() + 1.2 * used + tested) + self._shared_seconds(places)
+        alone = self._ending.quality(self._form_seconds(), used=self._used_seconds()) + tested
+        return self.load.stretch * alone + self._shared_seconds(places)
+
+    def _used_seconds(self) -> float:
+        """What all that is in the quality form took, one by one, to compile, prove and time."""
+        places = np.flatnonzero(self.weights)
+        return float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
 
     def _tested_seconds(self, row_us: float) -> float:
         """For the answers to the test's rows."""
@@ -398,3 +388,7 @@ class Board:
         used = "" if len(self.members) - 1 not in self._late else "; not used"
         message = f"{member.name}: {score.metric} {score.written}, {timed.row_us:.0f} µs a row{used}"
         self.watch(Event("train.candidate", message, facts=facts))
+
+
+def _refit_share(member: Member) -> float:
+    return REFIT_SHARES.get(member.configuration.learner, REFIT_SHARE)

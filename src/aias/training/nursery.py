@@ -175,8 +175,14 @@ class Nursery:
             else:
                 return ward
 
+    def serves(self, folder: Path, *, threads: int) -> bool:
+        """Whether workers born here read this folder and have so many threads each."""
+        return (self._folder, self._threads) == (folder, threads)
+
     def close(self) -> None:
-        self._drop(self._wards[0], again=False)
+        """Also again."""
+        if self._wards:
+            self._drop(self._wards[0], again=False)
 
     def _open(self, modules: frozenset[str]) -> Ward:
         last = self._wards[-1]

@@ -5,6 +5,7 @@ serving   as few members as the latency allows, each fitted again on all rows, a
 """
 
 import contextlib
+import importlib
 import shutil
 import tempfile
 import threading
@@ -31,6 +32,7 @@ from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.members import Member
 from aias.training.memory import Memory
+from aias.training.nursery import Nursery
 from aias.training.opening import begins
 from aias.training.plan import Plan
 from aias.training.portfolio import Shape, families, portfolio
@@ -108,14 +110,15 @@ def train(
     work: Path | None = None,
     resume: bool = False,
     inline: bool = False,
+    nursery: Nursery | None = None,
     first: First | None = None,
     stop: threading.Event | None = None,
     watch: Watch = nobody,
 ) -> Results:
     """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now. `test`: rows to measure on
     instead of rows set aside. `work`: where the ledger is kept, so that `resume` can go on with it. `inline`: fit in
-    this process. `first`: gets the first model, proved, as soon as there is one. `stop`: set it, and what was found so
-    far is finished.
+    this process. `nursery`: where workers come from, if one is open already for `work`. `first`: gets the first model,
+    proved, as soon as there is one. `stop`: set it, and what was found so far is finished.
 
     Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
     `ParityBroken` when no graph could be proved.
@@ -135,7 +138,7 @@ def train(
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)
-        job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first)
+        job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first, nursery)
         del prepared
         return job.run(inline=inline)
 
@@ -150,6 +153,7 @@ class _Job:
     watch: History
     stop: threading.Event
     first: First | None
+    nursery: Nursery | None = None
     board: Board = field(init=False)
 
     def run(self, *, inline: bool) -> Results:
@@ -161,7 +165,9 @@ class _Job:
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
-        with workers_for(bench, inline=inline) as workers:
+        with workers_for(bench, inline=inline, nursery=self.nursery) as workers:
+            if not inline:  # these take half a second, in which the first fit is waited for
+                threading.Thread(target=_at_hand).start()
             plan = Plan(
                 table, ledger, workers, seed=self.recipe.seed, fit_ends_at=self.board.fit_ends_at,
                 memory=Memory(), watch=self.watch, load=self.load,
@@ -194,6 +200,11 @@ class _Job:
         return more
 
 
+def _at_hand() -> None:
+    """What calibration asks for."""
+    importlib.import_module("scipy.optimize")
+
+
 def both_forms(plan: Plan, board: Board) -> Results:
     """The quality form is compiled here while the workers fit members again; under time it is made of what they fit."""
     board.keep_to_time()
@@ -209,14 +220,16 @@ def both_forms(plan: Plan, board: Board) -> Results:
     return Results(quality, board.forms.serving(board, serving, refitted))
 
 
-def workers_for(bench: Bench, *, inline: bool) -> Workers | InlineWorkers:
-    """They read the table from the ledger's folder."""
+def workers_for(bench: Bench, *, inline: bool, nursery: Nursery | None = None) -> Workers | InlineWorkers:
+    """They read the table from the ledger's folder, and come from the `nursery` if that is of their kind."""
     if inline:
         return InlineWorkers(bench, threads=1)
     bench.table.save(bench.ledger.table)
     values = bench.table.rows * (bench.table.encoder.layout.width + 1)
     count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
-    return Workers(bench.ledger.folder, count=count, threads=cpus() // count)
+    threads, folder = cpus() // count, bench.ledger.folder
+    known = nursery if nursery is not None and nursery.serves(folder, threads=threads) else None
+    return Workers(folder, count=count, threads=threads, nursery=known)
 
 
 @contextlib.contextmanager

@@ -103,9 +103,10 @@ class Worker:
 class Workers:
     """`with Workers(folder, count=2) as workers: ...`; at the end every child is gone."""
 
-    def __init__(self, folder: Path, *, count: int, threads: int) -> None:
+    def __init__(self, folder: Path, *, count: int, threads: int, nursery: Nursery | None = None) -> None:
+        """`nursery`: one that was opened before, for the same folder and threads; it is closed with the workers."""
         self.folder, self.threads = folder, threads
-        self._nursery = Nursery(folder, threads=threads)
+        self._nursery = nursery or Nursery(folder, threads=threads)
         self._selector = selectors.DefaultSelector()
         self.all = [self._new() for _ in range(count)]
         self.lost: frozenset[str] = frozenset()

@@ -34,7 +34,7 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], ask
     forms = SimpleNamespace(
         prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, encode_us=5.0,
         shared_seconds=0.0, feel_load=lambda: None,
-        timed=lambda member: Timed(50.0, 1_000, finishing[member.name]),
+        timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
     )  # fmt: skip
     forms.narrow = lambda count: setattr(forms.prepared, "table", table.narrowed(count))
     now = Deadline.after(seconds)
@@ -179,3 +179,13 @@ def test_the_first_member_has_its_time_however_late_it_begins() -> None:
     assert made.fit_ends_at() > now + 5.0
     made.add(member("a", noise=1.5, seed=1))
     assert made.fit_ends_at() < now
+
+
+def test_boosters_are_given_less_time_to_be_fitted_again_than_what_looks_for_nothing() -> None:
+    ends = []
+    for learner in ("xgboost", "catboost"):
+        made = board([], seconds=600, finishing={"a": 0.01})
+        one = member("a", noise=1.5, seconds=80.0)
+        made.add(replace(one, configuration=Configuration("a", learner)))
+        ends.append(made.fit_ends_at() - made.deadline.ends_at)
+    assert 6.0 < ends[0] - ends[1] < 10.0

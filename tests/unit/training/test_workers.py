@@ -12,6 +12,7 @@ from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.training.configuration import Configuration
+from aias.training.nursery import Nursery
 from aias.training.table import Part, Table
 from aias.training.worker import Order, Word
 from aias.training.workers import Worker, Workers
@@ -245,3 +246,23 @@ def test_what_nobody_asks_of_the_dead_does_not_hold_up_the_nursery(folder: Path)
             workers.replace(workers.all[0])
         workers.give(workers.all[0], order(LINEAR))
         heard(workers, kind="done")
+
+
+def test_workers_may_come_from_a_nursery_that_is_open_already(folder: Path) -> None:
+    nursery = Nursery(folder, threads=1)
+    assert nursery.serves(folder, threads=1)
+    assert not nursery.serves(folder / "other", threads=1) and not nursery.serves(folder, threads=2)
+    with Workers(folder, count=1, threads=1, nursery=nursery) as workers:
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
+        stat = Path(f"/proc/{workers.all[0].process.pid}/stat").read_text()
+        assert int(stat.rpartition(")")[2].split()[1]) == nursery._process.pid
+    assert gone(nursery._process.pid)
+
+
+def test_a_nursery_that_nobody_needed_is_gone_when_it_is_closed() -> None:
+    nursery = Nursery(Path("nowhere"), threads=1)
+    process = nursery._process
+    nursery.close()
+    nursery.close()
+    assert process.returncode is not None

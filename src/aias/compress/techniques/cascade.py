@@ -33,6 +33,7 @@ from aias.graph.both import Both
 from aias.graph.builder import Builder
 from aias.training.answering import Calibrated
 from aias.training.calibration import PROBABILITY_MIN, Calibration
+from aias.training.configuration import ALL
 from aias.training.metrics import decide
 from aias.training.pipeline import Pipeline
 
@@ -47,7 +48,11 @@ GAIN_MIN: Final = 1.2
 RANKED_MIN: Final = 0.55
 """Of what the two differ in, what the less sure half of the rows holds; drawn blindly it would hold a half."""
 
+ENOUGH: Final = 0.8
+"""Of the best chance that any share has, where the rows are too few for one that is likely."""
+
 CASCADES_MAX: Final = 2
+REASONS_MAX: Final = 2
 
 ROWS_MIN: Final = 100
 """On which a limit is chosen."""
@@ -68,6 +73,11 @@ class Split:
         """On average."""
         return self.small.row_us + self.sent * self.large.row_us
 
+    def gains_on(self, others: Sequence[Known]) -> bool:
+        """On all that are as likely to be certified by themselves."""
+        rivals = [each.row_us for each in others if each.chance >= min(LIKELY, self.chance)]
+        return min(rivals) >= GAIN_MIN * self.row_us
+
 
 def cascade(shop: Workshop) -> Iterator[Candidate]:
     if not shop.task.classes:
@@ -80,28 +90,30 @@ def cascade(shop: Workshop) -> Iterator[Candidate]:
     found: list[list[Split]] = []
     reasons: list[str] = []
     for small in search.students:
-        for large in search.large:
+        for large in [each for each in search.large if each.name != small.name]:
             try:
                 found.append(_splits(shop, search, small, large))
             except CannotHelp as fault:
                 reasons.append(fault.message)
     if not found:
-        raise CannotHelp("; ".join(dict.fromkeys(reasons)))
+        raise CannotHelp("; ".join(list(dict.fromkeys(reasons))[:REASONS_MAX]))
     for splits in sorted(found, key=lambda each: each[0].row_us)[:CASCADES_MAX]:
-        yield replace(_candidate(shop, splits[0]), milder=partial(_milder, shop, splits[1:]))
+        yield replace(_candidate(shop, splits[0], search.fold), milder=partial(_milder, shop, splits[1:], search.fold))
 
 
-def _milder(shop: Workshop, splits: Sequence[Split]) -> list[Candidate]:
-    return [_candidate(shop, each) for each in splits]
+def _milder(shop: Workshop, splits: Sequence[Split], fold: int) -> list[Candidate]:
+    return [_candidate(shop, each, fold) for each in splits]
 
 
-def _candidate(shop: Workshop, split: Split) -> Candidate:
+def _candidate(shop: Workshop, split: Split, fold: int) -> Candidate:
+    """`fold`: without whose rows the small model is made already, which is timed before the whole parent."""
     name = f"{split.small.name} first, the {100 * split.sent:.0f} % least sure on to {split.large.name}"
-    return Candidate(name, partial(_make, shop, split), whole=True, sent=split.sent)
+    return Candidate(name, partial(_make, shop, split), sent=split.sent, timed=partial(_make, shop, split, fold, ALL))
 
 
 def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
-    """That gain enough, from the first that will probably be certified, or the likeliest. Raises `CannotHelp`."""
+    """That gain enough, from the first that will probably be certified, or is nearly as likely to be as any. Raises
+    `CannotHelp`."""
     rows = np.intersect1d(small.rows, large.rows)
     if len(rows) < ROWS_MIN:
         raise CannotHelp(f"what {small.name} says is known of {len(rows)} rows to search by, too few to part them")
@@ -117,23 +129,20 @@ def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> lis
         sent = unsure.of(first)
         together = np.where(sent[:, None], second, first)
         found.append(Split(small, large, unsure, float(sent.mean()), search.chance(rows, together)))
-    best = min(search.large, key=lambda each: each.row_us)
-    fast = [each for each in found if best.row_us >= GAIN_MIN * each.row_us and 0 < each.sent <= max(SHARES)]
+    fast = [each for each in found if each.gains_on(search.large) and 0 < each.sent <= max(SHARES)]
     if not fast:
-        least = found[0]
+        best = min(search.large, key=lambda each: each.row_us)
         raise CannotHelp(
             f"{best.name} takes {best.row_us:,.0f} µs a row, and {small.name} with {large.name} behind it "
-            f"{least.row_us:,.0f} on average"
+            f"{found[0].row_us:,.0f} on average"
         )
-    likely = next((at for at, each in enumerate(fast) if each.chance >= LIKELY), None)
-    if likely is None:
-        likely = int(np.argmax([each.chance for each in fast]))
-        if not fast[likely].chance:
-            raise CannotHelp(
-                f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows "
-                f"on to {large.name} it still loses too much"
-            )
-    return fast[likely:]
+    most = max(each.chance for each in fast)
+    if not most:
+        raise CannotHelp(
+            f"also where {small.name} is surest it differs too much: with {100 * fast[-1].sent:.0f} % of the rows on "
+            f"to {large.name} it still loses too much"
+        )
+    return fast[next(at for at, each in enumerate(fast) if each.chance >= min(LIKELY, ENOUGH * most)) :]
 
 
 def differing(task: Task, small: Floats, large: Floats, label_weights: Sequence[float] | None) -> Floats:
@@ -187,10 +196,12 @@ def _passed(small: Floats, large: Floats) -> Floats:
     return np.asarray(np.abs(large * (ends - starts) - (sums[ends] - sums[starts])) / len(large))
 
 
-def _make(shop: Workshop, split: Split, fold: int) -> Made:
+def _make(shop: Workshop, split: Split, fold: int, parent_fold: int | None = None) -> Made:
     assert split.small.at is not None, "only a large one is the parent"
     small, ours = split.small.at(fold), shop.prepared.embedding
-    large = split.large.at(fold) if split.large.at else Made(_parent(shop, fold), shop.encoder)
+    large = split.large.at(fold) if split.large.at else Made(
+        _parent(shop, fold if parent_fold is None else parent_fold), shop.encoder
+    )  # fmt: skip
     first, second = (each.embedding or ours if _reads(shop, each.pipeline) else None for each in (small, large))
     embedding, wide = first or second, None
     if first and second:

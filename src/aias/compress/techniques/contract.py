@@ -44,7 +44,8 @@ class Candidate:
     that judge, where they are known already: (rows, outputs). `milder`: what loses less and takes longer, the harshest
     first; asked for only where this one is fast and loses too much (`compress.repair`). `whole`: for `ALL` it holds
     what all folds left, and is so much slower and larger than for one: it is timed as it would be published. `sent`:
-    the share of rows that go a longer way through it: what a row takes on average decides, and not its median."""
+    the share of rows that go a longer way through it: what a row takes on average decides, and not its median. `timed`:
+    as slow and as large as it would be published, and made sooner."""
 
     name: str
     make: Callable[[int], Made]
@@ -52,6 +53,7 @@ class Candidate:
     milder: "Callable[[], Sequence[Candidate]] | None" = None
     whole: bool = False
     sent: float = 0.0
+    timed: Callable[[], Made] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

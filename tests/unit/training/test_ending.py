@@ -1,0 +1,24 @@
+"""`training/ending.py`: what is measured on the way stands in the place of guesses."""
+
+from aias.training.ending import Ending
+
+
+def test_what_was_tried_takes_the_place_of_the_guess_and_grows_with_the_rows() -> None:
+    ending = Ending(60.0, judge_seconds=0.1)
+    guessed = ending.form(rows=1_000, classes=2, folds=5)
+    ending.row_seconds = 1e-4
+    tried = ending.form(rows=1_000, classes=2, folds=5)
+    assert tried < guessed
+    assert abs(ending.form(rows=2_000, classes=2, folds=5) - tried - 0.1) < 1e-9
+
+
+def test_whoever_takes_longer_to_be_proved_takes_longer_to_be_published() -> None:
+    ending = Ending(60.0)
+    small, large = (ending.serving(0.6, used=used, each=0.1) for used in (0.1, 3.1))
+    assert 1.0 < large - small < 3.0
+    assert ending.quality(0.6, used=3.1) - ending.quality(0.6, used=0.1) > large - small
+
+
+def test_of_little_time_little_is_kept_for_reports() -> None:
+    seconds = [Ending(budget).serving(0.6, used=0.1, each=0.1) for budget in (3.0, 60.0, 600.0)]
+    assert seconds == sorted(seconds) and seconds[0] < 1.2
