@@ -78,6 +78,10 @@ def bench(
         raise click.UsageError("--rate, --connections and --peak are three kinds of load; choose one")
     if body is not None and data is not None:
         raise click.UsageError("--body is sent as it is; --data is for rows")
+    if plot is not None and plot.suffix.lower() not in ("", ".svg"):
+        raise click.UsageError(f"--plot draws SVG; `{plot.name}` would not be what its name says: try {plot.stem}.svg")
+    if plot is not None and not plot.parent.is_dir():
+        raise click.UsageError(f"--plot: there is no folder {plot.parent}")
     plan = Plan(
         _seconds(time_, "--time"), warm_up=_seconds(warm_up, "--warm-up", least=0.0), seed=seed,
         timeout=_seconds(timeout, "--timeout"), objective=_seconds(objective, "--objective"),

@@ -68,11 +68,16 @@ def rows_of(tensor: Tensor, *, rows_max: int) -> int:
     return shape[0]
 
 
+def check_datatype(name: str, datatype: str) -> None:
+    """Raises `BadBody`."""
+    if datatype not in DATATYPES:
+        raise BadBody(f"input `{name[:100]}`: the datatype must be one of {', '.join(DATATYPES)}")
+
+
 def read_tensor(tensor: Tensor, raw: memoryview | None, *, rows_max: int) -> list[object]:
     """Its values, from the JSON or from the bytes behind it. Raises `BadBody`, `TooManyRows`."""
     rows = rows_of(tensor, rows_max=rows_max)
-    if tensor.datatype not in DATATYPES:
-        raise BadBody(f"input `{tensor.name}`: the datatype must be one of {', '.join(DATATYPES)}")
+    check_datatype(tensor.name, tensor.datatype)
     if raw is not None:
         if tensor.data is not None:
             raise BadBody(f"input `{tensor.name}` has data both in the JSON and behind it")

@@ -57,6 +57,7 @@ class Plan:
         self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
         self.load = load or Load()
         self.seed, self.fit_ends_at = seed, fit_ends_at
+        self.as_left = False  # what the time of an earlier run cut stands: a version is made of it
         self._coming: Iterator[Configuration] = iter(())
         self._through = False  # whether the last of them has come
         self._stage, self._opening_ends_at = Stage.ALL, 0.0
@@ -79,8 +80,7 @@ class Plan:
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since their time is worth more elsewhere; without it, all judge. `alone`: nothing else is begun before `told`
-        has dealt with the first member, since somebody waits for it.
+        since their time is worth more elsewhere; without it, all judge. `alone`: nothing is begun beside the first.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
         self._coming, self._alone = chain(opening, others, configurations), alone
@@ -145,7 +145,7 @@ class Plan:
             while (trial := self._next_trial()) is not None:
                 unit = trial.waiting.popleft()
                 found = self.ledger.get(unit.key(self.table.digest))
-                if found is not None and found.cut:  # by the time of an earlier run: there is more now
+                if found is not None and found.cut and not self.as_left:  # there is more time now
                     self.ledger.drop(unit.key(self.table.digest))
                     found = None
                 if found is None:

@@ -86,6 +86,17 @@ def test_any_body_goes_to_any_path_and_the_peak_is_looked_for(run: Run, deployed
     assert (tmp_path / "peak.svg").read_bytes().startswith(b"<svg")
 
 
+@pytest.mark.parametrize(("plot", "said"), [("load.png", "try load.svg"), ("none/load.svg", "there is no folder")])
+def test_a_plot_that_could_not_be_what_it_is_called_is_refused_before_the_load(
+    run: Run, tmp_path: Path, plot: str, said: str
+) -> None:
+    done = run("bench", "churn", *SHORT, "--plot", tmp_path / plot)
+
+    assert done.status == 2
+    assert said in done.err
+    assert list(tmp_path.glob("**/load.*")) == []
+
+
 def test_an_interruption_gives_the_result_so_far(run: Run, deployed: Path) -> None:
     with Background(deployed) as server:
         threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
 from aias.serving.refusals import BadBody, TooManyRows
-from aias.serving.tensors import write_blobs
+from aias.serving.tensors import check_datatype, write_blobs
 
 CONTENTS: Final = {
     "BOOL": ("bool_contents", "?"),
@@ -53,6 +53,7 @@ def fill(contents: Any, datatype: str, raw: bytes) -> None:
 
 
 def _packed(tensor: Any) -> bytes:
+    check_datatype(tensor.name, tensor.datatype)
     found = CONTENTS.get(tensor.datatype)
     if found is None:
         raise BadBody(f"input `{tensor.name[:100]}`: {tensor.datatype[:20]!r} comes in raw_input_contents only")
