@@ -7,6 +7,8 @@ a millisecond and more. Capacity is what 32 connections get in a closed loop, ju
 and five times as much in an open loop (`open_loop.py`), on as many connections as it takes up to three times what the
 server allows: answers within twice the objective (goodput) as a share of capacity, the 99th percentile of answers, and
 of refusals.
+Machines that others use too are now faster, now slower, by half. So for `model` it is also told what share of its
+seconds the server spends in the threads that run models, beside the same at capacity: a run is the same work always.
 Who is not answered within twice the objective gives up. What could not be asked, as no connection was free, or as the
 generator was late, is told beside it.
 `slow`: 50 requests a second alone, and beside 500 sockets, in a process of their own, that send a byte a second of a
@@ -29,6 +31,10 @@ HERE = Path(__file__).resolve()
 COMMAND = "python benchmarks/overload.py"
 SECONDS, WARM_SECONDS, CONNECTIONS = 10.0, 3.0, 32
 OBJECTIVE_SECONDS = 1.0
+FULL_SECONDS = 1.5
+"""After which the one who asks has started, and queues are full."""
+RUNNING_MIN = 0.2
+"""Of a server's seconds in other threads than the loop's: of less, models run on the loop."""
 ROWS = {"model": 40, "middle": 20, "inline": 1}
 
 
@@ -53,14 +59,15 @@ def line(name: str, found: str, goal: str, good: bool) -> None:
 def overload(name: str, server: Running, request: bytes) -> None:
     load(server, request, "closed", CONNECTIONS, WARM_SECONDS)
     peak = load(server, request, "closed", CONNECTIONS, WARM_SECONDS)
-    capacity, whole = peak["per_s"], peak["cpu_s"] / peak["per_s"] / WARM_SECONDS
+    capacity, running, whole = peak["per_s"], peak["running"], peak["cpu_s"] / peak["per_s"] / WARM_SECONDS
     told = f"{capacity:,.0f} answers/s, {1e6 * whole:.0f} us each, generator {peak['busy']:.0%} busy"
     print(f"overload/{name}: {told}", flush=True)
     for times in (2, 5):
         found = load(server, request, "open", times * capacity, SECONDS, 2 * OBJECTIVE_SECONDS)
         # A machine is not as fast all the time.
-        before, after = capacity, load(server, request, "closed", CONNECTIONS, WARM_SECONDS)["per_s"]
-        capacity = (before + after) / 2
+        later = load(server, request, "closed", CONNECTIONS, WARM_SECONDS)
+        before, after = capacity, later["per_s"]
+        capacity, running = (before + after) / 2, (running + later["running"]) / 2
         share, sent = found["good_per_s"] / capacity, found["sent_per_s"] / capacity
         line(
             f"overload/{name}_{times}x_goodput",
@@ -68,6 +75,12 @@ def overload(name: str, server: Running, request: bytes) -> None:
             f"{found['unsent']:,.0f} found no connection, {found['late']:,.0f} the generator missed", ">= 0.9 x",
             share >= 0.9,
         )  # fmt: skip
+        if running > RUNNING_MIN:
+            steady = found["running"] / running
+            line(
+                f"overload/{name}_{times}x_work", f"{steady:.2f} x the share of its seconds that runs take at capacity",
+                ">= 0.9 x", steady >= 0.9,
+            )  # fmt: skip
         late = found["answer_p99_s"] / OBJECTIVE_SECONDS
         line(
             f"overload/{name}_{times}x_p99", f"{late:.2f} x the objective of 1 s (p50 {found['answer_p50_s']:.2f}), "
@@ -79,15 +92,25 @@ def overload(name: str, server: Running, request: bytes) -> None:
             f"(p50 {1_000 * found['refusal_p50_s']:.1f}); server {found['cpu_s'] / SECONDS:.0%} busy, "
             f"generator {found['busy']:.0%}", "<= 10 ms", refused <= 10,
         )  # fmt: skip
-        capacity = after
+        capacity, running = after, later["running"]
 
 
 def load(server: Running, request: bytes, verb: str, *numbers: float) -> dict[str, float]:
     worked = server.cpu_seconds
     command = [sys.executable, str(HERE.with_name("open_loop.py")), verb, str(server.port), *map(str, numbers)]
-    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found | {"cpu_s": server.cpu_seconds - worked}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as asking:
+        assert asking.stdin is not None
+        assert asking.stdout is not None
+        asking.stdin.write(request)
+        asking.stdin.close()
+        time.sleep(FULL_SECONDS)
+        before = server.thread_seconds()
+        time.sleep(numbers[1] - FULL_SECONDS)
+        after = server.thread_seconds()
+        found: dict[str, float] = json.loads(asking.stdout.read())
+    spent = [after[each] - before.get(each, 0.0) for each in after]
+    of_loop = after[server.pid] - before[server.pid]
+    return found | {"cpu_s": server.cpu_seconds - worked, "running": 1 - of_loop / sum(spent)}
 
 
 def dawdle(server: Running, request: bytes) -> None:

@@ -22,6 +22,11 @@ class Running(NamedTuple):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def thread_seconds(self) -> dict[int, float]:
+        """What each of its threads has; the first is the loop's."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return {int(each.name): int((each / "schedstat").read_text().split()[0]) / 1e9 for each in tasks}
+
 
 @contextmanager
 def serving(home: str, **bounds: float) -> Iterator[Running]:

@@ -17,7 +17,7 @@ from aias.client.export import export_folder
 from aias.core.deadline import Deadline
 from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.events import Event, Watch, nobody
-from aias.core.names import Ref, check_name, name_from
+from aias.core.names import NAMELESS, Ref, check_name, name_from
 from aias.core.quantities import seconds_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
@@ -86,8 +86,7 @@ def train(
     Raises `UserError` with a hint when the data cannot be learned from.
     """
     seconds, home = seconds_of(time), home or default_home()
-    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else "model"
-    name, facts = check_name(name) if name else name_from(fallback), dict[str, Any]()
+    name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
     if teacher is not None:
         from aias.client.teaching import answered
 
@@ -120,6 +119,16 @@ def train(
             first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
         )  # fmt: skip
         return publish(registry, results, watch=watch)
+
+
+def _name_of(source: Any, watch: Watch) -> str:
+    """After its file, as far as that can be a name."""
+    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else NAMELESS
+    found = name_from(fallback)
+    if found == NAMELESS != fallback:
+        said = f"nothing of `{fallback}` can be in a name: the model is called `{found}`; give it one with `--name`"
+        watch(Event("train.named", said, "warning", {"name": found}))
+    return found
 
 
 def _nursery(work: Path) -> Any:

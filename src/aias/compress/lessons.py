@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.corrected import corrected
 from aias.compress.plain_trees import PlainTrees, in_single, plain
 from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
@@ -46,15 +47,17 @@ THREADS: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`of`: how many trees are fitted, of which these are the first; 0 for no more than these."""
+    """`of`: how many trees are fitted, of which these are the first; 0 for no more than these. `again`: whether their
+    leaves are then fitted once more, all together (`compress.corrected`)."""
 
     trees: int
     leaves: int
     rate: float
     of: int = 0
+    again: bool = False
 
     def __str__(self) -> str:
-        return f"{self.trees} trees of {self.leaves} leaves"
+        return f"{self.trees} trees of {self.leaves} leaves{', fitted again' if self.again else ''}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +68,8 @@ class Lesson:
     said: Floats  # (rows, outputs)
     weight: Floats  # (rows,)
     real: int
+    own: int
+    """So many of these keep their own answers, and the noise in them."""
 
 
 def lesson(shop: Workshop, fold: int) -> Lesson:
@@ -81,7 +86,7 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     column j of what the pipeline then reads is column `places[j]` of the lesson. They are fitted once.
     """
     kept = list(range(shop.encoder.layout.width)) if places is None else list(places)
-    whole = replace(size, trees=size.of or size.trees, of=0)
+    whole = replace(size, trees=size.of or size.trees, of=0, again=False)
     key = ("taught", whole, fold, tuple(kept))
     if key not in shop.memo:
         shop.memo[key] = _fitted(shop, whole, fold, kept)
@@ -89,8 +94,13 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     forest = trees.forest()
     count = size.trees * forest.outputs  # a round has a tree for each output
     check_whole(seconds, left=left, less=forest.trees < count)
-    forest = in_single(forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold).columns[:, kept])
-    fitted: Any = replace(trees, trees=forest)
+    forest, told = forest.some(np.arange(min(count, forest.trees))), lesson(shop, fold)
+    columns = told.columns[:, kept]
+    if size.again:
+        said, weight = told.said[told.own :, 1 if trees.two else 0 :], told.weight[told.own :]
+        weight = weight / weight.mean() if len(weight) else weight
+        forest = corrected(forest, trees.link, columns[told.own :], said, weight, seed=shop.seed)
+    fitted: Any = replace(trees, trees=in_single(forest, columns))
     return ColumnsPipeline([], fitted)
 
 
@@ -128,7 +138,8 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
-    return Lesson(columns[sound], said[sound], weight[sound], int(sound[: len(rows)].sum()))
+    counted, own = int(sound[: len(rows)].sum()), int(sound[:known].sum())
+    return Lesson(columns[sound], said[sound], weight[sound], counted, own)
 
 
 def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:

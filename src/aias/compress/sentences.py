@@ -19,13 +19,14 @@ from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
 from aias.training.embedding import Embedding
 from aias.training.members import Member
+from aias.training.metrics import measure
 from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.unit import OURS
 
 
 @dataclass(eq=False)
 class Reader:
-    """The parent's linear member that reads sentences, and what reads them for it."""
+    """The linear member that answers best alone of those that read sentences, and what reads them for it."""
 
     shop: Workshop
     member: Member
@@ -88,7 +89,13 @@ def reader(shop: Workshop) -> Reader:
     embedding = shop.prepared.embedding
     if embedding is None:
         raise CannotHelp("no sentence encoder reads its texts")
-    for each in shop.members:
-        if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration):
-            return Reader(shop, each, embedding)
-    raise CannotHelp("no linear model reads its sentences, whose head could be fitted again")
+    found = [
+        each for each in shop.members
+        if each.configuration.learner == "linear" and "sentences" in read_by(each.configuration)
+    ]  # fmt: skip
+    if not found:
+        raise CannotHelp("no linear model reads its sentences, whose head could be fitted again")
+    # It will answer alone, where the heaviest may be good only beside others.
+    rows = shop.judging()
+    y, sign = shop.answers(shop.prepared.table.judged)[rows], 1 if shop.task.direction == "higher" else -1
+    return Reader(shop, max(found, key=lambda each: sign * measure(shop.task, y, each.scores[rows]).value), embedding)

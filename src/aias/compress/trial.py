@@ -70,8 +70,10 @@ class Judged:
         return [(int(fold), rows[self.folds[rows] == fold]) for fold in np.unique(self.folds[rows])]
 
     def samples(self) -> list[Ints]:
-        """Rows to search by, each four times as many as before: fold after fold, since each asks for another fit."""
-        parts = [rows for _, rows in self.parts(self.searched)][:FOLDS_MAX]
+        """Rows to search by, each four times as many as before: fold after fold, since each asks for another fit, and
+        drawn within it, as a file may hold one class after the other."""
+        drawn = np.random.default_rng(self.seed)
+        parts = [drawn.permutation(rows) for _, rows in self.parts(self.searched)][:FOLDS_MAX]
         order = np.concatenate(parts)
         ends = {len(order)}
         size = SAMPLE_ROWS

@@ -131,6 +131,10 @@ class Workshop:
         rows = np.setdiff1d(np.arange(self.prepared.table.rows), self.certifying)
         return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
 
+    def judging(self) -> Ints:
+        """Places, among the rows that judge, of those to choose by."""
+        return np.flatnonzero(~np.isin(self.prepared.table.judged, self.certifying))
+
     def answers(self, rows: Ints) -> Any:
         return self.prepared.table.whole.y[rows]
 
@@ -244,7 +248,9 @@ def workshop(
         found[each.name] = each
         return not stop.is_set()
 
+    plan.as_left = True
     plan.run((each for each in parent.configurations if each.name in weights), take)
+    plan.as_left = False
     if missing := weights.keys() - found.keys():
         raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
     names = sorted(weights, key=lambda name: -weights[name])

@@ -104,9 +104,39 @@ class Forest:
             total[start : start + step] = added.reshape(len(part), self.outputs)
         return total + self.base
 
-    def leaves(self, x: Floats) -> Ints:
-        """The leaf that each row reaches in each tree: (trees, rows)."""
-        return _Walk(self).leaves(np.ascontiguousarray(x))
+    def leaves(self, x: Floats) -> npt.NDArray[np.int32]:
+        """The leaf that each row reaches in each tree, (trees, rows): node by node, as the quickest for many rows."""
+        if self.single:
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there, as in the graph
+                x = x.astype(np.float32)
+        columns = np.asarray(x, np.float64, order="F")
+        found = np.empty((self.trees, len(x)), np.int32)
+        for tree, root in enumerate(self.roots.tolist()):
+            waiting = [(root, np.arange(len(x), dtype=np.int32))]
+            while waiting:
+                node, rows = waiting.pop()
+                goes_left = self._goes_left(node, columns[rows, self.feature[node]])
+                for side, is_leaf, part in (
+                    (self.left[node], self.left_is_leaf[node], rows[goes_left]),
+                    (self.right[node], self.right_is_leaf[node], rows[~goes_left]),
+                ):
+                    if is_leaf:
+                        found[tree, part] = side
+                    elif len(part):
+                        waiting.append((int(side), part))
+        return found
+
+    def _goes_left(self, node: int, value: Floats) -> Flags:
+        if self.mode[node] == MEMBER:
+            values = np.sort(self.set_values[self.set_ends[node - 1] if node else 0 : self.set_ends[node]])
+            left = values[np.minimum(np.searchsorted(values, value), len(values) - 1)] == value
+        elif self.mode[node] == LESS:
+            left = value < self.threshold[node]
+        else:
+            left = value <= self.threshold[node]
+        if self.missing_left[node]:
+            left |= np.isnan(value)
+        return np.asarray(left)
 
     def scaled(self, weight: float) -> "Forest":
         """The same trees with every sum times `weight`."""

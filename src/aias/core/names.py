@@ -28,10 +28,14 @@ def check_name(name: str) -> str:
     return name
 
 
+NAMELESS: Final = "model"
+"""What is called so has a title of which nothing can be in a name."""
+
+
 def name_from(text: str) -> str:
     """A valid name made of a file's stem or a title: `My Reviews (1)` → `my-reviews-1`."""
     slug = re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")[:63]
-    return check_name(re.sub(r"\.\.+", ".", slug) or "model")
+    return check_name(re.sub(r"\.\.+", ".", slug) or NAMELESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class Plan:
         self.table, self.ledger, self.workers, self.memory, self.watch = table, ledger, workers, memory, watch
         self.load = load or Load()
         self.seed, self.fit_ends_at = seed, fit_ends_at
+        self.as_left = False  # what the time of an earlier run cut stands: a version is made of it
         self._coming: Iterator[Configuration] = iter(())
         self._through = False  # whether the last of them has come
         self._stage, self._opening_ends_at = Stage.ALL, 0.0
@@ -142,7 +143,7 @@ class Plan:
             while (trial := self._next_trial()) is not None:
                 unit = trial.waiting.popleft()
                 found = self.ledger.get(unit.key(self.table.digest))
-                if found is not None and found.cut:  # by the time of an earlier run: there is more now
+                if found is not None and found.cut and not self.as_left:  # there is more time now
                     self.ledger.drop(unit.key(self.table.digest))
                     found = None
                 if found is None:

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aias.compress.plain_trees import in_single
 from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Forest, side_by_side
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
@@ -73,6 +74,16 @@ def test_sums_are_those_of_the_graph_to_the_last_bit(modes: tuple[int, ...], out
     for seed in range(3):
         forest = random_forest(seed, modes=modes, outputs=outputs, trees=15)
         np.testing.assert_array_equal(run(forest, odd_rows()), forest.sums(odd_rows()))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_the_leaves_that_rows_reach_are_those_whose_values_add_up(*, single: bool) -> None:
+    forest, x = random_forest(3, modes=(0, LESS, MEMBER), outputs=1, trees=15), odd_rows()
+    if single:
+        forest = in_single(forest, x)
+    reached = forest.leaves(x)
+    assert reached.shape == (15, len(x))
+    np.testing.assert_allclose(forest.leaf_value[reached].sum(axis=0) + forest.base, forest.sums(x)[:, 0], rtol=1e-12)
 
 
 def test_a_row_is_answered_alone_as_in_a_batch() -> None:

@@ -215,3 +215,15 @@ def test_an_engine_that_is_there_and_broken_is_told_of(
     assert found.engine == "onnxruntime"
     (lost,) = [event for event in told if event.name == "runtime.lost"]
     assert lost.level == "warning" and "a library is missing" in lost.message
+
+
+def test_where_rows_go_two_ways_no_other_engine_is_asked(model, rival):
+    """At the border a last digit decides between two answers."""
+    runtime = OnnxRuntime.load(model.folder, model.manifest)
+    runtime.session.two_ways = True
+
+    found = race(runtime, lambda: pytest.fail("its graph was read"), cache=None, watch=lambda _: None)
+
+    assert found.engine == "onnxruntime"
+    assert "two ways" in found.reason
+    assert rival.made == []

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,6 +263,24 @@ def test_a_fit_that_hangs_in_the_middle_is_killed_and_what_it_had_kept_is_used(
         assert stopped and workers.all[0].process.pid != stopped[0]
     entry = Ledger(tmp_path).get(member.units[0].key(held.digest))
     assert entry is not None and entry.cut and np.isfinite(member.scores).all()
+
+
+@pytest.mark.parametrize("as_left", [True, False])
+def test_what_the_time_of_an_earlier_run_cut_stands_only_where_a_version_is_made_of_it(
+    inline: tuple[Table, InlineWorkers], tmp_path: Path, *, as_left: bool
+) -> None:
+    held, workers = inline
+    ledger = Ledger(tmp_path)
+    (member,) = run(plan(held, workers, tmp_path, []), STRONG)
+    for unit in member.units:
+        entry = ledger.get(unit.key(held.digest))
+        assert entry is not None
+        ledger.drop(unit.key(held.digest))
+        ledger.put(unit.key(held.digest), replace(entry, cut=True, scores=entry.scores / 2))
+    again = plan(held, workers, tmp_path, [])
+    again.as_left = as_left
+    (found,) = run(again, STRONG)
+    np.testing.assert_array_equal(found.scores, member.scores / 2 if as_left else member.scores)
 
 
 def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from aias.encoders.rows import RowEncoder
 
 __all__ = ["fewer_columns"]
 
-SIZE: Final = Size(200, 16, 0.2)
+SIZE: Final = Size(200, 16, 0.2, again=True)
 BEGINNING: Final = replace(SIZE, trees=50, of=SIZE.trees)
-ALL_COLUMNS: Final = replace(SIZE, trees=50, of=400)
+ALL_COLUMNS: Final = replace(SIZE, trees=50, of=400, again=False)
 """By which it is told which columns matter: the beginning of what `distill` fits as well."""
 SHARES: Final = (0.5, 0.25)
 COLUMNS_MIN: Final = 8
