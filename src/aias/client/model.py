@@ -15,7 +15,7 @@ from aias.artifact.manifest import Manifest
 from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
 from aias.core.deadline import Deadline
-from aias.core.errors import BadValue, Damaged, UserError
+from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import NAMELESS, Ref, check_name, name_from
 from aias.core.quantities import seconds_of
@@ -95,6 +95,7 @@ def train(
     work = home / WORK / name
     with contextlib.ExitStack() as until_the_end:
         nursery = None if inline else until_the_end.enter_context(contextlib.closing(_nursery(work)))
+        from aias.client.early import publish_first
         from aias.data.read import read
         from aias.training.train import Recipe
         from aias.training.train import train as fit
@@ -150,25 +151,6 @@ def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
     """Both forms of a result; gives the serving form."""
     quality = publish_one(registry, results.quality, watch=watch)
     return publish_one(registry, results.serving, parent=quality, watch=watch)
-
-
-def publish_first(registry: Registry, trained: Any, *, resume: bool, watch: Watch) -> None:
-    """Unless the training that goes on had published one already: it is then the newest version."""
-    before = registry.versions(trained.manifest.name)[-1:] if resume else []
-    if before and _is_first(registry, before[0], trained.manifest):
-        version = Ref(before[0].name, before[0].number)
-        watch(Event("train.stands", f"{version}, the first form, stands already", facts={"version": str(version)}))
-    else:
-        publish_one(registry, trained, watch=watch)
-
-
-def _is_first(registry: Registry, version: Version, manifest: Manifest) -> bool:
-    """Whether a version is a first form of the same rows and task."""
-    try:
-        found = registry.manifest(version)
-    except Damaged:
-        return False
-    return (found.form, found.task, found.lineage.dataset) == ("first", manifest.task, manifest.lineage.dataset)
 
 
 def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
