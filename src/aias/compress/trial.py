@@ -22,8 +22,8 @@ FOLDS_MAX: Final = 3
 """By which a candidate is chosen that has to be fitted for each."""
 
 SAMPLE_ROWS: Final = (200, 800)
-"""At least and at most of the first fold that a candidate is judged on: they cost no other fit. By 200 of `adult` students
-fell that lose nothing (docs/log.md)."""
+"""At least and at most of the first fold that a candidate is judged on: they cost no other fit. By 200 of
+`adult` students fell that lose nothing (docs/log.md)."""
 
 GROWTH: Final = 4
 """Times as many rows the next time: with twice as many calibrating took longer than fitting."""
