@@ -12,15 +12,15 @@ import numpy as np
 
 from aias.core.forest import Floats, Forest
 
-PASSES: Final = 5
+PASSES: Final = 3
 """Over all trees. Ten gain hardly more than three (docs/log.md)."""
 
 PULL: Final = 10.0
 PULL_OF_CHANCES: Final = 3.0
 """Rows, or the curvature of so many times four, that hold a leaf where it was."""
 
-STEPS_MAX: Final = 16 << 20
-"""Rows times trees: some 2 s of one processor. Of more rows some are taken."""
+STEPS_MAX: Final = 8 << 20
+"""Rows times trees: half a second of one processor. Of more rows some are taken."""
 
 
 def corrected(forest: Forest, link: str, x: Floats, said: Floats, weight: Floats, *, seed: int) -> Forest:
