@@ -203,6 +203,9 @@ class Job:
 
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
         """What a technique makes of what was found out by now."""
+        if self._over:
+            self.fallen.append(Point(name.replace("_", " "), name, FELL, NO_TIME))
+            return []
         try:
             self.shop.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
