@@ -83,6 +83,9 @@ SETS: Final[dict[str, tuple[Read, Goal]]] = {
     "sms_spam": (sms, WORDS), "online_shopping_10cats": (texts("online_shopping_10cats"), WORDS),
 }  # fmt: skip
 
+METRICS: Final = {"online_shopping_10cats": "accuracy"}
+"""Where not the usual one: of half a per cent of its log loss 12,555 rows can say nothing; 106,123 could."""
+
 
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,7 +118,9 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     frame, target = SETS[name][0](args.data)
     frame = frame.sample(min(args.rows or frame.height, frame.height), seed=0)
     with tempfile.TemporaryDirectory() as home:
-        parent = aias.train(frame, target=target, name="parent", time=args.train, test=0.2, home=Path(home)).quality
+        parent = aias.train(
+            frame, target=target, name="parent", time=args.train, test=0.2, metric=METRICS.get(name), home=Path(home)
+        ).quality
         found = parent.compress(data=frame, max_loss=args.max_loss, time=args.time, callers=args.callers)
     score = parent.manifest.measurements[0]
     said = {"score": msgspec.to_builtins(score), "frontier": msgspec.to_builtins(found.frontier)}

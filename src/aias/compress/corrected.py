@@ -12,15 +12,20 @@ import numpy as np
 
 from aias.core.forest import Floats, Forest
 
-PASSES: Final = 5
+PASSES: Final = 3
 """Over all trees. Ten gain hardly more than three (docs/log.md)."""
 
 PULL: Final = 10.0
 PULL_OF_CHANCES: Final = 3.0
 """Rows, or the curvature of so many times four, that hold a leaf where it was."""
 
-STEPS_MAX: Final = 16 << 20
-"""Rows times trees: some 2 s of one processor. Of more rows some are taken."""
+STEPS_MAX: Final = 8 << 20
+ROWS_MIN: Final = 8_000
+"""Rows times trees: half a second of one processor. Of more rows some are taken, but not fewer than these: leaves would
+know them by heart."""
+
+TREES_MAX: Final = 4_000
+"""For more such rows would take hundreds of megabytes, and seconds."""
 
 
 def corrected(forest: Forest, link: str, x: Floats, said: Floats, weight: Floats, *, seed: int) -> Forest:
@@ -28,7 +33,8 @@ def corrected(forest: Forest, link: str, x: Floats, said: Floats, weight: Floats
 
     `said`: (rows, outputs), or (rows, 1) where one sum is the chance of the second of two; `weight`: of rows, (rows,).
     """
-    most = STEPS_MAX // max(forest.trees, 1)
+    assert forest.trees <= TREES_MAX, "of so many no leaves are fitted again"
+    most = max(STEPS_MAX // max(forest.trees, 1), ROWS_MIN)
     if len(x) > most:
         rows = np.sort(np.random.default_rng(seed).permutation(len(x))[:most])
         x, said, weight = x[rows], said[rows], weight[rows]

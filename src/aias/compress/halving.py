@@ -1,6 +1,7 @@
 """The race of candidates: successive halving on growing samples (Jamieson and Talwalkar 2016).
 
-All are timed, and judged on 200 rows; each next sample has four times as many, until all rows of three folds are in it.
+All are timed, and judged on 200 to 800 rows; each next sample has four times as many, until all rows of three folds are
+in it.
 What is certain to lose more than the margin falls at once. Of what goes on the better half does, by what each gains
 times the chance that it would be certified; never fewer than twice those that can be nominated. Who is out of fold
 already costs nothing more: it is judged on all rows, and nobody's half is taken by it.

@@ -8,14 +8,14 @@ A parent of one member knows of the rows that it was fitted on little more than 
 real rows then keep these, and rows that are made up stay nearer to them and count less.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.corrected import corrected
+from aias.compress.corrected import TREES_MAX, corrected
 from aias.compress.plain_trees import PlainTrees, in_single, plain
 from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
@@ -58,6 +58,13 @@ class Size:
 
     def __str__(self) -> str:
         return f"{self.trees} trees of {self.leaves} leaves{', fitted again' if self.again else ''}"
+
+
+def able(task: Task, sizes: Iterable[Size]) -> list[Size]:
+    """These, but for fitting again what has too many trees: a round has one for each of several classes."""
+    trees = task.outputs if task.type == "multiclass" else 1
+    found = (replace(each, again=each.again and each.trees * trees <= TREES_MAX) for each in sizes)
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,6 +65,7 @@ class Plan:
         self._others: list[Configuration] = []
         self._last: Iterator[Configuration] = iter(())
         self._narrow: Callable[[int], None] | None = None
+        self._alone = False
         self._trials: list[Trial] = []
         self._fitting: dict[int, tuple[Trial, Unit]] = {}
         self._due: dict[int, float] = {}  # when each worker's unit should be through
@@ -73,16 +74,16 @@ class Plan:
     def run(
         self, configurations: Iterable[Configuration], told: Callable[[Member], bool], *,
         opening: Iterable[Configuration] = (), others: Iterable[Configuration] = (),
-        narrow: Callable[[int], None] | None = None,
+        narrow: Callable[[int], None] | None = None, alone: bool = False,
     ) -> None:  # fmt: skip
         """Fit until the time for it is over, or `told`, which gets each new member, says False.
 
         Of `opening` all but the first are begun by one fold. What an ensemble of these wants is ended first, then come
         `others` of the learners that it wants, then the rest. `narrow` is told when only so many folds are to judge,
-        since their time is worth more elsewhere; without it, all judge.
+        since their time is worth more elsewhere; without it, all judge. `alone`: nothing is begun beside the first.
         """
         opening, others, self._narrow, self._through = list(opening), list(others), narrow, False
-        self._coming = chain(opening, others, configurations)
+        self._coming, self._alone = chain(opening, others, configurations), alone
         if self.table.fold_count > 1:
             now = time.monotonic()
             self._stage, self._opening_ends_at = Stage.OPENING, now + OPENING_SHARE * (self.fit_ends_at() - now)
@@ -94,6 +95,7 @@ class Plan:
                 ended.add(trial.configuration.name)
                 if not told(self._member(trial)):
                     return self.stop()
+                self._alone = False
         self.stop()
         rest = [each for each in [*opening, *others] if each.name not in ended]
         for trial in left_before(rest, self.table, self.ledger, seed=self.seed, ends_at=self.fit_ends_at()):
@@ -246,6 +248,8 @@ class Plan:
 
     def _new_trial(self) -> Trial | None:
         """The next configuration's; None for now, or because it was the last one."""
+        if self._alone and self._trials:
+            return None
         if self._stage is Stage.OPENING and time.monotonic() > self._opening_ends_at:
             self._through = True
             return None

@@ -182,7 +182,8 @@ class _Job:
             if not begins(opening, rows=table.rows, seconds=self.recipe.seconds):
                 opening, others = [], configurations
             narrow = None if self.recipe.folds else self.board.narrow
-            plan.run(searching, self._take, opening=opening, others=others, narrow=narrow)
+            alone = self.first is not None and not inline
+            plan.run(searching, self._take, opening=opening, others=others, narrow=narrow, alone=alone)
             if not self.board.members:
                 if self.stop.is_set():
                     raise KeyboardInterrupt("stopped before anything was fitted")

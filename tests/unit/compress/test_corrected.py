@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aias.compress.corrected import corrected
+from aias.compress.lessons import Size, able
 from aias.compress.plain_trees import PlainTrees, plain
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -60,3 +61,12 @@ def test_rows_that_weigh_nothing_teach_nothing_and_without_rows_all_stays() -> N
     for rows, weight in ((ROWS, np.zeros(ROWS)), (0, np.zeros(0))):
         same = corrected(trees.trees, trees.link, x[:rows], said[:rows] + 9, weight, seed=0)
         np.testing.assert_array_equal(same.leaf_value, trees.trees.leaf_value)
+
+
+def test_of_very_many_trees_no_leaves_are_fitted_again() -> None:
+    wanted = [Size(400, 16, 0.2), Size(400, 16, 0.2, again=True), Size(50, 16, 0.2, of=400, again=True)]
+    kinds = {"multiclass": tuple("abcdefghijklmnop"), "binary": ("a", "b"), "regression": ()}
+    few = {
+        kind: [each.again for each in able(Task("y", kind, "log_loss", names), wanted)] for kind, names in kinds.items()
+    }
+    assert few == {"multiclass": [False, True], "binary": [False, True, True], "regression": [False, True, True]}

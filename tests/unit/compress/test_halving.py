@@ -136,7 +136,7 @@ def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():
     assert tried([harsh(["good 0"])], Attempts(time_for=0)) == []
 
 
-def test_samples_of_real_rows_go_fold_after_fold_whatever_the_order_of_the_file():
+def test_samples_of_real_rows_go_fold_after_fold():
     class Few(Judged):
         def __init__(self) -> None:
             self.seed = 0
@@ -145,7 +145,19 @@ def test_samples_of_real_rows_go_fold_after_fold_whatever_the_order_of_the_file(
 
     sizes = [rows.tolist() for rows in Few().samples()]
 
-    assert [len(each) for each in sizes] == [200, 800, 1_350]
+    assert [len(each) for each in sizes] == [450, 1_350]
     assert all(set(before) <= set(after) for before, after in pairwise(sizes))
-    assert set(np.repeat(np.arange(5), 450)[sizes[1]]) == {0, 2}
-    assert 60 < sum(row < 225 for row in sizes[0]) < 140  # of the first fold's rows, as many of either half
+    assert set(np.repeat(np.arange(5), 450)[sizes[0]]) == {0}
+
+
+def test_of_a_large_fold_the_first_sample_is_drawn():
+    class Many(Judged):
+        def __init__(self) -> None:
+            self.seed = 0
+            self.folds = np.repeat(np.arange(3), 2_000)
+            self.searched = np.arange(6_000)
+
+    first, *others = (rows.tolist() for rows in Many().samples())
+
+    assert [len(first), *map(len, others)] == [800, 3_200, 6_000]
+    assert 320 < sum(row < 1_000 for row in first) < 480  # as many of either half

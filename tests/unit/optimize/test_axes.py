@@ -55,7 +55,7 @@ def test_parameters_start_from_the_parent_move_otherwise_and_prune(situation):
     found = {each.name: each.settings for each in parameters(situation)}
     start = {"asked": {"learning_rate": 0.06}, "refit": {"learning_rate": 0.06, "rounds": 100}}
     assert found["boosted_trees, continued"] == {"learning_rate": pytest.approx(0.018), "start": start}
-    assert found["boosted_trees, without 1 columns"]["hidden"] == [2]
+    assert found["boosted_trees, without 1 column"]["hidden"] == [2]
     assert found["boosted_trees, fewer trees"]["rounds"] == 70
     assert found["mlp, schedule free"]["update"] == "schedule_free"
     assert found["mlp, continued"]["start"]["refit"]["batch_rows"] == 64
@@ -87,7 +87,7 @@ def test_what_became_best_is_varied_next(situation):
     situation.board.add(Configuration("extra_trees", "extra_trees"), 0.99)
     names = [each.name for each in varied]
     assert first.name == "boosted_trees, continued"
-    assert "extra_trees, without 1 columns" in names
+    assert "extra_trees, without 1 column" in names
     assert not any(name.startswith("mlp") for name in names)
 
 

@@ -352,3 +352,21 @@ def test_what_took_long_while_others_had_the_processors_is_thought_quicker_witho
     assert made._estimate(LINEAR) == 8.0 and trial.seconds == 8.0
     made.load.stretch = 1.0
     assert made._estimate(LINEAR) == 2.0
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_beside_a_first_model_that_is_waited_for_nothing_else_is_begun(tmp_path: Path, alone: bool) -> None:
+    held, told = table(), list[str]()
+    held.save(tmp_path / "table")
+
+    def watch(event: Event) -> None:
+        if event.name == "train.unit" and not event.facts["ended"]:
+            told.append(str(event.facts["configuration"]))
+
+    with Workers(tmp_path, count=2, threads=1) as workers:
+        made = plan(held, workers, tmp_path, [])
+        made.watch = watch
+        made.run([LINEAR, STRONG], lambda member: not told.append(f"{member.name} is there"), alone=alone)
+    first = told[: told.index("linear is there")]
+    assert set(first) == ({"linear"} if alone else {"linear", "strong"})
+    assert told[-1] == "strong is there"

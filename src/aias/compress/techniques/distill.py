@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from aias.compress.lessons import Size, taught
+from aias.compress.lessons import Size, able, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 
@@ -35,13 +35,17 @@ def distill(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("trees read columns, and it has texts only")
     if shop.encoder.layout.texts:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
-    for size in SIZES:
+    for size in able(shop.task, SIZES):
         yield _candidate(shop, size, milder=partial(_larger, shop, size))
 
 
 def _larger(shop: Workshop, size: Size) -> list[Candidate]:
     """The ladder from this size up."""
-    return [_candidate(shop, each) for each in LARGER if each.trees * each.leaves > size.trees * size.leaves]
+    return [
+        _candidate(shop, each)
+        for each in able(shop.task, LARGER)
+        if each.trees * each.leaves > size.trees * size.leaves
+    ]
 
 
 def _candidate(shop: Workshop, size: Size, *, milder: Callable[[], Sequence[Candidate]] | None = None) -> Candidate:

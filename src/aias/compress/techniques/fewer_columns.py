@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import Size, lesson, taught
+from aias.compress.lessons import Size, able, lesson, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats
@@ -38,7 +38,7 @@ def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
         raise CannotHelp(f"it reads {count} columns, and each may matter")
-    for size in (SIZE, BEGINNING):
+    for size in able(shop.task, (SIZE, BEGINNING)):
         for share in SHARES:
             kept = max(1, round(share * count))
             yield Candidate(f"{size}, of {kept} columns", partial(_make, shop, size, kept))
