@@ -205,7 +205,7 @@ class Job:
         """What a technique makes of what was found out by now."""
         try:
             if self._over:
-                raise NoTime(NO_TIME)
+                raise NoTime(NO_TIME)  # noqa: TRY301  it is told as what goes wrong below
             self.shop.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
