@@ -125,6 +125,19 @@ def test_what_goes_on_is_a_share_of_the_rows_and_is_told(shop):
     assert max(shares) <= max(SHARES)
 
 
+def test_what_other_rows_chose_is_another_candidate(shop):
+    """Names tell whole percents, and not where the limits lie."""
+    found = going_on(shop)
+    (cascade, *_) = member("compress.techniques", "cascade")(found)
+    student = found.search.students[0]
+    fewer = replace(student, rows=student.rows[::2], scores=student.scores[::2])
+    again = replace(found, search=replace(found.search, students=[fewer]))
+    (other, *_) = member("compress.techniques", "cascade")(again)
+
+    assert len({str(each.chosen) for each in [cascade, *cascade.milder()]}) == 1 + len(cascade.milder())
+    assert cascade.chosen != other.chosen
+
+
 def test_it_loses_less_than_the_small_one_alone(shop):
     (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
     judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)

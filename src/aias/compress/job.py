@@ -204,6 +204,8 @@ class Job:
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
         """What a technique makes of what was found out by now."""
         try:
+            if self._over:
+                raise NoTime(NO_TIME)  # noqa: TRY301  it is told as what goes wrong below
             self.shop.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
@@ -349,8 +351,7 @@ class Job:
             trial.race, trial.together, trial.size_bytes = found.race, found.together, found.size_bytes
             trial.smaller = self.parent_bytes / max(found.size_bytes, 1)
             trial.reason = self._unwanted(trial)
-            if not trial.reason:
-                ready.append(found)
+            ready += [] if trial.reason else [found]
         return ready
 
     def _make_for_last(self, trial: Trial) -> None:

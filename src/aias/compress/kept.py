@@ -1,8 +1,8 @@
 """What is known of candidates on trial, so that a run that was killed goes on where it was: nothing is fitted twice.
 
 A candidate is known by what decides what comes of it: the parent, the rows and their folds, those taught on besides,
-the technique, its name, the time that was asked for, and the host it was timed on. What a run kept is gone when that
-run has come to its end: timed again is timed anew.
+the technique, its name and what was chosen for it, the time that was asked for, and the host it was timed on. What a
+run kept is gone when that run has come to its end: timed again is timed anew.
 """
 
 from collections.abc import Iterable
@@ -68,5 +68,5 @@ class Kept:
             self.ledger.drop(self._key(each))
 
     def _key(self, trial: Trial) -> str:
-        parts = (*self.known, trial.technique, trial.name, asdict(host()))
+        parts = (*self.known, trial.technique, trial.name, *trial.candidate.chosen, asdict(host()))
         return "trial-" + digest_of([msgspec.json.encode(parts)]).removeprefix("sha256:")[:32]

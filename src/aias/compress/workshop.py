@@ -1,7 +1,9 @@
 """What techniques work with: the parent's members as they were fitted on each fold, and the rows to fit on."""
 
 import threading
+from collections import deque
 from dataclasses import dataclass, field, replace
+from math import isclose
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -16,14 +18,16 @@ from aias.encoders.subwords import Subwords
 from aias.graph.both import Both
 from aias.graph.sentences import SentenceEncoder
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.configuration import ALL
+from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part, bagged
-from aias.training.members import Member
+from aias.training.members import Member, member_of
+from aias.training.metrics import judge
 from aias.training.parent import NoTime, Parent
 from aias.training.pipeline import Pipeline
 from aias.training.plan import Plan
 from aias.training.prepare import Prepared, encoded_of
+from aias.training.trial import Trial, is_whole
 from aias.training.unit import Bench
 from aias.training.weights import mix
 
@@ -192,7 +196,7 @@ class Workshop:
         Raises `NoTime`.
         """
         unit = member.refit if fold == ALL else member.units[fold]
-        if fold == ALL and not self.bench.ledger.has(unit.key(self.bench.table.digest)):
+        if fold == ALL and not is_whole(unit, self.bench.table, self.bench.ledger):
             ends_at = max(self.deadline.ends_at, self.fit_deadline().ends_at)
             if not self.plan.refit([member], ends_at):
                 raise NoTime(f"there was no time to fit {member.name} on all rows", hint="give more time")
@@ -248,6 +252,7 @@ def workshop(
         found[each.name] = each
         return not stop.is_set()
 
+    _forget_others(parent, bench)
     plan.as_left = True
     plan.run((each for each in parent.configurations if each.name in weights), take)
     plan.as_left = False
@@ -256,3 +261,37 @@ def workshop(
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
     return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed)
+
+
+def _forget_others(parent: Parent, bench: Bench) -> None:
+    """Of fits that time cut, those that a shorter run of the same rows left since: what the version is made of said
+    what stands on its leaderboard, and others say something else."""
+    table, ledger, weights = bench.table, bench.ledger, parent.weights
+    said = {each.name: each.validation for each in parent.manifest.leaderboard}
+    for each in parent.configurations:
+        if each.name not in weights:
+            continue
+        units, cut = _left(each, parent.recipe.seed, bench)
+        if cut and len(units) == table.fold_count:
+            scores = member_of(each, units, 0.0, table, ledger).scores
+            found = judge(table.task, table.whole.y[table.judged], scores, seed=0)
+            if (found.n, found.metric) == (said[each.name].n, said[each.name].metric) and isclose(
+                found.value, said[each.name].value, rel_tol=1e-9
+            ):
+                continue
+        for key in cut:
+            ledger.drop(key)
+
+
+def _left(configuration: Configuration, seed: int, bench: Bench) -> tuple[list[Unit], list[str]]:
+    """Its fits that lie in the ledger, and the keys of those that time cut."""
+    trial, cut = Trial(configuration, deque()), list[str]()
+    for fold in range(bench.table.fold_count):
+        unit = trial.unit(fold, seed)
+        key = unit.key(bench.table.digest)
+        if (entry := bench.ledger.get(key)) is None:
+            continue
+        trial.done[fold] = unit
+        trial.share(entry.settings)
+        cut += [key] if entry.cut else []
+    return list(trial.done.values()), cut

@@ -61,14 +61,18 @@ class Ledger:
         return (self._units / key / "unit.json").exists()
 
     def put(self, key: str, entry: Entry) -> None:
-        """Write beside, then rename: a process that dies leaves no half of a unit."""
+        """Write beside, then rename: a process that dies leaves no half of a unit. Raises `StorageFailed`."""
         room = self._units / f".{key}.{os.getpid()}"
-        room.mkdir(exist_ok=True)
         arrays = {_STATE + name: array for name, array in entry.state.items()} | {_SCORES: entry.scores}
-        with (room / "arrays.npz").open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
         said = {"settings": entry.settings, "seconds": entry.seconds, "cut": entry.cut, "facts": entry.facts}
-        (room / "unit.json").write_bytes(msgspec.json.encode(said, order="sorted"))
+        try:
+            room.mkdir(exist_ok=True)
+            with (room / "arrays.npz").open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            (room / "unit.json").write_bytes(msgspec.json.encode(said, order="sorted"))
+        except OSError as fault:
+            shutil.rmtree(room, ignore_errors=True)
+            raise not_written(room, fault) from fault
         try:
             room.rename(self._units / key)
         except OSError:  # another process was first, with the same unit
@@ -114,3 +118,10 @@ class Ledger:
 
     def kept(self, key: str) -> Entry | None:
         return self.get(f"{key}-kept") or self.get(f"{key}-before")
+
+
+def not_written(path: Path, fault: OSError) -> StorageFailed:
+    return StorageFailed(
+        f"could not write {path}: {fault.strerror or fault}",
+        hint="make room on the disk, or check its owner and health",
+    )

@@ -18,6 +18,7 @@ from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.learners.contract import Examples
 from aias.training.configuration import ALL
+from aias.training.ledger import not_written
 
 _META: Final = "table.json"
 
@@ -115,7 +116,7 @@ class Table:
     def save(self, folder: Path) -> None:
         """Into files that `load` maps into memory; `table.json` comes last and makes them whole.
 
-        Files are replaced, never written over: somebody may have mapped them.
+        Files are replaced, never written over: somebody may have mapped them. Raises `StorageFailed`.
         """
         encoded = self.whole.encoded
         held = {each.name: getattr(encoded, each.name) for each in fields(encoded)}
@@ -125,14 +126,18 @@ class Table:
         said, path = msgspec.json.encode(meta), folder / _META
         if path.exists() and path.read_bytes() == said:
             return
-        path.unlink(missing_ok=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         arrays = held | {"y": self.whole.y, "folds": self.folds, "blocks": self.blocks, "weight": self.whole.weight}
-        for name, each in arrays.items():
-            if isinstance(each, np.ndarray):
-                np.save(folder / f"{name}.npy", each)
-        path.write_bytes(said)
+        try:
+            path.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for name, each in arrays.items():
+                if isinstance(each, np.ndarray):
+                    np.save(folder / f"{name}.npy", each)
+            path.write_bytes(said)
+        except OSError as fault:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise not_written(folder, fault) from fault
 
     def mapped(self, folder: Path) -> "Table":
         """The same as it lies in a folder: what its pages hold is there once for all processes, and can be let go."""

@@ -70,3 +70,14 @@ def test_a_run_that_ended_leaves_nothing(tmp_path: Path):
     kept.forget([known()])
 
     assert not kept.restore(fresh())
+
+
+def test_of_two_candidates_of_one_name_each_has_what_was_chosen_for_it(tmp_path: Path):
+    kept, one, other = Kept(Ledger(tmp_path), ()), known(), fresh()
+    one.candidate, other.candidate = (
+        replace(each.candidate, chosen=(at, 0.6)) for each, at in ((one, 0.4), (other, 0.41))
+    )  # fmt: skip
+    kept.note(one)
+
+    assert not kept.restore(other)
+    assert kept.restore(Trial(one.candidate, one.technique))

@@ -1,11 +1,27 @@
-"""`compress/workshop.py`: which rows techniques may choose by."""
+"""`compress/workshop.py`: which rows techniques may choose by, and which fits are those of the version."""
 
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pytest
 
-from aias.compress.workshop import Workshop
+import aias
+from aias.compress.workshop import Workshop, workshop
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.data.read import read
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.parent import Parent
+from aias.training.plan import Plan
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers
 
 
 def test_rows_that_certify_are_not_among_those_to_choose_by() -> None:
@@ -15,3 +31,36 @@ def test_rows_that_certify_are_not_among_those_to_choose_by() -> None:
     shop.certifying = np.arange(0, 100, 2)
     assert (shop.some(64) % 2 == 1).all() and len(shop.some(64)) == 50
     assert len(shop.some(10)) == 10 and shop.some(10)[[0, -1]].tolist() == [1, 99]
+
+
+@pytest.mark.parametrize("others", [True, False])
+def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path: Path, *, others: bool) -> None:
+    """A shorter run of the same rows, later, leaves fits of the same names that say something else."""
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.where(x.sum(axis=1) > 0, "p", "q")})
+    model = aias.train(
+        frame, target="y", name="m", time="60s", folds=2, learners={"linear": {"C": 0.001}}, search=False, inline=True,
+        home=tmp_path,
+    ).quality  # fmt: skip
+    parent, ledger = Parent(model.ref, model.manifest, model.runtime), Ledger(tmp_path / "work" / "m")
+    first = _members(parent, frame, ledger)
+    keys = [unit.key(first.bench.table.digest) for unit in first.members[0].units]
+    for key in keys:
+        entry = ledger.take(key)
+        ledger.drop(key)
+        ledger.put(key, replace(entry, cut=True, scores=entry.scores[::-1] if others else entry.scores))
+
+    again = _members(parent, frame, ledger)
+
+    np.testing.assert_array_equal(again.members[0].scores, first.members[0].scores)
+    assert all(ledger.take(key).cut != others for key in keys)
+
+
+def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:
+    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
+    bench = Bench(prepared.table, ledger)
+    plan = Plan(
+        prepared.table, ledger, InlineWorkers(bench, threads=1), seed=parent.recipe.seed,
+        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+    )  # fmt: skip
+    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aias.core.errors import StorageFailed
 from aias.training.configuration import Configuration, Unit
 from aias.training.ledger import Entry, Ledger
 
@@ -44,6 +45,17 @@ def test_a_half_written_unit_is_none(tmp_path: Path) -> None:
     (tmp_path / "units" / ".a.123").mkdir()
     (tmp_path / "units" / ".a.123" / "arrays.npz").write_bytes(b"half")
     assert not ledger.has("a") and ledger.get("a") is None
+
+
+def test_a_full_disk_is_told_and_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise OSError("36000 requested and 25584 written")
+
+    ledger = Ledger(tmp_path)
+    monkeypatch.setattr(np, "savez", short)
+    with pytest.raises(StorageFailed, match=r"could not write .*25584 written"):
+        ledger.put("a", entry())
+    assert not list((tmp_path / "units").iterdir())
 
 
 def test_a_kill_while_a_state_is_kept_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from aias.core.errors import StorageFailed
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
@@ -52,6 +54,16 @@ def test_what_is_mapped_is_not_written_over(tmp_path: Path) -> None:
     other.save(tmp_path)
     np.testing.assert_array_equal(mapped.whole.y, first.whole.y)
     np.testing.assert_array_equal(Table.load(tmp_path).whole.y, other.whole.y)
+
+
+def test_a_full_disk_is_told_and_leaves_no_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise OSError("36000 requested and 25584 written")
+
+    monkeypatch.setattr(np, "save", short)
+    with pytest.raises(StorageFailed, match=r"could not write .*25584 written"):
+        table(None).mapped(tmp_path / "table")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_table_that_lies_there_whole_is_not_written_again(tmp_path: Path) -> None:

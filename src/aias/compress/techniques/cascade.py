@@ -73,6 +73,12 @@ class Split:
         """On average."""
         return self.small.row_us + self.sent * self.large.row_us
 
+    @property
+    def chosen(self) -> tuple[object, ...]:
+        """Whom a row asks is decided by these, which other rows to search by would have made others."""
+        told = [each.calibration and each.calibration.as_dict() for each in (self.small, self.large)]
+        return (self.unsure.low, self.unsure.high, *told)
+
     def gains_on(self, others: Sequence[Known]) -> bool:
         """On all that are as likely to be certified by themselves."""
         rivals = [each.row_us for each in others if each.chance >= min(LIKELY, self.chance)]
@@ -108,7 +114,10 @@ def _milder(shop: Workshop, splits: Sequence[Split], fold: int) -> list[Candidat
 def _candidate(shop: Workshop, split: Split, fold: int) -> Candidate:
     """`fold`: without whose rows the small model is made already, which is timed before the whole parent."""
     name = f"{split.small.name} first, the {100 * split.sent:.0f} % least sure on to {split.large.name}"
-    return Candidate(name, partial(_make, shop, split), sent=split.sent, timed=partial(_make, shop, split, fold, ALL))
+    return Candidate(
+        name, partial(_make, shop, split), sent=split.sent, timed=partial(_make, shop, split, fold, ALL),
+        chosen=split.chosen,
+    )  # fmt: skip
 
 
 def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> list[Split]:
@@ -125,7 +134,7 @@ def _splits(shop: Workshop, search: Searched, small: Known, large: Known) -> lis
     if _held(first, apart, ranges[max(SHARES)]) < RANKED_MIN:
         raise CannotHelp(f"of which of its answers {small.name} is sure says nothing of where {large.name} differs")
     found: list[Split] = []
-    for unsure in ranges.values():
+    for unsure in dict.fromkeys(ranges.values()):  # tied answers make one range of several
         sent = unsure.of(first)
         together = np.where(sent[:, None], second, first)
         found.append(Split(small, large, unsure, float(sent.mean()), search.chance(rows, together)))

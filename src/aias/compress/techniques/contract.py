@@ -45,7 +45,8 @@ class Candidate:
     first; asked for only where this one is fast and loses too much (`compress.repair`). `whole`: for `ALL` it holds
     what all folds left, and is so much slower and larger than for one: it is timed as it would be published. `sent`:
     the share of rows that go a longer way through it: what a row takes on average decides, and not its median. `timed`:
-    as slow and as large as it would be published, and made sooner."""
+    as slow and as large as it would be published, and made sooner. `chosen`: by what was found out, which its name does
+    not say: with others it is another candidate of that name."""
 
     name: str
     make: Callable[[int], Made]
@@ -54,6 +55,7 @@ class Candidate:
     whole: bool = False
     sent: float = 0.0
     timed: Callable[[], Made] | None = None
+    chosen: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
