@@ -125,7 +125,14 @@ class Measurement:
         return f"{written(self.low, like=self.value)} to {written(self.high, like=self.value)}"
 
 
+EXACT: Final = 1e15
+"""From here on a float is no sum of tenths, and nobody counts its digits."""
+
+
 def written(value: float, *, like: float | None = None) -> str:
     """Four decimals below 10, and one from there: more would say nothing. `like`: of a value that stands beside it."""
-    digits = 4 if abs(value if like is None else like) < 10 else 1
+    size = abs(value if like is None else like)
+    if size >= EXACT:
+        return f"{value:.4g}"
+    digits = 4 if size < 10 else 1
     return f"{value:,.{digits}f}"

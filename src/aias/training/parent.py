@@ -16,6 +16,7 @@ from aias.core.near import did_you_mean
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
 from aias.data.errors import NoSuchFile
+from aias.data.long_texts import within_limit
 from aias.data.read import read
 from aias.data.split import folds
 from aias.data.target import labels_for
@@ -234,7 +235,9 @@ def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
         hint = f"{near} Or name the right file with --data" if near else "name the right file with --data"
         raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint=hint)
     schema = Schema(tuple(known[name] for name in names))
-    return found.with_schema(schema) if len(names) == len(found.schema.names) else read(source, schema=schema)
+    if len(names) < len(found.schema.names):
+        return read(source, schema=schema)
+    return within_limit(found.with_schema(schema))  # what was no text by itself was not cut yet
 
 
 def _configuration(line: Candidate) -> Configuration:
