@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,8 +13,11 @@ import pytest
 
 from aias.access.keys import Keys, utc_now
 from aias.access.ledger import Ledger
-from aias.core.events import Event
+from aias.core.events import Event, nobody
+from aias.serving.callers import Callers
 from aias.serving.gateway import Gateway
+from aias.serving.messages import Request
+from aias.serving.refusals import BadKey
 from serving_house import BOUNDS, House, Response, Rule, Shelf, eventually, house, running
 
 ROWS = [{"age": 50}]
@@ -130,6 +134,25 @@ def test_a_key_with_bounds_of_its_own_cannot_lift_them(office: Office) -> None:
         ("/tenants", {"name": "x"}),
     ):
         assert code(office.call("POST", path, body, secret)) == (403, "serving.beyond-its-own")
+
+
+def test_a_key_that_was_revoked_a_moment_ago_makes_no_other(tmp_path: Path) -> None:
+    with closing(Keys.open(tmp_path)) as keys:
+        root, _ = keys.create("root", ["admin", "predict"])
+        # As it is let in by a worker that has not heard yet.
+        request = Request("POST", "/keys", "1", {}, {}, b'{"name": "stays"}', tenant=root.id)
+        keys.revoke(root.id)
+
+        with pytest.raises(BadKey):
+            Callers(keys, nobody).create_key(request)
+        assert [each.name for each in keys.list()] == ["root"]
+
+
+def test_a_name_without_end_is_not_repeated(office: Office) -> None:
+    refused = office.call("POST", "/keys", {"name": "x" * 1_000_000})
+
+    assert code(refused) == (400, "names.bad-name")
+    assert len(refused.body) < 1_000
 
 
 @pytest.mark.parametrize(

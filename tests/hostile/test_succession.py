@@ -110,6 +110,47 @@ def test_one_that_dies_after_it_was_ready_leaves_connections_and_port_to_the_old
         assert ask(tmp_path / FOLDER / name_of("127.0.0.1", old.port), Question("suspects")) is not None
 
 
+def test_one_that_is_replaced_while_the_one_before_still_leaves_stays_until_that_has_gone(tmp_path: Path) -> None:
+    with serving(workers=1, home=tmp_path, drain_seconds=PATIENCE) as old:
+        held_up = old.supervisor.pids
+        for each in held_up:
+            os.kill(each, signal.SIGSTOP)
+        with serving(workers=1, home=tmp_path, takes=old.port) as new:
+            eventually(lambda: old.told("serve.leaving"), PATIENCE)
+            assert new.supervisor.inherits
+            last = successor(tmp_path, new)
+            last.take()
+            eventually(lambda: new.told("serve.leaving") and not new.supervisor.pids, PATIENCE)
+            assert new.thread.is_alive()
+
+            for each in held_up:
+                os.kill(each, signal.SIGCONT)
+            old.thread.join(PATIENCE)
+            new.thread.join(PATIENCE)
+            assert not old.thread.is_alive() and not new.thread.is_alive()
+            assert new.supervisor.has_left and not new.supervisor.inherits
+            last.close()
+    assert old.told("serve.left-alone") == 0
+
+
+def test_one_that_is_told_to_stop_while_it_leaves_does_not_come_back(tmp_path: Path) -> None:
+    with serving(workers=1, home=tmp_path, drain_seconds=PATIENCE) as old:
+        held_up = old.supervisor.pids
+        for each in held_up:
+            os.kill(each, signal.SIGSTOP)
+        new = successor(tmp_path, old)
+        new.take()
+        eventually(lambda: old.told("serve.leaving"), PATIENCE)
+        old.supervisor.stop()
+        new.close()
+        eventually(lambda: old.told("serve.left-alone"), PATIENCE)
+        for each in held_up:
+            os.kill(each, signal.SIGCONT)
+        old.thread.join(PATIENCE)
+
+    assert old.supervisor.pids == held_up
+
+
 def test_one_that_cannot_read_its_journals_gets_the_port_and_the_old_one_answers_what_it_has(
     tmp_path: Path, old: Server
 ) -> None:

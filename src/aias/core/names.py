@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from aias.core.errors import UserError
+from aias.core.errors import UserError, shown
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """What a model or an endpoint may be called: safe in a URL, a file name and a shell."""
@@ -22,7 +22,7 @@ def check_name(name: str) -> str:
     """Return `name`, or raise `BadName`. Names are never trimmed or lower-cased for the caller."""
     if not NAME.fullmatch(name) or ".." in name:
         raise BadName(
-            f"{name!r} cannot be a name",
+            f"{shown(name)} cannot be a name",
             hint="1 to 63 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit, for example `churn-2026`",
         )
     return name

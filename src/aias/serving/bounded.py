@@ -24,6 +24,9 @@ Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
 SWEEP_SHARE: Final = 0.005
 """Of the time, for looking at all connections: 2,000 busy ones take 5 ms, so they are looked at once a second."""
 
+SWEEP_PAUSE_SECONDS_MAX: Final = 2.0
+"""A stall of the machine in the midst of it must not leave slow callers alone for minutes."""
+
 _serials: Final = count()
 
 
@@ -163,4 +166,4 @@ class Sweep:
             if isinstance(connection, Bounded):
                 connection.sweep(now)
         ended = self._clock()
-        self._not_before = ended + (ended - began) / SWEEP_SHARE
+        self._not_before = ended + min((ended - began) / SWEEP_SHARE, SWEEP_PAUSE_SECONDS_MAX)

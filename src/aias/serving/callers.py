@@ -174,7 +174,8 @@ class Callers:
     def _giver(self, request: Request) -> Key:
         """The key that asks, as it stands now. Raises `BeyondItsOwn` where it has bounds of its own."""
         found = next((each for each in self._keys.list() if each.id == request.tenant), None)
-        if found is None:
+        # It was let in by what this worker knew a moment ago.
+        if found is None or found.revoked_at is not None:
             raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
         if found.quotas or found.tenant:
             raise BeyondItsOwn(

@@ -51,7 +51,13 @@ class Connection(Prompt):
         super().connection_lost(exc)
         # Nothing of it leads back to it: so it goes at once, and not when garbage is looked for.
         self._answers.lost()
-        if self.cycle is not None and self.cycle.response_complete:
+        if self.pipeline:
+            # What waited behind a request is nobody's, and will never begin; the last of it is `cycle`.
+            for cycle, _ in self.pipeline:
+                cycle.on_response = _unheard
+            self.pipeline.clear()
+            self.cycle = None  # type: ignore[assignment]
+        elif self.cycle is not None and self.cycle.response_complete:
             self.cycle = None  # type: ignore[assignment]
 
     @property
@@ -256,3 +262,7 @@ class Connection(Prompt):
             self.transport.close()
         else:
             self.cycle.keep_alive = False
+
+
+def _unheard() -> None:
+    """Of a request that does not begin."""

@@ -170,10 +170,19 @@ def _heard(caller: socket.socket) -> Question | None:
     return None
 
 
+def pid_of(other: socket.socket) -> int:
+    """Who is at the other end; 0 where that cannot be seen from here."""
+    return _credentials(other)[0]
+
+
 def _user_of(other: socket.socket) -> int:
     """As whom runs who is at the other end."""
-    credentials = other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", credentials)[1])
+    return _credentials(other)[1]
+
+
+def _credentials(other: socket.socket) -> tuple[int, int, int]:
+    process, user, group = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return process, user, group
 
 
 @contextlib.contextmanager

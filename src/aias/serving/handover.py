@@ -26,6 +26,8 @@ class Handover:
         self._heir: Heir | None = None
         self._leave_by: float | None = None
         self._began = False
+        self.inherits = predecessor is not None
+        """Whether who was there before has not left yet."""
 
     @property
     def leaving(self) -> bool:

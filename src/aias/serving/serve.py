@@ -136,7 +136,8 @@ def serve(
         try:
             supervisor.run(ready)
         finally:
-            if not supervisor.has_left and (supervisor.has_begun or not given):
+            # Whoever goes on keeps the counts: another that has come, or the one before, which has not gone yet.
+            if not supervisor.has_left and not (given and supervisor.inherits):
                 shutil.rmtree(folder, ignore_errors=True)
 
 

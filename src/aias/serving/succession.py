@@ -22,7 +22,7 @@ from typing import Final, Self
 import msgspec
 
 from aias.core.errors import Conflict
-from aias.serving.ear import ANSWER_SECONDS_MAX, FOLDER, Question, Reply, call, deaf, exchange, name_of
+from aias.serving.ear import ANSWER_SECONDS_MAX, FOLDER, Question, Reply, call, deaf, exchange, name_of, pid_of
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.passing import receive
@@ -44,6 +44,7 @@ class Heir:
 
     def __init__(self, channel: socket.socket, asked: Question) -> None:
         self.channel, self.understands = channel, asked.format == FORMAT
+        self.pid = pid_of(channel)
 
     def give(self, sockets: Sequence[socket.socket], *, second: int, folder: str, tell: Callable[[str], None]) -> None:
         self.channel.settimeout(ANSWER_SECONDS_MAX)

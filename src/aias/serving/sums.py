@@ -89,6 +89,7 @@ class Counts:
 
     def __init__(self, folder: str) -> None:
         self._folder, self._server, self._serials = Path(folder) if folder else None, str(os.getpid()), count()
+        self._inherited: set[str] = set()
 
     def name(self) -> str:
         """For the next worker."""
@@ -103,7 +104,7 @@ class Counts:
         for each in filter(None, map(_read, [own, *paths])):
             _add(held, each)
         together = held.snapshot()
-        together.instead_of = [path.name for path in paths]
+        together.instead_of = sorted({*(path.name for path in paths), *self._inherited})
         with contextlib.suppress(OSError):
             # Who was to take over may have taken it along.
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -111,11 +112,16 @@ class Counts:
             for path in paths:
                 path.unlink(missing_ok=True)
 
-    def inherit(self) -> None:
-        """Settle what servers have left that are not there any more."""
-        if self._folder is not None:
-            found = {path.stem for path in self._folder.glob(f"*-{GONE}.json")}
-            self.settle(sorted(found - {f"{self._server}-{GONE}"}))
+    def inherit(self, server: int) -> None:
+        """Settle what another server has left, which is not there any more. Its workers may be, and write once more
+        what they have counted: that is not looked at."""
+        if self._folder is None or str(server) == self._server:
+            return
+        found = sorted(self._folder.glob(f"{server}-*.json"))
+        for path in found:
+            left = _read(path)
+            self._inherited.update((path.name, *(() if left is None else left.instead_of)))
+        self.settle([path.stem for path in found])
 
 
 def _replace(path: Path, held: bytes) -> None:

@@ -31,7 +31,7 @@ from aias.serving.births import Worker
 from aias.serving.ear import Ear, Question, Reply
 from aias.serving.handover import Handover
 from aias.serving.orders import Orders
-from aias.serving.succession import Predecessor
+from aias.serving.succession import Heir, Predecessor
 from aias.serving.sums import Counts
 from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.estates import Life, Post, Ward
@@ -81,7 +81,7 @@ class Supervisor:
         self._judge = Judge(announce, tell=lambda: self._post.tell(self._judge.blame, self._heirs()))
         self._leaving: set[Life] = set()
         self._to_renew: list[Worker] = []
-        self._told = False
+        self._told = self._is_to_stop = False
         self._looked_at = 0
         self._counts = Counts(orders.folder)
         # Reentrant: a signal's handler puts into it too.
@@ -98,9 +98,10 @@ class Supervisor:
                     self._start(worker)
                 while not self._is_left():
                     what, about, life, fact = self._next()
-                    if what == "stop" and not self._handover.leaving:
-                        return
+                    self._is_to_stop |= what == "stop"
                     self._take(what, about, life, fact)
+                    if self._is_to_stop and not self._handover.leaving:
+                        return
                     self._renew()
                     if not self._told and all(worker.ready for worker in self._workers):
                         self._told = True
@@ -121,12 +122,13 @@ class Supervisor:
             self._answer(life, fact)
         elif what == "take" and self._handover.leave(life, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
             self._leave()
-        elif what == "gone" and self._handover.forget(life):
-            self._return()
+        elif what == "gone":
+            self._forget(life)
         elif what == "letter":
             self._post.post(life, fact, self._channels())
         elif what == "inherited":
-            self._counts.inherit()
+            self._counts.inherit(life.pid)
+            self._handover.inherits = False
 
     def _tell(self, what: str, who: Any, fact: Any = None) -> None:
         self._news.put((what, None, who, fact))
@@ -140,9 +142,9 @@ class Supervisor:
         self._news.put(("renew", None, None, None))
 
     @property
-    def has_begun(self) -> bool:
-        """Whether all of the first workers were ready, and whoever was there before leaves."""
-        return self._told
+    def inherits(self) -> bool:
+        """Whether the server whose place it takes has not left yet: should this one end, that one goes on."""
+        return self._handover.inherits
 
     @property
     def has_left(self) -> bool:
@@ -335,13 +337,15 @@ class Supervisor:
             worker.life = worker.next = worker.restart_at = None
 
     def _is_left(self) -> bool:
-        """Whether another server has all that was here."""
-        return self._handover.leaving and not self._leaving and not (self._channels() and self._post.waits)
+        """Whether another server has all that was here, and all that was to come here from the one before."""
+        waits = self._handover.inherits or self._leaving or (self._channels() and self._post.waits)
+        return self._handover.leaving and not waits
 
-    def _return(self) -> None:
-        """Who was to take our place has died."""
-        self._counts.inherit()
-        for worker in self._workers:
+    def _forget(self, heir: Heir) -> None:
+        """Who was to take our place has died, or is not going to."""
+        self._counts.inherit(heir.pid)
+        returns = self._handover.forget(heir) and not self._is_to_stop
+        for worker in self._workers if returns else ():
             self._start(worker)
 
     def _answer(self, caller: socket.socket, asked: Question) -> None:

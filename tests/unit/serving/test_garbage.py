@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from aias.serving import garbage
 from aias.serving.bounds import Bounds
@@ -55,6 +56,19 @@ def test_what_is_answered_and_a_closed_connection_are_gone_at_once(bounds: Bound
             with server.socket() as client:
                 assert [ask(client, body) for _ in range(3)] == [status] * 3
         eventually(lambda: (alive(Connection), alive(Request)) == (0, before))
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_what_waits_behind_a_request_goes_with_its_connection() -> None:
+    shelf, model = Shelf(), Joined()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=THREADS) as server:
+        model.stall.clear()
+        with server.socket() as client:
+            client.sendall(3 * (POST + b"Content-Length: 13\r\n\r\n" + b'[{"age": 50}]'))
+            eventually(lambda: alive(RequestResponseCycle) == 3)
+        model.stall.set()
+        eventually(lambda: (alive(Connection), alive(RequestResponseCycle)) == (0, 0))
 
 
 class Clock:

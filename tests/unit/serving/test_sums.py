@@ -99,17 +99,52 @@ def test_a_file_that_has_become_part_of_another_while_it_was_read_is_looked_for_
 
 
 def test_a_server_that_takes_over_goes_on_from_what_the_other_has_settled(tmp_path: Path) -> None:
-    before, after = Counts(str(tmp_path)), Counts(str(tmp_path))
-    before._server, after._server = "7", "8"
+    before, after = two_servers(tmp_path)
     ended = before.name()
     Sums(tmp_path, ended).write(counted("a", 4))
     before.settle([ended])
 
-    after.inherit()
-    after.inherit()
+    after.inherit(7)
+    after.inherit(7)
 
     assert Sums(tmp_path, "other").total(counted("a", 1)).requests["a", "m@1", 200] == 5
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["8-gone.json", "other.json"]
+
+
+def test_of_a_server_that_was_killed_counts_stay_and_what_it_had_does_not(tmp_path: Path) -> None:
+    before, after = two_servers(tmp_path)
+    orphan, own = Sums(tmp_path, before.name()), after.name()
+    orphan.write(counted("a", 4))
+    Sums(tmp_path, own).write(counted("a", 2))
+
+    after.inherit(7)
+    total = Sums(tmp_path, "other").total(Metrics())
+    assert (total.requests["a", "m@1", 200], total.open_connections()) == (6, 3)
+
+    # Its worker lives a little longer, and writes once more; one of the other server ends.
+    orphan.write(counted("a", 5))
+    after.settle([own])
+    total = Sums(tmp_path, "other").total(Metrics())
+    assert (total.requests["a", "m@1", 200], total.open_connections()) == (6, 0)
+
+
+def test_who_takes_over_from_who_took_over_does_not_count_the_first_twice(tmp_path: Path) -> None:
+    first, second = two_servers(tmp_path)
+    third, orphan = Counts(str(tmp_path)), Sums(tmp_path, first.name())
+    third._server = "9"
+    orphan.write(counted("a", 4))
+    second.inherit(7)
+    orphan.write(counted("a", 5))
+
+    third.inherit(8)
+
+    assert Sums(tmp_path, "other").total(Metrics()).requests["a", "m@1", 200] == 4
+
+
+def two_servers(folder: Path) -> tuple[Counts, Counts]:
+    before, after = Counts(str(folder)), Counts(str(folder))
+    before._server, after._server = "7", "8"
+    return before, after
 
 
 def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:
