@@ -1,7 +1,5 @@
 """What a cascade promises: a row has one answer, of the small model or of the large one, alone as in any batch."""
 
-import threading
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -17,25 +15,17 @@ from aias.compress.searched import searched
 from aias.compress.techniques.cascade import SHARES, differing, unsure_at
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.trial import Judged, Trial
-from aias.compress.workshop import Workshop, workshop
+from aias.compress.workshop import Workshop
 from aias.core.catalog import member
-from aias.core.deadline import Deadline
 from aias.core.errors import UserError
-from aias.core.events import nobody
 from aias.core.task import Task
-from aias.data.read import read
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.runtimes.latency import summed_up
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL, Configuration
-from aias.training.ledger import Ledger
-from aias.training.memory import Memory
-from aias.training.parent import Parent
-from aias.training.plan import Plan
-from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers
+from workshops import opened
 
 ROWS = 700
 
@@ -60,14 +50,7 @@ def shop(request, tmp_path_factory) -> Workshop:
         frame, target="y", name="m", time="60s", folds=2, learners={"boosted_trees": {"rounds": 30}}, inline=True,
         home=home,
     ).quality  # fmt: skip
-    parent = Parent(model.ref, model.manifest, model.runtime)
-    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
-    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
-    plan = Plan(
-        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
-        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
-    )  # fmt: skip
-    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+    return opened(model, frame, home)
 
 
 def going_on(shop: Workshop, *, margin: float = 0.02, parent_us: float = 1_000.0, larger: bool = True) -> Workshop:

@@ -1,7 +1,6 @@
 """What the techniques for a version with a sentence encoder promise: what they make can be served and is proved."""
 
 import random
-import threading
 import time
 from pathlib import Path
 
@@ -18,25 +17,20 @@ from aias.compress.mixture import Unsure, fair
 from aias.compress.searched import Known
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.workshop import Workshop, workshop
+from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.schema import Field
-from aias.data.read import read
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
-from aias.training.memory import Memory
-from aias.training.parent import Parent
-from aias.training.plan import Plan
-from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers
 from tiny_encoder import encoder_into
+from workshops import opened
 
 TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
 
@@ -64,14 +58,7 @@ def shop(tmp_path_factory) -> Workshop:
             frame, target="mood", name="m", time="90s", folds=2, learners=("linear",), inline=True, home=home,
             encoder=folder,
         ).quality  # fmt: skip
-    parent = Parent(model.ref, model.manifest, model.runtime)
-    prepared = parent.prepared(read(frame, target="mood"), None, ledger=None, seconds=60, watch=nobody)
-    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
-    plan = Plan(
-        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
-        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
-    )  # fmt: skip
-    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+    return opened(model, frame, home)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)

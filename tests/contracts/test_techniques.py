@@ -1,8 +1,6 @@
 """What every technique promises, on tables and on texts: it says why it cannot help, or what it makes can be served."""
 
 import itertools
-import threading
-import time
 
 import numpy as np
 import polars as pl
@@ -12,24 +10,18 @@ import aias
 from aias.compress.fitting import fitted_when_asked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Trial
-from aias.compress.workshop import workshop
 from aias.core.catalog import member, members
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.data.read import read
 from aias.graph.compile import compile_graph
 from aias.graph.parity import prove
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
-from aias.training.ledger import Ledger
 from aias.training.members import Member
-from aias.training.memory import Memory
-from aias.training.parent import NoTime, Parent
-from aias.training.plan import Plan
-from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers
+from aias.training.parent import NoTime
+from workshops import opened
 
 WORDS = ("good", "bad", "fine", "poor", "film", "plot", "actor", "scene", "end", "music", "light", "voice")
 
@@ -76,14 +68,7 @@ def shop(request, tmp_path_factory):
     model = aias.train(
         frame, target="y", name="m", time="60s", folds=3, learners=learners, search=False, inline=True, home=home,
     ).quality  # fmt: skip
-    parent = Parent(model.ref, model.manifest, model.runtime)
-    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
-    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
-    plan = Plan(
-        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
-        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
-    )  # fmt: skip
-    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
+    return opened(model, frame, home)
 
 
 @pytest.mark.parametrize("name", members("compress.techniques"))

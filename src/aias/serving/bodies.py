@@ -2,8 +2,11 @@
 
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
+
+from aias.core.json_faults import Faults, in_words
 from aias.serving.bounds import Bounds
 from aias.serving.refusals import BadBody, BodyTooLarge, Busy, UnsupportedType
 
@@ -13,6 +16,21 @@ ENCODINGS: Final = (b"gzip", b"deflate")
 
 _MEMBERS_MAX: Final = 100
 """Of one gzip body. Each copies what follows it, so a million empty ones would take an hour."""
+
+
+Object = TypeVar("Object", bound=msgspec.Struct)
+
+
+def read_as(body: bytes, kind: type[Object]) -> Object:
+    """A JSON object; nothing is one without fields. Raises `BadBody`."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except Faults as fault:
+        fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
+        raise BadBody(
+            f"the request: {in_words(fault, body)}",
+            hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
+        ) from None
 
 
 class ClientGone(Exception):

@@ -9,14 +9,14 @@ holds within a second.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from aias.access.keys import Key, Keys, Scope, unknown, utc_now
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
-from aias.core.json_faults import Faults, in_words
+from aias.serving.bodies import read_as
 from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, BadKey, NotSupported, Refusal
 from aias.serving.routes import Route
@@ -68,9 +68,6 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 
-_Body = TypeVar("_Body", NewKey, Limits, Owner, NewTenant, Nothing)
-
-
 class Callers:
     """`keys` are absent where this server only checks what others make."""
 
@@ -97,7 +94,7 @@ class Callers:
 
     def create_key(self, request: Request) -> Reply:
         """Make a key, and show its secret: this once and never again"""
-        asked, giver = _read(request.body, NewKey), self._giver(request)
+        asked, giver = read_as(request.body, NewKey), self._giver(request)
         self._check(giver, frozenset(asked.scopes))
         if asked.days is not None and not 1 <= asked.days <= DAYS_MAX:
             raise BadBody(f"{asked.days} days; a key may live 1 to {DAYS_MAX:,}", hint="leave it out for no end")
@@ -112,17 +109,17 @@ class Callers:
 
     def revoke(self, request: Request) -> Reply:
         """Shut a key out, for ever"""
-        _read(request.body, Nothing)
+        read_as(request.body, Nothing)
         return self._changed(request, "revoked", self._keys.revoke)
 
     def limit(self, request: Request) -> Reply:
         """Set how much a key may ask, instead of what was set before; an empty list for no bounds"""
-        quotas = _read(request.body, Limits).quotas
+        quotas = read_as(request.body, Limits).quotas
         return self._changed(request, "limited", lambda key_id: self._keys.limit(key_id, quotas))
 
     def assign(self, request: Request) -> Reply:
         """Give a key to a tenant, whose quotas then hold for it too; null for nobody"""
-        tenant = _read(request.body, Owner).tenant or ""
+        tenant = read_as(request.body, Owner).tenant or ""
         return self._changed(request, "assigned", lambda key_id: self._keys.assign(key_id, tenant))
 
     def list_tenants(self, _request: Request) -> Reply:
@@ -139,7 +136,7 @@ class Callers:
 
     def create_tenant(self, request: Request) -> Reply:
         """Make a tenant: who has several keys, and what all of them together may ask"""
-        asked, giver = _read(request.body, NewTenant), self._giver(request)
+        asked, giver = read_as(request.body, NewTenant), self._giver(request)
         try:
             made = self._keys.create_tenant(asked.name, asked.quotas)
         except TenantExists as fault:
@@ -149,7 +146,7 @@ class Callers:
 
     def limit_tenant(self, request: Request) -> Reply:
         """Set how much all keys of a tenant together may ask, instead of what was set before"""
-        quotas, giver, name = _read(request.body, Limits).quotas, self._giver(request), request.places["name"]
+        quotas, giver, name = read_as(request.body, Limits).quotas, self._giver(request), request.places["name"]
         now = self._keys.limit_tenant(name, quotas)
         self._tell(giver, f"limited the tenant `{name}`")
         return Reply(msgspec.json.encode(_of(now)))
@@ -211,14 +208,3 @@ def _told(key: Key) -> dict[str, object]:
 
 def _of(tenant: Tenant) -> dict[str, object]:
     return {"name": tenant.name, "quotas": list(map(str, tenant.quotas)), "created_at": tenant.created_at.isoformat()}
-
-
-def _read(body: bytes, kind: type[_Body]) -> _Body:
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except Faults as fault:
-        fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
-        raise BadBody(
-            f"the request: {in_words(fault, body)}",
-            hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
-        ) from None

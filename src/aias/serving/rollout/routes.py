@@ -4,14 +4,14 @@ What is read comes from memory. What changes something is done in a thread, and 
 followed; the other workers follow within a second.
 """
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
-from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, told
 from aias.registry.values import Endpoint
+from aias.serving.bodies import read_as
 from aias.serving.inference.repository import Control
 from aias.serving.messages import Reply, Request
 from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
@@ -52,9 +52,6 @@ class Followed(Protocol):
     def retry(self) -> None: ...
 
 
-_Body = TypeVar("_Body", Deploy, Named, Nothing)
-
-
 class Endpoints:
     """`control` and `book` are absent where this server only follows what others deploy."""
 
@@ -83,7 +80,7 @@ class Endpoints:
 
     def deploy(self, request: Request) -> Reply:
         """Point an endpoint at a version, or try one beside it"""
-        asked = _read(request.body, Deploy)
+        asked = read_as(request.body, Deploy)
         name, ref = request.places["name"], Ref.parse(asked.version)
         guard: dict[str, Any] = {
             "error_share": asked.max_errors,
@@ -111,20 +108,20 @@ class Endpoints:
 
     def promote(self, request: Request) -> Reply:
         """Have a canary answer everybody"""
-        asked, name = _read(request.body, Named), request.places["name"]
+        asked, name = read_as(request.body, Named), request.places["name"]
         self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None)
         return self._followed(name)
 
     def rollback(self, request: Request) -> Reply:
         """Take every trial away; without one, go back to the version before"""
-        _read(request.body, Nothing)
+        read_as(request.body, Nothing)
         name = request.places["name"]
         self._kept.rollback(name)
         return self._followed(name)
 
     def release(self, request: Request) -> Reply:
         """Let a version run again that is quarantined, or beside the others one that runs apart"""
-        asked, name = _read(request.body, Named), request.places["name"]
+        asked, name = read_as(request.body, Named), request.places["name"]
         endpoint = self._endpoint(name)
         versions = [asked.version] if asked.version else [str(endpoint.ref)]
         unknown = {*versions} - {*self._versions(endpoint)}
@@ -177,17 +174,6 @@ class Endpoints:
 
 def _json(value: object) -> Reply:
     return Reply(msgspec.json.encode(value))
-
-
-def _read(body: bytes, kind: type[_Body]) -> _Body:
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except Faults as fault:
-        fields = ", ".join(f"`{each}`" for each in kind.__struct_fields__)
-        raise BadBody(
-            f"the request: {in_words(fault, body)}",
-            hint=f"send an object; it may have {fields}" if fields else "send {}, or nothing",
-        ) from None
 
 
 def _follows() -> NotSupported:

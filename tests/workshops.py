@@ -1,0 +1,32 @@
+"""The workshop of a version, as `aias compress` opens it."""
+
+import threading
+import time
+from pathlib import Path
+
+import polars as pl
+
+import aias
+from aias.compress.workshop import Workshop, workshop
+from aias.core.deadline import Deadline
+from aias.core.events import nobody
+from aias.data.read import read
+from aias.training.ledger import Ledger
+from aias.training.memory import Memory
+from aias.training.parent import Parent
+from aias.training.plan import Plan
+from aias.training.unit import Bench
+from aias.training.workers import InlineWorkers
+
+
+def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Workshop:
+    """Of a model called `m` that was trained on `frame` in this home."""
+    parent = Parent(model.ref, model.manifest, model.runtime)
+    dataset = read(frame, target=model.task.target)
+    prepared = parent.prepared(dataset, None, ledger=None, seconds=60, watch=nobody)
+    bench = Bench(prepared.table, Ledger(home / "work" / "m"))
+    plan = Plan(
+        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
+        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+    )  # fmt: skip
+    return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())
