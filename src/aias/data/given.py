@@ -23,7 +23,8 @@ def apart(given: Dataset, learned: Dataset, *, how: str) -> tuple[Ints, tuple[Ev
     notes: list[Event] = []
     kept = np.arange(given.rows)
     if way == "group":
-        shared = _known([given.column(column)], [learned.column(column)]) & given.column(column).is_not_null().to_numpy()
+        named = given.column(column)
+        shared = _known([named], [learned.column(column)]) & named.is_not_null().to_numpy()
         if shared.all():
             raise BadSplit(
                 f"every row of the test belongs to a `{column}` that is learned from",
