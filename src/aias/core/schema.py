@@ -18,6 +18,8 @@ NAMES_SHOWN: Final = 20
 
 
 class SchemaMismatch(UserError):
+    """The data and the schema do not fit: a column is missing, named twice, or of an unknown kind or role."""
+
     code = "schema.mismatch"
 
 

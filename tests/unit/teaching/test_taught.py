@@ -169,7 +169,7 @@ def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: 
 
 @pytest.mark.parametrize("source", ["http://host/somewhere", "https://host"])
 def test_an_address_that_says_not_what_it_is_is_asked_about(source: str, tmp_path: Path) -> None:
-    with pytest.raises(BadTeacher, match="who is"):
+    with pytest.raises(BadTeacher, match="not a teacher"):
         teach(rows(20), Wish(source), tmp_path)
 
 

@@ -97,7 +97,7 @@ class Invocations:
         if len(names) == 1:
             return names[0]
         raise UnnamedEndpoint(
-            f"{len(names)} endpoints could answer",
+            f"{len(names)} endpoints could answer, and the request names none",
             hint="name one in the header X-Amzn-SageMaker-Target-Model, or start with `aias serve --unnamed NAME`",
         )
 
