@@ -177,8 +177,8 @@ class Overloaded(Refusal):
     code = "serving.overloaded"
     status = 503
 
-    def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0, hint: str = "") -> None:
-        super().__init__(message, hint=hint or f"try again in {max(1, math.ceil(retry_seconds))} s")
+    def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0) -> None:
+        super().__init__(message, hint=f"try again in {max(1, math.ceil(retry_seconds))} s")
         self.come_again(retry_seconds)
 
 
