@@ -40,6 +40,7 @@ def deploy(
     With --canary or --shadow the live version goes on answering, and REF is on trial beside it.
     """
     from aias.core.names import Ref, check_name
+    from aias.core.quantities import share_of
     from aias.core.settings import home
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import BY_KEY, told
@@ -63,7 +64,7 @@ def deploy(
         if canary is not None and shadow is not None:
             raise click.UsageError("--canary or --shadow: one of them")
         trial = registry.rollouts.start(
-            endpoint, parsed, role="shadow" if canary is None else "canary", share=_share(canary or shadow or ""),
+            endpoint, parsed, role="shadow" if canary is None else "canary", share=share_of(canary or shadow or ""),
             sticky=sticky, guard=guard,
         )  # fmt: skip
         live = registry.endpoint(endpoint)
@@ -205,14 +206,14 @@ def _how(move: "Move") -> str:
 def _guard(
     max_errors: str | None, max_slower: str | None, max_latency: str | None, promote_after: int | None
 ) -> "Guard | None":
-    from aias.core.quantities import seconds_of
+    from aias.core.quantities import seconds_of, share_of
     from aias.registry.rollout.trial import Guard
 
     given: dict[str, Any] = {}
     if max_errors is not None:
-        given["error_share"] = _share(max_errors)
+        given["error_share"] = share_of(max_errors)
     if max_slower is not None:
-        given["slower"] = _number(max_slower.removesuffix("x"), "--max-slower", "1.5x")
+        given["slower"] = _times(max_slower)
     if max_latency is not None:
         given["seconds_max"] = seconds_of(max_latency)
     if promote_after is not None:
@@ -220,22 +221,16 @@ def _guard(
     return Guard(**given) if given else None
 
 
-def _share(text: str) -> float:
-    """`5%` or `0.05`."""
-    if text.endswith("%"):
-        return _number(text[:-1], "a share", "5%") / 100
-    return _number(text, "a share", "5%")
-
-
-def _number(text: str, what: str, such_as: str) -> float:
+def _times(text: str) -> float:
+    """`1.5x` or `1.5`."""
     from aias.core.errors import UserError
 
     try:
-        found = float(text)
+        found = float(text.removesuffix("x"))
     except ValueError:
         found = float("nan")
     if not 0 < found < float("inf"):
-        raise UserError(f"{text!r} cannot be {what}", hint=f"write it as {such_as}")
+        raise UserError(f"{text!r} cannot be --max-slower", hint="write it as 1.5x")
     return found
 
 
