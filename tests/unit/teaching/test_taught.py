@@ -84,7 +84,7 @@ def test_a_file_without_the_column_gets_it_where_labels_are_named(tmp_path: Path
     rows(12).drop("mood").write_csv(path)
     with serving(mood) as service:
         found, _ = teach(path, wish(service, classes=("good", "bad")), tmp_path)
-        with pytest.raises(BadTeacher, match="what may `mood` be"):
+        with pytest.raises(BadTeacher, match="the labels of `mood` are not known"):
             teach(path, wish(service), tmp_path)
 
     assert found.test is None
