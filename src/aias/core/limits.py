@@ -20,9 +20,6 @@ EMBEDDED_TEXTS_MAX: Final = 2_048
 EMBEDDED_TOKENS_MAX: Final = 300_000
 """Token ids of one request for vectors, as with OpenAI."""
 
-JSON_DEPTH_MAX: Final = 32
-"""Rows are objects of scalars: depth 3. The rest is slack for tensors."""
-
 HEADER_SECONDS_MAX: Final = 10.0
 """From the first byte of a request to the end of its headers."""
 

@@ -28,7 +28,7 @@ _SHOWN_ONCE: Final = ((b"cache-control", b"no-store"),)
 
 
 class BeyondItsOwn(Refusal):
-    """A key may not give, or change, what it has not itself"""
+    """A key may not grant or change more than it has itself"""
 
     code = "serving.beyond-its-own"
     status: ClassVar[int] = 403
@@ -173,7 +173,7 @@ class Callers:
         found = next((each for each in self._keys.list() if each.id == request.tenant), None)
         # It was let in by what this worker knew a moment ago.
         if found is None or found.revoked_at is not None:
-            raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
+            raise BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
         if found.quotas or found.tenant:
             raise BeyondItsOwn(
                 "a key with quotas, or of a tenant, may not manage keys: it could lift its own bounds",

@@ -145,8 +145,8 @@ class Declined(Unanswered):
 
     code = "teaching.declined"
 
-    def __init__(self, message: str, about: str = "", *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, about: str = "") -> None:
+        super().__init__(message)
         self.about = about
 
 

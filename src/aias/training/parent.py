@@ -202,9 +202,9 @@ def rows_of(
     recipe = parent.recipe
     if source is None and parent.imported:
         raise UserError(
-            f"{parent.ref} was imported: what it teaches, and by which rows it is judged, is not known",
-            hint="give rows, labelled if there are such, better others than it was trained on: `--data FILE`, or "
-            "`data=table`",
+            f"{parent.ref} was imported, so the rows that it was trained on are not known",
+            hint="give rows with `--data FILE` or `data=table`, with labels if there are any, best such as it was not "
+            "trained on",
         )
     if parent.imported:
         target = parent.manifest.target

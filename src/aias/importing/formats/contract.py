@@ -85,6 +85,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Foreign(Protocol):
+    """A model read from another library's file: it answers by that library, and writes the graph that replaces it."""
+
     description: Description
 
     @classmethod
@@ -99,6 +101,8 @@ class Foreign(Protocol):
 
 
 class Format(Protocol):
+    """A file format; `title` is what people call it."""
+
     title: ClassVar[str]
 
     @classmethod

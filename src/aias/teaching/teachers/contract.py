@@ -77,6 +77,8 @@ class Question:
 
 
 class Teacher(Protocol):
+    """Whoever labels rows: a version, an endpoint, a model on another server, a chat service."""
+
     who: str
     """For people and the lineage; holds no secret."""
     identity: tuple[str, ...]
