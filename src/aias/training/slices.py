@@ -72,7 +72,7 @@ def _named(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _ranges(values: Floats) -> npt.NDArray[Any]:
     distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) <= NUMBER_BINS:
-        ends = [(value,) for value in distinct]
+        ends: list[tuple[float, ...]] = [(value,) for value in distinct]
     else:
         cuts = np.unique(np.quantile(values, np.arange(1, NUMBER_BINS) / NUMBER_BINS, method="higher"))
         _, places = np.unique(np.searchsorted(cuts, values, side="right"), return_inverse=True)
