@@ -120,8 +120,8 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def _told(facts: Facts) -> bytes:
-    at, request, trace, key, method, path, endpoint, version, status, code, rows, bytes_in, bytes_out, *times = facts
-    seconds, phases, queue = times
+    (at, request, trace, key, method, path, endpoint, version, status, code, rows, bytes_in, bytes_out, seconds, phases,
+     queue) = facts  # fmt: skip
     line = Line(
         _iso(at), request, trace, key, method, path[:_PATH_CHARS], endpoint, version, status, code, rows, bytes_in,
         bytes_out, round(seconds * 1_000, 3),

@@ -117,7 +117,7 @@ class Metrics:
     `models_bytes`: what models take, and may; `more`: families that others make."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self._requests: Counter[tuple[str, str, int]] = Counter()
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.loads: Counter[str] = Counter()
@@ -140,7 +140,7 @@ class Metrics:
         self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
-        self.requests[endpoint, version, status] += 1
+        self._requests[endpoint, version, status] += 1
 
     def refused(self, reason: str, endpoint: str = "", version: str = "") -> None:
         """`endpoint` and `version` where the request had come to a model."""
@@ -156,10 +156,11 @@ class Metrics:
         seconds: float,
         queue: float | None = None,
         number: int = 0,
+        status: int = 200,
     ) -> None:
-        """Note the rows of a request, and the seconds that each phase and the whole took; of the run, `queue` was spent
-        waiting. `number`: of the version."""
-        if self._seen.add((endpoint, version, number), seconds, phases, queue, rows):
+        """Note a request that a model has answered, its rows, and the seconds that each phase and the whole took; of
+        the run, `queue` was spent waiting. `number`: of the version."""
+        if self._seen.add((endpoint, version, number), seconds, phases, queue, rows, status):
             self._add_up()
 
     def unrun(self, endpoint: str, number: int, reply: Reply, seconds: float) -> None:
@@ -169,6 +170,11 @@ class Metrics:
     def repeated(self, endpoint: str, version: str, rows: int) -> None:
         """Note the rows of a request that was answered without a run."""
         self._work.setdefault((endpoint, version), Work()).rows += rows
+
+    @property
+    def requests(self) -> Counter[tuple[str, str, int]]:
+        self._add_up()
+        return self._requests
 
     @property
     def work(self) -> dict[tuple[str, str], Work]:
@@ -183,6 +189,8 @@ class Metrics:
     def _add_up(self) -> None:
         for (endpoint, version, number), block in self._seen.take():
             self._statistics.ran(endpoint, number, block)
+            for status, count in zip(*np.unique(block.status, return_counts=True), strict=True):
+                self._requests[endpoint, version, int(status)] += int(count)
             work = self._work.setdefault((endpoint, version), Work())
             work.rows += int(block.rows.sum())
             waited = block.queue >= 0
@@ -221,7 +229,7 @@ class Metrics:
     def add(self, more: Snapshot, *, gauges: bool = False) -> None:
         """Count what another server has counted too; `gauges`: and have what it has now."""
         for endpoint, version, status, count in more.requests:
-            self.requests[endpoint, version, status] += count
+            self._requests[endpoint, version, status] += count
         for reason, endpoint, version, count in more.refusals:
             self.refusals[reason, endpoint, version] += count
         for name in _COUNTERS:

@@ -35,15 +35,16 @@ class Observing:
     def note(self, request: Request, reply: Reply, seconds: float) -> None:
         """An answer of any status, `seconds` after the request."""
         endpoint, version = asked(request)
-        self._metrics.answered(endpoint, version, reply.status)
-        if request.model is not None:
-            if reply.phases is not None:
-                self._metrics.predicted(
-                    endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue,
-                    number=request.model.number,
-                )  # fmt: skip
-            elif request.method == "POST":
-                self._metrics.unrun(endpoint, request.model.number, reply, seconds)
+        model = request.model
+        if model is not None and reply.phases is not None:
+            self._metrics.predicted(
+                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, number=model.number,
+                status=reply.status,
+            )  # fmt: skip
+        else:
+            self._metrics.answered(endpoint, version, reply.status)
+            if model is not None and request.method == "POST":
+                self._metrics.unrun(endpoint, model.number, reply, seconds)
         if ACCESS.share and ACCESS.wants():
             ACCESS.add((
                 time.time(), request.id, trace_id(request), request.key, request.method, request.path, endpoint,

@@ -101,6 +101,7 @@ def test_what_is_added_up_later_is_what_was_seen() -> None:
     for found, expected in ((work.whole, whole), (work.phases[1], run), (work.phases[3], queue)):
         assert found.counts == expected.counts
         assert found.sum == pytest.approx(expected.sum)
+    assert metrics.requests["churn", "churn@7", 200] == 2 * REQUESTS_MAX + 7
     (added,), (noted,) = (list(each.of([("churn", "7")])) for each in (metrics.statistics, plain))
     assert work.rows == added["inference_count"] == noted["inference_count"]
     assert flat(added) == pytest.approx(flat(noted), rel=1e-6, abs=1e4)
