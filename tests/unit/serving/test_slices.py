@@ -20,7 +20,7 @@ from aias.serving.messages import Reply, Request
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.routes import Route
-from aias.serving.slices import SLICE_SECONDS, Slices
+from aias.serving.slices import SLICE_SECONDS, SLICE_SECONDS_MAX, Slices
 from raw_requests import POST
 from serving_house import BOUNDS, House, Joined, Shelf, house
 
@@ -31,9 +31,9 @@ class Loop:
     """An event loop whose sockets bring what has come by then, once a turn."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = self.stalled = 0.0
         self.soon: list[Callable[[], None]] = []
-        self.slices = Slices(later=self.soon.append, clock=lambda: self.now)
+        self.slices = Slices(later=self.soon.append, clock=lambda: self.now, worked=lambda: self.now - self.stalled)
 
     def turn(self) -> None:
         soon, self.soon[:] = list(self.soon), []
@@ -80,6 +80,24 @@ def test_between_two_slices_the_sockets_are_heard() -> None:
     assert loop.now - before <= SLICE_SECONDS + 0.001
     assert loop.ask(0.001) == "waits"
     assert loop.slices.waiting == 17
+
+
+def test_a_stall_of_the_machine_makes_no_slice_longer_and_work_between_two_does() -> None:
+    loop = Loop()
+    for _ in range(200):
+        loop.ask(0.001)
+    loop.turn()
+    loop.now += 0.1
+    loop.stalled += 0.1
+    began = loop.now
+    loop.turn()
+    assert loop.now - began <= SLICE_SECONDS + 0.001
+
+    for worked, lasts in ((0.004, 0.012), (1.0, SLICE_SECONDS_MAX)):
+        loop.now += worked
+        began = loop.now
+        loop.turn()
+        assert lasts <= loop.now - began + 1e-9 <= lasts + 0.0011
 
 
 def test_a_slice_is_as_long_as_it_was_asked_to_be_however_long_the_sockets_took() -> None:
@@ -312,6 +330,28 @@ def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
 
     assert isinstance(told[0], TooLate)
     assert isinstance(told[1], Reply)
+
+
+def test_a_machine_that_has_become_slower_has_others_wait_sooner() -> None:
+    with house() as server:
+        found = server.gateway.router.find("churn")
+        assert found is not None
+        bounds, model = replace(BOUNDS, connections=1_000), replace(found, row_seconds=0.0004)
+        objective = model.lane.objective_seconds
+        assert model.row_seconds * bounds.connections < objective < 5 * model.row_seconds * bounds.connections
+        on_loop = OnLoop(None, metrics=server.gateway.metrics, watch=nobody, bounds=bounds)
+        on_loop._slices = Slices(later=lambda _work: None)
+
+        def waits(seconds: float) -> bool:
+            """Whether one must that comes after 200 which took so long."""
+            reply = Reply(b"", phases=(0.0, seconds, 0.0))
+            route = Route("POST", "/predict/{endpoint}", "predict", lambda _request: reply)
+            for _ in range(200):
+                request = Request("POST", "/predict/churn", "r", {}, {"endpoint": "churn"}, b"x", model)
+                on_loop.inline(route, request)
+            return any(on_loop.must_wait(request, 1) for _ in range(2))
+
+        assert [waits(each) for each in (0.0004, 0.002, 0.0004)] == [False, True, False]
 
 
 def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
