@@ -25,7 +25,7 @@ KEPT: Final = timedelta(hours=24)
 
 
 class AskedOtherwise(Conflict):
-    """The name of a request has been used for another"""
+    """An `Idempotency-Key` was already used for a different request"""
 
     code = "access.asked-otherwise"
 

@@ -14,6 +14,8 @@ _OF: Final = "tenant "
 
 
 class UnknownTenant(NotFound):
+    """No tenant has this name."""
+
     code = "access.unknown-tenant"
 
 

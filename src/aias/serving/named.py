@@ -22,7 +22,7 @@ _NAME: Final = re.compile(rb"[!-~]{1,255}")
 
 
 class AskedOtherwise(Refusal):
-    """The name of a request has been used for another"""
+    """An `Idempotency-Key` was already used for a different request"""
 
     code = "serving.asked-otherwise"
     status: ClassVar[int] = 422
