@@ -302,7 +302,7 @@ class Supervisor:
         return self._channels()
 
     def _end_stuck(self) -> None:
-        """Kill the workers that have a run which does not end."""
+        """Kill the workers that have a run which does not end, and those that stand still."""
         bounds, now = self._orders.bounds, time.monotonic_ns()
         if now - self._looked_at < CHECK_SECONDS * 1e9:
             return
@@ -312,6 +312,10 @@ class Supervisor:
             if life.find_stuck(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
                 said = f"a run of {', '.join(life.stuck.values())} does not end; its process is ended"
                 self._announce(Event("serve.run-stuck", said, "warning", {"versions": sorted(life.stuck.values())}))
+                life.signal(signal.SIGKILL)
+            elif why := life.stands_still(every=CHECK_SECONDS, asleep_seconds=bounds["loop_seconds"]):
+                said = f"the worker with the process {life.process.pid} {why}; it is ended"
+                self._announce(Event("serve.worker-hung", said, "warning", {"pid": life.process.pid, "why": why}))
                 life.signal(signal.SIGKILL)
 
     def _attend(self) -> bool:

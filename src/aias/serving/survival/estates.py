@@ -21,6 +21,7 @@ from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
 from aias.serving.survival.passing import receive
+from aias.serving.survival.pulse import Pulse
 from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
@@ -66,6 +67,15 @@ class Life:
     keeper: int | None = None
     stuck: dict[int, str] = field(default_factory=dict)
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+    _pulse: Pulse | None = None
+
+    def stands_still(self, *, every: float, asleep_seconds: float) -> str:
+        """Why it has to be ended, though no run of it goes on for too long."""
+        if self.ward is None or not self.ready:
+            return ""
+        if self._pulse is None:
+            self._pulse = Pulse(self.process.pid)
+        return self._pulse.look(self.ward.pages.beat, every=every, asleep_seconds=asleep_seconds)
 
     def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
         """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
