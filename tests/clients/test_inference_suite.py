@@ -354,7 +354,9 @@ def test_an_index_in_another_form_names_no_model_and_ends_nothing_in_a_crash(
     assert "fail" in results.values()
 
 
-@pytest.mark.parametrize("url", ["", "ftp://localhost", "http://", "http://[::1", "http://localhost:99999", "http://a:b@c"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://localhost", "http://", "http://[::1", "http://localhost:99999", "http://a:b@c"]
+)
 def test_what_is_no_address_is_told(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([url]) == 2
     assert "the server cannot be asked: " in capsys.readouterr().err

@@ -112,12 +112,13 @@ def _first_model(wire: Wire) -> str:
 
 def _example(path: Path) -> dict[str, Any]:
     """The request in a file. Raises `ValueError`, `OSError`."""
-    found = json.loads(path.read_bytes())
+    found: Any = json.loads(path.read_bytes())
     inputs = found.get("inputs") if isinstance(found, dict) else None
     wanted = {"name", "datatype", "shape", "data"}
     if not isinstance(inputs, list) or not all(isinstance(each, dict) and wanted <= each.keys() for each in inputs):
         raise ValueError(f'{path} is no request: it must be {{"inputs": [...]}}, each with {", ".join(sorted(wanted))}')
-    return found
+    example: dict[str, Any] = found
+    return example
 
 
 def _line(outcome: Outcome) -> str:
