@@ -309,13 +309,8 @@ class Supervisor:
         self._looked_at = now
         in_thread = bounds["answer_seconds"] + STUCK_SECONDS
         for life in self._lives():
-            if life.find_stuck(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
-                said = f"a run of {', '.join(life.stuck.values())} does not end; its process is ended"
-                self._announce(Event("serve.run-stuck", said, "warning", {"versions": sorted(life.stuck.values())}))
-                life.signal(signal.SIGKILL)
-            elif why := life.stands_still(every=CHECK_SECONDS, asleep_seconds=bounds["loop_seconds"]):
-                said = f"the worker with the process {life.process.pid} {why}; it is ended"
-                self._announce(Event("serve.worker-hung", said, "warning", {"pid": life.process.pid, "why": why}))
+            if why := life.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
+                self._announce(why)
                 life.signal(signal.SIGKILL)
 
     def _attend(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from aias.core.events import Event
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate, send
 from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
@@ -69,13 +70,18 @@ class Life:
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _pulse: Pulse | None = None
 
-    def stands_still(self, *, every: float, asleep_seconds: float) -> str:
-        """Why it has to be ended, though no run of it goes on for too long."""
+    def must_end(self, now: int, *, on_loop: float, in_thread: float, every: float) -> Event | None:
+        """Why it has to be ended: a run that goes on for too long, or it stands still though none does."""
+        if self.find_stuck(now, on_loop=on_loop, in_thread=in_thread, every=every):
+            said = f"a run of {', '.join(self.stuck.values())} does not end; its process is ended"
+            return Event("serve.run-stuck", said, "warning", {"versions": sorted(self.stuck.values())})
         if self.ward is None or not self.ready:
-            return ""
-        if self._pulse is None:
-            self._pulse = Pulse(self.process.pid)
-        return self._pulse.look(self.ward.pages.beat, every=every, asleep_seconds=asleep_seconds)
+            return None
+        pid = self.process.pid
+        self._pulse = self._pulse or Pulse(pid)
+        why = self._pulse.look(self.ward.pages.beat, every=every, asleep_seconds=on_loop)
+        said = f"the worker with the process {pid} {why}; it is ended"
+        return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why}) if why else None
 
     def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
         """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
