@@ -27,8 +27,6 @@ _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOME
 
 
 class Room(Protocol):
-    def turns_away(self, accepted: socket.socket) -> bool: ...
-
     def is_there(self, coming: int = 0) -> bool: ...
 
     def refuse(self, accepted: socket.socket) -> bool: ...
@@ -70,8 +68,6 @@ class Accepting:
                 # Else there are no more, or this one has gone again.
                 return
             connection.setblocking(False)
-            if self._room is not None and self._room.turns_away(connection):
-                continue
             if self._room is None or self._room.is_there(len(self._tasks)):
                 self._take(connection)
             elif self._tasks:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -192,15 +192,6 @@ class Application:
         if head.plain and not ends:
             self.echoes.keep(head, request, fault, reply, response)
         return response
-
-    def refuses_again(self) -> Callable[[bytes], bytes | None] | None:
-        """What refuses a whole request as its like was a moment ago; None while nothing is being refused."""
-        return self._refused_again if self.echoes.are_heard else None
-
-    def _refused_again(self, data: bytes) -> bytes | None:
-        end = data.find(b"\r\n\r\n") + 4
-        head = self.heads.recall(data[:end])
-        return self.echoes.of(head) if head is not None and head.body_bytes == len(data) - end else None
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
         response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)

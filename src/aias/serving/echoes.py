@@ -46,11 +46,6 @@ class Echoes:
             until = self._clock() + _life(request)
             self._said[id(head)] = _Said(head, request, reply, response, until)
 
-    @property
-    def are_heard(self) -> bool:
-        """Whether there is anything to be said again."""
-        return bool(self._said)
-
     def of(self, head: Head) -> bytes | None:
         """The same response under another name, counted like the first; None where it has to be looked at."""
         said = self._said.get(id(head))

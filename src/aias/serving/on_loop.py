@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, cast
+from typing import cast
 
 from aias.core.events import Event, Watch
 from aias.encoders.rows import Encoded
@@ -23,24 +23,20 @@ from aias.serving.routes import Route
 from aias.serving.slices import Slices
 from aias.serving.survival.journal import Runs
 
-_FORGET: Final = 0.98
-_LONGEST: Final = 8.0
-"""As of the pace of a queue (`pace.py`)."""
-
 
 class OnLoop:
     """`runs`: where it is written down what runs."""
 
     def __init__(self, runs: Runs | None, *, metrics: Metrics, watch: Watch, bounds: Bounds) -> None:
         self._runs, self._metrics, self._watch, self._bounds = runs, metrics, watch, bounds
-        self._slices, self._stretch = Slices(), 1.0
+        self._slices = Slices()
 
     def must_wait(self, request: Request, body_bytes: int) -> bool:
         """Whether a request that runs on the loop has to queue up there. Raises `Overloaded`."""
         model = request.asked
         seconds, objective = model.seconds_for(body_bytes), model.lane.objective_seconds
         # What takes less cannot make anybody wait too long, as there are only so many connections.
-        if seconds * self._stretch * self._bounds.connections <= objective or self._slices.begins():
+        if seconds * self._bounds.connections <= objective or self._slices.begins():
             return False
         self._slices.check(seconds, payer=request.payer, objective_seconds=objective, deadline=request.deadline)
         return True
@@ -114,11 +110,7 @@ class OnLoop:
             if runs is not None:
                 runs.end_on_loop(request.slot)
         if reply.phases is not None:
-            took = sum(reply.phases)
-            self.took(request, model, took)
-            # A machine that is slower now than when it was measured makes others wait sooner.
-            times = min(_LONGEST, took / max(model.seconds_for(len(request.body)), 1e-9))
-            self._stretch = max(1.0, _FORGET * self._stretch + (1 - _FORGET) * times)
+            self.took(request, model, sum(reply.phases))
         return reply
 
     def took(self, request: Request, model: Model, seconds: float) -> None:

@@ -1,9 +1,8 @@
 """Room for one more connection, where there are as many as there may be.
 
-    accept ─ asks what others were refused a moment ago ──▶ the same refusal and the end, before anything is made for it
-             └ below the bound ───────────────▶ in
-               └ the longest idle gives way ──▶ in
-                 └ nobody idles ──▶ 503 and the end, likewise; a few a turn
+    accept ─ below the bound ───────────────▶ in
+             └ the longest idle gives way ──▶ in
+               └ nobody idles ──▶ 503 and the end, before anything is made for it; a few a turn
 
 Whom a turn has no time to refuse the kernel keeps waiting, or sends away. All that costs those who are in next to
 nothing: at five times the capacity of a tiny model there are more newcomers than could be told anything.
@@ -24,22 +23,17 @@ FULL: Final = "serving.too-many-connections"
 LOOK_SECONDS: Final = 0.02
 """From a look at all connections (2,000 take a millisecond) that found none that idles, to the next."""
 
-_CLOSES: Final = b"\r\nconnection: close\r\n"
-
 _ASKED_BYTES_MAX: Final = 64 << 10
 """Read of what is refused: what stays unread would end the connection before its answer is heard."""
 
 
 class Room:
-    """Of a server's `connections`; `note` is told whom there was none for. `again`: the refusal of a request, where
-    its like was refused a moment ago; None while there is none."""
+    """Of a server's `connections`; `note` is told whom there was none for."""
 
     def __init__(
         self, connections: Collection[object], bounds: Bounds, note: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
-        again: Callable[[], Callable[[bytes], bytes | None] | None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._again = again
         self._connections, self._bounds, self._note, self._clock = connections, bounds, note, clock
         self._idle: list[Bounded] = []
         self._found_none_at = float("-inf")
@@ -47,25 +41,6 @@ class Room:
     def is_there(self, coming: int = 0) -> bool:
         """Whether one more may come in beside those that are `coming` already; the longest idle may have to go."""
         return len(self._connections) + coming < self._bounds.connections or self._is_made(last=not coming)
-
-    def turns_away(self, accepted: socket.socket) -> bool:
-        """Whether a newcomer had asked wholly, and has been refused like others before it. Under load most newcomers
-        are; a connection made for one costs three times its refusal."""
-        again = self._again()
-        if again is None:
-            return False
-        try:
-            response = again(accepted.recv(_ASKED_BYTES_MAX, socket.MSG_PEEK))
-            if response is None:
-                return False
-            accepted.recv(_ASKED_BYTES_MAX)
-            accepted.send(response.replace(b"\r\n", _CLOSES, 1))
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass  # it has gone
-        accepted.close()
-        return True
 
     def refuse(self, accepted: socket.socket) -> bool:
         """Tell a newcomer that there is none; false where it has given up meanwhile."""

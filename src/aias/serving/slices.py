@@ -25,6 +25,7 @@ SLICE_SECONDS: Final = 0.003
 """At least; a poll between two slices costs a hundredth of it."""
 
 SLICE_SECONDS_MAX: Final = 0.02
+"""However much the loop has worked: with 0.2 a crowd that had to be refused was heard after a second."""
 
 SHARE: Final = 3.0
 """Of a slice in what the loop has worked since the one before: three quarters of its work are for those that were let

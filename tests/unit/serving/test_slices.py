@@ -332,28 +332,6 @@ def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
     assert isinstance(told[1], Reply)
 
 
-def test_a_machine_that_has_become_slower_has_others_wait_sooner() -> None:
-    with house() as server:
-        found = server.gateway.router.find("churn")
-        assert found is not None
-        bounds, model = replace(BOUNDS, connections=1_000), replace(found, row_seconds=0.0004)
-        objective = model.lane.objective_seconds
-        assert model.row_seconds * bounds.connections < objective < 5 * model.row_seconds * bounds.connections
-        on_loop = OnLoop(None, metrics=server.gateway.metrics, watch=nobody, bounds=bounds)
-        on_loop._slices = Slices(later=lambda _work: None)
-
-        def waits(seconds: float) -> bool:
-            """Whether one must that comes after 200 which took so long."""
-            reply = Reply(b"", phases=(0.0, seconds, 0.0))
-            route = Route("POST", "/predict/{endpoint}", "predict", lambda _request: reply)
-            for _ in range(200):
-                request = Request("POST", "/predict/churn", "r", {}, {"endpoint": "churn"}, b"x", model)
-                on_loop.inline(route, request)
-            return any(on_loop.must_wait(request, 1) for _ in range(2))
-
-        assert [waits(each) for each in (0.0004, 0.002, 0.0004)] == [False, True, False]
-
-
 def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
     quotas = {"some": (Quota(5, "requests", "day"),)}
     with house(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
