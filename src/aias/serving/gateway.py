@@ -122,6 +122,7 @@ class Gateway:
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
             )
             self._server.adopt, self._server.leave = adopter.start, self._leave
+            self._server.ends = lambda: kept.journal.pages.ends
         self.grpc_port: int | None = None
         if second is not None:
             self._server.open_second = partial(self._open_grpc, second)

@@ -368,7 +368,7 @@ class Supervisor:
                 each.close()
         running = self._lives()
         for life in running:
-            life.signal(signal.SIGTERM)
+            life.end()
         end = time.monotonic() + self._orders.bounds["drain_seconds"] + STOP_SECONDS
         for life in running:
             try:

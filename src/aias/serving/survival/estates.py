@@ -27,7 +27,7 @@ from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
 
-FROM_OUTSIDE: Final = frozenset((-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
+FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that somebody else has ended; of what it ran, nothing can be said."""
 
 
@@ -122,6 +122,12 @@ class Life:
             return dict.fromkeys(repeated, AGAIN_DEATHS)
         versions = {version for version, _ in running.values()}
         return {version: 1 / len(versions) for version in versions}
+
+    def end(self) -> None:
+        """The server stops, and nobody goes on with its connections."""
+        if self.ward is not None:
+            self.ward.pages.end()
+        self.signal(signal.SIGTERM)
 
     def signal(self, which: int) -> None:
         with suppress(ProcessLookupError):

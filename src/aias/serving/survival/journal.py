@@ -34,6 +34,8 @@ VERSION_BYTES: Final = 112
 RUN_WORDS: Final = 16
 SLOT_WORDS: Final = 8
 SINCE, BEAT, NAME_BYTES_AT = 0, 1, 16
+ENDS: Final = RUN_WORDS + 1
+"""Words that no run needs: how often the loop has come round, and whether the worker is to end for good."""
 DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS = range(8)
 ANSWERED_SHIFT: Final = 48
 """`before` and how many requests were answered before that are one word, so that they change at once."""
@@ -96,6 +98,14 @@ class Pages:
         """How often the event loop has looked at its connections: while it lives, this moves."""
         found: int = self.words[BEAT]
         return found
+
+    @property
+    def ends(self) -> bool:
+        """Whether nobody goes on with its connections: the server stops."""
+        return bool(self.words[ENDS])
+
+    def end(self) -> None:
+        self.words[ENDS] = 1
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Each slot in use, and the descriptor of its connection in the process that answers it."""
