@@ -12,6 +12,7 @@ _ONLY_ONCE: Final = frozenset(
     (
         *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
         *(b"x-request-id", b"inference-header-content-length", DEADLINE, PRIORITY, STICKY, b"sec-fetch-site"),
+        b"idempotency-key",
     )
 )
 """Said twice they could mean two things, to us and to a proxy before us."""

@@ -203,6 +203,11 @@ class Slot:
         return found
 
     @property
+    def descriptor(self) -> int:
+        found: int = self._words[self._at + DESCRIPTOR]
+        return found - 1
+
+    @property
     def place(self) -> int | None:
         run: int = self._words[self._at + RUN]
         return run - 1 if run else None
