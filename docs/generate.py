@@ -207,7 +207,7 @@ def settings() -> str:
         f"# Settings and limits\n\n{BY}\n"
         "A flag beats the environment, which beats the default. The flags are in [cli.md](cli.md).\n\n"
         "## Environment\n\n| variable | what it says |\n|---|---|\n" + "\n".join(variables) + "\n\n"
-        "## Limits\n\nEvery bound has a reason; all of them stand in `src/aias/core/limits.py`.\n\n"
+        "## Limits\n\nEvery limit has a reason; all of them are in `src/aias/core/limits.py`.\n\n"
         "| limit | value | why |\n|---|---|---|\n" + "\n".join(limits) + "\n"
     )
 

@@ -164,7 +164,7 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
     # As it will be loaded: the runtime at hand may have another engine, or fewer threads.
     files = trained.files | {GOLDEN: record(OnnxRuntime.from_files(trained.files, trained.manifest))}
     version = registry.publish(trained.manifest.name, files, trained.manifest)
-    ref = f"{version.name}@{version.number}"
+    ref = str(version)
     facts: dict[str, object] = {
         "version": ref, "form": trained.manifest.form, "size_bytes": version.size_bytes,
         "row_us": trained.manifest.row_us,
@@ -195,7 +195,7 @@ class Model:
     @property
     def ref(self) -> str:
         """Its name and number: `reviews@1`."""
-        return f"{self.version.name}@{self.version.number}"
+        return str(self.version)
 
     @property
     def manifest(self) -> Manifest:
@@ -214,7 +214,7 @@ class Model:
         """The quality form that this serving form was made from; itself when it is not a serving form."""
         if self.manifest.form != "serving":
             return self
-        above = self.registry.lineage(Ref(self.version.name, self.version.number))
+        above = self.registry.lineage(self.version.ref)
         versions = [version for ancestor in above for version in ancestor.versions]
         if not versions:
             raise UserError(f"the quality form of {self.ref} was removed", hint="train again")
@@ -360,7 +360,7 @@ class Model:
         With `canary` or `shadow`, a share from 0 to 1, the live version goes on answering and this one is on trial
         beside it. Raises `BadTrial`, `UserError`.
         """
-        ref, name = Ref(self.version.name, self.version.number), check_name(endpoint or self.version.name)
+        ref, name = self.version.ref, check_name(endpoint or self.version.name)
         if canary is not None and shadow is not None:
             raise UserError("`canary` or `shadow`: one of them")
         share = canary if shadow is None else shadow

@@ -63,7 +63,7 @@ class _Calls:
 
 
 class _Spent(Unanswered):
-    """No call is left."""
+    """As many calls were made as were allowed."""
 
     code = "teaching.calls-spent"
 

@@ -141,7 +141,10 @@ class Wire:
 
 
 class Declined(Unanswered):
-    """The service will not take this request. `about`: the setting that it names, if it names one."""
+    """The service does not accept the request.
+
+    `about`: the setting that it names, if it names one.
+    """
 
     code = "teaching.declined"
 

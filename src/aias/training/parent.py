@@ -39,13 +39,13 @@ that counts rows can lose more than answers differ: |accuracy of one - accuracy 
 
 
 class OtherRows(UserError):
-    """The rows that were found are not those that the version was trained on."""
+    """The rows are not those that the version was trained on."""
 
     code = "training.other-rows"
 
 
 class NoTime(UserError):
-    """The time was over before what the version is made of was there again."""
+    """There was not enough time to fit again what the version is made of."""
 
     code = "training.no-time"
 

@@ -22,7 +22,7 @@ Values = Floats | list[str]
 
 
 class UnreadableModel(UserError):
-    """The file is no model that can be read: damaged, empty, or of another format."""
+    """The file is not a model that can be read: damaged, empty, or of another format."""
 
     code = "importing.unreadable"
 
@@ -34,7 +34,7 @@ class UnsafeModel(UserError):
 
 
 class UnfitModel(UserError):
-    """The model is whole, but no table goes in or no single answer comes out."""
+    """The model is intact, but does not take a table, or does not give a single answer."""
 
     code = "importing.unfit"
 

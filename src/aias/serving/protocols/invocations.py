@@ -99,7 +99,7 @@ class Invocations:
         )
 
     def invoke(self, request: Request) -> Conversation:
-        """Answer rows in MLflow's and SageMaker's forms"""
+        """Answer rows in MLflow's and SageMaker's formats"""
         model, attributes = request.asked, _attributes(request)
         _check_variant(request, model)
         form = wanted(request.headers.get(b"accept"), (JSON, CSV, *JSON_LINES), otherwise=JSON)
