@@ -81,7 +81,7 @@ class Bodies:
 
     def _take(self, size: int) -> None:
         if self._bytes + size > self._bounds.bodies_bytes:
-            raise Busy("too many bodies at once", hint="come again in a moment")
+            raise Busy("too many bodies at once", hint="try again in a moment")
         self._bytes += size
 
     def _refuse(self) -> None:

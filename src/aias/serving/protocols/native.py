@@ -75,7 +75,7 @@ class Native:
         )
 
     def describe(self, request: Request) -> Reply:
-        """The fields that the endpoint wants, an example of them, and what it answers."""
+        """The fields that the endpoint takes, an example, and what it answers."""
         model = request.asked
         example = msgspec.json.encode([model.example]).decode()
         host = request.headers[b"host"].decode("ascii", "replace")
