@@ -1,7 +1,7 @@
 """Parts of a graph in fewer bits: products by rows in int8, weights kept in float16, convolutions with fixed scales.
 
-products       x W ≈ s (q - 128) V t      q uint8, s = max|x| / 127 of one row of x: a scale of its own, so that nobody's
-                                          answer hangs on who shares the batch (Dettmers et al. 2022); V t as in `int8.py`
+products       x W ≈ s (q - 128) V t      q uint8, s = max|x| / 127 of one row of x: its own scale, so that no answer
+                                          hangs on who shares the batch (Dettmers et al. 2022); V t as in `int8.py`
 convolutions   scales of each tensor, measured once on real rows; weights by channel (Jacob et al. 2018)
 halves         float16 in the file, float32 where it is computed
 """

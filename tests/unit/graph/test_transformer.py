@@ -318,7 +318,9 @@ def in_int8(whole: Transformer, encoded: Encoded) -> Int8:
     return Int8(whole, reached(whole, encoded))
 
 
-@pytest.mark.parametrize("less", [lambda whole, _: whole, in_int8, lambda whole, _: Int4(whole)], ids=["float32", "int8", "int4"])
+@pytest.mark.parametrize(
+    "less", [lambda whole, _: whole, in_int8, lambda whole, _: Int4(whole)], ids=["float32", "int8", "int4"]
+)
 def test_what_the_middle_says_stands_before_the_last_layer(tmp_path: Path, less) -> None:
     encoder_into(tmp_path, "bert")
     pool_into(tmp_path, {"pooling_mode": "mean"})

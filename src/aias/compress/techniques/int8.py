@@ -40,7 +40,9 @@ def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
     order = by_worth(sentences, shop.some_texts(sentences.subwords), found.reach)
     named = [f"sentences in int8, {kept} of {count} layers in float32" for kept in range(1, count)]
     return [
-        found.candidate(name, replace(sentences, transformer=Int8(sentences.whole, found.reach, frozenset(order[: at + 1]))))
+        found.candidate(
+            name, replace(sentences, transformer=Int8(sentences.whole, found.reach, frozenset(order[: at + 1])))
+        )
         for at, name in enumerate(named)
     ]
 
