@@ -170,8 +170,9 @@ def release(ref: str, *, as_json: bool) -> None:
     version = str(Ref.parse(ref))
     told = [found for path in servers_of(home()) if (found := ask(path, Question("release", version=version)))]
     if not any(each.released for each in told):
-        where = "at the server that runs" if told else "as no server of this home runs"
-        raise NotHeld(f"{version} is neither quarantined nor apart, {where}", hint="`aias endpoints` shows what is")
+        where = "at any running server of this home" if told else "since no server of this home runs"
+        said = f"{version} is neither quarantined nor in a process of its own, {where}"
+        raise NotHeld(said, hint="`aias endpoints` shows what is")
     held = "apart" if any(version in each.apart for each in told) else None
     if as_json:
         return give({"version": version, "held": held}, as_json=True)
@@ -251,10 +252,10 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     ]  # fmt: skip
     said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
     if len(theirs) in (0, len(good)):
-        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency alone"
+        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency only"
     return (
-        f"A key stays with one version, and {said}. Requests with a header `X-Aias-Sticky` are told apart by that; "
-        "`--sticky request` by nothing."
+        f"A key stays with one version, and {said}. The header `X-Aias-Sticky` assigns requests by its value instead, "
+        "`--sticky request` each by itself."
     )
 
 

@@ -87,7 +87,7 @@ def _in_int8(graph: GraphWriter, x: str, affine: Affine, reach: Reach) -> str:
     each = _alike(affine.weight, reach)
     held, scales = rounded(affine.weight * each[:, None], axis=0)
     step, zero = _steps(reach.low / each, reach.high / each)
-    fixed = graph.constant(step), graph.constant(zero)
+    fixed = graph.constant(np.array(step)), graph.constant(np.array(zero))
     whole = graph.op("QuantizeLinear", graph.op("Mul", x, graph.constant(1 / each)), *fixed)
     # ONNX Runtime fuses only what has a zero, be it 0.
     zeros = graph.constant(np.zeros_like(held[0]))

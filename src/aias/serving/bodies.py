@@ -92,7 +92,7 @@ class Bodies:
 
 def encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
     """How the body is packed. Raises `UnsupportedType`."""
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower().removeprefix(b"x-")
     if encoding in (b"identity", b""):
         return None
     if encoding not in ENCODINGS:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -48,6 +48,10 @@ def from_rows(address: Address, endpoint: str, key: str, *, rows: int = 1, file:
 
 def from_body(address: Address, path: str, key: str, file: Path, media_type: str) -> Subject:
     """A file's bytes, as they are, to any path. Raises `NoServer`, `KeyRefused`, `UserError`."""
+    if not path.startswith("/") or not path.isascii() or not path.isprintable() or " " in path:
+        raise UserError(f"{path[:100]!r} is no path", hint="write it as it is sent: /v2/models/NAME/infer")
+    if not media_type.isascii() or not media_type.isprintable():
+        raise UserError(f"{media_type[:100]!r} is no media type", hint="write one such as application/json")
     try:
         body = file.read_bytes()
     except OSError as fault:
@@ -56,13 +60,21 @@ def from_body(address: Address, path: str, key: str, file: Path, media_type: str
 
 
 def describe(address: Address, endpoint: str, key: str) -> Any:
-    """What the server says of an endpoint. Raises `NoServer`, `KeyRefused`, `NoSuchEndpoint`."""
+    """What the server says of an endpoint. Raises `NoServer`, `KeyRefused`, `NoSuchEndpoint`, `RequestRefused`."""
     status, body = address.ask("GET", f"/predict/{endpoint}", headers=_authorized(key))
     if status == 404:
         raise NoSuchEndpoint(
             f"{address.name} has no endpoint `{endpoint}`", hint=f"`aias deploy {endpoint}` makes one; `aias ls` lists"
         )
-    return msgspec.json.decode(_granted(address, status, body))
+    granted, found = _granted(address, status, body), None
+    with suppress(msgspec.MsgspecError, ValueError):
+        found = msgspec.json.decode(granted)
+    if not isinstance(found, dict) or not {"example", "inputs", "version"} <= found.keys():
+        raise RequestRefused(
+            f"{address.name} does not say what `{endpoint}` wants: it is no server of Aias",
+            hint="say what to send, and where: --body FILE --path /its/path",
+        )
+    return found
 
 
 def rows_of(file: Path, inputs: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
@@ -147,6 +159,8 @@ def _tried(
 
 
 def _authorized(key: str) -> dict[str, str]:
+    if not key.isascii() or not key.isprintable():
+        raise UserError("the key holds characters that no header may", hint="AIAS_KEY is one line: aias_…")
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 

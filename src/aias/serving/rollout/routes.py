@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aias.access.once import AskedOtherwise
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, told
 from aias.registry.values import Endpoint
 from aias.serving.bodies import read_as
 from aias.serving.inference.repository import Control
 from aias.serving.messages import Reply, Request
+from aias.serving.named import once_of, told_otherwise
 from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.routes import Route
@@ -65,8 +67,8 @@ class Endpoints:
             Route("GET", "/endpoints", "read", self.tell_all),
             Route("GET", "/endpoints/{name}", "read", self.describe),
             Route("POST", "/endpoints/{name}", "admin", self.deploy),
-            Route("POST", "/endpoints/{name}/promote", "admin", self.promote),
-            Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback),
+            Route("POST", "/endpoints/{name}/promote", "admin", self.promote, once=True),
+            Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback, once=True),
             Route("POST", "/endpoints/{name}/release", "admin", self.release),
         )
 
@@ -109,14 +111,21 @@ class Endpoints:
     def promote(self, request: Request) -> Reply:
         """Make a canary the live version"""
         asked, name = read_as(request.body, Named), request.places["name"]
-        self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None)
+        once = once_of(request, msgspec.json.encode(["promote", name, asked]))
+        try:
+            self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None, once=once)
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def rollback(self, request: Request) -> Reply:
         """End every trial; if there is none, go back to the previous version"""
         read_as(request.body, Nothing)
         name = request.places["name"]
-        self._kept.rollback(name)
+        try:
+            self._kept.rollback(name, once=once_of(request, msgspec.json.encode(["rollback", name])))
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def release(self, request: Request) -> Reply:
