@@ -43,7 +43,7 @@ def explained(
     manifest = runtime.manifest
     reference = usual_row(manifest, profile)
     names = [field.name for field in manifest.inputs]
-    runtime.predict([row])  # says what is wrong with the row before anything else
+    said = runtime.predict([row]).predictions[0]  # and what is wrong with the row, before anything else
     whole = {name: row.get(name) for name in names}
 
     def answer(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -56,7 +56,7 @@ def explained(
     ones, zeros = np.ones(len(names)), np.zeros(len(names))
     fields = {name: [i] for i, name in enumerate(names)}
     found = explain(answer, ones, zeros, fields, permutations=PERMUTATIONS, seed=seed)
-    output = _output(manifest, found.answer, of)
+    output = _output(manifest, str(said) if of is None else of)
     parts = sorted(((name, each[output]) for name, each in found.contributions.items()), key=lambda part: -abs(part[1]))
     named = manifest.task.classes[output] if manifest.task.classes else manifest.task.target
     rounded = tuple((name, _rounded(part)) for name, part in parts)
@@ -86,10 +86,10 @@ def read_profile(raw: bytes) -> dict[str, Any]:
     return found
 
 
-def _output(manifest: Manifest, answer: tuple[float, ...], of: str | None) -> int:
+def _output(manifest: Manifest, of: str) -> int:
     classes = manifest.task.classes
-    if of is None or not classes:
-        return int(np.argmax(answer))
+    if not classes:
+        return 0
     if of not in classes:
         raise BadValue(f"there is no class `{of}`", hint=f"the classes are: {', '.join(classes[:20])}")
     return classes.index(of)

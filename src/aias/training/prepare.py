@@ -16,6 +16,7 @@ from aias.data.alone import notes_on
 from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
+from aias.data.given import apart
 from aias.data.split import folds as fold_rows
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
@@ -113,6 +114,10 @@ def prepare(
     if given is not None:
         found = labels_for(given, task)
         held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
+        measuring, notes = apart(held, dataset, how=how)
+        held, held_y = held.take(measuring), held_y[measuring]
+        for note in notes:
+            watch(note)
     learned, y = dataset.take(kept), labels.y[kept]
     del dataset  # with rows set aside this is a second copy of all the others
     encoder = _fit_encoder(learned, target)

@@ -70,15 +70,21 @@ def _named(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _ranges(values: Floats) -> npt.NDArray[Any]:
-    distinct = np.unique(values)
+    distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) <= NUMBER_BINS:
-        return np.array([f"{value:g}" for value in values], dtype=object)
-    cuts = np.unique(np.quantile(values, np.arange(1, NUMBER_BINS) / NUMBER_BINS, method="higher"))
-    places = np.searchsorted(cuts, values, side="right")
-    names = {
-        place: f"{values[places == place].min():g} to {values[places == place].max():g}" for place in np.unique(places)
-    }
-    return np.array([names[place] for place in places], dtype=object)
+        ends: list[tuple[float, ...]] = [(value,) for value in distinct]
+    else:
+        cuts = np.unique(np.quantile(values, np.arange(1, NUMBER_BINS) / NUMBER_BINS, method="higher"))
+        _, places = np.unique(np.searchsorted(cuts, values, side="right"), return_inverse=True)
+        ends = [(values[places == place].min(), values[places == place].max()) for place in range(places.max() + 1)]
+    return np.array(_told_apart(ends), dtype=object)[places]
+
+
+def _told_apart(ends: Sequence[tuple[float, ...]]) -> list[str]:
+    """In as few digits, six at least, as tell the numbers from each other: 20,240,100 is not 20,240,101."""
+    numbers = {float(end) for each in ends for end in each}
+    digits = next((few for few in (6, 9, 12) if len({f"{end:.{few}g}" for end in numbers}) == len(numbers)), 17)
+    return [" to ".join(f"{end:.{digits}g}" for end in each) for each in ends]
 
 
 def _parts(names: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:

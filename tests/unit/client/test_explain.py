@@ -1,10 +1,13 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import aias
+from aias.client.explain import explained, read_profile
 from aias.core.errors import BadValue
+from aias.runtimes.onnxruntime import OnnxRuntime
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,17 @@ def test_the_parts_sum_to_the_answer_less_the_usual_one(model: aias.Model) -> No
 def test_what_decides_has_the_largest_parts(model: aias.Model) -> None:
     found = model.explain(ROW)
     assert {name for name, _ in found.parts[:2]} == {"age", "note"}
+
+
+def test_the_class_that_is_answered_is_explained_where_labels_are_weighed(model: aias.Model) -> None:
+    unsure = next(
+        row for age in range(20, 60) if 0.1 < model.predict_proba([row := ROW | {"age": float(age)}])[0, 1] < 0.45
+    )
+    weighed = replace(model.manifest, label_weights=(0.05, 0.95))
+    runtime = OnnxRuntime.load(model.folder, weighed)
+
+    assert runtime.predict([unsure]).predictions == ["yes"]
+    assert explained(runtime, read_profile((model.folder / "profile.json").read_bytes()), unsure).of == "yes"
 
 
 def test_the_parts_of_the_other_class_are_the_opposite(model: aias.Model) -> None:

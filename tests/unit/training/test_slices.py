@@ -36,6 +36,17 @@ def test_numbers_are_cut_into_quarters_and_missing_ones_stand_apart() -> None:
     assert sum(each.measurement.n for each in found) == 400
 
 
+def test_ranges_of_large_numbers_that_lie_near_each_other_are_told_apart() -> None:
+    y, scores = rows()
+
+    few = by_slice(TASK, y, scores, {"year": 20_240_100.0 + np.arange(400) % 2}, seed=0)
+    many = by_slice(TASK, y, scores, {"id": 20_240_000.0 + np.arange(400)}, seed=0)
+
+    assert [each.value for each in few] == ["20240100", "20240101"]
+    assert min(each.value for each in many) == "20240000 to 20240099"
+    assert len(many) == 4
+
+
 def test_no_column_has_more_slices_than_a_person_reads() -> None:
     y, scores = rows(4_000)
     found = by_slice(TASK, y, scores, {"place": np.arange(4_000) % 100}, seed=0)

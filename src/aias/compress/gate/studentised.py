@@ -59,19 +59,26 @@ def limit(value: Any, error: Any, skewness: Any, freedom: Any, wanted: Any) -> A
     return value - error * _bent(stdtrit(freedom, 1 - np.asarray(wanted)), skewness)
 
 
-def moments(parts: Any, own: Any) -> tuple[Any, Any, Any]:
+def moments(parts: Any, doubt: Any) -> tuple[Any, Any, Any]:
     """The standard error of an estimate, its skewness, and the degrees of freedom of the error.
 
-    `parts`: what each row adds to the error of the estimate, (..., rows), of mean 0; `own`: to that of the first
-    model's metric. They give one row of doubt: where hardly any row is answered otherwise, one not seen may be, by as
-    much as rows lie apart.
+    `parts`: what each row adds to the error of the estimate, (..., rows), of mean 0; `doubt`: what one row that was not
+    seen may add to its square.
     """
     rows = parts.shape[-1]
-    squares, doubt = (parts**2).sum(axis=-1), (own**2).sum(axis=-1) / rows
+    squares = (parts**2).sum(axis=-1)
     variance = np.maximum(squares * rows / (rows - 1) + doubt, TINY)
     kurtosis = rows * (parts**4).sum(axis=-1) / np.maximum(squares, TINY) ** 2
     skewness = (parts**3).sum(axis=-1) / variance**1.5
     return np.sqrt(variance), skewness, np.clip(2 * rows / np.maximum(kurtosis - 1, 1), 1, rows - 1)
+
+
+def one_row(own: Any) -> Any:
+    """Of doubt: where hardly any row is answered otherwise, one not seen may be, by as much as rows lie apart.
+
+    `own`: what each row adds to the error of the first model's metric, (..., rows), of mean 0.
+    """
+    return (own**2).sum(axis=-1) / own.shape[-1]
 
 
 def mean_loss(before: Floats, after: Floats) -> Evidence:
@@ -95,37 +102,39 @@ def auc_loss(positive: Any, before: Any, after: Any) -> Evidence:
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
-    parts = np.sum([each[1] for each in known], axis=0) / len(known)
-    own = np.sum([each[2] for each in known], axis=0) / len(known)
-    return _evidence(float(np.mean([each[0] for each in known])), parts, own)
+    values, parts, doubts = zip(*known, strict=True)
+    return _evidence(float(np.mean(values)), np.mean(parts, axis=0), float(np.mean(doubts)) ** 2)
 
 
 def _paired(value: float, before: Floats, after: Floats) -> Evidence:
     own, other = ((each - np.mean(each)) / len(each) for each in (before, after))
-    return _evidence(value, other - own, own)
+    return _evidence(value, other - own, one_row(own))
 
 
-def _evidence(value: float, parts: Floats, own: Floats) -> Evidence:
+def _evidence(value: float, parts: Floats, doubt: float) -> Evidence:
     rows = len(parts)
     if rows < 2 or not np.isfinite(value):
         return Unknown(rows)
-    error, skewness, freedom = map(float, moments(parts, own))
+    error, skewness, freedom = map(float, moments(parts, doubt))
     return Studentised(value, error, skewness, freedom, rows)
 
 
-def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, Floats] | None:
-    """The loss, what each row adds to its error, and to that of the first AUC; None without both classes."""
-    ones, zeros = np.flatnonzero(positive), np.flatnonzero(~positive)
-    if len(ones) < 2 or len(zeros) < 2:
+def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float] | None:
+    """The loss, what each row adds to its error, and the doubt of one row of each class; None without both classes.
+
+    Of few rows of a class those seen may all be easy, and spread too little. Shares of a mean A have a spread of
+    √(A (1 - A)) at most, as where each row beats all of the other class or none: by that a row not seen may be off.
+    """
+    classes = np.flatnonzero(positive), np.flatnonzero(~positive)
+    if min(map(len, classes)) < 2:
         return None
-    first, second = (_wins(scores, ones, zeros) for scores in (before, after))
-    own, lost = np.zeros(len(positive)), np.zeros(len(positive))
-    for rows in (ones, zeros):
-        own[rows] = (first[rows] - first[rows].mean()) / len(rows)
-        lost[rows] = (first[rows] - second[rows] - (first[rows] - second[rows]).mean()) / len(rows)
-    if not own.any():  # a perfect order has no spread; a row not seen may be on the wrong side all the same
-        own[:] = 1 / min(len(ones), len(zeros))
-    return float(first[ones].mean() - second[ones].mean()), lost, own
+    first, second = (_wins(scores, *classes) for scores in (before, after))
+    lost, doubt = np.zeros(len(positive)), 0.0
+    for rows in classes:
+        off, count, area = first[rows] - second[rows], len(rows), first[rows].mean()
+        lost[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
+        doubt += max(area * (1 - area), area == 1) / count**2  # a perfect order has no spread at all
+    return float((first - second)[classes[0]].mean()), lost, float(np.sqrt(doubt))
 
 
 def _wins(scores: Any, ones: Any, zeros: Any) -> Floats:

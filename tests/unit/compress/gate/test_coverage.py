@@ -19,7 +19,7 @@ LUCK = 0.017
 
 def missed(value, parts, own, truth):
     """How often the truth lies beyond the upper and the lower limit, each of 95 %."""
-    about = (value, *studentised.moments(parts, own))
+    about = (value, *studentised.moments(parts, studentised.one_row(own)))
     return (studentised.limit(*about, 0.95) < truth).mean(), (studentised.limit(*about, 0.05) > truth).mean()
 
 
@@ -94,6 +94,21 @@ def test_limits_of_an_auc_cover(apart):
     assert max(above, below) / runs < 0.05 + 0.025
 
 
+@pytest.mark.parametrize(("positives", "others", "apart", "shared"), [(15, 1_000, 1.8, 0.95), (30, 2_000, 3.6, 0.5)])
+def test_few_rows_of_one_class_certify_no_more_often_than_the_risk(positives, others, apart, shared):
+    rng, runs = np.random.default_rng(5), 500
+    positive = np.arange(positives + others) < positives
+    second_apart = apart - 0.15
+    margin = ndtr(apart / np.sqrt(2)) - ndtr(second_apart / np.sqrt(2))
+    passed = 0
+    for _ in range(runs):
+        common, one, other = rng.normal(size=(3, len(positive))) * np.sqrt([[shared], [1 - shared], [1 - shared]])
+        found = auc_loss(positive, common + one + apart * positive, common + other + second_apart * positive)
+        passed += 1 - found.confidence(margin) < SPENT
+
+    assert passed / runs < 0.05 + 0.015
+
+
 def test_the_bootstrap_covers():
     rng, rows, runs = np.random.default_rng(4), 200, 300
     above = below = 0
@@ -133,7 +148,7 @@ def test_a_thousand_worse_in_log_loss_by_the_margin_pass_as_seldom():
     truth = (after - before).mean()
 
     before, after = log_losses(rng, (1_000, rows), 0.1)
-    moments = studentised.moments(centred(after - before) / rows, centred(before) / rows)
+    moments = studentised.moments(centred(after - before) / rows, studentised.one_row(centred(before) / rows))
     sure = studentised.confidence((after - before).mean(axis=1), *moments, truth)
 
     assert 0 < (1 - sure < SPENT).sum() <= 50
