@@ -36,7 +36,7 @@ TINY: Final = 1e-6
 
 ALIKE: Final = 0.8
 """How far inputs are made alike: at 0 they stay as they are, at 1 all reach as far, and weights take up everything. Of
-0, .5, .7, .8 and .9 the nearest to float32, on three sets of texts (docs/log.md)."""
+0, .5, .7, .8 and .9 the nearest to float32 (docs/log.md)."""
 
 _FLOAT: Final = 1
 """`TensorProto.FLOAT`, from the ONNX specification."""
