@@ -15,6 +15,7 @@ import numpy as np
 
 from aias.encoders.rows import Encoded
 from aias.graph.int8 import Int8
+from aias.graph.reach import Reach
 from aias.graph.sentences import SentenceEncoder, Texts, Vectors
 
 Place = TypeVar("Place")
@@ -29,9 +30,9 @@ PAID_MIN_US: Final = 1.0
 """For a text. What seems to cost less, or nothing, is noise of the clock."""
 
 
-def by_worth(sentences: SentenceEncoder, encoded: Encoded) -> list[int]:
+def by_worth(sentences: SentenceEncoder, encoded: Encoded, reach: Sequence[Reach]) -> list[int]:
     """The places of the layers, those first whose float32 regains most for a microsecond. `encoded`: rows with their
-    tokens."""
+    tokens; `reach`: of the products (`graph.reach`)."""
     whole = sentences.whole
     texts = Texts.of(encoded).part(slice(0, None))
     places = np.unique(np.linspace(0, len(texts.tokens) - 1, min(TEXTS, len(texts.tokens))).astype(np.int64))
@@ -39,7 +40,7 @@ def by_worth(sentences: SentenceEncoder, encoded: Encoded) -> list[int]:
     exact = sentences.vectors(some)
     return _ranked(
         range(len(whole.layers)),
-        lambda spared: _read(replace(sentences, transformer=Int8(whole, spared)), some, exact),
+        lambda spared: _read(replace(sentences, transformer=Int8(whole, reach, spared)), some, exact),
     )
 
 

@@ -15,6 +15,7 @@ from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
+from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
 from aias.training.embedding import Embedding
@@ -36,6 +37,15 @@ class Reader:
     @property
     def sentences(self) -> SentenceEncoder:
         return self.embedding.sentences
+
+    @property
+    def reach(self) -> Sequence[Reach]:
+        """Of the products of its encoder, by some texts."""
+        memo, sentences = self.shop.memo, self.sentences
+        if "reach" not in memo:
+            memo["reach"] = reached(sentences.whole, self.shop.some_texts(sentences.subwords))
+        found: Sequence[Reach] = memo["reach"]
+        return found
 
     def candidate(
         self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None

@@ -11,6 +11,9 @@ UNPADDED: Final = "aias.unpadded"
 TWO_WAYS: Final = "aias.two-ways"
 """The note of a graph through which some rows go a longer way than others."""
 
+ROUNDED: Final = "aias.rounded"
+"""The note of a graph whose activations become whole numbers: a last bit before may be a whole step behind it."""
+
 
 class GraphWriter(Protocol):
     """Tensors are named by the strings that `op`, `constant` and the properties give."""

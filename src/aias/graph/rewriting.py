@@ -1,7 +1,7 @@
 """Parts of a graph in fewer bits: products by rows in int8, weights kept in float16, convolutions with fixed scales.
 
-products       x W ≈ s (q - 128) V t      as in `int8.py`: a scale for each row of x, so that nobody's answer hangs on
-                                          who shares the batch
+products       x W ≈ s (q - 128) V t      q uint8, s = max|x| / 127 of one row of x: its own scale, so that no answer
+                                          hangs on who shares the batch (Dettmers et al. 2022); V t as in `int8.py`
 convolutions   scales of each tensor, measured once on real rows; weights by channel (Jacob et al. 2018)
 halves         float16 in the file, float32 where it is computed
 """
@@ -18,8 +18,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.graph.int8 import STEPS, ZERO, rounded
+from aias.graph.int8 import STEPS, rounded
 from aias.graph.rewritten import NothingToRewrite
+
+ZERO: Final = 128
+"""Of activations as uint8, which processors multiply with int8 faster than int8 with int8. Where all of a row is 0 its
+scale is 0 too; whatever whole number 0 / 0 then becomes is multiplied by it."""
 
 NUMBERS_MIN: Final = 4_096
 """Of a matrix; smaller ones are a kilobyte or two, and computed before they are rounded."""

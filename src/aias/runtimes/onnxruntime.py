@@ -16,7 +16,7 @@ import numpy as np
 from aias.artifact.manifest import FileEntry, Manifest
 from aias.core.catalog import member
 from aias.core.errors import BadValue, Damaged
-from aias.core.graph import TWO_WAYS, UNPADDED
+from aias.core.graph import ROUNDED, TWO_WAYS, UNPADDED
 from aias.core.memory import give_back
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
@@ -50,7 +50,7 @@ class Session:
         self._reads_terms, self.reads_tokens = "term_ids" in names, "tokens" in names
         self.reads_vectors = "vectors" in names
         notes = session.get_modelmeta().custom_metadata_map
-        self._unpadded, self.two_ways = UNPADDED in notes, TWO_WAYS in notes
+        self._unpadded, self.two_ways, self.rounded = (each in notes for each in (UNPADDED, TWO_WAYS, ROUNDED))
         self._output = [output]
 
     @property

@@ -15,6 +15,7 @@ from aias.compress.sensitivity import by_worth
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.int8 import Int8
+from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder, Texts
 from tiny_encoder import encoder_into
 
@@ -32,12 +33,16 @@ def encoded(encoder: SentenceEncoder) -> Encoded:
     return fitted.columns({"note": NOTES}, len(NOTES))
 
 
+def reach_of(encoder: SentenceEncoder) -> list[Reach]:
+    return reached(encoder.whole, encoded(encoder))
+
+
 def test_layers_in_float32_bring_back_what_int8_lost(encoder: SentenceEncoder):
-    texts = Texts.of(encoded(encoder))
+    texts, reach = Texts.of(encoded(encoder)), reach_of(encoder)
     exact = encoder.vectors(texts)
 
     def off(*places: int) -> float:
-        form = replace(encoder, transformer=Int8(encoder.whole, frozenset(places)))
+        form = replace(encoder, transformer=Int8(encoder.whole, reach, frozenset(places)))
         return float(np.abs(form.vectors(texts) - exact).mean())
 
     assert off(0, 1) < min(off(0), off(1))
@@ -56,13 +61,13 @@ def test_the_layer_that_regains_most_for_a_microsecond_comes_first(
         return lost[transformer.exact], us[transformer.exact]
 
     monkeypatch.setattr(sensitivity, "_read", read)
-    assert by_worth(encoder, encoded(encoder)) == [1, 0]
+    assert by_worth(encoder, encoded(encoder), reach_of(encoder)) == [1, 0]
     us[frozenset({1})] = 200.0
-    assert by_worth(encoder, encoded(encoder)) == [0, 1]
+    assert by_worth(encoder, encoded(encoder), reach_of(encoder)) == [0, 1]
 
 
 def test_what_was_measured_is_an_order_of_all_layers(encoder: SentenceEncoder):
-    assert sorted(by_worth(encoder, encoded(encoder))) == [0, 1]
+    assert sorted(by_worth(encoder, encoded(encoder), reach_of(encoder))) == [0, 1]
 
 
 def test_products_of_a_graph_are_ranked_by_the_same_rule(monkeypatch: pytest.MonkeyPatch):

@@ -7,8 +7,10 @@ import numpy as np
 import onnx
 import pytest
 
+from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
 from aias.graph.int8 import Int8, rounded
+from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder, Texts
 from aias.graph.static import StaticVectors
 from tiny_encoder import encoder_into
@@ -26,9 +28,16 @@ def texts(*lengths: int) -> Texts:
     return Texts(np.where(mask, tokens, 1), mask, np.zeros((0, 1), np.int64))
 
 
+def in_int8(sentences: SentenceEncoder, shown: Texts) -> Int8:
+    """With the reach that these texts show."""
+    nothing = np.zeros(0, np.int64)
+    encoded = Encoded(np.empty((len(shown.tokens), 0)), nothing, nothing[:, None], 1, shown.tokens, shown.mask)
+    return Int8(sentences.whole, reached(sentences.whole, encoded))
+
+
 def smaller(sentences: SentenceEncoder) -> list[SentenceEncoder]:
-    whole = sentences.whole
-    forms = [Int8(whole), Int8(replace(whole, layers=whole.layers[:1])), StaticVectors(whole.words, whole.length_max)]
+    whole, int8 = sentences.whole, in_int8(sentences, texts(8, 6, 3))
+    forms = [int8, replace(int8, of=whole.lowest(1)), StaticVectors(whole.words, whole.length_max)]
     return [replace(sentences, transformer=each) for each in forms]
 
 
@@ -50,12 +59,33 @@ def test_a_text_alone_has_the_vector_that_it_has_in_a_batch(sentences):
 
 
 def test_the_graph_in_int8_holds_no_matrix_of_floats(sentences):
-    graph = Builder(width=0, texts=0, sentences=lambda graph: Int8(sentences.whole).write(graph, texts=1))
+    graph = Builder(width=0, texts=0, sentences=lambda graph: in_int8(sentences, texts(5)).write(graph, texts=1))
     model = onnx.load_from_string(graph.finish_vectors(graph.vectors))
     matrices = [each for each in model.graph.initializer if len(each.dims) == 2 and min(each.dims) > 1]
     kinds = {(tuple(each.dims), each.data_type) for each in matrices}
     positions = sentences.whole.positions.shape
     assert {kind for dims, kind in kinds if dims != positions} == {onnx.TensorProto.INT8}
+
+
+def test_what_reaches_further_than_any_text_shown_is_cut(sentences):
+    """Fixed scales: a text that was shown is read alike, whatever else was."""
+    asked = texts(9, 5, 2, 1)
+    near, far = in_int8(sentences, asked), in_int8(sentences, asked)
+    far = replace(far, reach=[Reach(each.low / 50, each.high / 50) for each in far.reach])
+    before = sentences.vectors(asked)
+    off = [np.abs(replace(sentences, transformer=each).vectors(asked) - before).max() for each in (near, far)]
+    assert off[1] > 3 * off[0]
+
+
+def test_reach_is_the_lowest_and_the_highest_that_texts_show(sentences):
+    """What the first product reads is the norm of words and positions."""
+    whole, asked = sentences.whole, texts(4)
+    x = whole.words[asked.tokens[0]] + whole.positions[:4]
+    x = (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + whole.epsilon)
+    x = x * whole.norm.scale + whole.norm.bias
+    first = in_int8(sentences, asked).reach[0]
+    np.testing.assert_allclose(first.low, np.minimum(x.min(axis=0), 0), atol=1e-5)
+    np.testing.assert_allclose(first.high, np.maximum(x.max(axis=0), 0), atol=1e-5)
 
 
 def test_a_static_vector_is_the_mean_of_its_tokens_rows(sentences):

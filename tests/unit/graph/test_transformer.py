@@ -19,7 +19,7 @@ from aias.core.errors import Damaged, UserError
 from aias.core.graph import UNPADDED, GraphWriter
 from aias.core.schema import Field
 from aias.core.task import Task
-from aias.encoders.rows import RowEncoder
+from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
@@ -27,8 +27,10 @@ from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
+from aias.graph.reach import reached
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
+from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import UnknownEncoder, read_transformer
 from aias.learners.linear import LinearModel
 from aias.runtimes import lengths
@@ -312,7 +314,13 @@ def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> 
         runtime.OnnxRuntime.from_files(files, manifest_for(fields, subwords=False))
 
 
-@pytest.mark.parametrize("less", [lambda whole: whole, Int8, Int4], ids=["float32", "int8", "int4"])
+def in_int8(whole: Transformer, encoded: Encoded) -> Int8:
+    return Int8(whole, reached(whole, encoded))
+
+
+@pytest.mark.parametrize(
+    "less", [lambda whole, _: whole, in_int8, lambda whole, _: Int4(whole)], ids=["float32", "int8", "int4"]
+)
 def test_what_the_middle_says_stands_before_the_last_layer(tmp_path: Path, less) -> None:
     encoder_into(tmp_path, "bert")
     pool_into(tmp_path, {"pooling_mode": "mean"})
@@ -321,7 +329,8 @@ def test_what_the_middle_says_stands_before_the_last_layer(tmp_path: Path, less)
     whole = replace(read.whole, normalised=True, layers=(layers * 3)[:3]).with_middle()
     assert (whole.beside, whole.width) == (2, 2 * whole.hidden)
     assert whole.lowest(2).width == whole.lowest(1).width == whole.hidden
-    encoder = replace(read, transformer=less(whole))
+    encoded = rows_for(read).columns({"note": TEXTS}, len(TEXTS))
+    encoder = replace(read, transformer=less(whole, encoded))
     encoded = rows_for(encoder).columns({"note": TEXTS}, len(TEXTS))
     vectors = encoder.embedded(encoded).vectors
     assert vectors is not None

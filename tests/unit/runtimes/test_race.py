@@ -217,13 +217,14 @@ def test_an_engine_that_is_there_and_broken_is_told_of(
     assert lost.level == "warning" and "a library is missing" in lost.message
 
 
-def test_where_rows_go_two_ways_no_other_engine_is_asked(model, rival):
-    """At the border a last digit decides between two answers."""
+@pytest.mark.parametrize(("note", "why"), [("two_ways", "two ways"), ("rounded", "are rounded")])
+def test_where_a_last_digit_decides_no_other_engine_is_asked(model, rival, note, why):
+    """Which way a row at the border goes, or which whole number one half-way becomes."""
     runtime = OnnxRuntime.load(model.folder, model.manifest)
-    runtime.session.two_ways = True
+    setattr(runtime.session, note, True)
 
     found = race(runtime, lambda: pytest.fail("its graph was read"), cache=None, watch=lambda _: None)
 
     assert found.engine == "onnxruntime"
-    assert "two ways" in found.reason
+    assert why in found.reason
     assert rival.made == []

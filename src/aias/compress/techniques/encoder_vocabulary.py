@@ -40,9 +40,9 @@ def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp(f"its texts hold {len(before):,} of the {len(whole.words):,} tokens")
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         lower = whole.lowest(count)
-        less = Int8(replace(lower, words=whole.words[before]))
+        less = Int8(replace(lower, words=whole.words[before]), found.reach)
         name = f"{count} of {len(whole.layers)} layers in int8, {len(before):,} tokens"
-        like = replace(sentences, transformer=Int8(lower))
+        like = replace(sentences, transformer=Int8(lower, found.reach))
         yield found.candidate(name, replace(sentences, subwords=subwords, transformer=less), like=like)
 
 

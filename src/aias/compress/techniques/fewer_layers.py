@@ -25,6 +25,6 @@ def fewer_layers(shop: Workshop) -> Iterator[Candidate]:
     if not counts:
         raise CannotHelp("its sentence encoder has one layer")
     for count in counts:
-        lower = Int8(whole.lowest(count))
+        lower = Int8(whole.lowest(count), found.reach)
         name = f"{count} of {len(whole.layers)} layers in int8"
         yield found.candidate(name, replace(sentences, transformer=lower))

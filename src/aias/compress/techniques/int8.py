@@ -1,7 +1,7 @@
 """Whole numbers of eight bits: a quarter of the bytes, and half the time or less.
 
-A sentence encoder's products (`graph.int8`), and those of an imported version (`graph.rewriting`), each with a scale
-for every row; convolutions with fixed scales that some rows show.
+A sentence encoder's products (`graph.int8`) and an imported version's convolutions with fixed scales that some rows
+show; an imported version's products with a scale for every row (`graph.rewriting`).
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -30,17 +30,19 @@ def int8(shop: Workshop) -> Iterator[Candidate]:
         return
     found = reader(shop)
     sentences = found.sentences
-    whole = replace(sentences, transformer=Int8(sentences.whole))
+    whole = replace(sentences, transformer=Int8(sentences.whole, found.reach))
     yield replace(found.candidate("sentences in int8", whole), milder=partial(_milder, shop, found))
 
 
 def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
     """One layer in float32, two, and so on: those first that lose most in int8 for what they cost."""
     sentences, count = found.sentences, len(found.sentences.whole.layers)
-    order = by_worth(sentences, shop.some_texts(sentences.subwords))
+    order = by_worth(sentences, shop.some_texts(sentences.subwords), found.reach)
     named = [f"sentences in int8, {kept} of {count} layers in float32" for kept in range(1, count)]
     return [
-        found.candidate(name, replace(sentences, transformer=Int8(sentences.whole, frozenset(order[: at + 1]))))
+        found.candidate(
+            name, replace(sentences, transformer=Int8(sentences.whole, found.reach, frozenset(order[: at + 1])))
+        )
         for at, name in enumerate(named)
     ]
 
