@@ -23,6 +23,7 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--latency", help="What one row may take in the serving form: 150us, or 20ms where an encoder reads.")
 @click.option("--encoder", help="A sentence encoder that reads the texts: a folder, or a name on the hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
+@click.option("--encoding", help="What the text of the files is in, as gb18030; by default what it turns out to be.")
 @click.option("--learner", "learners", multiple=True, help="Try only this one; may be given again.")
 @click.option("--teacher", help="Who answers rows without a target: a version, or an address.")
 @click.option("--teacher-model", default="", help="Which of a chat service's models.")
@@ -44,6 +45,7 @@ def train(
     latency: str | None,
     encoder: str | None,
     schema: Path | None,
+    encoding: str | None,
     learners: tuple[str, ...],
     teacher: str | None,
     teacher_model: str,
@@ -77,8 +79,8 @@ def train(
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
-            latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, teacher=asked, resume=resume,
-            early=early, stop=stop, watch=watch,
+            latency=latency, encoder=encoder, schema=schema, encoding=encoding, learners=learners, seed=seed,
+            teacher=asked, resume=resume, early=early, stop=stop, watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])
