@@ -28,10 +28,14 @@ _NOBODY: Final = bytes(32)
 
 
 class UnknownKey(NotFound):
+    """No key has this id."""
+
     code = "access.unknown-key"
 
 
 class BadScope(UserError):
+    """A scope that a key cannot have."""
+
     code = "access.bad-scope"
 
 
@@ -247,8 +251,8 @@ def _checked(scopes: Iterable[Scope]) -> frozenset[Scope]:
     chosen = frozenset(scopes)
     if not chosen or not chosen <= SCOPES:
         raise BadScope(
-            f"{', '.join(sorted(map(str, chosen - SCOPES))) or 'nothing'} is no scope",
-            hint=f"choose of: {', '.join(sorted(SCOPES))}",
+            f"{', '.join(sorted(map(str, chosen - SCOPES))) or 'nothing'} is not a scope",
+            hint=f"choose from: {', '.join(sorted(SCOPES))}",
         )
     return chosen
 
@@ -261,4 +265,4 @@ def _key(row: keys.KeyRow) -> Key:
 
 
 def unknown(key_id: str) -> UnknownKey:
-    return UnknownKey(f"there is no key with the id {key_id!r}", hint="the list of keys shows their ids")
+    return UnknownKey(f"there is no key with the id {key_id!r}", hint="`aias keys list` and GET /keys show their ids")

@@ -12,6 +12,8 @@ from aias.database import tenants
 
 
 class UnknownTenant(NotFound):
+    """No tenant has this name."""
+
     code = "access.unknown-tenant"
 
 

@@ -15,6 +15,8 @@ from aias.core.events import Event
 
 
 class DidNotStart(AiasError):
+    """The server did not start."""
+
     code = "serving.did-not-start"
 
 

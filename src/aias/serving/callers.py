@@ -28,7 +28,7 @@ _SHOWN_ONCE: Final = ((b"cache-control", b"no-store"),)
 
 
 class BeyondItsOwn(Refusal):
-    """A key may not give, or change, what it has not itself"""
+    """A key may not grant or change more than it has itself"""
 
     code = "serving.beyond-its-own"
     status: ClassVar[int] = 403
@@ -87,13 +87,13 @@ class Callers:
         )
 
     def list_keys(self, _request: Request) -> Reply:
-        """Every key, also expired and revoked ones, without the secrets"""
+        """Every key, including expired and revoked ones, without the secrets"""
         keys = self._keys
         # In a thread, as of the database.
         return Reply(b"", later=lambda: msgspec.json.encode([_told(each) for each in keys.list()]))
 
     def create_key(self, request: Request) -> Reply:
-        """Make a key, and show its secret: this once and never again"""
+        """Make a key, and show its secret, this once and never again"""
         asked, giver = read_as(request.body, NewKey), self._giver(request)
         self._check(giver, frozenset(asked.scopes))
         if asked.days is not None and not 1 <= asked.days <= DAYS_MAX:
@@ -108,22 +108,22 @@ class Callers:
         return Reply(msgspec.json.encode(_told(key) | {"key": secret}), 201, headers=_SHOWN_ONCE)
 
     def revoke(self, request: Request) -> Reply:
-        """Shut a key out, for ever"""
+        """Revoke a key, permanently"""
         read_as(request.body, Nothing)
         return self._changed(request, "revoked", self._keys.revoke)
 
     def limit(self, request: Request) -> Reply:
-        """Set how much a key may ask, instead of what was set before; an empty list for no bounds"""
+        """Set the quotas of a key, replacing those set before; an empty list for none"""
         quotas = read_as(request.body, Limits).quotas
         return self._changed(request, "limited", lambda key_id: self._keys.limit(key_id, quotas))
 
     def assign(self, request: Request) -> Reply:
-        """Give a key to a tenant, whose quotas then hold for it too; null for nobody"""
+        """Give a key to a tenant, whose quotas then apply to it too; null for none"""
         tenant = read_as(request.body, Owner).tenant or ""
         return self._changed(request, "assigned", lambda key_id: self._keys.assign(key_id, tenant))
 
     def list_tenants(self, _request: Request) -> Reply:
-        """Every tenant, its quotas and the keys of it that are not revoked"""
+        """Every tenant, its quotas and its keys that are not revoked"""
         keys = self._keys
 
         def listed() -> bytes:
@@ -135,7 +135,7 @@ class Callers:
         return Reply(b"", later=listed)
 
     def create_tenant(self, request: Request) -> Reply:
-        """Make a tenant: who has several keys, and what all of them together may ask"""
+        """Make a tenant: a group of keys, and the quotas that they share"""
         asked, giver = read_as(request.body, NewTenant), self._giver(request)
         try:
             made = self._keys.create_tenant(asked.name, asked.quotas)
@@ -145,7 +145,7 @@ class Callers:
         return Reply(msgspec.json.encode(_of(made)), 201)
 
     def limit_tenant(self, request: Request) -> Reply:
-        """Set how much all keys of a tenant together may ask, instead of what was set before"""
+        """Set the quotas that all keys of a tenant share, replacing those set before"""
         quotas, giver, name = read_as(request.body, Limits).quotas, self._giver(request), request.places["name"]
         now = self._keys.limit_tenant(name, quotas)
         self._tell(giver, f"limited the tenant `{name}`")
@@ -173,7 +173,7 @@ class Callers:
         found = next((each for each in self._keys.list() if each.id == request.tenant), None)
         # It was let in by what this worker knew a moment ago.
         if found is None or found.revoked_at is not None:
-            raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
+            raise BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
         if found.quotas or found.tenant:
             raise BeyondItsOwn(
                 "a key with quotas, or of a tenant, may not manage keys: it could lift its own bounds",

@@ -217,6 +217,8 @@ class Gateway:
 
     def _tidy(self) -> None:
         """What is done now and then."""
+        if self._kept is not None:
+            self._kept.journal.runs.beat()
         self.application.tidy()
         now = time.monotonic()
         if now - self._noted_at >= NOTE_SECONDS:

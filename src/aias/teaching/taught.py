@@ -61,7 +61,8 @@ class Wish:
         if self.calls_max < 1:
             raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
         if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
-            raise BadTeacher(f"{', '.join(self.classes)}: what can be told apart?", hint="--classes spam,ham")
+            named = ",".join(self.classes)
+            raise BadTeacher(f"--classes {named} must name two labels or more, each once", hint="--classes spam,ham")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,7 @@ class _Job:
             fitting = [member("teaching.teachers", "chat")]
         if not fitting:
             raise BadTeacher(
-                f"who is {source!r}?",
+                f"{source!r} is not a teacher that can be asked",
                 hint="a version such as big@2, http://HOST/predict/NAME of Aias, http://HOST/v2/models/NAME of any "
                 "Open Inference server, or https://HOST/v1 of a chat service with --teacher-model",
             )

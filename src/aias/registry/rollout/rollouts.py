@@ -25,10 +25,14 @@ _guard = msgspec.json.Decoder(Guard)
 
 
 class NothingToPromote(NotFound):
+    """No version is on trial at the endpoint that could be promoted."""
+
     code = "registry.nothing-to-promote"
 
 
 class NothingBefore(NotFound):
+    """The endpoint has no previous version to go back to."""
+
     code = "registry.nothing-before"
 
 

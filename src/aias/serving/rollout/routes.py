@@ -71,7 +71,7 @@ class Endpoints:
         )
 
     def tell_all(self, _request: Request) -> Reply:
-        """Every endpoint, the version that answers, and the trials beside it"""
+        """Every endpoint, its live version, and the versions on trial beside it"""
         return _json([self._told(each) for each in self._router.stage.endpoints])
 
     def describe(self, request: Request) -> Reply:
@@ -79,7 +79,7 @@ class Endpoints:
         return self._one(request.places["name"])
 
     def deploy(self, request: Request) -> Reply:
-        """Point an endpoint at a version, or try one beside it"""
+        """Point an endpoint at a version, or put one on trial beside it"""
         asked = read_as(request.body, Deploy)
         name, ref = request.places["name"], Ref.parse(asked.version)
         guard: dict[str, Any] = {
@@ -107,20 +107,20 @@ class Endpoints:
         return self._followed(name)
 
     def promote(self, request: Request) -> Reply:
-        """Have a canary answer everybody"""
+        """Make a canary the live version"""
         asked, name = read_as(request.body, Named), request.places["name"]
         self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None)
         return self._followed(name)
 
     def rollback(self, request: Request) -> Reply:
-        """Take every trial away; without one, go back to the version before"""
+        """End every trial; if there is none, go back to the previous version"""
         read_as(request.body, Nothing)
         name = request.places["name"]
         self._kept.rollback(name)
         return self._followed(name)
 
     def release(self, request: Request) -> Reply:
-        """Let a version run again that is quarantined, or beside the others one that runs apart"""
+        """Let a quarantined version run again in a process of its own, or one that runs there in the workers"""
         asked, name = read_as(request.body, Named), request.places["name"]
         endpoint = self._endpoint(name)
         versions = [asked.version] if asked.version else [str(endpoint.ref)]

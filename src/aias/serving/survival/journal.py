@@ -33,7 +33,7 @@ VERSION_BYTES: Final = 112
 
 RUN_WORDS: Final = 16
 SLOT_WORDS: Final = 8
-SINCE, NAME_BYTES_AT = 0, 16
+SINCE, BEAT, NAME_BYTES_AT = 0, 1, 16
 DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS = range(8)
 ANSWERED_SHIFT: Final = 48
 """`before` and how many requests were answered before that are one word, so that they change at once."""
@@ -89,6 +89,12 @@ class Pages:
                 at = place * RUN_WORDS * 8 + NAME_BYTES_AT
                 name = bytes(self.view[at : at + VERSION_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
                 found[place] = (name, since)
+        return found
+
+    @property
+    def beat(self) -> int:
+        """How often the event loop has looked at its connections: while it lives, this moves."""
+        found: int = self.words[BEAT]
         return found
 
     def descriptors(self) -> list[tuple[int, int]]:
@@ -202,6 +208,10 @@ class Runs:
         self._names = [""] * pages.layout.runs
         self._free = list(range(pages.layout.threads, 0, -1))
         self._slots: dict[int, list[Slot]] = {}
+
+    def beat(self) -> None:
+        """The event loop has come round."""
+        self._pages.words[BEAT] += 1
 
     def begin_on_loop(self, version: str, slot: Slot | None) -> None:
         self._mark(self.LOOP, version)
