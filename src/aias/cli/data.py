@@ -20,8 +20,9 @@ def data() -> None:
 @click.argument("file")
 @click.option("--target", help="The column to predict: also look for leaks, copies and rare labels.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write the schema as YAML, to edit and give to train.")
+@click.option("--encoding", help="The encoding of the file, such as gb18030; detected by default.")
 @option_json
-def check(file: str, target: str | None, save: Path | None, *, as_json: bool) -> None:
+def check(file: str, target: str | None, save: Path | None, encoding: str | None, *, as_json: bool) -> None:
     """Read FILE, and show the kind and role of each column, and why."""
     from aias.data.check import findings, report
     from aias.data.read import read
@@ -29,7 +30,7 @@ def check(file: str, target: str | None, save: Path | None, *, as_json: bool) ->
     from aias.data.target import task_for
 
     with Progress(as_json=False, quiet=as_json) as watch:
-        dataset = read(file, target=target, watch=watch)
+        dataset = read(file, target=target, encoding=encoding, watch=watch)
         if target:
             labels = task_for(dataset, target)
             for note in (*labels.notes, *findings(dataset.take(labels.kept), labels.y, labels.task)):
@@ -48,4 +49,5 @@ def check(file: str, target: str | None, save: Path | None, *, as_json: bool) ->
     table(f"{file}: {dataset.rows:,} rows", ("column", "kind", "role", "missing", "distinct", "example", "why"), rows,
           right=("missing", "distinct"))  # fmt: skip
     asked = f"aias train {shlex.quote(file)} --target {shlex.quote(target) if target else 'COLUMN'}"
+    asked += f" --encoding {shlex.quote(encoding)}" if encoding else ""
     return hint(f"edit {save} and give it: {asked} --schema {shlex.quote(str(save))}" if save else asked)

@@ -117,14 +117,15 @@ def _page(model: "Model") -> str:
 @click.command()
 @click.argument("ref")
 @click.argument("file")
+@click.option("--encoding", help="The encoding of the file, such as gb18030; detected by default.")
 @option_json
-def evaluate(ref: str, file: str, *, as_json: bool) -> None:
+def evaluate(ref: str, file: str, encoding: str | None, *, as_json: bool) -> None:
     """Measure version REF on the labelled rows of FILE, with 95 % intervals."""
     from aias.client.model import load
 
     model = load(ref)
     with Progress(as_json=False, quiet=as_json) as watch:
-        measured = model.evaluate(file, watch=watch)
+        measured = model.evaluate(file, encoding=encoding, watch=watch)
     if as_json:
         return give(msgspec.to_builtins(measured), as_json=True)
     rows = [(one.metric, one.written, one.interval, f"{one.n:,}") for one in measured]
@@ -137,8 +138,9 @@ def evaluate(ref: str, file: str, *, as_json: bool) -> None:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write to this file: CSV, TSV, Parquet, JSONL or Arrow."
 )
+@click.option("--encoding", help="The encoding of the file, such as gb18030; detected by default.")
 @option_json
-def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
+def predict(ref: str, file: str, output: Path | None, encoding: str | None, *, as_json: bool) -> None:
     """Predict the rows of FILE with version REF: CSV on stdout, JSON Lines with --json, or a file with -o."""
     from aias.client.model import load
     from aias.data.write import check_ending, write_table
@@ -147,7 +149,7 @@ def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
         check_ending(output)
     model = load(ref)
     with Progress(as_json=False, quiet=as_json) as watch:
-        answers = model.answers(file, watch=watch)
+        answers = model.answers(file, encoding=encoding, watch=watch)
     if answers.vectors is not None:
         found = answers.vectors
         columns: dict[str, object] = {f"vector_{i}": found.values[:, i] for i in range(found.values.shape[1])}

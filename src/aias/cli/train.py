@@ -25,6 +25,7 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--latency", help="The limit for a row in the serving form.  [default: 150us; 20ms with --encoder]")
 @click.option("--encoder", help="A sentence encoder for the texts: a folder, or a name on the Hugging Face hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
+@click.option("--encoding", help="The encoding of the files, such as gb18030; detected by default.")
 @click.option("--learner", "learners", multiple=True, help="Try only this learner; can be repeated.")
 @click.option("--teacher", help="Who labels the rows that have no target: a version, or an address.")
 @click.option("--teacher-model", default="", help="The model to use of a chat service.")
@@ -48,6 +49,7 @@ def train(
     latency: str | None,
     encoder: str | None,
     schema: Path | None,
+    encoding: str | None,
     learners: tuple[str, ...],
     teacher: str | None,
     teacher_model: str,
@@ -81,8 +83,8 @@ def train(
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(
             file, target=target, name=name, time=seconds, metric=metric, split=split, test=_share(test),
-            latency=latency, encoder=encoder, schema=schema, learners=learners, seed=seed, teacher=asked, resume=resume,
-            early=early, stop=stop, watch=watch,
+            latency=latency, encoder=encoder, schema=schema, encoding=encoding, learners=learners, seed=seed,
+            teacher=asked, resume=resume, early=early, stop=stop, watch=watch,
         )  # fmt: skip
         forms = (model.quality, model)
         watch.conclude([each.manifest for each in forms])

@@ -54,6 +54,7 @@ def train(
     class_weights: str | dict[str, float] | None = None,
     seed: int = 0,
     schema: Schema | Path | str | None = None,
+    encoding: str | None = None,
     teacher: "Teacher | str | None" = None,
     resume: bool = False,
     inline: bool = False,
@@ -78,6 +79,7 @@ def train(
     - `class_weights`: `"balanced"`, or how much the rows of some classes count
     - `teacher`: who answers rows that have no answer, before the time begins: a version, an address, or a
       `Teacher` with more to say
+    - `encoding`: what the text of the files is in, as `"gb18030"`; by default what it turns out to be, which is told
     - `resume`: go on with a training of this name that was broken off
     - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
     - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
@@ -89,7 +91,9 @@ def train(
     name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
     if teacher is not None:
         from aias.client.teaching import answered
+        from aias.data.answered import raw
 
+        source = source if encoding is None else raw(source, encoding=encoding)
         source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home, stop=stop,
                                        watch=watch)  # fmt: skip
     work = home / WORK / name
@@ -101,15 +105,18 @@ def train(
         from aias.training.train import train as fit
 
         deadline = Deadline.after(seconds)
-        dataset = read(source, target=target, schema=Path(schema) if isinstance(schema, str) else schema, watch=watch)
+        schema = Path(schema) if isinstance(schema, str) else schema
+        dataset = read(source, target=target, schema=schema, encoding=encoding, watch=watch)
         share = float(test) if isinstance(test, (int, float)) else None
-        given = None if test is None or share is not None else read(test, schema=dataset.schema, watch=watch)
+        given = None
+        if test is not None and share is None:
+            given = read(test, schema=dataset.schema, encoding=encoding, watch=watch)
         recipe = Recipe(
             target=target, name=name, metric=metric, seconds=seconds, split=split, test=share, seed=seed,
             learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
             class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
             encoder=None if encoder is None else str(encoder), source=_path(source), test_source=_path(test),
-            teacher=facts,
+            encoding=dataset.encoding, test_encoding=given.encoding if given else None, teacher=facts,
         )  # fmt: skip
         registry = Registry.open(home, watch=watch)
         rows = [dataset]
@@ -232,12 +239,12 @@ class Model:
             self._runtime = OnnxRuntime.load(self.folder, self.manifest)
         return self._runtime
 
-    def predict(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[Any]:
+    def predict(self, source: Any, *, encoding: str | None = None, watch: Watch = nobody) -> npt.NDArray[Any]:
         """A label, a number or a vector for each row of a path, a table, or a list of dicts. Raises `BadValue`.
 
-        Labels come as integers when all classes are integers, else as strings.
+        Labels come as integers when all classes are integers, else as strings. `encoding`: as in `train`.
         """
-        answers = self.answers(source, watch=watch)
+        answers = self.answers(source, encoding=encoding, watch=watch)
         if answers.vectors is not None:
             return answers.vectors.values
         found = answers.predictions
@@ -245,10 +252,12 @@ class Model:
             return np.array([int(label) for label in found], np.int64)
         return np.array(found)
 
-    def predict_proba(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[np.float32]:
+    def predict_proba(
+        self, source: Any, *, encoding: str | None = None, watch: Watch = nobody
+    ) -> npt.NDArray[np.float32]:
         """The probability of each class, (rows, classes), in the order of `model.task.classes`. Raises `BadValue`, and
         `AttributeError` for a regression."""
-        found = self.answers(source, watch=watch).probabilities
+        found = self.answers(source, encoding=encoding, watch=watch).probabilities
         if found is None:
             raise AttributeError("a regression has no probabilities; use predict")
         return found
@@ -261,11 +270,11 @@ class Model:
         assert found is not None
         return found.values
 
-    def answers(self, source: Any, *, watch: Watch = nobody) -> Answers:
+    def answers(self, source: Any, *, encoding: str | None = None, watch: Watch = nobody) -> Answers:
         """Predictions, probabilities, intervals or vectors together, in the order of the rows. Raises `BadValue`."""
         if isinstance(source, list) and all(isinstance(row, dict) for row in source):
             return self.runtime.predict(source)
-        columns, rows = self._columns(source, watch)
+        columns, rows = self._columns(source, encoding, watch)
         return self.runtime.predict_columns(columns, rows)
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
@@ -276,9 +285,11 @@ class Model:
         profile = read_profile((self.folder / "profile.json").read_bytes())
         return explained(self.runtime, profile, row, of=of, seed=seed)
 
-    def evaluate(self, source: Any, *, seed: int = 0, watch: Watch = nobody) -> tuple[Measurement, ...]:
-        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. Raises
-        `SchemaMismatch`, `BadValue`, `BadTarget`."""
+    def evaluate(
+        self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = nobody
+    ) -> tuple[Measurement, ...]:
+        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
+        `train`. Raises `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`."""
         from aias.data.read import read
         from aias.data.target import labels_for
         from aias.training.metrics import report
@@ -286,7 +297,7 @@ class Model:
         self._check_trained("measured")
         target = self.manifest.target
         assert target is not None, "training always records the target"
-        dataset = read(source, schema=Schema((*self.manifest.inputs, target)), watch=watch)
+        dataset = read(source, schema=Schema((*self.manifest.inputs, target)), encoding=encoding, watch=watch)
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
             watch(note)
@@ -388,8 +399,8 @@ class Model:
         score = f", {measured[0].metric} {measured[0].value:.4f}" if measured else ""
         return f"<Model {self.ref}: {self.task.type} of `{self.task.target}`{score}, {self.version.size_bytes:,} bytes>"
 
-    def _columns(self, source: Any, watch: Watch) -> tuple[dict[str, Any], int]:
+    def _columns(self, source: Any, encoding: str | None, watch: Watch) -> tuple[dict[str, Any], int]:
         from aias.data.read import read
 
-        dataset = read(source, schema=Schema(self.manifest.inputs), watch=watch)
+        dataset = read(source, schema=Schema(self.manifest.inputs), encoding=encoding, watch=watch)
         return {field.name: dataset.values(field.name) for field in self.manifest.inputs}, dataset.rows

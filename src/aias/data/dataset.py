@@ -39,6 +39,12 @@ class Dataset:
         """Over names, kinds and values; the same whatever file they came in."""
         return digest_of(self._content())
 
+    @property
+    def encoding(self) -> str | None:
+        """What the text of its file was in, where that was not UTF-8."""
+        found = (note.facts["encoding"] for note in self.notes if "encoding" in note.facts)
+        return next(map(str, found), None)
+
     def column(self, name: str) -> pl.Series:
         """A column without its name, which could be a pattern to Polars (`^a.*$`)."""
         return self.frame[self.schema[name].name].alias("")

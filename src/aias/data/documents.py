@@ -44,20 +44,21 @@ def folder_files(folder: Path, names: Iterable[str]) -> Iterable[File]:
         yield File(name, data)
 
 
-def table_of(files: Iterable[File], *, name: str) -> Table:
+def table_of(files: Iterable[File], *, name: str, encoding: str | None = None) -> Table:
     """One row a file: its `text`, and as its `label` the folder it lies in."""
     texts: list[str] = []
     labels: list[str] = []
     notes: list[Event] = []
     for file in files:
-        data, changes = decoded(file.data, name=file.name)
+        data, changes = decoded(file.data, name=file.name, encoding=encoding)
         texts.append(data.decode())
         labels.append(_folder(file.name))
         notes.extend(changes)
     classes = sorted(set(labels))
     message = f"`{name}` was read as {len(texts)} texts in the folders {', '.join(classes[:10])}"
     if notes:
-        notes = [Event("data.decoded", f"{len(notes)} texts were changed: {notes[0].message}", "warning")]
+        first = notes[0]
+        notes = [Event("data.decoded", f"{len(notes)} texts were changed: {first.message}", "warning", first.facts)]
     frame = pl.DataFrame({"text": texts, "label": labels}, schema={"text": pl.String, "label": pl.String})
     return Table(frame, (*notes, Event("data.read", message)))
 

@@ -12,6 +12,7 @@ from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.data.conform import conform
 from aias.data.dataset import Dataset
+from aias.data.decode import check_encoding
 from aias.data.documents import document_names, folder_files, folder_names, table_of
 from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.frames import table_of as table_of_object
@@ -35,20 +36,21 @@ def read(
     target: str | None = None,
     schema: Schema | Path | None = None,
     names: Sequence[str] | None = None,
+    encoding: str | None = None,
     watch: Watch = nobody,
 ) -> Dataset:
     """Read a path (also `archive.zip:inside.csv`, `book.xlsx:Sheet2`, a folder of texts) or a table in memory.
 
     Without `schema` every column's kind and role are inferred. With it, each of its fields is looked up by name and
     must fit; a target that is absent is filled with missing values, and further columns are ignored. `names` are the
-    columns of a file without a header. Texts are read as far as the longest that any encoder takes. Every note goes to
-    `watch`, and stays in the dataset.
+    columns of a file without a header; `encoding` is what its text is in, by default what it turns out to be. Texts are
+    read as far as the longest that any encoder takes. Every note goes to `watch`, and stays in the dataset.
 
     Raises `NoSuchFile`, `Unreadable`, `TooLarge`, `SchemaMismatch` and `BadValue`.
     """
     wanted = read_schema(schema) if isinstance(schema, Path) else schema
     given = tuple(names) if names is not None else None
-    options = Options(given, known=frozenset(wanted.names if wanted else ()), target=target)
+    options = Options(given, known=frozenset(wanted.names if wanted else ()), target=target, encoding=encoding)
     table = read_file(source, options) if isinstance(source, str | Path) else table_of_object(source)
     frame, notes = _checked(table.frame, table.notes)
     if wanted is not None:
@@ -68,9 +70,10 @@ def read(
 
 def read_file(source: str | Path, options: Options = Options()) -> Table:  # noqa: B008 frozen
     """The raw table at a path. Nothing is inferred."""
+    check_encoding(options.encoding)
     path, part = _located(str(source))
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, options.encoding)
     return _table(opened(path), part, options, depth=0)
 
 
@@ -86,11 +89,11 @@ def _located(source: str) -> tuple[Path, str]:
     raise NoSuchFile(f"there is no file `{source}`", hint=near or "check the path; `~` and relative paths are fine")
 
 
-def _folder(path: Path) -> Table:
+def _folder(path: Path, encoding: str | None) -> Table:
     names = folder_names(path)
     documents = document_names(names)
     if documents:
-        return table_of(folder_files(path, documents), name=path.name)
+        return table_of(folder_files(path, documents), name=path.name, encoding=encoding)
     data = [name for name in names if not is_prose(name)]
     hint = f"name one: {_listed(f'{path}/{name}' for name in data)}" if data else "it holds no data file"
     raise Unreadable(f"`{path}` is a folder, and not one of texts with a folder for each class", hint=hint)
@@ -105,6 +108,7 @@ def _table(file: File, part: str, options: Options, *, depth: int) -> Table:
         return _archive(file, part, options, depth)
     if not file.data:
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
+    file = replace(file, encoding=options.encoding)
     sure = {name: reader.fits(file) for name, reader in readers().items()}
     best = max(sure, key=lambda name: sure[name])
     if sure[best] <= 0 or is_prose(file.name):
@@ -124,7 +128,7 @@ def _archive(file: File, part: str, options: Options, depth: int) -> Table:
         return _inner(file, part, options, depth)
     documents = document_names(names)
     if documents:
-        return table_of(texts(file, documents), name=file.name)
+        return table_of(texts(file, documents), name=file.name, encoding=options.encoding)
     data = [name for name in names if not is_prose(name)]
     if not data:
         raise Unreadable(f"`{file.name}` holds no data file", hint="pack one CSV, Parquet or other table")

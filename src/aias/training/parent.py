@@ -216,19 +216,22 @@ def rows_of(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"
         )
     try:
-        dataset = _read(recipe.source if source is None else source, parent.manifest, watch)
-        test = None if recipe.test_source is None else _read(recipe.test_source, parent.manifest, watch)
+        encoding = recipe.encoding if source is None else None
+        dataset = _read(recipe.source if source is None else source, parent.manifest, encoding, watch)
+        test = None
+        if recipe.test_source is not None:
+            test = _read(recipe.test_source, parent.manifest, recipe.test_encoding, watch)
     except NoSuchFile as fault:
         raise NoSuchFile(fault.message, hint=f"say with --data where the rows of {parent.ref} are now") from None
     return dataset, test
 
 
-def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
+def _read(source: Any, manifest: Manifest, encoding: str | None, watch: Watch) -> Dataset:
     """Each column as it was read in training, in the order of the file."""
     target = manifest.target
     assert target is not None, "training always records the target"
     known = {each.name: each for each in (*manifest.inputs, *manifest.ignored, target)}
-    found = read(source, target=target.name, watch=watch)
+    found = read(source, target=target.name, encoding=encoding, watch=watch)
     names = [name for name in found.schema.names if name in known]
     if missing := known.keys() - set(names):
         near = did_you_mean(min(missing), found.schema.names)
@@ -236,7 +239,7 @@ def _read(source: Any, manifest: Manifest, watch: Watch) -> Dataset:
         raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint=hint)
     schema = Schema(tuple(known[name] for name in names))
     if len(names) < len(found.schema.names):
-        return read(source, schema=schema)
+        return read(source, schema=schema, encoding=encoding)
     return within_limit(found.with_schema(schema))  # what was no text by itself was not cut yet
 
 

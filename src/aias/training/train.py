@@ -89,6 +89,9 @@ class Recipe:
     source: str | None = None
     """The file that was read and, in `test_source`, the one to measure on, as they were named."""
     test_source: str | None = None
+    encoding: str | None = None
+    """What the text of the file was read as and, in `test_encoding`, that of the other, where it is not UTF-8."""
+    test_encoding: str | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
     """Who gave answers to rows that had none, how many, and how often it agrees with those that had."""
 

@@ -37,7 +37,7 @@ def fits(file: File) -> float:
 
 
 def read(file: File, options: Options) -> Table:  # noqa: ARG001 ARFF names its columns itself
-    data, notes = decoded(file.data, name=file.name)
+    data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     lines = enumerate(data.decode().split("\n"), 1)
     attributes = _declared(lines, file.name)
     columns: list[list[str | None]] = [[] for _ in attributes]

@@ -23,10 +23,12 @@ NO: Final = 0.0
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The bytes of one file. `name` is for messages and for its suffix, never a path to open."""
+    """The bytes of one file. `name` is for messages and for its suffix, never a path to open. `encoding`: what its text
+    is in, where the caller says so."""
 
     name: str
     data: bytes
+    encoding: str | None = None
 
     @property
     def suffix(self) -> str:
@@ -40,13 +42,14 @@ class Options:
     """What the caller knows of the file.
 
     `names`: the columns' names when it has no header. `known`, `target`: names to look for in a header. `part`: a
-    sheet's name.
+    sheet's name. `encoding`: of its text.
     """
 
     names: tuple[str, ...] | None = None
     known: frozenset[str] = frozenset()
     target: str | None = None
     part: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

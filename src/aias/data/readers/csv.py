@@ -26,7 +26,7 @@ _SAMPLE_ROWS: Final = 1_000
 def fits(file: File) -> float:
     if file.suffix in _SUFFIXES:
         return NAMED
-    head = head_of(file.data)
+    head = head_of(file.data, file.encoding)
     layout = sniff(head)
     if layout.separator is None or head.count(b"\n") < 1 or layout.share < 0.95:
         return NO
@@ -34,7 +34,7 @@ def fits(file: File) -> float:
 
 
 def read(file: File, options: Options) -> Table:
-    data, notes = decoded(file.data, name=file.name)
+    data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     if not data.strip():
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
     layout = sniff(data, prefer=_SUFFIXES.get(file.suffix))

@@ -30,7 +30,7 @@ def fits(file: File) -> float:
 
 
 def read(file: File, options: Options) -> Table:  # noqa: ARG001 JSON names its columns itself
-    data, notes = decoded(file.data, name=file.name)
+    data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     if not data.strip():
         raise Unreadable(f"`{file.name}` is empty", hint=_SHAPE)
     try:

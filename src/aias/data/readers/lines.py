@@ -17,7 +17,7 @@ _SHARE_MIN: Final = 0.99
 
 
 def fits(file: File) -> float:
-    lines = [line for line in head_of(file.data).decode().split("\n") if line.strip()]
+    lines = [line for line in head_of(file.data, file.encoding).decode().split("\n") if line.strip()]
     pairs = [found for line in lines if (found := _LINE.fullmatch(line))]
     labels = Counter(found[1] for found in pairs)
     plenty = len(lines) >= 4 and len(labels) <= min(_LABELS_MAX, max(2, len(lines) // 5))
@@ -25,7 +25,7 @@ def fits(file: File) -> float:
 
 
 def read(file: File, options: Options) -> Table:
-    data, notes = decoded(file.data, name=file.name)
+    data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     lines = [(number, line) for number, line in enumerate(data.decode().split("\n"), 1) if line.strip()]
     pairs = [(number, _LINE.fullmatch(line)) for number, line in lines]
     odd = [number for number, found in pairs if found is None]
