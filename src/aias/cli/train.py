@@ -27,6 +27,9 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--teacher", help="Who answers rows without a target: a version, or an address.")
 @click.option("--teacher-model", default="", help="Which of a chat service's models.")
 @click.option("--teacher-calls", default=1_000, show_default=True, help="How many calls of a service it may cost.")
+@click.option("--unlabelled", help="A file of more rows to ask the teacher about.")
+@click.option("--made-up", default=0.0, help="How many rows to make up and ask the teacher about, times the real ones.")
+@click.option("--temperature", default=1.0, help="Above 1, and what a teacher is less sure of counts more.")
 @click.option("--classes", help="The labels that the teacher may give, where rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What a chat service is told besides: what the labels mean.")
 @click.option("--seed", default=0, show_default=True, help="Of chance: with the same data and settings, the same fits.")
@@ -48,6 +51,9 @@ def train(
     teacher: str | None,
     teacher_model: str,
     teacher_calls: int,
+    unlabelled: str | None,
+    made_up: float,
+    temperature: float,
     classes: str | None,
     instructions: str,
     seed: int,
@@ -63,16 +69,22 @@ def train(
     with what was found so far; a second one breaks off.
 
     Rows without a target are left out, unless a --teacher answers them first: a version, an endpoint, or a chat service
-    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. What was answered is kept, so that nothing is asked twice.
+    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. What was answered is kept, so that nothing is asked twice. Where
+    a teacher says how likely each label is, that is learned, and not only the likeliest.
     """
     from aias.client.model import train as run
     from aias.client.teaching import Teacher
     from aias.core.quantities import seconds_of
 
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
-    asked = Teacher(teacher, teacher_model, named, instructions, teacher_calls) if teacher else None
-    if asked is None and (teacher_model or named or instructions):
-        raise click.UsageError("--teacher-model, --classes and --instructions are for a --teacher")
+    asked = Teacher(
+        teacher, teacher_model, named, instructions, teacher_calls, unlabelled=unlabelled, made_up=made_up,
+        temperature=temperature,
+    ) if teacher else None  # fmt: skip
+    if asked is None and (teacher_model or named or instructions or unlabelled or made_up or temperature != 1):
+        raise click.UsageError(
+            "--teacher-model, --classes, --instructions, --unlabelled, --made-up and --temperature are for a --teacher"
+        )
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(

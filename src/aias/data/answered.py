@@ -17,7 +17,7 @@ from aias.data.readers.contract import Options
 
 def columns_of(source: object, *, schema: Schema | None = None, target: str | None = None) -> tuple[str, ...]:
     """The names of the columns of a table, before anything is inferred."""
-    return tuple(_raw(source, schema, target).columns)
+    return tuple(raw(source, schema, target).columns)
 
 
 def keep_answered(
@@ -26,12 +26,12 @@ def keep_answered(
 ) -> list[Path]:  # fmt: skip
     """One file for each part: its rows, the places of which it gives, as they were read, with their answers."""
     column = pl.Series(target, list(answers), pl.Float64 if _are_numbers(answers) else pl.String)
-    frame = _raw(source, schema, target).with_columns(column)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return [_keep(frame[rows], folder) for rows in parts]
+    frame = raw(source, schema, target).with_columns(column)
+    return [keep(frame[rows], folder) for rows in parts]
 
 
-def _raw(source: object, schema: Schema | None, target: str | None) -> pl.DataFrame:
+def raw(source: object, schema: Schema | None, target: str | None) -> pl.DataFrame:
+    """The cells as they stand in the file, before anything is inferred."""
     known = frozenset(schema.names if schema else ())
     if isinstance(source, str | Path):
         return read_file(source, Options(None, known=known, target=target)).frame
@@ -42,8 +42,9 @@ def _are_numbers(answers: Sequence[str | float | None]) -> bool:
     return all(not isinstance(each, str) for each in answers)
 
 
-def _keep(frame: pl.DataFrame, folder: Path) -> Path:
-    """Whole or not at all."""
+def keep(frame: pl.DataFrame, folder: Path) -> Path:
+    """A table in a folder, by what it holds. Whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = io.BytesIO()
     frame.write_parquet(held)
     path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"
