@@ -10,8 +10,9 @@ import pytest
 import aias
 from aias.core.events import nobody
 from aias.data.errors import NoSuchFile
+from aias.training.configuration import Unit
+from aias.training.ledger import Ledger
 from aias.training.parent import Parent, rows_of
-from aias.training.table import digest_in
 from chat_service import serving
 
 WARM, COLD = ("lovely", "friendly", "bright", "warm"), ("cold", "rude", "loud", "dirty")
@@ -73,7 +74,8 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
         *rows_of(parent, student.manifest.lineage.settings["source"], watch=nobody), ledger=None, seconds=20.0,
         watch=nobody,
     )  # fmt: skip
-    assert found.table.digest == digest_in(home / "work" / "small" / "table")
+    unit = Unit(parent.configurations[0], 0, parent.recipe.seed)
+    assert Ledger(home / "work" / "small").has(unit.key(found.table.digest))  # what was fitted is found again
 
     Path(taught["opinions"]).unlink()
     with pytest.raises(NoSuchFile, match=f"no longer whole in {rows}"):

@@ -2,7 +2,7 @@
 
 look     which rows hold their answer; which labels there are
 part     where most answers will be the teacher's, half of one's own are set aside: they judge what was learned
-make up  more rows, if that is wanted (`teaching.more`)
+make up  more rows, if that is wanted (`data.more_rows`)
 ask      the teacher of the others, and of some whose answer is known: how often do the two agree?
 mix      what is learned of each row (`teaching.mixed`)
 """
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import polars as pl
 
 from aias.core.catalog import member, members
 from aias.core.errors import AiasError, UserError
@@ -23,6 +22,7 @@ from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
 from aias.data.dataset import Dataset
+from aias.data.more_rows import below, beneath, made_up
 from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.data.schema_file import read_schema
@@ -32,7 +32,6 @@ from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.asking import ask
 from aias.teaching.kept import Kept
 from aias.teaching.mixed import mixed
-from aias.teaching.more import below, made_up
 from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
 from aias.teaching.wish import Wish
 
@@ -170,7 +169,7 @@ class _Job:
         learned = rows[np.setdiff1d(np.arange(rows.height), test)]
         count = max(1, round(self.wish.made_up * learned.height))
         more = made_up(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
-        self.source = pl.concat([rows, more], how="diagonal")
+        self.source = beneath(rows, more)
         self.dataset = read(self.source, target=self.target if self.has_target else None, schema=self.schema)
         own = [*own, *[None] * count]
         return own, np.array([each is not None for each in own])

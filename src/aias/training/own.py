@@ -54,6 +54,17 @@ def folds_of(
     return replace(found, judges=judges)
 
 
+def drawn(y: Any, said: Any, rows: Flags, *, seed: int) -> Any:
+    """Labels by chance, as likely as they are `said` to be, of these rows. Where a teacher's answers judge, its
+    likeliest labels would have the surest model win: of a rare one there may be none."""
+    if said is None or said.shape[1] < 2:
+        return y
+    held = np.where(np.isfinite(said), said, 0.0).cumsum(axis=1)
+    luck = np.random.default_rng(seed).random(len(held))
+    found = np.minimum((luck[:, None] > held).sum(axis=1), said.shape[1] - 1)
+    return np.where(rows & np.isfinite(said).all(axis=1), found, y).astype(y.dtype)
+
+
 def test_of(kept: Ints, aside: Ints, own: Flags, *, how: str) -> tuple[Ints, Ints]:
     """The rows to learn from and those to measure on, which answer for themselves. Of the others those that nothing
     holds back from it are learned from."""

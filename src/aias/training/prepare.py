@@ -32,7 +32,7 @@ from aias.training.embedding import (
     without_tokens,
 )
 from aias.training.ledger import Ledger
-from aias.training.own import folds_of, test_of
+from aias.training.own import drawn, folds_of, test_of
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
@@ -152,7 +152,9 @@ def prepare(
     )  # fmt: skip
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling):
         watch(note)
-    part = Part(encoded, y, _weights(y, task, class_weights), said.of(task.classes))
+    told = said.of(task.classes)
+    y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)
+    part = Part(encoded, y, _weights(y, task, class_weights), told)
     table = Table(task, encoder, part, folded.judges, folded.blocks)
     table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"

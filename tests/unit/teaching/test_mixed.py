@@ -1,4 +1,4 @@
-"""`teaching/mixed.py`, `teaching/more.py`: what is learned of each row, and which rows there are."""
+"""`teaching/mixed.py`, `data/more_rows.py`: what is learned of each row, and which rows there are."""
 
 from typing import Any
 
@@ -6,11 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from aias.core.errors import BadValue
+from aias.core.errors import BadValue, UserError
+from aias.core.schema import SchemaMismatch
+from aias.data.more_rows import FROM_OTHERS, below, made_up
 from aias.data.opinions import AMOUNT
 from aias.data.read import read
 from aias.teaching.mixed import mixed, softened
-from aias.teaching.more import FROM_OTHERS, below, made_up
 from aias.teaching.teachers.contract import BadTeacher, Said, likely
 from aias.teaching.wish import Wish
 
@@ -81,7 +82,7 @@ def test_made_up_rows_are_real_ones_with_some_columns_of_others() -> None:
 def test_texts_are_not_mixed_with_columns_of_others() -> None:
     rows = pl.DataFrame({"text": [f"the {i}th of many words in a row" for i in range(60)], "y": ["a", "b"] * 30})
 
-    with pytest.raises(BadTeacher, match="none that could be mixed"):
+    with pytest.raises(UserError, match="none that could be mixed"):
         made_up(rows, read(rows, target="y").schema, count=10, target="y", seed=0)
 
 
@@ -95,7 +96,7 @@ def test_more_rows_go_below_whatever_their_target_holds() -> None:
 
 
 def test_more_rows_without_a_column_are_refused() -> None:
-    with pytest.raises(BadTeacher, match="have no column `b`"):
+    with pytest.raises(SchemaMismatch, match="have no column `b`"):
         below(table(), table().drop("b"), target="y")
 
 

@@ -10,7 +10,7 @@ from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples
-from aias.training.own import folds_of, test_of
+from aias.training.own import drawn, folds_of, test_of
 from aias.training.prepare import prepare
 from aias.training.soft import LABELS_MAX, learned
 from aias.training.table import Part, Table, beside
@@ -108,6 +108,15 @@ def test_too_few_own_answers_do_not_judge_alone(own: int, tested: bool, level: s
     )  # fmt: skip
 
     assert (folded.judges >= 0).all() and events[0].level == level
+
+
+def test_where_a_teachers_answers_judge_they_are_drawn_as_likely_as_it_says() -> None:
+    said = np.repeat([[0.8, 0.2], [np.nan, np.nan]], 2_000, axis=0)
+
+    y = drawn(np.zeros(4_000, np.int64), said, np.arange(4_000) >= 1_000, seed=0)
+
+    assert not y[:1_000].any() and not y[2_000:].any()
+    assert 0.15 < y[1_000:2_000].mean() < 0.25
 
 
 def test_a_share_that_is_set_aside_holds_own_answers_only() -> None:

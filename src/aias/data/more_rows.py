@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from aias.core.errors import UserError
 from aias.core.near import did_you_mean
-from aias.core.schema import Schema
-from aias.teaching.teachers.contract import BadTeacher
+from aias.core.schema import Schema, SchemaMismatch
 
 FROM_OTHERS: Final = 0.25
 """Of the columns of a made-up row; an eighth did no better and no worse."""
@@ -24,23 +24,23 @@ def below(rows: pl.DataFrame, more: pl.DataFrame, *, target: str) -> pl.DataFram
     """The rows and others of the same columns, which are asked about whatever their `target` holds."""
     wanted = [name for name in rows.columns if name != target]
     if missing := [name for name in wanted if name not in more.columns]:
-        raise BadTeacher(
+        raise SchemaMismatch(
             f"the unlabelled rows have no column `{missing[0]}`",
             hint=did_you_mean(missing[0], more.columns) or f"they need: {', '.join(wanted[:20])}",
         )
     try:
         return pl.concat([rows, more.select(wanted)], how="diagonal_relaxed")
     except pl.exceptions.PolarsError as fault:
-        raise BadTeacher(
+        raise SchemaMismatch(
             f"the unlabelled rows do not go with the others: {fault}", hint="give both in the same format"
         ) from None
 
 
 def made_up(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed: int) -> pl.DataFrame:
-    """So many, without their `target`. Raises `BadTeacher` where there are no two columns that can be mixed."""
+    """So many, without their `target`. Raises `UserError` where there are no two columns that can be mixed."""
     swapped = [each.name for each in schema.inputs if each.kind in SWAPPED and each.name != target]
     if len(swapped) < 2:
-        raise BadTeacher(
+        raise UserError(
             "rows can be made up of columns of numbers, categories and times, and here are none that could be mixed",
             hint="leave --made-up out; more texts can be given as --unlabelled FILE",
         )
@@ -53,3 +53,8 @@ def made_up(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed
             places = np.where(rng.random(count) < FROM_OTHERS, other, own) if name in swapped else own
             columns[name] = rows[name][places]
     return pl.DataFrame(columns)
+
+
+def beneath(rows: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Both, with nothing where `more` has no such column."""
+    return pl.concat([rows, more], how="diagonal")
