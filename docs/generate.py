@@ -67,7 +67,8 @@ def errors() -> str:
         "status below; the server answers with the status of HTTP; Python raises a subclass of\n"
         "`aias.core.errors.AiasError`.\n\n"
         f"{EXIT_STATUSES}\n\n"
-        "Errors without a status of HTTP are not met over HTTP, or are told in the server's log only.\n\n"
+        "Errors without a status of HTTP do not occur over HTTP, or are answered as `aias.failed`; the server's log\n"
+        "has the cause.\n\n"
         "| code | exit | HTTP | when |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
     )
 
@@ -94,21 +95,25 @@ def http_status(kind: type[AiasError]) -> str:
 
 
 def sentence(kind: type[AiasError]) -> str:
-    """What the tree of errors or the docstring says, else the first message that the sources raise it with."""
+    """What the tree of errors or the docstring says, else the first message that the sources raise it with; with the
+    hint, where it is always the same."""
     family = dict(re.findall(r"── (\w+) +(.+?) {2,}", inspect.getsource(core_errors))).get(kind.__name__)
     own = " ".join((vars(kind).get("__doc__") or "").strip().split("\n\n")[0].split())
-    said = family or ("" if own.startswith("`") else own) or next(messages(kind), "")
-    return _cell(said or "a family of errors; see those that begin alike")
+    raised = list(messages(kind))
+    said = family or ("" if own.startswith("`") else own) or next((message for message, _ in raised), "")
+    hints = {hint for _, hint in raised}
+    hint = hints.pop() if len(hints) == 1 else ""
+    return _cell(f"{said.rstrip('.')} — *{hint}*" if hint and "…" not in hint else said)
 
 
-def messages(kind: type[AiasError]) -> Iterator[str]:
+def messages(kind: type[AiasError]) -> Iterator[tuple[str, str]]:
     """The messages and hints of `raise Kind("…", hint="…")` and the like; what is filled in stands as …"""
     for node in _calls():
         if getattr(node.func, "id", "") == kind.__name__:
             message = _template(node.args[0])
             hint = next((_template(each.value) for each in node.keywords if each.arg == "hint"), "")
             if len(re.findall(r"[a-z]{2,}", message)) >= 3:
-                yield f"{message} — *{hint}*" if hint and hint != "…" else message
+                yield message, hint
 
 
 @cache
@@ -202,7 +207,7 @@ def settings() -> str:
         f"# Settings and limits\n\n{BY}\n"
         "A flag beats the environment, which beats the default. The flags are in [cli.md](cli.md).\n\n"
         "## Environment\n\n| variable | what it says |\n|---|---|\n" + "\n".join(variables) + "\n\n"
-        "## Limits\n\nEvery bound has a reason; all of them stand in `src/aias/core/limits.py`.\n\n"
+        "## Limits\n\nEvery limit has a reason; all of them are in `src/aias/core/limits.py`.\n\n"
         "| limit | value | why |\n|---|---|---|\n" + "\n".join(limits) + "\n"
     )
 

@@ -4,7 +4,10 @@ import importlib.util
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +314,62 @@ def test_an_extension_that_is_not_claimed_can_be_asked_for_all_the_same() -> Non
 def test_a_server_that_cannot_be_asked_is_told_apart_from_one_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://127.0.0.1:9", "--timeout", "1"]) == 2
     assert "cannot be asked" in capsys.readouterr().err
+
+
+@contextmanager
+def parrot(body: bytes) -> Iterator[str]:
+    """A server that says the same to everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize("body", [b"null", b"5", b'["a"]', b'[{"x": 1}]', b'{"models": []}', b"<html>", b"[NaN]"])
+def test_an_index_in_another_form_names_no_model_and_ends_nothing_in_a_crash(
+    body: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with parrot(body) as url:
+        assert main([url]) == 2
+        assert "the server cannot be asked: " in capsys.readouterr().err
+        status, results = report(url, "--model", "twice", "--only", "metadata")
+
+    assert status == 1
+    assert "fail" in results.values()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://localhost", "http://", "http://[::1", "http://localhost:99999", "http://a:b@c"]
+)
+def test_what_is_no_address_is_told(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([url]) == 2
+    assert "the server cannot be asked: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("example", ["[]", '{"inputs": 5}', '{"inputs": [{"name": "note"}]}', "no JSON"])
+def test_an_example_that_is_no_request_is_told(
+    server: House, example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "example.json").write_text(example)
+
+    assert main([server.address, "--model", "price", "--request", str(tmp_path / "example.json")]) == 2
+    assert "the server cannot be asked: " in capsys.readouterr().err
 
 
 def test_every_check_is_a_sentence_of_its_own() -> None:

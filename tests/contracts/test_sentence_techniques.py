@@ -81,7 +81,7 @@ def test_what_it_makes_is_served_and_proved_and_smaller(shop, name):
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
     """The answers of the rows that judge are turned about: what was fitted without them stays what it was."""
-    rows = shop.rows_in_turn(0)
+    rows = shop.prepared.table.outside(0)
 
     def scores() -> np.ndarray:
         (candidate, *_) = member("compress.techniques", name)(shop)

@@ -97,7 +97,7 @@ def test_what_a_technique_makes_can_be_served_and_what_it_cannot_do_it_says(shop
             )
             prove(made.pipeline.scores, made.encoder, runtime, rows)
         assert each.whole or sizes[ALL] < 2 * sizes[0], "it would be timed as what is never published"
-        judging = shop.rows_in_turn(0)
+        judging = shop.prepared.table.outside(0)
         scores = shop_scores(shop, each, judging)
         assert scores.shape == (len(judging), shop.task.outputs)
         assert np.isfinite(scores).all()
@@ -130,7 +130,7 @@ def test_a_milder_network_is_fitted_when_it_is_asked_for_and_not_before(shop, mo
     candidates = [fitted_when_asked(shop, each) for each in ladder.milder()]
     assert candidates
     assert not runs
-    scores = [shop_scores(shop, candidates[0], shop.rows_in_turn(0)) for _ in range(2)]
+    scores = [shop_scores(shop, candidates[0], shop.prepared.table.outside(0)) for _ in range(2)]
 
     assert len(runs) == 1
     assert np.array_equal(*scores)
@@ -148,7 +148,7 @@ def test_what_is_made_for_a_fold_does_not_hang_on_its_answers(shop):
             (candidate, *_) = member("compress.techniques", name)(shop)
         except CannotHelp:
             continue
-        rows = shop.rows_in_turn(0)
+        rows = shop.prepared.table.outside(0)
         before = shop_scores(shop, candidate, rows)
         held = shop.prepared.table.whole.y
         kept = held[rows].copy()
@@ -237,7 +237,7 @@ def test_a_network_that_the_time_cut_short_is_no_candidate(shop, monkeypatch):
 @pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
 def test_a_network_says_nearly_what_the_network_says_that_taught_it(shop):
     (student, *_) = member("compress.techniques", "distill_network")(shop)
-    rows = shop.rows_in_turn(0)
+    rows = shop.prepared.table.outside(0)
     said = shop.teacher(0).scores(shop.encoded(rows))
 
     off = shop_scores(shop, student, rows) - said

@@ -179,6 +179,21 @@ def test_what_makes_no_sense_is_told(office: Office, path: str, body: object, ex
     assert code(office.call("POST", path, body)) == expected
 
 
+def test_asked_again_under_one_name_a_key_is_made_once(office: Office) -> None:
+    def ask(body: object, name: str) -> Response:
+        return office.server.call("POST", "/keys", body, key=office.root, headers={"Idempotency-Key": name})
+
+    first, again, other = (ask({"name": "shop"}, name) for name in ("a", "a", "b"))
+
+    assert (first.status, again.status) == (201, 201)
+    assert again.json == first.json
+    assert other.json["id"] != first.json["id"]  # type: ignore[call-overload,index]
+    assert code(ask({"name": "desk"}, "a")) == (422, "serving.asked-otherwise")
+    assert code(ask({"name": "desk"}, "")) == (400, "serving.bad-request")
+    assert code(ask({"name": "desk"}, 256 * "x")) == (400, "serving.bad-request")
+    assert [each.name for each in office.keys.list()] == ["root", "shop", "shop"]
+
+
 def test_a_server_that_only_follows_makes_no_keys() -> None:
     with house(Shelf()) as server:
         assert code(server.call("POST", "/keys", {"name": "x"})) == (501, "serving.not-supported")

@@ -12,7 +12,8 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Trial
 from aias.serving.loading import loader
-from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow
+from aias.serving.messages import Request
+from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow, shadows_of
 from serving_house import House, eventually, house, samples
 from tiny_versions import MANIFEST, files
 
@@ -88,6 +89,34 @@ def test_a_shadow_that_stands_still_holds_nobody_up_and_what_it_misses_is_counte
             eventually(lambda: trial_of(registry).evidence.mirrored.too_large == 1)
         finally:
             os.kill(shadow.pid, signal.SIGCONT)
+
+
+def test_a_shadow_goes_on_where_who_was_to_take_its_place_did_not_stay(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with Registry.open(home) as registry:
+        books = registry.rollouts
+        trial = books.start("m", Ref("m", 2), role="shadow", share=1.0)
+        first = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
+        second = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
+        try:
+            line = shadows_of(home, books, folder=folder, first=False)(trial, registry.endpoint("m"))
+            first.take()
+            assert folder.joinpath(f"shadow-{trial.id}").readlink() == second._here, "it lives, and keeps its place"
+            # As when its worker is killed.
+            second._listener.close()
+            os.kill(second.pid, signal.SIGKILL)
+            second._process.wait()
+
+            first.take()
+            line.offer(Request("POST", "/predict/m", "1", {b"host": b"x"}, {"endpoint": "m"}, b'[{"n": 1.0}]'))
+            eventually(lambda: trial_of(registry).evidence.mirrored.requests == 1, seconds=60)
+            assert line.take() is None
+            third = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
+            assert not second._here.exists()
+            third.close()
+        finally:
+            first.close()
 
 
 def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(

@@ -90,6 +90,28 @@ def test_a_run_that_does_not_end_is_ended_with_its_process(server: Server) -> No
     assert server.told("serve.run-stuck") == 1
 
 
+def test_a_worker_that_is_told_to_end_by_anybody_leaves_its_connections_to_others(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died = server.told("serve.worker-died")
+    with load(server, good=3, slow=1) as clients:
+        for at in range(2):
+            more(clients)
+            eventually(server.whole, PATIENCE)
+            os.kill(server.supervisor.pids[at % 2], signal.SIGTERM)
+            eventually(lambda at=at: server.told("serve.worker-died") == died + at + 1, PATIENCE)
+        eventually(server.whole, PATIENCE)
+
+
+def test_a_worker_that_is_stopped_is_replaced_and_its_callers_are_answered(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died = server.told("serve.worker-died")
+    with load(server, good=3, slow=1) as clients:
+        more(clients)
+        os.kill(server.supervisor.pids[0], signal.SIGSTOP)
+        eventually(lambda: server.told("serve.worker-hung"), PATIENCE)
+        eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
+
+
 def test_what_came_in_pieces_and_in_a_row_is_answered_in_order_after_a_kill() -> None:
     body = json.dumps([{"age": 50}]).encode()
     whole = (

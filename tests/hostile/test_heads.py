@@ -1,5 +1,7 @@
 """Heads that lie, overflow or smuggle, and requests in pieces. After each, the server still answers."""
 
+import gzip
+
 import pytest
 
 from raw_requests import BODY, KEY, POST, closing, status
@@ -34,6 +36,31 @@ def test_a_head_that_two_parsers_could_read_differently_is_refused(server: House
     answer = server.raw(POST + b"Connection: close\r\n" + head + b"\r\n" + BODY)
 
     assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_coding_that_only_a_proxy_would_undo_is_refused(server: House) -> None:
+    packed = gzip.compress(BODY)
+
+    answer = server.raw(closing(b"Transfer-Encoding: gzip, chunked\r\n", length=None) + chunk(packed) + chunk(b""))
+
+    assert status(answer) == 501
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0", b"1.2"])
+def test_another_version_of_http_is_not_answered_as_this_one(server: House, version: bytes) -> None:
+    head = closing().replace(b"HTTP/1.1", b"HTTP/" + version)
+
+    assert status(server.raw(head + BODY)) == 400
+
+
+def test_who_speaks_http_1_0_is_not_told_to_go_on(server: House) -> None:
+    head = closing(b"Expect: 100-continue\r\n").replace(b"HTTP/1.1", b"HTTP/1.0")
+
+    answer = server.raw(head + BODY)
+
+    assert status(answer) == 200
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
@@ -97,6 +124,10 @@ def test_a_request_without_a_host_is_refused(server: House) -> None:
 
 def test_http_1_0_is_answered_and_closed(server: House) -> None:
     assert status(server.raw(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 # Several pieces

@@ -222,6 +222,6 @@ def test_a_label_of_one_group_alone_judges_nowhere_and_no_group_is_ever_in_two_f
     assert (made.judges[16:] == -1).all() and (made.judges[:16] >= 0).all() and not len(made.straddling)
     once = folds(dataset, y, task=task, seed=0, count=1, how="group:person", holdout=0.2).judges
     assert set(y[once == 0].tolist()) <= set(y[once < 0].tolist()) and (once == 0).sum() == 4, "known from others"
-    with pytest.raises(BadSplit, match="one group of `person` alone") as caught:
+    with pytest.raises(BadSplit, match="more than one group of `person`") as caught:
         folds(dataset, np.repeat(np.arange(12), 4), task=task, seed=0, count=3, how="group:person")
     assert "random" in caught.value.hint

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
 from aias.access import tenants
+from aias.access.once import Once, new_salt
 from aias.access.quotas import Quota, checked
-from aias.access.secret import digest_of_secret, id_of, new_secret
+from aias.access.secret import digest_of_secret, id_of, new_id, new_secret, secret_of
 from aias.access.tenants import Tenant, account_of
 from aias.core.errors import NotFound, UserError
 from aias.core.failpoints import failpoint
@@ -28,10 +29,14 @@ _NOBODY: Final = bytes(32)
 
 
 class UnknownKey(NotFound):
+    """No key has this id."""
+
     code = "access.unknown-key"
 
 
 class BadScope(UserError):
+    """A scope that a key cannot have."""
+
     code = "access.bad-scope"
 
 
@@ -107,12 +112,18 @@ class Keys:
         expires_at: datetime | None = None,
         quotas: Iterable[Quota | str] = (),
         tenant: str = "",
+        once: Once | None = None,
     ) -> tuple[Key, str]:
-        """A new key and its secret, which is nowhere to be had again. Raises `BadName`, `BadScope`, `BadQuota`,
-        `UnknownTenant`, `UserError`."""
+        """A new key and its secret, which is nowhere to be had again, but `once`: asked the same again, that key and
+        that secret. Raises `BadName`, `BadScope`, `BadQuota`, `UnknownTenant`, `AskedOtherwise`, `UserError`."""
         with self.database.writing() as transaction:
-            whose = tenants.look_up(transaction, tenant) if tenant else None
-            key, secret = self._add(transaction, name, scopes, expires_at, checked(quotas), whose)
+            if once is not None and (before := once.made(transaction, self._clock())) is not None:
+                return self._again(transaction, once, *before)
+            whose, salt = tenants.look_up(transaction, tenant) if tenant else None, new_salt()
+            pair = new_secret() if once is None else _named(once, salt)
+            key, secret = self._add(transaction, name, scopes, expires_at, checked(quotas), whose, pair=pair)
+            if once is not None:
+                once.note(transaction, key.id, salt, key.created_at)
             failpoint("keys.before_commit")
         failpoint("keys.after_commit")
         return key, secret
@@ -164,11 +175,16 @@ class Keys:
             raise unknown(key_id)
         return _key(row)
 
-    def create_tenant(self, name: str, quotas: Iterable[Quota | str] = ()) -> Tenant:
+    def create_tenant(self, name: str, quotas: Iterable[Quota | str] = (), *, once: Once | None = None) -> Tenant:
         """Somebody who may have several keys; the quotas hold for all of them together. Raises `BadName`, `BadQuota`,
-        `TenantExists`."""
+        `TenantExists`, `AskedOtherwise`."""
         with self.database.writing() as transaction:
-            return tenants.create(transaction, name, quotas, self._clock())
+            if once is not None and once.made(transaction, self._clock()) is not None:
+                return tenants.look_up(transaction, name)
+            made = tenants.create(transaction, name, quotas, self._clock())
+            if once is not None:
+                once.note(transaction, made.name, b"", made.created_at)
+            return made
 
     def limit_tenant(self, name: str, quotas: Iterable[Quota | str]) -> Tenant:
         """As `limit`, for all keys of a tenant together. Raises `UnknownTenant`, `BadQuota`."""
@@ -209,8 +225,10 @@ class Keys:
         expires_at: datetime | None,
         quotas: tuple[Quota, ...] = (),
         tenant: Tenant | None = None,
+        *,
+        pair: tuple[str, str] | None = None,
     ) -> tuple[Key, str]:
-        key_id, secret = new_secret()
+        key_id, secret = pair or new_secret()
         key = Key(
             key_id, check_name(name), _checked(scopes), secret[-4:], self._clock(), self._in_future(expires_at),
             quotas=quotas, tenant=tenant.name if tenant else "", shared=tenant.quotas if tenant else (),
@@ -233,6 +251,13 @@ class Keys:
         )
         return key, secret
 
+    @staticmethod
+    def _again(transaction: Transaction, once: Once, made: str, salt: bytes) -> tuple[Key, str]:
+        row = keys.found(transaction, made)
+        if row is None:
+            raise unknown(made)
+        return _key(row), secret_of(made, once.bits(salt))
+
     def _in_future(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is None:
             return None
@@ -243,12 +268,17 @@ class Keys:
         return expires_at
 
 
+def _named(once: Once, salt: bytes) -> tuple[str, str]:
+    key_id = new_id()
+    return key_id, secret_of(key_id, once.bits(salt))
+
+
 def _checked(scopes: Iterable[Scope]) -> frozenset[Scope]:
     chosen = frozenset(scopes)
     if not chosen or not chosen <= SCOPES:
         raise BadScope(
-            f"{', '.join(sorted(map(str, chosen - SCOPES))) or 'nothing'} is no scope",
-            hint=f"choose of: {', '.join(sorted(SCOPES))}",
+            f"{', '.join(sorted(map(str, chosen - SCOPES))) or 'nothing'} is not a scope",
+            hint=f"choose from: {', '.join(sorted(SCOPES))}",
         )
     return chosen
 
@@ -261,4 +291,4 @@ def _key(row: keys.KeyRow) -> Key:
 
 
 def unknown(key_id: str) -> UnknownKey:
-    return UnknownKey(f"there is no key with the id {key_id!r}", hint="the list of keys shows their ids")
+    return UnknownKey(f"there is no key with the id {key_id!r}", hint="`aias keys list` and GET /keys show their ids")

@@ -122,7 +122,7 @@ class Ledger:
             with suppress(BlockingIOError, PermissionError):
                 fcntl.fcntl(self._fd, _SET_LOCK, asked)
                 return
-        raise LedgerBusy("the ledger of quotas is held by another process", hint="come again in a moment")
+        raise LedgerBusy("the ledger of quotas is held by another process", hint="try again in a moment")
 
     def _find(self, mark: int) -> int | None:
         for number in range(len(self._marks), self.words[1]):

@@ -34,6 +34,8 @@ _WRITTEN: Final = re.compile(r"([0-9][0-9_]{0,15}) *(requests?|rows?)? */ *([a-z
 
 
 class BadQuota(UserError):
+    """A quota that cannot be read or kept."""
+
     code = "access.bad-quota"
 
 
@@ -83,7 +85,7 @@ def parse_quota(text: str) -> Quota:
     per = _SHORT.get(found[3], found[3]) if found else ""
     if found is None or per not in PERIODS:
         raise BadQuota(
-            f"{shown(text)} is no quota",
+            f"{shown(text)} is not a quota",
             hint="write `100/second`, `5000 rows/hour burst 20000` or `1000000 rows/month`",
         )
     unit: Unit = "rows" if (found[2] or "").startswith("row") else "requests"

@@ -21,9 +21,18 @@ _CHECKSUM: Final = slice(58, 64)
 
 def new_secret() -> tuple[str, str]:
     """An id and the secret that holds it, from the operating system's randomness."""
-    key = base64.b32encode(secrets.token_bytes(5)).decode().lower()
-    body = f"{PREFIX}{key}_{secrets.token_urlsafe(32)}"
-    return key, f"{body}_{_checksum(body)}"
+    key = new_id()
+    return key, secret_of(key, secrets.token_bytes(32))
+
+
+def new_id() -> str:
+    return base64.b32encode(secrets.token_bytes(5)).decode().lower()
+
+
+def secret_of(key: str, bits: bytes) -> str:
+    """The secret of an id and 256 bits."""
+    body = f"{PREFIX}{key}_{base64.urlsafe_b64encode(bits).decode().rstrip('=')}"
+    return f"{body}_{_checksum(body)}"
 
 
 def id_of(secret: str) -> str | None:

@@ -3,15 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aias.access.quotas import Quota, checked, parse_quota
 from aias.core.errors import Conflict, NotFound
 from aias.core.names import check_name
 from aias.database import tenants
 
+_OF: Final = "tenant "
+
 
 class UnknownTenant(NotFound):
+    """No tenant has this name."""
+
     code = "access.unknown-tenant"
 
 
@@ -65,7 +69,12 @@ def listed(transaction: Any) -> list[Tenant]:
 
 def account_of(name: str) -> str:
     """What the ledger keeps a tenant's usage under; no key's id has a space."""
-    return f"tenant {name}"
+    return f"{_OF}{name}"
+
+
+def tenant_of(account: str) -> str:
+    """Whose account it is; nothing for that of a key which is nobody's."""
+    return account.removeprefix(_OF) if account.startswith(_OF) else ""
 
 
 def read(quotas: str) -> tuple[Quota, ...]:

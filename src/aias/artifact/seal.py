@@ -23,6 +23,8 @@ TEMPORARY: Final = ".tmp-"
 
 
 class BadMember(UserError):
+    """A file that an artifact cannot hold."""
+
     code = "artifact.bad-member"
 
 

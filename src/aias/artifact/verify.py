@@ -29,7 +29,10 @@ _NOT_OURS: Final = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK)
 
 
 class DamagedArtifact(Damaged):
-    """`file` is the member that is wrong; empty when the folder itself is missing."""
+    """An artifact's folder is missing, or not as it was sealed.
+
+    `file` is the member that is wrong; empty when the folder itself is missing.
+    """
 
     code = "artifact.damaged"
 

@@ -33,15 +33,15 @@ _TAKES_KEY_SECONDS: Final = 3.0
 
 EXAMPLES: Final = """\b
 Examples:
-  aias bench churn                          what it can do, then latencies at half of that
+  aias bench churn                          its capacity, then latencies at half of that
   aias bench churn --rate 500 --time 30s    500 requests a second at random times
   aias bench churn --connections 128        as fast as 128 callers get answers
   aias bench churn --peak --objective 20ms  the highest rate with 99 % answered within 20 ms
   aias bench churn --data rows.csv --rows 10 --plot load.svg
 
-A latency counts from the moment that a request was meant to go out, so a server that stands still is seen to. Without
---url the server at 127.0.0.1:8000 is asked, and where there is none one is started for the time being. AIAS_KEY has the
-key; without it one is made in AIAS_HOME and removed afterwards. Ctrl-C gives the result so far.
+Latency counts from the moment at which a request was due, so that stalls of the server show. Without --url the server
+at 127.0.0.1:8000 is used, or, if there is none, one is started for the duration. AIAS_KEY holds the key; without it one
+is made in AIAS_HOME and removed afterwards. Ctrl-C gives the result so far.
 """
 
 
@@ -49,20 +49,24 @@ key; without it one is made in AIAS_HOME and removed afterwards. Ctrl-C gives th
 @click.argument("endpoint")
 @click.option("--rate", type=click.FloatRange(0.01, 1e6), help="Open loop: requests a second, at random times.")
 @click.option("--connections", type=click.IntRange(1, 10_000),
-              help="Closed loop: callers that ask again once answered.")  # fmt: skip
-@click.option("--peak", is_flag=True, help="Find the highest rate that keeps the objective; then ask twice as often.")
+              help="Closed loop: callers that each send again once answered.")  # fmt: skip
+@click.option("--peak", is_flag=True, help="Find the highest rate that keeps the objective; then try twice that.")
 @click.option("--time", "time_", default="5s", show_default=True, help="How long each load lasts.")
-@click.option("--warm-up", default="1s", show_default=True, help="Before that, requests that are not counted.")
-@click.option("--objective", default="100ms", show_default=True, help="An answer is good that comes within it.")
+@click.option(
+    "--warm-up", default="1s", show_default=True, help="Time before each load in which requests are not counted."
+)
+@click.option("--objective", default="100ms", show_default=True, help="An answer within this time is good.")
 @click.option("--timeout", default="10s", show_default=True, help="When a request is given up.")
-@click.option("--data", type=click.Path(path_type=Path), help="Ask about the rows of a table, not the example.")
+@click.option("--data", type=click.Path(path_type=Path), help="Send the rows of a table instead of the example.")
 @click.option("--rows", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Rows in each request.")
-@click.option("--body", type=click.Path(path_type=Path), help="Send the bytes of a file.")
-@click.option("--type", "media_type", default="application/json", show_default=True, help="What --body is.")
-@click.option("--path", help="Where --body goes. By default /predict/ENDPOINT.")
-@click.option("--url", help="A server, such as http://127.0.0.1:8000.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Of a server started here.")
-@click.option("--seed", default=0, show_default=True, help="Of the random times.")
+@click.option("--body", type=click.Path(path_type=Path), help="Send the bytes of a file as they are.")
+@click.option("--type", "media_type", default="application/json", show_default=True, help="The media type of --body.")
+@click.option("--path", help="The path to send --body to.  [default: /predict/ENDPOINT]")
+@click.option("--url", help="The server.  [default: http://127.0.0.1:8000]")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Workers of a server started here."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the random times.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the latencies, or goodput by rate, as SVG.")
 @option_json
 def bench(
@@ -70,7 +74,7 @@ def bench(
     timeout: str, data: Path | None, rows: int, body: Path | None, media_type: str, path: str | None, url: str | None,
     workers: int, seed: int, plot: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Put load on ENDPOINT: latencies, goodput and what failed, from a generator that keeps to its times."""
+    """Load-test ENDPOINT: latencies, goodput and failures, with a generator that keeps to its schedule."""
     from aias.client.load.result import Plan
     from aias.client.load.subject import from_body, from_rows
 

@@ -19,14 +19,18 @@ WIDE: Final = 200
 
 @click.command()
 @click.argument("ref")
-@click.option("--max-loss", default="0.5%", show_default=True, help="The loss to accept, as a share of the metric.")
-@click.option("--latency", help="What a row may take: 100us, 1ms.")
-@click.option("--size", "size_max", help="What the graph and its tables may take: 300kB, 5MB.")
+@click.option(
+    "--max-loss", default="0.5%", show_default=True, help="The loss that you accept, as a share of the metric."
+)
+@click.option("--latency", help="The most that a row may take: 100us, 1ms.")
+@click.option("--size", "size_max", help="The most that the graph and its tables may take: 300kB, 5MB.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
-@click.option("--data", help="The file it was trained on, where that moved; of an imported version, any rows.")
-@click.option("--unlabelled", help="A file of more rows to teach on; they need no labels.")
-@click.option("--callers", type=int, default=4, show_default=True, help="How many ask at once where several do.")
-@click.option("--technique", "techniques", multiple=True, help="Try only this one; may be given again.")
+@click.option("--data", help="The file it was trained on, if that has moved; for an imported version, any rows.")
+@click.option("--unlabelled", help="A file of more rows to teach with; they need no labels.")
+@click.option(
+    "--callers", type=int, default=4, show_default=True, help="How many callers at once, when it is timed under load."
+)
+@click.option("--technique", "techniques", multiple=True, help="Try only this technique; can be repeated.")
 @option_json
 def compress(
     ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None,
@@ -34,9 +38,9 @@ def compress(
 ) -> None:  # fmt: skip
     """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
 
-    Members are dropped, trees fitted in fewer rounds, the whole taught to a small model, vocabularies cut; a smaller
-    model trained directly and doing nothing always compete. Whoever is nominated is judged once, on rows that nobody
-    has looked at. With --json each event is a line. Ctrl-C ends the search with what was found so far.
+    Members are dropped, trees cut, the whole distilled into a small model, vocabularies reduced, weights quantised; a
+    smaller model trained directly and doing nothing always compete. Nominated candidates are judged once, on rows not
+    used before. With --json each event is a line. Ctrl-C ends the search with what was found so far.
     """
     from aias.client.model import load
 
@@ -57,10 +61,10 @@ def compress(
 
 @click.command()
 @click.argument("ref")
-@click.option("--markdown", is_flag=True, help="Give the table as Markdown.")
+@click.option("--markdown", is_flag=True, help="Print the table as Markdown.")
 @option_json
 def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
-    """Show every candidate of the compression of version REF: its proof, or the reason why it fell."""
+    """Show every candidate of the compression of version REF: its proof, or why it was rejected."""
     from aias.client.model import load
 
     found = load(ref).frontier()

@@ -13,16 +13,16 @@ from aias.cli.show import give, hint, table
 
 @click.group()
 def data() -> None:
-    """Look at a file as training will see it."""
+    """Show a file as training will see it."""
 
 
 @data.command()
 @click.argument("file")
-@click.option("--target", help="Also look for leaks of this column.")
+@click.option("--target", help="The column to predict: also look for leaks, copies and rare labels.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write the schema as YAML, to edit and give to train.")
 @option_json
 def check(file: str, target: str | None, save: Path | None, *, as_json: bool) -> None:
-    """Read FILE, and say what each column is taken for, and why."""
+    """Read FILE, and show the kind and role of each column, and why."""
     from aias.data.check import findings, report
     from aias.data.read import read
     from aias.data.schema_file import write_schema

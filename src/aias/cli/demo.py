@@ -48,11 +48,11 @@ class Story:
 @click.option("--keep", is_flag=True, help="Leave the server running until Ctrl-C.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="By default any free port.")
 def demo(*, keep: bool, port: int) -> None:
-    """Train, optimise, compress, deploy and ask two models on real data that is already here.
+    """Train, optimise, compress, deploy and query two models on real data that is already here.
 
     A table: the breast-cancer measurements that come with scikit-learn. Texts: sentences from the documentation of
-    installed packages; the model says which package a sentence comes from. Nothing is downloaded. At the end stands
-    what each step bought.
+    installed packages; the model says which package a sentence comes from. Nothing is downloaded. At the end it shows
+    what each step gained.
     """
     from aias.access.keys import Keys
     from aias.core.settings import home

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("ref")
 @click.option("--as", "name", help="The endpoint's name; by default the model's.")
-@click.option("--canary", metavar="SHARE", help="Let it answer so many of the callers, such as 5%, and watch it.")
+@click.option("--canary", metavar="SHARE", help="Let it answer a share of the callers, such as 5%, and watch it.")
 @click.option("--shadow", metavar="SHARE", is_flag=False, flag_value="100%",
-              help="Let it answer nobody, but compare it on so many of the requests; by default all.")  # fmt: skip
+              help="Compare it on a share of the requests, by default all; it answers nobody.")  # fmt: skip
 @click.option("--sticky", default="key", show_default=True, metavar="key|request|HEADER",
-              help="What a canary's callers are told apart by.")  # fmt: skip
-@click.option("--max-errors", metavar="SHARE", help="Roll a canary back when more fail.  [default: 1%]")
-@click.option("--max-slower", metavar="TIMES", help="Roll it back when its p95 is so many times the live one's, or "
-              "more.  [default: 1.5x]")  # fmt: skip
-@click.option("--max-latency", metavar="TIME", help="Roll it back when its p95 is longer, such as 50ms, whatever the "
-              "live one's is.")  # fmt: skip
+              help="What assigns a caller to a version.")  # fmt: skip
+@click.option("--max-errors", metavar="SHARE", help="Roll a canary back when more of its requests fail.  [default: 1%]")
+@click.option("--max-slower", metavar="TIMES", help="Roll it back when its p95 is more than this many times the "
+              "live one's.  [default: 1.5x]")  # fmt: skip
+@click.option("--max-latency", metavar="TIME", help="Roll it back when its p95 is longer than this, such as 50ms, "
+              "whatever the live one's is.")  # fmt: skip
 @click.option("--promote-after", type=click.IntRange(min=1), metavar="ANSWERS",
-              help="Promote it after so many answers, if it is no worse by then.")  # fmt: skip
+              help="Promote it after this many answers, if it has not been rolled back.")  # fmt: skip
 @option_json
 def deploy(
     ref: str, name: str | None, canary: str | None, shadow: str | None, sticky: str, max_errors: str | None,
@@ -37,9 +37,10 @@ def deploy(
 ) -> None:  # fmt: skip
     """Point an endpoint at version REF. A running server follows within a second and drops no request.
 
-    With --canary or --shadow the version before goes on answering, and REF is tried beside it.
+    With --canary or --shadow the live version goes on answering, and REF is on trial beside it.
     """
     from aias.core.names import Ref, check_name
+    from aias.core.quantities import share_of
     from aias.core.settings import home
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import BY_KEY, told
@@ -63,7 +64,7 @@ def deploy(
         if canary is not None and shadow is not None:
             raise click.UsageError("--canary or --shadow: one of them")
         trial = registry.rollouts.start(
-            endpoint, parsed, role="shadow" if canary is None else "canary", share=_share(canary or shadow or ""),
+            endpoint, parsed, role="shadow" if canary is None else "canary", share=share_of(canary or shadow or ""),
             sticky=sticky, guard=guard,
         )  # fmt: skip
         live = registry.endpoint(endpoint)
@@ -81,9 +82,9 @@ def deploy(
 @click.argument("name", required=False)
 @option_json
 def endpoints(name: str | None, *, as_json: bool) -> None:
-    """Show which version answers for each endpoint, what is tried beside it, and how that fares.
+    """Show which version answers for each endpoint, what is on trial beside it, and how it is doing.
 
-    With a NAME also the trials that have ended, and where it has pointed.
+    With a NAME also the trials that have ended, and where the endpoint has pointed.
     """
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -120,7 +121,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
 @click.argument("ref", required=False)
 @option_json
 def promote(name: str, ref: str | None, *, as_json: bool) -> None:
-    """Have the canary of endpoint NAME answer everybody. REF names it where there are several, or a shadow."""
+    """Make the canary of endpoint NAME the live version. REF is needed if there are several, or to promote a shadow."""
     from aias.core.names import Ref, check_name
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -136,9 +137,9 @@ def promote(name: str, ref: str | None, *, as_json: bool) -> None:
 @click.argument("name")
 @option_json
 def rollback(name: str, *, as_json: bool) -> None:
-    """Take every canary and shadow of endpoint NAME away; without one, go back to the version before.
+    """End every canary and shadow of endpoint NAME; if there is none, go back to the previous version.
 
-    Again, to the one before that. What was gone back from returns by `aias deploy` only.
+    Repeated, to the one before that. Only `aias deploy` goes forward again.
     """
     from aias.core.names import check_name
     from aias.core.settings import home
@@ -157,9 +158,9 @@ def rollback(name: str, *, as_json: bool) -> None:
 @click.argument("ref")
 @option_json
 def release(ref: str, *, as_json: bool) -> None:
-    """Have version REF run again, which has ended processes, at every running server of this home.
+    """Let version REF run again at every running server of this home, after it has ended processes.
 
-    One step each time: what is quarantined runs in a process of its own, what runs there runs beside the others.
+    One step each time: a quarantined version runs in a process of its own, one that runs there joins the others.
     """
     from aias.core.names import Ref
     from aias.core.settings import home
@@ -169,8 +170,9 @@ def release(ref: str, *, as_json: bool) -> None:
     version = str(Ref.parse(ref))
     told = [found for path in servers_of(home()) if (found := ask(path, Question("release", version=version)))]
     if not any(each.released for each in told):
-        where = "at the server that runs" if told else "as no server of this home runs"
-        raise NotHeld(f"{version} is neither quarantined nor apart, {where}", hint="`aias endpoints` shows what is")
+        where = "at any running server of this home" if told else "since no server of this home runs"
+        said = f"{version} is neither quarantined nor in a process of its own, {where}"
+        raise NotHeld(said, hint="`aias endpoints` shows what is")
     held = "apart" if any(version in each.apart for each in told) else None
     if as_json:
         return give({"version": version, "held": held}, as_json=True)
@@ -180,7 +182,7 @@ def release(ref: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 def undeploy(name: str) -> None:
-    """Take the endpoint NAME away. Its versions stay."""
+    """Remove the endpoint NAME. Its versions stay."""
     from aias.core.names import check_name
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -205,14 +207,14 @@ def _how(move: "Move") -> str:
 def _guard(
     max_errors: str | None, max_slower: str | None, max_latency: str | None, promote_after: int | None
 ) -> "Guard | None":
-    from aias.core.quantities import seconds_of
+    from aias.core.quantities import seconds_of, share_of
     from aias.registry.rollout.trial import Guard
 
     given: dict[str, Any] = {}
     if max_errors is not None:
-        given["error_share"] = _share(max_errors)
+        given["error_share"] = share_of(max_errors)
     if max_slower is not None:
-        given["slower"] = _number(max_slower.removesuffix("x"), "--max-slower", "1.5x")
+        given["slower"] = _times(max_slower)
     if max_latency is not None:
         given["seconds_max"] = seconds_of(max_latency)
     if promote_after is not None:
@@ -220,22 +222,16 @@ def _guard(
     return Guard(**given) if given else None
 
 
-def _share(text: str) -> float:
-    """`5%` or `0.05`."""
-    if text.endswith("%"):
-        return _number(text[:-1], "a share", "5%") / 100
-    return _number(text, "a share", "5%")
-
-
-def _number(text: str, what: str, such_as: str) -> float:
+def _times(text: str) -> float:
+    """`1.5x` or `1.5`."""
     from aias.core.errors import UserError
 
     try:
-        found = float(text)
+        found = float(text.removesuffix("x"))
     except ValueError:
         found = float("nan")
     if not 0 < found < float("inf"):
-        raise UserError(f"{text!r} cannot be {what}", hint=f"write it as {such_as}")
+        raise UserError(f"{text!r} cannot be --max-slower", hint="write it as 1.5x")
     return found
 
 
@@ -256,10 +252,10 @@ def _who(registry: "Registry", trial: "Trial", revision: int) -> str:
     ]  # fmt: skip
     said = f"{len(theirs)} of {len(good)} keys fall into it" + (f": {', '.join(theirs[:5])}" if theirs else "")
     if len(theirs) in (0, len(good)):
-        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency alone"
+        said += "; beside no answer of the live version it is judged by --max-errors and --max-latency only"
     return (
-        f"A key stays with one version, and {said}. Requests with a header `X-Aias-Sticky` are told apart by that; "
-        "`--sticky request` by nothing."
+        f"A key stays with one version, and {said}. The header `X-Aias-Sticky` assigns requests by its value instead, "
+        "`--sticky request` each by itself."
     )
 
 

@@ -14,9 +14,9 @@ from aias.cli.show import give, table
 @click.option("--of", help="The class whose probability is explained; by default the one that is answered.")
 @option_json
 def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
-    """Say what each field of ROW, a JSON object, does to the answer of REF.
+    """Show how much each field of ROW, a JSON object, contributes to the answer of REF.
 
-    The parts sum to the answer less that of a usual row: medians, and the most frequent categories.
+    The contributions sum to the answer minus that for a typical row (medians, most frequent categories, empty texts).
     """
     import msgspec
 

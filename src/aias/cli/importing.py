@@ -12,30 +12,32 @@ from aias.core.errors import UserError
 
 @click.command("import")
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--like", help="Of a model's file: a file of rows such as it reads, with or without the answers.")
-@click.option("--name", help="What to call the model; by default after PATH.")
+@click.option("--like", help="For a model's file: a file of sample rows, with or without the answers.")
+@click.option("--name", help="The model's name; by default that of PATH.")
 @click.option("--target", help="The column of these rows that holds the true answers.")
-@click.option("--columns", help="The columns that it reads, in its order: a,b,c. By default by their names.")
-@click.option("--classes", help="Its classes, in its order: no,yes. By default as the file names them.")
+@click.option(
+    "--columns", help="The columns that the model reads, in its order: a,b,c. By default those that the file names."
+)
+@click.option("--classes", help="The model's classes, in its order: no,yes. By default those that the file names.")
 @click.option(
     "--scores",
     type=click.Choice(["probabilities", "logits"]),
-    help="What a network gives for classes.",
+    help="What a network gives for classes.  [default: probabilities]",
 )
-@click.option("--metric", help="What judges it, on rows with answers: accuracy, log_loss, rmse, ...")
+@click.option("--metric", help="The metric that judges it, on rows with answers: accuracy, log_loss, rmse, ...")
 @option_json
 def import_(
     path: Path, like: str | None, name: str | None, target: str | None, columns: str | None, classes: str | None,
     scores: str | None, metric: str | None, *, as_json: bool,
 ) -> None:  # fmt: skip
-    """Publish what others have made as a version.
+    """Publish a model trained elsewhere as a version.
 
-    PATH is a file: ONNX, LightGBM's text, XGBoost's JSON or UBJSON, CatBoost's .cbm or JSON. It is read in a process
-    apart, written anew as one graph, and proved to answer as its own library does on the rows given and on nasty ones;
-    else nothing is published. With --json each event is a line.
+    PATH is a file: ONNX, LightGBM's text, XGBoost's JSON or UBJSON, CatBoost's .cbm or JSON. It is read in a separate
+    process, rewritten as one graph, and proved to answer as its own library does on the rows given and on difficult
+    ones; otherwise nothing is published. With --json each event is a line.
 
-    Or a folder in the Hugging Face format: of a sentence encoder, and the version gives the vector of a text; or of
-    ...ForSequenceClassification, and it gives the label, which --target names.
+    Or a folder in the Hugging Face format: a sentence encoder, whose version gives the vector of a text; or a
+    ...ForSequenceClassification, whose version gives a label, called what --target says.
     """
     if path.is_dir():
         from aias.graph.classifier_files import is_classifier
@@ -44,7 +46,7 @@ def import_(
             return _classifier(path, name, target, as_json=as_json)
         return _encoder(path, name, as_json=as_json)
     if like is None:
-        raise UserError("a model's file needs rows such as it reads", hint="aias import FILE --like rows.csv")
+        raise UserError("a model's file needs sample rows of its inputs", hint="aias import FILE --like rows.csv")
     from aias.client.importing import import_model
 
     with Progress(as_json=as_json) as watch:

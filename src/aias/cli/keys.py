@@ -12,24 +12,24 @@ def keys() -> None:
     """Create, limit, list and revoke the keys of callers. A running server follows within a second."""
 
 
-_quotas = click.option(
+option_quotas = click.option(
     "--quota", "quotas", multiple=True,
-    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`. May be given again.",
+    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`; can be repeated.",
 )  # fmt: skip
 
 
 @keys.command()
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, default=("predict",), show_default=True,
-              type=click.Choice(["predict", "read", "admin"]), help="May be given again.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 3650), help="Let it expire after so many days.")
-@click.option("--tenant", default="", help="Whose key it is: its quotas hold for all of its keys together.")
-@_quotas
+              type=click.Choice(["predict", "read", "admin"]), help="Can be repeated.")  # fmt: skip
+@click.option("--days", type=click.IntRange(1, 3650), help="Let it expire after this many days.")
+@click.option("--tenant", default="", help="The tenant that it belongs to, whose quotas its keys share.")
+@option_quotas
 @option_json
 def create(
     name: str, scopes: tuple[str, ...], days: int | None, tenant: str, quotas: tuple[str, ...], *, as_json: bool
 ) -> None:  # fmt: skip
-    """Create a key and show it: this once and never again."""
+    """Create a key and show it, this once and never again."""
     import datetime as dt
 
     from aias.access.keys import Keys
@@ -78,7 +78,7 @@ def list_(*, as_json: bool) -> None:
 @keys.command()
 @click.argument("id_", metavar="ID")
 def revoke(id_: str) -> None:
-    """Revoke the key with this ID, for ever."""
+    """Revoke the key with this ID, permanently."""
     from aias.access.keys import Keys
     from aias.core.settings import home
 
@@ -91,10 +91,10 @@ def revoke(id_: str) -> None:
 
 @keys.command()
 @click.argument("id_", metavar="ID")
-@_quotas
-@click.option("--unlimited", is_flag=True, help="Let it ask as much as it likes.")
+@option_quotas
+@click.option("--unlimited", is_flag=True, help="Remove all its quotas.")
 def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
-    """Set how much the key with this ID may ask, instead of what was set before."""
+    """Set the quotas of the key with this ID, replacing those set before."""
     from aias.access.keys import Keys
     from aias.core.settings import home
 
@@ -111,9 +111,9 @@ def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
 @keys.command()
 @click.argument("id_", metavar="ID")
 @click.argument("tenant", required=False)
-@click.option("--nobody", is_flag=True, help="Take it away from the tenant that has it.")
+@click.option("--nobody", is_flag=True, help="Take it from its tenant, and give it to none.")
 def assign(id_: str, tenant: str | None, *, nobody: bool) -> None:
-    """Give the key with this ID to TENANT, whose quotas then hold for it too."""
+    """Give the key with this ID to TENANT, whose quotas then apply to it too."""
     from aias.access.keys import Keys
     from aias.core.settings import home
 
@@ -131,7 +131,7 @@ def assign(id_: str, tenant: str | None, *, nobody: bool) -> None:
 @click.argument("id_", metavar="[ID]", required=False)
 @option_json
 def usage(id_: str | None, *, as_json: bool) -> None:
-    """Show what keys have used of their quotas, all of them or the one with this ID."""
+    """Show what all keys, or the one with this ID, have used of their quotas."""
     from aias.access.keys import Keys, unknown
     from aias.access.ledger import usage_of
     from aias.core.settings import home

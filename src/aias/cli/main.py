@@ -12,30 +12,30 @@ from aias import __version__
 from aias.core.errors import AiasError
 
 COMMANDS: Final = {
-    "demo": ("aias.cli.demo", "Train, deploy and ask two models on real data that is already here."),
+    "demo": ("aias.cli.demo", "Train, deploy and query two models on real data that is already here."),
     "train": ("aias.cli.train", "Train the best model that the time allows, and publish it."),
-    "optimize": ("aias.cli.optimize", "Make a version better, and publish what is certain to be so."),
+    "optimize": ("aias.cli.optimize", "Search for a better version, and publish it if it is certainly better."),
     "compress": ("aias.cli.compress", "Make a version smaller and faster, proved no worse than you accept."),
-    "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it fell."),
-    "import": ("aias.cli.importing", "Publish what others have made as a version: ONNX, boosters, encoders."),
-    "ls": ("aias.cli.models", "List models and endpoints."),
+    "frontier": ("aias.cli.compress", "Show every candidate of a compression: its proof, or why it was rejected."),
+    "import": ("aias.cli.importing", "Publish a model trained elsewhere: ONNX, boosters, encoders."),
+    "ls": ("aias.cli.models", "List versions and endpoints."),
     "show": ("aias.cli.models", "Show a version: data, leaderboard, scores, proof."),
     "evaluate": ("aias.cli.models", "Measure a version on other labelled rows."),
-    "predict": ("aias.cli.models", "Answer the rows of a file."),
-    "explain": ("aias.cli.explain", "Say what each field of a row does to its answer."),
-    "export": ("aias.cli.models", "Copy a version with an example that runs it without Aias."),
+    "predict": ("aias.cli.models", "Predict the rows of a file."),
+    "explain": ("aias.cli.explain", "Show how much each field of a row contributes to its answer."),
+    "export": ("aias.cli.models", "Copy a version, with a script that runs it without Aias."),
     "rm": ("aias.cli.models", "Remove a version that no endpoint points at."),
-    "deploy": ("aias.cli.endpoints", "Point an endpoint at a version, or try one beside it."),
-    "endpoints": ("aias.cli.endpoints", "Show who answers, what is tried beside it, and how that fares."),
-    "promote": ("aias.cli.endpoints", "Make the version on trial the one that answers."),
-    "rollback": ("aias.cli.endpoints", "Take trials away at once, or go back to the version before."),
-    "release": ("aias.cli.endpoints", "Have a version run again that has ended processes."),
-    "undeploy": ("aias.cli.endpoints", "Take an endpoint away."),
+    "deploy": ("aias.cli.endpoints", "Point an endpoint at a version, or put one on trial beside it."),
+    "endpoints": ("aias.cli.endpoints", "Show which version answers, what is on trial, and how it is doing."),
+    "promote": ("aias.cli.endpoints", "Make the version on trial the live one."),
+    "rollback": ("aias.cli.endpoints", "End trials at once, or go back to the previous version."),
+    "release": ("aias.cli.endpoints", "Let a version run again that was quarantined or isolated."),
+    "undeploy": ("aias.cli.endpoints", "Remove an endpoint."),
     "serve": ("aias.cli.serve", "Answer requests on one port."),
-    "bench": ("aias.cli.bench", "Put load on an endpoint: latencies, goodput, what fails."),
-    "keys": ("aias.cli.keys", "Create, list and revoke the keys of callers."),
-    "tenants": ("aias.cli.tenants", "Who has several keys, and what all of them may ask."),
-    "data": ("aias.cli.data", "Look at a file as training will see it."),
+    "bench": ("aias.cli.bench", "Load-test an endpoint: latencies, goodput, failures."),
+    "keys": ("aias.cli.keys", "Create, list, limit and revoke the keys of callers."),
+    "tenants": ("aias.cli.tenants", "Group keys into tenants, with quotas for all of them together."),
+    "data": ("aias.cli.data", "Show a file as training will see it."),
 }
 
 EXIT_STATUSES: Final = (
@@ -102,4 +102,4 @@ def _say(fault: AiasError) -> None:
 
 def option_json(function: Any) -> Any:
     """`--json`: the answer as JSON on stdout."""
-    return click.option("--json", "as_json", is_flag=True, help="Give the answer as JSON.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)

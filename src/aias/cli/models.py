@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @option_json
 def ls(*, as_json: bool) -> None:
-    """List models and endpoints. The size is that of what is loaded to answer."""
+    """List versions, and the endpoints that use them. The size is that of the files loaded to answer."""
     from aias.cli.endpoints import plain
     from aias.core.settings import home
     from aias.registry.registry import Registry
@@ -76,13 +76,16 @@ def _form(manifest: Manifest | None) -> tuple[str, str, str]:
 @click.command()
 @click.argument("ref")
 @click.option(
-    "--html", "page_at", type=click.Path(path_type=Path), help="Write the card with its plots there, as a page."
+    "--html",
+    "page_at",
+    type=click.Path(path_type=Path),
+    help="Write the card with its plots to this file, as a web page.",
 )
 @option_json
 def show(ref: str, page_at: Path | None, *, as_json: bool) -> None:
     """Show a version: form, scores, leaderboard, proof, sizes. REF is a model, or MODEL@NUMBER.
 
-    On a terminal the essence; in a pipe the whole card, as Markdown.
+    On a terminal a summary; in a pipe the whole card, as Markdown.
     """
     from aias.client.model import load
 
@@ -131,10 +134,12 @@ def evaluate(ref: str, file: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("ref")
 @click.argument("file")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write CSV, Parquet, JSONL or Arrow there.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file: CSV, TSV, Parquet, JSONL or Arrow."
+)
 @option_json
 def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
-    """Answer the rows of FILE with version REF; CSV on stdout unless -o names a file."""
+    """Predict the rows of FILE with version REF: CSV on stdout, JSON Lines with --json, or a file with -o."""
     from aias.client.model import load
     from aias.data.write import check_ending, write_table
 
@@ -163,7 +168,7 @@ def predict(ref: str, file: str, output: Path | None, *, as_json: bool) -> None:
 @click.argument("ref")
 @click.argument("folder", type=click.Path(path_type=Path))
 def export(ref: str, folder: Path) -> None:
-    """Copy version REF to FOLDER with an example that runs it without Aias."""
+    """Copy version REF to FOLDER, with a script that runs it without Aias."""
     from aias.client.model import load
 
     made = load(ref).export(folder)
@@ -174,7 +179,7 @@ def export(ref: str, folder: Path) -> None:
 @click.command()
 @click.argument("ref")
 def rm(ref: str) -> None:
-    """Remove version REF, MODEL@NUMBER, that no endpoint points at. Its number is never used again."""
+    """Remove version REF (MODEL@NUMBER). No endpoint may point at it; its number is never used again."""
     from aias.core.errors import UserError
     from aias.core.names import Ref
     from aias.core.settings import home
@@ -184,6 +189,6 @@ def rm(ref: str) -> None:
     with Registry.open(home()) as registry:
         if named.number is None:  # elsewhere that is the newest; what is gone is gone, so here it must be said
             raise UserError(
-                f"`{ref}` names no version to remove", hint=f"for example `aias rm {registry.version(named)}`"
+                f"`{ref}` does not say which version to remove", hint=f"for example `aias rm {registry.version(named)}`"
             )
         click.echo(f"removed {registry.remove(named)}")

@@ -10,10 +10,20 @@ from aias.cli.show import hint, say, size, table, with_interval
 @click.command()
 @click.argument("ref")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
-@click.option("--data", help="The file it was trained on, where that has moved.")
-@click.option("--searcher", default="tpe", show_default=True, help="random, tpe, gp, cmaes, hyperopt, smac or ray.")
-@click.option("--axis", "axes", multiple=True, help="Search along this one only; may be given again.")
-@click.option("--learner", "learners", multiple=True, help="Only this one may join; may be given again.")
+@click.option("--data", help="The file it was trained on, if that has moved.")
+@click.option(
+    "--searcher",
+    default="tpe",
+    show_default=True,
+    help="What proposes settings: random, tpe, gp, cmaes, hyperopt, smac or ray.",
+)
+@click.option(
+    "--axis",
+    "axes",
+    multiple=True,
+    help="Search along this axis only: parameters, structure or strategy; can be repeated.",
+)
+@click.option("--learner", "learners", multiple=True, help="Let only models of this learner join; can be repeated.")
 @option_json
 def optimize(
     ref: str,
@@ -25,11 +35,11 @@ def optimize(
     *,
     as_json: bool,
 ) -> None:
-    """Make version REF better, and publish what is certain to be so.
+    """Search for a version better than REF, and publish it if it is certainly better.
 
-    It is searched from where training ended, along three axes: parameters, structure and strategy. A new version is
-    published only if it beats REF with 95 % confidence on rows that were not searched on. With --json each event is a
-    line. Ctrl-C ends the search with what was found so far; a second one breaks off.
+    The search starts where training ended, and goes along three axes: parameters, structure and strategy. A new version
+    is published only if it beats REF with 95 % confidence on rows that were not searched on. With --json each event is
+    a line. Ctrl-C ends the search with what was found so far; a second one aborts.
     """
     from aias.client.model import load
     from aias.core.quantities import seconds_of

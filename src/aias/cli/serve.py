@@ -12,19 +12,27 @@ from aias.core.events import Event
     "--workers",
     default="1",
     show_default=True,
-    help="Processes that answer; `auto`: one a processor; 0: no second process that watches over it.",
+    help="Processes that answer; `auto`: one per processor; 0: a single process without a supervisor.",
 )
-@click.option("--replace", is_flag=True, help="Take the place of the server on this port; no call fails.")
-@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Answer gRPC too, on this port; 0 takes any free one.")
-@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name that clients may call the server by.")
-@click.option("--unnamed", help="The endpoint that answers /invocations when a request names none.")
-@click.option("--insecure-http", is_flag=True, help="Listen beyond this machine without TLS; put a proxy before it.")
-@click.option("--memory", metavar="SIZE", help="For all loaded models, such as 4GB.  [default: half of what there is]")
+@click.option("--replace", is_flag=True, help="Take over from the server on this port, without failing a request.")
 @click.option(
-    "--pin", "pinned", multiple=True, metavar="NAME", help="An endpoint to keep in memory; '*' for every one."
+    "--grpc-port", type=click.IntRange(0, 65535), help="Also answer gRPC, on this port; 0 takes any free one."
+)
+@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A host name that clients use; can be repeated.")
+@click.option("--unnamed", help="The endpoint that answers /invocations if a request names none.")
+@click.option("--insecure-http", is_flag=True, help="Listen beyond this machine, without TLS; put a proxy in front.")
+@click.option(
+    "--memory", metavar="SIZE", help="The budget for all loaded models, such as 4GB.  [default: half of the machine's]"
+)
+@click.option(
+    "--pin",
+    "pinned",
+    multiple=True,
+    metavar="NAME",
+    help="An endpoint to keep in memory, '*' for all; can be repeated.",
 )
 @click.option("--access-log", is_flag=False, flag_value="100%", metavar="[SHARE]",
-              help="A JSON line for each request, or a share such as 5%, on stderr; no bodies, no keys.")  # fmt: skip
+              help="Log requests, or a share such as 5%, as JSON lines on stderr; no bodies, no keys.")  # fmt: skip
 def serve(
     host: str,
     port: int,
@@ -39,7 +47,7 @@ def serve(
     insecure_http: bool,
     access_log: str | None,
 ) -> None:
-    """Answer requests on one port until SIGTERM; finishes what it has begun. Prints the first key once."""
+    """Answer requests on one port, until SIGTERM or Ctrl-C. The first start prints the first key, once."""
     from aias.core.settings import home
     from aias.serving.bounds import Bounds
     from aias.serving.serve import serve as run
@@ -77,7 +85,7 @@ def _bytes(text: str) -> int:
 
     found = bytes_of(text)
     if found <= 0:
-        raise click.BadParameter(f"{text} is no room for any model", param_hint="--memory")
+        raise click.BadParameter(f"{text} is too little for any model", param_hint="--memory")
     return found
 
 
@@ -86,7 +94,7 @@ def _share(text: str) -> float:
 
     found = share_of(text)
     if not 0 < found <= 1:
-        raise click.BadParameter(f"{text} is no share of the requests", param_hint="--access-log")
+        raise click.BadParameter(f"{text} is not a share of the requests", param_hint="--access-log")
     return found
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from aias.cli.keys import option_quotas
 from aias.cli.main import option_json
 from aias.cli.show import give, table
 
@@ -16,18 +17,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def tenants() -> None:
-    """Who has several keys: quotas that hold for all of them together. A running server follows within a second."""
-
-
-_quotas = click.option(
-    "--quota", "quotas", multiple=True,
-    help="`100/second`, `5000 rows/hour burst 20000`, `1000000 rows/month`. May be given again.",
-)  # fmt: skip
+    """Group keys into tenants, with quotas for all of them together. A running server follows within a second."""
 
 
 @tenants.command()
 @click.argument("name")
-@_quotas
+@option_quotas
 def create(name: str, quotas: tuple[str, ...]) -> None:
     """Create the tenant NAME; `aias keys create --tenant` and `aias keys assign` give it keys."""
     with _keys() as store:
@@ -37,10 +32,10 @@ def create(name: str, quotas: tuple[str, ...]) -> None:
 
 @tenants.command()
 @click.argument("name")
-@_quotas
-@click.option("--unlimited", is_flag=True, help="Let its keys ask as much as their own quotas allow.")
+@option_quotas
+@click.option("--unlimited", is_flag=True, help="Remove its quotas; those of its keys stay.")
 def limit(name: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
-    """Set how much all keys of NAME together may ask, instead of what was set before."""
+    """Set the quotas that all keys of NAME share, replacing those set before."""
     if bool(quotas) == unlimited:
         raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
     with _keys() as store:
@@ -72,7 +67,7 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name", required=False)
 @option_json
 def usage(name: str | None, *, as_json: bool) -> None:
-    """Show what tenants have used of their quotas, all keys of each together."""
+    """Show what all tenants, or NAME, have used of their quotas."""
     from aias.access.ledger import usage_of_tenants
     from aias.access.tenants import unknown
     from aias.core.settings import home

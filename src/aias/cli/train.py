@@ -15,26 +15,30 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.command()
 @click.argument("file")
 @click.option("--target", required=True, help="The column to predict.")
-@click.option("--name", help="What to call the model; by default after the file.")
+@click.option("--name", help="The model's name; by default that of the file.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
-@click.option("--metric", help="What decides: roc_auc, accuracy, log_loss, f1_macro, rmse, mae, r2, ...")
+@click.option("--metric", help="The metric to optimise: roc_auc, accuracy, log_loss, f1_macro, rmse, mae, r2, ...")
 @click.option("--split", default="random", show_default=True, help="random, time:COLUMN or group:COLUMN.")
-@click.option("--test", help="A file to measure on, or the share of rows to set aside; by default what can be spared.")
-@click.option("--latency", help="What one row may take in the serving form: 150us, or 20ms where an encoder reads.")
-@click.option("--encoder", help="A sentence encoder that reads the texts: a folder, or a name on the hub.")
+@click.option(
+    "--test", help="A file to measure on, or a share of rows to set aside; by default a tenth from 50,000 rows."
+)
+@click.option("--latency", help="The limit for a row in the serving form.  [default: 150us; 20ms with --encoder]")
+@click.option("--encoder", help="A sentence encoder for the texts: a folder, or a name on the Hugging Face hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
-@click.option("--learner", "learners", multiple=True, help="Try only this one; may be given again.")
-@click.option("--teacher", help="Who answers rows without a target: a version, or an address.")
-@click.option("--teacher-model", default="", help="Which of a chat service's models.")
-@click.option("--teacher-calls", default=1_000, show_default=True, help="How many calls of a service it may cost.")
+@click.option("--learner", "learners", multiple=True, help="Try only this learner; can be repeated.")
+@click.option("--teacher", help="Who labels the rows that have no target: a version, or an address.")
+@click.option("--teacher-model", default="", help="The model to use of a chat service.")
+@click.option("--teacher-calls", default=1_000, show_default=True, help="The most calls to make to a service.")
 @click.option("--unlabelled", help="A file of more rows to ask the teacher about.")
-@click.option("--made-up", default=0.0, help="How many rows to make up and ask the teacher about, times the real ones.")
-@click.option("--temperature", default=1.0, help="Above 1, and what a teacher is less sure of counts more.")
-@click.option("--classes", help="The labels that the teacher may give, where rows do not show them all: spam,ham.")
-@click.option("--instructions", default="", help="What a chat service is told besides: what the labels mean.")
-@click.option("--seed", default=0, show_default=True, help="Of chance: with the same data and settings, the same fits.")
-@click.option("--early", is_flag=True, help="Publish the first model at once, too, while training goes on.")
-@click.option("--resume", is_flag=True, help="Go on with a training of this name that was broken off.")
+@click.option("--made-up", default=0.0, help="How many rows to make up for the teacher to label, times the real ones.")
+@click.option("--temperature", default=1.0, help="Above 1, the teacher's probabilities are made more alike.")
+@click.option("--classes", help="The labels that the teacher may give, if the rows do not show them all: spam,ham.")
+@click.option("--instructions", default="", help="What else to tell a chat service, such as what the labels mean.")
+@click.option(
+    "--seed", default=0, show_default=True, help="Random seed: the same data, settings and seed give the same fits."
+)
+@click.option("--early", is_flag=True, help="Also publish the first model as soon as there is one, and go on.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training of this name.")
 @option_json
 def train(
     file: str,
@@ -64,13 +68,13 @@ def train(
 ) -> None:
     """Train the best model that the time allows on FILE, and publish it in two forms.
 
-    The quality form is everything that was found; the serving form answers a row within the latency. FILE is CSV, TSV,
-    JSONL, Parquet, Arrow, Excel or ARFF, plain or in gzip or zip. With --json each event is a line. Ctrl-C finishes
-    with what was found so far; a second one breaks off.
+    The quality form is everything that helps; the serving form answers a row within --latency. FILE is CSV, TSV, JSONL,
+    Parquet, Arrow, Excel or ARFF, plain or in gzip, zip or tar. With --json each event is a line. Ctrl-C finishes with
+    what was found so far; a second one aborts.
 
-    Rows without a target are left out, unless a --teacher answers them first: a version, an endpoint, or a chat service
-    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. What was answered is kept, so that nothing is asked twice. Where
-    a teacher says how likely each label is, that is learned, and not only the likeliest.
+    Rows without a target are left out, unless a --teacher labels them first: a version, an endpoint, or a chat service
+    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. Its answers are kept, so that nothing is asked twice. If it
+    says how likely each label is, its probabilities are learned, not only the likeliest label.
     """
     from aias.client.model import train as run
     from aias.client.teaching import Teacher

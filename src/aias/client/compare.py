@@ -37,6 +37,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """Versions, by the step that made each: measured on the same rows, timed in turn."""
+
     steps: tuple[Step, ...]
 
     @property

@@ -6,7 +6,6 @@ from aias.artifact.manifest import Manifest
 from aias.client.model import publish_one
 from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
-from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.values import Version
 
@@ -15,7 +14,7 @@ def publish_first(registry: Registry, trained: Any, *, resume: bool, watch: Watc
     """Unless the training that goes on had published one already: it is then the newest version."""
     before = registry.versions(trained.manifest.name)[-1:] if resume else []
     if before and _is_first(registry, before[0], trained.manifest):
-        version = Ref(before[0].name, before[0].number)
+        version = before[0]
         watch(Event("train.stands", f"{version}, the first form, stands already", facts={"version": str(version)}))
     else:
         publish_one(registry, trained, watch=watch)

@@ -123,6 +123,7 @@ class Classifier(ClassifierMixin, _Estimator):
     """The best classifier that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts."""
 
     def fit(self, X: Any, y: Any) -> "Classifier":
+        """`X`: an array or table, (rows, columns); `y`: labels, (rows,). Raises `ValueError`, `TypeError`."""
         X, y = self._both(X, y)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
@@ -133,7 +134,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """(rows, classes), in the order of `classes_`."""
+        """Probabilities, (rows, classes), in the order of `classes_`."""
         found = self._answers(X).astype(np.float64)
         known = [int(label) for label in self._runtime.manifest.task.classes]
         whole = np.zeros((len(found), len(self.classes_)))
@@ -141,6 +142,7 @@ class Classifier(ClassifierMixin, _Estimator):
         return np.asarray(whole / whole.sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Labels as they stood in `y`, (rows,)."""
         found = (self._answers(X) * np.array(self._runtime.manifest.label_weights or 1.0)).argmax(axis=1)
         known = np.array([int(label) for label in self._runtime.manifest.task.classes])
         return np.asarray(self.classes_[known[found]])
@@ -150,12 +152,14 @@ class Regressor(RegressorMixin, _Estimator):
     """The best regression that `time_limit` seconds allow. Columns may hold numbers, categories, times and texts."""
 
     def fit(self, X: Any, y: Any) -> "Regressor":
+        """`X`: an array or table, (rows, columns); `y`: numbers, (rows,). Raises `ValueError`, `TypeError`."""
         X, y = self._both(X, y)
         target = Field(TARGET, "number", role="target")
         self._fit(X, np.asarray(y, np.float64), target=target, metric=self.metric or "rmse")
         return self
 
     def predict(self, X: Any) -> npt.NDArray[np.float64]:
+        """Predictions, (rows,)."""
         return np.asarray(self._answers(X), np.float64)
 
 

@@ -154,6 +154,7 @@ def publish(registry: Registry, results: Any, *, watch: Watch) -> "Model":
 
 
 def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Model | None" = None) -> "Model":
+    """Seal one trained form with its golden rows, and give it the next number; `parent` goes into its lineage."""
     from aias.runtimes.golden import GOLDEN, record
     from aias.training.finish import described
 
@@ -163,7 +164,7 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
     # As it will be loaded: the runtime at hand may have another engine, or fewer threads.
     files = trained.files | {GOLDEN: record(OnnxRuntime.from_files(trained.files, trained.manifest))}
     version = registry.publish(trained.manifest.name, files, trained.manifest)
-    ref = f"{version.name}@{version.number}"
+    ref = str(version)
     facts: dict[str, object] = {
         "version": ref, "form": trained.manifest.form, "size_bytes": version.size_bytes,
         "row_us": trained.manifest.row_us,
@@ -193,16 +194,19 @@ class Model:
 
     @property
     def ref(self) -> str:
-        return f"{self.version.name}@{self.version.number}"
+        """Its name and number: `reviews@1`."""
+        return str(self.version)
 
     @property
     def manifest(self) -> Manifest:
+        """What the version says of itself: task, inputs, lineage, scores, proof. Raises `Damaged`."""
         if self._manifest is None:
             self._manifest = self.registry.manifest(self.version)
         return self._manifest
 
     @property
     def task(self) -> Task:
+        """What is predicted and how it is judged; `task.classes` is the order of the probabilities."""
         return self.manifest.task
 
     @property
@@ -210,7 +214,7 @@ class Model:
         """The quality form that this serving form was made from; itself when it is not a serving form."""
         if self.manifest.form != "serving":
             return self
-        above = self.registry.lineage(Ref(self.version.name, self.version.number))
+        above = self.registry.lineage(self.version.ref)
         versions = [version for ancestor in above for version in ancestor.versions]
         if not versions:
             raise UserError(f"the quality form of {self.ref} was removed", hint="train again")
@@ -223,6 +227,7 @@ class Model:
 
     @property
     def runtime(self) -> OnnxRuntime:
+        """The graph in memory, verified and loaded when it is first needed. Raises `Damaged`."""
         if self._runtime is None:
             self._runtime = OnnxRuntime.load(self.folder, self.manifest)
         return self._runtime
@@ -241,14 +246,15 @@ class Model:
         return np.array(found)
 
     def predict_proba(self, source: Any, *, watch: Watch = nobody) -> npt.NDArray[np.float32]:
-        """The probability of each class, in the order of `model.task.classes`."""  # (rows, classes)
+        """The probability of each class, (rows, classes), in the order of `model.task.classes`. Raises `BadValue`, and
+        `AttributeError` for a regression."""
         found = self.answers(source, watch=watch).probabilities
         if found is None:
             raise AttributeError("a regression has no probabilities; use predict")
         return found
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The vector of each text, where the version gives vectors. Raises `UserError`."""  # (texts, width)
+        """The vector of each text, (texts, width), where the version gives vectors. Raises `UserError`."""
         if not self.task.width:
             raise UserError(f"{self.ref} gives no vectors", hint="`aias import FOLDER` publishes a sentence encoder")
         found = self.runtime.embed(texts).vectors
@@ -256,7 +262,7 @@ class Model:
         return found.values
 
     def answers(self, source: Any, *, watch: Watch = nobody) -> Answers:
-        """Predictions and probabilities together."""
+        """Predictions, probabilities, intervals or vectors together, in the order of the rows. Raises `BadValue`."""
         if isinstance(source, list) and all(isinstance(row, dict) for row in source):
             return self.runtime.predict(source)
         columns, rows = self._columns(source, watch)
@@ -271,7 +277,8 @@ class Model:
         return explained(self.runtime, profile, row, of=of, seed=seed)
 
     def evaluate(self, source: Any, *, seed: int = 0, watch: Watch = nobody) -> tuple[Measurement, ...]:
-        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out."""
+        """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. Raises
+        `SchemaMismatch`, `BadValue`, `BadTarget`."""
         from aias.data.read import read
         from aias.data.target import labels_for
         from aias.training.metrics import report
@@ -340,7 +347,7 @@ class Model:
         )  # fmt: skip
 
     def frontier(self) -> "Frontier":
-        """Every candidate of the last compression, with its proof or the reason why it fell. Raises `NotFound`."""
+        """Every candidate of the last compression, with its proof or why it was rejected. Raises `NotFound`."""
         from aias.client.compress import frontier_of
 
         return frontier_of(self)
@@ -350,9 +357,10 @@ class Model:
     ) -> Endpoint:
         """Point an endpoint, by default of the model's own name, at this version.
 
-        With `canary` or `shadow`, a share of 1, the version before goes on answering and this one is tried beside it.
+        With `canary` or `shadow`, a share from 0 to 1, the live version goes on answering and this one is on trial
+        beside it. Raises `BadTrial`, `UserError`.
         """
-        ref, name = Ref(self.version.name, self.version.number), check_name(endpoint or self.version.name)
+        ref, name = self.version.ref, check_name(endpoint or self.version.name)
         if canary is not None and shadow is not None:
             raise UserError("`canary` or `shadow`: one of them")
         share = canary if shadow is None else shadow
@@ -362,7 +370,7 @@ class Model:
         return self.registry.endpoint(name)
 
     def export(self, folder: Path | str) -> Path:
-        """Copy the artifact with an example that runs it without Aias. The folder must not exist."""
+        """Copy the artifact, with a script that runs it without Aias. Raises `Conflict` where the folder exists."""
         return export_folder(self.folder, self.manifest, Path(folder), ref=self.ref)
 
     def _check_trained(self, what: str) -> None:

@@ -234,10 +234,6 @@ class Workshop:
             return self.base.scores(self)
         return mix(np.stack([each.scores for each in self.members]), self.weights)
 
-    def rows_in_turn(self, fold: int) -> Ints:
-        """The rows that judge in a fold."""
-        return np.asarray(self.prepared.table.outside(fold))
-
 
 def workshop(
     parent: Parent, prepared: Prepared, bench: Bench, plan: Plan, *, deadline: Deadline, stop: threading.Event

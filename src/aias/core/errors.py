@@ -7,8 +7,7 @@ Every room derives its own errors from `AiasError` and gives each a stable code 
     ├── NotFound        a name that does not exist                             exit 3 · HTTP 404
     ├── Refused         no key, or a key without the scope                     exit 4 · HTTP 401, 403
     ├── Conflict        somebody else was faster; look again and retry         exit 5 · HTTP 409
-    ├── StorageFailed   the disk is full or failing; what was acknowledged     exit 1 · HTTP 507
-    │                   is kept, what was asked for did not happen
+    ├── StorageFailed   the disk is full or failing; this step did not happen  exit 1 · HTTP 507
     └── Damaged         bytes are not what they were when they were sealed     exit 1 · HTTP 503
 """
 
@@ -61,7 +60,10 @@ class Damaged(AiasError):
 
 
 class BadValue(UserError):
-    """One value that its field cannot take. Whoever knows the row adds it with `at`."""
+    """One value that its field cannot take.
+
+    Whoever knows the row adds it with `at`.
+    """
 
     code = "data.bad-value"
 

@@ -15,6 +15,8 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class BadName(UserError):
+    """A text that cannot name a model, a version, an endpoint or a key."""
+
     code = "names.bad-name"
 
 
@@ -53,7 +55,7 @@ class Ref:
         if not at or number == "latest":
             return cls(name)
         if not re.fullmatch(r"[1-9][0-9]{0,8}", number):
-            raise BadName(f"{text!r} names no version", hint=f"write `{name}@1`, or `{name}` for the newest")
+            raise BadName(f"{text!r} does not name a version", hint=f"write `{name}@1`, or `{name}` for the newest")
         return cls(name, int(number))
 
     def __str__(self) -> str:

@@ -31,5 +31,5 @@ def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: st
         return float(text)
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%]*)", text.strip())
     if not found or found[2] not in units:
-        raise UserError(f"{text!r} is no {what}", hint=hint)
+        raise UserError(f"{text!r} is not a {what}", hint=hint)
     return float(found[1]) * units[found[2]]

@@ -1,6 +1,6 @@
 """A schema: the fields of a dataset, what each holds, what it is used for, and why we think so."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
@@ -18,6 +18,8 @@ NAMES_SHOWN: Final = 20
 
 
 class SchemaMismatch(UserError):
+    """The data and the schema do not fit: a column is missing, named twice, or of an unknown kind or role."""
+
     code = "schema.mismatch"
 
 
@@ -86,11 +88,6 @@ class Schema:
     def inputs(self) -> tuple[Field, ...]:
         """The fields a model sees, in order."""
         return tuple(field for field in self.fields if field.role == "input")
-
-    def with_fields(self, changed: Iterable[Field]) -> "Schema":
-        """The same schema with some fields replaced by their namesakes."""
-        by_name = {field.name: field for field in changed}
-        return Schema(tuple(by_name.get(field.name, field) for field in self.fields))
 
     def with_target(self, name: str) -> "Schema":
         """The same schema with `name`, and nothing else, as the target."""

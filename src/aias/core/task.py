@@ -1,5 +1,6 @@
 """A task: what is predicted and how it is judged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -41,6 +42,9 @@ LABEL_METRICS: Final = frozenset({
 """They judge labels; all others of classes judge probabilities."""
 
 DEFAULT_METRIC: Final[dict[TaskType, str]] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+LINKS: Final[Mapping[TaskType, str]] = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
+"""From a learner's sums to its scores."""
 
 MEDIAN: Final = 0.5
 

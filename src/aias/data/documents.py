@@ -15,11 +15,6 @@ from aias.data.readers.contract import File, Table
 from aias.data.unpack import is_litter, is_prose
 
 
-def are_documents(names: Iterable[str]) -> bool:
-    """True when the names are texts in two or more folders, several in each."""
-    return len(document_names(names)) > 0
-
-
 def document_names(names: Iterable[str]) -> list[str]:
     """The texts that have a class: those in folders that hold two or more of them; [] when there are not two such."""
     plain = [name for name in names if name.lower().endswith(".txt") and not is_prose(name) and "/" in name]

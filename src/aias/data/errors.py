@@ -10,10 +10,14 @@ class Unreadable(UserError):
 
 
 class NoSuchFile(NotFound):
+    """No file at the path, or no such member of an archive."""
+
     code = "data.no-such-file"
 
 
 class TooLarge(UserError):
+    """The data exceeds a limit: bytes, columns, files, or the size of an archive once unpacked."""
+
     code = "data.too-large"
 
 
@@ -24,4 +28,6 @@ class BadTarget(UserError):
 
 
 class BadSplit(UserError):
+    """The rows cannot be split as asked."""
+
     code = "data.bad-split"

@@ -10,13 +10,13 @@ from aias.data.errors import TooLarge, Unreadable
 from aias.data.readers.contract import File
 
 
-def opened(path: Path, *, name: str | None = None) -> File:
-    """The file as `name`, or as its path ends. Raises `Unreadable` and `TooLarge`."""
+def opened(path: Path) -> File:
+    """The file, named as its path ends. Raises `Unreadable` and `TooLarge`."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # before it is opened: a pipe would wait
             raise Unreadable(f"`{path}` is not a regular file", hint="save the data to a file first")
         with path.open("rb") as file:
-            return File(name or path.name, whole(file, str(path)))
+            return File(path.name, whole(file, str(path)))
     except PermissionError:
         raise Unreadable(f"`{path}` may not be read", hint=f"`chmod u+r {path}`") from None
 

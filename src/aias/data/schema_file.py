@@ -33,6 +33,8 @@ _Dumper.add_representer(str, _represent_text)
 
 
 class BadSchemaFile(UserError):
+    """A schema file that cannot be read, or does not describe columns."""
+
     code = "data.bad-schema-file"
 
 

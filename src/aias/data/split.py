@@ -134,8 +134,8 @@ def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, col
     few = len(found) > 0 and len(np.unique(left)) < 2
     if few and column:
         raise BadSplit(
-            f"each label, but at most one, stands in one group of `{column}` alone: no group tells how well it is known"
-            " from the others",
+            f"no label, or only one, occurs in more than one group of `{column}`: nothing could be judged on a group"
+            " that was not learned from",
             hint="give more groups, or use the split `random`",
         )
     if not column and (few or (len(found) and len(left) < JUDGED_SHARE_MIN * len(strata))):

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest migration. Revisions are numbers of four digits, so that newer means greater."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -145,3 +145,16 @@ tenants: Final = Table(
     Column("created_at", Instant, nullable=False),
 )
 """Nobody's keys have an empty one."""
+
+once: Final = Table(
+    "once",
+    metadata,
+    Column("who", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("asked", String, nullable=False),
+    Column("made", String, nullable=False),
+    Column("salt", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "at"),
+)
+"""Requests that are done once: whose, their digests, and the name of what was made."""

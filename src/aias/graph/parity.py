@@ -19,6 +19,8 @@ ALONE_ROWS_MAX: Final = 500
 
 
 class ParityBroken(AiasError):
+    """The graph does not answer as the pipeline that it was compiled from, or otherwise alone than in a batch."""
+
     code = "graph.parity-broken"
 
 

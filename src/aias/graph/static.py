@@ -23,6 +23,8 @@ _FLOAT = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StaticVectors:
+    """Of a text the mean of its tokens' vectors, brought to length 1."""
+
     table: Weights  # (vocabulary, width)
     length_max: int
 

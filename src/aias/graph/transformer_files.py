@@ -43,7 +43,7 @@ PADDED_POSITIONS: Final = ("roberta", "xlm-roberta", "camembert")
 
 
 class UnknownEncoder(UserError):
-    """The folder holds what cannot be written as a graph: another type, other positions, a head that does not fit."""
+    """The folder holds an encoder that cannot be written as a graph: another type, other positions, an unknown head."""
 
     code = "graph.unknown-encoder"
 

@@ -20,6 +20,8 @@ _FLOAT = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Windows:
+    """Of a text, for each number the largest sum over windows of three tokens, a table for each place; not below 0."""
+
     table: Weights  # (vocabulary, 3 * width)
     length_max: int
 

@@ -15,9 +15,6 @@ from aias.core.graph import GraphWriter
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
-LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
-"""From sums to scores, by the type of the task."""
-
 CODES_MAX: Final = 64
 """Codes of a category up to which its values are parted into sets, of which there are too many to choose from beyond:
 where a category had 3,400 codes, the AUC was 0.757 with sets of them, and 0.785 with codes as numbers."""

@@ -54,6 +54,8 @@ class Fit:
 
 
 class Fitted(Protocol):
+    """A fitted learner: it answers rows, writes itself into a graph, and is stored as named arrays."""
+
     settings: dict[str, Any]
     """Everything that was chosen while fitting; given back as `Fit.settings`, no validation rows are needed."""
 

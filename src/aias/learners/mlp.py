@@ -9,13 +9,13 @@ import numpy as np
 
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
-from aias.core.task import Task
+from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
-from aias.networks.network import LINKS, Network
+from aias.networks.network import Network
 from aias.networks.rows import Rows, rows_of
 from aias.networks.smaller import network_made_smaller
 from aias.networks.training import Training

@@ -10,14 +10,13 @@ import numpy as np
 
 from aias.core.events import Event
 from aias.core.graph import GraphWriter
-from aias.core.task import Task
+from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.chain import Chain, new_chain
 from aias.networks.choosing import Choice
 from aias.networks.descent import RATES, Descent
-from aias.networks.network import LINKS
 from aias.networks.schedule import Schedule
 from aias.networks.smaller import made_smaller
 

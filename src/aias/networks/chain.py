@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.task import LINKS
 from aias.networks.arithmetic import Arithmetic
-from aias.networks.network import ACTIVATIONS, LINKS, Array, Dense, linked, spanned
+from aias.networks.network import ACTIVATIONS, Array, Dense, linked, spanned
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,15 +18,9 @@ from aias.networks.arithmetic import Numpy
 from aias.networks.chain import Chain
 from aias.networks.losses import ABSOLUTE
 from aias.networks.network import linked
+from aias.networks.updates import BETAS, EPSILON, GRADIENT_MAX, MOMENTUM
 
 Floats32 = npt.NDArray[np.float32]
-
-GRADIENT_MAX: Final = 1.0
-"""Norm to which longer gradients are cut."""
-
-MOMENTUM: Final = 0.9
-BETAS: Final = (0.9, 0.99)
-EPSILON: Final = 1e-8
 
 RATES: Final = {"sgd": 1.0, "momentum": 0.2, "adam": 5e-3}
 """The highest learning rate of each rule, where the settings name none."""

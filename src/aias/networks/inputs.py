@@ -52,6 +52,8 @@ class Read:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
+    """From encoded columns to what a network reads: numbers scaled, gaps flagged, categories one-hot or embedded."""
+
     numbers: Ints
     """Columns that vary, (numbers,)."""
     center: Floats

@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.task import LINKS
 from aias.networks.arithmetic import Arithmetic
 from aias.networks.inputs import Inputs, Read
 
@@ -23,8 +24,6 @@ Array = npt.NDArray[Any]
 ACTIVATIONS: Final = ("none", "relu", "silu")
 
 EXPANSIONS: Final = ("pieces", "waves")
-
-LINKS: Final = {"binary": "sigmoid", "multiclass": "softmax", "regression": "identity"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +89,8 @@ def spanned(do: Arithmetic, answers: Any, link: str, span: Array) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
+    """Networks that share their layers (TabM, Gorishniy et al. 2025); each has an adapter and a head of its own."""
+
     inputs: Inputs
     link: str
     expansion: Expansion | None

@@ -16,16 +16,13 @@ from aias.networks.network import Network
 from aias.networks.rows import Rows
 from aias.networks.schedule import Schedule
 from aias.networks.tensors import Tensors
-from aias.networks.updates import update
+from aias.networks.updates import GRADIENT_MAX, update
 
 EPOCH_ROWS: Final = 50_000
 """An epoch is a pass over the rows, or so many of them: what is longer is judged in between."""
 
 JUDGED_AT_ONCE: Final = 1 << 22
 """Numbers of one layer while judging: some 16 MB."""
-
-GRADIENT_MAX: Final = 1.0
-"""Norm to which longer gradients are cut."""
 
 BATCH_ROWS_MIN: Final = 8
 

@@ -7,6 +7,9 @@ UPDATES: Final = ("adamw", "sgd", "momentum", "schedule_free")
 RATES: Final = {"adamw": 2e-3, "schedule_free": 4e-3, "sgd": 0.5, "momentum": 0.05}
 """The highest learning rate, where the settings name none."""
 
+GRADIENT_MAX: Final = 1.0
+"""Norm to which longer gradients are cut."""
+
 MOMENTUM: Final = 0.9
 BETAS: Final = (0.9, 0.99)
 EPSILON: Final = 1e-8

@@ -34,6 +34,8 @@ RULES: Final = {"mlp": ("adamw", "schedule_free", "momentum"), "text_mlp": ("ada
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Situation:
+    """What a search along an axis knows: the members so far, the data, and what may join."""
+
     board: Board
     shape: Shape
     seed: int

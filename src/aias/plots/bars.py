@@ -20,6 +20,7 @@ class Bar:
 
 
 def bar_chart(title: str, note: str, along: str, bars: Sequence[Bar]) -> bytes:
+    """An SVG of horizontal bars with their intervals, from the top down; `along` names the axis."""
     bottom = 62 + _ROW * len(bars) + 6
     drawing = Drawing(title, note, height=bottom + 52)
     reach = max([each.high for each in bars] + [each.value for each in bars] + [1e-12])

@@ -41,6 +41,8 @@ class Counts:
 def line_chart(
     title: str, note: str, x: Axis, y: Axis, lines: Sequence[Line], *, counts: Counts | None = None
 ) -> bytes:
+    """An SVG of lines, and of the rows behind them where `counts` are given."""
+
     def draw(frame: Frame) -> None:
         if counts is not None:
             _draw_counts(frame, counts)

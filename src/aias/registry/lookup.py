@@ -10,18 +10,26 @@ from aias.registry.values import Endpoint, Version
 
 
 class UnknownVersion(NotFound):
+    """No model of this name, or no such version of it."""
+
     code = "registry.unknown-version"
 
 
 class UnknownEndpoint(NotFound):
+    """No endpoint of this name."""
+
     code = "registry.unknown-endpoint"
 
 
 class EndpointMoved(Conflict):
+    """The endpoint was moved by somebody else since it was looked at."""
+
     code = "registry.endpoint-moved"
 
 
 class VersionInUse(Conflict):
+    """The version cannot be removed: an endpoint uses it."""
+
     code = "registry.version-in-use"
 
 

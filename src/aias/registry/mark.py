@@ -12,6 +12,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Mark:
+    """The count in the file at `path`."""
+
     path: Path
 
     def read(self) -> int:

@@ -86,6 +86,8 @@ class Vectors:
 
 
 class Runtime(Protocol):
+    """An artifact in memory that answers rows."""
+
     manifest: Manifest
 
     @classmethod

@@ -105,6 +105,8 @@ class Session:
 
 
 class OnnxRuntime:
+    """An artifact in memory, answered by ONNX Runtime or by a faster engine that agrees with it; see `race.py`."""
+
     def __init__(self, manifest: Manifest, encoder: RowEncoder, model: bytes) -> None:
         self.manifest, self.encoder = manifest, encoder
         self._classes = list(manifest.task.classes)

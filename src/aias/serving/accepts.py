@@ -10,14 +10,18 @@ _ANY: Final = frozenset((b"*/*", b"application/*", b"text/*"))
 
 def wanted(accept: bytes | None, known: Collection[bytes], *, otherwise: bytes) -> bytes:
     """One of `known`; `otherwise` where anything will do. Raises `NotAcceptable`."""
-    if accept is None or accept == b"*/*":
+    if not accept or accept == b"*/*":
         return otherwise
     ranked = sorted(map(_preference, accept.lower().split(b",")), key=lambda each: -each[1])
+    unwanted = {name for name, weight in ranked if weight <= 0}
     for name, weight in ranked:
         if weight > 0 and name in known:
             return name
         if weight > 0 and name in _ANY:
-            return otherwise
+            kind = name.removesuffix(b"*").removeprefix(b"*/")
+            for each in (otherwise, *known):
+                if each.startswith(kind) and each not in unwanted:
+                    return each
     names = ", ".join(sorted(each.decode() for each in known))
     raise NotAcceptable("none of the types in Accept can be written", hint=f"accept one of {names}")
 

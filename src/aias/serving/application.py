@@ -25,6 +25,7 @@ from aias.serving.lag import Lag
 from aias.serving.messages import FILES, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
+from aias.serving.named import take_name
 from aias.serving.observing import Observing, trace_id
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
@@ -96,7 +97,9 @@ class Application:
             take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
-        except ClientGone:
+        except ClientGone as gone:
+            # A task that has failed is held by the frame that waited for it, and that by the fault.
+            forget_frames(gone)
             self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
@@ -239,6 +242,8 @@ class Application:
             return await self.executor.finished(reply_of(route.answer(request), request))
         if request.model is not None:
             self._admit(request)
+        if route.once:
+            take_name(request)
         packed = encoding_of(request.headers) is not None
         body = request.body = await self._bodies.read(request.headers, receive)
         try:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -15,6 +16,8 @@ from aias.core.events import Event
 
 
 class DidNotStart(AiasError):
+    """The server did not start."""
+
     code = "serving.did-not-start"
 
 
@@ -96,11 +99,12 @@ def tell(event: Event) -> None:
     sys.stdout.buffer.flush()
 
 
-def stop_with_parent() -> None:
-    """Stop as on SIGTERM when standard input ends; for a thread."""
+def stop_with_parent(first: Callable[[], object] = lambda: None) -> None:
+    """Stop as on SIGTERM when standard input ends; for a thread. What comes `first` is done before."""
     # Not `sys.stdin`: its lock, held here at the end of the process, would abort the interpreter.
     while os.read(0, 1024):
         pass
+    first()
     os.kill(os.getpid(), signal.SIGTERM)
 
 

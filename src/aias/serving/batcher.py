@@ -120,7 +120,7 @@ class Batcher:
         if over > 0:
             raise Overloaded(bound, retry_seconds=over)
         if self.waiting >= self._waiting_max:
-            raise Busy("too many requests are waiting", hint="come again in a moment")
+            raise Busy("too many requests are waiting", hint="try again in a moment")
 
     def expected_wait(self, ticket: Ticket) -> float:
         """Until it starts, if all goes on as it does: its tenant waits for its own, and as much of each other's."""

@@ -81,7 +81,7 @@ class Bodies:
 
     def _take(self, size: int) -> None:
         if self._bytes + size > self._bounds.bodies_bytes:
-            raise Busy("too many bodies at once", hint="come again in a moment")
+            raise Busy("too many bodies at once", hint="try again in a moment")
         self._bytes += size
 
     def _refuse(self) -> None:
@@ -92,7 +92,7 @@ class Bodies:
 
 def encoding_of(headers: dict[bytes, bytes]) -> bytes | None:
     """How the body is packed. Raises `UnsupportedType`."""
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower().removeprefix(b"x-")
     if encoding in (b"identity", b""):
         return None
     if encoding not in ENCODINGS:

@@ -3,21 +3,23 @@
     POST /keys {"name": "shop", "quotas": ["100/second"]}  ─▶ 201, with the secret: this once and never again
 
 Nobody gives away more than is theirs: a key makes and changes only keys whose scopes it has itself, for no longer than
-it lives, and none while it has quotas or a tenant, whose bounds it could lift. What is changed is told as an event, and
-holds within a second.
+it lives, and none while it has quotas or a tenant, whose bounds it could lift. A tenant's key is shown what is of that
+tenant, and no word of another. What is changed is told as an event, and holds within a second.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 import msgspec
 
 from aias.access.keys import Key, Keys, Scope, unknown, utc_now
+from aias.access.once import AskedOtherwise
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
 from aias.serving.bodies import read_as
 from aias.serving.messages import Reply, Request
+from aias.serving.named import once_of, told_otherwise
 from aias.serving.refusals import BadBody, BadKey, NotSupported, Refusal
 from aias.serving.routes import Route
 
@@ -28,7 +30,7 @@ _SHOWN_ONCE: Final = ((b"cache-control", b"no-store"),)
 
 
 class BeyondItsOwn(Refusal):
-    """A key may not give, or change, what it has not itself"""
+    """A key may not grant or change more than it has itself"""
 
     code = "serving.beyond-its-own"
     status: ClassVar[int] = 403
@@ -77,23 +79,29 @@ class Callers:
     def routes(self) -> tuple[Route, ...]:
         return (
             Route("GET", "/keys", "admin", self.list_keys),
-            Route("POST", "/keys", "admin", self.create_key),
+            Route("POST", "/keys", "admin", self.create_key, once=True),
             Route("POST", "/keys/{id}/revoke", "admin", self.revoke),
             Route("POST", "/keys/{id}/limit", "admin", self.limit),
             Route("POST", "/keys/{id}/assign", "admin", self.assign),
             Route("GET", "/tenants", "admin", self.list_tenants),
-            Route("POST", "/tenants", "admin", self.create_tenant),
+            Route("POST", "/tenants", "admin", self.create_tenant, once=True),
             Route("POST", "/tenants/{name}/limit", "admin", self.limit_tenant),
         )
 
-    def list_keys(self, _request: Request) -> Reply:
-        """Every key, also expired and revoked ones, without the secrets"""
+    def list_keys(self, request: Request) -> Reply:
+        """Every key, including expired and revoked ones, without the secrets; for a tenant's key those of the tenant"""
         keys = self._keys
+
+        def listed() -> bytes:
+            known = keys.list()
+            owner = _asker(known, request).tenant
+            return msgspec.json.encode([_told(each) for each in known if owner in ("", each.tenant)])
+
         # In a thread, as of the database.
-        return Reply(b"", later=lambda: msgspec.json.encode([_told(each) for each in keys.list()]))
+        return Reply(b"", later=listed)
 
     def create_key(self, request: Request) -> Reply:
-        """Make a key, and show its secret: this once and never again"""
+        """Make a key, and show its secret, this once and never again"""
         asked, giver = read_as(request.body, NewKey), self._giver(request)
         self._check(giver, frozenset(asked.scopes))
         if asked.days is not None and not 1 <= asked.days <= DAYS_MAX:
@@ -101,51 +109,60 @@ class Callers:
         ends = utc_now() + timedelta(days=asked.days) if asked.days else None
         if giver.expires_at is not None:
             ends = min(ends or giver.expires_at, giver.expires_at)
-        key, secret = self._keys.create(
-            asked.name, asked.scopes, expires_at=ends, quotas=asked.quotas, tenant=asked.tenant
-        )
+        try:
+            key, secret = self._keys.create(
+                asked.name, asked.scopes, expires_at=ends, quotas=asked.quotas, tenant=asked.tenant,
+                once=once_of(request, _said(asked)),
+            )  # fmt: skip
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         self._tell(giver, f"made the key `{key.name}` ({', '.join(sorted(key.scopes))})", key.id)
         return Reply(msgspec.json.encode(_told(key) | {"key": secret}), 201, headers=_SHOWN_ONCE)
 
     def revoke(self, request: Request) -> Reply:
-        """Shut a key out, for ever"""
+        """Revoke a key, permanently"""
         read_as(request.body, Nothing)
         return self._changed(request, "revoked", self._keys.revoke)
 
     def limit(self, request: Request) -> Reply:
-        """Set how much a key may ask, instead of what was set before; an empty list for no bounds"""
+        """Set the quotas of a key, replacing those set before; an empty list for none"""
         quotas = read_as(request.body, Limits).quotas
         return self._changed(request, "limited", lambda key_id: self._keys.limit(key_id, quotas))
 
     def assign(self, request: Request) -> Reply:
-        """Give a key to a tenant, whose quotas then hold for it too; null for nobody"""
+        """Give a key to a tenant, whose quotas then apply to it too; null for none"""
         tenant = read_as(request.body, Owner).tenant or ""
         return self._changed(request, "assigned", lambda key_id: self._keys.assign(key_id, tenant))
 
-    def list_tenants(self, _request: Request) -> Reply:
-        """Every tenant, its quotas and the keys of it that are not revoked"""
+    def list_tenants(self, request: Request) -> Reply:
+        """Every tenant, its quotas and its keys that are not revoked; for a tenant's key only that tenant"""
         keys = self._keys
 
         def listed() -> bytes:
-            good = [each for each in keys.list() if each.revoked_at is None]
+            known = keys.list()
+            owner = _asker(known, request).tenant
+            good = [each for each in known if each.revoked_at is None]
             return msgspec.json.encode([
-                _of(each) | {"keys": [key.id for key in good if key.tenant == each.name]} for each in keys.tenants()
+                _of(each) | {"keys": [key.id for key in good if key.tenant == each.name]}
+                for each in keys.tenants() if owner in ("", each.name)
             ])  # fmt: skip
 
         return Reply(b"", later=listed)
 
     def create_tenant(self, request: Request) -> Reply:
-        """Make a tenant: who has several keys, and what all of them together may ask"""
+        """Make a tenant: a group of keys, and the quotas that they share"""
         asked, giver = read_as(request.body, NewTenant), self._giver(request)
         try:
-            made = self._keys.create_tenant(asked.name, asked.quotas)
+            made = self._keys.create_tenant(asked.name, asked.quotas, once=once_of(request, _said(asked)))
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         except TenantExists as fault:
             raise AlreadyThere(fault.message, hint=f"POST /tenants/{asked.name}/limit sets its quotas") from None
         self._tell(giver, f"made the tenant `{made.name}`")
         return Reply(msgspec.json.encode(_of(made)), 201)
 
     def limit_tenant(self, request: Request) -> Reply:
-        """Set how much all keys of a tenant together may ask, instead of what was set before"""
+        """Set the quotas that all keys of a tenant share, replacing those set before"""
         quotas, giver, name = read_as(request.body, Limits).quotas, self._giver(request), request.places["name"]
         now = self._keys.limit_tenant(name, quotas)
         self._tell(giver, f"limited the tenant `{name}`")
@@ -170,10 +187,7 @@ class Callers:
 
     def _giver(self, request: Request) -> Key:
         """The key that asks, as it stands now. Raises `BeyondItsOwn` where it has bounds of its own."""
-        found = next((each for each in self._keys.list() if each.id == request.tenant), None)
-        # It was let in by what this worker knew a moment ago.
-        if found is None or found.revoked_at is not None:
-            raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
+        found = _asker(self._keys.list(), request)
         if found.quotas or found.tenant:
             raise BeyondItsOwn(
                 "a key with quotas, or of a tenant, may not manage keys: it could lift its own bounds",
@@ -193,6 +207,20 @@ class Callers:
         """At the level that is passed on from every worker."""
         facts: dict[str, object] = {"by": giver.id, "about": about}
         self._watch(Event("access.changed", f"`{giver.name}` {what}", "warning", facts))
+
+
+def _asker(known: Iterable[Key], request: Request) -> Key:
+    """Of the keys that there are, the one that asks. Raises `BadKey`."""
+    found = next((each for each in known if each.id == request.tenant), None)
+    # It was let in by what this worker knew a moment ago.
+    if found is None or found.revoked_at is not None:
+        raise BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
+    return found
+
+
+def _said(asked: NewKey | NewTenant) -> bytes:
+    """The same however it was written."""
+    return msgspec.json.encode([type(asked).__name__, asked])
 
 
 def _told(key: Key) -> dict[str, object]:

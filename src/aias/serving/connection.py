@@ -23,6 +23,9 @@ from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
 
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
+_VERSIONS: Final = frozenset(("1.1", "1.0"))
+"""The parser lets others pass."""
+
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
 
@@ -142,6 +145,9 @@ class Connection(Prompt):
         if self.transport.is_closing():
             # What stands behind the last request is nobody's.
             raise Refused
+        if self.parser.get_http_version() not in _VERSIONS:
+            self._fault = 400, "serving.bad-request", "this is neither HTTP/1.1 nor HTTP/1.0"
+            raise Refused
         if self.url[:1] != b"/":
             self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
@@ -206,7 +212,8 @@ class Connection(Prompt):
         if self._coming is not None:
             self.scope["coming"] = self._coming  # type: ignore[typeddict-unknown-key]
         self._coming, self._is_looked_at = None, False
-        self.url, self.expect_100_continue = url, expects
+        # Who speaks 1.0 does not know of it, and would take it for the answer (RFC 9110, 10.1.1).
+        self.url, self.expect_100_continue = url, expects and self.parser.get_http_version() == "1.1"
         # Before others that came at the same time are looked at.
         self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         self.headers.extend(headers)

@@ -15,6 +15,7 @@ _LONGEST: Final = 4.0
 """Times what was expected. A run that takes longer counts for so much, or it would teach what was only a stall."""
 
 _SPREAD_STEP: Final = 0.05
+_WASTE_SHARE: Final = 0.1
 _PRIOR_ROWS: Final = (1.0, 8.0)
 
 
@@ -49,9 +50,9 @@ class Cost:
         """How many rows a run of so many seconds can answer; 0 where it takes longer for a single one."""
         return max(0.0, (seconds - self.per_run) / self.per_row)
 
-    def worthwhile_rows(self, waste: float = 0.1) -> float:
-        """The size of run from which a larger one saves less than a share of `waste`."""
-        return max(1.0, self.per_run / (waste * self.per_row))
+    def worthwhile_rows(self) -> float:
+        """The rows of a run from which on a larger one saves less than `_WASTE_SHARE` of the time."""
+        return max(1.0, self.per_run / (_WASTE_SHARE * self.per_row))
 
     def learn(self, rows: float, seconds: float) -> None:
         expected = self.seconds(rows)

@@ -62,7 +62,8 @@ class Doors:
         if key is None:
             key = self._verified(given)
         if route.scope not in key.scopes:
-            raise MissingScope(f"this key has no scope `{route.scope}`", hint="make one that has it")
+            hint = f"`aias keys create NAME --scope {route.scope}` makes one that has it"
+            raise MissingScope(f"this key has no scope `{route.scope}`", hint=hint)
         return key
 
     def used(self) -> list[tuple[Key, Usage]]:
@@ -80,7 +81,7 @@ class Doors:
         ring = self.ring
         key = ring.verify(secret.strip().decode("latin-1"))
         if key is None:
-            raise BadKey("this key opens nothing here", hint="it may be mistyped, revoked or expired")
+            raise BadKey("this server does not know the key", hint="it may be mistyped, revoked or expired")
         if key.expires_at is None:
             known = self._opened[1] if self._opened[0] is ring and len(self._opened[1]) < _OPENED_MAX else {}
             self._opened = (ring, known | {given: key})
@@ -89,8 +90,8 @@ class Doors:
     def _check_host(self, host: bytes) -> None:
         if _name_of(host) not in self._hosts:
             raise UnknownHost(
-                "this server does not go by the name in the Host header",
-                hint="start it with that name among its allowed hosts",
+                "the Host header names a host that this server does not answer for",
+                hint="`aias serve --allowed-host NAME` adds one",
             )
         # Clients send one spelling; whoever tries many is not remembered for all of them.
         self._seen = frozenset((host,)) | (self._seen if len(self._seen) < _SPELLINGS_MAX else frozenset())

@@ -118,7 +118,7 @@ class Executor:
         """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
         large, of so many bytes, waits behind its like only."""
         if self._stepping >= self._bounds.waiting_requests:
-            raise Busy("too many requests are waiting", hint="come again in a moment")
+            raise Busy("too many requests are waiting", hint="try again in a moment")
         self._stepping += 1
         pool = self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
         try:

@@ -29,7 +29,7 @@ class Fetching:
     async def model(self, endpoint: str, deadline: float | None = None) -> Model:
         """Raises `NotReady`, `TooLate`, `Busy`."""
         if self._waiting >= self._waiting_max:
-            raise Busy("too many requests are waiting for models to be loaded", hint="come again in a moment")
+            raise Busy("too many requests are waiting for models to be loaded", hint="try again in a moment")
         under_way = self._under_way.get(endpoint)
         if under_way is None:
             under_way = asyncio.get_running_loop().run_in_executor(self._thread, self._bring, endpoint)
@@ -42,7 +42,7 @@ class Fetching:
         except TimeoutError:
             if seconds < self._seconds_max:
                 raise TooLate("its model is being loaded, beyond the deadline", hint="allow more time") from None
-            raise NotReady(f"endpoint `{endpoint}` is still being loaded", hint="come again in a moment") from None
+            raise NotReady(f"endpoint `{endpoint}` is still being loaded", hint="try again in a moment") from None
         finally:
             self._waiting -= 1
 

@@ -122,6 +122,7 @@ class Gateway:
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect
             )
             self._server.adopt, self._server.leave = adopter.start, self._leave
+            self._server.ends = lambda: kept.journal.pages.ends
         self.grpc_port: int | None = None
         if second is not None:
             self._server.open_second = partial(self._open_grpc, second)
@@ -217,6 +218,8 @@ class Gateway:
 
     def _tidy(self) -> None:
         """What is done now and then."""
+        if self._kept is not None:
+            self._kept.journal.runs.beat()
         self.application.tidy()
         now = time.monotonic()
         if now - self._noted_at >= NOTE_SECONDS:

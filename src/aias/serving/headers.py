@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from aias.serving.messages import Request
-from aias.serving.refusals import BadRequest
+from aias.serving.refusals import BadRequest, NotSupported
 from aias.serving.rollout.split import STICKY
 from aias.serving.wishes import DEADLINE, PRIORITY
 
@@ -12,6 +12,7 @@ _ONLY_ONCE: Final = frozenset(
     (
         *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
         *(b"x-request-id", b"inference-header-content-length", DEADLINE, PRIORITY, STICKY, b"sec-fetch-site"),
+        b"idempotency-key",
     )
 )
 """Said twice they could mean two things, to us and to a proxy before us."""
@@ -20,8 +21,13 @@ _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Raises `BadRequest`."""
+    """Raises `BadRequest`, `NotSupported`."""
     headers = dict(pairs)
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        # The parser undoes the last coding only, and a proxy before us may undo all.
+        raise NotSupported(
+            "of transfer codings only `chunked` is understood", hint="name what packs the body in Content-Encoding"
+        )
     if len(headers) < len(pairs):
         names = [name for name, _ in pairs]
         twice = sorted(name.decode() for name in _ONLY_ONCE if names.count(name) > 1)

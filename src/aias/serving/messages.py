@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from aias.access.tenants import tenant_of
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Embedding, Joining, Reading, Row, Text
 from aias.serving.models import Answering, Model
@@ -44,7 +45,7 @@ class Request:
     endpoint with several versions. `named_version`: the number of the one that its caller wants, where headers say it
     and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`:
     how long it had lain here when it was first looked at. `read`: what of its body was understood on the way to its
-    model.
+    model. `name`: by which it is known again, where it must not be done twice.
     """
 
     method: str
@@ -67,10 +68,16 @@ class Request:
     named_version: str | None = None
     late_seconds: float = 0.0
     read: object = None
+    name: bytes = b""
     slot: Slot | None = None
     """Where the connection is kept that it came on, if it is."""
     coming: Ticket | None = None
     """Its place in the queue from the door until it is read."""
+
+    @property
+    def owner(self) -> str:
+        """The tenant that has its key, and is shown nothing of others; nobody's keys have none, and are shown all."""
+        return tenant_of(self.payer)
 
     @property
     def asked(self) -> Model:

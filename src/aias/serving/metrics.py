@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from aias.access.accounts import Usage
 from aias.access.keys import Key
+from aias.serving.messages import Reply
+from aias.serving.seen import Floats, Seen
 from aias.serving.statistics import Counted, Statistics
 
 PHASES: Final = ("decode", "run", "encode", "queue")
@@ -39,6 +42,12 @@ class Histogram:
     def add(self, amount: float) -> None:
         self.counts[bisect_left(self.buckets, amount)] += 1
         self.sum += amount
+
+    def add_all(self, amounts: Floats) -> None:
+        places = np.searchsorted(self.buckets, amounts, side="left")
+        found = np.bincount(places, minlength=len(self.counts)).tolist()
+        self.counts = [a + b for a, b in zip(self.counts, found, strict=True)]
+        self.sum += float(amounts.sum())
 
     def merge(self, more: "Counts") -> None:
         """Add another's; each bucket to the same one."""
@@ -108,7 +117,7 @@ class Metrics:
     `models_bytes`: what models take, and may; `more`: families that others make."""
 
     def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self._requests: Counter[tuple[str, str, int]] = Counter()
         self.refusals: Counter[tuple[str, str, str]] = Counter()
         self.load_failures: Counter[str] = Counter()
         self.loads: Counter[str] = Counter()
@@ -122,8 +131,8 @@ class Metrics:
         self.cache_shared: Counter[str] = Counter()
         self.batches: dict[str, Histogram] = {}
         self.tiers: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
-        self.work: dict[tuple[str, str], Work] = {}
-        self.statistics = Statistics()
+        self._work: dict[tuple[str, str], Work] = {}
+        self._statistics, self._seen = Statistics(), Seen()
         self.loaded: Callable[[], Iterable[tuple[str, str]]] = lambda: ()
         self.open_connections: Callable[[], int] = lambda: 0
         self.quotas: Callable[[], Iterable[tuple[Key, Usage]]] = lambda: ()
@@ -131,7 +140,7 @@ class Metrics:
         self.more: Callable[[], Iterable[Any]] = lambda: ()
 
     def answered(self, endpoint: str, version: str, status: int) -> None:
-        self.requests[endpoint, version, status] += 1
+        self._requests[endpoint, version, status] += 1
 
     def refused(self, reason: str, endpoint: str = "", version: str = "") -> None:
         """`endpoint` and `version` where the request had come to a model."""
@@ -146,31 +155,51 @@ class Metrics:
         *,
         seconds: float,
         queue: float | None = None,
+        number: int = 0,
+        status: int = 200,
     ) -> None:
-        """Note the rows of a request, and the seconds that each phase and the whole took; of the run, `queue` was spent
-        waiting."""
-        work = self.work.get((endpoint, version))
-        if work is None:
-            work = self.work[endpoint, version] = Work()
-        work.rows += rows
-        whole, (in_decode, in_run, in_encode, in_queue) = work.whole, work.phases
-        decode, run, encode = phases
-        if queue is not None:
-            in_queue.add(queue)
-            run -= queue
-        # As `Histogram.add` does, without four calls for every request.
-        whole.counts[bisect_left(BUCKETS_SECONDS, seconds)] += 1
-        in_decode.counts[bisect_left(BUCKETS_SECONDS, decode)] += 1
-        in_run.counts[bisect_left(BUCKETS_SECONDS, run)] += 1
-        in_encode.counts[bisect_left(BUCKETS_SECONDS, encode)] += 1
-        whole.sum += seconds
-        in_decode.sum += decode
-        in_run.sum += run
-        in_encode.sum += encode
+        """Note a request that a model has answered, its rows, and the seconds that each phase and the whole took; of
+        the run, `queue` was spent waiting. `number`: of the version."""
+        if self._seen.add((endpoint, version, number), seconds, phases, queue, rows, status):
+            self._add_up()
+
+    def unrun(self, endpoint: str, number: int, reply: Reply, seconds: float) -> None:
+        """Note a request that has come to a model, and was answered without a run."""
+        self._statistics.note(endpoint, number, reply, seconds)
 
     def repeated(self, endpoint: str, version: str, rows: int) -> None:
         """Note the rows of a request that was answered without a run."""
-        self.work.setdefault((endpoint, version), Work()).rows += rows
+        self._work.setdefault((endpoint, version), Work()).rows += rows
+
+    @property
+    def requests(self) -> Counter[tuple[str, str, int]]:
+        self._add_up()
+        return self._requests
+
+    @property
+    def work(self) -> dict[tuple[str, str], Work]:
+        self._add_up()
+        return self._work
+
+    @property
+    def statistics(self) -> Statistics:
+        self._add_up()
+        return self._statistics
+
+    def _add_up(self) -> None:
+        for (endpoint, version, number), block in self._seen.take():
+            self._statistics.ran(endpoint, number, block)
+            for status, count in zip(*np.unique(block.status, return_counts=True), strict=True):
+                self._requests[endpoint, version, int(status)] += int(count)
+            work = self._work.setdefault((endpoint, version), Work())
+            work.rows += int(block.rows.sum())
+            waited = block.queue >= 0
+            in_decode, in_run, in_encode, in_queue = work.phases
+            work.whole.add_all(block.seconds)
+            in_decode.add_all(block.decode)
+            in_run.add_all(block.run - np.where(waited, block.queue, 0.0))
+            in_encode.add_all(block.encode)
+            in_queue.add_all(block.queue[waited])
 
     def ran(self, version: str, rows: int) -> None:
         """Note a run in a thread."""
@@ -200,7 +229,7 @@ class Metrics:
     def add(self, more: Snapshot, *, gauges: bool = False) -> None:
         """Count what another server has counted too; `gauges`: and have what it has now."""
         for endpoint, version, status, count in more.requests:
-            self.requests[endpoint, version, status] += count
+            self._requests[endpoint, version, status] += count
         for reason, endpoint, version, count in more.refusals:
             self.refusals[reason, endpoint, version] += count
         for name in _COUNTERS:
@@ -235,6 +264,14 @@ class Metrics:
             return found
 
         return still
+
+    def seen_by(self, tenant: str) -> "Metrics":
+        """Without what other tenants, and keys of others, have used; nobody, "", sees all."""
+        if tenant:
+            used, shared = self.quotas, self.shared_quotas
+            self.quotas = lambda: [(key, usage) for key, usage in used() if key.tenant == tenant]
+            self.shared_quotas = lambda: [(name, usage) for name, usage in shared() if name == tenant]
+        return self
 
     def text(self) -> bytes:
         """All of it in the text format of Prometheus."""

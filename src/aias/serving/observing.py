@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING, Final
 
-from aias.serving.logs import ACCESS, Line
+from aias.serving.logs import ACCESS
 from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.traces import parent_of
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 GONE: Final = "serving.caller-gone"
 
-_PATH_CHARS: Final = 200
 _NO_ANSWER: Final = 499
 """As nginx has it; nobody sees it but the log and the counts."""
 
@@ -36,14 +35,22 @@ class Observing:
     def note(self, request: Request, reply: Reply, seconds: float) -> None:
         """An answer of any status, `seconds` after the request."""
         endpoint, version = asked(request)
-        self._metrics.answered(endpoint, version, reply.status)
-        if request.model is not None and request.method == "POST":
-            queue = reply.queue or 0.0
-            self._metrics.statistics.note(endpoint, request.model.number, reply, seconds, queue=queue)
-        if reply.phases is not None:
-            self._metrics.predicted(endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue)
+        model = request.model
+        if model is not None and reply.phases is not None:
+            self._metrics.predicted(
+                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, number=model.number,
+                status=reply.status,
+            )  # fmt: skip
+        else:
+            self._metrics.answered(endpoint, version, reply.status)
+            if model is not None and request.method == "POST":
+                self._metrics.unrun(endpoint, model.number, reply, seconds)
         if ACCESS.share and ACCESS.wants():
-            ACCESS.add(_line(request, reply, endpoint, version, seconds))
+            ACCESS.add((
+                time.time(), request.id, trace_id(request), request.key, request.method, request.path, endpoint,
+                version, reply.status, request.fault, reply.rows, len(request.body), len(reply.body), seconds,
+                reply.phases, reply.queue,
+            ))  # fmt: skip
         if self._spans is not None and request.span is not None:
             self._spans.end(request.span, request, reply, endpoint=endpoint, version=version)
 
@@ -81,21 +88,3 @@ def trace_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
         return ()
     context = request.span.get_span_context()
     return ((b"traceresponse", b"00-%032x-%016x-01" % (context.trace_id, context.span_id)),)
-
-
-def _line(request: Request, reply: Reply, endpoint: str, version: str, seconds: float) -> Line:
-    line = Line(
-        at=time.time(), request=request.id, trace=trace_id(request), key=request.key, method=request.method,
-        path=request.path[:_PATH_CHARS], endpoint=endpoint, version=version, status=reply.status, code=request.fault,
-        rows=reply.rows, bytes_in=len(request.body), bytes_out=len(reply.body), ms=_ms(seconds),
-    )  # fmt: skip
-    if reply.phases is not None:
-        decode, run, encode = reply.phases
-        line.decode_ms, line.run_ms, line.encode_ms = _ms(decode), _ms(run - (reply.queue or 0.0)), _ms(encode)
-        if reply.queue is not None:
-            line.queue_ms = _ms(reply.queue)
-    return line
-
-
-def _ms(seconds: float) -> float:
-    return round(seconds * 1_000, 3)

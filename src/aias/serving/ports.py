@@ -10,6 +10,8 @@ _BACKLOG: Final = 2_048
 
 
 class PortInUse(UserError):
+    """The server cannot listen on the address."""
+
     code = "serving.port-in-use"
 
 

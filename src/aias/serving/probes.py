@@ -13,10 +13,10 @@ def probes(*, ready: Callable[[], bool], metrics: Callable[[], Callable[[], Metr
     def tell_ready(_request: Request) -> Reply:
         return Reply(b'{"ready":true}') if ready() else Reply(b'{"ready":false}', status=503)
 
-    def tell_metrics(_request: Request) -> Reply:
+    def tell_metrics(request: Request) -> Reply:
         # Of 500 versions it takes most of a second to write.
-        counted = metrics()
-        return Reply(b"", media_type=TEXT, later=lambda: counted().text())
+        counted, owner = metrics(), request.owner
+        return Reply(b"", media_type=TEXT, later=lambda: counted().seen_by(owner).text())
 
     return (
         Route("GET", "/health/live", PUBLIC, lambda _request: Reply(b'{"live":true}')),

@@ -147,7 +147,7 @@ def _refusal(spent: Spent, amount: int, whose: str) -> QuotaSpent:
         )
     return QuotaSpent(
         f"{whose}'s quota of {spent.quota} is spent", retry_seconds=spent.seconds,
-        hint=f"come again in {_in_words(spent.seconds)} s",
+        hint=f"try again in {_in_words(spent.seconds)} s",
     )  # fmt: skip
 
 

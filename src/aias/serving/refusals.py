@@ -9,14 +9,17 @@ _SOON: Final = ((b"retry-after", b"1"), (b"retry-after-ms", b"1000"))
 
 
 class Refusal(AiasError):
-    """`status` is of HTTP; `headers` go out with the answer."""
+    """A request is refused, for a reason that has no code of its own.
+
+    `status` is of HTTP; `headers` go out with the answer.
+    """
 
     code = "serving.refused"
     exit_status = 2
     status: ClassVar[int] = 400
     headers: tuple[tuple[bytes, bytes], ...] = ()
     retry_seconds: float | None = None
-    """When it is worth to come again."""
+    """When it is worth trying again."""
 
     def come_again(self, seconds: float) -> None:
         """Say when, in whole seconds for everybody and in milliseconds for who reads them, such as OpenAI's clients."""
@@ -26,15 +29,22 @@ class Refusal(AiasError):
 
 
 class BadRequest(Refusal):
+    """The request's headers break a rule."""
+
     code = "serving.bad-request"
 
 
 class BadBody(Refusal):
+    """The body is not what its type says, or not what this route reads."""
+
     code = "serving.bad-body"
 
 
 class BadParameter(Refusal):
-    """`param`: the field of the request that is wrong, where it is one."""
+    """A field of the request cannot be what it is.
+
+    `param`: the field, where it is one.
+    """
 
     code = "serving.bad-parameter"
 
@@ -44,80 +54,108 @@ class BadParameter(Refusal):
 
 
 class UnnamedEndpoint(Refusal):
+    """Several endpoints could answer, and the request names none."""
+
     code = "serving.unnamed-endpoint"
 
 
 class NoKey(Refusal):
+    """The request has no key, and the route needs one."""
+
     code = "serving.no-key"
     status = 401
     headers = ((b"www-authenticate", b'Bearer realm="aias"'),)
 
 
 class BadKey(Refusal):
+    """The key is unknown, revoked or expired."""
+
     code = "serving.bad-key"
     status = 401
     headers = ((b"www-authenticate", b'Bearer realm="aias", error="invalid_token"'),)
 
 
 class MissingScope(Refusal):
+    """The key lacks the scope that the route needs."""
+
     code = "serving.missing-scope"
     status = 403
     headers = ((b"www-authenticate", b'Bearer realm="aias", error="insufficient_scope"'),)
 
 
 class ForeignOrigin(Refusal):
+    """A page of another site called this server from a browser."""
+
     code = "serving.foreign-origin"
     status = 403
 
 
 class UnknownHost(Refusal):
+    """The Host header names a host that this server does not answer for."""
+
     code = "serving.unknown-host"
     status = 421
 
 
 class UnknownPath(Refusal):
+    """No route has this path."""
+
     code = "serving.unknown-path"
     status = 404
 
 
 class UnknownEndpoint(Refusal):
+    """No endpoint has this name."""
+
     code = "serving.unknown-endpoint"
     status = 404
 
 
 class WrongMethod(Refusal):
+    """The path exists, but not for this method."""
+
     code = "serving.wrong-method"
     status = 405
 
 
 class NotAcceptable(Refusal):
+    """None of the types in `Accept` can be written."""
+
     code = "serving.not-acceptable"
     status = 406
 
 
 class BodyTooLarge(Refusal):
+    """The body, packed or unpacked, is larger than the limit."""
+
     code = "serving.body-too-large"
     status = 413
 
 
 class TooManyRows(Refusal):
+    """The request has more rows than the limit."""
+
     code = "serving.too-many-rows"
     status = 413
 
 
 class UnsupportedType(Refusal):
+    """The body's media type, charset or packing is not supported here."""
+
     code = "serving.unsupported-type"
     status = 415
 
 
 class NotSupported(Refusal):
-    """This server does not do that; whoever deploys, or makes keys, has another way"""
+    """This server does not do that; the hint names another way"""
 
     code = "serving.not-supported"
     status = 501
 
 
 class NotReady(Refusal):
+    """The endpoint has no model in memory that can answer yet."""
+
     code = "serving.not-ready"
     status = 503
     retry_seconds = 1.0
@@ -125,6 +163,8 @@ class NotReady(Refusal):
 
 
 class Busy(Refusal):
+    """The server has no room for the request right now."""
+
     code = "serving.busy"
     status = 503
     retry_seconds = 1.0
@@ -132,18 +172,18 @@ class Busy(Refusal):
 
 
 class Overloaded(Refusal):
-    """It would take too long: so much is waiting already"""
+    """Too much is waiting already for the request to be answered in time"""
 
     code = "serving.overloaded"
     status = 503
 
-    def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0, hint: str = "") -> None:
-        super().__init__(message, hint=hint or f"come again in {max(1, math.ceil(retry_seconds))} s")
+    def __init__(self, message: str = "too much is waiting", *, retry_seconds: float = 1.0) -> None:
+        super().__init__(message, hint=f"try again in {max(1, math.ceil(retry_seconds))} s")
         self.come_again(retry_seconds)
 
 
 class QuotaSpent(Refusal):
-    """A key has asked as much as it may for now"""
+    """The key's quota, or its tenant's, is used up for now"""
 
     code = "serving.quota-spent"
     status = 429
@@ -157,14 +197,14 @@ class QuotaSpent(Refusal):
 
 
 class TooLate(Refusal):
-    """The request's time was over before it could be answered"""
+    """The request's deadline passed before it could be answered"""
 
     code = "serving.too-late"
     status = 504
 
 
 def too_late() -> TooLate:
-    return TooLate("the answer would have come after its deadline", hint="come again in a moment, or allow more time")
+    return TooLate("the answer would have come after its deadline", hint="try again in a moment, or allow more time")
 
 
 class RunEnded(Refusal):

@@ -27,6 +27,7 @@ class Route:
 
     `names`: of a route whose path has no such part, the endpoint that a request means; it is asked before the body is
     read, or `names_in_body`. `wakes`: its model is loaded where it is not in memory; else there may be none.
+    `once`: asked again, it must not be done again.
     """
 
     method: Literal["GET", "POST"]
@@ -36,6 +37,7 @@ class Route:
     names: Callable[[Request], str] | None = None
     names_in_body: bool = False
     wakes: bool = True
+    once: bool = False
     asks: bool = field(init=False)
     """Whether the handler yields what it asks of its model."""
 

@@ -41,6 +41,8 @@ ASKED: Final = "cache/asked.json"
 
 
 class OpenToAll(UserError):
+    """The address can be reached from other machines, and keys would travel unencrypted."""
+
     code = "serving.open-to-all"
 
 
@@ -78,14 +80,16 @@ def serve(
     if not is_loopback(host) and not insecure_http:
         raise OpenToAll(
             f"{host} can be reached from other machines, and keys would travel in the clear",
-            hint="put a proxy with TLS before 127.0.0.1, or say `insecure_http` and name the allowed hosts",
+            hint="put a proxy with TLS in front of 127.0.0.1, or insist: --insecure-http and --allowed-host NAME",
         )
     if not 1 <= workers <= WORKERS_MAX:
-        raise UserError(f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="one a processor")
+        raise UserError(
+            f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="auto: one per processor"
+        )
     alone = workers == 1 and not supervised
     if replacing and (alone or not port or not can_keep()):
         raise UserError(
-            "to take the place of another server needs a port, a supervisor (not `--workers 0`) and Linux",
+            "replacing another server needs a port, a supervisor (not `--workers 0`) and Linux",
             hint="name the port of the server that is there",
         )
     hosts, pinned = [*allowed_hosts, *_own_name(host)], [*pinned]

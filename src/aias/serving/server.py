@@ -6,12 +6,15 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from uvicorn import Config, Server
 
 from aias.serving.accepting import Accepting, Room
 from aias.serving.bounded import Sweep
+
+_SWEEPS_TO_HEAR: Final = 3
+"""Half a second at least, for a word of who has started it."""
 
 
 class Second(Protocol):
@@ -29,7 +32,8 @@ class LoopServer(Server):
         self.room: Room
         self.adopt: Callable[[], None] = lambda: None
         self.leave: Callable[[], Awaitable[None]] | None = None
-        self._leaving = False
+        self.ends: Callable[[], bool] = lambda: True
+        self._leaving, self._sweeps_left = False, 0
         self.open_second: Callable[[], Awaitable[Second]] | None = None
         self._second: Second | None = None
         self._sweep_seconds, self._expire = sweep_seconds, expire
@@ -76,6 +80,7 @@ class LoopServer(Server):
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
         if self.leave is not None:
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
+            signal.signal(signal.SIGTERM, self._handle_end)
         elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
             # Without a supervisor nobody could go on: its terminal is gone, and it ends well.
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_exit)
@@ -88,9 +93,26 @@ class LoopServer(Server):
     def _handle_leave(self, _signal: int, _frame: object) -> None:
         self._leaving = self.should_exit = True
 
+    def _handle_end(self, which: int, frame: Any) -> None:
+        """Who stops the whole server has said so, or says so in a moment, as systemd tells all processes at once. From
+        anybody else it is meant for this one only: then another goes on with its connections."""
+        if self.ends():
+            self.handle_exit(which, frame)
+        elif not self._sweeps_left:
+            self._sweeps_left = _SWEEPS_TO_HEAR
+
+    def _hear_end(self) -> None:
+        if self._sweeps_left:
+            self._sweeps_left -= 1
+            if self.ends():
+                self.should_exit, self._sweeps_left = True, 0
+            elif not self._sweeps_left:
+                self._leaving = self.should_exit = True
+
     async def _sweep(self) -> None:
         loop, sweep = asyncio.get_running_loop(), Sweep()
         while True:
             await asyncio.sleep(self._sweep_seconds)
             sweep(self.server_state.connections, loop.time())
             self._expire()
+            self._hear_end()

@@ -24,12 +24,12 @@ from aias.serving.shares import Shares
 SLICE_SECONDS: Final = 0.003
 """At least; a poll between two slices costs a hundredth of it."""
 
-SLICE_SECONDS_MAX: Final = 0.2
-"""After a stall of the machine, too."""
+SLICE_SECONDS_MAX: Final = 0.02
+"""However much the loop has worked: with 0.2 a crowd that had to be refused was heard after a second."""
 
 SHARE: Final = 3.0
-"""Of a slice in what passed since the one before: three quarters of the time are for those that were let in, however
-many come and have to be refused."""
+"""Of a slice in what the loop has worked since the one before: three quarters of its work are for those that were let
+in, however many come and have to be refused. By the clock a stall of the machine would be made four times as long."""
 
 Work = Callable[[], None]
 
@@ -50,18 +50,19 @@ def soon(work: Work) -> None:
 
 
 class Slices:
-    """`later` calls in the next turn; all on the loop's own thread. A slice lasts for so many `seconds`, or its `share`
-    of what passed since the one before; whatever it begins it ends."""
+    """`later` calls in the next turn; all on the loop's own thread, whose seconds of a processor `worked` tells. A
+    slice lasts for so many `seconds`, or its `share` of what was worked since the one before; what it begins it ends.
+    """
 
     def __init__(
         self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic,
-        seconds: float = SLICE_SECONDS, share: float = SHARE,
+        worked: Callable[[], float] = time.thread_time, seconds: float = SLICE_SECONDS, share: float = SHARE,
     ) -> None:  # fmt: skip
-        self._later, self._clock, self._seconds, self._share = later, clock, seconds, share
+        self._later, self._clock, self._worked, self._seconds, self._share = later, clock, worked, seconds, share
         self._queues: dict[str, _Queue] = {}
         self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
-        self._ended_at: float | None = None
+        self._worked_before: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -103,7 +104,7 @@ class Slices:
     def _run(self) -> None:
         began = now = self._clock()
         self._pace.begins(began)
-        away = 0.0 if self._ended_at is None else began - self._ended_at
+        away = 0.0 if self._worked_before is None else self._worked() - self._worked_before
         slice_seconds = min(max(self._seconds, self._share * away), SLICE_SECONDS_MAX)
         while self._queues and now - began < slice_seconds:
             payer = min(self._queues, key=self._shares.had)
@@ -113,10 +114,10 @@ class Slices:
             self._shares.charge(payer, now - before)
             self._pace.ran(seconds, now)
         if self._queues:
-            self._ended_at = now
+            self._worked_before = self._worked()
             self._later(self._run)
         else:
-            self._has_begun, self._ended_at = False, None
+            self._has_begun, self._worked_before = False, None
             self._pace.idles()
 
     def _next(self, payer: str) -> tuple[float, Work]:

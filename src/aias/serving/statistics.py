@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from aias.serving.messages import Reply
+from aias.serving.seen import Block, Floats
 
 
 @dataclass(slots=True)
@@ -20,6 +23,10 @@ class Duration:
     def add(self, seconds: float) -> None:
         self.count += 1
         self.ns += int(seconds * 1e9 + 0.5)
+
+    def add_all(self, seconds: Floats) -> None:
+        self.count += len(seconds)
+        self.ns += int(np.rint(seconds * 1e9).sum())
 
     def merge(self, other: "Duration") -> None:
         self.count += other.count
@@ -110,6 +117,20 @@ class Statistics:
         if sizes is None:
             sizes = found.sizes[reply.rows] = Phases()
         sizes.add(*reply.phases)
+
+    def ran(self, endpoint: str, number: int, block: Block) -> None:
+        """Count answered requests, all at once."""
+        found = self._versions.get((endpoint, number))
+        if found is None:
+            found = self._versions[endpoint, number] = VersionStatistics()
+        found.last_at_ms = max(found.last_at_ms, round(float(block.at[-1]) * 1000))
+        found.rows += int(block.rows.sum())
+        found.success.add_all(block.seconds)
+        found.queue.add_all(np.maximum(block.queue, 0.0))
+        for size in np.unique(block.rows):
+            of_it = block.rows == size
+            phases = (float(each[of_it].sum()) for each in (block.decode, block.run, block.encode))
+            found.sizes.setdefault(int(size), Phases()).merge(Phases(int(of_it.sum()), *phases))
 
     def counted(self) -> Counted:
         return [(endpoint, number, found) for (endpoint, number), found in self._versions.items()]

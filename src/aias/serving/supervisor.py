@@ -302,16 +302,15 @@ class Supervisor:
         return self._channels()
 
     def _end_stuck(self) -> None:
-        """Kill the workers that have a run which does not end."""
+        """Kill the workers that have a run which does not end, and those that stand still."""
         bounds, now = self._orders.bounds, time.monotonic_ns()
         if now - self._looked_at < CHECK_SECONDS * 1e9:
             return
         self._looked_at = now
         in_thread = bounds["answer_seconds"] + STUCK_SECONDS
         for life in self._lives():
-            if life.find_stuck(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
-                said = f"a run of {', '.join(life.stuck.values())} does not end; its process is ended"
-                self._announce(Event("serve.run-stuck", said, "warning", {"versions": sorted(life.stuck.values())}))
+            if why := life.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
+                self._announce(why)
                 life.signal(signal.SIGKILL)
 
     def _attend(self) -> bool:
@@ -369,7 +368,7 @@ class Supervisor:
                 each.close()
         running = self._lives()
         for life in running:
-            life.signal(signal.SIGTERM)
+            life.end()
         end = time.monotonic() + self._orders.bounds["drain_seconds"] + STOP_SECONDS
         for life in running:
             try:

@@ -41,7 +41,8 @@ def main(orders: Orders) -> None:
     from aias.serving.serve import answer_on
     from aias.serving.sums import Sums
 
-    threading.Thread(target=stop_with_parent, daemon=True).start()
+    ends = () if kept is None else (kept.journal.pages.end,)
+    threading.Thread(target=stop_with_parent, args=ends, daemon=True).start()
     if orders.access_log:
         log_accesses(orders.access_log)
     listeners = [socket.socket(fileno=each) for each in orders.descriptors]

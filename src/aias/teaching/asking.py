@@ -63,7 +63,7 @@ class _Calls:
 
 
 class _Spent(Unanswered):
-    """No call is left."""
+    """As many calls were made as were allowed."""
 
     code = "teaching.calls-spent"
 
@@ -183,7 +183,7 @@ class _Job:
         if self.failures >= FAILURES_MAX:
             raise TeacherRefused(
                 f"{self.failures} requests in a row came to nothing; the last: {fault.message}",
-                hint=f"what was answered is kept: come again later. {fault.hint}".rstrip(),
+                hint=f"what was answered is kept: try again later. {fault.hint}".rstrip(),
             )
 
 

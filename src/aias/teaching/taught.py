@@ -191,7 +191,7 @@ class _Job:
             fitting = [member("teaching.teachers", "chat")]
         if not fitting:
             raise BadTeacher(
-                f"who is {source!r}?",
+                f"{source!r} is not a teacher that can be asked",
                 hint="a version such as big@2, http://HOST/predict/NAME of Aias, http://HOST/v2/models/NAME of any "
                 "Open Inference server, or https://HOST/v1 of a chat service with --teacher-model",
             )

@@ -141,12 +141,15 @@ class Wire:
 
 
 class Declined(Unanswered):
-    """The service will not take this request. `about`: the setting that it names, if it names one."""
+    """The service does not accept the request.
+
+    `about`: the setting that it names, if it names one.
+    """
 
     code = "teaching.declined"
 
-    def __init__(self, message: str, about: str = "", *, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, about: str = "") -> None:
+        super().__init__(message)
         self.about = about
 
 

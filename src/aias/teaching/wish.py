@@ -35,7 +35,8 @@ class Wish:
         if self.calls_max < 1:
             raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
         if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
-            raise BadTeacher(f"{', '.join(self.classes)}: what can be told apart?", hint="--classes spam,ham")
+            named = ",".join(self.classes)
+            raise BadTeacher(f"--classes {named} must name two labels or more, each once", hint="--classes spam,ham")
         if not 0 <= self.made_up <= MADE_UP_MAX:
             raise BadTeacher(
                 f"{self.made_up:g} times as many rows cannot be made up", hint=f"from 0 to {MADE_UP_MAX}, for example 3"

@@ -36,6 +36,8 @@ OWN_SHARE: Final = 1e-3
 
 
 class Calibration(Protocol):
+    """From scores to probabilities that come true as often as they say."""
+
     @classmethod
     def fit(cls, y: Any, scores: Floats) -> Self: ...
 

@@ -56,6 +56,8 @@ class FieldDrift:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
+    """How well a classifier tells the two sets of rows apart, and by which fields. `auc`: 0.5 where it cannot."""
+
     auc: Measurement
     fields: tuple[FieldDrift, ...]
     """The most different first."""

@@ -39,13 +39,13 @@ that counts rows can lose more than answers differ: |accuracy of one - accuracy 
 
 
 class OtherRows(UserError):
-    """The rows that were found are not those that the version was trained on."""
+    """The rows are not those that the version was trained on."""
 
     code = "training.other-rows"
 
 
 class NoTime(UserError):
-    """The time was over before what the version is made of was there again."""
+    """There was not enough time to fit again what the version is made of."""
 
     code = "training.no-time"
 
@@ -202,9 +202,9 @@ def rows_of(
     recipe = parent.recipe
     if source is None and parent.imported:
         raise UserError(
-            f"{parent.ref} was imported: what it teaches, and by which rows it is judged, is not known",
-            hint="give rows, labelled if there are such, better others than it was trained on: `--data FILE`, or "
-            "`data=table`",
+            f"{parent.ref} was imported, so the rows that it was trained on are not known",
+            hint="give rows with `--data FILE` or `data=table`, with labels if there are any, best such as it was not "
+            "trained on",
         )
     if parent.imported:
         target = parent.manifest.target

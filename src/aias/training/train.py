@@ -59,7 +59,7 @@ First = Callable[[Trained], object]
 
 
 class NoModel(UserError):
-    """No learner gave a model in the time that there was."""
+    """No learner gave a model in the time allowed."""
 
     code = "training.no-model"
 

@@ -120,7 +120,7 @@ def _chosen(losses: Losses, *, steps: int, costs: Floats, cost_max: float) -> Fl
 
 
 def cross_fitted(
-    y: Any, members: Floats, folds: Ints, *, task: Task, seed: int, steps: int = 40, costs: Floats | None = None,
+    y: Any, members: Floats, folds: Ints, *, task: Task, seed: int, costs: Floats | None = None,
     cost_max: float | None = None,
 ) -> Floats:  # fmt: skip
     """Honest scores of the whole ensemble, (rows, outputs): each fold is weighted by what the others say."""
@@ -128,9 +128,8 @@ def cross_fitted(
     for fold in np.unique(folds):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         weights = greedy(
-            y[inside], members[:, inside], task=task, steps=steps, costs=costs, cost_max=cost_max, seed=seed,
-            samples=SAMPLES // 2,
-        )  # fmt: skip
+            y[inside], members[:, inside], task=task, costs=costs, cost_max=cost_max, seed=seed, samples=SAMPLES // 2
+        )
         scores[outside] = mix(members[:, outside], weights)
     return scores
 

@@ -106,6 +106,16 @@ class Searcher(Protocol):
         """The same space, seed and trials ask the same, as long as the same is told."""
 
 
+def value_at(dimension: Dimension, found: Any) -> Any:
+    """What a searcher's number stands for: of a choice its place in the list, else a place between 0 and 1."""
+    return dimension.values[int(found)] if isinstance(dimension, Choice) else dimension.at(float(found))
+
+
+def number_of(dimension: Dimension, value: Any) -> Any:
+    """The other way: the number that a searcher has for a value."""
+    return dimension.index(value) if isinstance(dimension, Choice) else dimension.place(value)
+
+
 def fits(space: Space, settings: Mapping[str, Any]) -> bool:
     """Whether the settings have a value within its limits for each dimension, and no others."""
     return settings.keys() == space.keys() and all(space[name].holds(value) for name, value in settings.items())

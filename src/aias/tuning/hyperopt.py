@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.tuning.contract import Choice, Search, Space, Trial
+from aias.tuning.contract import Choice, Search, Space, Trial, number_of, value_at
 
 __all__ = ["Hyperopt"]
 
@@ -49,7 +49,7 @@ class _Search:
         seed = int(self._random.integers(2**31))
         (found,) = tpe.suggest(ids, self._domain, self._trials, seed, n_startup_jobs=DRAWN)
         values = {name: held[0] for name, held in found["misc"]["vals"].items()}
-        settings = {name: _value(each, values[name]) for name, each in self._space.items()}
+        settings = {name: value_at(each, values[name]) for name, each in self._space.items()}
         self._trials.insert_trial_docs([found])
         self._trials.refresh()
         (kept,) = [each for each in self._trials.trials if each["tid"] == ids[0]]
@@ -64,7 +64,7 @@ class _Search:
                 self._end(found, result)
                 return
         (number,) = self._trials.new_trial_ids(1)
-        values = {name: [_place(each, settings[name])] for name, each in self._space.items()}
+        values = {name: [number_of(each, settings[name])] for name, each in self._space.items()}
         misc = {
             "tid": number, "cmd": self._domain.cmd, "workdir": None, "vals": values,
             "idxs": {name: [number] for name in values},
@@ -81,11 +81,3 @@ class _Search:
 
 _DONE: Final = 2
 """Hyperopt's JOB_STATE_DONE."""
-
-
-def _value(dimension: Any, found: Any) -> Any:
-    return dimension.values[int(found)] if isinstance(dimension, Choice) else dimension.at(float(found))
-
-
-def _place(dimension: Any, value: Any) -> Any:
-    return dimension.index(value) if isinstance(dimension, Choice) else dimension.place(value)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from aias.tuning.contract import Choice, Search, Space, Trial
+from aias.tuning.contract import Choice, Search, Space, Trial, number_of, value_at
 
 __all__ = ["Smac"]
 
@@ -56,7 +56,7 @@ class _Search:
 
     def ask(self) -> dict[str, Any]:
         info = self._smac.ask()
-        settings = {name: _value(each, info.config[name]) for name, each in self._space.items()}
+        settings = {name: value_at(each, info.config[name]) for name, each in self._space.items()}
         self._asked.append((settings, info))
         return dict(settings)
 
@@ -79,18 +79,10 @@ class _Search:
             if asked == settings:
                 del self._asked[place]
                 return info
-        values = {name: _place(each, settings[name]) for name, each in self._space.items()}
+        values = {name: number_of(each, settings[name]) for name, each in self._space.items()}
         return TrialInfo(ConfigSpace.Configuration(self._places, values=values), seed=0)
 
 
 def _nothing(_config: Any, seed: int = 0) -> float:  # noqa: ARG001 by this name SMAC3 calls it
     """Nobody calls it: who asks also tells."""
     return 0.0
-
-
-def _value(dimension: Any, found: Any) -> Any:
-    return dimension.values[int(found)] if isinstance(dimension, Choice) else dimension.at(float(found))
-
-
-def _place(dimension: Any, value: Any) -> Any:
-    return dimension.index(value) if isinstance(dimension, Choice) else dimension.place(value)

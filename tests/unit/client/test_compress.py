@@ -29,9 +29,9 @@ def test_a_size_is_read(text, size):
 
 @pytest.mark.parametrize("text", ["", "-1%", "half", "5 percent", "1e3"])
 def test_what_is_no_share_or_size_is_refused(text):
-    with pytest.raises(UserError, match="no share"):
+    with pytest.raises(UserError, match="not a share"):
         share_of(text)
-    with pytest.raises(UserError, match="no size"):
+    with pytest.raises(UserError, match="not a size"):
         bytes_of(text)
 
 

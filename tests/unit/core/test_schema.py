@@ -42,13 +42,6 @@ def test_an_unknown_column_is_answered_with_the_known_ones() -> None:
     assert mistyped.value.hint == "did you mean `age`?"
 
 
-def test_fields_are_replaced_by_their_namesakes_and_keep_their_order() -> None:
-    changed = schema().with_fields([Field("age", "text")])
-
-    assert changed.names == schema().names
-    assert changed["age"].kind == "text"
-
-
 def test_every_metric_has_a_direction_and_a_task_that_it_judges() -> None:
     assert all(direction in ("higher", "lower") and tasks for direction, tasks in METRICS.values())
 

@@ -124,17 +124,6 @@ def test_a_database_that_somebody_holds_is_busy_not_broken(tmp_path: Path, datab
     impatient.close()
 
 
-def test_a_sound_database_has_no_faults_and_a_damaged_one_does(tmp_path: Path, database: Database):
-    assert database.faults() == []
-    database.close()
-    with sqlite3.connect(tmp_path / "home" / FILE) as raw:
-        raw.execute("PRAGMA foreign_keys = OFF")
-        raw.execute("INSERT INTO endpoints VALUES ('ghost', 'nothing', 1, 1, 0)")
-    raw.close()
-
-    assert Database.open(tmp_path / "home").faults() == ["endpoints refers to a row that is not there"]
-
-
 def test_processes_that_open_a_new_home_at_once_all_succeed(tmp_path: Path):
     program = (
         "import sys; sys.stdin.read(1)\n"

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import socket
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from types import CoroutineType
 
 import pytest
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
@@ -16,7 +18,7 @@ from aias.serving.connection import Connection
 from aias.serving.garbage import LOOK_SECONDS, collect_by_time
 from aias.serving.messages import Request
 from raw_requests import POST
-from serving_house import BOUNDS, Joined, Shelf, eventually, house
+from serving_house import BOUNDS, Joined, Rule, Shelf, eventually, house
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 
@@ -69,6 +71,56 @@ def test_what_waits_behind_a_request_goes_with_its_connection() -> None:
             eventually(lambda: alive(RequestResponseCycle) == 3)
         model.stall.set()
         eventually(lambda: (alive(Connection), alive(RequestResponseCycle)) == (0, 0))
+
+
+@pytest.mark.parametrize("joins", [True, False], ids=["rows of several callers", "a handler as a whole"])
+@pytest.mark.parametrize("waits", [True, False], ids=["in the queue", "in a run"])
+@pytest.mark.usefixtures("no_collector")
+def test_what_hung_up_before_its_answer_is_gone_at_once(joins: bool, waits: bool) -> None:
+    gate = threading.Event()
+    gate.set()
+    model = Joined() if joins else Rule(gate=gate)
+    shelf = Shelf()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=THREADS, places=1) as server:
+
+        def hold() -> None:
+            gate.clear()
+            if isinstance(model, Joined):
+                model.stall.clear()
+
+        def go_on() -> None:
+            gate.set()
+            if isinstance(model, Joined):
+                model.stall.set()
+
+        def send() -> socket.socket:
+            client = server.socket()
+            client.sendall(POST + b"Content-Length: 13\r\n\r\n" + b'[{"age": 50}]')
+            return client
+
+        with send() as client:
+            client.recv(65_536)
+        eventually(lambda: alive(Connection) == 0)
+        while model.started.acquire(blocking=False):
+            pass
+        before = alive(CoroutineType), alive(Request)
+        for _ in range(3):
+            hold()
+            clients = [send()]
+            assert model.started.acquire(timeout=5)
+            if waits:
+                clients.append(send())
+                eventually(lambda: server.gateway.executor.batcher.waiting == 1)
+            clients.pop().close()
+            if waits:
+                eventually(lambda: server.gateway.executor.batcher.waiting == 0)
+            go_on()
+            for each in clients:
+                each.recv(65_536)
+                each.close()
+            eventually(lambda: alive(Connection) == 0)
+        eventually(lambda: (alive(CoroutineType), alive(Request)) == before)
 
 
 class Clock:

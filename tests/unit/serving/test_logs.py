@@ -8,14 +8,12 @@ from typing import Any
 import pytest
 
 from aias.serving import logs
-from aias.serving.logs import ACCESS, AccessLog, Line
+from aias.serving.logs import ACCESS, AccessLog, Facts
 from serving_house import Joined, Shelf, house
 
-NONE = {"rows": 0, "bytes_in": 0, "bytes_out": 0}
 
-
-def line(**more: Any) -> Line:
-    return Line(**{"at": 0.0, "request": "a-1", "method": "GET", "path": "/", "status": 200, "ms": 0.5} | NONE | more)
+def facts(rows: int = 0) -> Facts:
+    return 0.0, "a-1", "", "", "GET", "/", "", "", 200, "", rows, 0, 0, 0.0005, None, None
 
 
 def read(descriptor: int) -> list[dict[str, Any]]:
@@ -61,6 +59,24 @@ def test_a_line_says_who_asked_what_and_how_long_each_part_took() -> None:
     assert "predict-key" not in json.dumps([good, bad, shut, lost])
 
 
+def test_a_line_is_as_it_was_written_down() -> None:
+    log = AccessLog()
+    out, into = os.pipe()
+    log.start(into)
+    log.add((
+        1_766_000_000.0009, "a-1", "t", "shop", "POST", "/" + 300 * "x", "churn", "churn@1", 200, "", 2, 3, 4,
+        0.0012346, (0.0001, 0.0005, 0.0002), 0.0004,
+    ))  # fmt: skip
+    log.stop()
+    os.close(into)
+
+    assert read(out) == [{
+        "at": "2025-12-17T19:33:20.000+00:00", "request": "a-1", "trace": "t", "key": "shop", "method": "POST",
+        "path": "/" + 199 * "x", "endpoint": "churn", "version": "churn@1", "status": 200, "rows": 2, "bytes_in": 3,
+        "bytes_out": 4, "ms": 1.235, "decode_ms": 0.1, "queue_ms": 0.4, "run_ms": 0.1, "encode_ms": 0.2,
+    }]  # fmt: skip
+
+
 def test_who_waited_for_a_thread_is_told_how_long() -> None:
     shelf = Shelf()
     joined = Joined()
@@ -92,7 +108,7 @@ def test_a_reader_that_is_too_slow_loses_lines_and_is_told_how_many(monkeypatch:
     log = AccessLog()
     log.start(into)
     for at in range(20_000):
-        log.add(line(rows=at + 1))
+        log.add(facts(at + 1))
     stopped = threading.Thread(target=log.stop)
     reader: list[list[dict[str, Any]]] = []
     reading = threading.Thread(target=lambda: reader.append(read(out)))
@@ -115,7 +131,7 @@ def test_a_log_that_nobody_reads_any_more_ends_quietly() -> None:
     os.close(out)
     log = AccessLog()
     log.start(into)
-    log.add(line())
+    log.add(facts())
     log.stop()
     os.close(into)
 

@@ -1,5 +1,12 @@
 import threading
+from itertools import cycle, islice
 
+import pytest
+
+from aias.serving.messages import Reply
+from aias.serving.metrics import BUCKETS_SECONDS, Histogram, Metrics
+from aias.serving.seen import REQUESTS_MAX
+from aias.serving.statistics import Statistics
 from serving_house import Rule, Shelf, eventually, house, samples
 
 
@@ -74,3 +81,36 @@ def test_what_takes_long_to_write_for_prometheus_is_not_written_on_the_event_loo
 
     assert writers
     assert server.thread not in writers
+
+
+def test_what_is_added_up_later_is_what_was_seen() -> None:
+    metrics, whole, run, queue, plain = Metrics(), Histogram(), Histogram(), Histogram(), Statistics()
+    times = [*BUCKETS_SECONDS, 0.0, 9.0, 0.3, 0.00007]
+    for at, seconds in enumerate(islice(cycle(times), 2 * REQUESTS_MAX + 7)):
+        waited = seconds / 4 if at % 3 else None
+        reply = Reply(b"", rows=1 + at % 2, phases=(0.1 * seconds, 0.5 * seconds, 0.2 * seconds), queue=waited)
+        assert reply.phases is not None
+        metrics.predicted("churn", "churn@7", reply.rows, reply.phases, seconds=seconds, queue=waited, number=7)
+        plain.note("churn", 7, reply, seconds, queue=waited or 0.0)
+        whole.add(seconds)
+        run.add(reply.phases[1] - (waited or 0.0))
+        if waited is not None:
+            queue.add(waited)
+
+    work = metrics.work["churn", "churn@7"]
+    for found, expected in ((work.whole, whole), (work.phases[1], run), (work.phases[3], queue)):
+        assert found.counts == expected.counts
+        assert found.sum == pytest.approx(expected.sum)
+    assert metrics.requests["churn", "churn@7", 200] == 2 * REQUESTS_MAX + 7
+    (added,), (noted,) = (list(each.of([("churn", "7")])) for each in (metrics.statistics, plain))
+    assert work.rows == added["inference_count"] == noted["inference_count"]
+    assert flat(added) == pytest.approx(flat(noted), rel=1e-6, abs=1e4)
+
+
+def flat(told: object) -> list[float]:
+    """The numbers in it, but when it was."""
+    if isinstance(told, dict):
+        return [each for name, value in sorted(told.items()) if name != "last_inference" for each in flat(value)]
+    if isinstance(told, list):
+        return [each for value in told for each in flat(value)]
+    return [told] if isinstance(told, int | float) else []

@@ -195,11 +195,33 @@ def test_more_rows_than_allowed_are_refused() -> None:
         assert server.call("POST", "/predict/churn", "age\n1\n2\n3\n4\n", headers=csv).status == 413
 
 
-def test_packed_bodies_are_unpacked(server: House) -> None:
+@pytest.mark.parametrize("packing", ["gzip", "GZIP", "x-gzip"])
+def test_packed_bodies_are_unpacked(server: House, packing: str) -> None:
     body = gzip.compress(json.dumps(ROWS).encode())
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    headers = {"Content-Type": "application/json", "Content-Encoding": packing}
 
     assert server.call("POST", "/predict/churn", body, headers=headers).json == ANSWERS
+
+
+def test_an_empty_body_is_called_empty(server: House) -> None:
+    response = server.call("POST", "/predict/churn", "", headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+    assert response.status == 400
+    assert response.json["error"]["message"] == "the body is empty"
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("", "application/json"), ("text/*", "text/csv"), ("application/*", "application/json"),
+        ("application/json;q=0, */*", "application/jsonlines"), ("text/html, text/*;q=0.5", "text/csv"),
+        ("image/png, */*;q=0.1", "application/json"),
+    ],
+)  # fmt: skip
+def test_a_range_of_types_is_answered_with_one_of_them(server: House, accept: str, answered: str) -> None:
+    response = server.call("POST", "/predict/churn", '[{"age": 50}]', headers={"Accept": accept})
+
+    assert (response.status, response.headers["content-type"]) == (200, answered)
 
 
 def test_a_large_answer_is_packed_for_who_accepts_it(server: House) -> None:

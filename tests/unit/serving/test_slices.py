@@ -20,7 +20,7 @@ from aias.serving.messages import Reply, Request
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.routes import Route
-from aias.serving.slices import SLICE_SECONDS, Slices
+from aias.serving.slices import SLICE_SECONDS, SLICE_SECONDS_MAX, Slices
 from raw_requests import POST
 from serving_house import BOUNDS, House, Joined, Shelf, house
 
@@ -31,9 +31,9 @@ class Loop:
     """An event loop whose sockets bring what has come by then, once a turn."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now = self.stalled = 0.0
         self.soon: list[Callable[[], None]] = []
-        self.slices = Slices(later=self.soon.append, clock=lambda: self.now)
+        self.slices = Slices(later=self.soon.append, clock=lambda: self.now, worked=lambda: self.now - self.stalled)
 
     def turn(self) -> None:
         soon, self.soon[:] = list(self.soon), []
@@ -80,6 +80,24 @@ def test_between_two_slices_the_sockets_are_heard() -> None:
     assert loop.now - before <= SLICE_SECONDS + 0.001
     assert loop.ask(0.001) == "waits"
     assert loop.slices.waiting == 17
+
+
+def test_a_stall_of_the_machine_makes_no_slice_longer_and_work_between_two_does() -> None:
+    loop = Loop()
+    for _ in range(200):
+        loop.ask(0.001)
+    loop.turn()
+    loop.now += 0.1
+    loop.stalled += 0.1
+    began = loop.now
+    loop.turn()
+    assert loop.now - began <= SLICE_SECONDS + 0.001
+
+    for worked, lasts in ((0.004, 0.012), (1.0, SLICE_SECONDS_MAX)):
+        loop.now += worked
+        began = loop.now
+        loop.turn()
+        assert lasts <= loop.now - began + 1e-9 <= lasts + 0.0011
 
 
 def test_a_slice_is_as_long_as_it_was_asked_to_be_however_long_the_sockets_took() -> None:

@@ -15,7 +15,6 @@ def counted(endpoint: str, times: int) -> Metrics:
         lambda: [(endpoint, "m@1")], lambda: [(endpoint, "inline")], lambda: 3,
     )  # fmt: skip
     for _ in range(times):
-        metrics.answered(endpoint, "m@1", 200)
         metrics.predicted(endpoint, "m@1", 2, (0.1, 0.2, 0.3), seconds=0.7, queue=0.05)
         metrics.ran("m@1", 2)
         metrics.refused("serving.busy", endpoint, "m@1")

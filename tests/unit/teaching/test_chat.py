@@ -90,9 +90,9 @@ def test_what_is_no_answer_of_a_chat_service_is_said_to_be_none(reply: tuple[int
 
 
 def test_without_a_model_or_labels_nobody_is_asked() -> None:
-    with pytest.raises(BadTeacher, match="which model"):
+    with pytest.raises(BadTeacher, match="needs a model"):
         Chat.open("http://127.0.0.1:9/v1", question(model=""))
-    with pytest.raises(BadTeacher, match="what may `mood` be"):
+    with pytest.raises(BadTeacher, match="the labels of `mood` are not known"):
         Chat.open("http://127.0.0.1:9/v1", question(classes=None))
 
 

@@ -86,7 +86,7 @@ def test_a_file_without_the_column_gets_it_where_labels_are_named(tmp_path: Path
     rows(12).drop("mood").write_csv(path)
     with serving(mood) as service:
         found, _ = teach(path, wish(service, classes=("good", "bad")), tmp_path)
-        with pytest.raises(BadTeacher, match="what may `mood` be"):
+        with pytest.raises(BadTeacher, match="the labels of `mood` are not known"):
             teach(path, wish(service), tmp_path)
 
     assert found.test is None
@@ -171,7 +171,7 @@ def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: 
 
 @pytest.mark.parametrize("source", ["http://host/somewhere", "https://host"])
 def test_an_address_that_says_not_what_it_is_is_asked_about(source: str, tmp_path: Path) -> None:
-    with pytest.raises(BadTeacher, match="who is"):
+    with pytest.raises(BadTeacher, match="not a teacher"):
         teach(rows(20), Wish(source), tmp_path)
 
 

@@ -33,8 +33,8 @@ class Flips:
     lost: Share
 
 
-def share(rows: int, of: int, *, risk: float = RISK) -> Share:
-    return Share(rows, of, 1.0 if rows == of else float(betaincinv(rows + 1, of - rows, 1 - risk)))
+def share(rows: int, of: int) -> Share:
+    return Share(rows, of, 1.0 if rows == of else float(betaincinv(rows + 1, of - rows, 1 - RISK)))
 
 
 def flips(y: Any, before: Any, after: Any) -> Flips:

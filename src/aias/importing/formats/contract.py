@@ -22,7 +22,7 @@ Values = Floats | list[str]
 
 
 class UnreadableModel(UserError):
-    """The file is no model that can be read: damaged, empty, or of another format."""
+    """The file is not a model that can be read: damaged, empty, or of another format."""
 
     code = "importing.unreadable"
 
@@ -34,7 +34,7 @@ class UnsafeModel(UserError):
 
 
 class UnfitModel(UserError):
-    """The model is whole, but no table goes in or no single answer comes out."""
+    """The model is intact, but does not take a table, or does not give a single answer."""
 
     code = "importing.unfit"
 
@@ -85,6 +85,8 @@ class Said(msgspec.Struct, frozen=True):
 
 
 class Foreign(Protocol):
+    """A model read from another library's file: it answers by that library, and writes the graph that replaces it."""
+
     description: Description
 
     @classmethod
@@ -99,6 +101,8 @@ class Foreign(Protocol):
 
 
 class Format(Protocol):
+    """A file format; `title` is what people call it."""
+
     title: ClassVar[str]
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from aias.access.once import Once
 from aias.artifact.manifest import Manifest
 from aias.core.errors import NotFound
 from aias.core.names import Ref, check_name
@@ -25,10 +26,14 @@ _guard = msgspec.json.Decoder(Guard)
 
 
 class NothingToPromote(NotFound):
+    """No version is on trial at the endpoint that could be promoted."""
+
     code = "registry.nothing-to-promote"
 
 
 class NothingBefore(NotFound):
+    """The endpoint has no previous version to go back to."""
+
     code = "registry.nothing-before"
 
 
@@ -69,10 +74,13 @@ class Rollouts:
             )  # fmt: skip
             return _required(transaction, trial)
 
-    def promote(self, endpoint: str, *, canary: Ref | None = None) -> Endpoint:
-        """Make a canary the live version; the only one where none is named. Raises `NothingToPromote`."""
+    def promote(self, endpoint: str, *, canary: Ref | None = None, once: Once | None = None) -> Endpoint:
+        """Make a canary the live version; the only one where none is named. Raises `NothingToPromote`,
+        `AskedOtherwise`."""
         with self._database.writing() as transaction:
-            endpoint_in(transaction, endpoint)
+            now = endpoint_in(transaction, endpoint)
+            if once is not None and once.made(transaction, self._clock()) is not None:
+                return now
             found = [
                 each for each in active_in(transaction, endpoint)
                 if (canary is None and each.role == "canary") or each.ref == canary
@@ -84,23 +92,28 @@ class Rollouts:
                 )
             if len({each.ref for each in found}) > 1:
                 raise BadTrial(f"`{endpoint}` has several canaries", hint=f"name one: {_named(found)}")
+            self._note(transaction, endpoint, once)
             return self._move(transaction, endpoint, found[0].ref, "promoted by hand", how="promoted")
 
-    def rollback(self, endpoint: str) -> tuple[Endpoint, list[Trial]]:
+    def rollback(self, endpoint: str, *, once: Once | None = None) -> tuple[Endpoint, list[Trial]]:
         """Take every canary and shadow away, which are returned; where there is none, go back to the version before;
         again, to the one before that. Versions that were removed are passed over.
 
-        Raises `UnknownEndpoint`, `NothingBefore`.
+        Raises `UnknownEndpoint`, `NothingBefore`, `AskedOtherwise`.
         """
         with self._database.writing() as transaction:
             now = endpoint_in(transaction, endpoint)
+            if once is not None and once.made(transaction, self._clock()) is not None:
+                return now, []
             if found := active_in(transaction, endpoint):
                 for each in found:
                     self._end(transaction, each, "rolled back", "by hand")
+                self._note(transaction, endpoint, once)
                 return now, found
             past = behind(Move(*row) for row in endpoints.history(transaction, endpoint))
             for ref in reversed(past):
                 if ref != now.ref and versions.found(transaction, ref.name, ref.number) is not None:
+                    self._note(transaction, endpoint, once)
                     return self._move(transaction, endpoint, ref, "", how=BACK), []
         gone = f"; {quoted(sorted({str(each) for each in past}))} is removed" if past else ""
         raise NothingBefore(
@@ -141,6 +154,10 @@ class Rollouts:
         """How many trials of each endpoint ended how."""
         with self._database.reading() as transaction:
             return trials.outcomes(transaction)
+
+    def _note(self, transaction: Transaction, endpoint: str, once: Once | None) -> None:
+        if once is not None:
+            once.note(transaction, endpoint, b"", self._clock())
 
     def _decide(self, transaction: Transaction, trial: Trial) -> None:
         guard, seen = trial.guard, trial.evidence

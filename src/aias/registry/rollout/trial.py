@@ -22,6 +22,8 @@ _HEADER: Final = re.compile(r"[a-z0-9-]{1,64}")
 
 
 class BadTrial(UserError):
+    """The version cannot be put on trial as asked, or it is not clear which trial is meant."""
+
     code = "registry.bad-trial"
 
 

@@ -52,7 +52,7 @@ class Repository:
         return Reply(msgspec.json.encode({"models": [name for name, _ in self.answering()]}))
 
     def index(self, request: Request) -> Reply:
-        """Every endpoint, whether it can answer, and if not why; with `{"ready": true}` those that can."""
+        """Every endpoint, and whether it can answer or why not; with `{"ready": true}` only those that can."""
         only_ready = _decoded(_index, request.body).ready
         here = {name for name, _ in self._router.loaded()}
         entries = [
@@ -68,7 +68,7 @@ class Repository:
         return Reply(msgspec.json.encode(sorted(entries, key=lambda entry: entry["name"])))
 
     def load(self, request: Request) -> Reply:
-        """Have an endpoint in memory: try its version again, or deploy the newest version of the model of that name."""
+        """Load an endpoint, retry its version, or deploy the newest version of the model of that name."""
         name = self._name(request, allowed=())
         if name not in self._router.missing and not self._answers(name):
             self._controlled.deploy(name, Ref(name))

@@ -60,6 +60,8 @@ def parse(request: Request, model: Model) -> tuple[Inference, memoryview]:
 def columns_of(inference: Inference, tail: memoryview, *, rows_max: int) -> tuple[dict[str, list[object]], int]:
     """The values of every input by name, and how many rows they are. Raises `BadBody`, `TooManyRows`."""
     columns: dict[str, list[object]] = {}
+    if any(name.startswith("sequence_") and value for name, value in (inference.parameters or {}).items()):
+        raise NotSupported("sequences are not supported", hint="each request is answered by itself")
     if len(inference.inputs) > COLUMNS_MAX:
         raise BadBody(f"more than {COLUMNS_MAX:,} inputs", hint="send the model's fields only")
     for tensor in inference.inputs:

@@ -41,9 +41,6 @@ _ATTRIBUTES: Final = re.compile(rb"[\x20-\x7e]{0,1024}")
 DETAILS: Final = "details"
 """The one parameter: all that `/predict` answers, instead of the prediction alone."""
 
-_ALONE: Final = ("prediction", "vector_")
-"""The columns of a prediction without its details."""
-
 _CODES: Final = {
     401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "RESOURCE_DOES_NOT_EXIST", 429: "REQUEST_LIMIT_EXCEEDED",
     500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE",
@@ -97,12 +94,12 @@ class Invocations:
         if len(names) == 1:
             return names[0]
         raise UnnamedEndpoint(
-            f"{len(names)} endpoints could answer",
+            f"{len(names)} endpoints could answer, and the request names none",
             hint="name one in the header X-Amzn-SageMaker-Target-Model, or start with `aias serve --unnamed NAME`",
         )
 
     def invoke(self, request: Request) -> Conversation:
-        """Answer rows in MLflow's and SageMaker's forms"""
+        """Answer rows in MLflow's and SageMaker's formats"""
         model, attributes = request.asked, _attributes(request)
         _check_variant(request, model)
         form = wanted(request.headers.get(b"accept"), (JSON, CSV, *JSON_LINES), otherwise=JSON)

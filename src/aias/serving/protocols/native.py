@@ -14,7 +14,7 @@ from aias.serving.csvs import read_csv, text_of, write_csv
 from aias.serving.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.models import Model
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import Refusal, UnsupportedType
+from aias.serving.refusals import BadBody, Refusal, UnsupportedType
 from aias.serving.routes import Route
 from aias.serving.rows import read_lines, read_row, read_rows
 
@@ -75,7 +75,7 @@ class Native:
         )
 
     def describe(self, request: Request) -> Reply:
-        """The fields that the endpoint wants, an example of them, and what it answers."""
+        """The fields that the endpoint takes, an example, and what it answers."""
         model = request.asked
         example = msgspec.json.encode([model.example]).decode()
         host = request.headers[b"host"].decode("ascii", "replace")
@@ -111,6 +111,8 @@ class Native:
             return found
         if request.looks_like_json:
             return JSON
+        if not request.body:
+            raise BadBody("the body is empty", hint='send rows, such as `[{"column": value, ...}]`')
         raise UnsupportedType(
             f"a body of the type {media_type.decode('ascii', 'replace') or 'unknown'!r} is not understood",
             hint="the Content-Type must be application/json, application/jsonlines, text/csv, "

@@ -67,7 +67,7 @@ class OpenInference:
         return Reply(msgspec.json.encode({"ready": ready}), 200 if ready else 503)
 
     def tell_model(self, request: Request) -> Reply:
-        """Ready: who asks it now is answered, and where it is not in memory waits until it is loaded."""
+        """Ready means that a request is answered; if the model is not in memory, after it has been loaded."""
         name = request.places["endpoint"]
         _check_number(request, self._number(request))
         return _json({"name": name, "ready": True})
@@ -96,7 +96,7 @@ class OpenInference:
         return Reply(b"", media_type=JSON, later=told)
 
     def tell_all_statistics(self, _request: Request) -> Reply:
-        """The same of every endpoint."""
+        """The same for every endpoint."""
         known, counted = list(self._repository.answering()), self._counted()
         return Reply(
             b"",
@@ -109,7 +109,7 @@ class OpenInference:
         return self._pointer(request.places["endpoint"]).number if request.model is None else request.model.number
 
     def infer(self, request: Request) -> Conversation:
-        """Answer the rows that the tensors hold, one beside the other."""
+        """Answer the rows that the tensors hold."""
         model = _check_version(request)
         started = time.perf_counter()
         inference, tail = parse(request, model)

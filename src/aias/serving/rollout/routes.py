@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aias.access.once import AskedOtherwise
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, told
 from aias.registry.values import Endpoint
 from aias.serving.bodies import read_as
 from aias.serving.inference.repository import Control
 from aias.serving.messages import Reply, Request
+from aias.serving.named import once_of, told_otherwise
 from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.routes import Route
@@ -65,13 +67,13 @@ class Endpoints:
             Route("GET", "/endpoints", "read", self.tell_all),
             Route("GET", "/endpoints/{name}", "read", self.describe),
             Route("POST", "/endpoints/{name}", "admin", self.deploy),
-            Route("POST", "/endpoints/{name}/promote", "admin", self.promote),
-            Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback),
+            Route("POST", "/endpoints/{name}/promote", "admin", self.promote, once=True),
+            Route("POST", "/endpoints/{name}/rollback", "admin", self.rollback, once=True),
             Route("POST", "/endpoints/{name}/release", "admin", self.release),
         )
 
     def tell_all(self, _request: Request) -> Reply:
-        """Every endpoint, the version that answers, and the trials beside it"""
+        """Every endpoint, its live version, and the versions on trial beside it"""
         return _json([self._told(each) for each in self._router.stage.endpoints])
 
     def describe(self, request: Request) -> Reply:
@@ -79,7 +81,7 @@ class Endpoints:
         return self._one(request.places["name"])
 
     def deploy(self, request: Request) -> Reply:
-        """Point an endpoint at a version, or try one beside it"""
+        """Point an endpoint at a version, or put one on trial beside it"""
         asked = read_as(request.body, Deploy)
         name, ref = request.places["name"], Ref.parse(asked.version)
         guard: dict[str, Any] = {
@@ -107,20 +109,27 @@ class Endpoints:
         return self._followed(name)
 
     def promote(self, request: Request) -> Reply:
-        """Have a canary answer everybody"""
+        """Make a canary the live version"""
         asked, name = read_as(request.body, Named), request.places["name"]
-        self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None)
+        once = once_of(request, msgspec.json.encode(["promote", name, asked]))
+        try:
+            self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None, once=once)
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def rollback(self, request: Request) -> Reply:
-        """Take every trial away; without one, go back to the version before"""
+        """End every trial; if there is none, go back to the previous version"""
         read_as(request.body, Nothing)
         name = request.places["name"]
-        self._kept.rollback(name)
+        try:
+            self._kept.rollback(name, once=once_of(request, msgspec.json.encode(["rollback", name])))
+        except AskedOtherwise as fault:
+            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def release(self, request: Request) -> Reply:
-        """Let a version run again that is quarantined, or beside the others one that runs apart"""
+        """Let a quarantined version run again in a process of its own, or one that runs there in the workers"""
         asked, name = read_as(request.body, Named), request.places["name"]
         endpoint = self._endpoint(name)
         versions = [asked.version] if asked.version else [str(endpoint.ref)]

@@ -12,6 +12,7 @@ does not notice.
 import contextlib
 import math
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -126,19 +127,23 @@ class Line:
 
 
 class Shadow:
-    """The worker's end whose process it is: it listens in `folder`, where the other workers find it."""
+    """The worker's end whose process it is: it listens in `folder`, where the other workers find it by a name that
+    leads to it. Whoever comes to take its place has the name lead there; should that one not stay, it is taken back."""
 
     def __init__(
         self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws, folder: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="aias-")
-        at = _place(folder or Path(self._own.name if self._own else ""), trial)
-        with contextlib.suppress(FileNotFoundError):
-            at.unlink()  # of the worker before this one
+        self._at = at = _place(folder or Path(self._own.name if self._own else ""), trial)
+        for left in at.parent.glob(f"{at.name}-*"):
+            if not _is_heard(left):
+                left.unlink(missing_ok=True)  # of a worker that was killed
+        self._here = Path(f"{at}-{secrets.token_hex(4)}")
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(os.fspath(at))
+        self._listener.bind(os.fspath(self._here))
         self._listener.listen(WORKERS_MAX)
+        self._take_name()
         self._orders = ShadowOrders(
             os.fspath(home), trial.id, trial.endpoint, str(endpoint.ref), str(trial.ref), self._listener.fileno()
         )
@@ -154,15 +159,33 @@ class Shadow:
     def take(self) -> Evidence | None:
         """What was not looked at since. Starts the process again when it has died."""
         self._look()
+        if not self._has_name and not _is_heard(self._at):
+            self._take_name()
         return self._line.take()
 
     def close(self) -> None:
         """Let it end; does not wait for that."""
         self._line.close()
         self._listener.close()
+        for each in (self._at, self._here) if self._has_name else (self._here,):
+            each.unlink(missing_ok=True)
         self._end()
         if self._own is not None:
             self._own.cleanup()
+
+    @property
+    def _has_name(self) -> bool:
+        try:
+            return self._at.readlink() == self._here
+        except OSError:
+            return False
+
+    def _take_name(self) -> None:
+        """At once, so that whoever looks for it finds one or the other. A full disk costs what is compared."""
+        fresh = Path(f"{self._here}-name")
+        with contextlib.suppress(OSError):
+            fresh.symlink_to(self._here)
+            fresh.replace(self._at)
 
     def _look(self) -> None:
         status = self._process.poll()
@@ -192,6 +215,19 @@ class Shadow:
         with contextlib.suppress(OSError):
             process.stdin.close()
         threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _is_heard(at: Path) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(os.fspath(at))
+        except BlockingIOError:
+            return True  # so many wait that there is no room for one more
+        except OSError:
+            return False
+        return True
 
 
 def _place(folder: Path, trial: Trial) -> Path:

@@ -81,7 +81,7 @@ class Apart:
         except OverflowError:
             raise BadBody("a whole number is too large", hint="64 bits hold what models read") from None
         if not self._lock.acquire(timeout=self._answer_seconds):
-            raise Busy("others wait for this version too long already", hint="come again in a moment")
+            raise Busy("others wait for this version too long already", hint="try again in a moment")
         try:
             for _ in range(ATTEMPTS):
                 with contextlib.suppress(Ended):

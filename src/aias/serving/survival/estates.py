@@ -16,16 +16,18 @@ from typing import Final
 
 import msgspec
 
+from aias.core.events import Event
 from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate, send
 from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
 from aias.serving.survival.passing import receive
+from aias.serving.survival.pulse import Pulse
 from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
 
-FROM_OUTSIDE: Final = frozenset((-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
+FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that somebody else has ended; of what it ran, nothing can be said."""
 
 
@@ -66,6 +68,20 @@ class Life:
     keeper: int | None = None
     stuck: dict[int, str] = field(default_factory=dict)
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+    _pulse: Pulse | None = None
+
+    def must_end(self, now: int, *, on_loop: float, in_thread: float, every: float) -> Event | None:
+        """Why it has to be ended: a run that goes on for too long, or it stands still though none does."""
+        if self.find_stuck(now, on_loop=on_loop, in_thread=in_thread, every=every):
+            said = f"a run of {', '.join(self.stuck.values())} does not end; its process is ended"
+            return Event("serve.run-stuck", said, "warning", {"versions": sorted(self.stuck.values())})
+        if self.ward is None or not self.ready:
+            return None
+        pid = self.process.pid
+        self._pulse = self._pulse or Pulse(pid)
+        why = self._pulse.look(self.ward.pages.beat, every=every, asleep_seconds=on_loop)
+        said = f"the worker with the process {pid} {why}; it is ended"
+        return Event("serve.worker-hung", said, "warning", {"pid": pid, "why": why}) if why else None
 
     def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
         """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
@@ -106,6 +122,12 @@ class Life:
             return dict.fromkeys(repeated, AGAIN_DEATHS)
         versions = {version for version, _ in running.values()}
         return {version: 1 / len(versions) for version in versions}
+
+    def end(self) -> None:
+        """The server stops, and nobody goes on with its connections."""
+        if self.ward is not None:
+            self.ward.pages.end()
+        self.signal(signal.SIGTERM)
 
     def signal(self, which: int) -> None:
         with suppress(ProcessLookupError):

@@ -33,7 +33,9 @@ VERSION_BYTES: Final = 112
 
 RUN_WORDS: Final = 16
 SLOT_WORDS: Final = 8
-SINCE, NAME_BYTES_AT = 0, 16
+SINCE, BEAT, NAME_BYTES_AT = 0, 1, 16
+ENDS: Final = RUN_WORDS + 1
+"""Words that no run needs: how often the loop has come round, and whether the worker is to end for good."""
 DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS = range(8)
 ANSWERED_SHIFT: Final = 48
 """`before` and how many requests were answered before that are one word, so that they change at once."""
@@ -90,6 +92,20 @@ class Pages:
                 name = bytes(self.view[at : at + VERSION_BYTES]).rstrip(b"\0").decode("utf-8", "replace")
                 found[place] = (name, since)
         return found
+
+    @property
+    def beat(self) -> int:
+        """How often the event loop has looked at its connections: while it lives, this moves."""
+        found: int = self.words[BEAT]
+        return found
+
+    @property
+    def ends(self) -> bool:
+        """Whether nobody goes on with its connections: the server stops."""
+        return bool(self.words[ENDS])
+
+    def end(self) -> None:
+        self.words[ENDS] = 1
 
     def descriptors(self) -> list[tuple[int, int]]:
         """Each slot in use, and the descriptor of its connection in the process that answers it."""
@@ -187,6 +203,11 @@ class Slot:
         return found
 
     @property
+    def descriptor(self) -> int:
+        found: int = self._words[self._at + DESCRIPTOR]
+        return found - 1
+
+    @property
     def place(self) -> int | None:
         run: int = self._words[self._at + RUN]
         return run - 1 if run else None
@@ -202,6 +223,10 @@ class Runs:
         self._names = [""] * pages.layout.runs
         self._free = list(range(pages.layout.threads, 0, -1))
         self._slots: dict[int, list[Slot]] = {}
+
+    def beat(self) -> None:
+        """The event loop has come round."""
+        self._pages.words[BEAT] += 1
 
     def begin_on_loop(self, version: str, slot: Slot | None) -> None:
         self._mark(self.LOOP, version)

@@ -4,15 +4,21 @@ No process can lose these counts by dying, so they say what a dead one had come 
 """
 
 import fcntl
+import os
 import socket
 import struct
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 _INFO_BYTES: Final = 136
 """Of `struct tcp_info`, up to what is read here; Linux 4.1 has as much."""
 
 _ACKED_AT: Final = 120
+_SO_COOKIE: Final = 57
+"""Linux 4.12."""
+
 _SIOCINQ, _SIOCOUTQ = 0x541B, 0x5411
 _ESTABLISHED, _CLOSE_WAIT = 1, 8
 
@@ -42,6 +48,19 @@ def counts(connection: socket.socket) -> Counts:
     ended = 1 if state == _CLOSE_WAIT else 0
     is_open = state in (_ESTABLISHED, _CLOSE_WAIT)
     return Counts(received - ended - waiting, acknowledged + unacknowledged, is_open)
+
+
+def name_of(descriptor: int) -> bytes:
+    """Of a connection, as long as it lives, whichever process answers it; no other has had it."""
+    with socket.socket(fileno=os.dup(descriptor)) as connection:
+        cookie = connection.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8)
+    # The kernel counts sockets, before 5.7 those of each network.
+    return b"%b %d %b" % (_boot(), Path("/proc/self/ns/net").stat().st_ino, cookie.hex().encode())
+
+
+@cache
+def _boot() -> bytes:
+    return Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
 
 
 def _info(connection: socket.socket) -> tuple[int, int, int]:

@@ -46,10 +46,10 @@ class Chat:
 
     def __init__(self, wire: Wire, question: Question) -> None:
         if not question.model:
-            raise BadTeacher(f"which model shall answer at {wire.place}?", hint="name it: --teacher-model NAME")
+            raise BadTeacher(f"the chat service at {wire.place} needs a model", hint="name it: --teacher-model NAME")
         if question.classes is None:
             raise BadTeacher(
-                f"what may `{question.target}` be? The rows hold no two different answers yet",
+                f"the labels of `{question.target}` are not known: the rows hold fewer than two different ones",
                 hint="name the labels, --classes spam,ham, or answer some rows by yourself",
             )
         self._wire, self._question, self._classes = wire, question, question.classes

@@ -32,7 +32,7 @@ class BadTeacher(UserError):
 
 
 class TeacherRefused(AiasError):
-    """The teacher knows neither key nor model, or answers no row: asking on would only cost."""
+    """The teacher refuses the key or the model, or answers no row: asking on would only cost."""
 
     code = "teaching.refused"
 
@@ -44,7 +44,10 @@ class Unanswered(AiasError):
 
 
 class Busy(Unanswered):
-    """Not now: too many requests, an overload, a silence. `seconds`: when to come again, where it said so."""
+    """The teacher cannot answer now: too many requests, an overload, a silence.
+
+    `seconds`: when to try again, where it said so.
+    """
 
     code = "teaching.busy"
 
@@ -95,6 +98,8 @@ class Question:
 
 
 class Teacher(Protocol):
+    """Whoever labels rows: a version, an endpoint, a model on another server, a chat service."""
+
     who: str
     """For people and the lineage; holds no secret."""
     identity: tuple[str, ...]

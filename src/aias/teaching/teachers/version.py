@@ -40,7 +40,7 @@ class Version:
         registry = Registry.open(question.home or home())
         version = registry.version(Ref.parse(source))
         runtime = OnnxRuntime.load(registry.folder(version), registry.manifest(version))
-        return cls(runtime, ref=f"{version.name}@{version.number}", digest=version.digest)
+        return cls(runtime, ref=str(version), digest=version.digest)
 
     def ask(self, rows: Sequence[Row]) -> list[Said]:
         """A network from elsewhere may have no answer where a value is missing."""

@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
     """What the command line says, done."""
     out = out or sys.stdout
     options = _parser().parse_args(arguments)
-    wire = Wire(options.url, options.header, timeout_seconds=options.timeout)
     try:
+        wire = Wire(options.url, options.header, timeout_seconds=options.timeout)
         remote = Remote(options.grpc, options.header, timeout_seconds=options.timeout) if options.grpc else None
-        example = json.loads(Path(options.request).read_bytes()) if options.request else None
+        example = _example(Path(options.request)) if options.request else None
         probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
         probe.check_admission()
     except (Failed, OSError, ValueError, ImportError) as fault:
@@ -103,10 +103,22 @@ def _header(text: str) -> tuple[str, str]:
 def _first_model(wire: Wire) -> str:
     answer = wire.ask("POST", "/v2/repository/index", b"{}")
     check_admitted(answer, "the index")
-    names: list[Any] = [each["name"] for each in answer.json] if answer.status == 200 else []
-    if not names:
+    found = answer.json if answer.status == 200 else []
+    names = [each.get("name") for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    if not names or not isinstance(names[0], str):
         raise Failed(f"the index names no model ({answer}); name one with --model")
-    return str(names[0])
+    return names[0]
+
+
+def _example(path: Path) -> dict[str, Any]:
+    """The request in a file. Raises `ValueError`, `OSError`."""
+    found: Any = json.loads(path.read_bytes())
+    inputs = found.get("inputs") if isinstance(found, dict) else None
+    wanted = {"name", "datatype", "shape", "data"}
+    if not isinstance(inputs, list) or not all(isinstance(each, dict) and wanted <= each.keys() for each in inputs):
+        raise ValueError(f'{path} is no request: it must be {{"inputs": [...]}}, each with {", ".join(sorted(wanted))}')
+    example: dict[str, Any] = found
+    return example
 
 
 def _line(outcome: Outcome) -> str:

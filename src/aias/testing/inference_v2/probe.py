@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -85,9 +86,12 @@ class Probe:
 
     @cached_property
     def extensions(self) -> Sequence[str]:
-        answer = self.wire.ask("GET", "/v2")
-        found = answer.json.get("extensions") if answer.status == 200 else None
-        return [*self._also, *(found if isinstance(found, list) else ())]
+        answer, found = self.wire.ask("GET", "/v2"), None
+        # That it says nothing which can be read is for the check of its metadata to tell.
+        with suppress(Failed):
+            found = answer.json if answer.status == 200 else None
+        claimed = found.get("extensions") if isinstance(found, dict) else None
+        return [*self._also, *(claimed if isinstance(claimed, list) else ())]
 
     @cached_property
     def metadata(self) -> Any:

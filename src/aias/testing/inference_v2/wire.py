@@ -47,10 +47,13 @@ def strict_json(body: bytes) -> Any:
 
 
 class Wire:
-    """`headers` go with every request: the key, most often."""
+    """`headers` go with every request: the key, most often. Raises `ValueError` for what is no address of a server."""
 
     def __init__(self, url: str, headers: Headers = (), *, timeout_seconds: float = 30.0) -> None:
         parts = urlsplit(url if "//" in url else f"http://{url}")
+        # Asking for the port looks whether it is one.
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.port == 0:
+            raise ValueError(f"{url!r} is no address: write http://host:port, or https; a key goes with --header")
         self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._address, self._root = parts.netloc, parts.path.rstrip("/")
         self._headers, self._timeout_seconds = tuple(headers), timeout_seconds
