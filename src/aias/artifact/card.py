@@ -117,7 +117,8 @@ def _taught(manifest: Manifest) -> str:
         if isinstance(agreed, float) else ""
     )  # fmt: skip
     return (
-        f"It was taught: {_text(str(facts['who']))} gave the answers of {facts['answered']:,} rows, "
+        f"It was taught: {_text(str(facts['who']))} gave the answers of {facts['answered']:,} rows"
+        f"{', as probabilities' if facts.get('soft') else ''}, "
         f"{facts['own']:,} rows had their own.{beside}"
     )
 

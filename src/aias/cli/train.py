@@ -30,6 +30,9 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option("--teacher", help="Who labels the rows that have no target: a version, or an address.")
 @click.option("--teacher-model", default="", help="The model to use of a chat service.")
 @click.option("--teacher-calls", default=1_000, show_default=True, help="The most calls to make to a service.")
+@click.option("--unlabelled", help="A file of more rows to ask the teacher about.")
+@click.option("--made-up", default=0.0, help="How many rows to make up for the teacher to label, times the real ones.")
+@click.option("--temperature", default=1.0, help="Above 1, the teacher's probabilities are made more alike.")
 @click.option("--classes", help="The labels that the teacher may give, if the rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What else to tell a chat service, such as what the labels mean.")
 @click.option(
@@ -54,6 +57,9 @@ def train(
     teacher: str | None,
     teacher_model: str,
     teacher_calls: int,
+    unlabelled: str | None,
+    made_up: float,
+    temperature: float,
     classes: str | None,
     instructions: str,
     seed: int,
@@ -69,16 +75,22 @@ def train(
     what was found so far; a second one aborts.
 
     Rows without a target are left out, unless a --teacher labels them first: a version, an endpoint, or a chat service
-    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. Its answers are kept, so that nothing is asked twice.
+    (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. Its answers are kept, so that nothing is asked twice. If it
+    says how likely each label is, its probabilities are learned, not only the likeliest label.
     """
     from aias.client.model import train as run
     from aias.client.teaching import Teacher
     from aias.core.quantities import seconds_of
 
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
-    asked = Teacher(teacher, teacher_model, named, instructions, teacher_calls) if teacher else None
-    if asked is None and (teacher_model or named or instructions):
-        raise click.UsageError("--teacher-model, --classes and --instructions are for a --teacher")
+    asked = Teacher(
+        teacher, teacher_model, named, instructions, teacher_calls, unlabelled=unlabelled, made_up=made_up,
+        temperature=temperature,
+    ) if teacher else None  # fmt: skip
+    if asked is None and (teacher_model or named or instructions or unlabelled or made_up or temperature != 1):
+        raise click.UsageError(
+            "--teacher-model, --classes, --instructions, --unlabelled, --made-up and --temperature are for a --teacher"
+        )
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:
         model = run(

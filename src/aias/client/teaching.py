@@ -17,13 +17,18 @@ class Teacher:
     - `classes`: the labels that it may give, where rows do not show them all
     - `instructions`: what a chat service is told besides: what the labels mean
     - `calls`: how many calls of a service it may cost
+    - `unlabelled`: more rows of the same columns to ask about
+    - `made_up`: how many rows to make up and ask about, times the real ones
+    - `temperature`: above 1, and what a teacher is less sure of counts more
     """
 
     def __init__(
-        self, source: str, model: str = "", classes: tuple[str, ...] = (), instructions: str = "", calls: int = 1_000
-    ) -> None:
+        self, source: str, model: str = "", classes: tuple[str, ...] = (), instructions: str = "", calls: int = 1_000,
+        *, unlabelled: Any = None, made_up: float = 0.0, temperature: float = 1.0,
+    ) -> None:  # fmt: skip
         self.source, self.model, self.classes = source, model, tuple(classes)
         self.instructions, self.calls = instructions, calls
+        self.unlabelled, self.made_up, self.temperature = unlabelled, made_up, temperature
 
 
 def answered(
@@ -31,10 +36,14 @@ def answered(
     home: Path, stop: Stop | None, watch: Watch,
 ) -> tuple[Path, Any, dict[str, Any]]:  # fmt: skip
     """The rows with their answers, what they are judged by, and facts of the asking."""
-    from aias.teaching.taught import Wish, taught
+    from aias.teaching.taught import taught
+    from aias.teaching.wish import Wish
 
     asked = Teacher(teacher) if isinstance(teacher, str) else teacher
-    wish = Wish(asked.source, asked.model, asked.classes, asked.instructions, asked.calls)
+    wish = Wish(
+        asked.source, asked.model, asked.classes, asked.instructions, asked.calls, unlabelled=asked.unlabelled,
+        made_up=asked.made_up, temperature=asked.temperature,
+    )  # fmt: skip
     found = taught(
         source, target, wish, home=home, schema=Path(schema) if isinstance(schema, str) else schema,
         set_aside=test is None, seed=seed, stop=stop, watch=watch,

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import soft
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
@@ -20,6 +19,7 @@ from aias.learners.contract import Fit
 from aias.training.configuration import Configuration
 from aias.training.members import Member
 from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.soft import soft
 
 KEPT: Final = ("C", "ratios")
 """Settings that a student has of the linear member: how, and how much, weights are held back."""

@@ -26,6 +26,7 @@ from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
 from aias.training.configuration import ALL
 from aias.training.pipeline import ColumnsPipeline
+from aias.training.soft import CHANCE_MIN, soft
 
 LESSON_SHARE: Final = 0.15
 """Of all the time, to ask the whole parent; without a fold one fit of each member answers, in a part of that."""
@@ -37,9 +38,6 @@ SEVERAL_MEMBERS: Final = (6, 0.25, 1.0)
 ONE_MEMBER: Final = (3, 0.1, 0.3)
 """Of parents of so many: rows made up, times the real ones; the share of their columns that another row gives; and
 what each weighs."""
-
-CHANCE_MIN: Final = 0.02
-"""A class less likely than this is not worth a row."""
 
 THREADS: Final = 1
 """More wait for each other in every round: beside busy neighbours one took 1.2 s of both cores; by one thread, 3 ms."""
@@ -181,14 +179,3 @@ def _examples(shop: Workshop, columns: Floats, told: Lesson) -> Examples:
     if shop.task.type == "binary":
         return Examples(columns, told.said[:, 1], weight)
     return soft(shop.task, columns, told.said, weight, least=CHANCE_MIN)
-
-
-def soft(task: Task, x: Any, said: Floats, weight: Floats | None = None, *, least: float) -> Examples:
-    """What a teacher says, (rows, outputs), as answers: a row for each class that it holds possible, by `least`, as
-    heavy as it is likely. `weight`: of the rows, (rows,).
-    """
-    if task.type == "regression":
-        return Examples(x, said[:, 0], weight)
-    rows, classes = np.nonzero(said >= least)
-    each = said[rows, classes] * (1.0 if weight is None else weight[rows])
-    return Examples(x[rows], classes.astype(np.int64), each / each.mean())

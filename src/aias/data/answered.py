@@ -27,14 +27,13 @@ def keep_answered(
     """One file for each part: its rows, the places of which it gives, as they were read, with their answers."""
     column = pl.Series(target, list(answers), pl.Float64 if _are_numbers(answers) else pl.String)
     frame = raw(source, schema, target).with_columns(column)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return [_keep(frame[rows], folder) for rows in parts]
+    return [keep(frame[rows], folder) for rows in parts]
 
 
 def raw(
     source: object, schema: Schema | None = None, target: str | None = None, *, encoding: str | None = None
 ) -> pl.DataFrame:
-    """The columns as they stand in the file."""
+    """The cells as they stand in the file, before anything is inferred."""
     known = frozenset(schema.names if schema else ())
     if isinstance(source, str | Path):
         return read_file(source, Options(None, known=known, target=target, encoding=encoding)).frame
@@ -45,8 +44,9 @@ def _are_numbers(answers: Sequence[str | float | None]) -> bool:
     return all(not isinstance(each, str) for each in answers)
 
 
-def _keep(frame: pl.DataFrame, folder: Path) -> Path:
-    """Whole or not at all."""
+def keep(frame: pl.DataFrame, folder: Path) -> Path:
+    """A table in a folder, by what it holds. Whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     held = io.BytesIO()
     frame.write_parquet(held)
     path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"

@@ -1,8 +1,10 @@
 """Rows without answers and a teacher → rows with them, to learn from; and rows of one's own answers, to be judged by.
 
 look     which rows hold their answer; which labels there are
+part     where most answers will be the teacher's, half of one's own are set aside: they judge what was learned
+make up  more rows, if that is wanted (`data.more_rows`)
 ask      the teacher of the others, and of some whose answer is known: how often do the two agree?
-part     where most answers are the teacher's, half of one's own are set aside: they judge what was learned
+mix      what is learned of each row (`teaching.mixed`)
 """
 
 import threading
@@ -18,8 +20,10 @@ from aias.core.catalog import member, members
 from aias.core.errors import AiasError, UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
-from aias.data.answered import columns_of, keep_answered
+from aias.data.answered import columns_of, keep_answered, raw
 from aias.data.dataset import Dataset
+from aias.data.more_rows import below, beneath, made_up
+from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.data.schema_file import read_schema
 from aias.encoders.category import text_of
@@ -27,10 +31,9 @@ from aias.encoders.contract import Ints
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.asking import ask
 from aias.teaching.kept import Kept
+from aias.teaching.mixed import mixed
 from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
-
-CALLS_MAX: Final = 1_000
-"""Of a service, unless more are allowed: a small price, and a quarter of an hour."""
+from aias.teaching.wish import Wish
 
 KNOWN_ROWS_MAX: Final = 200
 """That the teacher is compared on with their own answers: a share is then known to some percent."""
@@ -38,31 +41,15 @@ KNOWN_ROWS_MAX: Final = 200
 OWN_TEST_ROWS: Final = (20, 2_000)
 """Of one's own answers that judge, where most are the teacher's; fewer tell nothing."""
 
+OWN_TEST_SHARES: Final = (0.5, 0.2)
+"""Of these, where most real rows have none; and where it is rows that are made up that outnumber them."""
+
 EXAMPLES_EACH: Final = 2
 EXAMPLES_MAX: Final = 20
 """For a label, and of all: rows with their answers that a chat service is shown."""
 
 TAUGHT: Final = "taught"
 ANSWERS: Final = "answers"
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """`source`: a version such as `big@2`, or an address. `classes`: the labels that count, where rows do not show
-    them all. `instructions`: for a chat service, what the labels mean. `calls_max`: of a service."""
-
-    source: str
-    model: str = ""
-    classes: tuple[str, ...] = ()
-    instructions: str = ""
-    calls_max: int = CALLS_MAX
-
-    def __post_init__(self) -> None:
-        if self.calls_max < 1:
-            raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
-        if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
-            named = ",".join(self.classes)
-            raise BadTeacher(f"--classes {named} must name two labels or more, each once", hint="--classes spam,ham")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +70,8 @@ def taught(
     Raises `BadTeacher`, `TeacherRefused`, and what reading the rows raises.
     """
     known = read_schema(schema) if isinstance(schema, Path) else schema
+    if wish.unlabelled is not None:
+        source = below(raw(source, known, target), raw(wish.unlabelled, known, target), target=target)
     has_target = target in columns_of(source, schema=known, target=target)
     dataset = read(source, target=target if has_target else None, schema=known)
     job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
@@ -104,22 +93,28 @@ class _Job:
 
     def run(self, *, set_aside: bool) -> Taught:
         own = self._own()
-        rows = np.arange(self.dataset.rows)
         mine = np.array([each is not None for each in own])
-        if mine.all():
+        if mine.all() and not self.wish.made_up:
             raise UserError(
                 f"every row has its `{self.target}`: there is nothing to ask",
-                hint=f"leave `{self.target}` empty where the teacher shall answer, or train without --teacher",
+                hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows (--unlabelled FILE), "
+                "or let some be made up (--made-up 3)",
             )
         rng = np.random.default_rng(self.seed)
-        known = rng.permutation(rows[mine])
+        known = rng.permutation(np.flatnonzero(mine))
+        test = self._test(known, len(mine) - len(known)) if set_aside else known[:0]
+        if self.wish.made_up:
+            own, mine = self._more(own, test)
         shown = self._examples(known, own)
         teacher = self._teacher(own, shown)
         compared = known[~np.isin(known, shown)][:KNOWN_ROWS_MAX]
-        asked = np.concatenate([compared, rows[~mine]])
+        asked = np.concatenate([compared, np.flatnonzero(~mine)])
+        if teacher.rows_at_once > 1:  # of the rows that are learned from it tells how sure it is
+            asked = np.concatenate([asked, np.setdiff1d(known, np.concatenate([compared, test]))])
         said, calls, why = self._asked(teacher, asked)
-        answers = self._answers(own, teacher, dict(zip(asked.tolist(), said, strict=True)))
-        facts = self._facts(teacher, said, calls, why, answers, mine)
+        told = dict(zip(asked.tolist(), said, strict=True))
+        answers = self._answers(own, teacher, told)
+        facts = self._facts(teacher, said, [told[row] for row in np.flatnonzero(~mine)], calls, why, answers, mine)
         pairs = [
             (own[row] or "", each.answer) for row, each in zip(compared.tolist(), said, strict=False)
             if each and each.answer
@@ -128,7 +123,8 @@ class _Job:
             found = compared_on(pairs, teacher.who, numbers=self.classes == ())
             facts |= found.facts
             self.watch(found)
-        return self._parted(answers, known, facts, set_aside=set_aside)
+        held = mixed(own, told, numbers=self.classes == (), temperature=self.wish.temperature)
+        return self._parted(answers, test, held, facts, set_aside=set_aside)
 
     # Before asking
 
@@ -158,6 +154,26 @@ class _Job:
             return named
         return tuple(present) if len(present) > 1 else None
 
+    def _test(self, known: Ints, unanswered: int) -> Ints:
+        """Those of one's own that are set aside, where most that is learned will be the teacher's."""
+        least, most = OWN_TEST_ROWS
+        outnumbered = unanswered > len(known)
+        count = min(int(len(known) * OWN_TEST_SHARES[not outnumbered]), most)
+        if count < least or not (outnumbered or self.wish.made_up):
+            return known[:0]
+        return np.sort(known[:count])
+
+    def _more(self, own: list[str | None], test: Ints) -> tuple[list[str | None], Any]:
+        """With rows that are made up of those that are learned from, below the others."""
+        rows = raw(self.source, self.schema, self.target)
+        learned = rows[np.setdiff1d(np.arange(rows.height), test)]
+        count = max(1, round(self.wish.made_up * learned.height))
+        more = made_up(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
+        self.source = beneath(rows, more)
+        self.dataset = read(self.source, target=self.target if self.has_target else None, schema=self.schema)
+        own = [*own, *[None] * count]
+        return own, np.array([each is not None for each in own])
+
     def _examples(self, known: Ints, own: Sequence[str | None]) -> Ints:
         """Some rows of each label, where enough are left to compare by."""
         counts, found = Counter[str | None](), list[int]()
@@ -185,7 +201,7 @@ class _Job:
         examples = tuple((row, own[place] or "") for row, place in zip(rows, shown.tolist(), strict=True))
         question = Question(
             self.target, fields, self._classes(own), self.wish.instructions, examples, self.wish.model,
-            ordered=bool(self.wish.classes),
+            ordered=bool(self.wish.classes), home=self.folder.parent,
         )  # fmt: skip
         found: Teacher = fitting[0].open(source, question)
         self.classes = found.classes if found.classes is not None else question.classes
@@ -214,8 +230,11 @@ class _Job:
             told = said.get(row)
             text = answer if answer is not None else told.answer if told else ""
             if text and not numbers and self.classes and text not in self.classes:
+                says = (
+                    f"a row's `{self.target}` is {text!r}" if answer is not None else f"{teacher.who} answers {text!r}"
+                )
                 raise BadTeacher(
-                    f"{teacher.who} answers {text!r}, which is none of {', '.join(self.classes[:10])}",
+                    f"{says}, which is none of {', '.join(self.classes[:10])}",
                     hint="are the rows' labels written as the teacher writes them?",
                 )
             found.append((number_of(text) if numbers else text) if text else None)
@@ -224,7 +243,7 @@ class _Job:
     # Afterwards
 
     def _facts(
-        self, teacher: Teacher, said: Sequence[Said | None], calls: int, why: str,
+        self, teacher: Teacher, said: Sequence[Said | None], taught: Sequence[Said | None], calls: int, why: str,
         answers: Sequence[str | float | None], mine: Any,
     ) -> dict[str, object]:  # fmt: skip
         answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)
@@ -233,12 +252,14 @@ class _Job:
             raise AiasError(f"{teacher.who} answered no row: {why or 'nothing that it said counts'}")
         facts: dict[str, object] = {
             "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing, "calls": calls,
+            "soft": sum(bool(each.chances) for each in taught if each),
             "tokens_read": sum(each.read for each in said if each),
             "tokens_written": sum(each.written for each in said if each), "agreement": None, "compared": 0,
         }  # fmt: skip
         tokens = f", {facts['tokens_read']:,} tokens read and {facts['tokens_written']:,} written" if any(
             each.read or each.written for each in said if each) else ""  # fmt: skip
-        message = f"{teacher.who} answered {answered:,} rows in {calls:,} new calls{tokens}"
+        how = ", as probabilities," if facts["soft"] else ""
+        message = f"{teacher.who} answered {answered:,} rows{how} in {calls:,} new calls{tokens}"
         self.watch(Event("teach.answered", message, facts=dict(facts)))
         if missing:
             reasons = [f"{nonsense:,} answers were none that counts"] * bool(nonsense) + [why] * bool(why)
@@ -247,24 +268,21 @@ class _Job:
         return facts
 
     def _parted(
-        self, answers: list[str | float | None], known: Ints, facts: dict[str, object], *, set_aside: bool
+        self, answers: list[str | float | None], test: Ints, held: Opinions, facts: dict[str, object], *,
+        set_aside: bool,
     ) -> Taught:  # fmt: skip
-        least, most = OWN_TEST_ROWS
-        count = min(len(known) // 2, most)
-        enough = count >= least and len(known) < int(facts["answered"])  # type: ignore[call-overload]
-        test = np.sort(known[:count]) if set_aside and enough else known[:0]
         have = np.array([each is not None for each in answers])
         learned = np.setdiff1d(np.flatnonzero(have), test)
         parts = [learned, test] if len(test) else [learned]
         files = keep_answered(self.source, self.target, answers, parts, folder=self.folder, schema=self.schema)
-        facts["test"] = len(test)
+        facts |= {"test": len(test), "opinions": str(held.take(learned).keep(self.folder))}
         if len(test):
             message = f"{len(test):,} rows with answers of their own are set aside and judge what is learned"
             self.watch(Event("teach.test", message, facts={"rows": len(test)}))
-        elif set_aside and len(known) < int(facts["answered"]):  # type: ignore[call-overload]
+        elif set_aside and int(held.own.sum()) < int(facts["answered"]):  # type: ignore[call-overload]
             message = (
                 "what is learned is judged by the teacher's own answers, right or wrong: answer at least "
-                f"{2 * least} rows by yourself, or give --test"
+                f"{2 * OWN_TEST_ROWS[0]} rows by yourself, or give --test"
             )
             self.watch(Event("teach.judged", message, "warning"))
         return Taught(files[0], files[1] if len(test) else None, facts)

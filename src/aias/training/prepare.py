@@ -17,7 +17,7 @@ from aias.data.check import findings
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.given import apart
-from aias.data.split import folds as fold_rows
+from aias.data.opinions import Opinions
 from aias.data.split import split
 from aias.data.target import labels_for, task_for
 from aias.encoders.contract import Floats
@@ -33,6 +33,7 @@ from aias.training.embedding import (
     without_tokens,
 )
 from aias.training.ledger import Ledger
+from aias.training.own import drawn, folds_of, test_of
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
@@ -88,18 +89,25 @@ class Prepared:
 def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
-    tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None, seed: int, watch: Watch,
+    tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None,
+    opinions: Opinions | None = None, seed: int, watch: Watch,
 ) -> Prepared:  # fmt: skip
     """`judging`: how many of the folds judge, where not all do; `sentences`: the name of a sentence encoder; `tokens`:
-    how many it reads of a text, where that is not left to the time; `ledger`: where its vectors are kept. Raises
-    `UserError` when the data cannot be learned from.
+    how many it reads of a text, where that is not left to the time; `ledger`: where its vectors are kept; `opinions`:
+    a teacher's, of the rows in their order. Raises `UserError` when the data cannot be learned from.
     """
     deadline = Deadline.after(seconds)
     dataset = _aside(dataset, target, how)
+    if opinions is not None and opinions.rows != dataset.rows:
+        raise UserError(
+            f"a teacher was asked about {opinions.rows:,} rows, and these are {dataset.rows:,}",
+            hint="give the very rows that it was asked about",
+        )
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
     dataset, task = dataset.take(labels.kept), labels.task
+    said = _all_own(len(labels.kept)) if opinions is None else opinions.take(labels.kept)
     if not dataset.schema.inputs:
         raise UserError("no column is left to learn from", hint="`aias data check` says why each was set aside")
     for finding in findings(dataset, labels.y, task):
@@ -107,7 +115,8 @@ def prepare(
     share = 0.0 if given is not None else _test_share(dataset.rows, test)
     if share:
         parts = split(dataset, labels.y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
-        kept, aside, reason = parts.train, parts.test, parts.reason
+        kept, aside = test_of(parts.train, parts.test, said.own, how=how)
+        reason = parts.reason
     else:
         kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
     held, held_y = dataset.take(aside), labels.y[aside]
@@ -118,7 +127,7 @@ def prepare(
         held, held_y = held.take(measuring), held_y[measuring]
         for note in notes:
             watch(note)
-    learned, y = dataset.take(kept), labels.y[kept]
+    learned, y, said = dataset.take(kept), labels.y[kept], said.take(kept)
     del dataset  # with rows set aside this is a second copy of all the others
     encoder = _fit_encoder(learned, target)
     embedding, words = None, encoder
@@ -142,13 +151,16 @@ def prepare(
         )
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cpus())
-    folded = fold_rows(
-        learned, y, task=task, seed=seed, count=min(count, max(2, learned.rows // 2)) if count > 1 else 1, how=how,
-        holdout=holdout_share(learned.rows),
+    folded = folds_of(
+        learned, y, said.own, task=task, seed=seed, count=count, how=how, holdout=holdout_share(learned.rows),
+        tested=held.rows > 0, watch=watch,
     )  # fmt: skip
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling):
         watch(note)
-    table = Table(task, encoder, Part(encoded, y, _weights(y, task, class_weights)), folded.judges, folded.blocks)
+    told = said.of(task.classes)
+    y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)
+    part = Part(encoded, y, _weights(y, task, class_weights), told)
+    table = Table(task, encoder, part, folded.judges, folded.blocks)
     table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
@@ -157,6 +169,10 @@ def prepare(
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
     return Prepared(learned, table, held, held_y, reason, embedding)
+
+
+def _all_own(rows: int) -> Opinions:
+    return Opinions(np.ones(rows, bool), (), np.zeros((rows, 0)))
 
 
 def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:

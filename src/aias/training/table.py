@@ -25,11 +25,13 @@ _META: Final = "table.json"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Encoded rows with their answers and, unless all count alike, their weights."""
+    """Encoded rows with their answers and, unless all count alike, their weights. `said`: how likely a teacher holds
+    each class, NaN for rows of which only their answer is known."""
 
     encoded: Encoded
     y: npt.NDArray[Any]
     weight: Floats | None = None
+    said: Floats | None = None  # (rows, classes)
 
     def examples(self, rows: npt.NDArray[np.int64], x: Any) -> Examples:
         """`x`: what is learned from of these rows."""
@@ -38,7 +40,8 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """`folds`, `blocks`: `data.split.Folds`. Lives in memory or is mapped from a folder."""
+    """`folds`, `blocks`: `data.split.Folds`; with -2 - f a row judges nowhere, and what is judged in fold f is not
+    fitted on it. Lives in memory or is mapped from a folder."""
 
     task: Task
     encoder: RowEncoder
@@ -80,7 +83,9 @@ class Table:
         """The rows to fit on."""
         if fold == ALL:
             return np.arange(self.rows)
-        return np.flatnonzero(self.folds != fold if self.blocks is None else self.blocks <= fold)
+        if self.blocks is not None:
+            return np.flatnonzero(self.blocks <= fold)
+        return np.flatnonzero((self.folds != fold) & (self.folds != beside(fold)))
 
     def outside(self, fold: int) -> npt.NDArray[np.int64]:
         """The rows that judge."""
@@ -109,7 +114,7 @@ class Table:
     def digest(self) -> str:
         encoded = self.whole.encoded
         arrays = [getattr(encoded, each.name) for each in fields(encoded)]
-        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight]
+        parts = [*arrays, self.whole.y, self.folds, self.blocks, self.whole.weight, self.whole.said]
         chunks = (np.ascontiguousarray(each) for each in parts if each is not None)
         return digest_of(chain([msgspec.json.encode(self.task)], (each.data for each in chunks if each.size)))
 
@@ -126,7 +131,8 @@ class Table:
         said, path = msgspec.json.encode(meta), folder / _META
         if path.exists() and path.read_bytes() == said:
             return
-        arrays = held | {"y": self.whole.y, "folds": self.folds, "blocks": self.blocks, "weight": self.whole.weight}
+        whole = {"y": self.whole.y, "weight": self.whole.weight, "said": self.whole.said}
+        arrays = held | whole | {"folds": self.folds, "blocks": self.blocks}
         try:
             path.unlink(missing_ok=True)
             shutil.rmtree(folder, ignore_errors=True)
@@ -155,11 +161,16 @@ class Table:
         for each in fields(Encoded):
             if each.name not in held:
                 held[each.name] = _mapped(folder / f"{each.name}.npy")
-        part = Part(Encoded(**held), _mapped(folder / "y.npy"), _mapped(folder / "weight.npy"))
+        part = Part(Encoded(**held), *(_mapped(folder / f"{name}.npy") for name in ("y", "weight", "said")))
         encoder = RowEncoder.load(meta.fields, meta.tables, subwords=meta.subwords)
         table = cls(meta.task, encoder, part, _mapped(folder / "folds.npy"), _mapped(folder / "blocks.npy"))
         table.__dict__["digest"] = meta.digest
         return table
+
+
+def beside(fold: Any) -> Any:
+    """What stands in `Table.folds` for rows that judge nowhere and belong to those that judge in this fold."""
+    return -2 - fold
 
 
 class _Named(msgspec.Struct, frozen=True):

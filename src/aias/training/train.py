@@ -24,6 +24,7 @@ from aias.core.load import Load, family
 from aias.core.locks import locked
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
+from aias.data.opinions import Opinions
 from aias.training.board import Board
 from aias.training.finish import Trained
 from aias.training.forms import Forms
@@ -93,7 +94,14 @@ class Recipe:
     """What the text of the file was read as and, in `test_encoding`, that of the other, where it is not UTF-8."""
     test_encoding: str | None = None
     teacher: dict[str, Any] = field(default_factory=dict)
-    """Who gave answers to rows that had none, how many, and how often it agrees with those that had."""
+    """Who gave answers to rows that had none, how many, and how often it agrees with those that had; in `opinions`,
+    the file of what it holds of each row."""
+
+    @property
+    def opinions(self) -> Opinions | None:
+        """Raises `NoSuchFile`."""
+        path = self.teacher.get("opinions")
+        return Opinions.load(Path(path)) if path else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ def train(
         prepared = prepare(
             rows.pop(), target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
-            ledger=Ledger(folder, of_home=work is not None), seed=recipe.seed, watch=watch,
+            ledger=Ledger(folder, of_home=work is not None), opinions=recipe.opinions, seed=recipe.seed, watch=watch,
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)

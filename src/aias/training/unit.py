@@ -28,6 +28,7 @@ from aias.training.pipeline import (
     load_pipeline,
     read_by,
 )
+from aias.training.soft import learned
 from aias.training.table import Table
 
 KEEP_EVERY_SECONDS: Final = 2.0
@@ -105,6 +106,8 @@ class Bench:
         part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)
         if logs is not None:
             part, judging = (replace(each, y=logs.to(each.y)) for each in (part, judging))
+        if table.whole.said is not None:
+            part = learned(table.task, part, table.whole.said[rows], costs=table.class_costs)
         handed = [part]
         del train, part  # a learner that makes its own form of them need not hold both
         fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)

@@ -9,11 +9,13 @@ import pytest
 
 from aias.core.errors import AiasError, UserError
 from aias.core.events import Event
-from aias.teaching.taught import Taught, Wish, taught
+from aias.data.opinions import Opinions
+from aias.teaching.taught import Taught, taught
 from aias.teaching.teachers.contract import BadTeacher, TeacherRefused
 from aias.teaching.wire import KEY
+from aias.teaching.wish import Wish
 from chat_service import Service, completion, serving
-from serving_house import Shelf, Squarer, house
+from serving_house import Rule, Shelf, Squarer, house
 
 WARM, COLD = ("lovely warm", "friendly clean", "bright calm"), ("cold dirty", "rude broken", "loud slow")
 
@@ -183,3 +185,114 @@ def test_a_version_that_does_not_exist_is_not_found(tmp_path: Path, monkeypatch:
 def test_a_wish_that_cannot_be_had_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(BadTeacher):
         Wish("big@1", **bad)
+
+
+def known(path: Any) -> Opinions:
+    return Opinions.load(Path(path))
+
+
+def test_an_endpoint_teaches_how_sure_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    with house() as server:
+        found, events = teach(ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn"),
+                              tmp_path, target="left")  # fmt: skip
+        hot, _ = teach(
+            ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn", temperature=2.0),
+            tmp_path, target="left",
+        )  # fmt: skip
+
+    said = known(found.facts["opinions"])
+    assert said.own.tolist() == [False, True, False, False, True] and said.labels == ("no", "yes")
+    assert said.chances[0] == pytest.approx([0.75, 0.25])
+    assert said.chances[1] == pytest.approx([0.875, 0.125])  # half of it is its own answer
+    assert found.facts["soft"] == 3 and "as probabilities" in str(events)
+    assert hot.facts["calls"] == 0 and 0.5 < known(hot.facts["opinions"]).chances[0, 0] < 0.75
+
+
+def test_an_inference_server_teaches_so_where_its_classes_are_named_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    frame = ages().with_columns(plan=pl.lit("pro"))
+    with house() as server:
+        named, _ = teach(frame, Wish(f"http://{server.address}/v2/models/churn", classes=("no", "yes")), tmp_path,
+                         target="left")  # fmt: skip
+        other, _ = teach(frame, Wish(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
+
+    assert known(named.facts["opinions"]).chances[0] == pytest.approx([0.75, 0.25])
+    assert other.facts["soft"] == 0 and known(other.facts["opinions"]).labels == ()
+
+
+def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    monkeypatch.setattr("aias.teaching.asking.WAIT_SECONDS", 0.0)
+    frame = pl.DataFrame({"age": np.arange(2_400) / 30, "plan": "pro", "left": [None] * 2_390 + ["no", "yes"] * 5})
+    shelf = Shelf()
+    shelf.deploy("churn", 1, dying := Dying(rows_left=900))
+    with house(shelf) as server:
+        wish = Wish(f"http://{server.address}/predict/churn")
+        with pytest.raises(TeacherRefused, match="in a row came to nothing") as refused:
+            teach(frame, wish, tmp_path, target="left")
+        dying.rows_left = 10**9
+        found, _ = teach(frame, wish, tmp_path, target="left")
+
+    assert "what was answered is kept" in refused.value.hint
+    assert found.facts["calls"] == 7  # of ten
+    assert pl.read_parquet(found.rows).height == 2_400
+
+
+class Dying(Rule):
+    """Answers so many rows, and breaks at every further one."""
+
+    def __init__(self, rows_left: int) -> None:
+        super().__init__()
+        self.rows_left = rows_left
+
+    def predict(self, rows: Any) -> Any:
+        if len(rows) > self.rows_left:
+            raise ValueError("gone")
+        self.rows_left -= len(rows)
+        return super().predict(rows)
+
+
+def test_labels_that_an_endpoint_does_not_know_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    frame = ages().with_columns(pl.Series("left", [None, "No", None, None, "Yes"]), plan=pl.lit("pro"))
+    with house() as server, pytest.raises(BadTeacher, match="a row's `left` is 'No', which is none of no, yes"):
+        teach(frame, Wish(f"http://{server.address}/predict/churn"), tmp_path, target="left")
+
+
+def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    rng = np.random.default_rng(0)
+    age = rng.uniform(10, 80, 200)
+    frame = pl.DataFrame(
+        {"age": age, "plan": rng.choice(["pro", "free"], 200), "left": np.where(age > 40, "yes", "no")}
+    )
+    with house() as server:
+        wish = Wish(f"http://{server.address}/predict/churn", made_up=2.0)
+        found, _ = teach(frame, wish, tmp_path, target="left")
+        with pytest.raises(UserError, match="nothing to ask") as refused:
+            teach(frame, Wish(wish.source), tmp_path, target="left")
+
+    assert found.test is not None and "--made-up" in refused.value.hint
+    learned, test, said = pl.read_parquet(found.rows), pl.read_parquet(found.test), known(found.facts["opinions"])
+    assert test.height == 40 and learned.height == 160 + 320
+    assert said.own.sum() == 160 and np.isfinite(said.chances).all()
+    assert not set(learned["age"]) & set(test["age"])
+
+
+def test_rows_of_another_file_are_asked_about_besides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    path = tmp_path / "more.csv"
+    pl.DataFrame({"age": [15.0, 75.0], "plan": ["pro", "free"]}).write_csv(path)
+    frame = ages().drop_nulls("left").with_columns(plan=pl.lit("pro"))
+    frame.write_csv(tmp_path / "own.csv")
+    with house() as server:
+        wish = Wish(f"http://{server.address}/predict/churn", unlabelled=path)
+        found, _ = teach(tmp_path / "own.csv", wish, tmp_path, target="left")
+
+    assert pl.read_parquet(found.rows)["left"].to_list() == ["no", "yes", "no", "yes"]
+    assert known(found.facts["opinions"]).own.tolist() == [True, True, False, False]

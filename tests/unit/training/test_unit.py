@@ -8,6 +8,7 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
+from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
@@ -134,3 +135,24 @@ def test_rows_of_which_columns_are_hidden_are_a_copy(bench, monkeypatch):
     _, whole = seen(bench, monkeypatch, hidden=[0])
     assert not whole["shared"]
     np.testing.assert_array_equal(bench.table.whole.encoded.columns, before)
+
+
+@pytest.mark.parametrize("learner", ["boosted_trees", "linear", "nearest"])
+def test_every_learner_learns_from_a_teachers_doubts(tmp_path, learner):
+    """Whose likeliest label is the same for every row, so that labels alone would teach nothing."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 900))
+    own = np.arange(900) % 3 == 0
+    chance = 0.45 / (1 + np.exp(-3 * a))
+    y = np.where(own & (rng.random(900) < chance), "yes", "no")
+    said = np.where(own[:, None], np.nan, np.column_stack([1 - chance, chance]))
+    prepared = prepare(
+        read(pl.DataFrame({"a": a, "b": b, "y": y}), target="y"), target="y", metric="roc_auc", how="random", test=0.0,
+        given=None, seconds=10, folds=3, opinions=Opinions(own, ("no", "yes"), said), seed=0, watch=nobody,
+    )  # fmt: skip
+
+    unit, entry = fit(Bench(prepared.table, Ledger(tmp_path)), {}, learner=learner)
+
+    rows = prepared.table.outside(unit.fold)
+    assert own[rows].all() and len(entry.scores) == len(rows)
+    assert np.corrcoef(entry.scores[:, 1], chance[rows])[0, 1] > 0.8

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from aias.compress.lessons import CHANCE_MIN, THREADS, lesson, soft
+from aias.compress.lessons import THREADS, lesson
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.learners.contract import Fit
 from aias.training.pipeline import ColumnsPipeline
+from aias.training.soft import CHANCE_MIN, soft
 
 __all__ = ["distill_network"]
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import soft
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
@@ -23,6 +22,7 @@ from aias.learners.contract import Fit
 from aias.training.configuration import ALL
 from aias.training.members import Member
 from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
+from aias.training.soft import soft
 
 __all__ = ["distill_words"]
 

@@ -8,7 +8,8 @@ by the kind of error.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -16,6 +17,12 @@ from aias.core.errors import AiasError, UserError
 from aias.core.schema import Field, Schema
 
 Row = Mapping[str, Any]
+
+SUM_OFF_MAX: Final = 0.01
+"""Of probabilities, from 1: what is told with three digits each, and of few classes."""
+
+CHANCE_MIN: Final = 1e-4
+"""A label less likely than this is not kept."""
 
 
 class BadTeacher(UserError):
@@ -50,13 +57,23 @@ class Busy(Unanswered):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """`answer`: a label, or a number as text; empty where what came was neither. `came`: then a piece of it."""
+    """`answer`: a label, or a number as text; empty where what came was neither. `came`: then a piece of it.
+    `chances`: how likely each label is, if the teacher says so; of the others next to nothing."""
 
     answer: str
     read: int = 0
     written: int = 0
     """Tokens, of services that count them."""
     came: str = ""
+    chances: dict[str, float] = {}
+
+
+def likely(labels: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    """How likely each label is; nothing where the values are no probabilities, but scores of another kind."""
+    known = len(labels) == len(values) and all(0 <= each <= 1 for each in values)
+    if not known or not abs(sum(values) - 1) <= SUM_OFF_MAX:
+        return {}
+    return {label: round(each, 6) for label, each in zip(labels, values, strict=True) if each >= CHANCE_MIN}
 
 
 def amount(value: float) -> Said:
@@ -68,7 +85,7 @@ def amount(value: float) -> Said:
 class Question:
     """What is asked of a row. `fields`: all columns, those that tell nothing too; `classes`: all labels that count,
     empty for a number, None where nobody said; `ordered`: whether somebody named them in the teacher's order;
-    `examples`: rows whose answers are known."""
+    `examples`: rows whose answers are known; `home`: where versions are, if not where they usually are."""
 
     target: str
     fields: tuple[Field, ...]
@@ -77,6 +94,7 @@ class Question:
     examples: tuple[tuple[Row, str], ...] = ()
     model: str = ""
     ordered: bool = False
+    home: Path | None = None
 
 
 class Teacher(Protocol):

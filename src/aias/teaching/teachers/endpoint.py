@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from aias.core.errors import UserError
 from aias.core.schema import KINDS, Field, Kind, Schema
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount, likely
 from aias.teaching.wire import Wire
 
 __all__ = ["Endpoint"]
@@ -22,13 +22,16 @@ class Endpoint:
         try:
             self.schema: Schema | None = Schema(tuple(_field(each) for each in described["inputs"]))
             version, kind = str(described["version"]), described["task"]["type"]
-        except (KeyError, TypeError, UserError):
+            labels = None if kind == "regression" else described["answer"].get("prediction")
+        except (KeyError, TypeError, AttributeError, UserError):
             raise BadTeacher(f"{wire.place} does not describe itself as an endpoint of Aias does") from None
         if kind == "embedding":
             raise BadTeacher(f"{wire.place} gives vectors, and no answers", hint="name an endpoint that predicts")
         self.classes: tuple[str, ...] | None = () if kind == "regression" else None
+        if isinstance(labels, list):
+            self.classes = tuple(map(str, labels))
         self.who = f"{version} at {wire.place}"
-        self.identity = ("endpoint", wire.place, version)
+        self.identity = ("endpoint", wire.place, version, "chances")
 
     @staticmethod
     def fits(source: str) -> bool:
@@ -57,4 +60,6 @@ def _said(each: Any) -> Said:
     found, scores = each["prediction"], each.get("probabilities") or {}
     if found is None or None in scores.values():
         return Said("", came="nothing")
-    return amount(float(found)) if isinstance(found, int | float) else Said(str(found))
+    if isinstance(found, int | float) and not scores:
+        return amount(float(found))
+    return Said(str(found), chances=likely(list(scores), list(scores.values())))

@@ -13,7 +13,7 @@ import msgspec
 
 from aias.core.schema import Schema
 from aias.encoders.category import text_of
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, Unanswered, amount, likely
 from aias.teaching.wire import Wire
 
 __all__ = ["Inference"]
@@ -58,7 +58,8 @@ class Inference:
             raise BadTeacher(f"{wire.place} reads `{absent[0]}`, which is no column", hint=f"they are {names[:20]}")
         self.reads: tuple[str, ...] | None = tuple(name for each in self._read for name in each)
         self.who = wire.place
-        self.identity = ("inference", wire.place, str(described.get("versions")), *(question.classes or ()))
+        asked = (*(question.classes or ()), "chances" if question.ordered else "")
+        self.identity = ("inference", wire.place, str(described.get("versions")), *asked)
 
     @staticmethod
     def fits(source: str) -> bool:
@@ -88,10 +89,11 @@ class Inference:
 
     def _said(self, outputs: Sequence[Tensor], rows: int) -> list[Said]:
         """Of its labels, else of its scores, else of its numbers. Raises `ValueError`."""
+        classes, ordered = self._question.classes or (), self._question.ordered
         for each in outputs:
             if each.datatype == "BYTES" and len(each.data) == rows:
-                return [Said(text_of(value)) for value in each.data]
-        classes, ordered = self._question.classes or (), self._question.ordered
+                beside = self._beside(outputs, rows)
+                return [Said(text_of(value), chances=known) for value, known in zip(each.data, beside, strict=True)]
         for each in outputs:
             flat = [nan if value is None else float(value) for value in each.data]
             whole = each.datatype.startswith(("INT", "UINT"))
@@ -101,18 +103,33 @@ class Inference:
             if len(flat) != rows:
                 continue
             if ordered and (whole or len(classes) == 2):
-                return [
-                    _placed(value if whole else value >= EVEN, classes) if isfinite(value) else _NONE for value in flat
-                ]
+                placed = _placed if whole else _second
+                return [placed(value, classes) if isfinite(value) else _NONE for value in flat]
             if not classes or whole:
                 return [Said(text_of(value)) if classes and isfinite(value) else amount(value) for value in flat]
         raise ValueError("no output")
 
+    def _beside(self, outputs: Sequence[Tensor], rows: int) -> list[dict[str, float]]:
+        """The scores that stand beside its labels, where their order is known."""
+        classes = self._question.classes or ()
+        for each in outputs:
+            if self._question.ordered and each.datatype.startswith("FP") and len(each.data) == rows * len(classes):
+                flat = [nan if value is None else float(value) for value in each.data]
+                parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
+                return [likely(classes, part) for part in parts]
+        return [{}] * rows
+
 
 def _largest(scores: Sequence[float], classes: Sequence[str]) -> Said:
     """Of none that is known the largest is not known either."""
-    known = all(isfinite(score) for score in scores)
-    return Said(classes[scores.index(max(scores))]) if known else Said("", came="no score of some class")
+    if not all(isfinite(score) for score in scores):
+        return Said("", came="no score of some class")
+    return Said(classes[scores.index(max(scores))], chances=likely(classes, scores))
+
+
+def _second(score: float, classes: Sequence[str]) -> Said:
+    """By the probability of the second of two."""
+    return Said(classes[score >= EVEN], chances=likely(classes, (1 - score, score)))
 
 
 def _placed(at: float, classes: Sequence[str]) -> Said:

@@ -11,7 +11,7 @@ from aias.core.schema import Schema
 from aias.core.settings import home
 from aias.registry.registry import Registry
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, amount
+from aias.teaching.teachers.contract import BadTeacher, Question, Row, Said, amount, likely
 
 __all__ = ["Version"]
 
@@ -26,7 +26,7 @@ class Version:
         if task.width:
             raise BadTeacher(f"{ref} gives vectors, and no answers", hint="name a version that predicts")
         self._runtime = runtime
-        self.who, self.identity = ref, ("version", digest)
+        self.who, self.identity = ref, ("version", digest, "chances")
         self.schema: Schema | None = Schema(runtime.manifest.inputs)
         self.classes: tuple[str, ...] | None = task.classes
 
@@ -35,9 +35,9 @@ class Version:
         return re.match(r"[a-z]+://", source) is None
 
     @classmethod
-    def open(cls, source: str, question: Question) -> "Version":  # noqa: ARG003  it knows its own classes
+    def open(cls, source: str, question: Question) -> "Version":
         """Raises `NotFound`, `Damaged`."""
-        registry = Registry.open(home())
+        registry = Registry.open(question.home or home())
         version = registry.version(Ref.parse(source))
         runtime = OnnxRuntime.load(registry.folder(version), registry.manifest(version))
         return cls(runtime, ref=str(version), digest=version.digest)
@@ -47,8 +47,8 @@ class Version:
         found = self._runtime.predict(list(rows))
         if found.probabilities is None:
             return [amount(float(each)) for each in found.predictions]
-        known = np.isfinite(found.probabilities.sum(axis=1))
+        classes, known = self._runtime.manifest.task.classes, np.isfinite(found.probabilities.sum(axis=1))
         return [
-            Said(str(label)) if sure else Said("", came="nan")
-            for label, sure in zip(found.predictions, known, strict=True)
+            Said(str(label), chances=likely(classes, each)) if sure else Said("", came="nan")
+            for label, sure, each in zip(found.predictions, known, found.probabilities.tolist(), strict=True)
         ]
