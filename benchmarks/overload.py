@@ -132,7 +132,7 @@ def dawdle(server: Running, request: bytes) -> None:
 
 
 def make_model(home: Path) -> tuple[str, dict[str, float]]:
-    from aias.client.model import train
+    from aias.client.train import train
 
     chance = random.Random(1)
     rows = {f"n{at}": [chance.random() for _ in range(400)] for at in range(14)}

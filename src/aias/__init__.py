@@ -21,7 +21,7 @@ _PUBLIC: Final = {
     "models": "aias.client.model",
     "publish_classifier": "aias.client.classifier",
     "publish_encoder": "aias.client.embedding",
-    "train": "aias.client.model",
+    "train": "aias.client.train",
 }
 
 __all__ = [

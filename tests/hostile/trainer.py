@@ -10,7 +10,7 @@ import scipy.optimize
 import scipy.sparse
 from forking import fork_for_each_line, say
 
-import aias.client.model
+import aias.client.train
 from aias.data import check, read, split
 from aias.graph import compile as compile_
 from aias.training import train
@@ -42,7 +42,7 @@ def table(seed: int) -> dict[str, list[object]]:
 
 def work(home: Path, first_seed: int, rounds: int) -> None:
     for seed in range(first_seed, first_seed + rounds):
-        model = aias.client.model.train(
+        model = aias.client.train.train(
             table(seed), target="y", name=f"model-{seed % 2}", time=20, folds=2, home=home, inline=True
         )
         say("version", model.ref, model.version.digest)

@@ -87,7 +87,7 @@ def demo(*, keep: bool, port: int) -> None:
 
 def _told(sample: Sample) -> Story:
     """From the file to the version that is worth deploying. A step that finds nothing says so, and the next goes on."""
-    from aias.client.model import train
+    from aias.client.train import train
 
     _title(f"Train `{sample.name}`: {sample.question}")
     click.echo(f"  {sample.rows:,} rows in {sample.path}", err=True)

@@ -28,7 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with two versions of a small model that says whether a text is glad."""
     import polars as pl
 
-    from aias.client.model import train
+    from aias.client.train import train
 
     home = tmp_path_factory.mktemp("home")
     words = {"glad": ("lovely", "great", "fine"), "sad": ("awful", "poor", "bad")}

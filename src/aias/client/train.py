@@ -1,0 +1,136 @@
+"""`aias.train`: a source of rows → a published model."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Event as Stop
+from typing import TYPE_CHECKING, Any
+
+from aias.client.model import WORK, Model, publish
+from aias.core.deadline import Deadline
+from aias.core.events import Event, Watch, nobody
+from aias.core.names import NAMELESS, check_name, name_from
+from aias.core.quantities import seconds_of
+from aias.core.schema import Schema
+from aias.core.settings import home as default_home
+from aias.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from aias.client.teaching import Teacher
+
+
+def train(
+    source: Any,
+    *,
+    target: str,
+    name: str | None = None,
+    time: float | str = 60.0,
+    metric: str | None = None,
+    split: str = "random",
+    test: Any = None,
+    latency: float | str | None = None,
+    encoder: str | Path | None = None,
+    learners: Sequence[str] | Mapping[str, Mapping[str, Any]] = (),
+    search: bool = True,
+    folds: int | None = None,
+    class_weights: str | dict[str, float] | None = None,
+    seed: int = 0,
+    schema: Schema | Path | str | None = None,
+    encoding: str | None = None,
+    teacher: "Teacher | str | None" = None,
+    resume: bool = False,
+    inline: bool = False,
+    early: bool = False,
+    home: Path | None = None,
+    stop: Stop | None = None,
+    watch: Watch = nobody,
+) -> Model:
+    """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
+
+    Two versions are published: the *quality* form, everything that was found, and the *serving* form, which answers a
+    row within `latency`. The serving form is returned; `.quality` is the other.
+
+    - `time`: a budget in seconds or a text such as `"5m"`
+    - `latency`: by default `"150us"`; with an encoder that reads the texts `"20ms"`
+    - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
+    - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
+    - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared
+    - `learners`: names, by default all; or names with the settings that each is to be fitted with
+    - `search`: whether the time that is left goes into a search for better settings
+    - `folds`: how many parts judge in turn; by default as many as the time allows
+    - `class_weights`: `"balanced"`, or how much the rows of some classes count
+    - `teacher`: who answers rows that have no answer, before the time begins: a version, an address, or a
+      `Teacher` with more to say
+    - `encoding`: what the text of the files is in, as `"gb18030"`; by default what it turns out to be, which is told
+    - `resume`: go on with a training of this name that was broken off
+    - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
+    - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
+    - `stop`: set it, and what was found so far is finished
+
+    Raises `UserError` with a hint when the data cannot be learned from.
+    """
+    seconds, home = seconds_of(time), home or default_home()
+    name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
+    if teacher is not None:
+        from aias.client.teaching import answered
+        from aias.data.answered import raw
+
+        source = source if encoding is None else raw(source, encoding=encoding)
+        source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home, stop=stop,
+                                       watch=watch)  # fmt: skip
+    work = home / WORK / name
+    with contextlib.ExitStack() as until_the_end:
+        nursery = None if inline else until_the_end.enter_context(contextlib.closing(_nursery(work)))
+        from aias.client.early import publish_first
+        from aias.data.read import read
+        from aias.training.train import Recipe
+        from aias.training.train import train as fit
+
+        deadline = Deadline.after(seconds)
+        schema = Path(schema) if isinstance(schema, str) else schema
+        dataset = read(source, target=target, schema=schema, encoding=encoding, watch=watch)
+        share = float(test) if isinstance(test, (int, float)) else None
+        given = None
+        if test is not None and share is None:
+            given = read(test, schema=dataset.schema, encoding=encoding, watch=watch)
+        recipe = Recipe(
+            target=target, name=name, metric=metric, seconds=seconds, split=split, test=share, seed=seed,
+            learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
+            class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
+            encoder=None if encoder is None else str(encoder), source=_path(source), test_source=_path(test),
+            encoding=dataset.encoding, test_encoding=given.encoding if given else None, teacher=facts,
+        )  # fmt: skip
+        registry = Registry.open(home, watch=watch)
+        rows = [dataset]
+        del dataset  # it is training's from here on, which needs it for a while only
+        results = fit(
+            rows.pop(), recipe, deadline=deadline, test=given, work=work, resume=resume, inline=inline,
+            nursery=nursery, stop=stop, watch=watch,
+            first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
+        )  # fmt: skip
+        return publish(registry, results, watch=watch)
+
+
+def _name_of(source: Any, watch: Watch) -> str:
+    """After its file, as far as that can be a name."""
+    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else NAMELESS
+    found = name_from(fallback)
+    if found == NAMELESS != fallback:
+        said = f"nothing of `{fallback}` can be in a name: the model is called `{found}`; give it one with `--name`"
+        watch(Event("train.named", said, "warning", {"name": found}))
+    return found
+
+
+def _nursery(work: Path) -> Any:
+    """Workers' libraries are loaded while the rows are read, and training's are."""
+    from aias.training.nursery import Nursery
+
+    return Nursery(work, threads=1)
+
+
+def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: dict(each) for name, each in learners.items() if each} if isinstance(learners, Mapping) else {}
+
+
+def _path(source: Any) -> str | None:
+    return str(source) if isinstance(source, (str, Path)) else None
