@@ -28,7 +28,7 @@ def test_texts_that_only_a_schema_calls_so_are_cut_as_in_training(
     first = read(file, schema=Schema(fields), target="y")
     assert first.frame["t"].str.len_chars().max() == 20
 
-    recipe = SimpleNamespace(source=str(file), test_source=None)
+    recipe = SimpleNamespace(source=str(file), test_source=None, encoding=None, test_encoding=None)
     manifest = SimpleNamespace(form="quality", inputs=fields[:1], ignored=(), target=fields[1])
     parent: Any = SimpleNamespace(ref="m@1", manifest=manifest, recipe=recipe, imported=False)
     again, _ = rows_of(parent, None, watch=nobody)
