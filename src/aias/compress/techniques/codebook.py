@@ -3,6 +3,7 @@
 With all terms kept the answers hardly change; with fewer, these may have learned what the whole parent says.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -56,4 +57,6 @@ def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:
         books = next((books for most, books in BOOKS if outputs <= most), BOOKS_MAX)
         return coded(table, seen, texts=texts, books=books, seed=shop.seed)
 
-    return Made(with_terms(found.pipeline, by_codes), found.encoder)
+    began = time.monotonic()
+    pipeline = with_terms(found.pipeline, by_codes)
+    return Made(pipeline, found.encoder, seconds=found.seconds + time.monotonic() - began)
