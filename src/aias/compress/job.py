@@ -368,7 +368,7 @@ class Job:
             fits += len(set(self.judged.folds[self.held.held].tolist()) - trial.known.keys())
         assert trial.race is not None
         row_us = trial.race.first.p50.value + trial.race.second.p50.value
-        return fits * self.make_seconds[trial.technique] + 1e-6 * row_us * tested
+        return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
 
     def _concluded(self, trials: list[Trial], nominated: list[Trial]) -> Outcome:
         ready, last = self._finished(nominated), self.last.open()

@@ -121,6 +121,8 @@ class Trial:
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
     """To make it for one fold, the last time."""
+    sole_seconds: float = 0.0
+    """The same where it can use nothing that others had made; 0 where that is not known."""
 
     @property
     def name(self) -> str:
@@ -160,6 +162,7 @@ class Trial:
             began = time.monotonic()
             self.made[fold] = self.candidate.make(fold)
             self.make_seconds = time.monotonic() - began
+            self.sole_seconds = self.made[fold].seconds
         return self.made[fold]
 
     def scores(self, judged: Judged, rows: Ints) -> Floats:

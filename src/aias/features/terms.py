@@ -58,6 +58,15 @@ class Terms:
         seen = np.asarray((held > 0).sum(axis=0)).ravel()
         return cls(spelling, np.log((1 + encoded.rows) / (1 + seen)) + 1, texts=encoded.texts)
 
+    @classmethod
+    def of_table(cls, table: Any, *, texts: int) -> tuple["Terms", Floats]:
+        """The feature and its weights whose table this is, (ids, outputs + 1): what words are made of is forgotten."""
+        from scipy import sparse
+
+        found = cls(sparse.identity(len(table), format="csr"), np.ones(len(table)), texts=texts)
+        found._lengths = table[:, -1].astype(np.float64)
+        return found, table[:, :-1].astype(np.float64)
+
     def rounded(self, bits: int) -> "Terms":
         """The same with a table of so many bits: 8, 16 or 32."""
         assert bits in (8, 16, 32)

@@ -135,7 +135,7 @@ def bagged(pipelines: Sequence[Pipeline], weight: float) -> list[Part]:
     """The pipelines of one configuration's folds, with this weight together."""
     merging = [each for each in pipelines if isinstance(each, LinearPipeline) and getattr(each.model, "merges", False)]
     if len(pipelines) > 1 and len(merging) == len(pipelines):
-        return [Part(weight, _mean_of_weights(merging))]
+        return [Part(weight, mean_of_weights(merging))]
     logs = [each for each in pipelines if isinstance(each, LogPipeline)]
     if len(logs) == len(pipelines) > 1:
         parts = bagged([each.inner for each in logs], weight)
@@ -153,9 +153,13 @@ def _thinned(pipeline: Pipeline, count: int) -> Pipeline:
     return pipeline
 
 
-def _mean_of_weights(pipelines: Sequence[LinearPipeline]) -> LinearPipeline:
+def mean_of_weights(pipelines: Sequence[Any], shares: Floats | None = None) -> LinearPipeline:
+    """One linear pipeline whose sums are the mean of those of several with the same features, by their shares."""
     first = pipelines[0]
-    state = {name: np.mean([each.state()[name] for each in pipelines], axis=0) for name in ("weights", "intercept")}
+    state = {
+        name: np.average([each.state()[name] for each in pipelines], axis=0, weights=shares)
+        for name in ("weights", "intercept")
+    }
     classes = first.model.classes
     model = type(first.model)(**state, classes=classes, settings=dict(first.settings))
     return LinearPipeline(first.features, model)

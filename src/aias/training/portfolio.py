@@ -143,13 +143,18 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if read and ratios and not few:
         both = {**ratios, **sentences}
         yield Configuration("linear ratios sentences", "linear", both, features=read, cost=SENTENCES_COST)
+    # Of many texts there may be time for one model only, and by ratios it is the better one.
+    by_ratios = [Configuration("linear ratios", "linear", {**ratios, "first": RATIOS_FIRST})] if ratios else []
+    leads = not read and not few
+    if leads:
+        yield from by_ratios
     yield Configuration("linear", "linear", words)
     if shape.skewed:
         yield Configuration("linear log", "linear", LOG)
     if read and not few:
         yield Configuration("linear sentences", "linear", sentences, features=read, cost=SENTENCES_COST)
-    if ratios:
-        yield Configuration("linear ratios", "linear", {**ratios, "first": RATIOS_FIRST})
+    if not leads:
+        yield from by_ratios
     if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
     if shape.rows <= FEW_ROWS and many_classes:

@@ -37,6 +37,19 @@ def test_the_graph_adds_up_the_books_as_the_pipeline_does(outputs: int, fields: 
     assert (feature.squares[: feature.width // books] > 0).all()
 
 
+@pytest.mark.parametrize("fields", [1, 2])
+def test_terms_of_a_table_answer_as_those_that_the_table_is_of(fields: int) -> None:
+    encoder, encoded = texts(300, fields)
+    terms = Terms.fit(encoded, encoder)
+    assert terms is not None
+    weights = np.random.default_rng(1).normal(size=(terms.width, 2))
+
+    same, held = Terms.of_table(terms.table(weights), texts=fields)
+
+    assert np.abs(same.project(encoded, held) - terms.project(encoded, weights)).max() < 1e-6
+    assert np.abs(same.matrix(encoded) @ held - terms.matrix(encoded) @ weights).max() < 1e-6
+
+
 def test_each_book_leaves_less_than_the_one_before() -> None:
     encoder, encoded = texts(300, 1)
     terms = Terms.fit(encoded, encoder)

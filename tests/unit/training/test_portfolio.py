@@ -18,6 +18,11 @@ def test_linear_models_of_texts_begin_at_what_is_usual_for_texts() -> None:
     assert firsts(Shape(LABELS, 1_000, TEXTS)) == {"linear": 10.0, "linear ratios": 3.0}
 
 
+def test_without_an_encoder_ratios_come_first_unless_there_are_few_examples() -> None:
+    assert list(firsts(Shape(LABELS, 1_000, TEXTS))) == ["linear ratios", "linear"]
+    assert list(firsts(Shape(LABELS, 31, TEXTS))) == ["linear", "linear ratios"]
+
+
 def test_vectors_beside_words_hold_as_much_back_at_a_smaller_c() -> None:
     found = firsts(Shape(LABELS, 1_000, TEXTS, sentences=True))
     assert found["linear ratios sentences"] == found["linear sentences"] == 3.0

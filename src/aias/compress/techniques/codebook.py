@@ -1,22 +1,20 @@
 """The table of terms by codes: of the terms that are kept, each calls rows of books by one byte, two or four.
 
-With all terms kept the answers hardly change; with fewer, these have learned what the whole parent says.
+With all terms kept the answers hardly change; with fewer, these may have learned what the whole parent says.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from aias.compress.coded_terms import CodedTerms, coded
-from aias.compress.fewer_terms import Student, held_by, kept, linear_member, student
+from aias.compress.fewer_terms import held_by, linear_member, student, with_terms
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats
 from aias.training.members import Member
-from aias.training.pipeline import LinearPipeline
 
 __all__ = ["codebook"]
 
@@ -51,33 +49,14 @@ def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
 
 
 def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:
-    found = _whole(shop, linear, fold) if _is_parent(shop, count) else student(shop, linear, count, fold)
-    pipeline = found.pipeline
-    features: list[Any] = []
-    blocks = []
-    for each, weights in pipeline.parts():
-        feature, block = _coded(shop, found, each, weights, fold) if each.name == "terms" else (each, weights)
-        features.append(feature)
-        blocks.append(block)
-    model = pipeline.model
-    answers = type(model)(np.vstack(blocks), model.intercept, classes=model.classes, settings=dict(model.settings))
-    return Made(LinearPipeline(features, answers), found.encoder)
+    found = student(shop, linear, count, fold)
+    seen = held_by(shop, fold)[found.places]
 
+    def by_codes(table: Any, texts: int) -> tuple[CodedTerms, Floats]:
+        outputs = table.shape[1] - 1
+        books = next((books for most, books in BOOKS if outputs <= most), BOOKS_MAX)
+        return coded(table, seen, texts=texts, books=books, seed=shop.seed)
 
-def _coded(shop: Workshop, found: Student, terms: Any, weights: Floats, fold: int) -> tuple[CodedTerms, Floats]:
-    outputs = weights.shape[1]
-    return coded(
-        terms.table(weights)[found.ids], held_by(shop, fold)[found.places], texts=terms.texts,
-        books=next((books for most, books in BOOKS if outputs <= most), BOOKS_MAX), seed=shop.seed,
-    )  # fmt: skip
-
-
-def _is_parent(shop: Workshop, count: int) -> bool:
-    """Whether the parent is the linear model of these very terms: there is nothing to teach."""
-    return count == shop.encoder.layout.terms and len(shop.members) == 1
-
-
-def _whole(shop: Workshop, linear: Member, fold: int) -> Student:
-    encoder, places = kept(shop.encoder, np.ones(shop.encoder.layout.terms), shop.encoder.layout.terms)
-    pipeline: Any = shop.part(linear, fold)
-    return Student(pipeline, encoder, places, ids=places)
+    began = time.monotonic()
+    pipeline = with_terms(found.pipeline, by_codes)
+    return Made(pipeline, found.encoder, seconds=found.seconds + time.monotonic() - began)

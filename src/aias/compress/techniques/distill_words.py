@@ -5,6 +5,7 @@ probability: of a made-up text what the parent says, p; of a real one half of th
 student learns to make the cross entropy − Σ p log q small, q being what it says (Hinton, Vinyals and Dean 2015).
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,9 +19,10 @@ from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
-from aias.learners.contract import Fit
+from aias.learners.contract import Examples, Fit
 from aias.training.configuration import ALL
 from aias.training.members import Member
+from aias.training.parent import NoTime
 from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
 from aias.training.soft import soft
 
@@ -40,6 +42,12 @@ TRUTH: Final = 0.5
 """How much of the target of a real text is its own answer: where the parent errs, the student need not."""
 
 EPOCHS: Final = 10
+
+PROBED_ROWS: Final = 1_024
+LONG: Final = 20
+"""Times as many rows are worth a probe."""
+TOO_LONG: Final = 1.5
+"""Times as long as a fit may take: a probe is not exact."""
 
 CHANCE_MIN: Final = 0.02
 """A class less likely than this is not worth a row."""
@@ -77,9 +85,23 @@ def _student(shop: Workshop, width: int, lessons: dict[int, Lesson], fold: int) 
     settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
     how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
     examples = soft(shop.task, *lessons[fold], least=CHANCE_MIN)
+    _check_pace(examples, how)
     student = member("learners", "text_mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
     return Made(LinearPipeline(shop.bench.features.some(WITHOUT_SENTENCES), student), shop.encoder)
+
+
+def _check_pace(examples: Examples, how: Fit) -> None:
+    """Raises `NoTime` where a few rows foretell that all would take far too long."""
+    rows, began = examples.x.shape[0], time.monotonic()
+    if rows < LONG * PROBED_ROWS:
+        return
+    few = Examples(examples.x[:PROBED_ROWS], examples.y[:PROBED_ROWS], np.ones(PROBED_ROWS))
+    member("learners", "text_mlp").fit(few, None, replace(how, settings={**how.settings, "epochs": 1}))
+    needed = (time.monotonic() - began) * EPOCHS * rows / PROBED_ROWS
+    if needed > TOO_LONG * how.deadline.seconds:
+        said = f"to fit it would take about {needed:.0f} s, and one fit may take {how.deadline.seconds:.3g}"
+        raise NoTime(said, hint="give more time")
 
 
 def _lesson(shop: Workshop, fold: int) -> Lesson:

@@ -1,6 +1,7 @@
 """Fewer terms: those that a linear model hardly weighs are forgotten, and the others learn what the whole parent says.
 
-The vocabulary and its weights are nearly all of the size of a model of texts. What is left is stored packed.
+The vocabulary and its weights are nearly all of the size of a model of texts. What is left is stored packed. Of several
+linear members all terms are kept, too, in one model.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from aias.compress.fewer_terms import linear_member, student
+from aias.compress.fewer_terms import linear_member, one_in_all, student
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.training.members import Member
@@ -24,7 +25,8 @@ TERMS_MIN: Final = 100
 
 def vocabulary(shop: Workshop) -> Iterator[Candidate]:
     linear = linear_member(shop)
-    for share in SHARES:
+    whole = (1.0,) if len(shop.members) > 1 and one_in_all(shop) else ()
+    for share in (*whole, *SHARES):
         count = round(share * shop.encoder.layout.terms)
         if count >= TERMS_MIN:
             yield replace(_candidate(shop, linear, count), milder=partial(_milder, shop, linear, share))
@@ -41,4 +43,4 @@ def _candidate(shop: Workshop, linear: Member, count: int) -> Candidate:
 
 def _make(shop: Workshop, linear: Member, count: int, fold: int) -> Made:
     found = student(shop, linear, count, fold)
-    return Made(found.pipeline, found.encoder)
+    return Made(found.pipeline, found.encoder, seconds=found.seconds)
