@@ -303,7 +303,7 @@ class Application:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
                 request.bill = self._doors.quotas.bill(key)
-                request.bill.enter(only_look=only_look)
+                request.bill.enter(only_look=only_look, guess=partial(_rows_of, request, model))
 
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
@@ -377,6 +377,13 @@ class Application:
         self.observing.note(request, reply, seconds)
         if request.split is not None and request.method == "POST":
             request.split.note(request, reply)
+
+
+def _rows_of(request: Request, model: Model | None) -> int:
+    """How many rows it brings, by its length; 1 where that does not tell."""
+    if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
+        return 1
+    return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))
 
 
 async def _gone(receive: Receive) -> None:
