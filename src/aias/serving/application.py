@@ -77,8 +77,8 @@ class Application:
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
         self.look = Threshold(
-            self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
-            let_in=self._let_in,
+            self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
+            bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
         self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
@@ -315,11 +315,13 @@ class Application:
             return
         self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
-        if not model.runs_inline(length, self._bounds) and (
-            length > self._bounds.light_body_bytes
-            or not self.repeats.are_likely(request.places["endpoint"], model, length)
-        ):
+        is_light = length <= self._bounds.light_body_bytes
+        if is_light and self.repeats.are_likely(request.places["endpoint"], model, length):
+            return
+        if not model.runs_inline(length, self._bounds):
             self.executor.check(request, model.units_of(length))
+        elif self._loop.is_pressed(model, length):
+            self._loop.check(request, length)
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)

@@ -76,6 +76,11 @@ class Slices:
     def waiting(self) -> int:
         return sum(len(queue.heap) for queue in self._queues.values())
 
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._queues)
+
     def begins(self) -> bool:
         """Whether who comes now is the first of its turn, and nobody waits: it need not either."""
         if self._has_begun:

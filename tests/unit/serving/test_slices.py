@@ -392,3 +392,21 @@ def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_reque
     assert {status for status, _ in told} == {200, 503}
     for at, (status, said) in enumerate(told):
         assert said == ("serving.overloaded" if status == 503 else "yes" if at % 3 == 2 else SAID[AGES[at % 2]])
+
+
+def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_same_connection() -> None:
+    body = b'[{"age": 50}]' + b" " * 20_000
+    head = POST + b"Content-Length: %d\r\n\r\n" % len(body)
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    stuck.add(5.0, lambda: None, payer="another", priority=1)
+    stuck.add(5.0, lambda: None, payer="all-key", priority=1)
+    with house(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
+        on_loop = server.gateway.application._loop
+        on_loop._slices = stuck
+        client.sendall(head)
+        assert answer_of(client) == (503, "serving.overloaded")
+        on_loop._slices = Slices()
+        client.sendall(body + head + body)
+
+        assert answer_of(client) == (200, "yes")
