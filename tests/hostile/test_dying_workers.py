@@ -115,6 +115,37 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_callers_are_answered(serve
         eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
 
 
+def keeper_of(server: Server, worker: int) -> int:
+    life = server.supervisor._workers[worker].life
+    assert life is not None
+    assert life.keeper is not None
+    return life.keeper
+
+
+def test_a_worker_whose_keeper_is_stopped_dies_heard_and_its_callers_are_answered(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died = server.told("serve.worker-died")
+    with load(server, good=3, slow=1) as clients:
+        more(clients)
+        os.kill(keeper_of(server, 0), signal.SIGSTOP)
+        first = server.supervisor._workers[0].life
+        assert first is not None
+        os.kill(first.process.pid, signal.SIGKILL)
+        eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
+
+
+def test_a_worker_that_loses_its_keeper_is_replaced_once(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died, life = server.told("serve.worker-died"), server.supervisor._workers[0].life
+    assert life is not None
+    life.started_at -= 100.0
+    os.kill(keeper_of(server, 0), signal.SIGKILL)
+    eventually(lambda: life.process.pid not in server.supervisor.pids and server.whole(), PATIENCE)
+
+    assert server.call("good", 50)[0] == 200
+    assert (server.told("serve.keeper-ended"), server.told("serve.worker-died")) == (1, died)
+
+
 def test_what_came_in_pieces_and_in_a_row_is_answered_in_order_after_a_kill() -> None:
     body = json.dumps([{"age": 50}]).encode()
     whole = (
