@@ -41,6 +41,9 @@ CONNECTIONS_MAX: Final = 2_048
 DRAIN_SECONDS_MAX: Final = 30.0
 """How long a server that was told to stop waits for the requests it has begun."""
 
+TRACES_SECONDS_MAX: Final = 2.0
+"""How long a process that ends waits for the collector to take its last spans; then they are lost."""
+
 CATEGORIES_MAX: Final = 1_000
 """Known values of one category; the rarest beyond it share one code."""
 

@@ -9,6 +9,7 @@
 A request knows how long each phase took; they are laid end to end before the moment of its answer.
 """
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -21,6 +22,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from aias import __version__
+from aias.core.limits import TRACES_SECONDS_MAX
 from aias.serving.messages import Reply, Request
 from aias.serving.traces import TRACEPARENT, TRACESTATE, Sampling, parent_of
 
@@ -53,8 +55,11 @@ def exporter(environment: Mapping[str, str]) -> SpanExporter:
 class Spans:
     """Of one server. What a request's span is begun with says who its parent is."""
 
-    def __init__(self, out: SpanExporter, sampling: Sampling, environment: Mapping[str, str]) -> None:
-        self._sampling = sampling
+    def __init__(
+        self, out: SpanExporter, sampling: Sampling, environment: Mapping[str, str], *,
+        close_seconds: float = TRACES_SECONDS_MAX,
+    ) -> None:  # fmt: skip
+        self._sampling, self._close_seconds = sampling, close_seconds
         self._provider = TracerProvider(
             # It is decided here, before anything is made for a request that is not traced.
             sampler=ALWAYS_ON, resource=_resource(environment), span_limits=SpanLimits(), shutdown_on_exit=False,
@@ -88,8 +93,10 @@ class Spans:
         span.end(now)
 
     def close(self) -> None:
-        """Send what waits."""
-        self._provider.shutdown()
+        """Send what waits; a collector that does not answer holds nobody up for longer than the bound."""
+        sending = threading.Thread(target=self._provider.shutdown, name="aias-traces", daemon=True)
+        sending.start()
+        sending.join(self._close_seconds)
 
     def _add_phases(self, span: Span, reply: Reply, now: int) -> None:
         assert reply.phases is not None

@@ -234,6 +234,32 @@ def test_a_collector_that_is_gone_costs_spans_and_no_answer(
     assert answer.status == 200
 
 
+def test_a_collector_that_never_answers_does_not_hold_up_the_end(collector: Collector) -> None:
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from aias.serving.spans import Spans
+
+    asked, answers, given_up = threading.Event(), threading.Event(), threading.Event()
+
+    class Silent(SpanExporter):
+        def export(self, spans: Any) -> Any:
+            asked.set()
+            answers.wait(60)
+
+        def shutdown(self) -> None:
+            given_up.set()
+
+    spans = Spans(Silent(), Sampling(), {}, close_seconds=0.01)
+    begun = spans.begin({}, "http")
+    assert begun is not None
+    begun.end()
+    spans.close()
+
+    assert asked.wait(10)
+    assert not given_up.is_set()
+    answers.set()
+
+
 LOGGED = """
 import sys
 sys.path[:0] = PATH
