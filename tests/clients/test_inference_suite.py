@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from aias.testing.inference_v2.checks import run
 from aias.testing.inference_v2.probe import Probe
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.wire import Answer, Wire
-from serving_house import Doubler, House, Shelf, house
+from serving_house import BOUNDS, Doubler, House, Joined, Shelf, eventually, house
 from serving_house import Rule as Churn
 from tiny_inference import tiny
 
@@ -54,6 +55,21 @@ def test_our_server_does_all_that_the_suite_asks(server: House) -> None:
         "data may be nested or flat",
         "a body of nothing but the input is answered in bytes",
     ]
+
+
+def test_statistics_may_be_of_a_version_below_another_and_of_answers_from_a_cache() -> None:
+    shelf, sentence = Shelf(), "an answered request is counted"
+    shelf.deploy("churn", 7, Joined())
+    cached = replace(BOUNDS, cache_bytes=1_000_000, cache_runs_min=1e-9, inline_row_seconds=1e-12)
+    with house(shelf, bounds=cached) as running:
+        assert running.call("POST", "/predict/churn", [{"age": 50}]).headers["x-cache"] == "miss"
+        shelf.deploy("churn", 3, Joined())
+        eventually(lambda: running.call("GET", "/v2/models/churn").json["versions"] == ["3"])
+
+        asked = (running.address, "--header", "Authorization: Bearer all-key", "--only", sentence)
+        results = [report(*asked) for _ in range(2)]
+
+    assert results == [(0, {sentence: "ok"})] * 2
 
 
 def test_a_server_that_is_wrong_over_grpc_is_found_out(server: House) -> None:

@@ -343,6 +343,13 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
         ("/endpoints/churn/promote", {}, "admin-key", 404, "registry.nothing-to-promote"),
         ("/endpoints/churn/rollback", {}, "admin-key", 404, "registry.nothing-before"),
         ("/endpoints/churn", {"version": "churn@2", "canary": 2}, "admin-key", 400, "registry.bad-trial"),
+        (
+            "/endpoints/churn",
+            {"version": "churn@2", "canary": 0.1, "max_latency_ms": 0},
+            "admin-key",
+            400,
+            "registry.bad-trial",
+        ),
         ("/endpoints/churn", {"version": "churn@2", "canary": 0.1, "shadow": 1}, "admin-key", 400, "serving.bad-body"),
         ("/endpoints/churn", {"version": "churn@2", "max_errors": 0.1}, "admin-key", 400, "serving.bad-body"),
         ("/endpoints/churn", {"version": "churn@2", "canry": 0.1}, "admin-key", 400, "serving.bad-body"),

@@ -35,6 +35,20 @@ def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(server: House
     assert status(answer) == 413
 
 
+def test_extensions_of_chunks_are_no_way_around_the_bound(server: House) -> None:
+    piece = b"1;" + b"x" * 20_000 + b"\r\n \r\n"
+    answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + piece * 11)
+
+    assert status(answer) == 413
+
+
+def test_a_body_in_chunks_of_a_byte_is_answered(server: House) -> None:
+    padded = b" " * 20_000 + BODY
+    pieces = b"".join(b"1\r\n%c\r\n" % each for each in padded) + b"0\r\n\r\n"
+
+    assert status(server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + pieces)) == 200
+
+
 def test_who_is_refused_early_can_still_read_why(server: House) -> None:
     with server.socket() as client:
         client.sendall(closing(length=10_000_000))

@@ -191,16 +191,30 @@ class RowEncoder:
             columns = np.array([numbers]) if numbers else _NO_COLUMNS
             if not self._texts:
                 return Encoded(columns, _NO_IDS, _NO_SEGMENTS, 0)
-            if len(self._texts) == 1 and self.subwords is None:
-                name, text, _ = self._texts[0]
-                found = text.encode(row.get(name))
-                count = len(found)
-                segments = _ZEROS[:count] if count <= len(_ZEROS) else np.zeros((count, 1), np.int64)
-                return Encoded(columns, np.fromiter(found, np.int64, count), segments, 1)
         except BadValue as fault:
             raise fault.at(field=name, row=0) from None
+        if len(self._texts) == 1:
+            return self._one_text(columns, row)
         values = {name: [row.get(name)] for name, _, _ in self._texts}
         return Encoded(columns, *self._terms(values, 1), len(self._texts), *self._tokens(values, 1))
+
+    def _one_text(self, columns: Floats, row: Mapping[str, object]) -> Encoded:
+        """One row of one text field, without the lists that many rows need. Raises `BadValue`."""
+        name, text, _ = self._texts[0]
+        value = row.get(name)
+        try:
+            found = text.encode(value)
+            ids = self._subwords[0][1].encode(value) if self.subwords is not None else None
+        except BadValue as fault:
+            raise fault.at(field=name, row=0) from None
+        count = len(found)
+        segments = _ZEROS[:count] if count <= len(_ZEROS) else np.zeros((count, 1), np.int64)
+        terms = np.fromiter(found, np.int64, count)
+        if ids is None:
+            return Encoded(columns, terms, segments, 1)
+        length = len(ids)
+        mask = _THERE[:, :length] if length <= _THERE.shape[1] else np.ones((1, length), np.bool_)
+        return Encoded(columns, terms, segments, 1, np.array([ids], np.int64), mask)
 
     def json(self, body: bytes) -> Encoded | None:
         """The only row of a JSON object or list, by a way that is shorter still; None where `one` has to judge."""
@@ -295,5 +309,7 @@ class RowEncoder:
 _NO_COLUMNS = np.empty((1, 0))
 _ZEROS = np.zeros((1_024, 1), np.int64)
 _ZEROS.setflags(write=False)
+_THERE = np.ones((1, 1_024), np.bool_)
+_THERE.setflags(write=False)
 _NO_IDS = np.zeros(0, np.int64)
 _NO_SEGMENTS = np.zeros((0, 1), np.int64)

@@ -77,8 +77,8 @@ class Application:
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
         self.look = Threshold(
-            self, router=router, doors=doors, executor=executor, repeats=self.repeats, bounds=bounds,
-            let_in=self._let_in,
+            self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
+            bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
         self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
@@ -303,7 +303,7 @@ class Application:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
                 request.bill = self._doors.quotas.bill(key)
-                request.bill.enter(only_look=only_look)
+                request.bill.enter(only_look=only_look, guess=partial(_rows_of, request, model))
 
     def _admit(self, request: Request) -> None:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
@@ -315,11 +315,13 @@ class Application:
             return
         self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
-        if not model.runs_inline(length, self._bounds) and (
-            length > self._bounds.light_body_bytes
-            or not self.repeats.are_likely(request.places["endpoint"], model, length)
-        ):
+        is_light = length <= self._bounds.light_body_bytes
+        if is_light and self.repeats.are_likely(request.places["endpoint"], model, length):
+            return
+        if not model.runs_inline(length, self._bounds):
             self.executor.check(request, model.units_of(length))
+        elif self._loop.is_pressed(model, length):
+            self._loop.check(request, length)
 
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
@@ -377,6 +379,13 @@ class Application:
         self.observing.note(request, reply, seconds)
         if request.split is not None and request.method == "POST":
             request.split.note(request, reply)
+
+
+def _rows_of(request: Request, model: Model | None) -> int:
+    """How many rows it brings, by its length; 1 where that does not tell."""
+    if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
+        return 1
+    return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))
 
 
 async def _gone(receive: Receive) -> None:

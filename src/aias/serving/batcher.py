@@ -123,11 +123,12 @@ class Batcher:
             raise Busy("too many requests are waiting", hint="try again in a moment")
 
     def expected_wait(self, ticket: Ticket) -> float:
-        """Until it starts, if all goes on as it does: its tenant waits for its own, and as much of each other's."""
+        """Until it starts, if all goes on as it does: its tenant waits for its own, but for what may wait longer, and
+        as much of each other's."""
         if len(self._started) < self._places and not self._queues:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
-        own = mine.seconds if mine else 0.0
+        own = max(0.0, mine.seconds_before(ticket.priority)) if mine else 0.0
         share = own + ticket.next_estimate
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.

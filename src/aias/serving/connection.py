@@ -29,6 +29,9 @@ _VERSIONS: Final = frozenset(("1.1", "1.0"))
 _HEADERS_MAX: Final = 100
 """Lines; browsers send 20."""
 
+_AROUND_A_BYTE: Final = 8
+"""Of a chunk that holds one: its length and two ends of lines take five."""
+
 
 class Refused(Exception):
     """Raised inside the parser's callbacks, through which it comes out as a parser error."""
@@ -41,6 +44,8 @@ class Connection(Prompt):
         super().__init__(*args, **prompt)
         self._turns = turns
         self._head_bytes = self._head_lines = 0
+        # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
+        self._come_bytes = self._body_bytes = 0
         self._fault: tuple[int, str, str] | None = None
 
     # The transport's calls
@@ -104,6 +109,8 @@ class Connection(Prompt):
         self._heard = True
         if self._phase is Phase.HEAD:
             self._head_bytes += len(data)
+        else:
+            self._come_bytes += len(data)
         try:
             self.parser.feed_data(data)
             if self._held is not None and not self._may_wait(data):
@@ -123,6 +130,18 @@ class Connection(Prompt):
             return
         if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(431, "serving.headers-too-large", "the headers are too large")
+        elif self._phase is Phase.BODY and self._is_mostly_chunks:
+            if self.skip:
+                self._linger()
+                return
+            self._refuse(413, "serving.body-too-large", "what stands around the chunks of the body is too large")
+
+    @property
+    def _is_mostly_chunks(self) -> bool:
+        """Whether a body has brought more around it than chunks of a byte each would, and a head beside: extensions of
+        chunks may be as long as anybody likes, and the parser does not tell of them."""
+        around = self._come_bytes - self._body_bytes
+        return around > self._bounds.header_bytes + _AROUND_A_BYTE * self._body_bytes
 
     # The parser's calls
 
@@ -130,7 +149,7 @@ class Connection(Prompt):
         # As uvicorn's; the scope is made when it is wanted.
         self.url, self.headers, self.expect_100_continue = b"", [], False
         self._phase, self._began_at = Phase.HEAD, self.loop.time()
-        self._head_bytes = self._head_lines = 0
+        self._head_bytes = self._head_lines = self._come_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_lines += 1
@@ -175,6 +194,7 @@ class Connection(Prompt):
 
     def on_body(self, body: bytes) -> None:
         self._moved_at = self.loop.time()
+        self._body_bytes += len(body)
         if self.skip:
             self._skip_bytes -= len(body)
             if self._skip_bytes < 0:

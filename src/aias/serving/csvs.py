@@ -31,14 +31,15 @@ def text_of(body: bytes, charset: str | None) -> str:
 
 
 def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
-    """The columns of comma-separated values with a header. Every value stays text. Raises `BadBody`, `TooManyRows`."""
+    """The columns of comma-separated values with a header. Every value stays text; empty lines are none, except where
+    there is one column. Raises `BadBody`, `TooManyRows`."""
     csv.field_size_limit(limits.TEXT_CHARS_MAX)
     try:
         lines = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=divided_by)
-        names = next(lines, [])
+        names = next(filter(None, lines), [])
         _check_header(names)
         values: list[list[object]] = [[] for _ in names]
-        for row, line in enumerate(lines):
+        for row, line in enumerate(lines if len(names) == 1 else filter(None, lines)):
             if row >= rows_max:
                 raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
             _add(values, line, row)

@@ -7,21 +7,30 @@ class Queue:
     """By lane, a heap of priority, arrival, ticket; `seconds` until each has had a run.
     `was_large`: lanes of which the last to run was part of a large request."""
 
-    __slots__ = ("held", "lanes", "seconds", "was_large")
+    __slots__ = ("_by_priority", "held", "lanes", "seconds", "was_large")
 
     def __init__(self) -> None:
         self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
         self.held: dict[Ticket, float] = {}
         self.seconds = 0.0
+        self._by_priority: dict[int, float] = {}
         self.was_large: set[Lane] = set()
+
+    def seconds_before(self, priority: int) -> float:
+        """Until each has had a run that one of this priority would wait for."""
+        return self.seconds - sum(seconds for other, seconds in self._by_priority.items() if other > priority)
 
     def hold(self, ticket: Ticket) -> None:
         """Note how much of it still waits."""
         estimate = ticket.next_estimate
-        self.seconds = max(0.0, self.seconds + estimate - self.held.get(ticket, 0.0))
+        self._add(ticket, estimate - self.held.get(ticket, 0.0))
         self.held[ticket] = estimate
 
     def let_go(self, ticket: Ticket) -> bool:
         estimate = self.held.pop(ticket, None)
-        self.seconds = max(0.0, self.seconds - (estimate or 0.0))
+        self._add(ticket, -(estimate or 0.0))
         return estimate is not None
+
+    def _add(self, ticket: Ticket, seconds: float) -> None:
+        self.seconds = max(0.0, self.seconds + seconds)
+        self._by_priority[ticket.priority] = max(0.0, self._by_priority.get(ticket.priority, 0.0) + seconds)

@@ -80,9 +80,12 @@ class Bill:
         self._accounts = [account for _, account in owed]
         self._taken: dict[Unit, int] = {}
 
-    def enter(self, *, only_look: bool = False) -> None:
-        """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`."""
-        self._take("rows", 1, only_look=True)
+    def enter(self, *, only_look: bool = False, guess: Callable[[], int] = lambda: 1) -> None:
+        """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`.
+
+        `guess`: its rows, as far as can be told before it is read. So many must be there when it comes again.
+        """
+        self._take("rows", 1, only_look=True, guess=guess)
         self._take("requests", 1, only_look=only_look)
         self._taken["requests"] = int(not only_look)
 
@@ -101,15 +104,24 @@ class Bill:
         for unit in tuple(self._taken):
             self._give_back(unit)
 
-    def _take(self, unit: Unit, amount: int, *, only_look: bool = False) -> None:
+    def _take(
+        self, unit: Unit, amount: int, *, only_look: bool = False, guess: Callable[[], int] | None = None
+    ) -> None:
         try:
             refused = take_of_all(self._accounts, unit, amount, only_look=only_look)
+            if refused is not None and guess is not None:
+                # What would be more than ever passes at once may be a wrong guess.
+                refused = take_of_all(self._accounts, unit, min(guess(), self._once(unit)), only_look=True) or refused
         except LedgerBusy as fault:
             raise _busy(fault) from None
         if refused is not None:
             account, spent = refused
             whose = next(whose for whose, each in self._owed if each is account)
             raise _refusal(spent, amount, f"the tenant `{whose}`" if whose else "this key")
+
+    def _once(self, unit: Unit) -> int:
+        """The most that passes at once."""
+        return min(each.once for account in self._accounts for each in account.quotas if each.unit == unit)
 
     def _give_back(self, unit: Unit) -> None:
         # What cannot be given back now stays taken: better than to keep the caller waiting.

@@ -21,15 +21,20 @@ from aias.serving.pace import Pace
 from aias.serving.refusals import Overloaded
 from aias.serving.shares import Shares
 
-SLICE_SECONDS: Final = 0.003
-"""At least; a poll between two slices costs a hundredth of it."""
+SLICE_SECONDS: Final = 0.002
+"""At least; a poll between two slices costs a hundredth of it. Who comes new is heard after three turns."""
 
 SLICE_SECONDS_MAX: Final = 0.02
 """However much the loop has worked: with 0.2 a crowd that had to be refused was heard after a second."""
 
 SHARE: Final = 3.0
-"""Of a slice in what the loop has worked since the one before: three quarters of its work are for those that were let
-in, however many come and have to be refused. By the clock a stall of the machine would be made four times as long."""
+"""What slices are owed for each second that the loop works between them: three quarters of its work are for those that
+were let in, however many come and have to be refused. By the clock a stall of the machine would be made four times as
+long."""
+
+CREDIT_SECONDS: Final = 0.3
+"""So much slices may be owed before they get longer. A crowd that comes at once, each on a new connection that needs
+three turns until it is heard, is heard out first: with long slices from the start it waited for a tenth of a second."""
 
 Work = Callable[[], None]
 
@@ -51,14 +56,17 @@ def soon(work: Work) -> None:
 
 class Slices:
     """`later` calls in the next turn; all on the loop's own thread, whose seconds of a processor `worked` tells. A
-    slice lasts for so many `seconds`, or its `share` of what was worked since the one before; what it begins it ends.
+    slice lasts for so many `seconds`, and longer when slices are owed more than their `credit`: their `share` of what
+    was worked between them. What it begins it ends.
     """
 
     def __init__(
         self, *, later: Callable[[Work], object] = soon, clock: Callable[[], float] = time.monotonic,
         worked: Callable[[], float] = time.thread_time, seconds: float = SLICE_SECONDS, share: float = SHARE,
+        credit: float = CREDIT_SECONDS,
     ) -> None:  # fmt: skip
         self._later, self._clock, self._worked, self._seconds, self._share = later, clock, worked, seconds, share
+        self._credit, self._owed = credit, 0.0
         self._queues: dict[str, _Queue] = {}
         self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
@@ -67,6 +75,11 @@ class Slices:
     @property
     def waiting(self) -> int:
         return sum(len(queue.heap) for queue in self._queues.values())
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._queues)
 
     def begins(self) -> bool:
         """Whether who comes now is the first of its turn, and nobody waits: it need not either."""
@@ -104,8 +117,10 @@ class Slices:
     def _run(self) -> None:
         began = now = self._clock()
         self._pace.begins(began)
-        away = 0.0 if self._worked_before is None else self._worked() - self._worked_before
-        slice_seconds = min(max(self._seconds, self._share * away), SLICE_SECONDS_MAX)
+        worked = self._worked()
+        if self._worked_before is not None:
+            self._owed += self._share * (worked - self._worked_before)
+        slice_seconds = min(self._seconds + max(0.0, self._owed - self._credit), SLICE_SECONDS_MAX)
         while self._queues and now - began < slice_seconds:
             payer = min(self._queues, key=self._shares.had)
             seconds, work = self._next(payer)
@@ -115,9 +130,10 @@ class Slices:
             self._pace.ran(seconds, now)
         if self._queues:
             self._worked_before = self._worked()
+            self._owed = max(0.0, self._owed - (self._worked_before - worked))
             self._later(self._run)
         else:
-            self._has_begun, self._worked_before = False, None
+            self._has_begun, self._worked_before, self._owed = False, None, 0.0
             self._pace.idles()
 
     def _next(self, payer: str) -> tuple[float, Work]:

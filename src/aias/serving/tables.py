@@ -108,7 +108,8 @@ class Tables:
         csv.field_size_limit(TEXT_CHARS_MAX)
         lines = csv.reader(io.StringIO(text, newline=""), strict=True)
         try:
-            rows = [line for line in islice(lines, self._rows_max + 2) if line or len(self._names) == 1]
+            # A line of nothing is a row where there is one column, else it is none, and is not counted either.
+            rows = list(islice(lines if len(self._names) == 1 else filter(None, lines), self._rows_max + 2))
         except csv.Error as fault:
             raise broken(fault, lines.line_num) from None
         if header is None:

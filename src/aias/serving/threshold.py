@@ -1,6 +1,6 @@
 """Who is refused by its head alone, before its body is read, without a task; and whose place is kept from here on.
 
-    head ─ model in threads, something waits? ─no──▶ None: the way goes on as if nobody had looked
+    head ─ its model in threads or long on the loop, something waits? ─no──▶ None: as if nobody had looked
              └ key ─ quota ─ wishes ─ door ─refused─▶ the whole response; the rest of the body is skipped
                                        └ let in ─────▶ its ticket, announced where the body is there
 
@@ -24,6 +24,7 @@ from aias.serving.heads import Head
 from aias.serving.messages import Request
 from aias.serving.models import Model
 from aias.serving.observing import Observing
+from aias.serving.on_loop import OnLoop
 from aias.serving.repeats import Repeats
 from aias.serving.router import Router
 from aias.serving.survival.journal import Slot
@@ -55,10 +56,10 @@ class Application(Protocol):
 
 class Threshold:
     def __init__(
-        self, application: Application, *, router: Router, doors: Doors, executor: Executor, repeats: Repeats,
-        bounds: Bounds, let_in: Callable[..., None],
+        self, application: Application, *, router: Router, doors: Doors, executor: Executor, on_loop: OnLoop,
+        repeats: Repeats, bounds: Bounds, let_in: Callable[..., None],
     ) -> None:  # fmt: skip
-        self._application, self._router, self._doors = application, router, doors
+        self._application, self._router, self._doors, self._on_loop = application, router, doors, on_loop
         self._executor, self._repeats, self._bounds, self._let_in = executor, repeats, bounds, let_in
         self._has_one = False
 
@@ -73,7 +74,12 @@ class Threshold:
         split = self._router.stage.splits.get(endpoint)
         if model is None or self._is_held(model) or (head.body_bytes or 0) > self._bounds.body_bytes:
             return None
-        if (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
+        size = head.body_bytes or 0
+        inline = split is None and model.runs_inline(size, self._bounds)
+        if inline:
+            if not self._on_loop.is_pressed(model, size) or self._repeats.are_likely(endpoint, model, size):
+                return None
+        elif (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
             return None
         started, request = time.perf_counter(), application.request(head, slot)
         try:
@@ -84,7 +90,11 @@ class Threshold:
                 if self._is_held(request.asked) or not self._waits(request.asked, head):
                     return None
             read_wishes(request)
-            units = request.asked.units_of(head.body_bytes or 0)
+            if inline:
+                # Else it takes its place when it has been read.
+                self._on_loop.check(request, size)
+                return None
+            units = request.asked.units_of(size)
             if not whole:
                 # A body that is still to come must not keep a place: it may never come.
                 self._executor.check(request, units)

@@ -34,7 +34,10 @@ def written(status: int, more: bytes, headers: Headers, body: bytes) -> bytes:
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (STATUS_LINE[status], more, lines(headers), len(body), body)
 
 
-_REASONS: Final = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large", 503: b"Busy"}
+_REASONS: Final = {
+    400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large",
+    503: b"Busy",
+}  # fmt: skip
 _LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
 
 

@@ -229,3 +229,25 @@ def test_a_tokenizer_of_another_kind_is_asked_for_whole_texts(folder: Path) -> N
     tokenizer.enable_truncation(8)
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     assert Subwords(tokenizer)._by_word is None
+
+
+@pytest.mark.parametrize("value", ["free winner", "", None, 7, "free " * 900, "é free", "[SEP] a!"])
+def test_the_only_text_of_a_row_is_read_alone_as_beside_others(folder: Path, value: object) -> None:
+    field = Field("note", "text")
+    seen = ["free win", "free win", *(f"word{i} word{i}" for i in range(3))] * 2
+    rows = RowEncoder.fit([field], {"note": seen}).with_subwords(Subwords.read(folder, length_max=2_000))
+
+    alone, beside = rows.one({"note": value}), rows.rows([{"note": value}, {"note": "win"}]).take(np.array([0]))
+
+    for name in ("columns", "term_ids", "term_segments", "tokens", "token_mask"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(beside, name), strict=True)
+    assert alone.texts == beside.texts
+
+
+def test_a_text_that_is_none_names_its_field_though_numbers_stand_beside_it(folder: Path) -> None:
+    fields = (Field("age", "number"), Field("note", "text"))
+    rows = RowEncoder.fit(fields, {"age": [1, 2], "note": ["free", "free"]})
+    for each in (rows, rows.with_subwords(Subwords.read(folder))):
+        with pytest.raises(BadValue, match="field `note`") as caught:
+            each.one({"age": 1, "note": ["free"]})
+        assert caught.value.row == 0

@@ -9,10 +9,11 @@ import pytest
 
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
-from aias.graph.int8 import Int8, rounded
+from aias.graph.int8 import Int8, again, rounded, shared
 from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder, Texts
 from aias.graph.static import StaticVectors
+from aias.graph.transformer import Affine
 from tiny_encoder import encoder_into
 
 
@@ -75,6 +76,23 @@ def test_what_reaches_further_than_any_text_shown_is_cut(sentences):
     before = sentences.vectors(asked)
     off = [np.abs(replace(sentences, transformer=each).vectors(asked) - before).max() for each in (near, far)]
     assert off[1] > 3 * off[0]
+
+
+def test_one_number_that_reaches_far_behind_the_activation_does_not_make_all_others_coarse():
+    """As one neuron of each of MiniLM's layers does, in one token of each text: it stands there several times."""
+    rng = np.random.default_rng(0)
+    affine = Affine(rng.normal(size=(96, 4)).astype(np.float32), np.ones(4, np.float32))
+    x = rng.normal(size=(50, 96)).astype(np.float32)
+    x[0, 7] = 60
+    reach = Reach(x.min(axis=0), x.max(axis=0))
+
+    places, _ = again(affine, reach)
+    more, reaches, each = shared(affine, reach)
+
+    assert (len(places), list(places).count(7)) == (98, 3)
+    np.testing.assert_allclose(x[:, places] @ more.weight + more.bias, x @ affine.weight + affine.bias, rtol=1e-4)
+    once = each[list(places).index(7)] / 3
+    assert (reaches.high / each).max() < 0.6 * reach.high[7] / once
 
 
 def test_reach_is_the_lowest_and_the_highest_that_texts_show(sentences):

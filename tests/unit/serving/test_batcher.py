@@ -256,6 +256,21 @@ def test_what_goes_first_for_one_tenant_does_not_for_another() -> None:
     assert others.started_at < max(each.started_at for each in late)
 
 
+def test_what_may_wait_refuses_nobody_who_goes_first() -> None:
+    machine, model = Machine(), lane(per_row=0.125, per_run=0.0, objective=1)
+    waiting = [machine.ask(model, priority=2) for _ in range(20)]
+    of_low = sum(not machine.outcomes[each] for each in waiting)
+    first = machine.ask(model, priority=0)
+    middle = [machine.ask(model, priority=1) for _ in range(20)]
+    of_middle = sum(not machine.outcomes[each] for each in middle)
+    last = machine.ask(model, priority=2)
+    machine.run()
+
+    assert (of_low, of_middle) == (9, 7)
+    assert first.started_at == 0.125
+    assert isinstance(machine.outcomes[last][0], Overloaded)
+
+
 def test_a_flood_of_one_tenant_leaves_another_its_half() -> None:
     machine, model = Machine(places=2), lane(per_row=0.01, per_run=0.0, objective=1_000)
     for _ in range(1_000):

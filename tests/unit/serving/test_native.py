@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -74,6 +75,30 @@ def test_csv_is_read_by_its_content_type(server: House, wanted: str | None) -> N
     else:
         assert response.headers["content-type"] == "text/csv"
         assert response.body == b"prediction,probability_no,probability_yes\nyes,0.25,0.75\nno,0.75,0.25\n"
+
+
+TO = {"X-Amzn-SageMaker-Target-Model": "churn"}
+
+
+@pytest.mark.parametrize("path", ["/predict/churn", "/invocations"])
+def test_empty_lines_of_csv_are_none(server: House, path: str) -> None:
+    wanted = TO | {"Content-Type": "text/csv", "Accept": "application/json"}
+
+    spaced = server.call("POST", path, "\n\nage,plan\n50,pro\n\n20,\n\n", headers=wanted)
+
+    assert (spaced.status, spaced.json) == (
+        200,
+        server.call("POST", path, "age,plan\n50,pro\n20,", headers=wanted).json,
+    )
+
+
+@pytest.mark.parametrize("path", ["/predict/churn", "/invocations"])
+def test_no_row_behind_empty_lines_is_left_out(path: str) -> None:
+    with house(bounds=replace(BOUNDS, body_rows=3)) as server:
+        wanted = {"Content-Type": "text/csv", "Accept": "text/csv"}
+        spaced = server.call("POST", path, "age,plan\n" + "\n" * 20 + "1,a\n2,b\n\n3,c\n", headers=wanted)
+
+        assert (spaced.status, spaced.body.count(b"no")) == (200, 3 + (path == "/predict/churn"))
 
 
 def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: House) -> None:

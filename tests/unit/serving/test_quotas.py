@@ -119,6 +119,17 @@ def test_rows_are_counted_before_they_run_and_in_every_form(server: House) -> No
     assert ask(server, "few", "no JSON at all").status == 429
 
 
+def test_who_brings_many_rows_is_told_to_wait_for_all_of_them(server: House, clock: Clock) -> None:
+    rows = [{"age": 50.0, "plan": "pro"}] * 5
+    assert ask(server, "both", rows).status == 200
+
+    one, five = ask(server, "both", rows[:1]), ask(server, "both", rows)
+    assert (one.headers["retry-after"], five.status) == ("12", 429)
+    assert five.headers["retry-after"] == "60"
+    clock.now += int(five.headers["retry-after"]) * 10**9
+    assert ask(server, "both", rows[:4]).status == 200
+
+
 def test_more_rows_than_ever_pass_are_refused_for_good(server: House) -> None:
     refused = ask(server, "few", ROW * 11)
 

@@ -1,7 +1,7 @@
 """Loading and unloading over the wire is deploying, for whoever may."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -17,6 +17,7 @@ class Registry:
     """`new` can be deployed, at version 3."""
 
     shelf: Shelf
+    gone: list[str] = field(default_factory=list)
 
     def deploy(self, endpoint: str, ref: Ref) -> None:
         if ref != Ref("new"):
@@ -27,6 +28,10 @@ class Registry:
         if endpoint not in self.shelf.pointers:
             raise UnknownEndpoint("not here")
         self.shelf.undeploy(endpoint)
+        self.gone.append(endpoint)
+
+    def history(self, endpoint: str) -> list[str]:
+        return [each for each in self.gone if each == endpoint]
 
 
 @pytest.fixture
@@ -56,6 +61,11 @@ def test_a_model_is_loaded_by_deploying_its_newest_version_and_answers_at_once(s
 
     assert server.call("POST", UNLOAD.format("new"), '{"parameters": {"unload_dependents": true}}').status == 200
     assert server.call("GET", "/v2/models/new/ready").status == 404
+
+
+def test_who_undeploys_again_is_told_the_same(server: House) -> None:
+    assert [server.call("POST", UNLOAD.format("churn"), "{}").status for _ in range(2)] == [200, 200]
+    assert server.call("GET", "/v2/models/churn/ready").status == 404
 
 
 def test_what_answers_stays_where_it_points(server: House) -> None:

@@ -20,7 +20,7 @@ from aias.serving.messages import Reply, Request
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.routes import Route
-from aias.serving.slices import SLICE_SECONDS, SLICE_SECONDS_MAX, Slices
+from aias.serving.slices import CREDIT_SECONDS, SHARE, SLICE_SECONDS, SLICE_SECONDS_MAX, Slices
 from raw_requests import POST
 from serving_house import BOUNDS, House, Joined, Shelf, house
 
@@ -79,7 +79,7 @@ def test_between_two_slices_the_sockets_are_heard() -> None:
 
     assert loop.now - before <= SLICE_SECONDS + 0.001
     assert loop.ask(0.001) == "waits"
-    assert loop.slices.waiting == 17
+    assert loop.slices.waiting == 20 - round(SLICE_SECONDS / 0.001)
 
 
 def test_a_stall_of_the_machine_makes_no_slice_longer_and_work_between_two_does() -> None:
@@ -93,11 +93,38 @@ def test_a_stall_of_the_machine_makes_no_slice_longer_and_work_between_two_does(
     loop.turn()
     assert loop.now - began <= SLICE_SECONDS + 0.001
 
-    for worked, lasts in ((0.004, 0.012), (1.0, SLICE_SECONDS_MAX)):
-        loop.now += worked
+    loop.now += (CREDIT_SECONDS + 0.006) / SHARE
+    for lasts in (SLICE_SECONDS + 0.006, SLICE_SECONDS):
         began = loop.now
         loop.turn()
         assert lasts <= loop.now - began + 1e-9 <= lasts + 0.0011
+    loop.now += 1.0
+    began = loop.now
+    loop.turn()
+    assert SLICE_SECONDS_MAX <= loop.now - began + 1e-9 <= SLICE_SECONDS_MAX + 0.0011
+
+
+def test_a_crowd_at_once_is_heard_between_short_slices_and_one_that_stays_leaves_three_quarters() -> None:
+    loop = Loop()
+
+    def answered_in(seconds: float) -> tuple[float, float]:
+        """Of the loop's time, and the longest slice, where what comes new takes four tenths of every millisecond."""
+        began, spent, longest = loop.now, 0.0, 0.0
+        while loop.now < began + seconds:
+            while loop.slices.waiting < 50:
+                loop.ask(0.001)
+            before = loop.now
+            loop.turn()
+            took = loop.now - before
+            spent, longest = spent + took, max(longest, took)
+            loop.now += took * 0.4 / 0.6
+        return spent / (loop.now - began), longest
+
+    assert answered_in(0.2) == (pytest.approx(0.6, abs=0.02), pytest.approx(SLICE_SECONDS, abs=0.0011))
+    answered_in(1.0)
+    share, longest = answered_in(2.0)
+    assert share == pytest.approx(0.6, abs=0.02)
+    assert longest == pytest.approx(SLICE_SECONDS_MAX, abs=0.0011)
 
 
 def test_a_slice_is_as_long_as_it_was_asked_to_be_however_long_the_sockets_took() -> None:
@@ -159,7 +186,8 @@ def test_of_one_payers_requests_the_urgent_come_first() -> None:
     loop, done = Loop(), list[int]()
     for priority in (1, 2, 1, 0):
         loop.ask(0.001, then=lambda priority=priority: done.append(priority), priority=priority)
-    loop.turn()
+    while loop.soon:
+        loop.turn()
 
     assert done == [1, 0, 1, 2]
 
@@ -364,3 +392,21 @@ def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_reque
     assert {status for status, _ in told} == {200, 503}
     for at, (status, said) in enumerate(told):
         assert said == ("serving.overloaded" if status == 503 else "yes" if at % 3 == 2 else SAID[AGES[at % 2]])
+
+
+def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_same_connection() -> None:
+    body = b'[{"age": 50}]' + b" " * 20_000
+    head = POST + b"Content-Length: %d\r\n\r\n" % len(body)
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    stuck.add(5.0, lambda: None, payer="another", priority=1)
+    stuck.add(5.0, lambda: None, payer="all-key", priority=1)
+    with house(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
+        on_loop = server.gateway.application._loop
+        on_loop._slices = stuck
+        client.sendall(head)
+        assert answer_of(client) == (503, "serving.overloaded")
+        on_loop._slices = Slices()
+        client.sendall(body + head + body)
+
+        assert answer_of(client) == (200, "yes")

@@ -55,6 +55,13 @@ class Guard:
             raise BadTrial(f"promotion after {self.promote_after} answers; 0 is never, others are more")
 
 
+def named_latency(seconds: float) -> float:
+    """A guard's `seconds_max` that somebody has named. Raises `BadTrial` for 0, which would be no bound at all."""
+    if not seconds:
+        raise BadTrial("a latency of 0 s; it can be 10 µs to an hour", hint="leave it out where there is no bound")
+    return seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """`share`: in parts of ten thousand, of a canary's callers or of the requests that a shadow sees. `sticky`: what

@@ -1,5 +1,6 @@
 """The repository of the protocol is what is deployed: its index, and loading and unloading for whoever may deploy."""
 
+from collections.abc import Sequence
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -21,6 +22,8 @@ class Control(Protocol):
     def deploy(self, endpoint: str, ref: Ref) -> object: ...
 
     def undeploy(self, endpoint: str) -> None: ...
+
+    def history(self, endpoint: str) -> Sequence[object]: ...
 
 
 class IndexRequest(msgspec.Struct):
@@ -79,12 +82,13 @@ class Repository:
         return Reply(b"{}")
 
     def unload(self, request: Request) -> Reply:
-        """Undeploy an endpoint."""
+        """Undeploy an endpoint; again is as good as once, for whoever did not hear the first answer."""
         name = self._name(request, allowed=("unload_dependents",))
         try:
             self._controlled.undeploy(name)
         except NotFound:
-            raise UnknownEndpoint(f"there is no endpoint `{name}`") from None
+            if not self._controlled.history(name):
+                raise UnknownEndpoint(f"there is no endpoint `{name}`") from None
         self._router.retry()
         return Reply(b"{}")
 

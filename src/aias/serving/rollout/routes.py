@@ -10,7 +10,7 @@ import msgspec
 
 from aias.access.once import AskedOtherwise
 from aias.core.names import Ref
-from aias.registry.rollout.trial import Guard, told
+from aias.registry.rollout.trial import Guard, named_latency, told
 from aias.registry.values import Endpoint
 from aias.serving.bodies import read_as
 from aias.serving.inference.repository import Control
@@ -89,7 +89,7 @@ class Endpoints:
             "slower": asked.max_slower,
             "promote_after": asked.promote_after,
         }
-        guard["seconds_max"] = None if asked.max_latency_ms is None else asked.max_latency_ms / 1000
+        guard["seconds_max"] = None if asked.max_latency_ms is None else named_latency(asked.max_latency_ms / 1000)
         given: dict[str, Any] = {key: value for key, value in guard.items() if value is not None}
         if asked.canary is not None and asked.shadow is not None:
             raise BadBody("`canary` or `shadow`: one of them")
