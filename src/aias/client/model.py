@@ -193,7 +193,8 @@ class Model:
 
     def optimize(
         self, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
-        axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+        axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
+        watch: Watch = nobody,
     ) -> "Optimized":  # fmt: skip
         """Search from where training ended, and publish what is certain to be better on rows not searched on.
 

@@ -29,7 +29,8 @@ class Optimized:
 
 def optimize(
     model: Model, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
-    axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+    axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
+    watch: Watch = nobody,
 ) -> Optimized:  # fmt: skip
     """Search from where the training of `model` ended; publish both forms of what is certain to be better.
 
