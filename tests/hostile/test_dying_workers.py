@@ -12,9 +12,12 @@ from mortal_server import PATIENCE, Server, load, more, serving
 from mortal_worker import DEADLY, ENDLESS, GREEDY
 
 import artifacts
+from aias.core.events import nobody
+from aias.encoders.rows import Encoded
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually
+from aias.serving.survival.suspects import Suspects
+from serving_house import BOUNDS, Joined, Shelf, eventually, house
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -197,3 +200,26 @@ def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkey
 
     assert answers == [["yes"]] * len(answers)
     assert (len(renewed), died) == (1, [])
+
+
+class Reader(Joined):
+    """Reads the row of a body by itself, as the runtimes of tables do."""
+
+    def read(self, body: bytes) -> Encoded:
+        return self.encode(json.loads(body))
+
+
+def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Reader())
+    with house(shelf) as running:
+        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
+        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.suspects = suspects
+        answers = [running.call("POST", "/predict/churn", [{"age": 50}] * rows) for rows in (1, 2)]
+        suspects.close()
+
+    assert [(each.status, len(each.json)) for each in answers] == [(200, 1), (200, 2)]
