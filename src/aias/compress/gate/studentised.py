@@ -22,9 +22,43 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from aias.compress.gate.evidence import Evidence, Floats, Unknown
+from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guarded:
+    """The more doubtful of two: what rows say, and what rows not seen may add, to a loss and (`other`) to a gain."""
+
+    seen: "Studentised"
+    more: Unseen
+    other: Unseen
+
+    @property
+    def value(self) -> float:
+        return self.seen.value
+
+    @property
+    def rows(self) -> int:
+        return self.seen.rows
+
+    @property
+    def spread(self) -> float:
+        return self.seen.spread
+
+    def confidence(self, loss: float) -> float:
+        found = self.seen.confidence(loss)
+        if found >= 0.5:
+            return max(0.5, min(found, self.more.confidence(loss) if loss > self.value else 0.5))
+        return min(0.5, max(found, 1 - self.other.confidence(-loss) if loss < self.value else 0.5))
+
+    def limit(self, confidence: float) -> float:
+        found = self.seen.limit(confidence)
+        if confidence >= 0.5:
+            return max(found, self.more.limit(confidence))
+        return min(found, -self.other.limit(1 - confidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +142,21 @@ def auc_loss(positive: Any, before: Any, after: Any) -> Evidence:
 
 def _paired(value: float, before: Floats, after: Floats) -> Evidence:
     own, other = ((each - np.mean(each)) / len(each) for each in (before, after))
-    return _evidence(value, other - own, one_row(own))
+    parts, doubt, rows = other - own, one_row(own), len(own)
+    found = _evidence(value, parts, doubt)
+    if not isinstance(found, Studentised):
+        return found
+    losses, spread = value + rows * parts, rows * float(np.sqrt(doubt))
+    return Guarded(found, unseen(losses, spread), unseen(-losses, spread))
 
 
 def _evidence(value: float, parts: Floats, doubt: float) -> Evidence:
     rows = len(parts)
     if rows < 2 or not np.isfinite(value):
         return Unknown(rows)
-    error, skewness, freedom = map(float, moments(parts, doubt))
-    return Studentised(value, error, skewness, freedom, rows)
+    scale = max(float(np.abs(parts).max()), float(np.sqrt(doubt))) or 1.0  # their fourth powers are to be numbers
+    error, skewness, freedom = map(float, moments(parts / scale, (np.sqrt(doubt) / scale) ** 2))
+    return Studentised(value, error * scale, skewness, freedom, rows)
 
 
 def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float] | None:
