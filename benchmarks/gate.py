@@ -16,7 +16,7 @@ from aias.compress.gate.verdict import SPENT
 
 ROWS = (100, 1_000, 10_000)
 SHAPES = {
-    "equal": lambda rng, n: np.ones(n),
+    "equal": lambda _, n: np.ones(n),
     "exponential": lambda rng, n: rng.exponential(size=n),
     "normal + ½": lambda rng, n: 0.5 + rng.normal(size=n),
     "Student 3 + ½": lambda rng, n: 0.5 + rng.standard_t(3, n),
@@ -61,7 +61,8 @@ def main():
                 for rows in ROWS:
                     count = differing or rows
                     if count <= rows / 5 or not differing:
-                        seen, gate, power = shares(shape, rows, count, apart, max(200, runs * 1_000 // max(rows, 1_000)))
+                        few = max(200, runs * 1_000 // max(rows, 1_000))
+                        seen, gate, power = shares(shape, rows, count, apart, few)
                         cells.append(f"{rows}: {seen:4.1f} → {gate:4.1f}; {power:3.0f}")
                 print(f"{differing or 'all':>4} {shape:24}", " | ".join(cells), flush=True)
 

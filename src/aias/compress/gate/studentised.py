@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import Evidence, Floats, Unknown
+from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown
 from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
@@ -115,44 +115,61 @@ def one_row(own: Any) -> Any:
     return (own**2).sum(axis=-1) / own.shape[-1]
 
 
-def mean_loss(before: Floats, after: Floats) -> Evidence:
-    """Of losses of each row, (rows,), lower is better."""
-    return _paired(float(np.mean(after) - np.mean(before)), before, after)
+def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
+    """Of losses of each row, (rows,), lower is better. `groups`: the number of each row's group, (rows,); what groups
+    add is independent, what rows of one add is not (Liang and Zeger 1986)."""
+    return _paired(float(np.mean(after) - np.mean(before)), before, after, groups)
 
 
-def root_loss(before: Floats, after: Floats) -> Evidence:
+def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of the roots of the means of squared errors of each row, (rows,)."""
     roots = [float(np.sqrt(np.mean(each))) for each in (before, after)]
     if min(roots) == 0:
-        return mean_loss(before, after) if max(roots) == 0 else Unknown(len(before))
+        return mean_loss(before, after, groups) if max(roots) == 0 else Unknown(len(before))
     hanging = [each / (2 * root) for each, root in zip((before, after), roots, strict=True)]
-    return _paired(roots[1] - roots[0], *hanging)
+    return _paired(roots[1] - roots[0], hanging[0], hanging[1], groups)
 
 
-def auc_loss(positive: Any, before: Any, after: Any) -> Evidence:
+def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
-    of whose areas the mean is taken: (rows, pairs)."""
+    of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
     found = [_placements(*each) for each in zip(*map(_columns, (positive, before, after)), strict=True)]
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
     values, parts, doubts = zip(*known, strict=True)
-    return _evidence(float(np.mean(values)), np.mean(parts, axis=0), float(np.mean(doubts)) ** 2)
+    doubt = float(np.mean(doubts)) ** 2 * _together(groups) ** 2
+    return _evidence(float(np.mean(values)), _summed(np.mean(parts, axis=0), groups), doubt, len(before))
 
 
-def _paired(value: float, before: Floats, after: Floats) -> Evidence:
-    own, other = ((each - np.mean(each)) / len(each) for each in (before, after))
-    parts, doubt, rows = other - own, one_row(own), len(own)
-    found = _evidence(value, parts, doubt)
+def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
+    own, other = [_summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
+    parts, doubt, many = other - own, one_row(own), len(own)
+    found = _evidence(value, parts, doubt, len(before))
     if not isinstance(found, Studentised):
         return found
-    losses, spread = value + rows * parts, rows * float(np.sqrt(doubt))
+    losses, spread = value + many * parts, many * float(np.sqrt(doubt))
     return Guarded(found, unseen(losses, spread), unseen(-losses, spread))
 
 
-def _evidence(value: float, parts: Floats, doubt: float) -> Evidence:
-    rows = len(parts)
-    if rows < 2 or not np.isfinite(value):
+def _summed(parts: Floats, groups: Ints | None) -> Floats:
+    """Of each group."""
+    if groups is None:
+        return parts
+    return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], parts), np.float64)
+
+
+def _together(groups: Ints | None) -> float:
+    """Rows in the group of a row, in the mean."""
+    if groups is None:
+        return 1.0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
+    """`parts`: of rows, or of groups of them."""
+    if len(parts) < 2 or not np.isfinite(value):
         return Unknown(rows)
     scale = max(float(np.abs(parts).max()), float(np.sqrt(doubt))) or 1.0  # their fourth powers are to be numbers
     error, skewness, freedom = map(float, moments(parts / scale, (np.sqrt(doubt) / scale) ** 2))
