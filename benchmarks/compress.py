@@ -1,7 +1,7 @@
 """What `aias compress` makes of quality forms: times as fast and as small, with the loss that was proved.
 
     python benchmarks/compress.py [--data FOLDER] [--sets adult,pmlb,...] [--train 45s] [--time 80s] [--max-loss 0.5%]
-                                  [--callers 4] [--results FILE] [--rows N] [--report]
+                                  [--callers 4] [--results FILE] [--rows N] [--metric r2] [--report]
 
 FOLDER holds the data sets, by default `../shared/data`; without them it says so. `pmlb` stands for all sets of
 pmlb_dev_pack. The parent of each set is the quality form of one training. It and every candidate take turns in one
@@ -97,6 +97,7 @@ def main() -> int:
     asked.add_argument("--callers", type=int, default=4)
     asked.add_argument("--results", type=Path, default=Path("compress.json"))
     asked.add_argument("--rows", type=int)
+    asked.add_argument("--metric", help="in place of the usual one, such as r2")
     asked.add_argument("--report", action="store_true")
     args = asked.parse_args()
     held = json.loads(args.results.read_text()) if args.results.exists() else {}
@@ -118,8 +119,9 @@ def measured(name: str, args: argparse.Namespace) -> dict[str, Any]:
     frame, target = SETS[name][0](args.data)
     frame = frame.sample(min(args.rows or frame.height, frame.height), seed=0)
     with tempfile.TemporaryDirectory() as home:
+        metric = args.metric or METRICS.get(name)
         parent = aias.train(
-            frame, target=target, name="parent", time=args.train, test=0.2, metric=METRICS.get(name), home=Path(home)
+            frame, target=target, name="parent", time=args.train, test=0.2, metric=metric, home=Path(home)
         ).quality
         found = parent.compress(data=frame, max_loss=args.max_loss, time=args.time, callers=args.callers)
     score = parent.manifest.measurements[0]

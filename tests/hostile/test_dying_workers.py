@@ -12,9 +12,12 @@ from mortal_server import PATIENCE, Server, load, more, serving
 from mortal_worker import DEADLY, ENDLESS, GREEDY
 
 import artifacts
+from aias.core.events import nobody
+from aias.encoders.rows import Encoded
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually
+from aias.serving.survival.suspects import Suspects
+from serving_house import BOUNDS, Joined, Shelf, eventually, house
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -112,6 +115,37 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_callers_are_answered(serve
         eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
 
 
+def keeper_of(server: Server, worker: int) -> int:
+    life = server.supervisor._workers[worker].life
+    assert life is not None
+    assert life.keeper is not None
+    return life.keeper
+
+
+def test_a_worker_whose_keeper_is_stopped_dies_heard_and_its_callers_are_answered(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died = server.told("serve.worker-died")
+    with load(server, good=3, slow=1) as clients:
+        more(clients)
+        os.kill(keeper_of(server, 0), signal.SIGSTOP)
+        first = server.supervisor._workers[0].life
+        assert first is not None
+        os.kill(first.process.pid, signal.SIGKILL)
+        eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
+
+
+def test_a_worker_that_loses_its_keeper_is_replaced_once(server: Server) -> None:
+    eventually(server.whole, PATIENCE)
+    died, life = server.told("serve.worker-died"), server.supervisor._workers[0].life
+    assert life is not None
+    life.started_at -= 100.0
+    os.kill(keeper_of(server, 0), signal.SIGKILL)
+    eventually(lambda: life.process.pid not in server.supervisor.pids and server.whole(), PATIENCE)
+
+    assert server.call("good", 50)[0] == 200
+    assert (server.told("serve.keeper-ended"), server.told("serve.worker-died")) == (1, died)
+
+
 def test_what_came_in_pieces_and_in_a_row_is_answered_in_order_after_a_kill() -> None:
     body = json.dumps([{"age": 50}]).encode()
     whole = (
@@ -166,3 +200,26 @@ def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkey
 
     assert answers == [["yes"]] * len(answers)
     assert (len(renewed), died) == (1, [])
+
+
+class Reader(Joined):
+    """Reads the row of a body by itself, as the runtimes of tables do."""
+
+    def read(self, body: bytes) -> Encoded:
+        return self.encode(json.loads(body))
+
+
+def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Reader())
+    with house(shelf) as running:
+        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
+        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.suspects = suspects
+        answers = [running.call("POST", "/predict/churn", [{"age": 50}] * rows) for rows in (1, 2)]
+        suspects.close()
+
+    assert [(each.status, len(each.json)) for each in answers] == [(200, 1), (200, 2)]

@@ -197,6 +197,21 @@ def test_a_connection_that_says_nothing_is_cut(server: House) -> None:
         read_all(silent)
 
 
+def test_idle_connections_keep_no_newcomer_out_and_are_closed_after_a_while() -> None:
+    import socket
+
+    with house(bounds=replace(SMALL, grpc_calls=2, grpc_connections=8, grpc_idle_seconds=1.0), grpc=True) as server:
+        host, port = server.grpc.split(":")
+        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(6)]
+        for each in idle:
+            each.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+
+        assert call(server, f"{SERVICE}ModelInfer", infer_body())
+        for each in idle:
+            read_all(each)
+            each.close()
+
+
 def test_only_so_many_may_watch_and_others_go_on(server: House) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         watch = channel.unary_stream("/grpc.health.v1.Health/Watch")

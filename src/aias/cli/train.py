@@ -22,7 +22,10 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @click.option(
     "--test", help="A file to measure on, or a share of rows to set aside; by default a tenth from 50,000 rows."
 )
-@click.option("--latency", help="The limit for a row in the serving form.  [default: 150us; 20ms with --encoder]")
+@click.option(
+    "--latency",
+    help="The limit for a row in the serving form.  [default: 150us beyond reading it; 20ms with --encoder]",
+)
 @click.option("--encoder", help="A sentence encoder for the texts: a folder, or a name on the Hugging Face hub.")
 @click.option("--schema", type=click.Path(path_type=Path), help="A schema file from `aias data check --save`.")
 @click.option("--encoding", help="The encoding of the files, such as gb18030; detected by default.")

@@ -51,7 +51,7 @@ def train(
     row within `latency`. The serving form is returned; `.quality` is the other.
 
     - `time`: a budget in seconds or a text such as `"5m"`
-    - `latency`: by default `"150us"`; with an encoder that reads the texts `"20ms"`
+    - `latency`: by default 150 µs beyond reading a row; with an encoder that reads the texts `"20ms"`
     - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
     - `test`: other rows to measure on, or the share to set aside for that; by default what can be spared

@@ -119,6 +119,12 @@ LARGE_BODY_BYTES: Final = 64 << 10
 GRPC_CALLS_MAX: Final = 256
 """gRPC calls at one time; each may bring a body, and streams stay open."""
 
+GRPC_CONNECTIONS_MAX: Final = 1_024
+"""gRPC connections at one time, of which most are idle: every client holds one. Each takes some 20 kB."""
+
+GRPC_IDLE_SECONDS_MAX: Final = 20.0
+"""Between calls, before a gRPC connection is closed to make room: its client opens another for the next call."""
+
 GRPC_WATCHERS_MAX: Final = 16
 """gRPC callers that watch the health at one time, which needs no key and keeps a call open."""
 

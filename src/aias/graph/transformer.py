@@ -194,6 +194,8 @@ def of_length_one(graph: GraphWriter, vectors: str) -> str:
 
 def side_by_side(graph: GraphWriter, vectors: str, *, texts: int, width: int) -> str:
     """The vectors of each row's texts: (rows * texts, width) → (rows, texts * width)."""
+    if texts == 1:
+        return vectors
     rows = graph.op("Shape", graph.columns, start=0, end=1)
     return graph.op("Reshape", vectors, graph.op("Concat", rows, _ints(graph, texts * width), axis=0))
 

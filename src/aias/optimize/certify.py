@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from aias.artifact.optimised import gained
 from aias.compress.gate.evidence import loss_of
 from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
@@ -25,7 +26,7 @@ class Gain:
         return self.low > 0
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.value:+.4f} ({self.low:+.4f} to {self.high:+.4f}, {self.rows:,} rows)"
+        return f"{self.metric} {gained(self.value)} ({gained(self.low)} to {gained(self.high)}, {self.rows:,} rows)"
 
 
 def certify(task: Task, y: Any, parent: Answered, child: Answered, *, seed: int, groups: Ints | None = None) -> Gain:

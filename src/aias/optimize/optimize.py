@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from aias.artifact.optimised import gained
 from aias.compress.paired import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
@@ -192,7 +193,7 @@ class _Job:
 
     def _tell(self, axes: tuple[AxisReport, ...]) -> None:
         for each in axes:
-            gave = "nothing was ready" if each.gain is None else f"{each.gain:+.4f} where it was searched"
+            gave = "nothing was ready" if each.gain is None else f"{gained(each.gain)} where it was searched"
             message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 

@@ -41,6 +41,8 @@ class Bounds:
     large_body_bytes: int = limits.LARGE_BODY_BYTES
     light_seconds: float = limits.LIGHT_SECONDS
     grpc_calls: int = limits.GRPC_CALLS_MAX
+    grpc_connections: int = limits.GRPC_CONNECTIONS_MAX
+    grpc_idle_seconds: float = limits.GRPC_IDLE_SECONDS_MAX
     grpc_watchers: int = limits.GRPC_WATCHERS_MAX
     cache_bytes: int = limits.CACHE_BYTES_MAX
     cache_body_bytes: int = limits.CACHE_BODY_BYTES_MAX
@@ -71,7 +73,7 @@ def within_descriptors(bounds: Bounds, *, second_port: bool = False) -> Bounds:
     Without it some thousand idle connections, the usual limit, would keep everybody else out.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    own = _OWN_DESCRIPTORS + (bounds.grpc_calls if second_port else 0)
+    own = _OWN_DESCRIPTORS + (bounds.grpc_connections if second_port else 0)
     wanted = bounds.connections + own
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return bounds

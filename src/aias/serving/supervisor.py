@@ -114,6 +114,8 @@ class Supervisor:
         if what == "renew" and not self._handover.leaving:
             self._judge.blame.forgive()
             self._to_renew = [each for each in self._workers if each.next is None]
+        elif what == "unkept" and not self._handover.leaving:
+            self._to_renew += [each for each in self._workers if each.life is life and each.next is None]
         elif what == "event" and about is not None:
             self._hear(about, life, fact)
         elif what == "dead" and about is not None:
@@ -253,9 +255,8 @@ class Supervisor:
         """Its successor is there: the old one finishes what it has begun, and leaves its connections."""
         old, worker.life, worker.next = worker.life, life, None
         if old is not None:
-            old.leaving = True
             self._leaving.add(old)
-            old.signal(signal.SIGHUP)
+            old.leave()
 
     def _renew(self) -> None:
         """Start the next successor, when the one before it has taken its place."""
@@ -302,7 +303,7 @@ class Supervisor:
         return self._channels()
 
     def _end_stuck(self) -> None:
-        """Kill the workers that have a run which does not end, and those that stand still."""
+        """Kill the workers that have a run which does not end, and those that stand still; replace who is unkept."""
         bounds, now = self._orders.bounds, time.monotonic_ns()
         if now - self._looked_at < CHECK_SECONDS * 1e9:
             return
@@ -312,6 +313,9 @@ class Supervisor:
             if why := life.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
                 self._announce(why)
                 life.signal(signal.SIGKILL)
+            elif lost := life.lost_keeper():
+                self._announce(lost)
+                self._tell("unkept", life)
 
     def _attend(self) -> bool:
         """Accept for workers that are away while others are there; whether there are any."""
@@ -329,9 +333,8 @@ class Supervisor:
         """Another server answers: ours finish what they have begun, and what they are asked next is asked there."""
         self._to_renew = []
         for life in self._lives():
-            life.leaving = True
             self._leaving.add(life)
-            life.signal(signal.SIGHUP if self._handover.understood else signal.SIGTERM)
+            life.leave(signal.SIGHUP if self._handover.understood else signal.SIGTERM)
         for worker in self._workers:
             worker.life = worker.next = worker.restart_at = None
 
@@ -371,11 +374,7 @@ class Supervisor:
             life.end()
         end = time.monotonic() + self._orders.bounds["drain_seconds"] + STOP_SECONDS
         for life in running:
-            try:
-                life.process.wait(max(0.1, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                life.process.kill()
-                life.process.wait()
+            life.wait(end)
             life.close_pipe()
             if life.ward is not None:
                 life.ward.close()

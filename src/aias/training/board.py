@@ -228,8 +228,9 @@ class Board:
 
     def again(self) -> list[int]:
         """The places of members to be fitted again on all rows."""
-        both = [int(place) for place in np.flatnonzero(self.weights)] if self.forward else []
-        return list(dict.fromkeys([*self._serving, *both]))
+        if self.forward:
+            return list(dict.fromkeys([*self._serving, *np.flatnonzero(self.weights).tolist()]))
+        return [place for place in self._serving if not self.members[place].knows_all]
 
     def _after_seconds(self, *, refits: bool = True) -> float:
         """For all that comes after the folds: the quality form is made while members are fitted again."""

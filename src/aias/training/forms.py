@@ -47,7 +47,7 @@ _TOO_GOOD_ADVICE: Final = (
 LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
 
 LATENCY_US: Final = 150.0
-"""Of one row, from a dict to the answer: what a request costs beside it is about as much."""
+"""Of one row beyond reading it, which costs the same whatever the model: a request costs about as much besides."""
 
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
@@ -94,8 +94,9 @@ class Forms:
     @property
     def latency_us(self) -> float:
         """What a row may take in the serving form."""
-        usual = LATENCY_US if self.prepared.embedding is None else SENTENCES_LATENCY_US
-        return float(self.recipe.latency_us or usual)
+        if self.recipe.latency_us is not None:
+            return float(self.recipe.latency_us)
+        return LATENCY_US + self.encode_us if self.prepared.embedding is None else SENTENCES_LATENCY_US
 
     @property
     def shared_seconds(self) -> float:
@@ -183,7 +184,9 @@ class Forms:
         """
         weights, honest = board.serving_weights(), board.honest(serving=True)
         if board.limit_us > board.latency_us:
-            said = f"the serving form may take {board.limit_us:g} µs a row: {board.latency_us:g} cost too much quality"
+            said = (
+                f"the serving form may take {board.limit_us:.4g} µs a row: {board.latency_us:.4g} cost too much quality"
+            )
             self.watch(Event("train.latency", said, facts={"limit_us": board.limit_us}))
         while True:
             begun = perf_counter()
@@ -192,7 +195,8 @@ class Forms:
                 for place, count in fits.items()
                 for part in self._fits(board.members[place], count, float(weights[place]), refitted)
             ]
-            late = tuple(board.members[place].name for place in fits if board.members[place].name not in refitted)
+            again = [board.members[place].name for place in fits if place in board.again()]
+            late = tuple(name for name in again if name not in refitted)
             trained, answers = self._form("serving", parts, board, weights, honest, late)
             over = trained.manifest.row_us / board.limit_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
@@ -200,7 +204,7 @@ class Forms:
             if fewer == fits or hurried:
                 if over > NEAR_ENOUGH:
                     why = "there is no time to make it smaller" if hurried else "nothing that was fitted answers faster"
-                    message = f"the serving form takes {trained.manifest.row_us:g} µs, not {board.limit_us:g}: {why}"
+                    message = f"the serving form takes {trained.manifest.row_us:g} µs, not {board.limit_us:.4g}: {why}"
                     self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
                 board.tell_of_chance(trained.manifest.measurements)

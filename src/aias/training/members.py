@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from aias.encoders.contract import Floats
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.table import Table
+
+FITS_MIN: Final = 3
+"""Whose mean stands for a fit on all rows: each has seen two thirds at least."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +50,13 @@ class Member:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
         learner = member("learners", self.configuration.learner)
         return bool(getattr(learner, "merges", False) or getattr(learner, "thins", False))
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether its fits are one model by the mean of their weights, which is no slower than one fit on all rows, and
+        of texts was more often right on rows never seen (docs/log.md)."""
+        learner = member("learners", self.configuration.learner)
+        return len(self.units) >= FITS_MIN and bool(getattr(learner, "merges", False))
 
 
 def member_of(

@@ -13,6 +13,7 @@ from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
 from aias.core.events import Event, nobody
 from aias.core.schema import Schema
 from aias.data.read import read
+from aias.training.configuration import ALL
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
@@ -39,6 +40,7 @@ def table(rows: int = 300) -> dict[str, list[object]]:
 
 
 LINEAR = Recipe(target="y", name="m", seconds=30, learners=("linear",), search=False)
+TREES = replace(LINEAR, learners=("extra_trees",))
 BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
 
 
@@ -294,13 +296,20 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
 def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
-    results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    results = train(read(table(), target="y"), TREES, inline=True, watch=told.append)
     (late,) = [event for event in told if event.name == "train.refit"]
     names = tuple(late.facts["configurations"])
-    assert late.level == "warning" and names and set(names) <= {"linear", "linear ratios"}
+    assert late.level == "warning" and names and all(name.startswith("extra_trees") for name in names)
     assert results.serving.manifest.not_refitted == names and results.quality.manifest.not_refitted == ()
     assert f"no time to fit `{names[0]}`".encode() in results.serving.files["card.md"]
     assert b"no time to fit" not in results.quality.files["card.md"]
+
+
+def test_linear_models_that_folds_left_are_not_fitted_again() -> None:
+    told: list[Event] = []
+    results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
+    assert not [event for event in told if event.name == "train.unit" and event.facts["fold"] == ALL]
+    assert results.serving.manifest.not_refitted == ()
 
 
 def test_under_time_both_forms_have_seen_the_latest_rows() -> None:
@@ -345,7 +354,7 @@ def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: 
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
-    with pytest.raises(NoModel, match=r"no learner was ready within 100 s: linear, no such luck"):
+    with pytest.raises(NoModel, match=r"no learner was ready within 100 s: linear ratios, no such luck; linear"):
         train(read(table(), target="y"), replace(LINEAR, seconds=100), inline=True)
 
 

@@ -240,9 +240,9 @@ def _options(bounds: Bounds, *, shared: bool) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", bounds.header_bytes),
         ("grpc.absolute_max_metadata_size", 2 * bounds.header_bytes),
-        ("grpc.max_connection_idle_ms", int(bounds.keep_alive_seconds * 1000)),
+        ("grpc.max_connection_idle_ms", int(bounds.grpc_idle_seconds * 1000)),
         ("grpc.server_handshake_timeout_ms", int(bounds.header_seconds * 1000)),
         # Of two servers that know nothing of each other each would get half of the calls.
         ("grpc.so_reuseport", int(shared)),
-        ("grpc.max_allowed_incoming_connections", bounds.grpc_calls),
+        ("grpc.max_allowed_incoming_connections", bounds.grpc_connections),
     ]

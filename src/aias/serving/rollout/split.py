@@ -102,9 +102,11 @@ class Split:
             failed, seconds = True, None
         else:
             return
-        by_live = request.model is self.live
+        # By name: one that runs in a process of its own has another model in its place.
+        version = request.asked.version
+        by_live = version == self.live.version
         for each in self.canaries:
-            if by_live or each.model is request.model:
+            if by_live or each.model.version == version:
                 each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
         for mirror in self._mirrors:
             mirror.offer(request)

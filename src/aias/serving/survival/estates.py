@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,13 +23,17 @@ from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
 from aias.serving.survival.passing import receive
-from aias.serving.survival.pulse import Pulse
+from aias.serving.survival.pulse import Pulse, state_of
 from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
 
 FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that somebody else has ended; of what it ran, nothing can be said."""
+
+
+KEEPER_SECONDS: Final = 10.0
+"""A worker that has lived so long and loses its keeper is replaced; where each does at once, none would ever answer."""
 
 
 class Ward:
@@ -56,7 +61,8 @@ class Ward:
 @dataclass(eq=False, slots=True)
 class Life:
     """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it; `counts`:
-    the name by which it leaves what it has counted."""
+    the name by which it leaves what it has counted; `unkept`: its keeper has ended, and nobody could go on with its
+    connections."""
 
     process: "subprocess.Popen[bytes]"
     ward: Ward | None
@@ -66,6 +72,7 @@ class Life:
     leaving: bool = False
     said: str = ""
     keeper: int | None = None
+    unkept: bool = False
     stuck: dict[int, str] = field(default_factory=dict)
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _pulse: Pulse | None = None
@@ -122,6 +129,41 @@ class Life:
             return dict.fromkeys(repeated, AGAIN_DEATHS)
         versions = {version for version, _ in running.values()}
         return {version: 1 / len(versions) for version in versions}
+
+    def lost_keeper(self) -> Event | None:
+        """Said once: its keeper has ended before it. One that is only stopped is woken: the end of its worker would
+        never be heard of, for as long as it stands still."""
+        if self.keeper is None or self.unkept:
+            return None
+        state = state_of(self.keeper)
+        if state == "T":
+            with suppress(ProcessLookupError):
+                os.kill(self.keeper, signal.SIGCONT)
+        if state not in ("", "Z", "X") or time.monotonic() - self.started_at < KEEPER_SECONDS:
+            return None
+        if self.process.poll() is not None:
+            # It has ended with its worker, as it should.
+            return None
+        self.unkept = True
+        pid = self.process.pid
+        said = f"who keeps the connections of the worker with the process {pid} has ended; the worker is replaced"
+        return Event("serve.keeper-ended", said, "warning", {"pid": pid})
+
+    def leave(self, how: int = signal.SIGHUP) -> None:
+        """Finish what it has begun; somebody else is there. What is unkept closes its connections itself."""
+        self.leaving = True
+        if self.unkept:
+            self.end()
+        else:
+            self.signal(how)
+
+    def wait(self, until: float) -> None:
+        """For its end, which it is given then."""
+        try:
+            self.process.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
     def end(self) -> None:
         """The server stops, and nobody goes on with its connections."""

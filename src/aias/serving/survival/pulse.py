@@ -41,6 +41,13 @@ class Pulse:
         return "does nothing, and hears nobody" if self._asleep >= asleep_seconds / every else ""
 
 
+def state_of(pid: int) -> str:
+    """The kernel's letter for what a process is at; none where there is no such process."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
+
+
 def threads_of(pid: int) -> tuple[set[str], int]:
     """The states of a process's threads, and what they have used of the processor, in ticks of the kernel."""
     states, ticks = set[str](), 0

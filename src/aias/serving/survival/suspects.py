@@ -116,7 +116,9 @@ class Suspects:
             self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died,
             renewed=renewed,
         )  # fmt: skip
-        return replace(model, runtime=runtime, joins=None, tier=Tier(fast=False, bounds=self._bounds))
+        # It is asked rows as they came: what this process could do with them, it cannot be asked to go on with.
+        tier = Tier(fast=False, bounds=self._bounds)
+        return replace(model, runtime=runtime, joins=None, reads=None, tier=tier)
 
     def _close(self, model: Model) -> None:
         # A run that is on there ends with it, and its caller is told.

@@ -1,11 +1,12 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 import artifacts
 from aias.registry.rollout.trial import Guard, Trial, point
-from aias.serving.messages import Request
+from aias.serving.messages import Reply, Request
 from aias.serving.models import Model, warm
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
@@ -108,3 +109,16 @@ def test_who_names_a_version_gets_it_and_is_not_counted() -> None:
 
     assert [each.asked.number for each in found] == [2, 1, 1]
     assert [each.split for each in found] == [None] * 3
+
+
+def test_answers_of_versions_in_processes_of_their_own_are_counted_too() -> None:
+    whole = split(10_000)
+    for each in (LIVE, TWO):
+        request = asked(whole)
+        request.model = replace(each)
+        whole.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
+
+    [canary] = whole.canaries
+    found = canary.cells.take()
+    assert found is not None
+    assert (found.errors.live_asked, found.errors.asked) == (1, 1)
