@@ -1,23 +1,29 @@
 """Workers die, hang and are replaced under load: every request is answered, once and rightly, but those that did it."""
 
+import http.client
 import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import mortal_worker
 import pytest
-from mortal_server import PATIENCE, Server, load, more, serving
+from mortal_server import HEADERS, PATIENCE, Server, load, more, serving
 from mortal_worker import DEADLY, ENDLESS, GREEDY
 
 import artifacts
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
+from aias.serving.allowance import allowed
+from aias.serving.refusals import RunEnded, TooLate
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
-from serving_house import BOUNDS, Joined, Shelf, eventually, house
+from serving_house import BOUNDS, Joined, Rule, Shelf, eventually, house
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -200,6 +206,108 @@ def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkey
 
     assert answers == [["yes"]] * len(answers)
     assert (len(renewed), died) == (1, [])
+
+
+class Hung:
+    """A runtime in a process of its own; runs at the age of `ENDLESS` do not end. `told`: what was said of them."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.runtime = apart.Apart(
+            (mortal_worker.__file__, "apart", "hung"), artifacts.manifest(), answer_seconds=PATIENCE,
+            died=lambda: self.told.append("died"), late=lambda: self.told.append("late"),
+        )  # fmt: skip
+
+    def run(self, age: int, *, seconds: float, usual_seconds: float = 0.0) -> object:
+        """Its answer to a caller who waits for so long."""
+        with allowed(time.monotonic() + seconds, usual_seconds):
+            return self.runtime.predict([{"age": age}]).predictions
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hung]:
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    found = Hung()
+    yield found
+    found.runtime.kill()
+
+
+def test_a_run_that_outlives_its_callers_deadline_is_ended_and_the_next_process_is_there(hung: Hung) -> None:
+    assert hung.run(50, seconds=PATIENCE) == ["yes"]
+    before = hung.runtime._process
+    with pytest.raises(TooLate):
+        hung.run(ENDLESS, seconds=2.0, usual_seconds=1.0)
+    after = hung.runtime._process
+
+    assert before is not None
+    assert before.poll() == -signal.SIGKILL
+    assert after is not None
+    assert after.poll() is None
+    assert hung.run(20, seconds=PATIENCE) == ["no"]
+
+
+@pytest.mark.parametrize(("usual_seconds", "told"), [(0.001, ["died"]), (PATIENCE / apart.FAR, ["late"])])
+def test_only_a_run_that_takes_far_longer_than_its_like_counts_as_a_death(
+    hung: Hung, usual_seconds: float, told: list[str]
+) -> None:
+    hung.run(50, seconds=PATIENCE)
+    with pytest.raises(TooLate):
+        hung.run(ENDLESS, seconds=1.5, usual_seconds=usual_seconds)
+
+    assert hung.told == told
+
+
+def test_who_sets_short_deadlines_has_no_version_quarantined(hung: Hung) -> None:
+    hung.run(50, seconds=PATIENCE)
+    with pytest.raises(TooLate):
+        hung.run(ENDLESS, seconds=0.1)
+
+    assert hung.told == ["late"]
+
+
+def test_what_is_killed_for_good_is_not_started_again(hung: Hung) -> None:
+    hung.run(50, seconds=PATIENCE)
+    hung.runtime.kill()
+    with pytest.raises(RunEnded):
+        hung.run(50, seconds=PATIENCE)
+
+    assert hung.told == []
+
+
+def test_runs_that_hang_apart_end_at_their_deadlines_and_hold_no_place_of_their_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    shelf = Shelf()
+    for name in ("hung", "beside"):
+        shelf.deploy(name, 1, Rule(), model=name)
+    # All in threads, of which there is one.
+    bounds = replace(BOUNDS, inline_row_seconds=1e-9, objective_seconds=PATIENCE)
+    with house(shelf, bounds=bounds, places=1) as running, ThreadPoolExecutor(8) as pool:
+        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
+        suspects.set(quarantined=frozenset(), apart=frozenset(("hung@1",)))
+        running.gateway.application.suspects = suspects
+
+        def call(name: str, age: int, seconds: float = PATIENCE) -> int:
+            connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+            headers = HEADERS | {"X-Deadline-Ms": str(int(1000 * seconds))}
+            connection.request("POST", f"/predict/{name}", json.dumps([{"age": age}]), headers)
+            status = connection.getresponse().status
+            connection.close()
+            return status
+
+        alone = [call("hung", 50), call("hung", ENDLESS, 5.0), call("hung", 50)]
+        endless = [pool.submit(call, "hung", ENDLESS) for _ in range(4)]
+        line = running.gateway.executor._apart["hung@1"].batcher
+        eventually(lambda: line.running == 1 and line.waiting == 3, PATIENCE)
+        beside = [call("beside", 50) for _ in range(3)]
+        still = [line.running, line.waiting]
+        suspects.close()
+        ended = [each.result(PATIENCE) for each in endless]
+
+    assert alone == [200, 504, 200]
+    assert (beside, still) == ([200] * 3, [1, 3])
+    assert ended == [500] * 4
 
 
 class Reader(Joined):

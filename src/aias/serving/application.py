@@ -214,7 +214,7 @@ class Application:
 
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
-        self.executor.batcher.expire()
+        self.executor.expire()
         self.echoes.forget()
         self.repeats.keep_only({version for _, version in self._router.loaded()})
 

@@ -17,6 +17,7 @@ import numpy as np
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining
+from aias.serving.allowance import allowed
 from aias.serving.batcher import Batcher
 from aias.serving.bodies import ClientGone
 from aias.serving.bounds import Bounds
@@ -63,36 +64,85 @@ class _Caller:
         """For a ticket that is only asked about."""
 
 
-class Executor:
-    """`places` runs at a time. `gone`, where a method takes it, ends when the caller has hung up. `runs`: where it is
-    written down what runs, should this process not live to tell."""
+class Crew:
+    """A batcher and its `places` threads. `runs`: where it is written down what runs, should this process not live to
+    tell."""
 
     def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
-        self._bounds, self._metrics, self._told = bounds, metrics, runs
+        self._metrics, self._told = metrics, runs
         self._runs = ThreadPoolExecutor(places, "aias-run")
-        self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
-        self._stepping = 0
         self._alarm: asyncio.TimerHandle | None = None
         self.batcher = Batcher(
             self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests, alarm=self._set_alarm
         )
 
+    def close(self) -> None:
+        self._runs.shutdown(cancel_futures=True)
+
+    def _start(self, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
+        self._metrics.ran(batch.lane.name, batch.rows)
+        self._runs.submit(self._run, batch, loop)
+
+    def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:
+        counts = not any(isinstance(each, Exception) for each in results)
+        self.batcher.finished(batch, results, counts=counts, began_at=began_at, ended_at=ended_at)
+
+    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread, which then goes on with what is booked; one has as many places in the journal as there are."""
+        told, place = self._told, 0
+        if told is not None:
+            # Whose caller has gone meanwhile may have left its slot to another.
+            place = told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
+        began_at = time.monotonic()
+        # What is apart runs one by one.
+        with allowed(batch.parts[0].ticket.deadline, batch.lane.cost.safely(batch.units)):
+            results = run(batch.parts)
+        ended_at = time.monotonic()
+        if told is not None:
+            told.end(place)
+        # A server that ends has no loop any more, and nobody waits.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._finish, batch, results, began_at, ended_at)
+
+    def _set_alarm(self, at: float | None) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None
+        if at is not None:
+            self._alarm = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self.batcher.wake)
+
+
+class Executor:
+    """`places` runs at a time, and one of each version apart. `gone`, where a method takes it, ends when the caller has
+    hung up."""
+
+    def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
+        self._bounds, self._metrics = bounds, metrics
+        self._crew = Crew(places=places, bounds=bounds, metrics=metrics, runs=runs)
+        self._apart: dict[str, Crew] = {}
+        self.batcher = self._crew.batcher
+        """Of what runs here."""
+        self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
+        self._stepping = 0
+
     def check(self, request: Request, units: float) -> Ticket:
         """Refuse a request whose answer would come too late, before it is read. Raises `Overloaded`, `Busy`."""
         ticket = self._ticket(request, rows=1, units=units)
-        self.batcher.check(ticket, time.monotonic(), late=request.late_seconds)
+        self._batcher_of(ticket).check(ticket, time.monotonic(), late=request.late_seconds)
         return ticket
 
     def announce(self, request: Request, units: float) -> None:
         """Check it, and keep it a place while it is read: who comes later waits for it too. Raises as `check`."""
+        self.withdraw(request)
         request.coming = self.check(request, units)
-        self.batcher.announce(request.coming)
+        self._batcher_of(request.coming).announce(request.coming)
 
     def withdraw(self, request: Request) -> bool:
         """It is not on its way any more; whether it was."""
         coming, request.coming = request.coming, None
         if coming is not None:
-            self.batcher.withdraw(coming)
+            self._batcher_of(coming).withdraw(coming)
         return coming is not None
 
     async def answer(
@@ -132,10 +182,26 @@ class Executor:
             reply.body = await self.step(reply.later)
         return reply
 
+    def expire(self) -> None:
+        """Give up every request whose time is over; to be called now and then."""
+        for crew in (self._crew, *self._apart.values()):
+            crew.batcher.expire()
+
     def close(self) -> None:
-        self._runs.shutdown(cancel_futures=True)
+        for crew in (self._crew, *self._apart.values()):
+            crew.close()
         self._steps.shutdown(cancel_futures=True)
         self._long_steps.shutdown(cancel_futures=True)
+
+    def _batcher_of(self, ticket: Ticket) -> Batcher:
+        """What runs apart waits for its like only: a run there that hangs is no neighbour's business. Nor is it noted
+        for who would look into the end of this process."""
+        if not ticket.lane.apart:
+            return self.batcher
+        crew = self._apart.get(ticket.lane.name)
+        if crew is None:
+            crew = self._apart[ticket.lane.name] = Crew(places=1, bounds=self._bounds, metrics=self._metrics)
+        return crew.batcher
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
@@ -147,7 +213,8 @@ class Executor:
         loop = asyncio.get_running_loop()
         caller = _Caller(loop.create_future())
         ticket.deliver = caller.deliver
-        self.batcher.submit(ticket, let_in=self.withdraw(request))
+        batcher = self._batcher_of(ticket)
+        batcher.submit(ticket, let_in=self.withdraw(request))
         watcher = None
         if ticket.started_at is None:
             watcher = loop.create_task(caller.leave(gone))
@@ -155,7 +222,7 @@ class Executor:
             found: list[Any] = await caller.future
         except asyncio.CancelledError:
             # Whether its caller hung up or the server ends: nobody is there to be answered.
-            self.batcher.cancel(ticket)
+            batcher.cancel(ticket)
             if caller.hung_up:
                 raise ClientGone from None
             raise
@@ -163,37 +230,6 @@ class Executor:
             if watcher is not None:
                 watcher.cancel()
         return found
-
-    def _start(self, batch: Batch) -> None:
-        loop = asyncio.get_running_loop()
-        self._metrics.ran(batch.lane.name, batch.rows)
-        self._runs.submit(self._run, batch, loop)
-
-    def _finish(self, batch: Batch, results: list[Any], began_at: float, ended_at: float) -> None:
-        counts = not any(isinstance(each, Exception) for each in results)
-        self.batcher.finished(batch, results, counts=counts, began_at=began_at, ended_at=ended_at)
-
-    def _run(self, batch: Batch, loop: asyncio.AbstractEventLoop) -> None:
-        """In a thread, which then goes on with what is booked; one has as many places in the journal as there are."""
-        told, place = self._told, 0
-        if told is not None:
-            # Whose caller has gone meanwhile may have left its slot to another.
-            place = told.begin(batch.lane.name, [part.ticket.slot for part in batch.parts if not part.ticket.over])
-        began_at = time.monotonic()
-        results = run(batch.parts)
-        ended_at = time.monotonic()
-        if told is not None:
-            told.end(place)
-        # A server that ends has no loop any more, and nobody waits.
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._finish, batch, results, began_at, ended_at)
-
-    def _set_alarm(self, at: float | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = None
-        if at is not None:
-            self._alarm = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self.batcher.wake)
 
 
 def run(parts: list[Part]) -> list[Any]:

@@ -53,7 +53,7 @@ class Threads:
         model, executor = request.model, self._executor
         if model is None:
             return await executor.step(answer, body_bytes=size_of(request, packed=packed))
-        if request.coming is None:
+        if request.coming is None or request.coming.lane is not model.lane:
             # Refused before it is understood, where so much is waiting that its answer would come too late.
             executor.announce(request, model.units_of(len(request.body)))
         if not route.asks or model.joins is None:

@@ -23,13 +23,16 @@ class Lane:
     """One version of a model: what its runs cost, and how large they may be.
 
     `objective_seconds` is what a run, and the wait for it, should stay below; `delay_seconds` how long a lone request
-    waits for company, 0 for not at all; the timeout is each ticket's own.
+    waits for company, 0 for not at all; the timeout is each ticket's own. `apart`: its runs are another process's, and
+    take no place of this one's.
     """
 
     def __init__(
-        self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, delay_seconds: float = 0.0
-    ) -> None:
+        self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, delay_seconds: float = 0.0,
+        apart: bool = False,
+    ) -> None:  # fmt: skip
         assert rows_max >= 1
+        self.apart = apart
         self.name, self.cost, self.rows_max, self.delay_seconds = name, cost, rows_max, delay_seconds
         self.objective_seconds = max(objective_seconds, OBJECTIVE_RUNS_MIN * cost.seconds(1))
         self.cap = min(float(rows_max), max(1.0, cost.rows_within(self.objective_seconds / 2)))
@@ -45,6 +48,11 @@ class Lane:
         """How much of a large request is run at once."""
         seconds = max(PART_SECONDS, PART_RUNS * self.cost.per_run)
         return max(1.0, min(self.cap, self.cost.rows_within(seconds)))
+
+    def set_apart(self) -> "Lane":
+        """Another such, for the version in a process of its own."""
+        cost = Cost(self.cost.per_row, self.cost.per_run)
+        return Lane(self.name, cost, rows_max=self.rows_max, objective_seconds=self.objective_seconds, apart=True)
 
     def learn(self, units: float, seconds: float) -> None:
         self.cost.learn(units, seconds)

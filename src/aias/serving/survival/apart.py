@@ -22,8 +22,18 @@ from aias.artifact.manifest import Manifest
 from aias.core.errors import BadValue
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
+from aias.serving.allowance import allowance
 from aias.serving.arrow import read_frame, write_frame
-from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate
+from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate, too_late
+
+GRACE_SECONDS: Final = 0.5
+"""What a run may go on beyond its caller's deadline, or as long again as its like take: most are over by then, and to
+start anew costs more. What cannot end is ended, for the sake of those that wait."""
+
+FAR: Final = 100.0
+FAR_SECONDS: Final = 1.0
+"""A run that is ended at its caller's deadline counts as a death only if it took so many times what its like take, at
+least so long: whoever sets short deadlines has nothing quarantined."""
 
 ATTEMPTS: Final = 2
 """A request in whose run the process ends is repeated once, unseen."""
@@ -44,13 +54,14 @@ class Ended(Exception):
 
 class Apart:
     """Answers as the runtime does that `program` serves; its arguments are the interpreter's. Safe to call from several
-    threads, which take turns. `died` is called each time that the process ends in a run, `renewed` when it is ended
-    for having grown."""
+    threads, which take turns. `died` is called each time that the process ends in a run, `late` when a run is ended
+    that may only have had too short a deadline, `renewed` when the process is ended for having grown."""
 
     def __init__(
         self, program: Sequence[str], manifest: Manifest, *, answer_seconds: float, died: Callable[[], None],
-        renewed: Callable[[], None] = lambda: None,
+        late: Callable[[], None] = lambda: None, renewed: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        self._late, self._closed = late, False
         self.manifest, self._renewed = manifest, renewed
         self._runs, self._warm_bytes = 0, 0
         self._program, self._answer_seconds, self._died = program, answer_seconds, died
@@ -71,7 +82,8 @@ class Apart:
         return self._ask("embed", list(texts))
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, whatever it is at, for good."""
+        self._closed = True
         if (process := self._process) is not None:
             process.kill()
 
@@ -96,23 +108,43 @@ class Apart:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        end = time.monotonic() + self._answer_seconds
+        deadline, usual_seconds = allowance()
+        began = time.monotonic()
+        end = began + self._answer_seconds
+        if deadline is not None:
+            if began >= deadline:
+                # While its process started.
+                raise too_late()
+            end = min(end, deadline + max(GRACE_SECONDS, usual_seconds))
         answer = None
         with contextlib.suppress(OSError):
             write_frame(process.stdin, question)
             if not select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                self._end()
-                self._died()
+                self._stop_run(time.monotonic() - began, usual_seconds)
                 raise TooLate("the run of this request did not end, so its process was ended", hint="send fewer rows")
             answer = read_frame(process.stdout)
         if answer is None:
             self._end()
-            self._died()
+            self._has_died()
             raise Ended
         self._runs += 1
         if self._runs % WARM_RUNS == 0:
             self._look_at(process.pid)
         return answer
+
+    def _stop_run(self, seconds: float, usual_seconds: float) -> None:
+        """End the process in a run of so many seconds, and start the next for those that wait."""
+        self._end()
+        if seconds >= min(self._answer_seconds, max(FAR_SECONDS, FAR * usual_seconds)):
+            self._has_died()
+        else:
+            self._late()
+        with contextlib.suppress(Ended):
+            self._running()
+
+    def _has_died(self) -> None:
+        if not self._closed:
+            self._died()
 
     def _look_at(self, pid: int) -> None:
         held = private_bytes(Path(f"/proc/{pid}/status"))
@@ -124,6 +156,8 @@ class Apart:
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._end()
+            if self._closed:
+                raise Ended
             self._process = subprocess.Popen(  # noqa: S603  this very program
                 [sys.executable, *self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
@@ -131,7 +165,7 @@ class Apart:
             assert out is not None
             if not select.select([out], [], [], START_SECONDS_MAX)[0] or read_frame(out) is None:
                 self._end()
-                self._died()
+                self._has_died()
                 raise Ended
         return self._process
 

@@ -107,6 +107,10 @@ class Suspects:
             said = f"{version} has ended a process of its own"
             self._watch(Event("serve.apart-ended", said, "warning", {"version": version}))
 
+        def late() -> None:
+            said = f"a run of {version} was ended at its caller's deadline, with its process"
+            self._watch(Event("serve.apart-late", said, "warning", {"version": version}))
+
         def renewed() -> None:
             said = f"the process of {version} has grown, and is started anew between two runs"
             self._watch(Event("serve.apart-renewed", said, facts={"version": version}))
@@ -114,11 +118,11 @@ class Suspects:
         # Half the time for its turn, half for its run.
         runtime = Apart(
             self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died,
-            renewed=renewed,
+            late=late, renewed=renewed,
         )  # fmt: skip
         # It is asked rows as they came: what this process could do with them, it cannot be asked to go on with.
         tier = Tier(fast=False, bounds=self._bounds)
-        return replace(model, runtime=runtime, joins=None, reads=None, tier=tier)
+        return replace(model, runtime=runtime, lane=model.lane.set_apart(), joins=None, reads=None, tier=tier)
 
     def _close(self, model: Model) -> None:
         # A run that is on there ends with it, and its caller is told.
