@@ -1,12 +1,12 @@
 """What happens when more is asked than can be answered, and when hundreds of clients dawdle.
 
-    python benchmarks/overload.py [model|middle|inline|slow ...]
+    python benchmarks/overload.py [model|long|middle|inline|slow ...]
 
 `model`: 40 rows a request to a model in threads; on the event loop, `inline` one row, `middle` twenty, which take half
-a millisecond and more. Capacity is what 32 connections get in a closed loop, just before and just after. Between, twice
-and five times as much in an open loop (`open_loop.py`), on as many connections as it takes up to three times what the
-server allows: answers within twice the objective (goodput) as a share of capacity, the 99th percentile of answers, and
-of refusals.
+a millisecond and more, `long` forty, in more than 4 kB. Capacity is what 32 connections get in a closed loop, just
+before and just after. Between, twice and five times as much in an open loop (`open_loop.py`), on as many connections as
+it takes up to three times what the server allows: answers within twice the objective (goodput) as a share of capacity,
+the 99th percentile of answers, and of refusals.
 Machines that others use too are now faster, now slower, by half. So for `model` it is also told what share of its
 seconds the server spends in the threads that run models, beside the same at capacity: a run is the same work always.
 Who is not answered within twice the objective gives up. What could not be asked, as no connection was free, or as the
@@ -35,7 +35,7 @@ FULL_SECONDS = 1.5
 """After which the one who asks has started, and queues are full."""
 RUNNING_MIN = 0.2
 """Of a server's seconds in other threads than the loop's: of less, models run on the loop."""
-ROWS = {"model": 40, "middle": 20, "inline": 1}
+ROWS = {"model": 40, "long": 40, "middle": 20, "inline": 1}
 
 
 def main(chosen: list[str]) -> None:
@@ -208,4 +208,4 @@ if __name__ == "__main__":
         other_core()
         asyncio.run(run_slow(int(sys.argv[2]), sys.stdin.buffer.read(), int(sys.argv[3])))
     else:
-        main(sys.argv[1:] or ["model", "middle", "inline", "slow"])
+        main(sys.argv[1:] or ["model", "long", "middle", "inline", "slow"])

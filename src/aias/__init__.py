@@ -6,9 +6,14 @@ model.predict([{"text": "lovely"}])
 """
 
 import importlib
+import os
 from typing import Any, Final
 
 __version__ = "0.1.0"
+
+# From 1.32 on ONNX Runtime gives the machine a number, keeps a diary of every session in the user's cache and sends it
+# to its maker, unless this is set before it is loaded. Who wants that sets it to another value.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",

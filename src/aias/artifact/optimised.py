@@ -7,6 +7,11 @@ import msgspec
 from aias.artifact.manifest import Manifest
 
 
+def gained(value: float) -> str:
+    """With its sign, which what rounds to nothing has not."""
+    return f"{value:+.4f}" if round(value, 4) else "0.0000"
+
+
 class Gained(msgspec.Struct, frozen=True):
     metric: str
     value: float
@@ -15,7 +20,7 @@ class Gained(msgspec.Struct, frozen=True):
     rows: int
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.value:+.4f} ({self.low:+.4f} to {self.high:+.4f}, {self.rows:,} rows)"
+        return f"{self.metric} {gained(self.value)} ({gained(self.low)} to {gained(self.high)}, {self.rows:,} rows)"
 
 
 class Axis(msgspec.Struct, frozen=True):
@@ -38,7 +43,7 @@ class Optimised(msgspec.Struct, frozen=True):
         """Of each axis: how many were tried, what it gave, and which of them this form is made of."""
         held = {each.name for each in manifest.leaderboard if each.weight > 0}
         for each in self.axes:
-            gave = "nothing was ready" if each.gain is None else f"{each.gain:+.4f}"
+            gave = "nothing was ready" if each.gain is None else gained(each.gain)
             yield each.axis, f"{len(each.tried):,}", gave, tuple(name for name in each.tried if name in held)
 
 

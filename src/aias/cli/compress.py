@@ -27,6 +27,7 @@ WIDE: Final = 200
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, if that has moved; for an imported version, any rows.")
 @click.option("--unlabelled", help="A file of more rows to teach with; they need no labels.")
+@click.option("--encoding", help="The encoding of these files, such as gb18030; detected by default.")
 @click.option(
     "--callers", type=int, default=4, show_default=True, help="How many callers at once, when it is timed under load."
 )
@@ -34,7 +35,7 @@ WIDE: Final = 200
 @option_json
 def compress(
     ref: str, max_loss: str, latency: str | None, size_max: str | None, seconds: str, data: str | None,
-    unlabelled: str | None, callers: int, techniques: tuple[str, ...], *, as_json: bool
+    unlabelled: str | None, encoding: str | None, callers: int, techniques: tuple[str, ...], *, as_json: bool
 ) -> None:  # fmt: skip
     """Make version REF smaller and faster, and publish what is proved to lose no more than you accept.
 
@@ -47,7 +48,7 @@ def compress(
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).compress(
             max_loss=max_loss, latency=latency, size=size_max, time=seconds, data=data, unlabelled=unlabelled,
-            callers=callers, techniques=techniques, stop=stop, watch=watch,
+            encoding=encoding, callers=callers, techniques=techniques, stop=stop, watch=watch,
         )  # fmt: skip
     if as_json:
         return

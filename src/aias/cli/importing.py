@@ -24,11 +24,12 @@ from aias.core.errors import UserError
     type=click.Choice(["probabilities", "logits"]),
     help="What a network gives for classes.  [default: probabilities]",
 )
+@click.option("--encoding", help="The encoding of these rows, such as gb18030; detected by default.")
 @click.option("--metric", help="The metric that judges it, on rows with answers: accuracy, log_loss, rmse, ...")
 @option_json
 def import_(
     path: Path, like: str | None, name: str | None, target: str | None, columns: str | None, classes: str | None,
-    scores: str | None, metric: str | None, *, as_json: bool,
+    scores: str | None, encoding: str | None, metric: str | None, *, as_json: bool,
 ) -> None:  # fmt: skip
     """Publish a model trained elsewhere as a version.
 
@@ -52,7 +53,7 @@ def import_(
     with Progress(as_json=as_json) as watch:
         found = import_model(
             path, like=like, name=name, target=target, columns=_parts(columns), classes=_parts(classes), scores=scores,
-            metric=metric, watch=watch,
+            encoding=encoding, metric=metric, watch=watch,
         )  # fmt: skip
     if as_json:
         return None

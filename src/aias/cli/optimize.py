@@ -11,6 +11,7 @@ from aias.cli.show import hint, say, size, table, with_interval
 @click.argument("ref")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--data", help="The file it was trained on, if that has moved.")
+@click.option("--encoding", help="The encoding of that file, such as gb18030; detected by default.")
 @click.option(
     "--searcher",
     default="tpe",
@@ -29,6 +30,7 @@ def optimize(
     ref: str,
     seconds: str,
     data: str | None,
+    encoding: str | None,
     searcher: str,
     axes: tuple[str, ...],
     learners: tuple[str, ...],
@@ -41,21 +43,23 @@ def optimize(
     is published only if it beats REF with 95 % confidence on rows that were not searched on. With --json each event is
     a line. Ctrl-C ends the search with what was found so far; a second one aborts.
     """
+    from aias.artifact.optimised import gained
     from aias.client.model import load
     from aias.core.quantities import seconds_of
 
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(
-            time=seconds, data=data, searcher=searcher, axes=axes, learners=learners, stop=stop, watch=watch
-        )
+            time=seconds, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners, stop=stop,
+            watch=watch,
+        )  # fmt: skip
     if as_json:
         return
-    gained = f"{found.gain.metric} where searched"
+    searched = f"{found.gain.metric} where searched"
     rows = [
-        (each.axis, len(each.tried), "" if each.gain is None else f"{each.gain:+.4f}", ", ".join(each.kept) or "none")
+        (each.axis, len(each.tried), "" if each.gain is None else gained(each.gain), ", ".join(each.kept) or "none")
         for each in found.axes
     ]
-    table("", ("axis", "tried", gained, "kept"), rows, right=("tried", gained))
+    table("", ("axis", "tried", searched, "kept"), rows, right=("tried", searched))
     if not any(each.tried for each in found.axes):
         click.echo("the time was not enough to try anything", err=True)
         hint(f"aias optimize {ref} --time {5 * seconds_of(seconds):.0f}s")

@@ -36,11 +36,11 @@ class Compressed:
 
 def compress(
     model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-    time: float | str = 60.0, data: Any = None, unlabelled: Any = None, callers: int = 4,
+    time: float | str = 60.0, data: Any = None, unlabelled: Any = None, encoding: str | None = None, callers: int = 4,
     techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
 ) -> Compressed:  # fmt: skip
     """`data`: the rows it was trained on, where they are no longer where they were; `unlabelled`: more rows, to teach
-    on. Raises `OtherRows`, `UserError`."""
+    on; `encoding`: of both, as in `train`. Raises `OtherRows`, `UserError`."""
     from aias.compress.compress import Wanted
     from aias.compress.compress import compress as search
     from aias.data.read import read
@@ -54,9 +54,11 @@ def compress(
     parent, *above = [_parent(each) for each in chain_of(model)]
     trained = above[-1] if above else None
     first = trained or parent
-    data, unlabelled, bare = _sorted_out(first, data, unlabelled, watch=watch)
-    dataset, test = rows_of(first, data, without_labels=bare, watch=watch)
-    extra = None if unlabelled is None else read(unlabelled, schema=Schema(first.manifest.inputs), watch=watch)
+    data, unlabelled, bare = _sorted_out(first, data, unlabelled, encoding, watch=watch)
+    dataset, test = rows_of(first, data, encoding=encoding, without_labels=bare, watch=watch)
+    extra = None
+    if unlabelled is not None:
+        extra = read(unlabelled, schema=Schema(first.manifest.inputs), encoding=encoding, watch=watch)
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
@@ -97,7 +99,9 @@ def _parent(model: Model) -> "Parent":
     return Parent(model.ref, model.manifest, model.runtime, model.folder)
 
 
-def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) -> tuple[Any, Any, bool]:
+def _sorted_out(
+    first: "Parent", data: Any, unlabelled: Any, encoding: str | None, *, watch: Watch
+) -> tuple[Any, Any, bool]:
     """The rows to be judged by, those to be taught on besides, and whether the first hold no labels: of a version that
     was trained here they can then only be taught on; one that was imported is agreed with."""
     from aias.data.read import read
@@ -108,9 +112,9 @@ def _sorted_out(first: "Parent", data: Any, unlabelled: Any, *, watch: Watch) ->
     if data is None or target is None or (unlabelled is not None and not first.imported):
         return data, unlabelled, False
     try:
-        found = read(data, target=target.name, watch=nobody)
+        found = read(data, target=target.name, encoding=encoding, watch=nobody)
     except SchemaMismatch:  # there is no such column
-        found = read(data, schema=Schema(first.manifest.inputs), watch=nobody)
+        found = read(data, schema=Schema(first.manifest.inputs), encoding=encoding, watch=nobody)
     else:
         if found.frame[target.name].null_count() < found.rows:
             return data, unlabelled, False

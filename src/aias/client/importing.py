@@ -21,6 +21,7 @@ def import_model(
     classes: Sequence[str] = (),
     scores: str | None = None,
     metric: str | None = None,
+    encoding: str | None = None,
     home: Path | None = None,
     watch: Watch = nobody,
 ) -> Model:
@@ -32,6 +33,7 @@ def import_model(
       none, all in their order
     - `classes`: the labels in the model's order, where the file does not name them
     - `metric`: what judges it, here and when it is compressed
+    - `encoding`: what the text of `like` is in, as in `train`
     - `scores`: `"logits"` where a network gives no probabilities yet
 
     Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `SchemaMismatch` and `NotProved`; then nothing is published.
@@ -44,6 +46,6 @@ def import_model(
         raise UserError(f"{scores!r} cannot be what --scores says", hint="`probabilities` or `logits`")
     found = Path(path).expanduser()
     given = check_name(name) if name else name_from(found.name.partition(".")[0])
-    asked = Asked(given, target, tuple(columns), tuple(classes), scores, metric)  # type: ignore[arg-type]
+    asked = Asked(given, target, tuple(columns), tuple(classes), scores, metric, encoding)  # type: ignore[arg-type]
     registry = Registry.open(home or default_home(), watch=watch)
     return publish_one(registry, make(found, like, asked, watch=watch), watch=watch)

@@ -192,14 +192,15 @@ class Model:
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
 
     def optimize(
-        self, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", axes: Sequence[str] = (),
-        learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+        self, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
+        axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
+        watch: Watch = nobody,
     ) -> "Optimized":  # fmt: skip
         """Search from where training ended, and publish what is certain to be better on rows not searched on.
 
         - `axes`: of `"parameters"`, `"structure"` and `"strategy"` those to search along; by default all
         - `learners`: those that may join; by default all
-        - `data`: the rows it was trained on, where they are no longer where they were
+        - `data`: the rows it was trained on, where they are no longer where they were; `encoding`: as in `train`
 
         Raises `NotFound`, `OtherRows`, `UserError`.
         """
@@ -207,14 +208,15 @@ class Model:
 
         self._check_trained("optimized")
         return optimize(
-            self, time=time, data=data, searcher=searcher, axes=axes, learners=learners, inline=inline, stop=stop,
-            watch=watch,
+            self, time=time, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners,
+            inline=inline, stop=stop, watch=watch,
         )  # fmt: skip
 
     def compress(
         self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-        time: float | str = 60.0, data: Any = None, unlabelled: Any = None, callers: int = 4,
-        techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+        time: float | str = 60.0, data: Any = None, unlabelled: Any = None, encoding: str | None = None,
+        callers: int = 4, techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
+        watch: Watch = nobody,
     ) -> "Compressed":  # fmt: skip
         """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 
@@ -225,6 +227,7 @@ class Model:
         - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
         - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
           better such as it was not trained on; without labels it is certified by how often its answers are agreed with
+        - `encoding`: of `data` and `unlabelled`, as in `train`
 
         Raises `NotFound`, `OtherRows`, `UserError`.
         """
@@ -233,7 +236,7 @@ class Model:
         self._check_trained("compressed")
         return compress(
             self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, unlabelled=unlabelled,
-            callers=callers, techniques=techniques, inline=inline, stop=stop, watch=watch,
+            encoding=encoding, callers=callers, techniques=techniques, inline=inline, stop=stop, watch=watch,
         )  # fmt: skip
 
     def frontier(self) -> "Frontier":

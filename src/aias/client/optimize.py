@@ -28,12 +28,14 @@ class Optimized:
 
 
 def optimize(
-    model: Model, *, time: float | str = 60.0, data: Any = None, searcher: str = "tpe", axes: Sequence[str] = (),
-    learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+    model: Model, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
+    axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
+    watch: Watch = nobody,
 ) -> Optimized:  # fmt: skip
     """Search from where the training of `model` ended; publish both forms of what is certain to be better.
 
-    `data`: the rows it was trained on, where they are no longer where they were. Raises `OtherRows`, `UserError`.
+    `data`: the rows it was trained on, where they are no longer where they were; `encoding`: as in `train`. Raises
+    `OtherRows`, `UserError`.
     """
     from aias.optimize.optimize import optimize as search
     from aias.training.parent import Parent, rows_of
@@ -41,7 +43,7 @@ def optimize(
     deadline = Deadline.after(seconds_of(time))
     parent = Parent(model.ref, model.manifest, model.runtime)
     parent.check()
-    dataset, test = rows_of(parent, data, watch=watch)
+    dataset, test = rows_of(parent, data, encoding=encoding, watch=watch)
     outcome = search(
         parent, dataset, test=test, deadline=deadline, work=model.registry.home / WORK / model.version.name,
         searcher=searcher, axes=axes, learners=learners, number=model.version.number, inline=inline, stop=stop,

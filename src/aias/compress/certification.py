@@ -102,7 +102,18 @@ class Last:
         self.tested: int = self.judged.shop.prepared.test.rows
         self.reserved: Ints = np.flatnonzero(self.judged.held)
         self.y = np.concatenate([self.judged.shop.prepared.test_y, self.judged.y[self.reserved]])
+        self.groups = self._groups()
         self._before: Answered | None = None
+
+    def _groups(self) -> Ints | None:
+        """Of the test, and behind them those of the rows reserved: none is in both."""
+        tested, judged = self.judged.shop.prepared.test_groups, self.judged.groups
+        if judged is None:
+            return None
+        reserved = judged[self.reserved]
+        if tested is None or not len(tested):
+            return reserved
+        return np.concatenate([tested, reserved + tested.max() + 1])
 
     @property
     def parent(self) -> Answered:
@@ -125,7 +136,12 @@ class Last:
         tested = [before.shop.parent.scores(before.shop.prepared)] if self.tested else []
         first = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
         task = self.judged.shop.task
-        return finite(self.judged.shop.metric, evidence(task, self.y, first, after, seed=self.judged.seed))
+        found = evidence(task, self.y, first, after, seed=self.judged.seed, groups=self.groups)
+        return finite(self.judged.shop.metric, found)
+
+    @property
+    def measured_groups(self) -> Ints | None:
+        return self.groups[: self.tested] if self.tested and self.groups is not None else self.groups
 
     def measured(self, after: Answered) -> tuple[Any, Answered]:
         """The rows, by their answers, that the published graph itself is measured on: the test, where there is one."""
@@ -155,7 +171,8 @@ class Last:
 
     def _loss(self, before: Answered, after: Answered, rows: Ints) -> Evidence:
         task, seed = self.judged.shop.task, self.judged.seed
-        return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed)
+        groups = None if self.groups is None else self.groups[rows]
+        return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed, groups=groups)
 
     def _parts(self, before: Answered, after: Answered) -> dict[str, Evidence]:
         return {name: self._loss(before, after, rows) for name, rows in self._named() if len(rows) >= SLICE_ROWS_MIN}

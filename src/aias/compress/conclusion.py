@@ -186,7 +186,7 @@ class Conclusion:
         y, answered = self.last.measured(best.answered)
         measured = metrics.report(
             shop.task, y, answered.scores, seed=self.judged.seed, watch=watch,
-            label_weights=manifest.label_weights or None,
+            label_weights=manifest.label_weights or None, groups=self.last.measured_groups,
         )  # fmt: skip
         judged = "test" if self.last.tested else "out of fold"
         if shop.prepared.answers_of:  # other metrics would say how well it does what nobody knows to be right

@@ -145,7 +145,7 @@ class Job:
         if not np.isfinite(value):
             raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
         self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
-        alike = judged.loss(rows, parent).spread * math.sqrt(len(rows))  # one row of doubt tells how far rows lie apart
+        alike = judged.loss(rows, parent).spread * math.sqrt(judged.units(rows))  # one row of doubt
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may
             spread = math.sqrt(self.margin / 2) if task.classes else self.margin

@@ -1,6 +1,6 @@
 """Two models on the same rows: by which of the gate's intervals each metric is compared.
 
-accuracy, f1_micro                              the score interval for paired proportions
+accuracy, f1_micro                              the score interval for paired proportions; of rows in groups as a mean
 roc_auc, roc_auc_ovr                            DeLong
 log_loss, brier, mae, mape, quantile_loss       Student's t, corrected for skewness
 rmse, rmsle                                     the same, of how the root hangs on each row
@@ -18,7 +18,7 @@ from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import Metric, resampled_loss
 from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
 from aias.core.task import LABEL_METRICS, Task
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
 from aias.training.intervals import sampled
 from aias.training.metrics import NO_LABELS, decide
@@ -39,30 +39,39 @@ class Answered:
         return decide(self.scores, self.label_weights)
 
 
-def evidence(task: Task, y: Any, before: Answered, after: Answered, *, seed: int) -> Evidence:
-    """Of how much worse `after` is than `before` by the task's metric; below 0 is better."""
+def evidence(
+    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None
+) -> Evidence:
+    """Of how much worse `after` is than `before` by the task's metric; below 0 is better. `groups`: the number of each
+    row's, (rows,), where some rows belong together. Scores that are no numbers tell nothing."""
     name = task.metric.partition(":")[0]
     if not len(y):
         return Unknown(0)
+    if not (np.isfinite(before.scores).all() and np.isfinite(after.scores).all()):
+        return Unknown(len(y))
+    if groups is not None and len(np.unique(groups)) == len(groups):
+        groups = None
     if name in {"accuracy", "f1_micro"}:
         first, second = before.labels == y, after.labels == y
+        if groups is not None:
+            return mean_loss(~first * 1.0, ~second * 1.0, groups)
         return Proportions(int((first & ~second).sum()), int((second & ~first).sum()), len(y))
     if name == "roc_auc":
-        return auc_loss(y == 1, before.scores[:, -1], after.scores[:, -1])
+        return auc_loss(y == 1, before.scores[:, -1], after.scores[:, -1], groups)
     if name == "roc_auc_ovr":
-        return auc_loss(y[:, None] == np.arange(task.outputs), before.scores, after.scores)
-    cases = [_case(task, y, each) for each in (before, after)]
+        return auc_loss(y[:, None] == np.arange(task.outputs), before.scores, after.scores, groups)
+    one, other = (_case(task, y, each) for each in (before, after))
     if name in ROW_LOSSES:
-        return mean_loss(*map(ROW_LOSSES[name], cases))
+        return mean_loss(ROW_LOSSES[name](one), ROW_LOSSES[name](other), groups)
     if name in ROW_SQUARES:
-        return root_loss(*map(ROW_SQUARES[name], cases))
-    return _resampled(task, y, before, after, seed=seed)
+        return root_loss(ROW_SQUARES[name](one), ROW_SQUARES[name](other), groups)
+    return _resampled(task, y, before, after, seed=seed, groups=groups)
 
 
-def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int) -> Evidence:
+def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None) -> Evidence:
     kept = sampled(len(y), seed)
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
-    return resampled_loss(first, second, len(y[kept]), seed=seed)
+    return resampled_loss(first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept])
 
 
 def _metric(task: Task, y: Any, answered: Answered) -> Metric:

@@ -60,6 +60,7 @@ class Judged:
         table, manifest = self.shop.prepared.table, self.shop.parent.manifest
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
+        self.groups = table.judged_groups
         self.searched: Ints = np.flatnonzero(~self.held)
         scores = self.shop.parent_scores()
         if manifest.calibration:
@@ -83,9 +84,14 @@ class Judged:
             size *= GROWTH
         return [np.sort(order[:end]) for end in sorted(ends)]
 
+    def units(self, rows: Ints) -> int:
+        """How many rows, or groups of them, there are that do not hang together."""
+        return len(rows) if self.groups is None else len(np.unique(self.groups[rows]))
+
     def loss(self, rows: Ints, answered: Answered) -> Evidence:
         """Of answers to these rows."""
-        return evidence(self.shop.task, self.y[rows], self.parent.take(rows), answered, seed=self.seed)
+        groups = None if self.groups is None else self.groups[rows]
+        return evidence(self.shop.task, self.y[rows], self.parent.take(rows), answered, seed=self.seed, groups=groups)
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""

@@ -264,16 +264,26 @@ def _none_empty(
     return part
 
 
+def groups_of(dataset: Dataset, how: str) -> Ints | None:
+    """The number of each row's group, (rows,), where rows were split by group."""
+    way, column = _way(how)
+    return _members(dataset, column) if way == "group" else None
+
+
 def _groups(dataset: Dataset, column: str) -> Ints:
+    numbers = _members(dataset, column)
+    if numbers.max() + 1 < ROWS_MIN:
+        raise BadSplit(f"`{column}` has only {numbers.max() + 1} groups", hint="a split needs at least 3")
+    return numbers
+
+
+def _members(dataset: Dataset, column: str) -> Ints:
     """Numbers of the groups; a row without a group is one of its own."""
     values = dataset.column(column)
     missing = values.is_null().to_numpy()
     numbers = _numbered(values.rank("dense").fill_null(0).to_numpy().astype(np.int64))
     numbers[missing] = len(numbers) + np.arange(int(missing.sum()))
-    numbers = _numbered(numbers)
-    if numbers.max() + 1 < ROWS_MIN:
-        raise BadSplit(f"`{column}` has only {numbers.max() + 1} groups", hint="a split needs at least 3")
-    return numbers
+    return _numbered(numbers)
 
 
 def _moments(dataset: Dataset, column: str) -> npt.NDArray[np.float64]:

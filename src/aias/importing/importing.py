@@ -60,7 +60,7 @@ Scores = Literal["probabilities", "logits"]
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What whoever imports says beyond the file. `target`: the column of the rows that holds the true answers;
-    `metric`: what judges it, there and when it is compressed."""
+    `metric`: what judges it, there and when it is compressed; `encoding`: what the text of the rows is in."""
 
     name: str
     target: str | None = None
@@ -68,12 +68,13 @@ class Asked:
     classes: tuple[str, ...] = ()
     scores: Scores | None = None
     metric: str | None = None
+    encoding: str | None = None
 
 
 def import_model(path: Path, like: Any, asked: Asked, *, watch: Watch) -> Trained:
     """Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `NotProved`, and what reading the rows raises."""
     form, digest = recognised(path)
-    found = read(like, target=asked.target, watch=watch)
+    found = read(like, target=asked.target, encoding=asked.encoding, watch=watch)
     with Sandbox() as box:
         shown = _shown(found, asked.target, asked.columns) if form in BY_ROWS else []
         description = box.read(form, path, shown)
@@ -101,7 +102,7 @@ class _Job:
 
     def rows(self, like: Any) -> Dataset:
         """Read again as the model reads them, with the answers where there are any."""
-        rows = read(like, schema=Schema((*self.match.fields, *self._answers())))
+        rows = read(like, schema=Schema((*self.match.fields, *self._answers())), encoding=self.asked.encoding)
         if not rows.rows:
             raise UserError("there are no rows to prove the model on", hint="give at least one row that it can answer")
         return rows

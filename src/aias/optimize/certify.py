@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from aias.artifact.optimised import gained
 from aias.compress.gate.evidence import loss_of
 from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
+from aias.encoders.contract import Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,10 @@ class Gain:
         return self.low > 0
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.value:+.4f} ({self.low:+.4f} to {self.high:+.4f}, {self.rows:,} rows)"
+        return f"{self.metric} {gained(self.value)} ({gained(self.low)} to {gained(self.high)}, {self.rows:,} rows)"
 
 
-def certify(task: Task, y: Any, parent: Answered, child: Answered, *, seed: int) -> Gain:
-    """The gain of `child` over `parent` by the task's metric."""
-    loss = loss_of(task.metric, evidence(task, y, parent, child, seed=seed))
+def certify(task: Task, y: Any, parent: Answered, child: Answered, *, seed: int, groups: Ints | None = None) -> Gain:
+    """The gain of `child` over `parent` by the task's metric; `groups` of the rows, where some belong together."""
+    loss = loss_of(task.metric, evidence(task, y, parent, child, seed=seed, groups=groups))
     return Gain(loss.metric, -loss.value, -loss.high, -loss.low, loss.rows)

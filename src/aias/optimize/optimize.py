@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from aias.artifact.optimised import gained
 from aias.compress.paired import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
@@ -192,7 +193,7 @@ class _Job:
 
     def _tell(self, axes: tuple[AxisReport, ...]) -> None:
         for each in axes:
-            gave = "nothing was ready" if each.gain is None else f"{each.gain:+.4f} where it was searched"
+            gave = "nothing was ready" if each.gain is None else f"{gained(each.gain)} where it was searched"
             message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 
@@ -200,7 +201,7 @@ class _Job:
         prepared, parent = self.held.prepared, self.parent
         before = Answered(parent.scores(prepared), parent.manifest.label_weights or None)
         after = Answered(test_scores(child.runtime, prepared), child.manifest.label_weights or None)
-        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed)
+        return certify(self.task, prepared.test_y, before, after, seed=self.recipe.seed, groups=prepared.test_groups)
 
     def _gain_on_reserved(self, weights: Floats, *, serving: bool) -> Gain:
         """Each as it answers: with its own calibration and its own weights of labels."""
@@ -219,10 +220,10 @@ class _Job:
         after = mix(held, weights)
         if answering.calibration:
             after = answering.calibration.apply(after)
-        y = self.table.whole.y[self.table.judged[rows]]
+        y, groups = self.table.whole.y[self.table.judged[rows]], self.table.judged_groups
         return certify(
             self.task, y, Answered(before, manifest.label_weights or None), Answered(after, answering.label_weights),
-            seed=self.recipe.seed,
+            seed=self.recipe.seed, groups=None if groups is None else groups[rows],
         )  # fmt: skip
 
     def _child(self, trained: Trained, gain: Gain, axes: tuple[AxisReport, ...]) -> Trained:

@@ -101,7 +101,7 @@ class Board:
 
     def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
-        self.y = table.whole.y[table.judged]
+        self.y, self.groups = table.whole.y[table.judged], table.judged_groups
         self.folds = table.folds[table.judged].astype(np.int64)
         if table.fold_count == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
@@ -112,11 +112,14 @@ class Board:
         self.forms.narrow(count)
         self._judge_by(self.forms.prepared.table)
         self.members = [each.narrowed(count, kept) for each in self.members]
-        self.scores = [metrics.judge(self.task, self.y, each.scores, seed=0) for each in self.members]
+        self.scores = [self._judged(each) for each in self.members]
         self.__dict__.pop("_chance", None)
         self._best, self._stale = -np.inf, 0
         if self.members:
             self._weigh()
+
+    def _judged(self, member: Member) -> Measurement:
+        return metrics.judge(self.task, self.y, member.scores, seed=0, groups=self.groups)
 
     @cached_property
     def _chance(self) -> float:
@@ -131,7 +134,7 @@ class Board:
     def add(self, member: Member) -> bool:
         """Take a new member in; False when no more are wanted."""
         began = time.thread_time()
-        score = metrics.judge(self.task, self.y, member.scores, seed=0)
+        score = self._judged(member)
         self._ending.judge_seconds = max(self._ending.judge_seconds, time.thread_time() - began)
         try:
             timed = self.forms.timed(member)

@@ -18,7 +18,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
 from aias.core.task import Measurement
 from aias.data.alone import notes_on
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
@@ -280,10 +280,15 @@ class Forms:
         manifest = replace(trained.manifest, notes=tuple(self.watch.notes))
         return described(replace(trained, files=trained.files | files), manifest)
 
+    @property
+    def _groups(self) -> Ints | None:
+        """Of the rows that a form is measured on."""
+        return self.prepared.test_groups if self.prepared.test.rows else self.prepared.table.judged_groups
+
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(
             self.prepared.task, judged.y, judged.scores, seed=self.recipe.seed, watch=self.watch,
-            label_weights=trained.manifest.label_weights or None,
+            label_weights=trained.manifest.label_weights or None, groups=self._groups,
         )  # fmt: skip
         for one in measured:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}

@@ -1,11 +1,12 @@
-"""95 % intervals of many metrics at once, by the percentile bootstrap over rows (Efron and Tibshirani 1993, ch. 13)."""
+"""95 % intervals of many metrics at once, by the percentile bootstrap over rows (Efron and Tibshirani 1993, ch. 13), or
+over whole groups of them where rows of one group belong together (Davison and Hinkley 1997, 3.8)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import Values
 
 RESAMPLES: Final = 400
@@ -20,9 +21,11 @@ NUMBERS_MAX: Final = 200_000
 Interval = tuple[float, float]
 
 
-def intervals(metrics: Sequence[Values], *, rows: int, seed: int) -> list[Interval | None]:
-    """Of each metric over the same resamples; None where most of these cannot give it."""
-    found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed), strict=True)]
+def intervals(metrics: Sequence[Values], *, rows: int, seed: int, groups: Ints | None = None) -> list[Interval | None]:
+    """Of each metric over the same resamples; None where most of these cannot give it. `groups`: the number of each
+    row's, (rows,)."""
+    groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed, groups), strict=True)]
     return [_interval(values) for values in found]
 
 
@@ -33,13 +36,14 @@ def sampled(rows: int, seed: int) -> Any:
     return np.random.default_rng(seed).choice(rows, RESAMPLED_ROWS_MAX, replace=False)
 
 
-def _resampled(metrics: Sequence[Values], rows: int, seed: int) -> Iterator[list[Floats]]:
-    rng = np.random.default_rng(seed)
+def _resampled(metrics: Sequence[Values], rows: int, seed: int, groups: Ints | None) -> Iterator[list[Floats]]:
+    rng, units = np.random.default_rng(seed), rows if groups is None else int(groups.max()) + 1
     together = max(1, NUMBERS_MAX // rows)
     for begin in range(0, RESAMPLES, together):
         size = min(together, RESAMPLES - begin)
-        places = rng.integers(0, rows, (size, rows)) + rows * np.arange(size)[:, None]
-        times = np.bincount(places.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
+        places = rng.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
+        times = np.bincount(places.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+        times = times if groups is None else times[:, groups]
         yield [values(times) for values in metrics]
 
 

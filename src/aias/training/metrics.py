@@ -47,25 +47,30 @@ def measure(
 
 
 def measure_with_interval(
-    y: Any, scores: Floats, *, metric: str, seed: int, label_weights: LabelWeights = None
+    y: Any, scores: Floats, *, metric: str, seed: int, label_weights: LabelWeights = None, groups: Ints | None = None
 ) -> Measurement:
-    (one,) = _measured((metric,), y, scores, label_weights=label_weights, seed=seed)
+    (one,) = _measured((metric,), y, scores, label_weights=label_weights, seed=seed, groups=groups)
     return one
 
 
-def judge(task: Task, y: Any, scores: Floats, *, seed: int, label_weights: LabelWeights = None) -> Measurement:
-    """By the task's metric or, where these rows cannot give it (AUC of one class), by the log loss or RMSE."""
-    own = measure_with_interval(y, scores, metric=task.metric, seed=seed, label_weights=label_weights)
+def judge(
+    task: Task, y: Any, scores: Floats, *, seed: int, label_weights: LabelWeights = None, groups: Ints | None = None
+) -> Measurement:
+    """By the task's metric or, where these rows cannot give it (AUC of one class), by the log loss or RMSE. `groups`:
+    the number of each row's, where some belong together."""
+    own = measure_with_interval(y, scores, metric=task.metric, seed=seed, label_weights=label_weights, groups=groups)
     if np.isfinite(own.value):
         return own
-    return measure_with_interval(y, scores, metric="log_loss" if task.classes else "rmse", seed=seed)
+    other = "log_loss" if task.classes else "rmse"
+    return measure_with_interval(y, scores, metric=other, seed=seed, groups=groups)
 
 
 def report(
-    task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch, label_weights: LabelWeights = None
-) -> tuple[Measurement, ...]:
+    task: Task, y: Any, scores: Floats, *, seed: int, watch: Watch, label_weights: LabelWeights = None,
+    groups: Ints | None = None,
+) -> tuple[Measurement, ...]:  # fmt: skip
     """The metrics of a report; of those that these rows cannot give, `watch` is told."""
-    measured = _measured(reported(task), y, scores, label_weights=label_weights, seed=seed)
+    measured = _measured(reported(task), y, scores, label_weights=label_weights, seed=seed, groups=groups)
     for one in measured:
         if not np.isfinite(one.value):
             message = f"{one.metric} cannot be measured on these {one.n:,} rows: their answers do not differ"
@@ -79,13 +84,14 @@ def reported(task: Task) -> tuple[str, ...]:
 
 
 def _measured(
-    names: Sequence[str], y: Any, scores: Floats, *, label_weights: LabelWeights, seed: int
+    names: Sequence[str], y: Any, scores: Floats, *, label_weights: LabelWeights, seed: int, groups: Ints | None
 ) -> list[Measurement]:
     cases = [_case(name, y, scores, label_weights) for name in names]
     kept = sampled(len(y), seed)
     parts = [_case(name, y[kept], scores[kept], label_weights) for name in names]
     rows = len(parts[0].y)
-    found = intervals([_formula(part) for part in parts], rows=rows, seed=seed)
+    kept_groups = None if groups is None else groups[kept]
+    found = intervals([_formula(part) for part in parts], rows=rows, seed=seed, groups=kept_groups)
     narrower = float(np.sqrt(rows / len(y)))
     return [
         _with_interval(case, _value(case), _value(part), interval, narrower=narrower)

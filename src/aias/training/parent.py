@@ -190,12 +190,12 @@ def test_scores(runtime: OnnxRuntime, prepared: Prepared) -> Floats:
 
 
 def rows_of(
-    parent: Parent, source: Any, *, without_labels: bool = False, watch: Watch
+    parent: Parent, source: Any, *, encoding: str | None = None, without_labels: bool = False, watch: Watch
 ) -> tuple[Dataset, Dataset | None]:
     """What it was trained on, and the file it was measured on, if there was one.
 
     `source`: where the rows are, if not where training found them; of a version that was imported they may be
-    `without_labels`. Raises `UserError` when nobody knows.
+    `without_labels`. `encoding`: what its text is in, if that was said. Raises `UserError` when nobody knows.
     """
     if parent.manifest.form == "compressed":
         parent.check()
@@ -210,13 +210,13 @@ def rows_of(
         target = parent.manifest.target
         assert target is not None, "importing always names a target"
         known = () if without_labels else (target,)
-        return read(source, schema=Schema((*parent.manifest.inputs, *known)), watch=watch), None
+        return read(source, schema=Schema((*parent.manifest.inputs, *known)), encoding=encoding, watch=watch), None
     if source is None and recipe.source is None:
         raise UserError(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"
         )
     try:
-        encoding = recipe.encoding if source is None else None
+        encoding = recipe.encoding if source is None else encoding
         dataset = _read(recipe.source if source is None else source, parent.manifest, encoding, watch)
         test = None
         if recipe.test_source is not None:

@@ -18,9 +18,9 @@ from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.given import apart
 from aias.data.opinions import Opinions
-from aias.data.split import split
+from aias.data.split import groups_of, split
 from aias.data.target import labels_for, task_for
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.drift import drift
 from aias.training.embedding import (
@@ -63,6 +63,8 @@ class Prepared:
     """Where a sentence encoder has read the texts."""
     answers_of: str = ""
     """Whose own answers stand for labels, where the rows have none."""
+    test_groups: Ints | None = None
+    """The number of each test row's group, where rows were split by group; of those that judge the table knows it."""
 
     @property
     def task(self) -> Task:
@@ -160,7 +162,7 @@ def prepare(
     told = said.of(task.classes)
     y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)
     part = Part(encoded, y, _weights(y, task, class_weights), told)
-    table = Table(task, encoder, part, folded.judges, folded.blocks)
+    table = Table(task, encoder, part, folded.judges, folded.blocks, groups=groups_of(learned, how))
     table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
@@ -168,7 +170,7 @@ def prepare(
         watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(learned, table, held, held_y, reason, embedding)
+    return Prepared(learned, table, held, held_y, reason, embedding, test_groups=groups_of(held, how))
 
 
 def _all_own(rows: int) -> Opinions:

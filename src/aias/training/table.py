@@ -50,6 +50,8 @@ class Table:
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
     parted: int = 0
     """How many folds there were before fewer judged; 0 for all of them."""
+    groups: npt.NDArray[np.int64] | None = None  # (rows,)
+    """The number of each row's, where rows were split by group; for intervals alone, and in no file."""
 
     @property
     def fold_count(self) -> int:
@@ -78,6 +80,10 @@ class Table:
     def judged(self) -> npt.NDArray[np.int64]:
         """The rows that judge in some fold."""
         return np.flatnonzero(self.folds >= 0)
+
+    @property
+    def judged_groups(self) -> npt.NDArray[np.int64] | None:
+        return None if self.groups is None else self.groups[self.judged]
 
     def inside(self, fold: int) -> npt.NDArray[np.int64]:
         """The rows to fit on."""

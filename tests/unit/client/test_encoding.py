@@ -49,3 +49,28 @@ def test_other_rows_are_measured_and_answered_in_the_encoding_that_is_named(trai
     assert model.predict(path, encoding="gbk").tolist() == model.predict(folder / "test.csv").tolist()
     with pytest.raises(Unreadable, match="not in utf-8"):
         model.predict(path, encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", ["optimize", "compress"])
+def test_the_encoding_of_rows_that_have_moved_is_named(trained, verb):
+    folder, model = trained
+    path = folder / "moved.csv"
+    path.write_bytes(f"评论,标签\n{ROWS}".encode("gbk"))
+    with pytest.raises(Unreadable, match="not in utf-8"):
+        getattr(model, verb)(data=path, encoding="utf-8", time=5, inline=True)
+
+
+def test_so_is_that_of_rows_to_teach_on(trained):
+    folder, model = trained
+    path = folder / "more.csv"
+    path.write_bytes(f"评论\n{MORE}\n".encode("gbk"))
+    with pytest.raises(Unreadable, match="not in utf-8"):
+        model.compress(unlabelled=path, encoding="utf-8", time=5, inline=True)
+
+
+def test_and_of_the_sample_rows_of_an_imported_model(tmp_path):
+    (tmp_path / "model.txt").write_text("tree\nversion=v4\n")
+    path = tmp_path / "rows.csv"
+    path.write_bytes(f"评论,标签\n{ROWS}".encode("gbk"))
+    with pytest.raises(Unreadable, match="not in utf-8"):
+        aias.import_model(tmp_path / "model.txt", like=path, encoding="utf-8", home=tmp_path / "home")

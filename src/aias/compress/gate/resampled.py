@@ -11,12 +11,12 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import Evidence, Floats, Unknown
+from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown
 
 RESAMPLES: Final = 2_000
 """A limit then varies by a thirtieth of the interval."""
 
-GROUPS_MAX: Final = 100
+PARTS_MAX: Final = 100
 """Of rows, left out one after another, to see how much the error changes with the loss."""
 
 NUMBERS_MAX: Final = 1_000_000
@@ -53,46 +53,66 @@ class Resampled:
         return float(np.quantile(self.losses, share))
 
 
-def resampled_loss(before: Metric, after: Metric, rows: int, *, seed: int) -> Evidence:
-    """Of `after` against `before`, over the same resamples of the rows."""
+def resampled_loss(before: Metric, after: Metric, rows: int, *, seed: int, groups: Ints | None = None) -> Evidence:
+    """Of `after` against `before`, over the same resamples of the rows or, where these have them, of whole `groups`."""
+    drawn = _Drawn(rows, seed, None if groups is None else np.unique(groups, return_inverse=True)[1])
     value = float((after(np.ones((1, rows))) - before(np.ones((1, rows))))[0])
-    found = [np.concatenate(each) for each in zip(*_both(before, after, rows, seed), strict=True)]
-    losses = np.sort(_doubted(found[0], found[1], rows, seed))
+    found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
+    losses = np.sort(_doubted(found[0], found[1], drawn))
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
     share = (below + 1) / (2 * len(losses) + 2)
-    return Resampled(value, losses, float(ndtri(share)), _acceleration(before, after, rows, seed), rows)
+    return Resampled(value, losses, float(ndtri(share)), _acceleration(before, after, drawn), rows)
 
 
-def _both(before: Metric, after: Metric, rows: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
-    for times in _resamples(rows, seed):
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """`groups`: the number of each row's, from 0."""
+
+    rows: int
+    seed: int
+    groups: Ints | None
+
+    @property
+    def units(self) -> int:
+        return self.rows if self.groups is None else int(self.groups.max()) + 1
+
+    def of_rows(self, units: Floats) -> Floats:
+        """(weightings, units) → (weightings, rows)"""
+        return units if self.groups is None else units[:, self.groups]
+
+
+def _both(before: Metric, after: Metric, drawn: _Drawn) -> Iterator[tuple[Floats, Floats]]:
+    for times in _resamples(drawn):
         yield before(times), after(times)
 
 
-def _doubted(before: Floats, after: Floats, rows: int, seed: int) -> Floats:
+def _doubted(before: Floats, after: Floats, drawn: _Drawn) -> Floats:
     """The losses of the resamples that give the metric, with one row of doubt (`studentised.moments`)."""
     known = np.isfinite(before) & np.isfinite(after)
     losses, own = (after - before)[known], before[known]
     if not len(losses):
         return losses
-    return np.asarray(losses + np.random.default_rng(seed + 1).normal(size=len(losses)) * own.std() / np.sqrt(rows))
+    noise = np.random.default_rng(drawn.seed + 1).normal(size=len(losses))
+    return np.asarray(losses + noise * own.std() / np.sqrt(drawn.units))
 
 
-def _resamples(rows: int, seed: int) -> Iterator[Floats]:
+def _resamples(drawn: _Drawn) -> Iterator[Floats]:
     """How often each row was drawn, (resamples, rows)."""
-    rng = np.random.default_rng(seed)
-    together = max(1, NUMBERS_MAX // rows)
+    rng, units = np.random.default_rng(drawn.seed), drawn.units
+    together = max(1, NUMBERS_MAX // drawn.rows)
     for begin in range(0, RESAMPLES, together):
         size = min(together, RESAMPLES - begin)
-        places = rng.integers(0, rows, (size, rows)) + rows * np.arange(size)[:, None]
-        yield np.bincount(places.ravel(), minlength=size * rows).reshape(size, rows).astype(np.float64)
+        places = rng.integers(0, units, (size, units)) + units * np.arange(size)[:, None]
+        times = np.bincount(places.ravel(), minlength=size * units).reshape(size, units).astype(np.float64)
+        yield drawn.of_rows(times)
 
 
-def _acceleration(before: Metric, after: Metric, rows: int, seed: int) -> float:
-    """By the jackknife over groups of rows."""
-    group = np.random.default_rng(seed).permutation(rows) % min(GROUPS_MAX, rows)
-    weights = (group[None, :] != np.arange(group.max() + 1)[:, None]).astype(np.float64)
+def _acceleration(before: Metric, after: Metric, drawn: _Drawn) -> float:
+    """By the jackknife over parts of the rows."""
+    part = np.random.default_rng(drawn.seed).permutation(drawn.units) % min(PARTS_MAX, drawn.units)
+    weights = drawn.of_rows((part[None, :] != np.arange(part.max() + 1)[:, None]).astype(np.float64))
     found: Any = after(weights) - before(weights)
     off = found[np.isfinite(found)].mean() - found[np.isfinite(found)] if np.isfinite(found).any() else np.zeros(1)
     squares = float((off**2).sum())

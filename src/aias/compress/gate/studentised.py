@@ -21,10 +21,44 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import Evidence, Floats, Unknown
+from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown
+from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guarded:
+    """The more doubtful of two: what rows say, and what rows not seen may add, to a loss and (`other`) to a gain."""
+
+    seen: "Studentised"
+    more: Unseen
+    other: Unseen
+
+    @property
+    def value(self) -> float:
+        return self.seen.value
+
+    @property
+    def rows(self) -> int:
+        return self.seen.rows
+
+    @property
+    def spread(self) -> float:
+        return self.seen.spread
+
+    def confidence(self, loss: float) -> float:
+        found = self.seen.confidence(loss)
+        if found >= 0.5:
+            return max(0.5, min(found, self.more.confidence(loss) if loss > self.value else 0.5))
+        return min(0.5, max(found, 1 - self.other.confidence(-loss) if loss < self.value else 0.5))
+
+    def limit(self, confidence: float) -> float:
+        found = self.seen.limit(confidence)
+        if confidence >= 0.5:
+            return max(found, self.more.limit(confidence))
+        return min(found, -self.other.limit(1 - confidence))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,42 +115,65 @@ def one_row(own: Any) -> Any:
     return (own**2).sum(axis=-1) / own.shape[-1]
 
 
-def mean_loss(before: Floats, after: Floats) -> Evidence:
-    """Of losses of each row, (rows,), lower is better."""
-    return _paired(float(np.mean(after) - np.mean(before)), before, after)
+def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
+    """Of losses of each row, (rows,), lower is better. `groups`: the number of each row's group, (rows,); what groups
+    add is independent, what rows of one add is not (Liang and Zeger 1986)."""
+    return _paired(float(np.mean(after) - np.mean(before)), before, after, groups)
 
 
-def root_loss(before: Floats, after: Floats) -> Evidence:
+def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of the roots of the means of squared errors of each row, (rows,)."""
     roots = [float(np.sqrt(np.mean(each))) for each in (before, after)]
     if min(roots) == 0:
-        return mean_loss(before, after) if max(roots) == 0 else Unknown(len(before))
+        return mean_loss(before, after, groups) if max(roots) == 0 else Unknown(len(before))
     hanging = [each / (2 * root) for each, root in zip((before, after), roots, strict=True)]
-    return _paired(roots[1] - roots[0], *hanging)
+    return _paired(roots[1] - roots[0], hanging[0], hanging[1], groups)
 
 
-def auc_loss(positive: Any, before: Any, after: Any) -> Evidence:
+def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
-    of whose areas the mean is taken: (rows, pairs)."""
+    of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
     found = [_placements(*each) for each in zip(*map(_columns, (positive, before, after)), strict=True)]
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
     values, parts, doubts = zip(*known, strict=True)
-    return _evidence(float(np.mean(values)), np.mean(parts, axis=0), float(np.mean(doubts)) ** 2)
+    doubt = float(np.mean(doubts)) ** 2 * _together(groups) ** 2
+    return _evidence(float(np.mean(values)), _summed(np.mean(parts, axis=0), groups), doubt, len(before))
 
 
-def _paired(value: float, before: Floats, after: Floats) -> Evidence:
-    own, other = ((each - np.mean(each)) / len(each) for each in (before, after))
-    return _evidence(value, other - own, one_row(own))
+def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
+    own, other = [_summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
+    parts, doubt, many = other - own, one_row(own), len(own)
+    found = _evidence(value, parts, doubt, len(before))
+    if not isinstance(found, Studentised):
+        return found
+    losses, spread = value + many * parts, many * float(np.sqrt(doubt))
+    return Guarded(found, unseen(losses, spread), unseen(-losses, spread))
 
 
-def _evidence(value: float, parts: Floats, doubt: float) -> Evidence:
-    rows = len(parts)
-    if rows < 2 or not np.isfinite(value):
+def _summed(parts: Floats, groups: Ints | None) -> Floats:
+    """Of each group."""
+    if groups is None:
+        return parts
+    return np.asarray(np.bincount(np.unique(groups, return_inverse=True)[1], parts), np.float64)
+
+
+def _together(groups: Ints | None) -> float:
+    """Rows in the group of a row, in the mean."""
+    if groups is None:
+        return 1.0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
+    """`parts`: of rows, or of groups of them."""
+    if len(parts) < 2 or not np.isfinite(value):
         return Unknown(rows)
-    error, skewness, freedom = map(float, moments(parts, doubt))
-    return Studentised(value, error, skewness, freedom, rows)
+    scale = max(float(np.abs(parts).max()), float(np.sqrt(doubt))) or 1.0  # their fourth powers are to be numbers
+    error, skewness, freedom = map(float, moments(parts / scale, (np.sqrt(doubt) / scale) ** 2))
+    return Studentised(value, error * scale, skewness, freedom, rows)
 
 
 def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float] | None:

@@ -1,13 +1,17 @@
 """When requests go out, and which rate is the last that a server keeps up with."""
 
+import socket
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from aias.cli.bench_text import show_peak
 from aias.client.load.peak import find_peak
 from aias.client.load.result import Plan, Result
 from aias.client.load.schedule import poisson
+from aias.client.load.subject import Subject
+from aias.client.load.target import Target
 
 
 def test_arrivals_are_as_many_as_asked_for_and_know_nothing_of_each_other() -> None:
@@ -69,3 +73,15 @@ def test_an_objective_that_no_rate_keeps_ends_the_search_too() -> None:
 
     assert peak.best is None
     assert len(peak.steps) == 12
+
+
+@pytest.mark.parametrize(("late_from", "said"), [(0.0, "the generator did not keep"), (1e9, "try a longer one")])
+def test_whose_fault_it_is_that_no_rate_was_found_is_told(
+    late_from: float, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peak = find_peak(server(0, late_from=late_from), capacity=1_000)  # type: ignore[arg-type]
+
+    target = Target(socket.AF_INET, ("127.0.0.1", 9), (b"",))
+    show_peak(peak, Subject(target, "/predict/churn", "churn@1", 1))
+
+    assert said in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What is asked under load, where the server or the words are not what they should be."""
 
+import socket
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,13 +14,16 @@ from aias.core.errors import UserError
 class Parrot:
     """An address where everybody is told the same."""
 
-    name = "parrot:1"
+    name, prefix = "parrot:1", ""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def ask(self, *_: object, **__: object) -> tuple[int, bytes]:
         return 200, self._body
+
+    def found(self) -> tuple[object, tuple[object, ...]]:
+        return socket.AF_INET, ("127.0.0.1", 1)
 
 
 @pytest.mark.parametrize("body", [b"<html>hi</html>", b"", b"null", b"[]", b'{"example": []}', b"\xff"])
@@ -42,3 +46,11 @@ def test_a_type_that_no_header_can_say_is_told(tmp_path: Path) -> None:
 def test_a_key_that_no_header_can_say_is_told() -> None:
     with pytest.raises(UserError, match="no header may"):
         describe(cast("Any", Parrot(b"{}")), "churn", "aias_a\nb")
+
+
+def test_no_answer_may_come_from_a_cache(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b"[{}]")
+
+    subject = from_body(cast("Any", Parrot(b"[]")), "/predict/churn", "", tmp_path / "body", "application/json")
+
+    assert [b"\r\nCache-Control: no-store\r\n" in each for each in subject.target.requests] == [True]

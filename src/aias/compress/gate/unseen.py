@@ -1,0 +1,91 @@
+"""What rows that were not seen may do to a mean loss: a score interval under exponential tilting (Efron 1981).
+
+A candidate that is far off on few rows has, where few or none of these were seen, both a small loss and a small
+standard error, and every interval made of what was seen is too short. So one row is added that is worse than any seen,
+
+    h = worst + 3 max(largest / (k + ½), 2 s / (max(k, 1) + ½)), but at least 2 s
+
+s      the spread of the first model's own losses: by that a row may be lost though all seen are answered alike
+worst  the largest loss of a row that was seen, `largest` the largest difference, either way
+k      how many rows the losses are made of, (Σd)² / Σd² of those that are worse (Kish 1965): few say little of the next
+
+and the rows are weighted by exp(t d), so that their mean is the loss that is asked about. Its standard error is that of
+the weighted rows. Of accuracy this is the score interval: 0 of n rows lost leave a limit of 2.7 / n.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from aias.compress.gate.evidence import HALVINGS, Floats
+
+FAR: Final = 2.0
+"""Spreads of the first model's own losses, by which a row not seen may be lost: what is farther off can be missed."""
+
+FEW: Final = 3.0
+"""Rows; so many that are worse make the one that was not seen twice as bad as the worst."""
+
+TILT_MAX: Final = 60.0
+"""Of rows of which the farthest is 1 off: then it is all there is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unseen:
+    """`losses`: the different losses of rows and the one not seen, in units of `unit`; `counts`: how many have each."""
+
+    value: float
+    unit: float
+    losses: Floats
+    counts: Floats
+    rows: int
+
+    def confidence(self, loss: float) -> float:
+        """That the loss is at most so much, which is more than was seen."""
+        wanted = loss / self.unit
+        if not self._at(TILT_MAX)[0] > wanted:
+            return 1.0
+        return float(ndtr(self._score(self._halved(lambda tilt: self._at(tilt)[0] < wanted), wanted)))
+
+    def limit(self, confidence: float) -> float:
+        """The loss is at most this with so much confidence, of at least a half."""
+        score = ndtri(confidence)
+        tilt = self._halved(lambda each: self._score(each) < score)
+        return self._at(tilt)[0] * self.unit
+
+    def _score(self, tilt: float, loss: float | None = None) -> float:
+        mean, variance = self._at(tilt)
+        above = (mean if loss is None else loss) - self.value / self.unit
+        return float(above * np.sqrt(self.rows / variance)) if variance > 0 else float(np.copysign(np.inf, above))
+
+    def _at(self, tilt: float) -> tuple[float, float]:
+        """The mean and the variance of the weighted rows."""
+        weights = self.counts * np.exp(tilt * self.losses - abs(tilt))
+        weights /= weights.sum()
+        mean = float(weights @ self.losses)
+        return mean, float(weights @ (self.losses - mean) ** 2)
+
+    @staticmethod
+    def _halved(short: Any) -> float:
+        low, high = -TILT_MAX, TILT_MAX
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if short(middle) else (low, middle)
+        return (low + high) / 2
+
+
+def unseen(losses: Floats, spread: float) -> Unseen:
+    """`losses`: of each row, (rows,); `spread`: of the first model's own."""
+    far = FAR * spread
+    worse = np.maximum(losses, 0)
+    shares = worse / (worse.sum() or 1.0)
+    many = 1 / float((shares**2).sum()) if shares.any() else 0.0
+    largest = float(np.abs(losses).max())
+    beyond = FEW * max(largest / (many + 0.5), far / (max(many, 1) + 0.5))
+    worst = max(far, float(worse.max()) + beyond)
+    unit = max(worst, largest) or 1.0
+    found, counts = np.unique(losses, return_counts=True)
+    return Unseen(
+        float(losses.mean()), unit, np.append(found, worst) / unit, np.append(counts, 1).astype(np.float64), len(losses)
+    )

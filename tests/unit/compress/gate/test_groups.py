@@ -1,0 +1,82 @@
+"""`compress/gate` on rows in groups: what a group shares counts once, and who is worse passes no more often.
+
+Each group has its own loss beside that of each of its rows. Seeds are fixed.
+"""
+
+import numpy as np
+import pytest
+
+from aias.compress.gate.verdict import SPENT
+from aias.compress.paired import Answered, evidence
+from aias.core.task import Task
+from aias.training.metrics import judge
+
+RUNS, GROUPS, EACH = 200, 60, 10
+LUCK = 0.03
+NUMBERS = np.repeat(np.arange(GROUPS), EACH)
+
+
+def shared(rng, low, high):
+    """What each row's group and itself are, and in which share of the rows the second model differs."""
+    return rng.normal(size=GROUPS)[NUMBERS], np.where(rng.random(GROUPS) < low, high, 0.0)[NUMBERS]
+
+
+def answers(rng, metric):
+    """Of two models of which the second loses whole groups: the rows, the two, and what is truly lost."""
+    group, lost = shared(rng, 0.3, 1.0)
+    if metric in {"mae", "rmse"}:
+        y = np.zeros(len(group))
+        return y, group + 3, group + 3 + lost + rng.normal(size=len(y)) / 10
+    y = (rng.random(len(group)) < 0.5).astype(int)
+    right = np.where(y == 1, 1, -1) * 1.5 + group
+    other = right + lost * rng.choice([-1, 1], GROUPS)[NUMBERS] * 1.5 + rng.normal(size=len(y)) / 10
+    two = [np.stack([1 / (1 + np.exp(z)), 1 / (1 + np.exp(-z))], axis=1) for z in (right, other)]
+    return y, *two
+
+
+def passes(metric, *, known):
+    rng = np.random.default_rng(0)
+    task = Task("y", "regression", metric, ()) if metric in {"mae", "rmse"} else Task("y", "binary", metric, ("a", "b"))
+    drawn = [answers(rng, metric) for _ in range(RUNS)]
+    pairs = [(y, *(Answered(np.reshape(each, (len(y), -1))) for each in two)) for y, *two in drawn]
+    found = [evidence(task, *each, seed=0, groups=NUMBERS if known else None) for each in pairs]
+    truth = np.mean([each.value for each in found])
+    return np.mean([1 - each.confidence(truth) < SPENT for each in found])
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse", "log_loss", "accuracy", "roc_auc"])
+def test_rows_that_lose_together_pass_no_more_often_than_the_risk_where_their_groups_are_known(metric):
+    assert passes(metric, known=True) < 0.05 + LUCK < passes(metric, known=False)
+
+
+def test_the_bootstrap_draws_whole_groups():
+    rng = np.random.default_rng(1)
+    task = Task("y", "binary", "balanced_accuracy", ("a", "b"))
+    y, before, after = answers(rng, "log_loss")
+    told = [evidence(task, y, Answered(before), Answered(after), seed=0, groups=each) for each in (None, NUMBERS)]
+
+    assert told[0].value == told[1].value
+    assert told[1].limit(0.95) - told[1].limit(0.05) > 1.3 * (told[0].limit(0.95) - told[0].limit(0.05))
+
+
+def test_groups_of_one_row_change_nothing():
+    rng = np.random.default_rng(2)
+    for metric in ("accuracy", "log_loss", "roc_auc", "f1"):
+        y, before, after = answers(rng, "log_loss")
+        task = Task("y", "binary", metric, ("a", "b"))
+        told = [
+            evidence(task, y, Answered(before), Answered(after), seed=0, groups=each).limit(0.95)
+            for each in (None, rng.permutation(len(y)))
+        ]
+        assert told[0] == told[1]
+
+
+def test_the_interval_of_a_score_is_of_groups_too():
+    rng = np.random.default_rng(3)
+    task = Task("y", "regression", "mae", ())
+    y, before, _ = answers(rng, "mae")
+
+    alone, together = (judge(task, y, before[:, None], seed=0, groups=each) for each in (None, NUMBERS))
+
+    assert alone.value == together.value
+    assert together.high - together.low > 2 * (alone.high - alone.low)

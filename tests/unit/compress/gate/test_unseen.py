@@ -1,0 +1,108 @@
+"""`compress/gate/unseen.py`: a candidate that is far off on few rows passes no more often than one that is off on many.
+
+Losses of rows are known shapes; `apart` is what one row differs by, in spreads of the first model's own losses. Seeds
+are fixed.
+"""
+
+import numpy as np
+import pytest
+from scipy.special import ndtri
+
+from aias.compress.gate.studentised import mean_loss, root_loss
+from aias.compress.gate.verdict import SPENT
+
+RUNS = 400
+LUCK = 0.03
+
+SHAPES = {
+    "equal": np.ones_like,
+    "exponential": lambda u: -np.log(u),
+    "lognormal": lambda u: np.exp(ndtri(u)),
+    "normal": lambda u: 0.5 + ndtri(u),
+    "long gain": lambda u: 1.5 + np.log(u),
+    "many small gains": lambda u: np.where(u < 0.1, -10 * np.log(10 * np.minimum(u, 0.1)), -0.5),
+}
+
+
+def drawn(rng, shape, rows, differing):
+    return np.where(rng.random(rows) < differing / rows, SHAPES[shape](rng.uniform(1e-9, 1, rows)), 0.0)
+
+
+def scale_of(shape):
+    """The mean of a row that differs, and the root of the mean of its square."""
+    u = (np.arange(1_000_000) + 0.5) / 1_000_000
+    found = SHAPES[shape](u)
+    return found.mean(), np.sqrt((found**2).mean())
+
+
+def passed(shape, rows, differing, apart, *, runs=RUNS, margin=None, signs=False):
+    mean, root = scale_of(shape)
+    rng, count = np.random.default_rng(0), 0
+    for _ in range(runs):
+        before = rng.exponential(size=rows) * root / apart
+        more = drawn(rng, shape, rows, differing)
+        more = more * rng.choice([-1, 1], rows) if signs else more
+        found = mean_loss(before, before + more)
+        count += 1 - found.confidence(mean * differing / rows if margin is None else margin) < SPENT
+    return count / runs
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("rows", "differing", "apart"), [(300, 2, 2), (300, 3, 4), (300, 6, 2), (1_000, 10, 2)])
+def test_who_is_far_off_on_few_rows_passes_no_more_often_than_the_risk(shape, rows, differing, apart):
+    assert passed(shape, rows, differing, apart) < 0.05 + LUCK
+
+
+def test_what_differs_on_many_rows_is_certified_as_by_what_was_seen_alone():
+    rng, rows, runs = np.random.default_rng(1), 1_000, 200
+    limits = []
+    for _ in range(runs):
+        before = rng.exponential(size=rows)
+        found = mean_loss(before, before + rng.normal(size=rows) / 5)
+        limits.append((found.seen.limit(1 - SPENT), found.limit(1 - SPENT)))
+    seen, guarded = np.array(limits).T
+
+    assert (guarded >= seen).all()
+    assert np.quantile(guarded, 0.8) < 1.05 * np.quantile(seen, 0.8)
+
+
+def test_its_curve_rises_and_its_limits_are_its_own():
+    rng = np.random.default_rng(2)
+    before = rng.exponential(size=200)
+    for more in (drawn(rng, "exponential", 200, 5), -drawn(rng, "exponential", 200, 5), rng.normal(size=200)):
+        found = mean_loss(before, before + more)
+        sure = [found.confidence(each) for each in np.linspace(found.limit(0.001), found.limit(0.999), 200)]
+        assert (np.diff(sure) >= -1e-12).all()
+        for wanted in (0.02, 0.3, 0.7, 0.96):
+            assert found.confidence(found.limit(wanted)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_a_gain_is_a_loss_seen_from_the_other_side():
+    rng = np.random.default_rng(3)
+    before = rng.exponential(size=200)
+    more = drawn(rng, "exponential", 200, 5)
+    forth, back = mean_loss(before, before + more), mean_loss(before, before - more)
+
+    for wanted in (0.05, 0.4, 0.95):
+        assert forth.limit(wanted) == pytest.approx(-back.limit(1 - wanted))
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1e30, 1e150])
+@pytest.mark.parametrize("loss", [mean_loss, root_loss])
+def test_limits_have_the_unit_of_the_losses(loss, unit):
+    rng = np.random.default_rng(4)
+    before = rng.exponential(size=300)
+    after = before + drawn(rng, "exponential", 300, 9)
+    scale = unit if loss is mean_loss else np.sqrt(unit)
+
+    one, other = loss(before, after), loss(before * unit, after * unit)
+
+    for wanted in (0.05, 0.5, 0.95):
+        assert other.limit(wanted) == pytest.approx(one.limit(wanted) * scale, rel=1e-6)
+
+
+def test_equal_answers_leave_a_loss_that_falls_with_the_rows():
+    rng = np.random.default_rng(5)
+    few, many = (mean_loss(each, each).limit(0.95) for each in (rng.exponential(size=400), rng.exponential(size=4_000)))
+
+    assert 0 < many < few / 5
