@@ -81,10 +81,12 @@ class Comparison:
 
 
 def compare(
-    models: Mapping[str, Model], rows: Any, *, seconds: float = 2.0, seed: int = 0, watch: Watch = nobody
-) -> Comparison:
+    models: Mapping[str, Model], rows: Any, *, encoding: str | None = None, seconds: float = 2.0, seed: int = 0,
+    watch: Watch = nobody,
+) -> Comparison:  # fmt: skip
     """`models`: by the name of the step that made each, in their order. `rows`: with their labels, and each model is
     measured on them; without, on whatever it was measured when it was published, which must be the same for all.
+    `encoding`: of these rows, as in `train`.
 
     They answer row after row for `seconds` together, taking turns. Raises `UserError`.
     """
@@ -99,10 +101,10 @@ def compare(
         raise UserError(f"{others[0]} has another task than {first.ref}", hint="compare versions of one model")
     target = first.manifest.target
     assert target is not None, "training always records the target"
-    dataset = read(rows, schema=Schema((*first.manifest.inputs, target)), watch=watch)
+    dataset = read(rows, schema=Schema((*first.manifest.inputs, target)), encoding=encoding, watch=watch)
     labelled = dataset.frame[target.name].null_count() < dataset.rows
     _check_alike(versions, labelled=labelled)
-    quality = {ref: _measured(each, rows if labelled else None, seed) for ref, each in versions.items()}
+    quality = {ref: _measured(each, rows if labelled else None, encoding, seed) for ref, each in versions.items()}
     asked = dataset.frame.select([field.name for field in first.manifest.inputs]).head(TIMED_ROWS).to_dicts()
     timed = paces([each.runtime for each in versions.values()], asked, seconds=seconds, seed=seed)
     speed = dict(zip(versions, (each.p50 for each in timed), strict=True))
@@ -112,8 +114,8 @@ def compare(
     ))  # fmt: skip
 
 
-def _measured(model: Model, rows: Any, seed: int) -> Measurement:
-    found = model.manifest.measurements if rows is None else model.evaluate(rows, seed=seed)
+def _measured(model: Model, rows: Any, encoding: str | None, seed: int) -> Measurement:
+    found = model.manifest.measurements if rows is None else model.evaluate(rows, encoding=encoding, seed=seed)
     for each in found:
         if each.metric == model.task.metric:
             return each

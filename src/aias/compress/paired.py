@@ -71,7 +71,26 @@ def evidence(
 def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None) -> Evidence:
     kept = sampled(len(y), seed)
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
-    return resampled_loss(first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept])
+    return resampled_loss(
+        first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
+        doubt=_one_of_a_class(task, y[kept], before.take(kept)),
+    )  # fmt: skip
+
+
+def _one_of_a_class(task: Task, y: Any, answered: Answered) -> float:
+    """What one more wrong answer to a row of a class costs, of the class where it costs most: of a class of few rows a
+    resample has only those that came up, though the next may be lost."""
+    if task.metric not in LABEL_METRICS:
+        return 0.0
+    labels, even = answered.labels, np.ones((1, len(y)))
+    right, formula = np.flatnonzero(labels == y), FORMULAS[task.metric]
+    _, first = np.unique(y[right], return_index=True)
+    was, costs = formula(Case(task.metric, y, answered.scores, labels))(even), [0.0]
+    for row in right[first]:
+        other = labels.copy()
+        other[row] = (y[row] + 1) % len(task.classes)
+        costs.append(float(np.abs(formula(Case(task.metric, y, answered.scores, other))(even) - was)[0]))
+    return float(np.nanmax(costs))
 
 
 def _metric(task: Task, y: Any, answered: Answered) -> Metric:

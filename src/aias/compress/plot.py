@@ -16,7 +16,7 @@ RADIUS: Final = (3.0, 16.0)
 def frontier_chart(frontier: Frontier) -> bytes:
     """The parent, which loses nothing against itself, and candidates that were measured; those that fell are hollow."""
     shown = [each for each in frontier.points if each.pace and (each.loss or each.state == PARENT)]
-    times = [math.log10(_us(each).value) for each in shown]
+    times = [math.log10(us) for each in shown for us in (_us(each).low, _us(each).value, _us(each).high)]
     losses = [value for each in shown for value in _loss(each)]
     most = max((each.size_bytes for each in shown), default=1)
     note = f"loss of {frontier.metric} against the parent; area: bytes"

@@ -74,3 +74,12 @@ def test_and_of_the_sample_rows_of_an_imported_model(tmp_path):
     path.write_bytes(f"评论,标签\n{ROWS}".encode("gbk"))
     with pytest.raises(Unreadable, match="not in utf-8"):
         aias.import_model(tmp_path / "model.txt", like=path, encoding="utf-8", home=tmp_path / "home")
+
+
+def test_and_of_the_rows_that_versions_are_compared_on(trained):
+    folder, model = trained
+    path = folder / "compared.csv"
+    path.write_bytes(f"评论,标签\n{ROWS}".encode("gbk"))
+    assert aias.compare({"it": model}, path, encoding="gbk", seconds=0.1).steps[0].quality.value > 0.9
+    with pytest.raises(Unreadable, match="not in utf-8"):
+        aias.compare({"it": model}, path, encoding="utf-8", seconds=0.1)

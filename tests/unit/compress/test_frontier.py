@@ -11,6 +11,7 @@ from aias.compress.gate.evidence import Loss
 from aias.compress.plot import frontier_chart
 from aias.core.errors import Damaged
 from aias.core.host import host
+from aias.plots.frame import LEFT, RIGHT
 from aias.runtimes.latency import Between, Pace
 
 
@@ -73,6 +74,15 @@ def test_a_chart_is_one_well_formed_picture_with_a_dot_for_each_that_was_measure
     assert [dot.get("class") for dot in dots] == ["shape", "shape", "faint"]  # the largest first, what fell is hollow
     places = [float(dot.get("cx", 0)) for dot in dots]
     assert places == sorted(places, reverse=True)  # from slow to fast
+
+
+def test_the_bars_of_times_that_are_alike_stay_within_the_frame():
+    drawn = frontier_chart(replace(FRONTIER, points=(replace(SMALL, pace=pace(250)), PARENT_POINT)))
+
+    bars = [path.get("d", "") for path in ET.fromstring(drawn.decode()).iter() if path.get("class") == "whisker"]
+    ends = [float(end.split()[0]) for bar in bars for end in bar.removeprefix("M").split("L")]
+    assert len(bars) == 4
+    assert min(ends) > LEFT and max(ends) < RIGHT
 
 
 def test_where_it_was_measured_says_which_processor_and_libraries():

@@ -53,12 +53,17 @@ class Resampled:
         return float(np.quantile(self.losses, share))
 
 
-def resampled_loss(before: Metric, after: Metric, rows: int, *, seed: int, groups: Ints | None = None) -> Evidence:
-    """Of `after` against `before`, over the same resamples of the rows or, where these have them, of whole `groups`."""
+def resampled_loss(
+    before: Metric, after: Metric, rows: int, *, seed: int, groups: Ints | None = None, doubt: float = 0.0
+) -> Evidence:
+    """Of `after` against `before`, over the same resamples of the rows or, where these have them, of whole `groups`.
+
+    `doubt`: by how much one row not seen may move the loss, at least.
+    """
     drawn = _Drawn(rows, seed, None if groups is None else np.unique(groups, return_inverse=True)[1])
     value = float((after(np.ones((1, rows))) - before(np.ones((1, rows))))[0])
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
-    losses = np.sort(_doubted(found[0], found[1], drawn))
+    losses = np.sort(_doubted(found[0], found[1], drawn, doubt))
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
@@ -88,14 +93,14 @@ def _both(before: Metric, after: Metric, drawn: _Drawn) -> Iterator[tuple[Floats
         yield before(times), after(times)
 
 
-def _doubted(before: Floats, after: Floats, drawn: _Drawn) -> Floats:
+def _doubted(before: Floats, after: Floats, drawn: _Drawn, doubt: float) -> Floats:
     """The losses of the resamples that give the metric, with one row of doubt (`studentised.moments`)."""
     known = np.isfinite(before) & np.isfinite(after)
     losses, own = (after - before)[known], before[known]
     if not len(losses):
         return losses
     noise = np.random.default_rng(drawn.seed + 1).normal(size=len(losses))
-    return np.asarray(losses + noise * own.std() / np.sqrt(drawn.units))
+    return np.asarray(losses + noise * max(own.std() / np.sqrt(drawn.units), doubt))
 
 
 def _resamples(drawn: _Drawn) -> Iterator[Floats]:

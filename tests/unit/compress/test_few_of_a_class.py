@@ -1,0 +1,27 @@
+"""`compress/paired.py`: where a class has few rows, that all of them stayed right says little."""
+
+import numpy as np
+import pytest
+
+from aias.compress.paired import Answered, evidence
+from aias.core.task import Task
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "f1_macro", "recall", "mcc"])
+@pytest.mark.parametrize("few", [3, 20])
+def test_one_row_of_a_class_of_few_is_in_doubt(metric, few):
+    rng = np.random.default_rng(0)
+    y = (np.arange(600) < few).astype(int)
+    labels = np.where(rng.random(600) < 0.97, y, 1 - y)
+    labels[:few] = [1] * (few - 1) + [0]
+    other = labels.copy()
+    other[0] = 0
+    kind = ("multiclass", ("a", "b", "c")) if metric == "f1_macro" else ("binary", ("a", "b"))
+    task = Task("y", kind[0], metric, kind[1])
+    eye = np.eye(len(kind[1]))
+
+    same = evidence(task, y, Answered(eye[labels]), Answered(eye[labels]), seed=0)
+    one = evidence(task, y, Answered(eye[labels]), Answered(eye[other]), seed=0)
+
+    assert same.value == 0
+    assert same.limit(0.95) > one.value > 0
