@@ -43,7 +43,7 @@ def import_model(
     from aias.importing.importing import import_model as make
 
     if scores not in {None, "probabilities", "logits"}:
-        raise UserError(f"{scores!r} cannot be what --scores says", hint="`probabilities` or `logits`")
+        raise UserError(f"{scores!r} is no kind of `scores`", hint="`probabilities` or `logits`")
     found = Path(path).expanduser()
     given = check_name(name) if name else name_from(found.name.partition(".")[0])
     asked = Asked(given, target, tuple(columns), tuple(classes), scores, metric, encoding)  # type: ignore[arg-type]

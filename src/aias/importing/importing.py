@@ -137,11 +137,14 @@ class _Job:
             kind = self._guessed(len(classes), rows)
         if kind == "regression":
             if self.asked.classes:
-                raise UserError("classes were named, and the model gives a number", hint="leave --classes out")
+                raise UserError(
+                    "classes were named, and the model gives a number", hint="leave out `--classes`, or `classes=`"
+                )
             if self.asked.scores is not None:
                 raise UserError(
-                    f"`--scores {self.asked.scores}` is said of classes, and the model gives a number",
-                    hint="leave it out; if the number is a score of the second of two classes: --classes no,yes",
+                    f"`{self.asked.scores}` is said of scores of classes, and the model gives a number",
+                    hint="leave it out; if the number is a score of the second of two classes: `--classes no,yes`, or "
+                    '`classes=["no", "yes"]`',
                 )
             return Plan("regression", ())
         outputs = max(2, said.outputs)
@@ -151,7 +154,7 @@ class _Job:
         if len(classes) != outputs or outputs > CLASSES_MAX:
             raise UserError(
                 f"the model tells {outputs} classes apart; {len(classes)} are named: {', '.join(classes[:10])}",
-                hint="`--classes a,b,c` names each of them, in the model's order",
+                hint='name each of them, in the model\'s order: `--classes a,b,c`, or `classes=["a", "b", "c"]`',
             )
         plan = Plan("binary" if outputs == 2 else "multiclass", classes, self.asked.scores or "probabilities")
         if said.format == "ONNX" and self.asked.scores is None:
@@ -170,7 +173,8 @@ class _Job:
         if self.found[self.asked.target].kind != "number":
             raise UserError(
                 f"the model gives one number a row, and `{self.asked.target}` holds labels",
-                hint="if it is the probability of the second of two classes, name both: --classes no,yes",
+                hint="if it is the probability of the second of two classes, name both: `--classes no,yes`, or "
+                '`classes=["no", "yes"]`',
             )
         if set(np.asarray(rows.values(self.asked.target)).tolist()) <= {0.0, 1.0}:
             message = (
@@ -192,7 +196,8 @@ class _Job:
             raise UserError(
                 f"what it gives for {len(plan.classes)} classes are no probabilities: from {scores.min():.3g} to "
                 f"{scores.max():.3g}, of sum {scores.sum(axis=1).min():.3g} to {scores.sum(axis=1).max():.3g}",
-                hint="say `--scores logits` when a softmax, or of two classes a sigmoid, makes probabilities of them",
+                hint='say `--scores logits`, or `scores="logits"`, when a softmax, or of two classes a sigmoid, '
+                "makes probabilities of them",
             )
 
     def _proved(self, box: Sandbox, plan: Plan, runtime: OnnxRuntime, usual: list[dict[str, object]]) -> Parity:

@@ -117,7 +117,7 @@ class Parent:
         if prepared.dataset.digest != self.manifest.lineage.dataset:
             raise OtherRows(
                 f"these {prepared.dataset.rows:,} rows are not the {self.manifest.rows['train']:,} that {self.ref} was "
-                "trained on", hint="name the file that it was trained on with --data, or train on the new one",
+                "trained on", hint="name the file that it was trained on (`--data`, `data=`), or train on the new one",
             )  # fmt: skip
         return prepared
 
@@ -222,7 +222,9 @@ def rows_of(
         if recipe.test_source is not None:
             test = _read(recipe.test_source, parent.manifest, recipe.test_encoding, watch)
     except NoSuchFile as fault:
-        raise NoSuchFile(fault.message, hint=f"say with --data where the rows of {parent.ref} are now") from None
+        raise NoSuchFile(
+            fault.message, hint=f"say where the rows of {parent.ref} are now: `--data FILE`, or `data=`"
+        ) from None
     return dataset, test
 
 
