@@ -1,6 +1,7 @@
 """`aias compress` and `aias frontier`."""
 
 import shutil
+import sys
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 WIDE: Final = 200
 """Columns of a terminal in which the whole table can be read."""
+
+PLOT_COLUMNS: Final = 100
+"""Of the plot at most."""
 
 
 @click.command()
@@ -78,10 +82,14 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
 
 
 def draw(found: "Frontier") -> None:
-    """The table on stdout; where there is little room, what fell stands below it with its reason."""
+    """The table on stdout, on a terminal below a plot; where there is little room, what fell stands below it with its
+    reason."""
     from aias.compress.frontier import FELL, cells
+    from aias.compress.sketch import sketch
 
     title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
+    if sys.stdout.isatty():
+        click.echo("\n".join(sketch(found, min(shutil.get_terminal_size().columns, PLOT_COLUMNS))))
     if shutil.get_terminal_size().columns >= WIDE:
         table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
         return _say_how(found)

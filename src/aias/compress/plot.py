@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from aias.compress.frontier import FELL, PARENT, Frontier, Point
+from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point
 from aias.plots.frame import Axis, Frame, axis, framed
 from aias.runtimes.latency import Between
 
@@ -15,42 +15,50 @@ RADIUS: Final = (3.0, 16.0)
 
 def frontier_chart(frontier: Frontier) -> bytes:
     """The parent, which loses nothing against itself, and candidates that were measured; those that fell are hollow."""
-    shown = [each for each in frontier.points if each.pace and (each.loss or each.state == PARENT)]
-    times = [math.log10(us) for each in shown for us in (_us(each).low, _us(each).value, _us(each).high)]
-    losses = [value for each in shown for value in _loss(each)]
-    most = max((each.size_bytes for each in shown), default=1)
-    note = f"loss of {frontier.metric} against the parent; area: bytes"
-    mean = ", or the mean where some rows go on" if any(each.sent for each in shown) else ""
+    points = shown(frontier)
+    times = [math.log10(us) for each in points for us in (us_of(each).low, us_of(each).value, us_of(each).high)]
+    losses = [value for each in points for value in limits_of(each)]
+    most = max((each.size_bytes for each in points), default=1)
+    note = f"loss of {frontier.metric}; area: bytes; hollow: fell"
+    mean = " (means where rows go on)" if any(each.sent for each in points) else ""
     x = axis(f"µs of one row, p50{mean}", times, margin=0.12)
     return framed(
         f"Frontier of {frontier.ref}", note, Axis(x.name, x.low, x.high, powers=True),
-        axis("Loss", [*losses, 0.0, frontier.margin]), lambda frame: _draw(frame, frontier, shown, most),
+        axis("Loss", [*losses, 0.0, frontier.margin]), lambda frame: _draw(frame, frontier, points, most),
     )  # fmt: skip
 
 
-def _us(point: Point) -> Between:
+def shown(frontier: Frontier) -> list[Point]:
+    """What was measured, and the parent."""
+    return [each for each in frontier.points if each.pace and (each.loss or each.state == PARENT)]
+
+
+def us_of(point: Point) -> Between:
     """What a row takes, by which it was chosen."""
     assert point.pace is not None
     return point.pace.mean if point.sent and point.pace.mean else point.pace.p50
 
 
-def _loss(point: Point) -> tuple[float, float, float]:
+def limits_of(point: Point) -> tuple[float, float, float]:
     """Its lower limit, itself, its upper limit."""
     loss = point.loss
     return (loss.low, loss.value, loss.high) if loss else (0.0, 0.0, 0.0)
 
 
-def _draw(frame: Frame, frontier: Frontier, shown: list[Point], most: int) -> None:
+def _draw(frame: Frame, frontier: Frontier, points: list[Point], most: int) -> None:
     for level in (0.0, frontier.margin):
         y = float(frame.at_y(level))
         frame.drawing.line(frame.left, y, frame.right, y, "guide")
-    for point in sorted(shown, key=lambda each: -each.size_bytes):
-        us = _us(point)
+    frame.drawing.text(frame.right, y - 4, "margin", "quiet small", anchor="end")
+    for point in sorted(points, key=lambda each: -each.size_bytes):
+        us = us_of(point)
         x = float(frame.at_x(math.log10(us.value)))
-        low, y, high = (float(frame.at_y(each)) for each in _loss(point))
+        low, y, high = (float(frame.at_y(each)) for each in limits_of(point))
         left, right = (float(frame.at_x(math.log10(each))) for each in (us.low, us.high))
         bars, style = ("faint", "faint") if point.state == FELL else ("whisker", "shape")
         frame.drawing.line(x, low, x, high, bars)
         frame.drawing.line(left, y, right, y, bars)
         radius = float(np.clip(RADIUS[1] * math.sqrt(point.size_bytes / most), *RADIUS))
         frame.drawing.dot(x, y, style, radius=round(radius, 1))
+        if point.state in (PARENT, PUBLISHED):
+            frame.drawing.text(x, min(y - radius, high) - 5, point.state, "small", anchor="middle")

@@ -19,6 +19,7 @@ NAMED: Final = 34.0
 """From the edge to where the longest number begins: the axis's name stands there, on its side."""
 
 TICKS: Final = 5
+TICKS_MIN: Final = 3
 
 FAR: Final = 1e300
 """Beyond it float64 cannot say how far apart two values are."""
@@ -53,8 +54,10 @@ class Axis:
             within = range(math.floor(self.low), math.ceil(self.high) + 1)
             found = [power + math.log10(first) for power in within for first in (1, 2, 5)]
             found = [each for each in found if self.low - 1e-9 <= each <= self.high + 1e-9]
-            if len(found) > 1:
+            if len(found) >= TICKS_MIN:
                 return found
+            plain = Axis("", 10.0**self.low, 10.0**self.high).ticks  # less than a power of ten or so: round numbers
+            return [math.log10(each) for each in plain if each > 0]
         first = math.ceil(self.low / step - 1e-9)
         return [i * step for i in range(first, first + 2 * TICKS + 2) if i * step <= self.high + 1e-9 * step]
 

@@ -92,13 +92,15 @@ def prepare(
     dataset: Dataset, *, target: str, metric: str | None, how: str, test: float | None, given: Dataset | None,
     seconds: float, folds: int | None, class_weights: ClassWeights = None, sentences: str | None = None,
     tokens: int | None = None, ledger: Ledger | None = None, judging: int | None = None,
-    opinions: Opinions | None = None, seed: int, watch: Watch,
+    opinions: Opinions | None = None, seed: int, watch: Watch, spent: float = 0.0,
 ) -> Prepared:  # fmt: skip
-    """`judging`: how many of the folds judge, where not all do; `sentences`: the name of a sentence encoder; `tokens`:
-    how many it reads of a text, where that is not left to the time; `ledger`: where its vectors are kept; `opinions`:
-    a teacher's, of the rows in their order. Raises `UserError` when the data cannot be learned from.
+    """`seconds`: for all of training, by which folds are chosen, so that a busy machine parts the same rows alike;
+    `spent`: of them, by now; `judging`: how many of the folds judge, where not all do; `sentences`: the name of a
+    sentence encoder; `tokens`: how many it reads of a text, where that is not left to the time; `ledger`: where its
+    vectors are kept; `opinions`: a teacher's, of the rows in their order. Raises `UserError` when the data cannot be
+    learned from.
     """
-    deadline = Deadline.after(seconds)
+    deadline = Deadline.after(seconds - spent)
     dataset = _aside(dataset, target, how)
     if opinions is not None and opinions.rows != dataset.rows:
         raise UserError(

@@ -144,7 +144,8 @@ def train(
     with _room(work, resume=resume) as folder:
         prepared = prepare(
             rows.pop(), target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
-            seconds=deadline.left, folds=recipe.folds, class_weights=recipe.class_weights, sentences=recipe.encoder,
+            seconds=recipe.seconds, spent=recipe.seconds - deadline.left, folds=recipe.folds,
+            class_weights=recipe.class_weights, sentences=recipe.encoder,
             ledger=Ledger(folder, of_home=work is not None), opinions=recipe.opinions, seed=recipe.seed, watch=watch,
         )  # fmt: skip
         if not inline:

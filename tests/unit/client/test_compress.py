@@ -52,8 +52,8 @@ def test_a_header_that_looks_like_none_is_known_by_the_columns_of_the_version(tm
     bare.write_text("💬 1,n\n" + "👍 fine,3\n👎 not so,4\n" * 9)
     other.write_text("n,m\n" + "3,4\n" * 9)
 
-    assert _sorted_out(parent, labelled, None, watch=nobody) == (labelled, None, False)
-    assert _sorted_out(parent, bare, None, watch=nobody) == (None, bare, False)
+    assert _sorted_out(parent, labelled, None, None, watch=nobody) == (labelled, None, False)
+    assert _sorted_out(parent, bare, None, None, watch=nobody) == (None, bare, False)
     with pytest.raises(SchemaMismatch, match="💬 1"):
-        _sorted_out(parent, other, None, watch=nobody)
+        _sorted_out(parent, other, None, None, watch=nobody)
     assert rows_of(labelled, [{"name": "💬 1", "kind": "text"}])[0] == {"💬 1": "👍 fine"}

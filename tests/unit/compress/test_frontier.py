@@ -9,6 +9,7 @@ from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cel
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
 from aias.compress.plot import frontier_chart
+from aias.compress.sketch import BEYOND, HEIGHT, sketch
 from aias.core.errors import Damaged
 from aias.core.host import host
 from aias.plots.frame import LEFT, RIGHT
@@ -88,3 +89,24 @@ def test_the_bars_of_times_that_are_alike_stay_within_the_frame():
 def test_where_it_was_measured_says_which_processor_and_libraries():
     assert host().cores >= 1
     assert {"aias", "numpy", "onnxruntime", "python"} == set(host().libraries)
+
+
+def test_on_a_terminal_what_is_faster_stands_further_left_and_what_loses_more_higher():
+    lines = sketch(FRONTIER, 80)
+    nothing = next(line for line in lines if line.startswith("       0 "))
+    assert max(map(len, lines[:-1])) <= 80 and len(lines) == HEIGHT + 3
+    assert BEYOND in lines[1] and lines[1].index(BEYOND) < "".join(lines[2:-1]).index("P")
+    assert nothing.rstrip("┄").endswith("P")
+    (small,) = [line for line in lines[1:-1] if "◆" in line]
+    assert small.index("◆") < nothing.index("P")
+    assert any("0.0045" in line for line in lines)
+
+
+@pytest.mark.parametrize("points", [(), (PARENT_POINT,), (replace(PARENT_POINT, pace=None), SMALL)])
+def test_a_terminal_shows_no_plot_of_fewer_than_two(points):
+    assert sketch(replace(FRONTIER, points=points), 80) == []
+
+
+def test_times_that_are_alike_have_their_place_on_a_terminal():
+    twins = (PARENT_POINT, replace(SMALL, pace=PARENT_POINT.pace))
+    assert any("P" in line or "◆" in line for line in sketch(replace(FRONTIER, points=twins), 60))

@@ -95,6 +95,16 @@ def test_the_same_seed_and_data_give_the_same_graph() -> None:
     assert {path for path in first if first[path] != again[path]} <= HOLD_SECONDS
 
 
+def test_folds_are_of_the_time_asked_for_however_long_reading_took() -> None:
+    def folds(spent: float) -> int:
+        return prepare(
+            read(table(), target="y"), target="y", metric=None, how="random", test=None, given=None, seconds=30,
+            spent=spent, folds=None, seed=0, watch=nobody,
+        ).table.fold_count  # fmt: skip
+
+    assert folds(0.0) == folds(29.9) == 8
+
+
 def test_labels_that_judge_no_more_when_fewer_folds_do_are_told_of() -> None:
     y = ["abcdefghijklmnopqrst"[i % 20] for i in range(40)]
     prepared = prepare(
