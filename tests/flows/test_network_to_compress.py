@@ -35,7 +35,9 @@ def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> No
     for name in ("products in int8, a scale a row", "weights in float16"):
         assert points[name].searched is not None and abs(points[name].searched.value) < 0.1
         assert points[name].smaller > 1.5
-    assert "a product is" in points["prune weights"].reason or "zero" in str(list(points))
+    # Whether zeros gain anything is measured: usually they do not, and then nothing is pruned.
+    pruned = points.get("prune weights")
+    assert "a product is" in pruned.reason if pruned else any("zero" in name for name in points)
     if found.better:
         assert found.model.manifest.form == "compressed"
         same = found.model.predict(held) == model.predict(held)
