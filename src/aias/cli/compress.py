@@ -89,7 +89,8 @@ def draw(found: "Frontier") -> None:
 
     title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
     if sys.stdout.isatty():
-        click.echo("\n".join(sketch(found, min(shutil.get_terminal_size().columns, PLOT_COLUMNS))))
+        for line in sketch(found, min(shutil.get_terminal_size().columns, PLOT_COLUMNS)):
+            click.echo(line)
     if shutil.get_terminal_size().columns >= WIDE:
         table(title, found.head(), [cells(point) for point in found.ordered()], right=found.right())
         return _say_how(found)

@@ -21,12 +21,19 @@ STANDING: Final = "•●◉"
 
 BEYOND: Final = "↑"
 MARKS: Final = {PARENT: "P", PUBLISHED: "◆"}
+LEGEND: Final = (
+    "µs a row", "P the parent", "◆ published", f"{STANDING} certified", f"{FALLEN} fell, by size",
+    f"{BEYOND} loses more",
+)  # fmt: skip
+
+WIDTH_MIN: Final = 40
+"""Letters; in fewer nothing can be told apart."""
 
 
 def sketch(frontier: Frontier, width: int) -> list[str]:
-    """Lines of at most `width` letters; none where fewer than two were measured."""
+    """Lines of at most `width` letters; none where fewer than two were measured, or where it is too narrow."""
     points = shown(frontier)
-    if len(points) < 2:
+    if len(points) < 2 or width < WIDTH_MIN:
         return []
     times = [math.log10(us_of(each).value) for each in points]
     room = 0.04 * (max(times) - min(times)) or 0.1
@@ -54,7 +61,7 @@ def sketch(frontier: Frontier, width: int) -> list[str]:
         grid[line(value)][place] = _mark(point, largest) if value <= top else BEYOND
     numbers = {line(0.0): "0", line(frontier.margin): f"{frontier.margin:.2g}"}
     rows = [f"{numbers.get(i, ''):>{LEFT - 1}} {''.join(letters).rstrip()}" for i, letters in enumerate(grid)]
-    return ["loss", *rows, _ticks(x, column, across), LEGEND]
+    return ["loss", *rows, _ticks(x, column, across), *_legend(width)]
 
 
 def _mark(point: Point, largest: int) -> str:
@@ -77,7 +84,11 @@ def _ticks(x: Axis, column: Callable[[float], int], across: int) -> str:
     return "".join(found).rstrip()
 
 
-LEGEND: Final = (
-    f"{'µs a row':>{LEFT + 8}}   P the parent   ◆ published   {STANDING} certified   {FALLEN} fell, by size   "
-    f"{BEYOND} loses more"
-)
+def _legend(width: int) -> list[str]:
+    """What each letter means, in as many lines as it takes."""
+    lines = [" " * LEFT]
+    for each in LEGEND:
+        if len(lines[-1]) + len(each) > width:
+            lines.append(" " * LEFT)
+        lines[-1] += f"{each}   "
+    return [line.rstrip() for line in lines]

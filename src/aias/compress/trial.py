@@ -127,12 +127,15 @@ class Trial:
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
     """To make it for one fold, the last time."""
-    sole_seconds: float = 0.0
-    """The same where it can use nothing that others had made; 0 where that is not known."""
 
     @property
     def name(self) -> str:
         return self.candidate.name
+
+    @property
+    def sole_seconds(self) -> float:
+        """To make it for one fold where it can use nothing that others had made; 0 where that is not known."""
+        return max((each.seconds for each in self.made.values()), default=0.0)
 
     @property
     def speed(self) -> Between:
@@ -168,7 +171,6 @@ class Trial:
             began = time.monotonic()
             self.made[fold] = self.candidate.make(fold)
             self.make_seconds = time.monotonic() - began
-            self.sole_seconds = self.made[fold].seconds
         return self.made[fold]
 
     def scores(self, judged: Judged, rows: Ints) -> Floats:

@@ -128,7 +128,7 @@ class Batcher:
         if len(self._started) < self._places and not self._queues:
             return 0.0
         now, mine = self._clock(), self._queues.get(ticket.tenant)
-        own = max(0.0, mine.seconds_before(ticket.priority)) if mine else 0.0
+        own = mine.seconds_before(ticket.priority) if mine else 0.0
         share = own + ticket.next_estimate
         ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
         # Of a run that is overdue nothing is known, but that it may well take as long again.

@@ -4,21 +4,25 @@ from aias.serving.tickets import Lane, Ticket
 
 
 class Queue:
-    """By lane, a heap of priority, arrival, ticket; `seconds` until each has had a run.
-    `was_large`: lanes of which the last to run was part of a large request."""
+    """By lane, a heap of priority, arrival, ticket. `was_large`: lanes of which the last to run was part of a large
+    request."""
 
-    __slots__ = ("_by_priority", "held", "lanes", "seconds", "was_large")
+    __slots__ = ("_by_priority", "held", "lanes", "was_large")
 
     def __init__(self) -> None:
         self.lanes: dict[Lane, list[tuple[int, int, Ticket]]] = {}
         self.held: dict[Ticket, float] = {}
-        self.seconds = 0.0
         self._by_priority: dict[int, float] = {}
         self.was_large: set[Lane] = set()
 
+    @property
+    def seconds(self) -> float:
+        """Until each has had a run."""
+        return sum(self._by_priority.values())
+
     def seconds_before(self, priority: int) -> float:
         """Until each has had a run that one of this priority would wait for."""
-        return self.seconds - sum(seconds for other, seconds in self._by_priority.items() if other > priority)
+        return sum(seconds for other, seconds in self._by_priority.items() if other <= priority)
 
     def hold(self, ticket: Ticket) -> None:
         """Note how much of it still waits."""
@@ -32,5 +36,4 @@ class Queue:
         return estimate is not None
 
     def _add(self, ticket: Ticket, seconds: float) -> None:
-        self.seconds = max(0.0, self.seconds + seconds)
         self._by_priority[ticket.priority] = max(0.0, self._by_priority.get(ticket.priority, 0.0) + seconds)

@@ -72,9 +72,9 @@ class Threshold:
             return None
         model = self._router.peek(endpoint) or self._router.known(endpoint)
         split = self._router.stage.splits.get(endpoint)
-        if model is None or self._is_held(model) or (head.body_bytes or 0) > self._bounds.body_bytes:
-            return None
         size = head.body_bytes or 0
+        if model is None or self._is_held(model) or size > self._bounds.body_bytes:
+            return None
         inline = split is None and model.runs_inline(size, self._bounds)
         if inline:
             if not self._on_loop.is_pressed(model, size) or self._repeats.are_likely(endpoint, model, size):

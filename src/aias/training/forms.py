@@ -195,7 +195,7 @@ class Forms:
                 for place, count in fits.items()
                 for part in self._fits(board.members[place], count, float(weights[place]), refitted)
             ]
-            again = [board.members[place].name for place in fits if place in board.again()]
+            again = [board.members[place].name for place in board.again() if place in fits]
             late = tuple(name for name in again if name not in refitted)
             trained, answers = self._form("serving", parts, board, weights, honest, late)
             over = trained.manifest.row_us / board.limit_us

@@ -48,15 +48,16 @@ class Member:
     @property
     def merges(self) -> bool:
         """Whether any number of its fits answer as fast as one (`ensemble.bagged`)."""
-        learner = member("learners", self.configuration.learner)
-        return bool(getattr(learner, "merges", False) or getattr(learner, "thins", False))
+        return self._has("merges") or self._has("thins")
 
     @property
     def knows_all(self) -> bool:
         """Whether its fits are one model by the mean of their weights, which is no slower than one fit on all rows, and
         of texts was more often right on rows never seen (docs/log.md)."""
-        learner = member("learners", self.configuration.learner)
-        return len(self.units) >= FITS_MIN and bool(getattr(learner, "merges", False))
+        return len(self.units) >= FITS_MIN and self._has("merges")
+
+    def _has(self, trait: str) -> bool:
+        return bool(getattr(member("learners", self.configuration.learner), trait, False))
 
 
 def member_of(

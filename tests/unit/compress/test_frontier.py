@@ -94,10 +94,10 @@ def test_where_it_was_measured_says_which_processor_and_libraries():
 def test_on_a_terminal_what_is_faster_stands_further_left_and_what_loses_more_higher():
     lines = sketch(FRONTIER, 80)
     nothing = next(line for line in lines if line.startswith("       0 "))
-    assert max(map(len, lines[:-1])) <= 80 and len(lines) == HEIGHT + 3
-    assert BEYOND in lines[1] and lines[1].index(BEYOND) < "".join(lines[2:-1]).index("P")
+    assert max(map(len, lines)) <= 80 and len(lines) == HEIGHT + 4
+    assert BEYOND in lines[1] and lines[1].index(BEYOND) < "".join(lines[2 : HEIGHT + 1]).index("P")
     assert nothing.rstrip("┄").endswith("P")
-    (small,) = [line for line in lines[1:-1] if "◆" in line]
+    (small,) = [line for line in lines[1 : HEIGHT + 1] if "◆" in line]
     assert small.index("◆") < nothing.index("P")
     assert any("0.0045" in line for line in lines)
 
@@ -105,6 +105,7 @@ def test_on_a_terminal_what_is_faster_stands_further_left_and_what_loses_more_hi
 @pytest.mark.parametrize("points", [(), (PARENT_POINT,), (replace(PARENT_POINT, pace=None), SMALL)])
 def test_a_terminal_shows_no_plot_of_fewer_than_two(points):
     assert sketch(replace(FRONTIER, points=points), 80) == []
+    assert sketch(FRONTIER, 20) == []
 
 
 def test_times_that_are_alike_have_their_place_on_a_terminal():

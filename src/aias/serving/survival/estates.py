@@ -31,7 +31,6 @@ CONNECTIONS_AT_ONCE: Final = 200
 FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that somebody else has ended; of what it ran, nothing can be said."""
 
-
 KEEPER_SECONDS: Final = 10.0
 """A worker that has lived so long and loses its keeper is replaced; where each does at once, none would ever answer."""
 
