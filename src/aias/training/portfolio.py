@@ -204,8 +204,8 @@ and they let it outweigh what vectors say. Chosen on `subj`, `sms_spam`, `review
 FEW_COLUMNS: Final = 16
 
 BY_NODE: Final = {"feature_fraction": "feature_fraction_bynode"}
-"""Each question of a tree is chosen among a share of few columns, not each tree grown on them: half of 2 columns is one,
-and what only both together tell is never learned (AUC of `banana` .73 to .79 for .97)."""
+"""Each question of a tree is chosen among a share of few columns, not each tree grown on them: half of 2 columns is
+one, and what only both together tell is never learned (AUC of `banana` .73 to .79 for .97)."""
 
 ALL: Final[dict[str, Any]] = {"max_features": 1.0}
 """For amounts, extremely random trees look at every one of few columns: of 12 the RMSE is 41 for 49. Of 23 to 30 it
