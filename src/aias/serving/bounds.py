@@ -49,6 +49,8 @@ class Bounds:
     cache_runs_min: float = limits.CACHE_RUNS_MIN
     memory_bytes: int = 0
     """Of all loaded models; 0 where there is no bound, or half of what there is."""
+    workers: int = 1
+    """Processes that answer, among which what is mapped is shared."""
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 

@@ -203,6 +203,7 @@ def _shared_out(bounds: Bounds, workers: int) -> Bounds:
         bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers),
         cache_bytes=bounds.cache_bytes // workers,
         memory_bytes=bounds.memory_bytes // workers,
+        workers=workers,
     )
 
 

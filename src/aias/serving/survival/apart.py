@@ -2,7 +2,8 @@
 
     thread ──frame: rows──▶ apart_process ──frame: answers──▶ thread        msgpack; arrays as their bytes
 
-It takes 0.1 ms more than a run beside the others, and a copy of the model: only for versions in whose runs workers end.
+It takes 0.1 ms more than a run beside the others, and a copy of the model, but for weights that are mapped: only for
+versions in whose runs workers end.
 """
 
 import contextlib
