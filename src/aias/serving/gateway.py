@@ -145,6 +145,8 @@ class Gateway:
             poller.join()
             self._note_asked()
             self.router.stage.close()
+            if self.application.suspects is not None:
+                self.application.suspects.close()
             self.application.close()
             self._writer.shutdown()
             self.arrow.close()
