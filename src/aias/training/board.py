@@ -18,7 +18,7 @@ from aias.core.task import Measurement, written
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
-from aias.training.ending import Ending
+from aias.training.ending import TESTED_SHARE, Ending
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.members import Member
@@ -365,7 +365,7 @@ class Board:
 
     def _tested_seconds(self, row_us: float) -> float:
         """For the answers to the test's rows."""
-        return 1e-6 * row_us * self.forms.prepared.test.rows
+        return TESTED_SHARE * 1e-6 * row_us * self.forms.prepared.test.rows
 
     def _together(self) -> float:
         """The score of all members so far."""
