@@ -331,3 +331,19 @@ def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_the
         suspects.close()
 
     assert [(each.status, len(each.json)) for each in answers] == [(200, 1), (200, 2)]
+
+
+def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    with house() as running:
+        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
+        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.suspects = suspects
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+        connection.request("POST", "/predict/churn", json.dumps([{"age": 50}]), HEADERS)
+        status = connection.getresponse().status
+        connection.close()
+        process = suspects._models["churn@1"].runtime._process
+
+    assert status == 200
+    assert process.wait(PATIENCE) == -signal.SIGKILL

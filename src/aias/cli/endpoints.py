@@ -182,14 +182,22 @@ def release(ref: str, *, as_json: bool) -> None:
 @click.command()
 @click.argument("name")
 def undeploy(name: str) -> None:
-    """Remove the endpoint NAME. Its versions stay."""
+    """Remove the endpoint NAME. Its versions stay. Doing so again changes nothing."""
     from aias.core.names import check_name
     from aias.core.settings import home
+    from aias.registry.lookup import UnknownEndpoint
     from aias.registry.registry import Registry
 
+    said = f"/predict/{name} is gone"
     with Registry.open(home()) as registry:
-        registry.undeploy(check_name(name))
-    click.echo(f"/predict/{name} is gone")
+        try:
+            registry.undeploy(check_name(name))
+        except UnknownEndpoint:
+            # Asked twice, done once, as over HTTP; a name that never was an endpoint is a slip.
+            if not registry.history(name):
+                raise
+            said += " already"
+    click.echo(said)
 
 
 def plain(endpoint: "Endpoint") -> dict[str, Any]:

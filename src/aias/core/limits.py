@@ -83,6 +83,9 @@ HEADER_BYTES_MAX: Final = 32 << 10
 BODIES_BYTES_MAX: Final = 256 << 20
 """All bodies being read or answered at one time; decoded they take several times as much."""
 
+UNREAD_BYTES_MAX: Final = 256 << 20
+"""Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
+
 INLINE_SECONDS_MAX: Final = 0.005
 """What a request may take on the event loop; every other connection waits for it."""
 

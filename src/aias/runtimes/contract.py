@@ -122,6 +122,13 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Sharing(Protocol):
+    """A runtime some of which is mapped from a file, and there once for all processes that load the same."""
+
+    mapped_bytes: int
+
+
+@runtime_checkable
 class Joining(Protocol):
     """A runtime that can also answer rows of several callers at once: each encodes its own, which may fail alone, and
     what `Encoded.join` makes of them is answered in one run. The answers are those that each would get alone."""

@@ -35,13 +35,20 @@ TRIM_FROM_BYTES: Final = 1 << 20
 """Of a graph. What ONNX Runtime reads it with is several times as large, and stays with the process unless asked."""
 
 
+_KEPT: Final = {
+    "optimized_model_external_initializers_min_size_in_bytes": "1024",
+    "save_external_prepacked_constant_initializers": "1",
+}
+"""How a graph is kept: its weights in a file of their own, also as this processor multiplies them."""
+
+
 class Session:
-    """A graph in memory, of which one output is asked for. `threads` of them work on parts of many texts side by side;
-    how many does not change the answer.
+    """A graph in memory, or as `mapped.py` keeps it, of which one output is asked for. `threads` of them work on parts
+    of many texts side by side; how many does not change the answer. `keep_as`: a path to keep it so.
     """
 
-    def __init__(self, model: bytes, *, output: str, threads: int = 1) -> None:
-        session = _session(model)
+    def __init__(self, model: bytes | Path, *, output: str, threads: int = 1, keep_as: Path | None = None) -> None:
+        session = _session(model, keep_as)
         self.threads, self.output, self.engine = threads, output, "onnxruntime"
         # The session under the session: what the public `run` checks on every call costs as much as a small graph.
         self._run = getattr(session, "_sess", session).run
@@ -107,12 +114,15 @@ class Session:
 class OnnxRuntime:
     """An artifact in memory, answered by ONNX Runtime or by a faster engine that agrees with it; see `race.py`."""
 
-    def __init__(self, manifest: Manifest, encoder: RowEncoder, model: bytes) -> None:
+    def __init__(
+        self, manifest: Manifest, encoder: RowEncoder, model: bytes | Path, *, keep_as: Path | None = None
+    ) -> None:
         self.manifest, self.encoder = manifest, encoder
+        self.mapped_bytes = weights_of(model).stat().st_size if isinstance(model, Path) else 0
         self._classes = list(manifest.task.classes)
         self._embeds = manifest.task.type == "embedding"
         output = "vectors" if self._embeds else "probabilities" if self._classes else "prediction"
-        self.session = Session(model, output=output)
+        self.session = Session(model, output=output, keep_as=keep_as)
         self._run = self.session.run
         self._weights = np.array(manifest.label_weights, np.float32) if manifest.label_weights else None
         self._bins: tuple[Any, Any, Any, float] | None = None
@@ -124,15 +134,22 @@ class OnnxRuntime:
             raise Damaged(f"the artifact of `{manifest.name}` has no tokenizer, and its graph reads tokens")
 
     @classmethod
-    def load(cls, folder: Path, manifest: Manifest) -> "OnnxRuntime":
-        """From a folder; the very bytes that are used are checked against the manifest. Raises `Damaged`."""
-        return cls.from_files({entry.path: _sealed(folder, entry, manifest) for entry in manifest.files}, manifest)
+    def load(
+        cls, folder: Path, manifest: Manifest, *, graph: Path | None = None, keep_as: Path | None = None
+    ) -> "OnnxRuntime":
+        """From a folder; the very bytes that are used are checked against the manifest. `graph`: one that was kept of
+        the same version before, in place of its own. Raises `Damaged`."""
+        read = [entry for entry in manifest.files if graph is None or entry.path != MODEL]
+        files = {entry.path: _sealed(folder, entry, manifest) for entry in read}
+        return cls.from_files(files, manifest, graph=graph, keep_as=keep_as)
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], manifest: Manifest) -> "OnnxRuntime":
+    def from_files(
+        cls, files: Mapping[str, bytes], manifest: Manifest, *, graph: Path | None = None, keep_as: Path | None = None
+    ) -> "OnnxRuntime":
         """From the files of an artifact in memory. Raises `Damaged`."""
         try:
-            return cls(manifest, _encoder_of(files, manifest), files[MODEL])
+            return cls(manifest, _encoder_of(files, manifest), graph or files[MODEL], keep_as=keep_as)
         except (KeyError, msgspec.MsgspecError, TypeError, ValueError) as fault:
             raise Damaged(f"the artifact of `{manifest.name}` does not fit together: {fault!r}") from None
 
@@ -274,7 +291,12 @@ def _encoder_of(files: Mapping[str, bytes], manifest: Manifest) -> RowEncoder:
     return RowEncoder.load(manifest.inputs, tables, others=others, subwords=subwords)
 
 
-def _session(model: bytes) -> Any:
+def weights_of(graph: Path) -> Path:
+    """The file beside a graph that was kept, which holds its weights."""
+    return graph.with_suffix(".weights")
+
+
+def _session(model: bytes | Path, keep_as: Path | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -282,11 +304,22 @@ def _session(model: bytes) -> Any:
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.log_severity_level = 3
+    if isinstance(model, Path):
+        # It is what this very library made of the graph: nothing is left to do.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if keep_as is not None:
+        options.optimized_model_filepath = str(keep_as)
+        for name, value in _KEPT.items():
+            options.add_session_config_entry(f"session.{name}", value)
+        options.add_session_config_entry(
+            "session.optimized_model_external_initializers_file_name", weights_of(keep_as).name
+        )
+    told = str(model) if isinstance(model, Path) else model
     try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(told, options, providers=["CPUExecutionProvider"])
     except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
         raise Damaged(f"{MODEL} is not a graph that can run: {fault}") from None
-    if len(model) >= TRIM_FROM_BYTES:
+    if isinstance(model, Path) or len(model) >= TRIM_FROM_BYTES:
         give_back()
     return session
 

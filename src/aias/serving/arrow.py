@@ -6,15 +6,15 @@ lives apart, with a bound on its memory, starts with the first Arrow body and en
 
 import contextlib
 import os
-import select
-import struct
 import subprocess
 import sys
 import threading
-from typing import IO, Any, Final
+import time
+from typing import Any, Final
 
 import msgspec
 
+from aias.serving.frames import TimeUp, give_frame, take_frame
 from aias.serving.refusals import BadBody, Busy
 
 Columns = dict[str, list[object]]
@@ -24,8 +24,6 @@ IDLE_SECONDS: Final = 60.0
 
 ANSWER_SECONDS_MAX: Final = 20.0
 """Reading 16 MiB takes 0.2 s."""
-
-_LENGTH: Final = struct.Struct("<I")
 
 
 class ArrowProcess:
@@ -64,12 +62,10 @@ class ArrowProcess:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        try:
-            write_frame(process.stdin, msgspec.msgpack.encode(question))
-            readable, _, _ = select.select([process.stdout], [], [], ANSWER_SECONDS_MAX)
-            answer = read_frame(process.stdout) if readable else None
-        except OSError:
-            answer = None
+        until, answer = time.monotonic() + ANSWER_SECONDS_MAX, None
+        with contextlib.suppress(OSError, TimeUp):
+            give_frame(process.stdin, msgspec.msgpack.encode(question), until=until)
+            answer = take_frame(process.stdout, until=until)
         if answer is not None:
             return answer
         if self._end() != 0:
@@ -81,6 +77,7 @@ class ArrowProcess:
             self._end()
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "aias.serving.arrow_process"],
+                bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -104,19 +101,3 @@ class ArrowProcess:
                 if pipe is not None:
                     pipe.close()
         return status
-
-
-def read_frame(pipe: IO[bytes]) -> bytes | None:
-    """The next frame; None at the end."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
-        return None
-    (size,) = _LENGTH.unpack(head)
-    frame = pipe.read(size)
-    return frame if len(frame) == size else None
-
-
-def write_frame(pipe: IO[bytes], frame: bytes) -> None:
-    pipe.write(_LENGTH.pack(len(frame)))
-    pipe.write(frame)
-    pipe.flush()

@@ -22,6 +22,7 @@ class Bounds:
     body_seconds: float = limits.BODY_SECONDS_MAX
     body_bytes: int = limits.BODY_BYTES_MAX
     bodies_bytes: int = limits.BODIES_BYTES_MAX
+    unread_bytes: int = limits.UNREAD_BYTES_MAX
     body_rows: int = limits.BODY_ROWS_MAX
     give_way_seconds: float = limits.GIVE_WAY_SECONDS
     keep_alive_seconds: float = limits.KEEP_ALIVE_SECONDS
@@ -49,6 +50,8 @@ class Bounds:
     cache_runs_min: float = limits.CACHE_RUNS_MIN
     memory_bytes: int = 0
     """Of all loaded models; 0 where there is no bound, or half of what there is."""
+    workers: int = 1
+    """Processes that answer, among which what is mapped is shared."""
     sweep_seconds: float = 0.25
     poll_seconds: float = 0.2
 

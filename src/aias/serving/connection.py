@@ -21,6 +21,7 @@ from aias.serving.bounded import Phase
 from aias.serving.prompt import Prompt
 from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
+from aias.serving.unread import Unread
 
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
 _VERSIONS: Final = frozenset(("1.1", "1.0"))
@@ -38,11 +39,13 @@ class Refused(Exception):
 
 
 class Connection(Prompt):
-    """What the loop, the parser and uvicorn call. `turns`: of all connections of a loop."""
+    """What the loop, the parser and uvicorn call. `turns` and `unread`: of all connections of a loop."""
 
-    def __init__(self, *args: Any, turns: Turns, **prompt: Any) -> None:
+    def __init__(self, *args: Any, turns: Turns, unread: Unread, **prompt: Any) -> None:
         super().__init__(*args, **prompt)
-        self._turns = turns
+        self._turns, self._unread = turns, unread
+        # A request that begins when its client has read on.
+        self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
         # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
         self._come_bytes = self._body_bytes = 0
@@ -59,14 +62,38 @@ class Connection(Prompt):
         super().connection_lost(exc)
         # Nothing of it leads back to it: so it goes at once, and not when garbage is looked for.
         self._answers.lost()
-        if self.pipeline:
+        self._unread.remove(self)
+        never = [*self.pipeline, *([self._unbegun] if self._unbegun else [])]
+        if never:
             # What waited behind a request is nobody's, and will never begin; the last of it is `cycle`.
-            for cycle, _ in self.pipeline:
+            for cycle, _ in never:
                 cycle.on_response = _unheard
             self.pipeline.clear()
+            self._unbegun = None
             self.cycle = None  # type: ignore[assignment]
         elif self.cycle is not None and self.cycle.response_complete:
             self.cycle = None  # type: ignore[assignment]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.add(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.remove(self)
+        if self._unbegun is not None:
+            begun, self._unbegun = self._unbegun, None
+            begun[0].scope["came_at"] = time.monotonic()
+            super()._start_asgi_task(*begun)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What of its answers waits to be sent."""
+        return self._line.get_write_buffer_size()
+
+    def cut(self) -> None:
+        """End it now, whatever its client has not read."""
+        self.transport.abort()
 
     @property
     def at_rest(self) -> bool:
@@ -250,6 +277,13 @@ class Connection(Prompt):
         return self._is_waiting or super()._has_asked
 
     # uvicorn's calls
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.flow.write_paused:
+            # Its client does not read the answer before: another would only wait behind it.
+            self._unbegun = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         self._answers.flush()

@@ -53,6 +53,7 @@ from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.suspects import Program, Suspects
 from aias.serving.traces import open_spans
 from aias.serving.turns import Turns
+from aias.serving.unread import Unread
 
 NOTE_SECONDS: Final = 60.0
 """Between two notes of which models were asked last; a start without one loads others first."""
@@ -104,7 +105,7 @@ class Gateway:
         self._growth, self._sampled_at = Growth(), 0.0
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
-        self._turns = Turns()
+        self._turns, self._unread = Turns(), Unread(self.bounds.unread_bytes, self.metrics.refused)
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: [
             *families(self.router.stage), *held_families(suspects.all_held() if suspects else ())
@@ -144,6 +145,8 @@ class Gateway:
             poller.join()
             self._note_asked()
             self.router.stage.close()
+            if self.application.suspects is not None:
+                self.application.suspects.close()
             self.application.close()
             self._writer.shutdown()
             self.arrow.close()
@@ -195,8 +198,8 @@ class Gateway:
         """As for one that was accepted; uvicorn gives of its own what a connection needs."""
         server = self._server
         given = given or {"config": server.config, "server_state": server.server_state, "app_state": {}}
-        note, turns = self.metrics.refused, self._turns
-        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns)
+        note, turns, unread = self.metrics.refused, self._turns, self._unread
+        return Connection(**given, bounds=self.bounds, note=note, answers=self.application, turns=turns, unread=unread)
 
     def _config(self) -> Config:
         def connection(*, accepted: socket.socket, **given: Any) -> asyncio.BaseProtocol:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from aias.artifact.manifest import read_manifest
-from aias.core.catalog import member
 from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
@@ -22,13 +21,15 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
     from aias.runtimes.arrival import CACHE as HOSTS
     from aias.runtimes.arrival import arrive, moved
     from aias.runtimes.golden import GOLDEN, check
-    from aias.runtimes.onnxruntime import OnnxRuntime, sealed_graph
+    from aias.runtimes.mapped import CACHE as WEIGHTS
+    from aias.runtimes.mapped import load as load_mapped
+    from aias.runtimes.onnxruntime import sealed_graph
     from aias.runtimes.race import CACHE, race
 
     def load(endpoint: Endpoint) -> Answering:
         version = registry.version(Ref(endpoint.model, endpoint.number))
         manifest, folder = registry.manifest(version), registry.folder(version)
-        runtime: OnnxRuntime = member("runtimes", "onnxruntime").load(folder, manifest)
+        runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
         race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
         # Versions that were published before there were any have none.
         golden = any(entry.path == GOLDEN for entry in manifest.files)

@@ -3,7 +3,8 @@
     asked ─▶ in memory? ──yes──▶ answered
                └ no: loaded while the caller waits ─▶ beyond the budget? ─▶ the one that was asked longest ago goes
 
-What a model takes is measured: by how much the process grew while it was loaded, within what its files can become.
+What a model takes is measured: by how much the process grew while it was loaded, within what its files can become,
+and a part of the weights that all processes share.
 """
 
 import threading
@@ -70,10 +71,17 @@ def note_asked(stays: Iterator[Stay], now: float) -> None:
             stay.asked, stay.asked_at = False, now
 
 
-def taken_bytes(manifest: "Manifest", grown: int) -> int:
-    """What a model takes by which the process grew so much, less what others did to it meanwhile."""
-    files = sum(each.size_bytes for each in manifest.files if each.path.startswith(("model.", "encoders/")))
-    return int(min(max(grown, GROWN_MIN * files), GROWN_MAX * files)) + OWN_BYTES
+def taken_bytes(manifest: "Manifest", grown: int, *, mapped: int = 0, sharers: int = 1) -> int:
+    """What a model takes by which the process grew so much, less what others did to it meanwhile. What is `mapped` of
+    it is there once for all who share it."""
+    tables = _bytes_of(manifest, "encoders/")
+    files = tables + _bytes_of(manifest, "model.")
+    least = tables if mapped else files
+    return int(min(max(grown, GROWN_MIN * least), GROWN_MAX * files)) + mapped // sharers + OWN_BYTES
+
+
+def _bytes_of(manifest: "Manifest", start: str) -> int:
+    return sum(each.size_bytes for each in manifest.files if each.path.startswith(start))
 
 
 @dataclass(slots=True)

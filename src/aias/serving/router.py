@@ -15,6 +15,7 @@ from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.memory import give_back
 from aias.registry.values import Endpoint
+from aias.runtimes.contract import Sharing
 from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.models import Answering, Model, warm
@@ -311,9 +312,13 @@ class Router:
             model = warm(runtime, version=str(endpoint.ref), number=endpoint.number, bounds=self._bounds)
         if found is None:
             self._examine(model)
-        model.stay.bytes = taken_bytes(model.manifest, grown.bytes) if found is None else found.stay.bytes
+        model.stay.bytes = self._taken(model, grown) if found is None else found.stay.bytes
         model.stay.asked_at = self._clock()
         return model
+
+    def _taken(self, model: Model, grown: Grown) -> int:
+        mapped = model.runtime.mapped_bytes if isinstance(model.runtime, Sharing) else 0
+        return taken_bytes(model.manifest, grown.bytes, mapped=mapped, sharers=self._bounds.workers)
 
     def _make_room(self, new: str) -> None:
         """Let go of what was asked longest ago until the others fit; the newest stays, whatever it takes."""

@@ -201,8 +201,10 @@ def _shared_out(bounds: Bounds, workers: int) -> Bounds:
     return replace(
         bounds,
         bodies_bytes=max(bounds.body_bytes, bounds.bodies_bytes // workers),
+        unread_bytes=max(bounds.body_bytes, bounds.unread_bytes // workers),
         cache_bytes=bounds.cache_bytes // workers,
         memory_bytes=bounds.memory_bytes // workers,
+        workers=workers,
     )
 
 

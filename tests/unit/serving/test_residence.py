@@ -172,6 +172,15 @@ def test_what_a_model_takes_is_what_the_process_grew_within_what_its_files_can_b
     assert grown == [1_000_000, 2_500_000, int(GROWN_MAX * 1_000_000)]
 
 
+def test_of_mapped_weights_each_worker_counts_its_part_beside_what_is_its_own() -> None:
+    tables = FileEntry("encoders/0.json", "", 20_000)
+    held = replace(manifest(), files=(FileEntry("model.onnx", "", 1_000_000), tables))
+
+    taken = [taken_bytes(held, each, mapped=1_400_000, sharers=4) - OWN_BYTES for each in (0, 60_000)]
+
+    assert taken == [20_000 + 350_000, 60_000 + 350_000]
+
+
 def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
     line, order = OneAtATime(), list[str]()
     inside, go = threading.Event(), threading.Event()

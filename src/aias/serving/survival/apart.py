@@ -2,11 +2,11 @@
 
     thread ──frame: rows──▶ apart_process ──frame: answers──▶ thread        msgpack; arrays as their bytes
 
-It takes 0.1 ms more than a run beside the others, and a copy of the model: only for versions in whose runs workers end.
+It takes 0.1 ms more than a run beside the others, and a copy of the model, but for weights that are mapped: only for
+versions in whose runs workers end.
 """
 
 import contextlib
-import select
 import subprocess
 import sys
 import threading
@@ -23,7 +23,7 @@ from aias.core.errors import BadValue
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
 from aias.serving.allowance import allowance
-from aias.serving.arrow import read_frame, write_frame
+from aias.serving.frames import TimeUp, give_frame, take_frame
 from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate, too_late
 
 GRACE_SECONDS: Final = 0.5
@@ -67,6 +67,8 @@ class Apart:
         self._program, self._answer_seconds, self._died = program, answer_seconds, died
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        # While it starts: until when it must be ready.
+        self._starts_until: float | None = None
 
     def predict(self, rows: Sequence[Row]) -> Answers:
         """Raises `BadValue`, `RunEnded`, `TooLate`."""
@@ -105,24 +107,23 @@ class Apart:
         )
 
     def _asked(self, question: bytes) -> bytes:
-        process = self._running()
+        deadline, usual_seconds = allowance()
+        process = self._running(deadline)
         assert process.stdin is not None
         assert process.stdout is not None
-        deadline, usual_seconds = allowance()
         began = time.monotonic()
         end = began + self._answer_seconds
         if deadline is not None:
-            if began >= deadline:
-                # While its process started.
-                raise too_late()
             end = min(end, deadline + max(GRACE_SECONDS, usual_seconds))
         answer = None
-        with contextlib.suppress(OSError):
-            write_frame(process.stdin, question)
-            if not select.select([process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
-                self._stop_run(time.monotonic() - began, usual_seconds)
-                raise TooLate("the run of this request did not end, so its process was ended", hint="send fewer rows")
-            answer = read_frame(process.stdout)
+        try:
+            with contextlib.suppress(OSError):
+                give_frame(process.stdin, question, until=end)
+                answer = take_frame(process.stdout, until=end)
+        except TimeUp:
+            self._stop_run(time.monotonic() - began, usual_seconds)
+            said = "the run of this request did not end, so its process was ended"
+            raise TooLate(said, hint="send fewer rows") from None
         if answer is None:
             self._end()
             self._has_died()
@@ -139,8 +140,8 @@ class Apart:
             self._has_died()
         else:
             self._late()
-        with contextlib.suppress(Ended):
-            self._running()
+        if not self._closed:
+            self._start()
 
     def _has_died(self) -> None:
         if not self._closed:
@@ -153,21 +154,37 @@ class Apart:
             self._end()
             self._renewed()
 
-    def _running(self) -> "subprocess.Popen[bytes]":
+    def _running(self, deadline: float | None) -> "subprocess.Popen[bytes]":
+        """The process, ready. Raises `Ended`, and `TooLate` where the caller cannot wait for that: it goes on."""
         if self._process is None or self._process.poll() is not None:
             self._end()
             if self._closed:
                 raise Ended
-            self._process = subprocess.Popen(  # noqa: S603  this very program
-                [sys.executable, *self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-            out = self._process.stdout
-            assert out is not None
-            if not select.select([out], [], [], START_SECONDS_MAX)[0] or read_frame(out) is None:
+            self._start()
+        process, until = self._process, self._starts_until
+        assert process is not None
+        if until is not None:
+            assert process.stdout is not None
+            ready = None
+            try:
+                ready = take_frame(process.stdout, until=until if deadline is None else min(until, deadline))
+            except TimeUp:
+                if time.monotonic() < until:
+                    raise too_late() from None
+            if ready is None:
                 self._end()
                 self._has_died()
                 raise Ended
-        return self._process
+            self._starts_until = None
+        if deadline is not None and time.monotonic() >= deadline:
+            raise too_late()
+        return process
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  this very program
+            [sys.executable, *self._program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        )
+        self._starts_until = time.monotonic() + START_SECONDS_MAX
 
     def _end(self) -> None:
         process, self._process = self._process, None

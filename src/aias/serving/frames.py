@@ -1,0 +1,69 @@
+"""Frames between a process and another that answers it, over pipes: a length, and so many bytes.
+
+The side that asks never waits beyond a time, whatever the other does: it may stop, or end, in the midst of a frame.
+"""
+
+import os
+import select
+import struct
+import time
+from typing import IO, Final
+
+_LENGTH: Final = struct.Struct("<I")
+
+_PIECE_BYTES: Final = 1 << 16
+"""What a pipe holds."""
+
+
+class TimeUp(Exception):
+    """The other side did not take a frame, or give one, in time."""
+
+
+def read_frame(pipe: IO[bytes]) -> bytes | None:
+    """The next frame, however long it takes; None at the end."""
+    head = pipe.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    (size,) = _LENGTH.unpack(head)
+    frame = pipe.read(size)
+    return frame if len(frame) == size else None
+
+
+def write_frame(pipe: IO[bytes], frame: bytes) -> None:
+    """Likewise."""
+    pipe.write(_LENGTH.pack(len(frame)))
+    pipe.write(frame)
+    pipe.flush()
+
+
+def give_frame(pipe: IO[bytes], frame: bytes, *, until: float) -> None:
+    """Write a frame to an unbuffered pipe by a time of the monotonic clock. Raises `TimeUp`, `OSError`."""
+    os.set_blocking(pipe.fileno(), False)
+    left = memoryview(_LENGTH.pack(len(frame)) + frame)
+    while left:
+        _wait(pipe, select.POLLOUT, until)
+        left = left[os.write(pipe.fileno(), left) :]
+
+
+def take_frame(pipe: IO[bytes], *, until: float) -> bytes | None:
+    """The frame that is next in an unbuffered pipe; None if it ends before. Raises `TimeUp`, `OSError`."""
+    os.set_blocking(pipe.fileno(), False)
+    held, size = bytearray(), _LENGTH.size
+    while len(held) < size:
+        _wait(pipe, select.POLLIN, until)
+        piece = os.read(pipe.fileno(), max(_PIECE_BYTES, size - len(held)))
+        if not piece:
+            return None
+        held += piece
+        if len(held) >= _LENGTH.size:
+            size = _LENGTH.size + _LENGTH.unpack_from(held)[0]
+    return bytes(memoryview(held)[_LENGTH.size : size])
+
+
+def _wait(pipe: IO[bytes], event: int, until: float) -> None:
+    # Unlike `select` it takes descriptors beyond 1,023, which a server with many connections has.
+    poll = select.poll()
+    poll.register(pipe, event)
+    left = until - time.monotonic()
+    if not poll.poll(max(0.0, 1000 * left)):
+        raise TimeUp

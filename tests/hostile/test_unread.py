@@ -1,0 +1,150 @@
+"""Callers that ask and do not read: what waits for them is bounded, and nothing more is done for them meanwhile."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from aias.runtimes.contract import Answers, Row
+from aias.serving.connection import Connection
+from aias.serving.unread import CUT, Unread
+from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
+
+PATIENCE = 30.0
+HEAD = (
+    "POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
+    "Content-Type: application/json\r\n"
+)
+
+
+class Caller:
+    """Has so much to read, and is noted when it is cut."""
+
+    def __init__(self, name: str, unread: int, cut: list[str]) -> None:
+        self.name, self.unread_bytes, self._cut = name, unread, cut
+
+    def cut(self) -> None:
+        self._cut.append(self.name)
+
+
+def test_beyond_the_bound_those_are_cut_that_have_not_read_for_longest() -> None:
+    cut, noted = list[str](), list[str]()
+    unread = Unread(1_000, noted.append)
+    for name, held in (("a", 400), ("b", 500), ("c", 90), ("d", 300)):
+        unread.add(Caller(name, held, cut))
+
+    assert (cut, noted) == (["a"], [CUT])
+
+
+def test_what_has_been_read_meanwhile_does_not_count() -> None:
+    cut = list[str]()
+    unread = Unread(1_000, lambda _code: None)
+    slow, gone = Caller("slow", 900, cut), Caller("gone", 900, cut)
+    unread.add(slow)
+    slow.unread_bytes = 50
+    unread.add(gone)
+    unread.remove(gone)
+    unread.add(Caller("new", 900, cut))
+
+    assert cut == []
+
+
+def test_one_answer_beyond_the_bound_is_cut_too() -> None:
+    cut = list[str]()
+    Unread(1_000, lambda _code: None).add(Caller("huge", 1_001, cut))
+
+    assert cut == ["huge"]
+
+
+class Counted(Rule):
+    runs = 0
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        type(self).runs += 1
+        return super().predict(rows)
+
+
+def asked(rows: int) -> bytes:
+    body = json.dumps([{"age": 50}] * rows).encode()
+    return f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def connections(server: House) -> list[Connection]:
+    return [each for each in server.gateway._server.server_state.connections if isinstance(each, Connection)]
+
+
+def on_loop(connection: Connection, what: Callable[[], None]) -> None:
+    connection.loop.call_soon_threadsafe(what)
+
+
+def pause(connection: Connection) -> None:
+    on_loop(connection, connection.pause_writing)
+    eventually(lambda: connection.flow.write_paused, PATIENCE)
+
+
+def test_nothing_is_begun_for_a_caller_who_has_an_answer_to_read_and_it_goes_on_when_that_is_read() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Counted())
+    with house(shelf) as server, server.socket() as client:
+        client.sendall(asked(1))
+        came = client.makefile("rb")
+        assert status_of(came) == 200
+        [mine] = connections(server)
+        pause(mine)
+        before = Counted.runs
+        client.sendall(asked(1) + asked(1))
+        eventually(lambda: mine._unbegun is not None, PATIENCE)
+        assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
+        meanwhile = Counted.runs - before
+        on_loop(mine, mine.resume_writing)
+
+        assert [status_of(came), status_of(came)] == [200, 200]
+        assert meanwhile == 1
+
+
+def test_a_caller_who_goes_before_it_has_read_leaves_nothing_behind() -> None:
+    with house() as server:
+        with server.socket() as client:
+            client.sendall(asked(1))
+            assert status_of(client.makefile("rb")) == 200
+            [mine] = connections(server)
+            pause(mine)
+            client.sendall(asked(1))
+            eventually(lambda: mine._unbegun is not None, PATIENCE)
+        eventually(lambda: not connections(server), PATIENCE)
+
+        assert mine._unbegun is None
+        assert mine.cycle is None
+        assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
+
+
+def test_many_who_ask_for_much_and_read_nothing_do_not_fill_the_memory() -> None:
+    bound = 1_000_000
+    with house(bounds=replace(BOUNDS, unread_bytes=bound)) as server, contextlib.ExitStack() as held:
+        most = 0
+        for _ in range(6):
+            known = connections(server)
+            client = held.enter_context(server.socket())
+            eventually(lambda known=known: [*{*connections(server)} - {*known}], PATIENCE)
+            [new] = {*connections(server)} - {*known}
+            # So that the system takes little of an answer, which is more than half a megabyte.
+            new.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+            client.sendall(asked(9_999))
+            eventually(lambda: noted(server) or all(each.flow.write_paused for each in connections(server)), PATIENCE)
+            most = max(most, sum(each.unread_bytes for each in connections(server)))
+
+        assert noted(server) > 0
+        assert 0 < most <= bound
+
+
+def noted(server: House) -> int:
+    return server.gateway.metrics.refusals[CUT, "", ""]
+
+
+def status_of(came: "socket.SocketIO") -> int:
+    """Of the next answer, which is read to its end."""
+    status = int(came.readline().split()[1])
+    headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(came.readline, b"\r\n"))
+    came.read(int(headers[b"content-length"]))
+    return status
