@@ -150,7 +150,7 @@ class Job:
         if prepared.answers_of:  # whoever is good enough differs in half of what may
             spread = math.sqrt(self.margin / 2) if task.classes else self.margin
         else:
-            spread = guessed(alike, right=value if task.metric == "accuracy" else None, grouped=judged.groups is not None)
+            spread = guessed(alike, right=value if task.metric == "accuracy" else None, groups=judged.groups)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
         self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
         self.prospect = Prospect(self.margin, self.certified_rows)

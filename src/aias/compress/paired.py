@@ -23,7 +23,6 @@ from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
 from aias.training.intervals import sampled
 from aias.training.metrics import NO_LABELS, decide
 
-
 IN_DOUBT: Final = 2.0
 """Rows of a class."""
 

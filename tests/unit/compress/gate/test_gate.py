@@ -140,9 +140,9 @@ def test_rows_certify_once():
 
 
 def test_of_rows_that_hang_together_more_are_needed():
-    apart, together = guessed(1.0, right=0.8), guessed(1.2, right=0.8, grouped=True)
+    apart, together = guessed(1.0, right=0.8), guessed(1.2, right=0.8, groups=np.arange(3))
 
-    assert apart == pytest.approx(np.sqrt(0.05)) == guessed(0.4, right=0.8, grouped=True)
+    assert apart == pytest.approx(np.sqrt(0.05)) == guessed(0.4, right=0.8, groups=np.arange(3))
     assert together == pytest.approx(3 * apart)
     assert Power("accuracy", 0.01, together, 408).rows_needed == pytest.approx(9 * 3_092, rel=0.001)
 
