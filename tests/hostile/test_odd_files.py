@@ -124,7 +124,7 @@ def test_a_parquet_file_knows_its_encoding_itself(tmp_path):
     ("data", "encoding", "message", "hint"),
     [
         (MEALS.encode(), "gb18030", "not in gb18030, the first fault is on line 2", "it is UTF-8"),
-        (MEALS.encode("gbk"), "shift_jis", "not in shift_jis", "--encoding gb18030`, or `encoding=`, if it says “这家店"),
+        (MEALS.encode("gbk"), "shift_jis", "not in shift_jis", "gb18030`, or `encoding=`, if it says “这家店"),
         (MEALS.encode("gbk"), "gkb", "no encoding `gkb`", "did you mean `gbk`?"),
         (MEALS.encode("gbk"), "rot13", "no encoding `rot13`", "gb18030"),
         (MEALS.encode("gbk"), "idna", "no encoding `idna`", "gb18030"),
