@@ -134,8 +134,8 @@ class Manifest:
 
     @property
     def answers_digest(self) -> str:
-        """Of what answers alone: the graph, the tables of the encoders, and how labels are weighed. Two versions of which
-        it is equal give the same answers, whenever they were trained; `digest` has their times and measurements in it.
+        """Of what answers alone: the graph, the tables of the encoders, and how labels are weighed. Two versions of
+        which it is equal answer the same, whenever they were trained; `digest` has times and measurements in it.
         """
         served = sorted(f"{entry.path} {entry.sha256}\n" for entry in self.files if is_served(entry.path))
         return digest_of([*(each.encode() for each in served), msgspec.json.encode(self.label_weights)])
