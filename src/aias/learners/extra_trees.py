@@ -1,10 +1,13 @@
 """Extremely random trees (Geurts, Ernst and Wehenkel 2006) by scikit-learn: splits drawn by chance, answers averaged.
 
+Trees grow to their end; how much their leaves are shrunk, the rows that judge choose (`shrinkage`).
+
 Scikit-learn compares float32(x) with a threshold. The graph compares x in float64 with the largest value that float32
 rounds to or below that threshold: equal for every x, infinite ones too, since what is beyond float32 counts as its end.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -15,6 +18,7 @@ from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
+from aias.learners.shrinkage import SHRINKAGE_USUAL, Shrunk, chosen
 
 __all__ = ["ExtraTrees"]
 
@@ -39,6 +43,14 @@ BATCH_SECONDS: Final = 0.5
 
 CHECKED_ROWS: Final = 200
 
+RANKING: Final = ("roc_auc", "pr_auc", "roc_auc_ovr")
+
+NEVER: Final = 1e-4
+"""What a probability of 0 counts as, where shrinkage is chosen: a few trees say so lightly, an ensemble does not."""
+
+OURS: Final = ("trees", "shrinkage")
+"""Settings that scikit-learn does not know. `shrinkage`: how much leaves are drawn to what is above (`shrinkage`)."""
+
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
@@ -52,8 +64,7 @@ class Trees:
         self.judged: Floats | None = None
 
     def scores(self, x: Floats) -> Floats:
-        sums = self._forest.sums(x)
-        return np.clip(np.hstack([1 - sums, sums]), 0, 1) if self.task.type == "binary" else sums
+        return _told(self._forest.sums(x), self.task)
 
     def forest(self) -> Forest:
         return self._forest
@@ -105,8 +116,8 @@ class ExtraTrees:
             longest = 1.2 * max((how.deadline.clock() - began) / batch, 1e-6)
             batch = max(how.threads, int(min(BATCH_SECONDS, how.deadline.left / 2) / longest))
             if how.keep is not None:
-                how.keep(lambda: _trees(model, how))
-        fitted = _trees(model, how)
+                how.keep(lambda: _fitted(model, how, valid))
+        fitted = _fitted(model, how, valid)
         _check(fitted, model, x)
         _tell(fitted, valid, how)
         return fitted
@@ -121,12 +132,12 @@ def _model(how: Fit, rows: int, trees: int) -> Any:
 
     leaves_max = max(2, NODES_MAX // (trees * _outputs(how.task)))
     chosen: dict[str, Any] = {
-        "min_samples_leaf": 2 if how.task.classes else 1, "max_features": 0.5,
+        "max_features": 0.5,
         "max_leaf_nodes": leaves_max if rows > leaves_max else None,
         "bootstrap": rows > SAMPLE_ROWS_MAX, "max_samples": SAMPLE_ROWS_MAX if rows > SAMPLE_ROWS_MAX else None,
         "random_state": how.seed, "n_jobs": how.threads, "warm_start": True,
     }  # fmt: skip
-    chosen |= {key: value for key, value in how.settings.items() if key != "trees"}
+    chosen |= {key: value for key, value in how.settings.items() if key not in OURS}
     return (ExtraTreesClassifier if how.task.classes else ExtraTreesRegressor)(**chosen)
 
 
@@ -144,16 +155,45 @@ def _narrow(x: Floats) -> Any:
     return np.clip(x, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
 
 
-def _trees(model: Any, how: Fit) -> Trees:
+def _fitted(model: Any, how: Fit, valid: Examples | None) -> Trees:
+    """The trees so far, shrunk as it was asked for or as the rows that judge want it."""
+    shrunk = _shrunk(model, how.task)
+    shrinkage, judged = how.settings.get("shrinkage", SHRINKAGE_USUAL), None
+    if valid is not None and "shrinkage" not in how.settings and not how.deadline.passed:
+        shrinkage, judged = chosen(shrunk, _narrow(valid.x), valid, partial(_worse, how))
+    settings = {
+        **how.settings, "trees": len(shrunk.trees), "max_leaf_nodes": model.max_leaf_nodes, "shrinkage": shrinkage
+    }  # fmt: skip
+    fitted = Trees(_forest(shrunk, shrunk.values(shrinkage)), how.task, settings)
+    fitted.judged = None if judged is None else _told(judged, how.task)
+    return fitted
+
+
+def _told(sums: Floats, task: Task) -> Floats:
+    return np.clip(np.hstack([1 - sums, sums]), 0, 1) if task.type == "binary" else sums
+
+
+def _worse(how: Fit, sums: Floats, valid: Examples) -> float:
+    """By the metric where it ranks, which no calibration changes afterwards; else by log loss or squared error."""
+    scores = _told(sums, how.task)
+    if how.task.metric in RANKING and how.score is not None:
+        return -how.score(valid.y, scores)
+    if not how.task.classes:
+        with np.errstate(over="ignore"):
+            return float(np.average((scores[:, 0] - valid.y) ** 2, weights=valid.weight))
+    each = np.maximum(scores[np.arange(len(scores)), valid.y], NEVER)
+    return -float(np.average(np.log(each), weights=valid.weight))
+
+
+def _shrunk(model: Any, task: Task) -> Shrunk:
     trees = [each.tree_ for each in model.estimators_]
-    settings = {**how.settings, "trees": len(trees), "max_leaf_nodes": model.max_leaf_nodes}
-    return Trees(_forest(trees, model, how.task), how.task, settings)
+    return Shrunk(trees, _values(np.concatenate([tree.value[:, 0] for tree in trees]), model, task))
 
 
-def _forest(trees: list[Any], model: Any, task: Task) -> Forest:
-    """Scikit-learn's arrays one after another, once for each output; a tree that is one leaf gets a node above it."""
-    counts = np.array([tree.node_count for tree in trees])
-    starts = np.cumsum(counts) - counts
+def _forest(shrunk: Shrunk, values: Floats) -> Forest:
+    """Scikit-learn's arrays one after another, once for each output, with the `values` of their nodes; a tree that is
+    one leaf gets a node above it."""
+    trees, counts, starts = shrunk.trees, shrunk.counts, shrunk.starts
 
     def joined(name: str) -> Any:
         return np.concatenate([getattr(tree, name) for tree in trees])
@@ -168,7 +208,7 @@ def _forest(trees: list[Any], model: Any, task: Task) -> Forest:
 
     left, left_is_leaf = child("children_left")
     right, right_is_leaf = child("children_right")
-    values = _values(joined("value")[is_leaf, 0], model, task) / len(trees)
+    values = values[is_leaf] / len(trees)
     one = Forest(
         np.maximum(joined("feature")[inner], 0).astype(np.int64), _widened(joined("threshold")[inner]),
         np.full(int(inner.sum()), LESS_OR_EQUAL, np.uint8), joined("missing_go_to_left")[inner].astype(bool),
@@ -181,7 +221,7 @@ def _forest(trees: list[Any], model: Any, task: Task) -> Forest:
 
 
 def _values(values: Floats, model: Any, task: Task) -> Floats:
-    """What the leaves add to each output: (leaves, outputs)."""
+    """What nodes say of each output: (nodes, outputs)."""
     if not task.classes:
         return values
     shares = np.zeros((len(values), len(task.classes)))
@@ -201,14 +241,13 @@ def _widened(threshold: Floats) -> Floats:
 
 
 def _check(fitted: Trees, model: Any, x: Any) -> None:
-    """On some rows, and on these with gaps, the forest adds up to what scikit-learn answers."""
+    """On some rows, and on these with gaps, the forest adds up to what scikit-learn's trees say, shrunk."""
     some = x[:CHECKED_ROWS].copy()
     gaps = np.where(np.arange(some.size).reshape(some.shape) % 3 == 0, np.float32(np.nan), some)
+    shrunk = _shrunk(model, fitted.task)
     for rows in (some, gaps):
-        trees = [each.tree_ for each in model.estimators_]
-        shares = np.mean([tree.value[tree.apply(rows), 0] for tree in trees], axis=0)
-        found, expected = fitted.forest().sums(rows.astype(np.float64)), _values(shares, model, fitted.task)
-        assert np.allclose(found, expected, rtol=1e-9), "scikit-learn's trees are read rightly"
+        expected = shrunk.scores(shrunk.places(rows), fitted.settings["shrinkage"])
+        assert np.allclose(fitted.forest().sums(rows.astype(np.float64)), expected, rtol=1e-9), "trees are read rightly"
 
 
 def _tell(fitted: Trees, valid: Examples | None, how: Fit) -> None:

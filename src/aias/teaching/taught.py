@@ -97,8 +97,8 @@ class _Job:
         if mine.all() and not self.wish.made_up:
             raise UserError(
                 f"every row has its `{self.target}`: there is nothing to ask",
-                hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows (--unlabelled FILE), "
-                "or let some be made up (--made-up 3)",
+                hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows "
+                "(`--unlabelled FILE`, or `unlabelled=`), or let some be made up (`--made-up 3`, or `made_up=3`)",
             )
         rng = np.random.default_rng(self.seed)
         known = rng.permutation(np.flatnonzero(mine))
@@ -150,7 +150,7 @@ class _Job:
         if self.wish.classes:
             named = tuple(map(text_of, self.wish.classes))
             if odd := [each for each in present if each not in named]:
-                raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which --classes does not name")
+                raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which the classes named are without")
             return named
         return tuple(present) if len(present) > 1 else None
 
@@ -193,7 +193,7 @@ class _Job:
             raise BadTeacher(
                 f"{source!r} is not a teacher that can be asked",
                 hint="a version such as big@2, http://HOST/predict/NAME of Aias, http://HOST/v2/models/NAME of any "
-                "Open Inference server, or https://HOST/v1 of a chat service with --teacher-model",
+                "Open Inference server, or https://HOST/v1 of a chat service with `--teacher-model`, or `model=`",
             )
         fields = tuple(each for each in self.dataset.schema if each.name != self.target)
         names = [each.name for each in fields if each.role == "input"]
@@ -282,7 +282,8 @@ class _Job:
         elif set_aside and int(held.own.sum()) < int(facts["answered"]):  # type: ignore[call-overload]
             message = (
                 "what is learned is judged by the teacher's own answers, right or wrong: answer at least "
-                f"{2 * OWN_TEST_ROWS[0]} rows by yourself, or give --test"
+                f"{2 * OWN_TEST_ROWS[0]} rows by yourself, or give rows that judge "
+                "(`--test FILE`, or `test=`)"
             )
             self.watch(Event("teach.judged", message, "warning"))
         return Taught(files[0], files[1] if len(test) else None, facts)

@@ -58,7 +58,7 @@ FIRST_SECONDS: Final = 2.0
 """Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
 better than none."""
 
-LOST_SHARE: Final = 0.03
+LOST_SHARE: Final = 0.01
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
 a latency: while the usual one costs more than that, twice the time is allowed."""
 
@@ -233,21 +233,23 @@ class Board:
         return [place for place in self._serving if not self.members[place].knows_all]
 
     def _after_seconds(self, *, refits: bool = True) -> float:
-        """For all that comes after the folds: the quality form is made while members are fitted again."""
+        """For all that comes after the folds."""
         folds, workers = self.table.fold_count, self.forms.workers
         more = self.table.rows / max(1.0, self.table.inside_rows)
         again = [self.members[place] for place in self.again() if refits]
         fits = [each.seconds / folds * more * _refit_share(each) for each in again]
-        quality, longest = self._quality_seconds(), max([*fits, sum(fits) / workers])
-        together = quality + longest if self.forward else max(quality, longest, (quality + sum(fits)) / workers)
-        return together + self.serving_seconds()
+        return max([0.0, *fits, sum(fits) / workers]) + self.forms_seconds()
+
+    def forms_seconds(self) -> float:
+        """For both forms, after the last fit."""
+        return self._quality_seconds() + self.serving_seconds()
 
     def _lateness(self) -> float:
         """By how much finishing may be late for the sake of a member."""
         return max(LATE_SECONDS, LATE_SHARE * self.deadline.seconds)
 
     def serving_seconds(self) -> float:
-        """For finishing after the last fit."""
+        """For the serving form, and to publish both."""
         each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
         tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
         alone = self._ending.serving(self._form_seconds(), used=self._used_seconds(), each=each) + tested

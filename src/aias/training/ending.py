@@ -23,7 +23,7 @@ TOGETHER_SHARE: Final = 1.5
 time."""
 
 REPORT_SHARE: Final = 0.5
-"""Of what the report of the last form has, for that of the quality form, which is made beside refits."""
+"""Of what the report of the last form has, for that of the quality form, which comes before it."""
 
 PUBLISH_SECONDS: Final = 0.1
 PUBLISH_SHARE: Final = 0.6

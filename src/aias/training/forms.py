@@ -58,6 +58,9 @@ QUALITY_BYTES_MAX: Final = 10_000_000
 NEAR_ENOUGH: Final = 1.05
 """Times the latency: no measurement of microseconds is nearer than that."""
 
+STRETCHED: Final = 2.0
+"""The same where nobody asked for a latency, before a member is left out for it: one more doubling of it, that is."""
+
 USUAL_ROWS: Final = 60
 
 LOAD_ROWS: Final = 3
@@ -155,27 +158,31 @@ class Forms:
         return described(trained, replace(trained.manifest, notes=tuple(self.watch.notes)))
 
     def quality(self, board: "Board", refitted: set[str]) -> Trained:
-        """Every member that helps, with the pipelines of all its folds, or as it was fitted again."""
+        """Every member that helps, with the pipelines of all its folds and, where it was fitted again, with that."""
         parts: list[Part] = []
         most = self._fits_within(QUALITY_BYTES_MAX, board, refitted)
         for member, weight in zip(board.members, board.weights, strict=True):
             if weight > 0:
-                count = 1 if member.name in refitted else most
-                parts += self._fits(member, count, float(weight), refitted)
+                parts += self._fits(member, self._count(member, most, board, refitted), float(weight), refitted)
         trained, honest = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         trained, judged = self._measured(trained, board, board.weights, honest)
         until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
         return self._reported(trained, judged, board, board.weights, until)
 
+    def _count(self, member: Member, most: int, board: "Board", refitted: set[str]) -> int:
+        """Fits of a member in the quality form: of a mean of parts, and of what must know the latest rows, the one on
+        all rows alone."""
+        return 1 if member.name in refitted and (member.merges or board.forward) else most
+
     def _fits_within(self, bytes_max: float, board: "Board", refitted: set[str]) -> int:
-        """How many folds' fits of each member such a graph can hold."""
-        count = len(self.prepared.table.together)
+        """How many fits of each member such a graph can hold."""
+        folds = len(self.prepared.table.together)
         used = [
-            timed.graph_bytes * (1 if member.merges or member.name in refitted else count)
+            timed.graph_bytes * (1 if member.merges else self._count(member, folds, board, refitted))
             for member, timed, weight in zip(board.members, board.timed, board.weights, strict=True)
             if weight > 0
         ]
-        return max(1, int(count * min(1.0, bytes_max / max(1, sum(used)))))
+        return max(1, int(folds * min(1.0, bytes_max / max(1, sum(used)))))
 
     def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.
@@ -201,11 +208,15 @@ class Forms:
             over = trained.manifest.row_us / board.limit_us
             fewer = _fewer(fits, weights, over) if over > NEAR_ENOUGH else fits
             hurried = not board.latency_asked and board.deadline.left < 2 * (perf_counter() - begun)
-            if fewer == fits or hurried:
+            dear = not board.latency_asked and over <= STRETCHED and len(fewer) < len(fits)
+            if fewer == fits or hurried or dear:
                 if over > NEAR_ENOUGH:
                     why = "there is no time to make it smaller" if hurried else "nothing that was fitted answers faster"
+                    if dear:
+                        why = "a member less would cost quality"
                     message = f"the serving form takes {trained.manifest.row_us:g} µs, not {board.limit_us:.4g}: {why}"
-                    self.watch(Event("train.latency", message, "warning", {"row_us": trained.manifest.row_us}))
+                    level: Level = "info" if dear else "warning"
+                    self.watch(Event("train.latency", message, level, {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
                 board.tell_of_chance(trained.manifest.measurements)
                 return self._reported(trained, judged, board, weights, board.deadline)
@@ -260,12 +271,12 @@ class Forms:
         if prepared.test.rows:
             encoded, answer = encoded_of(prepared.test, trained.runtime.encoder), at_once(trained.runtime.run)
             scores = answer(encoded, np.arange(encoded.rows))
-            return Judged(prepared.test, encoded, prepared.test_y, scores, answer)
+            return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
         folds = table.folds[table.judged].astype(np.int64)
         out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble, board.deadline)
         encoded = table.whole.encoded.take(table.judged)
-        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
+        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold, self._groups)
 
     def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""

@@ -10,7 +10,6 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -219,14 +218,11 @@ def _at_hand() -> None:
 
 
 def both_forms(plan: Plan, board: Board) -> Results:
-    """The quality form is compiled here while the workers fit members again; under time it is made of what they fit."""
+    """The serving form's members are fitted again, then both forms are made of what was fitted."""
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
-    with ThreadPoolExecutor(1) as beside:
-        refitting = beside.submit(plan.refit, wanted, board.deadline.ends_at - board.serving_seconds())
-        quality = None if board.forward else board.forms.quality(board, set())
-        refitted = {each.name for each in refitting.result()}
-    quality = quality or board.forms.quality(board, refitted)
+    refitted = {each.name for each in plan.refit(wanted, board.deadline.ends_at - board.forms_seconds())}
+    quality = board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
@@ -257,7 +253,7 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
         if not ours:
             raise UserError(
                 f"`{work.name}` is being trained, optimised or compressed by another process just now",
-                hint="wait for its end, or train under another `--name`",
+                hint="wait for its end, or train under another name (`--name`, or `name=`)",
             )
         if not resume:
             shutil.rmtree(work, ignore_errors=True)

@@ -90,7 +90,7 @@ SPACES: Final[Mapping[str, Searched]] = {
             "min_samples_leaf": Int(1, 30, log=True),
             "min_impurity_decrease": Float(1e-9, 1e-4, log=True),
         },
-        {"max_features": 0.5, "min_samples_leaf": 2, "min_impurity_decrease": 1e-9},
+        {"max_features": 0.5, "min_samples_leaf": 1, "min_impurity_decrease": 1e-9},
     ),
     "mlp": Searched(
         {

@@ -1,4 +1,4 @@
-"""What is tried for texts, in which order and from where."""
+"""What is tried, in which order and from where."""
 
 from aias.core.task import Task
 from aias.encoders.rows import Layout
@@ -39,3 +39,12 @@ def test_with_few_examples_of_each_label_no_ratios_outweigh_what_vectors_say() -
     few = list(firsts(Shape(labels, 400, TEXTS, sentences=True)))
     assert few[0] == "linear sentences" and "linear ratios sentences" not in few
     assert next(iter(firsts(Shape(labels, 1_600, TEXTS, sentences=True)))) == "linear ratios sentences"
+
+
+def test_a_tree_of_few_columns_sees_all_of_them() -> None:
+    """What two columns tell together, trees that are each grown on one of them never learn."""
+    for width, name in ((2, "feature_fraction_bynode"), (40, "feature_fraction")):
+        shape = Shape(LABELS, 1_000, Layout(width, tuple(range(width)), (), (), 0, 0))
+        found = [each.settings for each in portfolio(shape, only={"boosted_trees": {}})]
+        shares = [key for settings in found for key in settings if key.startswith("feature_fraction")]
+        assert shares and set(shares) == {name}

@@ -1,0 +1,62 @@
+"""What the two forms are made of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aias.core.events import Event
+from aias.data.read import read
+from aias.training.forms import NEAR_ENOUGH, STRETCHED, Forms
+from aias.training.train import Recipe, train
+
+RECIPE = Recipe(
+    target="y", name="m", seconds=60, learners=("boosted_trees", "extra_trees"), search=False, folds=3, latency_us=None
+)
+
+
+def rows(count: int = 300) -> dict[str, list[object]]:
+    chance = np.random.default_rng(0)
+    a, b = chance.normal(size=(2, count))
+    return {"a": a.tolist(), "b": b.tolist(), "y": (a * b + a + chance.normal(size=count) / 2).tolist()}
+
+
+def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_what_has_seen_all_rows(monkeypatch) -> None:
+    made: dict[str, dict[str, list[float]]] = {"quality": {}, "serving": {}}
+    fits = Forms._fits
+
+    def noted(self, member, count, weight, refitted):
+        parts = fits(self, member, count, weight, refitted)
+        if refitted:
+            form = "quality" if not made["serving"] and member.name not in made["quality"] else "serving"
+            made[form][member.name] = [part.weight / weight for part in parts]
+        return parts
+
+    monkeypatch.setattr(Forms, "_fits", noted)
+    train(read(rows(), target="y"), replace(RECIPE, latency_us=1e6), inline=True)
+    boosted = [shares for name, shares in made["quality"].items() if name.startswith("boosted_trees")]
+    random = [shares for name, shares in made["quality"].items() if name.startswith("extra_trees")]
+    assert boosted and all(shares == pytest.approx([0.5, 0.25, 0.25]) for shares in boosted)
+    assert all(shares == [1.0] for shares in random), "a mean of parts has seen all rows where one fit has"
+
+
+@pytest.mark.parametrize(("asked", "over", "kept"), [(None, 1.5, True), (None, 4.0, False), (150.0, 1.5, False)])
+def test_no_member_is_left_out_for_a_little_time_that_nobody_asked_for(monkeypatch, asked, over, kept) -> None:
+    assert NEAR_ENOUGH < 1.5 < STRETCHED < 4.0
+    form = Forms._form
+    sizes: list[int] = []
+
+    def slow(self, name, parts, board, weights, honest, late=()):
+        trained, answers = form(self, name, parts, board, weights, honest, late)
+        if name == "serving":
+            sizes.append(int(np.count_nonzero(weights)))
+            row_us = board.limit_us * (over if sizes[-1] > 1 else 1.0)
+            trained = replace(trained, manifest=replace(trained.manifest, row_us=row_us))
+        return trained, answers
+
+    monkeypatch.setattr(Forms, "_form", slow)
+    told: list[Event] = []
+    train(read(rows(), target="y"), replace(RECIPE, latency_us=asked), inline=True, watch=told.append)
+    assert sizes[0] > 1, "there is somebody to leave out"
+    assert (sizes[-1] > 1) is kept
+    assert kept is bool([event for event in told if "would cost quality" in event.message])
