@@ -138,8 +138,9 @@ class _Job:
         rows, of = seen(manifest, judging)
         if rows:
             message = (
-                f"{rows:,} of the {of:,} rows that judge are in the file that {self.teacher.who} was trained on, so what "
-                "is learned may look better than it is: judge by rows that it never saw (`--test FILE`, or `test=`)"
+                f"{rows:,} of the {of:,} rows that judge are in the file that {self.teacher.who} was trained on, so "
+                "what is learned may look better than it is: judge by rows that it never saw (`--test FILE`, or "
+                "`test=`)"
             )
             self.watch(Event("teach.seen", message, "warning", {"rows": rows, "of": of}))
 
