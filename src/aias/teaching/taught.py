@@ -32,6 +32,7 @@ from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.asking import ask
 from aias.teaching.kept import Kept
 from aias.teaching.mixed import mixed
+from aias.teaching.seen import seen
 from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
 from aias.teaching.wish import Wish
 
@@ -63,9 +64,10 @@ class Taught:
 
 def taught(
     source: Any, target: str, wish: Wish, *, home: Path, schema: Schema | Path | None = None, set_aside: bool = True,
-    seed: int = 0, stop: threading.Event | None = None, watch: Watch,
+    given: Any = None, seed: int = 0, stop: threading.Event | None = None, watch: Watch,
 ) -> Taught:  # fmt: skip
     """`set_aside`: whether own answers may be kept for judging; what was answered is kept in the home either way.
+    `given`: rows that judge, where they are in a file or table of their own.
 
     Raises `BadTeacher`, `TeacherRefused`, and what reading the rows raises.
     """
@@ -75,7 +77,9 @@ def taught(
     has_target = target in columns_of(source, schema=known, target=target)
     dataset = read(source, target=target if has_target else None, schema=known)
     job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
-    return job.run(set_aside=set_aside)
+    found = job.run(set_aside=set_aside)
+    job.warn_of_seen(found.test if given is None else given)
+    return found
 
 
 @dataclass(eq=False)
@@ -106,7 +110,7 @@ class _Job:
         if self.wish.made_up:
             own, mine = self._more(own, test)
         shown = self._examples(known, own)
-        teacher = self._teacher(own, shown)
+        teacher = self.teacher = self._teacher(own, shown)
         compared = known[~np.isin(known, shown)][:KNOWN_ROWS_MAX]
         asked = np.concatenate([compared, np.flatnonzero(~mine)])
         if teacher.rows_at_once > 1:  # of the rows that are learned from it tells how sure it is
@@ -125,6 +129,20 @@ class _Job:
             self.watch(found)
         held = mixed(own, told, numbers=self.classes == (), temperature=self.wish.temperature)
         return self._parted(answers, test, held, facts, set_aside=set_aside)
+
+    def warn_of_seen(self, judging: Any) -> None:
+        """By heart a teacher knows better."""
+        manifest = getattr(self.teacher, "manifest", None)
+        if judging is None or manifest is None:
+            return
+        rows, of = seen(manifest, judging)
+        if rows:
+            message = (
+                f"{rows:,} of the {of:,} rows that judge are in the file that {self.teacher.who} was trained on, so "
+                "what is learned may look better than it is: judge by rows that it never saw (`--test FILE`, or "
+                "`test=`)"
+            )
+            self.watch(Event("teach.seen", message, "warning", {"rows": rows, "of": of}))
 
     # Before asking
 
