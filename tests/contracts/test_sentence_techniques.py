@@ -98,6 +98,14 @@ def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
         held[rows] = kept
 
 
+def test_windows_that_lose_too_much_are_made_wider(shop):
+    (candidate,) = member("compress.techniques", "static_windows")(shop)
+    forms = [candidate, *candidate.milder()]
+    widths = [each.make(0).embedding.sentences.width for each in forms]
+    assert widths == [widths[0], 2 * widths[0], 4 * widths[0]]
+    assert len({each.name for each in forms}) == len(forms)
+
+
 def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
     (candidate, *_) = member("compress.techniques", "int8")(shop)
     candidate.make(0)

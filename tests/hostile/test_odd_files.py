@@ -124,7 +124,7 @@ def test_a_parquet_file_knows_its_encoding_itself(tmp_path):
     ("data", "encoding", "message", "hint"),
     [
         (MEALS.encode(), "gb18030", "not in gb18030, the first fault is on line 2", "it is UTF-8"),
-        (MEALS.encode("gbk"), "shift_jis", "not in shift_jis", "--encoding gb18030` if it says “这家店"),
+        (MEALS.encode("gbk"), "shift_jis", "not in shift_jis", "gb18030`, or `encoding=`, if it says “这家店"),
         (MEALS.encode("gbk"), "gkb", "no encoding `gkb`", "did you mean `gbk`?"),
         (MEALS.encode("gbk"), "rot13", "no encoding `rot13`", "gb18030"),
         (MEALS.encode("gbk"), "idna", "no encoding `idna`", "gb18030"),
@@ -139,7 +139,7 @@ def test_an_encoding_that_it_is_not_in_is_refused_with_what_it_may_be(give, data
 def test_a_text_that_may_be_in_several_encodings_is_refused_with_what_it_would_say_in_each(give):
     with pytest.raises(Unreadable, match="line 2") as caught:
         read(give("word,label\nżółw,a\n".encode("cp1250")))
-    assert "`--encoding windows-1250` if it says “żółw,a”" in caught.value.hint
+    assert "`--encoding windows-1250`, or `encoding=`, if it says “żółw,a”" in caught.value.hint
 
 
 def test_two_encodings_in_one_file_are_refused(give):

@@ -132,6 +132,14 @@ class Manifest:
         """Of what is loaded to answer; the card with its plots is not."""
         return sum(entry.size_bytes for entry in self.files if is_served(entry.path))
 
+    @property
+    def answers_digest(self) -> str:
+        """Of what answers alone: the graph, the tables of the encoders, and how labels are weighed. Two versions of
+        which it is equal answer the same, whenever they were trained; `digest` has times and measurements in it.
+        """
+        served = sorted(f"{entry.path} {entry.sha256}\n" for entry in self.files if is_served(entry.path))
+        return digest_of([*(each.encode() for each in served), msgspec.json.encode(self.label_weights)])
+
 
 def is_served(path: str) -> bool:
     """Whether a file is the graph or a table of an encoder."""

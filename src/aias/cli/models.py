@@ -95,7 +95,10 @@ def show(ref: str, page_at: Path | None, *, as_json: bool) -> None:
         page_at.write_text(_page(model), encoding="utf-8")
         click.echo(f"the card is in {page_at}", err=True)
     if as_json:
-        facts = {"version": model.ref, "digest": model.version.digest, "folder": str(model.folder)}
+        facts = {
+            "version": model.ref, "digest": model.version.digest, "answers_digest": manifest.answers_digest,
+            "folder": str(model.folder),
+        }  # fmt: skip
         return give(facts | msgspec.to_builtins(manifest), as_json=True)
     if page_at is not None:
         return None

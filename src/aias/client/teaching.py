@@ -46,7 +46,7 @@ def answered(
     )  # fmt: skip
     found = taught(
         source, target, wish, home=home, schema=Path(schema) if isinstance(schema, str) else schema,
-        set_aside=test is None, seed=seed, stop=stop, watch=watch,
+        set_aside=test is None, given=test, seed=seed, stop=stop, watch=watch,
     )  # fmt: skip
     if stop is not None:
         stop.clear()  # it ended the asking; what was answered is learned from

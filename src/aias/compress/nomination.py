@@ -11,6 +11,7 @@ the gain as a logarithm, and chances as if they did not hang together.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
@@ -45,7 +46,8 @@ class Prospect:
         if not left > 0 or not math.isfinite(spread):
             return 0.0
         error, doubt = spread / math.sqrt(self.rows), spread / math.sqrt(max(found.rows, 1))
-        return float(ndtr((left - ndtri(1 - SPENT) * error) / math.hypot(error, doubt)))
+        asked = ndtri(1 - SPENT) * error + _beyond(found) * found.rows / self.rows
+        return float(ndtr((left - asked) / math.hypot(error, doubt)))
 
     def of(self, trial: Trial) -> float:
         assert trial.evidence is not None
@@ -84,6 +86,14 @@ class Prospect:
             total += passed * (_worth(each) - before) if _worth(each) > before else -math.inf
             before = _worth(each)
         return total
+
+
+@lru_cache(maxsize=64)
+def _beyond(found: Evidence) -> float:
+    """How much farther off its limit is than its spread says: a row not seen may be lost, which counts for one of so
+    many rows."""
+    usual = ndtri(1 - SPENT) * found.spread / math.sqrt(max(found.rows, 1))
+    return max(0.0, found.limit(1 - SPENT) - found.value - float(usual))
 
 
 def _worth(trial: Trial) -> float:

@@ -9,7 +9,7 @@ all others                                      the paired bootstrap
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
 from aias.training.intervals import sampled
 from aias.training.metrics import NO_LABELS, decide
+
+IN_DOUBT: Final = 2.0
+"""Rows of a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +76,14 @@ def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: i
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
     return resampled_loss(
         first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
-        doubt=_one_of_a_class(task, y[kept], before.take(kept)),
+        doubt=_two_of_a_class(task, y[kept], before.take(kept)),
     )  # fmt: skip
 
 
-def _one_of_a_class(task: Task, y: Any, answered: Answered) -> float:
-    """What one more wrong answer to a row of a class costs, of the class where it costs most: of a class of few rows a
-    resample has only those that came up, though the next may be lost."""
+def _two_of_a_class(task: Task, y: Any, answered: Answered) -> float:
+    """What two more wrong answers to rows of a class cost, of the class where they cost most: of a class of few rows a
+    resample has only those that came up, though the next may be lost. Of two, since none lost leaves a limit of three
+    rows by the score interval, 1.75 spreads of 1.75 rows."""
     if task.metric not in LABEL_METRICS:
         return 0.0
     labels, even = answered.labels, np.ones((1, len(y)))
@@ -90,7 +94,7 @@ def _one_of_a_class(task: Task, y: Any, answered: Answered) -> float:
         other = labels.copy()
         other[row] = (y[row] + 1) % len(task.classes)
         costs.append(float(np.abs(formula(Case(task.metric, y, answered.scores, other))(even) - was)[0]))
-    return float(np.nanmax(costs))
+    return IN_DOUBT * float(np.nanmax(costs))
 
 
 def _metric(task: Task, y: Any, answered: Answered) -> Metric:

@@ -61,7 +61,8 @@ def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
             raise UserError(
                 f"{each.ref} reads other columns, terms or tokens than {shop.parent.ref}, and those of a fold are not "
                 "those of another: it cannot be found again fold by fold",
-                hint=f"compress {first.ref} once more, with a larger --max-loss or a smaller --size",
+                hint=f"compress {first.ref} once more, with a larger loss or a smaller size "
+                "(`--max-loss`, `--size`, or `max_loss=`, `size=`)",
             )
         shop = replace(shop, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
     return shop
@@ -74,7 +75,7 @@ def _as_it_was(shop: Workshop, wanted: Parent) -> Workshop:
         raise UserError(
             f"{wanted.ref} was taught on rows without labels besides, and these are not given: without them it cannot "
             "be found again fold by fold",
-            hint="give the same rows again with --unlabelled",
+            hint="give the same rows again with `--unlabelled FILE`, or `unlabelled=`",
         )
     return replace(shop, extra=shop.extra if known else None, memo={})
 

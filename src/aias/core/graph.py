@@ -23,6 +23,10 @@ class GraphWriter(Protocol):
         """The encoded columns: (rows, width) float64."""
 
     @property
+    def columns_width(self) -> int:
+        """How many they are."""
+
+    @property
     def term_ids(self) -> str:
         """The terms of all texts, one after another: (terms,) int64."""
 

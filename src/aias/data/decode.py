@@ -155,7 +155,7 @@ def _guessed(data: bytes, name: str, line: int) -> tuple[bytes, tuple[Event, ...
         )
     message = (
         f"`{name}` is not UTF-8 (line {line}); it was read as {best.encoding}, so that it says"
-        f" {_shown(sample, best.encoding)}. If that is wrong, name its encoding with `--encoding`"
+        f" {_shown(sample, best.encoding)}. If that is wrong, name its encoding with `--encoding`, or `encoding=`"
     )
     notes = (_read_as(message, best.encoding, "warning"),)
     return text, (*notes, _damaged(name, best.encoding, broken, line_broken)) if broken else notes
@@ -168,10 +168,10 @@ def _hint(data: bytes) -> str:
     except UnicodeDecodeError:
         pass
     else:
-        return "it is UTF-8, which needs no `--encoding`"
+        return "it is UTF-8, which needs no `--encoding`, or `encoding=`"
     sample = _beyond_ascii(data)
     names = [one.encoding for one in likely(sample)[:3]]
-    each = "; ".join(f"`--encoding {one}` if it says {_shown(sample, one)}" for one in names)
+    each = "; ".join(f"`--encoding {one}`, or `encoding=`, if it says {_shown(sample, one)}" for one in names)
     return f"{each}; or save it as UTF-8"
 
 

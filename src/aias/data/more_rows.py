@@ -42,7 +42,8 @@ def made_up(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed
     if len(swapped) < 2:
         raise UserError(
             "rows can be made up of columns of numbers, categories and times, and here are none that could be mixed",
-            hint="leave --made-up out; more texts can be given as --unlabelled FILE",
+            hint="leave out `--made-up`, or `made_up=`; more texts can be given by `--unlabelled FILE`, or "
+            "`unlabelled=`",
         )
     inputs = {each.name for each in schema.inputs} - {target}  # what else there is says whose row it was
     rng = np.random.default_rng(seed)

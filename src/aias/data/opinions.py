@@ -60,7 +60,7 @@ class Opinions:
         except (OSError, pl.exceptions.PolarsError):
             raise NoSuchFile(
                 f"what the teacher said of the rows is no longer whole in {path}",
-                hint="train once more with the same --teacher: what it answered is kept, and it is not asked again",
+                hint="train once more with the same teacher: what it answered is kept, and it is not asked again",
             ) from None
         names = [each for each in frame.columns if each.startswith(LABEL)]
         chances = frame.select(names).to_numpy() if names else np.zeros((frame.height, 0))

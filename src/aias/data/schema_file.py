@@ -15,7 +15,7 @@ BYTES_MAX: Final = 64 << 20
 """10,000 columns of 1,000 categories."""
 
 _HEAD: Final = f"""\
-# The columns of the data: correct what was guessed wrong, then pass the file with --schema.
+# The columns of the data: correct what was guessed wrong, then pass the file with --schema, or schema=.
 # kind: {", ".join(KINDS)} · role: {", ".join(ROLES)}
 # missing: spellings that mean "no value here" · format: `%d.%m.%Y` for times, `decimal-comma` for numbers
 """

@@ -53,9 +53,13 @@ class Sentences:
         return encoded.vectors.astype(np.float64) @ (self.scale * weights) - self._shift(weights)
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
+        return self.export_from(graph, weights, np.zeros(weights.shape[1]))
+
+    def export_from(self, graph: GraphWriter, weights: Floats, start: Floats) -> str:
+        """The same added to something, (outputs,), in no more nodes."""
         vectors = graph.op("Cast", graph.vectors, to=_DOUBLE)
-        sums = graph.op("MatMul", vectors, graph.constant(self.scale * weights))
-        return graph.op("Sub", sums, graph.constant(self._shift(weights)))
+        added = graph.constant(start - self._shift(weights))
+        return graph.op("Gemm", vectors, graph.constant(self.scale * weights), added)
 
     def export_columns(self, graph: GraphWriter) -> str:
         """`columns` in the graph, for learners other than linear ones."""

@@ -128,19 +128,26 @@ def scaled(encoded: Encoded, sums: Floats) -> Floats:
 
 
 def write_scaled(graph: GraphWriter, each: str, *, texts: int, outputs: int) -> str:
-    """The same in the graph, of a row for each term, (terms, outputs + 1) float64."""
-    rows = graph.op("Shape", graph.columns, start=0, end=1)
-    segments = rows if texts == 1 else graph.op("Mul", rows, graph.constant(np.array([texts])))
-    shape = graph.op("Concat", segments, graph.constant(np.array([outputs + 1])), axis=0)
-    sums = graph.op("ScatterND", graph.op("ConstantOfShape", shape, value=np.zeros(1)), graph.term_segments, each,
-                    reduction="add")  # fmt: skip
+    """The same in the graph, of a row for each term, (terms, outputs + 1) float64: in as few nodes as can be, for on a
+    single row each takes .6 µs, whatever it does. Sums begin with `TINY` in place of 0."""
+    sums = graph.op("ScatterND", _started(graph, texts, outputs + 1), graph.term_segments, each, reduction="add")
     parts, squares = graph.ops("Split", sums, graph.constant(np.array([outputs, 1])), outputs=2, axis=1)
-    lengths = graph.op("Sqrt", graph.op("Max", squares, graph.constant(np.float64(TINY))))
-    found = graph.op("Div", parts, lengths)
+    found = graph.op("Div", parts, graph.op("Sqrt", squares))
     if texts == 1:
         return found
     per_row = graph.op("Reshape", found, graph.constant(np.array([-1, texts, outputs])))
     return graph.op("ReduceSum", per_row, graph.constant(np.array([1])), keepdims=0)
+
+
+def _started(graph: GraphWriter, texts: int, width: int) -> str:
+    """`TINY` for each text: (rows * texts, width)."""
+    if texts == 1:  # all columns are cut off, and others put in their place
+        cut = graph.constant(np.array([0, -graph.columns_width, 0, width]))
+        return graph.op("Pad", graph.columns, cut, graph.constant(np.float64(TINY)))
+    rows = graph.op("Shape", graph.columns, start=0, end=1)
+    segments = graph.op("Mul", rows, graph.constant(np.array([texts])))
+    shape = graph.op("Concat", segments, graph.constant(np.array([width])), axis=0)
+    return graph.op("ConstantOfShape", shape, value=np.array([TINY]))
 
 
 def _spelling(encoder: RowEncoder) -> Any:

@@ -47,6 +47,10 @@ class Builder(GraphWriter):
         return "columns"
 
     @property
+    def columns_width(self) -> int:
+        return self._width
+
+    @property
     def term_ids(self) -> str:
         assert self._texts, "a graph without texts has no terms"
         return "term_ids"

@@ -49,8 +49,9 @@ ALIKE_ACTIVE: Final = 0.4
 MORE: Final = 1 / 48
 """Of the inputs behind the activation, how many are there once more; MiniLM's 1,536 become 1,568."""
 
-WIDER, NARROWER = 2, 3
-"""The places of the two products around the activation, among those of a layer."""
+TOGETHER, OUTPUT, WIDER, NARROWER = range(PRODUCTS)
+"""The places of a layer's products among its own: query, key and value; what attention gives; and the two around the
+activation."""
 
 _FLOAT: Final = 1
 """`TensorProto.FLOAT`, from the ONNX specification."""
@@ -86,6 +87,11 @@ class Int8:
             place = next(places)
             if layer in self.exact:
                 return affine_of(graph, x, affine)
+            if place % PRODUCTS == OUTPUT:
+                return _in_int8(graph, x, affine, self.reach[place], self._mixed_alike(layer, place), divided=True)
+            if place % PRODUCTS == TOGETHER:
+                each = self._mixed_alike(layer, place + OUTPUT)
+                affine = divided_last(affine, each)
             if place % PRODUCTS == WIDER:
                 more, _ = again(self.of.layers[layer].narrower, self.reach[place + 1])
                 affine = Affine(affine.weight[:, more], affine.bias[more])
@@ -96,6 +102,19 @@ class Int8:
         assert len(self.reach) >= PRODUCTS * len(self.of.layers)
         return self.of.written(graph, texts=texts, rows=rows, affine=affine)
 
+    def _mixed_alike(self, layer: int, place: int) -> Weights:
+        """By what the inputs of the product at this place are divided, which attention gives."""
+        return _alike(self.of.layers[layer].output.weight, self.reach[place], ALIKE)
+
+
+def divided_last(affine: Affine, each: Weights) -> Affine:
+    """Query, key and value with the values divided: attention adds them up by their shares, and so what it gives is
+    divided without a node for that."""
+    weight, bias = affine.weight.copy(), affine.bias.copy()
+    weight[:, -len(each) :] /= each
+    bias[-len(each) :] /= each
+    return Affine(weight, bias)
+
 
 def rows_of(graph: GraphWriter, table: Weights, places: str) -> str:
     """Rows of a table that is rounded by rows: (tokens,) → (tokens, width)."""
@@ -104,12 +123,14 @@ def rows_of(graph: GraphWriter, table: Weights, places: str) -> str:
     return graph.op("Mul", rows, graph.op("Gather", graph.constant(scale), places))
 
 
-def _in_int8(graph: GraphWriter, x: str, affine: Affine, reach: Reach, each: Weights) -> str:
-    """`each`: by what each input is divided, (inputs,)."""
+def _in_int8(
+    graph: GraphWriter, x: str, affine: Affine, reach: Reach, each: Weights, *, divided: bool = False
+) -> str:  # fmt: skip
+    """`each`: by what each input is divided, (inputs,); `divided`: where it was already."""
     held, scales = rounded(affine.weight * each[:, None], axis=0)
     step, zero = _steps(reach.low / each, reach.high / each)
     fixed = graph.constant(np.array(step)), graph.constant(np.array(zero))
-    whole = graph.op("QuantizeLinear", graph.op("Mul", x, graph.constant(1 / each)), *fixed)
+    whole = graph.op("QuantizeLinear", x if divided else graph.op("Mul", x, graph.constant(1 / each)), *fixed)
     # ONNX Runtime fuses only what has a zero, be it 0.
     zeros = graph.constant(np.zeros_like(held[0]))
     weight = graph.op("DequantizeLinear", graph.constant(held), graph.constant(scales[0]), zeros, axis=1)

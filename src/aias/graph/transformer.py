@@ -32,8 +32,6 @@ Affines = Callable[[int, str, "Affine"], str]
 MASKED: Final = -40.0
 """Added where a token is only padding. Much less, and softmax takes eight times as long: its powers are denormal."""
 
-NORM_MIN: Final = 1e-12
-
 MIDDLE: Final = 2 / 3
 """Of the layers, at which the middle is; of MiniLM's six the fourth."""
 
@@ -187,9 +185,8 @@ def _mean_of(graph: GraphWriter, x: str, mask: str) -> str:
 
 
 def of_length_one(graph: GraphWriter, vectors: str) -> str:
-    """(texts, width)."""
-    length = graph.op("ReduceL2", vectors, _ints(graph, 1), keepdims=1)
-    return graph.op("Div", vectors, graph.op("Max", length, _float(graph, NORM_MIN)))
+    """(texts, width); zeros stay zeros."""
+    return graph.op("LpNormalization", vectors, axis=-1, p=2)
 
 
 def side_by_side(graph: GraphWriter, vectors: str, *, texts: int, width: int) -> str:

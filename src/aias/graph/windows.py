@@ -36,12 +36,12 @@ class Windows:
         tokens = graph.op("Where", graph.token_mask, graph.tokens, graph.constant(np.array(len(self.table))))
         rows = graph.op("Cast", graph.op("Gather", graph.constant(held), tokens), to=_FLOAT)
         places = graph.ops("Split", rows, graph.constant(np.full(3, self.width)), outputs=3, axis=2)
-        # The table of a place moves by one: after it, on it, before it.
+        # The table of a place moves by one: after it, on it, before it; behind all of them is a window of nothing.
         moved = [
-            graph.op("Pad", each, graph.constant(np.array([0, 2 - place, 0, 0, place, 0])))
+            graph.op("Pad", each, graph.constant(np.array([0, 2 - place, 0, 0, place + 1, 0])))
             for place, each in enumerate(places)
         ]
-        sums = graph.op("Add", graph.op("Add", *moved[:2]), moved[2])  # (texts, length + 2, width)
-        most = graph.op("Relu", graph.op("ReduceMax", sums, graph.constant(np.array([1])), keepdims=0))
+        sums = graph.op("Sum", *moved)  # (texts, length + 3, width)
+        most = graph.op("ReduceMax", sums, graph.constant(np.array([1])), keepdims=0)
         most = graph.op("Mul", most, graph.constant(scale))
         return side_by_side(graph, of_length_one(graph, most), texts=texts, width=self.width)

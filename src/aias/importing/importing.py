@@ -129,7 +129,8 @@ class _Job:
         said, classes = self.description, tuple(map(text_of, self.asked.classes or self.description.classes))
         if said.format != "ONNX" and self.asked.scores == "logits":
             raise UserError(
-                f"a model of {said.format} says itself how its sums become its answers; `--scores` is for graphs",
+                f"a model of {said.format} says itself how its sums become its answers; "
+                "`--scores`, or `scores=`, is for graphs",
                 hint="leave it out; of sums by an objective of its own, convert the model to ONNX and import that",
             )
         kind: TaskType | Literal[""] = said.task
@@ -179,7 +180,7 @@ class _Job:
         if set(np.asarray(rows.values(self.asked.target)).tolist()) <= {0.0, 1.0}:
             message = (
                 f"`{self.asked.target}` is 0 or 1 in every row: if the model gives the probability of 1, import it "
-                "with --classes 0,1"
+                "with `--classes 0,1`, or `classes=[0, 1]`"
             )
             self.watch(Event("import.doubt", message, "warning"))
         return "regression"
@@ -223,7 +224,7 @@ class _Job:
         try:
             labels = labels_for(rows, task)
         except BadTarget as fault:
-            hint = f"{fault.hint}; `--classes a,b` names them as the rows do, in the model's order"
+            hint = f"{fault.hint}; `--classes a,b`, or `classes=`, names them as the rows do, in the model's order"
             raise BadTarget(fault.message, hint=hint) from None
         for note in labels.notes:
             self.watch(note)

@@ -16,7 +16,10 @@ from aias.encoders.rows import RowEncoder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Input, UnfitModel, Values
 
-WAYS = "`--columns a,b,c` names the columns in the model's order, `--target` the one that holds the answers"
+WAYS = (
+    "`--columns a,b,c`, or `columns=`, names the columns in the model's order, `--target`, or `target=`, the one that "
+    "holds the answers"
+)
 
 
 @dataclass(frozen=True, slots=True)

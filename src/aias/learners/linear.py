@@ -73,18 +73,16 @@ class LinearModel:
             return _sigmoid(z * np.array([[-1.0, 1.0]]))
         return _softmax(z)
 
-    def export_answer(self, graph: GraphWriter, sums: str) -> str:
-        """`answer` in the graph."""
-        z = graph.op("Add", sums, graph.constant(self.intercept))
+    def export_answer(self, graph: GraphWriter, z: str) -> str:
+        """`answer` in the graph, of sums that begin with the intercept."""
         if not self.classes:
             return z
         if self.classes == 2:
             return graph.op("Sigmoid", graph.op("Mul", z, graph.constant(np.array([[-1.0, 1.0]]))))
         return graph.op("Softmax", z, axis=1)
 
-    def export_both(self, graph: GraphWriter, sums: str) -> str:
+    def export_both(self, graph: GraphWriter, z: str) -> str:
         """`answer` of a binary task, from the sums of both classes."""
-        z = graph.op("Add", sums, graph.constant(self.intercept * np.array([-1.0, 1.0])))
         return graph.op("Sigmoid", z)
 
 

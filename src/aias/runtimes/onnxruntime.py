@@ -296,7 +296,7 @@ def weights_of(graph: Path) -> Path:
     return graph.with_suffix(".weights")
 
 
-def _session(model: bytes | Path, keep_as: Path | None) -> Any:
+def _session(model: bytes | Path, keep_as: Path | None = None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -17,6 +17,8 @@ _SMALL_BYTES: Final = 64 << 10
 SLACK: Final = 10
 """`},{` and `":` may stand in texts too: count beyond the bound by this factor before refusing unread."""
 
+_NEXT: Final = b"},{"
+
 _HINT: Final = (
     'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values; JSON has no NaN'
 )
@@ -64,8 +66,14 @@ def _checked(rows: list[dict[str, Any]], rows_max: int) -> list[dict[str, Any]]:
 
 
 def _check_count(body: bytes, rows_max: int) -> None:
-    """Refuse what would become millions of small objects, before they are made."""
-    if body.translate(None, b" \t\r\n").count(b"},{") >= SLACK * rows_max:
+    """Refuse what would become millions of small objects, before they are made; piece by piece, so that other threads
+    come in between."""
+    count, before = 0, b""
+    for at in range(0, len(body), _SMALL_BYTES):
+        # The end of the piece before may be the beginning of another row, and is too short to hold one.
+        piece = before + body[at : at + _SMALL_BYTES].translate(None, b" \t\r\n")
+        count, before = count + piece.count(_NEXT), piece[-len(_NEXT) + 1 :]
+    if count >= SLACK * rows_max:
         raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
 
 

@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
@@ -35,6 +36,10 @@ from aias.serving.supervisor import WORKERS_MAX, Supervisor
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.keeper import can_keep
 from aias.serving.unnamed import look_for
+
+SWITCH_SECONDS: Final = 0.0005
+"""How long a thread keeps the interpreter while another waits for it; of itself Python says 5 ms. A body of megabytes
+is read for 50 ms, and the event loop wants the interpreter anew in each of its turns."""
 
 ASKED: Final = "cache/asked.json"
 """In the home."""
@@ -163,6 +168,7 @@ def answer_on(
     pinned: Iterable[str] = (),
 ) -> None:
     """Answer for every endpoint of a home in this very process, until told to stop."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     from aias.access.keys import Keys
     from aias.registry.registry import Registry
     from aias.serving.loading import loader, width_in

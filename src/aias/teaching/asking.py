@@ -166,7 +166,7 @@ class _Job:
         raise TeacherRefused(
             f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
             + (f", such as {came!r}" if came else ""),
-            hint="say with --instructions what the labels mean, or ask another model",
+            hint="say with `--instructions`, or `instructions=`, what the labels mean, or ask another model",
         )
 
     def _keep(self, running: dict[Future[list[Said]], list[str]]) -> None:

@@ -32,6 +32,7 @@ from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.asking import ask
 from aias.teaching.kept import Kept
 from aias.teaching.mixed import mixed
+from aias.teaching.seen import seen
 from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
 from aias.teaching.wish import Wish
 
@@ -63,9 +64,10 @@ class Taught:
 
 def taught(
     source: Any, target: str, wish: Wish, *, home: Path, schema: Schema | Path | None = None, set_aside: bool = True,
-    seed: int = 0, stop: threading.Event | None = None, watch: Watch,
+    given: Any = None, seed: int = 0, stop: threading.Event | None = None, watch: Watch,
 ) -> Taught:  # fmt: skip
     """`set_aside`: whether own answers may be kept for judging; what was answered is kept in the home either way.
+    `given`: rows that judge, where they are in a file or table of their own.
 
     Raises `BadTeacher`, `TeacherRefused`, and what reading the rows raises.
     """
@@ -75,7 +77,9 @@ def taught(
     has_target = target in columns_of(source, schema=known, target=target)
     dataset = read(source, target=target if has_target else None, schema=known)
     job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
-    return job.run(set_aside=set_aside)
+    found = job.run(set_aside=set_aside)
+    job.warn_of_seen(found.test if given is None else given)
+    return found
 
 
 @dataclass(eq=False)
@@ -97,8 +101,8 @@ class _Job:
         if mine.all() and not self.wish.made_up:
             raise UserError(
                 f"every row has its `{self.target}`: there is nothing to ask",
-                hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows (--unlabelled FILE), "
-                "or let some be made up (--made-up 3)",
+                hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows "
+                "(`--unlabelled FILE`, or `unlabelled=`), or let some be made up (`--made-up 3`, or `made_up=3`)",
             )
         rng = np.random.default_rng(self.seed)
         known = rng.permutation(np.flatnonzero(mine))
@@ -106,7 +110,7 @@ class _Job:
         if self.wish.made_up:
             own, mine = self._more(own, test)
         shown = self._examples(known, own)
-        teacher = self._teacher(own, shown)
+        teacher = self.teacher = self._teacher(own, shown)
         compared = known[~np.isin(known, shown)][:KNOWN_ROWS_MAX]
         asked = np.concatenate([compared, np.flatnonzero(~mine)])
         if teacher.rows_at_once > 1:  # of the rows that are learned from it tells how sure it is
@@ -125,6 +129,20 @@ class _Job:
             self.watch(found)
         held = mixed(own, told, numbers=self.classes == (), temperature=self.wish.temperature)
         return self._parted(answers, test, held, facts, set_aside=set_aside)
+
+    def warn_of_seen(self, judging: Any) -> None:
+        """By heart a teacher knows better."""
+        manifest = getattr(self.teacher, "manifest", None)
+        if judging is None or manifest is None:
+            return
+        rows, of = seen(manifest, judging)
+        if rows:
+            message = (
+                f"{rows:,} of the {of:,} rows that judge are in the file that {self.teacher.who} was trained on, so "
+                "what is learned may look better than it is: judge by rows that it never saw (`--test FILE`, or "
+                "`test=`)"
+            )
+            self.watch(Event("teach.seen", message, "warning", {"rows": rows, "of": of}))
 
     # Before asking
 
@@ -150,7 +168,7 @@ class _Job:
         if self.wish.classes:
             named = tuple(map(text_of, self.wish.classes))
             if odd := [each for each in present if each not in named]:
-                raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which --classes does not name")
+                raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which the classes named are without")
             return named
         return tuple(present) if len(present) > 1 else None
 
@@ -193,7 +211,7 @@ class _Job:
             raise BadTeacher(
                 f"{source!r} is not a teacher that can be asked",
                 hint="a version such as big@2, http://HOST/predict/NAME of Aias, http://HOST/v2/models/NAME of any "
-                "Open Inference server, or https://HOST/v1 of a chat service with --teacher-model",
+                "Open Inference server, or https://HOST/v1 of a chat service with `--teacher-model`, or `model=`",
             )
         fields = tuple(each for each in self.dataset.schema if each.name != self.target)
         names = [each.name for each in fields if each.role == "input"]
@@ -282,7 +300,8 @@ class _Job:
         elif set_aside and int(held.own.sum()) < int(facts["answered"]):  # type: ignore[call-overload]
             message = (
                 "what is learned is judged by the teacher's own answers, right or wrong: answer at least "
-                f"{2 * OWN_TEST_ROWS[0]} rows by yourself, or give --test"
+                f"{2 * OWN_TEST_ROWS[0]} rows by yourself, or give rows that judge "
+                "(`--test FILE`, or `test=`)"
             )
             self.watch(Event("teach.judged", message, "warning"))
         return Taught(files[0], files[1] if len(test) else None, facts)

@@ -36,7 +36,10 @@ class Wish:
             raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
         if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
             named = ",".join(self.classes)
-            raise BadTeacher(f"--classes {named} must name two labels or more, each once", hint="--classes spam,ham")
+            raise BadTeacher(
+                f"the classes {named} must be two labels or more, each once",
+                hint='`--classes spam,ham`, or `classes=("spam", "ham")`',
+            )
         if not 0 <= self.made_up <= MADE_UP_MAX:
             raise BadTeacher(
                 f"{self.made_up:g} times as many rows cannot be made up", hint=f"from 0 to {MADE_UP_MAX}, for example 3"

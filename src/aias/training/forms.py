@@ -271,12 +271,12 @@ class Forms:
         if prepared.test.rows:
             encoded, answer = encoded_of(prepared.test, trained.runtime.encoder), at_once(trained.runtime.run)
             scores = answer(encoded, np.arange(encoded.rows))
-            return Judged(prepared.test, encoded, prepared.test_y, scores, answer)
+            return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
         folds = table.folds[table.judged].astype(np.int64)
         out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble, board.deadline)
         encoded = table.whole.encoded.take(table.judged)
-        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold)
+        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold, self._groups)
 
     def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""

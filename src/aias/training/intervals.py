@@ -22,9 +22,11 @@ Interval = tuple[float, float]
 
 
 def intervals(metrics: Sequence[Values], *, rows: int, seed: int, groups: Ints | None = None) -> list[Interval | None]:
-    """Of each metric over the same resamples; None where most of these cannot give it. `groups`: the number of each
-    row's, (rows,)."""
+    """Of each metric over the same resamples; None where most of these cannot give it, or all rows are of one group.
+    `groups`: the number of each row's, (rows,)."""
     groups = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    if groups is not None and not groups.any():
+        return [None] * len(metrics)
     found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed, groups), strict=True)]
     return [_interval(values) for values in found]
 

@@ -94,13 +94,13 @@ def _measured(
     found = intervals([_formula(part) for part in parts], rows=rows, seed=seed, groups=kept_groups)
     narrower = float(np.sqrt(rows / len(y)))
     return [
-        _with_interval(case, _value(case), _value(part), interval, narrower=narrower)
+        _with_interval(case, _value(case), _value(part), interval, narrower=narrower, groups=groups)
         for case, part, interval in zip(cases, parts, found, strict=True)
     ]
 
 
 def _with_interval(
-    case: Case, value: float, around: float, interval: Interval | None, *, narrower: float
+    case: Case, value: float, around: float, interval: Interval | None, *, narrower: float, groups: Ints | None
 ) -> Measurement:
     """`around`: the value on the rows that the interval is of."""
     if interval is None or not np.isfinite(value):
@@ -110,20 +110,21 @@ def _with_interval(
         and METRICS[case.metric.partition(":")[0]][0] == "higher"
         and case.y.dtype.kind == "i"
     ):
-        return Measurement(case.metric, value, len(case.y), _lowest_of_perfect(case), value)
+        return Measurement(case.metric, value, len(case.y), _lowest_of_perfect(case, groups), value)
     down, up = ((end - around) * narrower for end in interval)
     if case.metric in BIASED:
         return Measurement(case.metric, value, len(case.y), max(0.0, value - max(up, 0)), max(value, value - down))
     return Measurement(case.metric, value, len(case.y), value + down, value + up)
 
 
-def _lowest_of_perfect(case: Case) -> float:
+def _lowest_of_perfect(case: Case, groups: Ints | None) -> float:
     """Where every row is right no resample has one that is wrong: what a share of right rows may be when all that were
     looked at are right (Clopper and Pearson 1934). Of AUC and the like it is the rarest class that there is little of.
+    Rows of one group count once.
     """
-    counts = np.bincount(case.y)
-    rows = len(case.y) if case.metric == "accuracy" else int(counts[counts > 0].min())
-    return float(OUTSIDE ** (1 / rows))
+    each = np.arange(len(case.y)) if groups is None else groups
+    parts = [each] if case.metric == "accuracy" else [each[case.y == label] for label in np.unique(case.y)]
+    return float(OUTSIDE ** (1 / min(len(np.unique(part)) for part in parts)))
 
 
 def _case(metric: str, y: Any, scores: Floats, label_weights: LabelWeights) -> Case:

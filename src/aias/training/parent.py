@@ -85,7 +85,9 @@ class Parent:
         if self.imported:
             raise UserError(
                 f"{self.ref} was imported, and what it is made of is not fitted again",
-                hint=f"train on the rows with `aias train`, or make it smaller: aias compress {self.ref} --data ROWS",
+                hint=f"train on the rows with `aias train`, or make it smaller: "
+                f"`aias compress {self.ref} --data ROWS`, or "
+                "`compress(data=ROWS)`",
             )
 
     @property
@@ -237,7 +239,8 @@ def _read(source: Any, manifest: Manifest, encoding: str | None, watch: Watch) -
     names = [name for name in found.schema.names if name in known]
     if missing := known.keys() - set(names):
         near = did_you_mean(min(missing), found.schema.names)
-        hint = f"{near} Or name the right file with --data" if near else "name the right file with --data"
+        right = "name the right file with `--data`, or `data=`"
+        hint = f"{near} Or {right}" if near else right
         raise OtherRows(f"there is no column `{min(missing)}` in these rows", hint=hint)
     schema = Schema(tuple(known[name] for name in names))
     if len(names) < len(found.schema.names):

@@ -153,6 +153,13 @@ class Dense(Protocol):
     def columns(self, encoded: Encoded) -> Floats: ...
 
 
+@runtime_checkable
+class Starting(Protocol):
+    """A feature whose sums may begin with something without a node more."""
+
+    def export_from(self, graph: GraphWriter, weights: Floats, start: Floats) -> str: ...
+
+
 class LinearPipeline:
     """Features side by side, each with its block of the weights; what follows from their sums is the model's."""
 
@@ -179,20 +186,28 @@ class LinearPipeline:
     def state(self) -> State:
         return self.model.state()  # type: ignore[no-any-return]
 
-    def export_sums(self, graph: GraphWriter, *, signs: Floats | None = None) -> str:
-        """The sums; with `signs`, (1, signs), times each of them: no node more, but larger tables."""
-        blocks = [weights if signs is None else weights @ signs for weights in self._blocks]
-        names = [feature.export(graph, weights) for feature, weights in zip(self.features, blocks, strict=True)]
-        total = names[0]
-        for name in names[1:]:
-            total = graph.op("Add", total, name)
-        return total
+    def export_sums(self, graph: GraphWriter, *, start: Floats | None = None, signs: Floats | None = None) -> str:
+        """The sums, which begin with `start`, (outputs,); with `signs`, (1, signs), times each of them: no node more,
+        but larger tables."""
+        parts = list(self.parts())
+        if signs is not None:
+            parts = [(feature, weights @ signs) for feature, weights in parts]
+            start = None if start is None else start @ signs
+        first, weights = parts[0]
+        if start is not None and isinstance(first, Starting):
+            total, start = first.export_from(graph, weights, start), None
+        else:
+            total = first.export(graph, weights)
+        for feature, weights in parts[1:]:
+            total = graph.op("Add", total, feature.export(graph, weights))
+        return total if start is None else graph.op("Add", total, graph.constant(start))
 
     def export(self, graph: GraphWriter) -> str:
+        start = getattr(self.model, "intercept", None)
         both = self.model.classes == 2 and hasattr(self.model, "export_both")
         if both and all(feature.name != "terms" for feature in self.features):
-            return str(self.model.export_both(graph, self.export_sums(graph, signs=BOTH)))
-        return str(self.model.export_answer(graph, self.export_sums(graph)))
+            return str(self.model.export_both(graph, self.export_sums(graph, start=start, signs=BOTH)))
+        return str(self.model.export_answer(graph, self.export_sums(graph, start=start)))
 
 
 class Block(Protocol):

@@ -151,7 +151,8 @@ def prepare(
     if embedding is None and not encoder.layout.width and not encoder.layout.terms:
         raise UserError(
             f"no word stands in two of the {learned.rows:,} texts, and there is nothing else to learn from",
-            hint="give more rows, or other columns; a sentence encoder (`--encoder`) knows words from elsewhere",
+            hint="give more rows, or other columns; a sentence encoder (`--encoder`, or `encoder=`) knows words "
+            "from elsewhere",
         )
     shape = Shape(task, learned.rows, encoder.layout)
     count = folds or fold_count(shape, seconds=seconds, workers=cpus())

@@ -73,12 +73,15 @@ class Judged:
     y: Any  # (rows,)
     scores: Floats  # (rows, outputs)
     answer: Answer
+    groups: Ints | None = None
+    """The number of each row's, where some belong together."""
 
     def take(self, rows: Ints) -> "Judged":
         def answer(encoded: Encoded, places: Ints) -> Floats:
             return self.answer(encoded, rows[places])
 
-        return Judged(self.dataset.take(rows), self.encoded.take(rows), self.y[rows], self.scores[rows], answer)
+        groups = None if self.groups is None else self.groups[rows]
+        return Judged(self.dataset.take(rows), self.encoded.take(rows), self.y[rows], self.scores[rows], answer, groups)
 
 
 def report(
@@ -241,7 +244,9 @@ def _slices(
     order = [each.field for each in found if each.field in kinds] or list(kinds)
     wanted = [[name for name in order if kinds[name] == kind][:SLICED_MAX] for kind in ("category", "number")]
     values = {name: each_value(judged.dataset.values(name)) for name in wanted[0] or wanted[1]}
-    parts = by_slice(task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights)
+    parts = by_slice(
+        task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights, groups=judged.groups
+    )
     return tuple(
         SliceScore(each.column, each.value, each.measurement) for each in parts if np.isfinite(each.measurement.value)
     )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.task import Measurement, Task
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.training.metrics import LabelWeights, judge
 
 SLICE_ROWS_MIN: Final = 30
@@ -36,17 +36,21 @@ class Slice:
 
 def by_slice(
     task: Task, y: Any, scores: Floats, slices: Mapping[str, npt.NDArray[Any]], *, seed: int,
-    label_weights: LabelWeights = None,
+    label_weights: LabelWeights = None, groups: Ints | None = None,
 ) -> tuple[Slice, ...]:  # fmt: skip
-    """`slices`: for each column its value in each row: texts, or numbers that are cut into quarters.
+    """`slices`: for each column its value in each row: texts, or numbers that are cut into quarters. `groups`: the
+    number of each row's, where some belong together.
 
     Where a slice cannot give the task's metric (AUC of one class), it is judged by the log loss or RMSE.
     """
     return tuple(
-        Slice(column, value, judge(task, y[rows], scores[rows], seed=seed, label_weights=label_weights))
+        Slice(column, value, judge(
+            task, y[rows], scores[rows], seed=seed, label_weights=label_weights,
+            groups=None if groups is None else groups[rows],
+        ))
         for column, values in slices.items()
         for value, rows in parted(values)
-    )
+    )  # fmt: skip
 
 
 def parted(values: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:

@@ -253,7 +253,7 @@ def _room(work: Path | None, *, resume: bool) -> Iterator[Path]:
         if not ours:
             raise UserError(
                 f"`{work.name}` is being trained, optimised or compressed by another process just now",
-                hint="wait for its end, or train under another `--name`",
+                hint="wait for its end, or train under another name (`--name`, or `name=`)",
             )
         if not resume:
             shutil.rmtree(work, ignore_errors=True)

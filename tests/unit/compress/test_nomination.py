@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aias.compress.gate.proportions import Proportions
+from aias.compress.gate.studentised import mean_loss
 from aias.compress.gate.verdict import Claim, judge
 from aias.compress.nomination import NOMINATED_MAX, Prospect
 
@@ -48,6 +49,18 @@ def test_what_was_searched_on_few_rows_is_less_certain():
     few, many = (Proportions(rows // 100, rows // 100, rows) for rows in (200, 20_000))
     assert PROSPECT.chance(few) < PROSPECT.chance(many)
     assert PROSPECT.chance(Proportions(0, 0, 20_000)) == pytest.approx(1, abs=0.01)
+
+
+def test_the_chance_reckons_with_rows_not_seen_as_the_gate_does():
+    """Six rows gain, by a little, and none loses: what was seen says next to nothing of the rows that would certify."""
+    before = np.random.default_rng(0).exponential(size=1_000)
+    found = mean_loss(before, before - np.where(np.arange(1_000) < 6, 0.5, 0.0))
+    within = found.value + 2.5 * found.spread / np.sqrt(found.rows)
+
+    assert within < found.limit(0.96)
+    assert Prospect(margin=within, rows=1_000).chance(found) < 0.2
+    assert Prospect(margin=2 * found.limit(0.96), rows=1_000).chance(found) > 0.9
+    assert Prospect(margin=within, rows=20_000).chance(found) > 0.8
 
 
 def test_of_searches_among_candidates_worse_by_the_margin_at_most_one_in_twenty_certifies_any():

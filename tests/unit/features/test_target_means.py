@@ -88,7 +88,7 @@ def test_the_graph_gives_the_same_columns(classes: int) -> None:
 
     layout = Layout(4, (0,), (1, 2, 3), SIZES, 0, 0)
     for place in range(means.width):
-        session = _session(compile_graph(Column(place), layout, classes=()))
+        session = _session(compile_graph(Column(place), layout, classes=()), None)
         found = session.run(["prediction"], {"columns": new})[0]
         np.testing.assert_array_equal(found, means.columns(new)[:, place])
 

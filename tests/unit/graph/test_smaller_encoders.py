@@ -68,6 +68,15 @@ def test_the_graph_in_int8_holds_no_matrix_of_floats(sentences):
     assert {kind for dims, kind in kinds if dims != positions} == {onnx.TensorProto.INT8}
 
 
+def test_what_attention_gives_is_divided_by_the_values_that_it_adds_up(sentences):
+    """Of a layer's four products the inputs of three are divided by a node of their own."""
+    graph = Builder(width=0, texts=0, sentences=lambda graph: in_int8(sentences, texts(5)).write(graph, texts=1))
+    nodes = onnx.load_from_string(graph.finish_vectors(graph.vectors)).graph.node
+    divided = {node.output[0] for node in nodes if node.op_type == "Mul"}
+    inputs = [node.input[0] in divided for node in nodes if node.op_type == "QuantizeLinear"]
+    assert inputs == [True, False, True, True] * len(sentences.whole.layers)
+
+
 def test_what_reaches_further_than_any_text_shown_is_cut(sentences):
     """Fixed scales: a text that was shown is read alike, whatever else was."""
     asked = texts(9, 5, 2, 1)

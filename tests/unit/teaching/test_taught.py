@@ -99,7 +99,7 @@ def test_rows_that_have_all_answers_need_no_teacher(tmp_path: Path) -> None:
 
 
 def test_labels_that_are_not_named_are_not_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(BadTeacher, match="'bad' in some rows, which --classes does not name"):
+    with pytest.raises(BadTeacher, match="'bad' in some rows, which the classes named are without"):
         teach(rows(20, own=10), Wish("http://127.0.0.1:9/v1", "tiny", ("good", "evil")), tmp_path)
 
 

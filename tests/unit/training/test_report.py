@@ -1,5 +1,6 @@
 """A version's report: its plots are pictures whatever the rows are, and importance is found where it is."""
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -64,6 +65,21 @@ def made(rows: int = 400, left: float = 60.0) -> dict[str, bytes]:
         BINARY, found, encoder, measured=[Measurement("roc_auc", 0.9, rows, 0.88, 0.92)], history=history(),
         best="deep", deadline=Deadline.after(left), seed=0,
     )  # fmt: skip
+
+
+def test_slices_of_a_report_reckon_by_the_groups_of_the_rows() -> None:
+    found, encoder = judged()
+    y, scores = np.repeat(found.y[:20], 20), np.eye(2)[np.repeat(found.y[20:40], 20)]
+
+    def width(groups):
+        files = report(
+            Task("y", "binary", "accuracy", ("a", "b")), replace(found, y=y, scores=scores, groups=groups), encoder,
+            measured=[], history=history(), best="deep", deadline=Deadline.after(60.0), seed=0,
+        )  # fmt: skip
+        first = read_report(files["report.json"]).slices[0].measurement
+        return first.high - first.low
+
+    assert width(np.repeat(np.arange(20), 20)) > 2 * width(None)
 
 
 def test_a_report_draws_the_scores_the_training_and_what_the_answers_hang_on() -> None:

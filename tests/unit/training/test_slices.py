@@ -73,3 +73,26 @@ def test_one_long_value_takes_its_own_room_and_not_that_of_every_row() -> None:
     assert most < 1_000_000, "as fixed widths all would take 100 MB"
     ((name, _),) = parted(each_value(["long " * 10_000] * 40))
     assert len(name) < 100
+
+
+def test_slices_of_rows_in_groups_are_as_wide_as_their_groups_make_them() -> None:
+    groups = np.repeat(np.arange(40), 10)
+    right = np.random.default_rng(0).random(40)[groups] < 0.7
+    y, scores, half = np.ones(400, int), np.eye(2)[right.astype(int)], (groups % 2).astype(str)
+
+    alone, together = (by_slice(TASK, y, scores, {"half": half}, seed=0, groups=each) for each in (None, groups))
+
+    for one, other in zip(alone, together, strict=True):
+        assert other.measurement == judge(TASK, y[half == other.value], scores[half == other.value], seed=0,
+                                          groups=groups[half == other.value])  # fmt: skip
+        assert one.measurement.value == other.measurement.value
+        assert other.measurement.high - other.measurement.low > 2 * (one.measurement.high - one.measurement.low)
+
+
+def test_a_slice_of_one_group_has_no_interval_and_a_perfect_one_that_of_its_groups() -> None:
+    y, scores, one = np.ones(400, int), np.eye(2)[np.ones(400, int)], np.zeros(400, int)
+    found = [by_slice(TASK, y, scores, {"a": np.zeros(400).astype(str)}, seed=0, groups=each)[0].measurement
+             for each in (one, np.arange(400) % 20, None)]  # fmt: skip
+
+    assert found[0].low is None
+    assert [round(each.low, 2) for each in found[1:]] == [0.83, 0.99]

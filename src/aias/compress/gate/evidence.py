@@ -41,6 +41,8 @@ class Evidence(Protocol):
     def limit(self, confidence: float) -> float:
         """The loss is at most this with so much confidence."""
 
+    def __hash__(self) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:

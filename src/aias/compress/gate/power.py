@@ -6,7 +6,7 @@ from typing import Final
 
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK
+from aias.compress.gate.evidence import RISK, Ints
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
@@ -57,6 +57,11 @@ class Power:
         )
 
 
-def guessed(spread: float) -> float:
-    """Of the differences, from that of one model's own losses of rows: a share of the rows are answered anew."""
-    return math.sqrt(2 * DIFFERING) * spread
+def guessed(spread: float, *, right: float | None = None, groups: Ints | None = None) -> float:
+    """Of the differences, from that of one model's own losses of rows: a share of the rows are answered anew. Of
+    accuracy (`right`: of which share of the rows) a row differs by 1; where rows are in `groups`, those answered anew
+    hang together as far as the errors of the one model do."""
+    if right is None:
+        return math.sqrt(2 * DIFFERING) * spread
+    alone = math.sqrt(right * (1 - right))
+    return math.sqrt(DIFFERING) * (max(1.0, spread / alone) if groups is not None and alone else 1.0)

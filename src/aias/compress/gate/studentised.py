@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown
+from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown
 from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
@@ -149,6 +149,7 @@ def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) ->
     if not isinstance(found, Studentised):
         return found
     losses, spread = value + many * parts, many * float(np.sqrt(doubt))
+    losses[np.abs(losses) <= ROUNDING * many * np.abs(own).max()] = 0.0  # what is left of sums is no row that differs
     return Guarded(found, unseen(losses, spread), unseen(-losses, spread))
 
 

@@ -3,11 +3,14 @@
 A candidate that is far off on few rows has, where few or none of these were seen, both a small loss and a small
 standard error, and every interval made of what was seen is too short. So one row is added that is worse than any seen,
 
-    h = worst + 3 max(largest / (k + ½), 2 s / (max(k, 1) + ½)), but at least 2 s
+    h = worst + max(m l, q 2 s / (max(k, 1) + ½)), but at least 2 s
 
 s      the spread of the first model's own losses: by that a row may be lost though all seen are answered alike
-worst  the largest loss of a row that was seen, `largest` the largest difference, either way
-k      how many rows the losses are made of, (Σd)² / Σd² of those that are worse (Kish 1965): few say little of the next
+worst  the largest loss of a row that was seen; l the largest difference, either way
+k      how many rows as bad as l were lost, Σd / l over those that are worse: few say little of the next
+q      3, and 7 where anything differs: of rows that gain, and none that loses, some more are known to be answered anew
+e      how many rows the standard error is made of, (Σd²)² / Σd⁴ (Kish 1965), and m = min((6 / e)², 8): where they
+       are few, neither the error nor the tail of the losses has been seen
 
 and the rows are weighted by exp(t d), so that their mean is the loss that is asked about. Its standard error is that of
 the weighted rows. Of accuracy this is the score interval: 0 of n rows lost leave a limit of 2.7 / n.
@@ -26,6 +29,15 @@ FAR: Final = 2.0
 
 FEW: Final = 3.0
 """Rows; so many that are worse make the one that was not seen twice as bad as the worst."""
+
+FEW_DIFFER: Final = 7.0
+"""The same where some rows are known to be answered anew, though none of those seen is worse."""
+
+ENOUGH: Final = 6.0
+"""Rows that make the standard error; of so many the one that was not seen is twice as bad as the worst."""
+
+TIMES_MAX: Final = 8.0
+"""As far as the largest difference, beyond the worst."""
 
 TILT_MAX: Final = 60.0
 """Of rows of which the farthest is 1 off: then it is all there is."""
@@ -77,13 +89,13 @@ class Unseen:
 
 def unseen(losses: Floats, spread: float) -> Unseen:
     """`losses`: of each row, (rows,); `spread`: of the first model's own."""
-    far = FAR * spread
-    worse = np.maximum(losses, 0)
-    shares = worse / (worse.sum() or 1.0)
-    many = 1 / float((shares**2).sum()) if shares.any() else 0.0
-    largest = float(np.abs(losses).max())
-    beyond = FEW * max(largest / (many + 0.5), far / (max(many, 1) + 0.5))
-    worst = max(far, float(worse.max()) + beyond)
+    far, largest = FAR * spread, float(np.abs(losses).max())
+    shares = np.abs(losses) / (largest or 1.0)
+    squares = shares**2
+    many, made_of = float(shares[losses > 0].sum()), float(squares.sum() ** 2 / ((squares**2).sum() or 1.0))
+    times = min((ENOUGH / max(made_of, 1.0)) ** 2, TIMES_MAX)
+    doubt = FEW_DIFFER if largest else FEW
+    worst = max(far, float(losses.max(initial=0.0)) + max(times * largest, doubt * far / (max(many, 1) + 0.5)))
     unit = max(worst, largest) or 1.0
     found, counts = np.unique(losses, return_counts=True)
     return Unseen(

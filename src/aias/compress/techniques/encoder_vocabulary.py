@@ -20,7 +20,7 @@ from aias.training.prepare import encoded_of
 
 __all__ = ["encoder_vocabulary"]
 
-SHARES: Final = (2 / 3, 1.0)
+SHARES: Final = (2 / 3, 5 / 6, 1.0)
 """Of the layers, the lower ones; what gains most comes first."""
 
 KEPT_SHARE_MAX: Final = 0.9

@@ -15,7 +15,7 @@ from aias.graph.int8 import Int8
 
 __all__ = ["fewer_layers"]
 
-SHARES: Final = (2 / 3, 1 / 2, 1 / 3)
+SHARES: Final = (5 / 6, 2 / 3, 1 / 2, 1 / 3)
 
 
 def fewer_layers(shop: Workshop) -> Iterator[Candidate]:

@@ -46,11 +46,15 @@ class Chat:
 
     def __init__(self, wire: Wire, question: Question) -> None:
         if not question.model:
-            raise BadTeacher(f"the chat service at {wire.place} needs a model", hint="name it: --teacher-model NAME")
+            raise BadTeacher(
+                f"the chat service at {wire.place} needs a model",
+                hint='name it: `--teacher-model NAME`, or `model="NAME"`',
+            )
         if question.classes is None:
             raise BadTeacher(
                 f"the labels of `{question.target}` are not known: the rows hold fewer than two different ones",
-                hint="name the labels, --classes spam,ham, or answer some rows by yourself",
+                hint='name the labels (`--classes spam,ham`, or `classes=("spam", "ham")`), or answer some rows by '
+                "yourself",
             )
         self._wire, self._question, self._classes = wire, question, question.classes
         self._path = wire.under("" if wire.url.path.rstrip("/").endswith(ENDING) else ENDING)

@@ -84,7 +84,7 @@ class Inference:
         except (KeyError, TypeError, ValueError):
             raise Unanswered(
                 f"{self._wire.place} gives neither labels nor numbers nor a score for each class",
-                hint="name its classes in its order: --classes a,b,c",
+                hint='name its classes in its order: `--classes a,b,c`, or `classes=("a", "b", "c")`',
             ) from None
 
     def _said(self, outputs: Sequence[Tensor], rows: int) -> list[Said]:

@@ -25,7 +25,7 @@ class Version:
         task = runtime.manifest.task
         if task.width:
             raise BadTeacher(f"{ref} gives vectors, and no answers", hint="name a version that predicts")
-        self._runtime = runtime
+        self._runtime, self.manifest = runtime, runtime.manifest
         self.who, self.identity = ref, ("version", digest, "chances")
         self.schema: Schema | None = Schema(runtime.manifest.inputs)
         self.classes: tuple[str, ...] | None = task.classes

@@ -8,7 +8,7 @@ import pytest
 
 from aias.compress.gate.changes import calibration_gap, flips, share
 from aias.compress.gate.evidence import Unknown, loss_of
-from aias.compress.gate.power import Power
+from aias.compress.gate.power import Power, guessed
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
 from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
@@ -137,6 +137,14 @@ def test_rows_certify_once():
     assert rows.open() == [1, 2]
     with pytest.raises(AssertionError, match="once"):
         rows.open()
+
+
+def test_of_rows_that_hang_together_more_are_needed():
+    apart, together = guessed(1.0, right=0.8), guessed(1.2, right=0.8, groups=np.arange(3))
+
+    assert apart == pytest.approx(np.sqrt(0.05)) == guessed(0.4, right=0.8, groups=np.arange(3))
+    assert together == pytest.approx(3 * apart)
+    assert Power("accuracy", 0.01, together, 408).rows_needed == pytest.approx(9 * 3_092, rel=0.001)
 
 
 def test_power_says_what_cannot_be_resolved():

@@ -1,0 +1,63 @@
+"""`teaching/seen.py`: a teacher that learned from the rows that judge is told of."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import aias
+from aias.core.events import Event
+from aias.teaching.seen import seen
+from aias.teaching.taught import taught
+from aias.teaching.wish import Wish
+
+
+def rows(seed: int, count: int = 200) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    age, plan = rng.uniform(10, 80, count), rng.choice(["pro", "free"], count)
+    return pl.DataFrame({"age": age, "plan": plan, "left": np.where(age + 10 * (plan == "pro") > 45, "yes", "no")})
+
+
+def without_labels(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(pl.lit(None, pl.String).alias("left"))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    rows(0).write_csv(folder / "learned.csv")
+    aias.train(folder / "learned.csv", target="left", name="big", learners=["linear"], time="4s", home=folder)
+    return folder
+
+
+def told(home: Path, own: pl.DataFrame, **more: object) -> list[Event]:
+    events: list[Event] = []
+    frame = pl.concat([own, without_labels(rows(2))])
+    taught(frame, "left", Wish("big@1"), home=home, watch=events.append, **more)  # type: ignore[arg-type]
+    return [each for each in events if each.name == "teach.seen"]
+
+
+def test_a_teacher_that_learned_from_the_rows_set_aside_is_told_of(home: Path) -> None:
+    (found,) = told(home, rows(0)[:60])
+
+    assert found.level == "warning" and found.facts == {"rows": 30, "of": 30}
+    assert "30 of the 30 rows that judge are in the file that big@1 was trained on" in found.message
+    assert told(home, rows(1)[:60]) == []
+
+
+def test_so_it_is_of_rows_that_were_given(home: Path) -> None:
+    given = pl.concat([rows(0)[:10], rows(3)[:40]])
+
+    (found,) = told(home, rows(1)[:60], set_aside=False, given=given)
+
+    assert found.facts == {"rows": 10, "of": 50}
+    assert told(home, rows(0)[:60], set_aside=False, given=rows(3)) == []
+
+
+def test_of_a_file_that_is_gone_nothing_is_known(home: Path, tmp_path: Path) -> None:
+    manifest = aias.load("big@1", home=home).manifest
+    assert seen(manifest, rows(0)) == (200, 200)
+
+    manifest.lineage.settings["source"] = str(tmp_path / "gone.csv")
+    assert seen(manifest, rows(0)) == (0, 0)
