@@ -226,7 +226,7 @@ def test_an_inference_server_teaches_so_where_its_classes_are_named_in_their_ord
 def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "predict-key")
     monkeypatch.setattr("aias.teaching.asking.WAIT_SECONDS", 0.0)
-    frame = pl.DataFrame({"age": np.arange(2_400) / 30, "plan": "pro", "left": [None] * 2_390 + ["no", "yes"] * 5})
+    frame = pl.DataFrame({"age": np.arange(4_800) / 60, "plan": "pro", "left": [None] * 4_790 + ["no", "yes"] * 5})
     shelf = Shelf()
     shelf.deploy("churn", 1, dying := Dying(rows_left=900))
     with house(shelf) as server:
@@ -237,8 +237,8 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
         found, _ = teach(frame, wish, tmp_path, target="left")
 
     assert "what was answered is kept" in refused.value.hint
-    assert found.facts["calls"] == 7  # of ten
-    assert pl.read_parquet(found.rows).height == 2_400
+    assert found.facts["calls"] == 17  # of twenty
+    assert pl.read_parquet(found.rows).height == 4_800
 
 
 class Dying(Rule):
