@@ -237,7 +237,7 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
         found, _ = teach(frame, wish, tmp_path, target="left")
 
     assert "what was answered is kept" in refused.value.hint
-    assert found.facts["calls"] == 17  # of twenty
+    assert found.facts["calls"] == 16  # of nineteen
     assert pl.read_parquet(found.rows).height == 4_800
 
 
