@@ -85,9 +85,8 @@ class Parent:
         if self.imported:
             raise UserError(
                 f"{self.ref} was imported, and what it is made of is not fitted again",
-                hint=f"train on the rows with `aias train`, or make it smaller: "
-                f"`aias compress {self.ref} --data ROWS`, or "
-                "`compress(data=ROWS)`",
+                hint="train on the rows with `aias train`, or make it smaller: "
+                f"`aias compress {self.ref} --data ROWS`, or `compress(data=ROWS)`",
             )
 
     @property

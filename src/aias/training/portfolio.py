@@ -119,7 +119,6 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     text = ("text_sums",) if shape.layout.terms or shape.sentences else ()
     read = FEATURES if shape.sentences else ()
     crossed = ("target_means", *text) if shape.layout.categories else text
-
     few_columns = shape.layout.width <= FEW_COLUMNS
 
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
