@@ -8,6 +8,7 @@ import pytest
 import aias
 from aias.core.errors import UserError
 from aias.core.events import Event
+from aias.teaching.seen import seen
 
 lightgbm: Any = pytest.importorskip("lightgbm")
 
@@ -44,6 +45,9 @@ def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     (once,) = [reason for reason in reasons.values() if "imported" in reason]
     assert "drop members" in once
     assert len(found.model.predict(rows(5)[0])) == 5
+    home = parent.registry.home
+    assert seen(manifest, rows(5)[0], home=home)[1] == 5 and seen(manifest, rows()[0], home=home) == (1_500, 1_500)
+    assert seen(parent.manifest, rows()[0], home=home) == (0, 0)  # nobody knows
 
 
 def test_rows_without_labels_certify_that_a_smaller_one_agrees(parent: aias.Model) -> None:

@@ -44,6 +44,7 @@ def compress(
     from aias.compress.compress import Wanted
     from aias.compress.compress import compress as search
     from aias.data.read import read
+    from aias.teaching.seen import remember
     from aias.training.parent import rows_of
 
     wanted = Wanted(
@@ -69,7 +70,10 @@ def compress(
         _keep(model, outcome.frontier)
     if outcome.trained is None:
         return Compressed(model, False, outcome.frontier)
-    return Compressed(publish_one(model.registry, outcome.trained, watch=watch), True, outcome.frontier)
+    found = publish_one(model.registry, outcome.trained, watch=watch)
+    if first.imported and not bare:  # it may have learned their answers
+        remember(dataset, found.manifest, home=model.registry.home)
+    return Compressed(found, True, outcome.frontier)
 
 
 def chain_of(model: Model) -> list[Model]:
