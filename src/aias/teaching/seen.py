@@ -7,12 +7,12 @@ they have read.
 """
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import AiasError
@@ -66,7 +66,7 @@ def _learned(manifest: Manifest, schema: Schema, home: Path) -> Numbers | None:
 def _place(manifest: Manifest, home: Path) -> Path:
     """Another version of Polars makes other numbers of the same rows."""
     rows = manifest.lineage.dataset.rpartition(":")[2]
-    return home / LEARNED / f"{rows}-{len(manifest.inputs)}-{pl.__version__}.npy"
+    return home / LEARNED / f"{rows}-{len(manifest.inputs)}-{version('polars')}.npy"
 
 
 def _numbers(dataset: Dataset, schema: Schema) -> Numbers:
