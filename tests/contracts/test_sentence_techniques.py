@@ -13,8 +13,10 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
 from aias.compress.fitting import fitted
+from aias.compress.made_up_texts import made_up
 from aias.compress.mixture import Unsure, fair
 from aias.compress.searched import Known
+from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
@@ -29,6 +31,7 @@ from aias.graph.sentences import SentenceEncoder
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
+from aias.training.prepare import encoded_of
 from tiny_encoder import encoder_into
 from workshops import opened
 
@@ -104,6 +107,26 @@ def test_windows_that_lose_too_much_are_made_wider(shop):
     widths = [each.make(0).embedding.sentences.width for each in forms]
     assert widths == [widths[0], 2 * widths[0], 4 * widths[0]]
     assert len({each.name for each in forms}) == len(forms)
+
+
+def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(shop):
+    found = made_up(shop)
+
+    assert found is not None and len(found.rows) == ROWS
+    whole = encoded_of(shop.prepared.dataset, shop.encoder)
+    assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
+    for fold in (0, 1):
+        inside = shop.inside(fold)
+        texts, targets, epochs = static_windows._lesson(shop, fold)
+        assert len(texts.tokens) == len(targets) == 2 * len(inside) and epochs == 7
+        assert np.array_equal(texts.token_mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
+        assert np.allclose(targets[len(inside) :], shop.teacher(fold).scores(found.of(inside)))
+
+
+def test_where_there_is_no_time_windows_learn_from_real_texts_alone(shop, monkeypatch):
+    monkeypatch.setitem(shop.memo, "made up", None)
+    texts, targets, epochs = static_windows._lesson(shop, 0)
+    assert len(texts.tokens) == len(targets) == len(shop.inside(0)) and epochs == 12
 
 
 def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):

@@ -36,7 +36,7 @@ class Kernel:
 
 def learned(
     tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, filters: int, classes: bool,
-    seed: int, deadline: Deadline,
+    seed: int, deadline: Deadline, epochs: int = EPOCHS,
 ) -> Kernel:  # fmt: skip
     """`tokens`, `mask`: (texts, length); `vectors`: (vocabulary, width); `targets`: probabilities (texts, classes), or
     standardised amounts (texts, 1). Where the deadline passes, what was learned by then."""
@@ -48,7 +48,7 @@ def learned(
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
     wanted = targets.astype(np.float32)
-    batches = list(_batches(mask, EPOCHS, rng))
+    batches = list(_batches(mask, epochs, rng))
     for step, rows in enumerate(batches):
         if deadline.passed:
             break
