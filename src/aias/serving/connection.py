@@ -19,6 +19,7 @@ import httptools
 
 from aias.serving.bounded import Phase
 from aias.serving.prompt import IDLE, Prompt
+from aias.serving.survival.kernel import untaken
 from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
 from aias.serving.unread import Unread
@@ -90,6 +91,11 @@ class Connection(Prompt):
     def unread_bytes(self) -> int:
         """What of its answers waits to be sent."""
         return self._line.get_write_buffer_size()
+
+    @property
+    def untaken_bytes(self) -> int:
+        """The same, with what the system has not given to its client's."""
+        return self.unread_bytes + untaken(self._line.get_extra_info("socket").fileno())
 
     def cut(self) -> None:
         """End it now, whatever its client has not read."""
