@@ -238,6 +238,15 @@ def test_a_text_of_a_megabyte_is_one_value(give):
     assert len(dataset.frame["text"][0]) == 1_000_000
 
 
+def test_a_quoted_text_longer_than_what_is_looked_at_first_divides_nothing(give):
+    long = 'line\n""quoted"", comma\n' * 60_000
+    rows = "".join(f"{i},plain,{'yes' if i % 2 else 'no'}\n" for i in range(20))
+    dataset = read(give(f'a,note,y\n1,plain,no\n2,"{long}",yes\n{rows}'))
+    assert dataset.schema.names == ("a", "note", "y")
+    assert dataset.rows == 22
+    assert dataset.frame["note"][1] == long.replace('""', '"').strip()
+
+
 def test_a_gzip_bomb_is_refused_before_it_is_unpacked(give, monkeypatch):
     monkeypatch.setattr(unpack, "_SLACK", 1 << 20)
     bomb = give(gzip.compress(b"0" * 200_000_000, compresslevel=9), "bomb.csv.gz")

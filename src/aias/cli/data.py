@@ -27,7 +27,7 @@ def check(file: str, target: str | None, save: Path | None, encoding: str | None
     from aias.data.check import findings, report
     from aias.data.read import read
     from aias.data.schema_file import write_schema
-    from aias.data.target import task_for
+    from aias.data.target import check_inputs, task_for
 
     with Progress(as_json=False, quiet=as_json) as watch:
         dataset = read(file, target=target, encoding=encoding, watch=watch)
@@ -48,6 +48,8 @@ def check(file: str, target: str | None, save: Path | None, encoding: str | None
     ]
     table(f"{file}: {dataset.rows:,} rows", ("column", "kind", "role", "missing", "distinct", "example", "why"), rows,
           right=("missing", "distinct"))  # fmt: skip
+    if target:
+        check_inputs(dataset, target)
     asked = f"aias train {shlex.quote(file)} --target {shlex.quote(target) if target else 'COLUMN'}"
     asked += f" --encoding {shlex.quote(encoding)}" if encoding else ""
     return hint(f"edit {save} and give it: {asked} --schema {shlex.quote(str(save))}" if save else asked)

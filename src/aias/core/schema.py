@@ -13,6 +13,9 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Role = Literal["input", "target", "ignored"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
+NUMBER_FORMATS: Final = ("decimal-comma", "spaced", "spaced-comma", "lakh", "clock")
+"""How numbers may be written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `17:45`; none is said of `1,200.50`."""
+
 NAMES_SHOWN: Final = 20
 """In a hint: more of them nobody reads."""
 
@@ -29,7 +32,7 @@ class Field:
 
     `missing`: spellings that mean "no value here" in this column, besides null and the empty string.
     `format`: how the values are written, where there is a choice: a `strptime` pattern for times,
-    `decimal-comma` for numbers such as `1.200,50`.
+    one of `NUMBER_FORMATS` for numbers.
     `categories`: the known values, for a category of few values; documentation, not a restriction.
     `unit`: what stood beside the numbers (`$`, `%`); documentation.
     `example`: a value as it came in the file; what the endpoint shows to callers.

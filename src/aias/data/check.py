@@ -203,6 +203,7 @@ def _imbalance(y: Labels1d, task: Task) -> Iterator[Event]:
     few = min(RARE_SHARE, RARE_OF_FAIR_SHARE / len(task.classes)) * len(y)
     rare = [(task.classes[code], int(count)) for code, count in enumerate(counts) if count < few]
     if rare:
-        named = ", ".join(f"`{label}` ({count:,} rows)" for label, count in rare[:5])
-        message = f"{len(rare)} labels are rare: {named}. Accuracy says little here; look at each label"
+        named = ", ".join(f"`{label}` ({count:,} row{'s' if count != 1 else ''})" for label, count in rare[:5])
+        which = "1 label is" if len(rare) == 1 else f"{len(rare)} labels are"
+        message = f"{which} rare: {named}. Accuracy says little here; look at each label"
         yield Event("data.imbalance", message, "warning", {"labels": [label for label, _ in rare]})

@@ -31,3 +31,9 @@ class BadSplit(UserError):
     """The rows cannot be split as asked."""
 
     code = "data.bad-split"
+
+
+class NoInputs(UserError):
+    """Beside the target no column is left that could be learned from."""
+
+    code = "data.no-inputs"

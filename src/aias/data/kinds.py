@@ -52,7 +52,24 @@ _UNITS: Final = frozenset(
 _BEFORE: Final = frozenset({"USD", "EUR", "GBP", "CHF", "$", "€", "£", "¥", "₹", "%"})
 """Units that may stand before the number; of others `m2`, `C7` and `g12` are names."""
 
-_BESIDE: Final = re.compile(r"[(\s+-]*([^\d\s.,()+-]{0,8})[\s+-]*\d[\d.,]*\s*([^\d\s.,()]{0,8})[)\s]*")
+_BESIDE: Final = re.compile(
+    r"[(\s+-]*([^\d\s.,()+-]{0,8})[\s+-]*\d(?:[\d.,]|['\u2019\s](?=\d))*\s*([^\d\s.,()]{0,8})[)\s]*"
+)
+_GAP: Final = re.compile(r"\d['\u2019\s]\d{3}(?!\d)")
+"""Where thousands are divided by a space or an apostrophe."""
+
+_CLOCK_VALUES_MIN: Final = 20
+"""Fewer different times of day are slots, and stay categories."""
+
+_HOW: Final = {
+    "decimal-comma": " with a decimal comma",
+    "spaced": " with spaces or apostrophes between thousands",
+    "spaced-comma": " with spaces between thousands and a decimal comma",
+    "lakh": " grouped as in India",
+    "clock": ": hours of a time of day",
+}
+"""What to say of each format of numbers."""
+
 _WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
 
 
@@ -113,10 +130,25 @@ def _number(found: Counted) -> Guess | None:
         return _plain_number(texts, found.missing)
     unit = _unit(dressed)
     tidy = _number_written(found, plain, Field("", "number", unit=unit))
-    if tidy or not any("," in text for text in dressed):
+    if tidy:
         return tidy
-    nothing_plain = [False] * len(plain)  # 1.200 is another number when the comma is decimal
-    return _number_written(found, nothing_plain, Field("", "number", unit=unit, format="decimal-comma"))
+    for form in _other_formats(found.values, dressed):
+        good = [False] * len(plain) if form == "decimal-comma" else plain  # 1.200 is another number there
+        tidy = _number_written(found, good, Field("", "number", unit=unit, format=form))
+        if tidy:
+            return tidy
+    return None
+
+
+def _other_formats(values: list[str], dressed: list[str]) -> list[str]:
+    """Ways to write numbers that these texts hint at, the likeliest first."""
+    comma = any("," in text for text in dressed)
+    found = ["decimal-comma", "lakh"] if comma else []
+    if any(map(_GAP.search, dressed)) and len({len(text) for text in values}) > 1:  # of one length they are codes
+        found += ["spaced", "spaced-comma"] if comma else ["spaced"]
+    if len(values) > _CLOCK_VALUES_MIN and all(":" in text for text in dressed[:_SAMPLE]):
+        found.append("clock")
+    return found
 
 
 def _number_written(found: Counted, plain: list[bool], field: Field) -> Guess | None:
@@ -131,7 +163,7 @@ def _number_written(found: Counted, plain: list[bool], field: Field) -> Guess | 
             if len(odd) > ODD_MAX or rows > (1 - SHARE_MIN) * found.rows:
                 return None
     if field.format:
-        how = " with a decimal comma"
+        how = _HOW[field.format]
     elif field.unit:
         how = f" written with `{field.unit}`"
     else:
@@ -216,7 +248,8 @@ def _words(found: Counted) -> Guess:
     words = (values.str.count_matches(r"\S+") + values.str.count_matches(_WIDE) / 2).mean()
     mean_words = float(words) if isinstance(words, int | float) else 0.0
     share = distinct / rows
-    figures = f"{distinct:,} different texts in {rows:,} rows, {mean_words:.1f} words each"
+    texts = f"{distinct:,} different texts" if distinct > 1 else "one text"
+    figures = f"{texts} in {rows:,} rows, {mean_words:.1f} words each"
     few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
     if few and distinct <= 2_000:
         return Guess("category", figures, found.missing)
@@ -230,4 +263,5 @@ def odd_note(name: str, found: Guess) -> str:
     """The sentence that reports values which are not of the column's kind."""
     rows = sum(count for _, count in found.odd)
     examples = ", ".join(shown(text) for text, _ in found.odd[:3])
-    return f"`{name}`: {rows} values are no {found.kind} and are read as missing: {examples}"
+    which = f"1 value is no {found.kind} and is" if rows == 1 else f"{rows:,} values are no {found.kind} and are"
+    return f"`{name}`: {which} read as missing: {examples}"

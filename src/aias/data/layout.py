@@ -59,7 +59,7 @@ def sniff(data: bytes, *, prefer: str | None = None) -> Layout:
     `share` is the share of the records that have the commonest number of fields.
     """
     head = _head(data)
-    found = [_fit(head, separator) for separator in SEPARATORS]
+    found = [_fit(head, separator, cut=len(head) < len(data)) for separator in SEPARATORS]
     best = max((fit for fit in found if fit), key=lambda fit: fit.likeness, default=None)
     preferred = next((fit for fit in found if fit and fit.separator == prefer and fit.share > 0.5), None)
     layout = preferred or best
@@ -94,10 +94,12 @@ def _head(data: bytes) -> bytes:
     return data[: end + 1] if end > 0 else data[:_HEAD]
 
 
-def _fit(head: bytes, separator: str) -> Layout | None:
-    quoted, regular = _quotes(head, separator)
+def _fit(head: bytes, separator: str, *, cut: bool) -> Layout | None:
+    quoted, regular = _quotes(head, separator, cut=cut)
     found = records(head, separator, quoted=quoted)
     fields = found.fields[~found.blank]
+    if cut and quoted and head.count(b'"') % 2 and len(fields) > 1:
+        fields = fields[:-1]  # its end is not seen
     if not len(fields):
         return None
     counts = np.bincount(fields)
@@ -109,12 +111,14 @@ def _fit(head: bytes, separator: str) -> Layout | None:
     return Layout(separator, quoted, regular, spaced, share, headed)
 
 
-def _quotes(data: bytes, separator: str | None) -> tuple[bool, bool]:
-    """(quotes wrap values, all of them regularly)"""
+def _quotes(data: bytes, separator: str | None, *, cut: bool = False) -> tuple[bool, bool]:
+    """(quotes wrap values, all of them regularly); what was `cut` may end within a value."""
     chars = np.frombuffer(data, np.uint8)
     at = np.flatnonzero(chars == _QUOTE)
     if not len(at):
         return False, True
+    if cut and len(at) % 2:
+        at = np.append(at, len(chars) - 1)  # as if the last line end closed it
     divider = ord(separator) if separator else _LINE_END
     opening, closing = at[::2], at[1::2]
     before = np.where(opening == 0, _LINE_END, chars[opening - 1])

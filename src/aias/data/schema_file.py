@@ -8,7 +8,7 @@ from typing import Final
 import yaml
 
 from aias.core.errors import UserError
-from aias.core.schema import KINDS, ROLES, Field, Schema
+from aias.core.schema import KINDS, NUMBER_FORMATS, ROLES, Field, Schema
 from aias.data.errors import NoSuchFile
 
 BYTES_MAX: Final = 64 << 20
@@ -17,7 +17,8 @@ BYTES_MAX: Final = 64 << 20
 _HEAD: Final = f"""\
 # The columns of the data: correct what was guessed wrong, then pass the file with --schema, or schema=.
 # kind: {", ".join(KINDS)} · role: {", ".join(ROLES)}
-# missing: spellings that mean "no value here" · format: `%d.%m.%Y` for times, `decimal-comma` for numbers
+# missing: spellings that mean "no value here"
+# format: `%d.%m.%Y` for times; {", ".join(NUMBER_FORMATS)} for numbers
 """
 
 
@@ -88,6 +89,9 @@ def _field(node: yaml.Node, path: Path) -> Field:
         if key not in given:
             raise _fault(path, node, f"a column lacks its `{key}`", "give each column a name and a kind")
     values = {key: readers[key](value, path) for key, value in given.items()}
+    if values["kind"] == "number" and values.get("format", NUMBER_FORMATS[0]) not in NUMBER_FORMATS:
+        what = f"numbers are not written as `{values['format']}`"
+        raise _fault(path, given["format"], what, f"use {', '.join(NUMBER_FORMATS)}, or leave it out")
     try:
         return replace(Field("", "text"), **values)  # type: ignore[arg-type]
     except UserError as wrong:

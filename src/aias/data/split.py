@@ -197,7 +197,7 @@ def _strata(y: npt.NDArray[np.int64] | npt.NDArray[np.float64], task: Task) -> I
     if task.type != "regression":
         return y.astype(np.int64)
     strata = max(1, min(_STRATA, len(y) // _STRATA))
-    edges = np.unique(np.quantile(y, np.linspace(0, 1, strata + 1)[1:-1]))
+    edges = np.unique(np.quantile(y / 2, np.linspace(0, 1, strata + 1)[1:-1]) * 2)
     return np.searchsorted(edges, y, side="right").astype(np.int64)
 
 

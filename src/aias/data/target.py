@@ -15,7 +15,7 @@ from aias.core.limits import CLASSES_MAX
 from aias.core.schema import Field
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset, Ints
-from aias.data.errors import BadTarget
+from aias.data.errors import BadTarget, NoInputs
 from aias.encoders.category import text_of
 from aias.encoders.number import Number
 
@@ -71,6 +71,22 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
     return Labels(task, encode_labels(texts, task), kept, reason, (*notes, *_rare_notes(texts, target)))
+
+
+def check_inputs(dataset: Dataset, target: str) -> None:
+    """Raises `NoInputs` where nothing is left to predict `target` from."""
+    if dataset.schema.inputs:
+        return
+    others = [field for field in dataset.schema if field.name != target]
+    if not others:
+        raise NoInputs(
+            f"`{target}` is the only column, and is not predicted from itself", hint="add columns to learn from"
+        )
+    named = ", ".join(f"`{field.name}` ({field.reason.partition('; ')[0]})" for field in others[:5])
+    raise NoInputs(
+        f"no column is left to learn from; set aside are {named}" + (", ..." if len(others) > 5 else ""),
+        hint="add columns that tell rows apart, or set the role of one to input in the schema",
+    )
 
 
 def _check_amounts(metric: str | None, y: Labels1d, target: str) -> None:
@@ -188,9 +204,11 @@ def _classes(texts: list[str], target: str) -> tuple[str, ...]:
     if len(distinct) < 2:
         only = shown(next(iter(distinct)))
         raise BadTarget(f"`{target}` is {only} in every row", hint=_NOTHING_TO_LEARN)
-    if len(distinct) > CLASSES_MAX or (len(distinct) > _UNIQUE_SHARE_MAX * len(texts) and len(distinct) > 2):
+    own = len(distinct) > _UNIQUE_SHARE_MAX * len(texts) and len(distinct) > 2
+    if len(distinct) > CLASSES_MAX or own:
+        most = f"at most {CLASSES_MAX:,} can be told apart" if not own else "most must stand in several"
         hint = "predict a column of few labels, or of numbers; rare labels can be joined into one"
-        raise BadTarget(f"`{target}` has {len(distinct):,} different labels in {len(texts):,} rows", hint=hint)
+        raise BadTarget(f"`{target}` has {len(distinct):,} different labels in {len(texts):,} rows; {most}", hint=hint)
     try:
         return tuple(sorted(distinct, key=lambda text: (float(text), text)))
     except ValueError:
@@ -209,5 +227,6 @@ def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:
     if not single:
         return ()
     named = ", ".join(shown(text) for text in single[:5])
-    message = f"`{target}`: {len(single)} labels stand in one row only and cannot be judged: {named}"
+    which = "1 label stands" if len(single) == 1 else f"{len(single)} labels stand"
+    message = f"`{target}`: {which} in one row only and cannot be judged: {named}"
     return (Event("data.rare-labels", message, "warning", {"labels": cast("list[object]", single[:20])}),)

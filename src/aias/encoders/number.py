@@ -1,4 +1,4 @@
-"""Numbers as people write them: `1200.5`, `"$1,200.50"`, `" 12 %"`, `"(1,200)"`, `"1.200,50"`."""
+"""Numbers as people write them: `1200.5`, `"$1,200.50"`, `" 12 %"`, `"(1,200)"`, `"1.200,50"`, `"1 200"`, `"8:30"`."""
 
 import math
 import numbers
@@ -20,6 +20,9 @@ PLAIN: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)
 """What needs no cleaning, for Python and Polars alike. Not `float`'s own grammar: that takes `1_000` and `٣`."""
 
 _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_SPACED: Final = re.compile(r"[1-9][0-9]{0,2}([ '\u2019\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]*)?")
+_LAKH: Final = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?")
+_CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])\.?[Mm]\.?)?")
 _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
 _CURRENCIES: Final = "$€£¥₹%"
@@ -37,6 +40,7 @@ class Number:
     def __init__(self, field: Field) -> None:
         self._missing = frozenset(field.missing) | {""}
         self._decimal_comma = field.format == "decimal-comma"
+        self._format = field.format
         self._unit = (field.unit or "").strip()
         self._example = field.example if isinstance(field.example, int | float) else 12.5
 
@@ -101,7 +105,7 @@ class Number:
             raise self._refusal(text)
         if not self._decimal_comma and PLAIN.fullmatch(bare):
             return float(bare)
-        number = self._undressed(bare)
+        number = _hours(bare) if self._format == "clock" else self._undressed(bare)
         if number is None:
             raise self._refusal(text)
         return number
@@ -120,12 +124,21 @@ class Number:
         if self._decimal_comma:
             swapped = bare.replace(",", "\0").replace(".", ",").replace("\0", ".")
             bare = swapped if bare.count(",") <= 1 else bare
-        if _GROUPED.fullmatch(bare):
-            bare = bare.replace(",", "")
+        bare = self._ungrouped(bare)
         if PLAIN.fullmatch(bare) and bare[0] not in "+-":
             return sign * float(bare)
         number = _NOT_FINITE.get(bare.lower())
         return None if number is None else sign * number
+
+    def _ungrouped(self, bare: str) -> str:
+        """Without what divides the thousands."""
+        if self._format in {"spaced", "spaced-comma"}:
+            if self._format == "spaced-comma" and bare.count(",") == 1 and "." not in bare:
+                bare = bare.replace(",", ".")
+            found = _SPACED.fullmatch(bare)
+            return bare.replace(found[1], "") if found else bare
+        known = _GROUPED.fullmatch(bare) or (self._format == "lakh" and _LAKH.fullmatch(bare))
+        return bare.replace(",", "") if known else bare
 
     def _without_unit(self, bare: str) -> str:
         if self._unit:
@@ -139,3 +152,15 @@ class Number:
             f"{shown(value)} is not a number",
             hint=f"send a number such as {self._example}, or null when it is not known",
         )
+
+
+def _hours(bare: str) -> float | None:
+    """`17:45`, `5:45 pm` as hours since midnight."""
+    found = _CLOCK.fullmatch(bare)
+    if not found:
+        return None
+    hour, half = int(found[1]), (found[4] or "").lower()
+    if hour > 23 or (half and not 1 <= hour <= 12):
+        return None
+    hour = hour % 12 + 12 * (half == "p") if half else hour
+    return hour + int(found[2]) / 60 + float(found[3] or 0) / 3600

@@ -19,7 +19,7 @@ from aias.data.errors import BadSplit
 from aias.data.given import apart
 from aias.data.opinions import Opinions
 from aias.data.split import groups_of, split
-from aias.data.target import labels_for, task_for
+from aias.data.target import check_inputs, labels_for, task_for
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.drift import drift
@@ -63,6 +63,8 @@ class Prepared:
     """Where a sentence encoder has read the texts."""
     answers_of: str = ""
     """Whose own answers stand for labels, where the rows have none."""
+    split: str = "random"
+    """How the rows of an imported version are parted."""
     test_groups: Ints | None = None
     """The number of each test row's group, where rows were split by group; of those that judge the table knows it."""
 
@@ -112,8 +114,7 @@ def prepare(
         watch(note)
     dataset, task = dataset.take(labels.kept), labels.task
     said = _all_own(len(labels.kept)) if opinions is None else opinions.take(labels.kept)
-    if not dataset.schema.inputs:
-        raise UserError("no column is left to learn from", hint="`aias data check` says why each was set aside")
+    check_inputs(dataset, target)
     for finding in findings(dataset, labels.y, task):
         watch(finding)
     share = 0.0 if given is not None else _test_share(dataset.rows, test)

@@ -35,5 +35,5 @@ def _column(field: Field, values: Any) -> dict[str, Any]:
 
 def _spread(x: Any) -> dict[str, Any]:
     finite = x[np.isfinite(x)]
-    known = [float(q) for q in np.quantile(finite, QUANTILES)] if len(finite) else []
+    known = [float(q) for q in np.quantile(finite / 2, QUANTILES) * 2] if len(finite) else []
     return {"missing": float(np.isnan(x).mean()) if len(x) else 0.0, "quantiles": known}

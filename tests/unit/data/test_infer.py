@@ -34,6 +34,36 @@ def test_numbers_in_texts_are_numbers(texts, numbers, unit):
     assert dataset.values("column").tolist() == numbers
 
 
+@pytest.mark.parametrize(
+    ("texts", "form", "first"),
+    [
+        ([f"{i * 977 % 400 + 1}'{i:03}.5" for i in range(40)], "spaced", 1000.5),
+        ([f"{i * 977 % 400 + 1}\u202f{i:03},50 €" for i in range(40)], "spaced-comma", 1000.5),
+        ([*(f"{i} {i:03}" for i in range(1, 40)), "7", "12"], "spaced", 1001),
+        ([f"{i + 1},{i % 90 + 10},500" for i in range(90)], "lakh", 110500),
+        ([f"{i % 24}:{i % 60:02}" for i in range(90)], "clock", 0),
+        ([f"{i % 12 + 1}:{i % 60:02} PM" for i in range(90)], "clock", 13),
+    ],
+)
+def test_numbers_and_times_of_day_in_other_spellings_are_no_identifiers(texts, form, first):
+    field, dataset = field_of(texts)
+    assert (field.kind, field.format, field.role) == ("number", form, "input")
+    assert dataset.values("column")[0] == first
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{i % 9 + 1}{i % 7}{i % 5} {i * 37 % 900 + 100} {i % 7}{i % 8}{i % 9}" for i in range(90)],
+        [f"{i * 37 % 900 + 100} {i * 7 % 90 + 10}" for i in range(90)],
+        [f"{i % 9 + 8}:30" for i in range(90)],
+        ["20:15", "19:00", "n. V."] * 30,
+    ],
+)
+def test_telephone_numbers_codes_and_slots_are_no_amounts(texts):
+    assert field_of(texts)[0].kind != "number"
+
+
 @pytest.mark.parametrize("letter", ["C", "m", "g", "l"])
 def test_a_letter_before_the_digits_makes_a_name_and_no_amount_with_a_unit(letter):
     names = [f"{letter}{i % 30}" for i in range(90)]
@@ -61,7 +91,9 @@ def test_a_few_odd_values_among_many_numbers_are_reported_and_read_as_missing():
     values[17] = "unknown"
     field, dataset = field_of(values)
     assert (field.kind, field.missing) == ("number", ("unknown",))
-    assert any("1 values are no number" in note.message and "'unknown'" in note.message for note in dataset.notes)
+    assert any(
+        "1 value is no number and is read" in note.message and "'unknown'" in note.message for note in dataset.notes
+    )
 
 
 def test_many_odd_values_make_a_category():

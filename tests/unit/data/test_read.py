@@ -167,7 +167,7 @@ def test_a_zone_that_cannot_be_makes_no_time():
     found = read(rows)
     assert found.schema["at"].kind == "time"
     assert found.frame["at"].null_count() == 1
-    assert any("1 values are no time" in note.message and "+01:75" in note.message for note in found.notes)
+    assert any("1 value is no time and is read" in note.message and "+01:75" in note.message for note in found.notes)
 
 
 def test_a_watch_hears_every_note():

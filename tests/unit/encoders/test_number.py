@@ -82,6 +82,55 @@ def test_a_decimal_comma_is_read_when_the_field_says_so():
     assert [price.encode(text) for text in ("1.200,50", "3,5", "-7", "1.200")] == [1200.5, 3.5, -7.0, 1200.0]
 
 
+@pytest.mark.parametrize(
+    ("form", "text", "expected"),
+    [
+        ("spaced", "1 234 567.5", 1234567.5),
+        ("spaced", "-1'234.5", -1234.5),
+        ("spaced", "CHF 1\u2019234", 1234),
+        ("spaced", "12.5", 12.5),
+        ("spaced-comma", "1\u202f234,5 €", 1234.5),
+        ("spaced-comma", "(1\u00a0234)", -1234),
+        ("spaced-comma", "0,5", 0.5),
+        ("lakh", "12,34,567.5", 1234567.5),
+        ("lakh", "1,234", 1234),
+        ("clock", "0:05", 5 / 60),
+        ("clock", "17:45:36", 17.76),
+        ("clock", "12:30 am", 0.5),
+        ("clock", "12:30 P.M.", 12.5),
+        ("clock", "7.25", 7.25),
+    ],
+)
+def test_numbers_are_read_as_the_format_of_the_field_says(form, text, expected):
+    assert Number(Field("n", "number", format=form, unit="CHF")).encode(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("spaced", "1 23"),
+        ("spaced", "1 234'567"),
+        ("spaced", "0 123"),
+        ("spaced", "1,234"),
+        ("spaced-comma", "1,234,567"),
+        ("spaced-comma", "1 234.5,5"),
+        ("lakh", "1,2,345"),
+        ("lakh", "1,00"),
+        ("clock", "24:00"),
+        ("clock", "13:00 pm"),
+        ("clock", "0:30 am"),
+        ("clock", "7:60"),
+        (None, "1 234"),
+        (None, "1'234"),
+        (None, "12,34,567"),
+        (None, "17:45"),
+    ],
+)
+def test_what_is_written_otherwise_than_the_field_says_is_refused(form, text):
+    with pytest.raises(BadValue):
+        Number(Field("n", "number", format=form)).encode(text)
+
+
 def test_a_column_names_the_row_it_cannot_take():
     with pytest.raises(BadValue) as caught:
         PLAIN.column(["1", "2", "old"])

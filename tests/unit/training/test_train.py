@@ -12,6 +12,7 @@ from aias.artifact.manifest import read_manifest
 from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
 from aias.core.events import Event, nobody
 from aias.core.schema import Schema
+from aias.data.errors import NoInputs
 from aias.data.read import read
 from aias.training.configuration import ALL
 from aias.training.finish import Trained
@@ -285,8 +286,13 @@ def test_what_cannot_be_done_is_said_before_any_work(changes, error, says) -> No
 
 
 def test_a_table_without_usable_columns_is_refused() -> None:
-    with pytest.raises(UserError, match="no column is left"):
+    with pytest.raises(NoInputs, match=r"no column is left .* `same` \(the same value in every row\)"):
         train(read({"same": [1] * 40, "y": ["a", "b"] * 20}), Recipe(target="y", name="m"))
+
+
+def test_a_table_of_the_target_alone_is_called_so() -> None:
+    with pytest.raises(NoInputs, match="`y` is the only column"):
+        train(read({"y": ["a", "b"] * 20}), Recipe(target="y", name="m"))
 
 
 @pytest.mark.parametrize(
