@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from aias import __version__
-from aias.core.errors import AiasError
+from aias.core.errors import AiasError, OutOfMemory
 
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and query two models on real data that is already here."),
@@ -82,6 +82,13 @@ def main() -> None:
         click.echo("interrupted", err=True)
         status = 130
     except AiasError as fault:
+        _say(fault)
+        status = fault.exit_status
+    except MemoryError:
+        fault = OutOfMemory(
+            "there was not enough memory",
+            hint="give fewer rows or columns, or allow more: `ulimit -v`, the container's",
+        )
         _say(fault)
         status = fault.exit_status
     except BrokenPipeError:
