@@ -7,7 +7,9 @@ import pytest
 
 import aias
 from aias.core.errors import UserError
-from aias.core.events import Event
+from aias.core.events import Event, nobody
+from aias.teaching.seen import seen
+from aias.training.parent import Parent, rows_of
 
 lightgbm: Any = pytest.importorskip("lightgbm")
 
@@ -44,6 +46,34 @@ def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
     (once,) = [reason for reason in reasons.values() if "imported" in reason]
     assert "drop members" in once
     assert len(found.model.predict(rows(5)[0])) == 5
+    home = parent.registry.home
+    assert seen(manifest, rows(5)[0], home=home)[1] == 5 and seen(manifest, rows()[0], home=home) == (1_500, 1_500)
+    assert seen(parent.manifest, rows()[0], home=home) == (0, 0)  # nobody knows
+
+
+def test_rows_that_belong_together_certify_together(parent: aias.Model) -> None:
+    who = np.repeat(np.arange(300), 5)
+    held = rows()[0] | {"who": who.tolist()}
+    teacher = Parent(parent.ref, parent.manifest, parent.runtime, parent.folder)
+
+    dataset, _ = rows_of(teacher, held, split="group:who", watch=nobody)
+    table = teacher.taught(dataset, how="group:who", seconds=10.0, watch=nobody).table
+    assert all(len(set(table.folds[who == each])) == 1 for each in range(300))
+    assert table.judged_groups is not None and len(set(table.judged_groups)) == 300
+
+    asked: dict[str, Any] = {"data": held, "max_loss": "30%", "time": "60s", "inline": True}
+    found = parent.compress(**asked, split="group:who", techniques=["distill"])
+    assert found.better, found.frontier.verdict
+    assert found.model.manifest.lineage.settings["proof"]["split"] == "group:who"  # type: ignore[index]
+    again = {"data": rows()[0], "time": "5s"}
+    with pytest.raises(UserError, match="who"):  # it is parted so again, and these rows do not say how
+        found.model.compress(**again)
+
+
+@pytest.mark.parametrize(("split", "said"), [("time:a", "cannot be split by 'time:a'"), ("group:who", "who")])
+def test_how_rows_of_an_imported_version_are_parted_is_checked(parent: aias.Model, split: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parent.compress(time="5s", data=rows()[0], split=split)
 
 
 def test_rows_without_labels_certify_that_a_smaller_one_agrees(parent: aias.Model) -> None:

@@ -25,6 +25,7 @@ from aias.registry.registry import Registry
 from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, ROWS
 from aias.serving.loading import made_from
+from aias.teaching.seen import seen
 from aias.training.parent import NoTime, Parent
 
 
@@ -60,6 +61,7 @@ def test_an_ensemble_becomes_smaller_and_faster_with_its_proof(home: Path, paren
     assert found.better
     assert found.model.ref == "amounts@3"
     manifest = found.model.manifest
+    assert seen(manifest, amounts()[:40], home=home) == (40, 40)  # it learned from what its parent did
     assert (manifest.form, manifest.lineage.verb, manifest.lineage.parents) == (
         "compressed",
         "compress",

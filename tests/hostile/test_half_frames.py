@@ -15,7 +15,7 @@ import artifacts
 from aias.serving import arrow as arrows
 from aias.serving.allowance import allowed
 from aias.serving.arrow import ArrowProcess
-from aias.serving.refusals import BadBody, TooLate
+from aias.serving.refusals import Busy, TooLate
 from aias.serving.survival.apart import Apart
 from serving_house import eventually
 
@@ -128,13 +128,39 @@ def test_a_reader_of_arrow_that_stops_holds_nobody_up_for_good(monkeypatch: pyte
     monkeypatch.setattr(arrows, "ANSWER_SECONDS_MAX", SHORT)
     with ThreadPoolExecutor(1) as pool:
         try:
-            with pytest.raises(BadBody):
+            with pytest.raises(TooLate):
                 pool.submit(arrow.read, written, rows_max=50_000).result(PATIENCE)
         finally:
             process.kill()
     monkeypatch.setattr(arrows, "ANSWER_SECONDS_MAX", PATIENCE)
 
     assert arrow.read(written, rows_max=50_000) == {"age": list(range(50_000))}
+    arrow.close()
+
+
+def test_a_reader_of_arrow_that_somebody_kills_amid_its_work_is_asked_again_unseen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(arrows, "ANSWER_SECONDS_MAX", PATIENCE)
+    arrow = ArrowProcess()
+    written = arrow.write({"age": [1, 2]}, as_file=False)
+    process = arrow._process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(arrow.read, written, rows_max=2)
+        eventually(lambda: arrow._lock.locked(), PATIENCE)
+        process.kill()
+
+        assert read.result(PATIENCE) == {"age": [1, 2]}
+    arrow.close()
+
+
+def test_a_writer_of_arrow_that_ends_each_time_is_no_fault_of_the_body() -> None:
+    arrow = ArrowProcess()
+    with pytest.raises(Busy):
+        # Columns of two lengths are no table: its writer fails.
+        arrow.write({"age": [1], "plan": ["x", "y"]}, as_file=False)
     arrow.close()
 
 

@@ -19,10 +19,14 @@ HEAD = (
 
 
 class Caller:
-    """Has so much to read, and is noted when it is cut."""
+    """Has so much to read, and is noted when it is cut; `sent` is what its system has not taken yet."""
 
-    def __init__(self, name: str, unread: int, cut: list[str]) -> None:
-        self.name, self.unread_bytes, self._cut = name, unread, cut
+    def __init__(self, name: str, unread: int, cut: list[str], sent: int = 0) -> None:
+        self.name, self.unread_bytes, self.sent, self._cut = name, unread, sent, cut
+
+    @property
+    def untaken_bytes(self) -> int:
+        return self.unread_bytes + self.sent
 
     def cut(self) -> None:
         self._cut.append(self.name)
@@ -30,7 +34,7 @@ class Caller:
 
 def test_beyond_the_bound_those_are_cut_that_have_not_read_for_longest() -> None:
     cut, noted = list[str](), list[str]()
-    unread = Unread(1_000, noted.append)
+    unread = Unread(1_000, 60, noted.append)
     for name, held in (("a", 400), ("b", 500), ("c", 90), ("d", 300)):
         unread.add(Caller(name, held, cut))
 
@@ -39,7 +43,7 @@ def test_beyond_the_bound_those_are_cut_that_have_not_read_for_longest() -> None
 
 def test_what_has_been_read_meanwhile_does_not_count() -> None:
     cut = list[str]()
-    unread = Unread(1_000, lambda _code: None)
+    unread = Unread(1_000, 60, lambda _code: None)
     slow, gone = Caller("slow", 900, cut), Caller("gone", 900, cut)
     unread.add(slow)
     slow.unread_bytes = 50
@@ -52,9 +56,56 @@ def test_what_has_been_read_meanwhile_does_not_count() -> None:
 
 def test_one_answer_beyond_the_bound_is_cut_too() -> None:
     cut = list[str]()
-    Unread(1_000, lambda _code: None).add(Caller("huge", 1_001, cut))
+    Unread(1_000, 60, lambda _code: None).add(Caller("huge", 1_001, cut))
 
     assert cut == ["huge"]
+
+
+class Watched:
+    """Two callers who have stopped reading, at a time that the test tells."""
+
+    def __init__(self) -> None:
+        self.now, self.cut, self.noted = 100.0, list[str](), list[str]()
+        self.unread = Unread(1_000_000, 60.0, self.noted.append, lambda: self.now)
+        self.still = Caller("still", 900, self.cut, sent=5_000)
+        self.slow = Caller("slow", 900, self.cut, sent=5_000)
+        for each in (self.still, self.slow):
+            self.unread.add(each)
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += seconds
+        self.unread.tidy()
+
+
+def test_who_reads_nothing_for_too_long_is_cut_and_who_reads_slowly_is_not() -> None:
+    scene = Watched()
+    for _ in range(10):
+        scene.slow.sent -= 1
+        scene.pass_seconds(59.0)
+
+    assert (scene.cut, scene.noted) == (["still"], [CUT])
+    scene.pass_seconds(1.0)
+    scene.pass_seconds(60.1)
+    assert scene.cut == ["still", "slow"]
+
+
+def test_who_has_read_on_has_all_the_time_again() -> None:
+    scene = Watched()
+    scene.pass_seconds(59.0)
+    scene.unread.remove(scene.still)
+    scene.unread.add(scene.still)
+    scene.pass_seconds(59.0)
+
+    assert scene.cut == ["slow"]
+
+
+def test_what_is_written_meanwhile_is_no_sign_of_reading() -> None:
+    scene = Watched()
+    for _ in range(3):
+        scene.still.unread_bytes += 25
+        scene.pass_seconds(30.0)
+
+    assert "still" in scene.cut
 
 
 class Counted(Rule):
@@ -136,6 +187,18 @@ def test_many_who_ask_for_much_and_read_nothing_do_not_fill_the_memory() -> None
 
         assert noted(server) > 0
         assert 0 < most <= bound
+
+
+def test_who_stops_in_the_midst_of_an_answer_is_cut() -> None:
+    with house(bounds=replace(BOUNDS, unread_seconds=0.2)) as server, server.socket() as client:
+        eventually(lambda: connections(server), PATIENCE)
+        [mine] = connections(server)
+        mine.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        client.sendall(asked(9_999))
+        eventually(lambda: noted(server) == 1, PATIENCE)
+        eventually(lambda: not connections(server), PATIENCE)
+
+        assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
 
 
 def noted(server: House) -> int:

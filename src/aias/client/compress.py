@@ -36,14 +36,17 @@ class Compressed:
 
 def compress(
     model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-    time: float | str = 60.0, data: Any = None, unlabelled: Any = None, encoding: str | None = None, callers: int = 4,
-    techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None, watch: Watch = nobody,
+    time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
+    encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
+    stop: Stop | None = None, watch: Watch = nobody,
 ) -> Compressed:  # fmt: skip
-    """`data`: the rows it was trained on, where they are no longer where they were; `unlabelled`: more rows, to teach
-    on; `encoding`: of both, as in `train`. Raises `OtherRows`, `UserError`."""
+    """`data`: the rows it was trained on, where they are no longer where they were; `split`: of an imported version's
+    rows, which belong together: `"group:<column>"`; `unlabelled`: more rows, to teach on; `encoding`: of both, as in
+    `train`. Raises `OtherRows`, `UserError`."""
     from aias.compress.compress import Wanted
     from aias.compress.compress import compress as search
     from aias.data.read import read
+    from aias.teaching.seen import remember
     from aias.training.parent import rows_of
 
     wanted = Wanted(
@@ -55,7 +58,8 @@ def compress(
     trained = above[-1] if above else None
     first = trained or parent
     data, unlabelled, bare = _sorted_out(first, data, unlabelled, encoding, watch=watch)
-    dataset, test = rows_of(first, data, encoding=encoding, without_labels=bare, watch=watch)
+    split = _split(model, first, split)
+    dataset, test = rows_of(first, data, encoding=encoding, without_labels=bare, split=split, watch=watch)
     extra = None
     if unlabelled is not None:
         extra = read(unlabelled, schema=Schema(first.manifest.inputs), encoding=encoding, watch=watch)
@@ -63,13 +67,16 @@ def compress(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
         own=model.registry.home / KEPT / model.ref,
-        number=model.version.number, techniques=techniques, inline=inline, stop=stop, watch=watch,
+        number=model.version.number, split=split, techniques=techniques, inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
     if len(outcome.frontier.points) > 1 or not _place(model).is_file():  # one with nobody beside the parent says less
         _keep(model, outcome.frontier)
     if outcome.trained is None:
         return Compressed(model, False, outcome.frontier)
-    return Compressed(publish_one(model.registry, outcome.trained, watch=watch), True, outcome.frontier)
+    found = publish_one(model.registry, outcome.trained, watch=watch)
+    if first.imported and not bare:  # it may have learned their answers
+        remember(dataset, found.manifest, home=model.registry.home)
+    return Compressed(found, True, outcome.frontier)
 
 
 def chain_of(model: Model) -> list[Model]:
@@ -91,6 +98,18 @@ def chain_of(model: Model) -> list[Model]:
             )
         found.append(Model(last.registry, above[0]))
     return found
+
+
+def _split(model: Model, first: "Parent", asked: str | None) -> str:
+    """As it was asked, or as it was when the version was made. Raises `UserError`."""
+    if asked is not None and not first.imported:
+        raise UserError(
+            f"the rows of {first.ref} are parted as they were when it was trained: by {first.recipe.split}",
+            hint=f"train again with another split (`--split {asked}`, or `split=`)",
+        )
+    proof = model.manifest.lineage.settings.get("proof")
+    known = proof.get("split", "random") if isinstance(proof, dict) else "random"
+    return asked or str(known)
 
 
 def _parent(model: Model) -> "Parent":

@@ -214,9 +214,9 @@ class Model:
 
     def compress(
         self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-        time: float | str = 60.0, data: Any = None, unlabelled: Any = None, encoding: str | None = None,
-        callers: int = 4, techniques: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
-        watch: Watch = nobody,
+        time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
+        encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
+        stop: Stop | None = None, watch: Watch = nobody,
     ) -> "Compressed":  # fmt: skip
         """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 
@@ -227,6 +227,8 @@ class Model:
         - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
         - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
           better such as it was not trained on; without labels it is certified by how often its answers are agreed with
+        - `split`: `"group:<column>"` where rows of `data` belong together, of an imported version; those of others are
+          parted as they were when it was trained
         - `encoding`: of `data` and `unlabelled`, as in `train`
 
         Raises `NotFound`, `OtherRows`, `UserError`.
@@ -235,8 +237,9 @@ class Model:
 
         self._check_trained("compressed")
         return compress(
-            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, unlabelled=unlabelled,
-            encoding=encoding, callers=callers, techniques=techniques, inline=inline, stop=stop, watch=watch,
+            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, split=split,
+            unlabelled=unlabelled, encoding=encoding, callers=callers, techniques=techniques, inline=inline, stop=stop,
+            watch=watch,
         )  # fmt: skip
 
     def frontier(self) -> "Frontier":

@@ -108,7 +108,12 @@ def train(
             nursery=nursery, stop=stop, watch=watch,
             first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
         )  # fmt: skip
-        return publish(registry, results, watch=watch)
+        model = publish(registry, results, watch=watch)
+        if recipe.source is None:
+            from aias.teaching.seen import remember
+
+            remember(read(source, schema=Schema(model.manifest.inputs)), model.manifest, home=home)
+        return model
 
 
 def _name_of(source: Any, watch: Watch) -> str:

@@ -42,14 +42,15 @@ ONE_FIT: Final = (
 def compress(
     parent: Parent, dataset: Dataset, wanted: Wanted, *, deadline: Deadline, test: Dataset | None = None,
     trained: Parent | None = None, chain: Sequence[Parent] = (), extra: Dataset | None = None, work: Path | None = None,
-    own: Path | None = None, number: int = 0, techniques: Sequence[str] = (), inline: bool = False,
-    stop: threading.Event | None = None, watch: Watch = nobody,
+    own: Path | None = None, number: int = 0, split: str = "random", techniques: Sequence[str] = (),
+    inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
     """`dataset`: the rows that the parent was trained on or, of one that was imported, labelled ones; `test`: those it
     was measured on, if they were a file; `extra`: rows without labels, to teach on. `trained`, `chain`: where the
     parent is compressed already, the version that was trained, and what was made of it, step by step to the parent.
-    `work`: where training kept its ledger; what lies there is not fitted again. `own`: where what is made here is kept
-    for a run that was killed, if that folder is not there or holds other rows. `techniques`: by default all.
+    `split`: how the rows of an imported version are parted. `work`: where training kept its ledger; what lies there
+    is not fitted again. `own`: where what is made here is kept for a run that was killed, if that folder is not
+    there or holds other rows. `techniques`: by default all.
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little data.
     """
@@ -59,7 +60,7 @@ def compress(
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
     first = trained or parent
     try:
-        prepared = _prepared(first, dataset, test, _ledger(work, own), deadline, watch)
+        prepared = _prepared(first, dataset, test, split, _ledger(work, own), deadline, watch)
         bagged = prepared.table.fold_count > 1 and not first.imported  # both forms are means of several fits
         if bagged and not prepared.test.rows:
             watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
@@ -78,10 +79,11 @@ def compress(
 
 
 def _prepared(
-    first: Parent, dataset: Dataset, test: Dataset | None, ledger: Ledger | None, deadline: Deadline, watch: Watch
-) -> Prepared:
+    first: Parent, dataset: Dataset, test: Dataset | None, split: str, ledger: Ledger | None, deadline: Deadline,
+    watch: Watch,
+) -> Prepared:  # fmt: skip
     if first.imported:
-        return first.taught(dataset, seconds=deadline.left, watch=watch)
+        return first.taught(dataset, how=split, seconds=deadline.left, watch=watch)
     return first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch)
 
 

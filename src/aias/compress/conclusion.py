@@ -199,6 +199,8 @@ class Conclusion:
         }  # fmt: skip
         if shop.unlabelled and each.trial.technique in BY_UNLABELLED:
             proof["unlabelled"] = shop.unlabelled
+        if shop.prepared.split != "random":
+            proof["split"] = shop.prepared.split
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
         if each.trial.candidate.sent:

@@ -19,7 +19,7 @@ from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point
 from aias.compress.gate.evidence import RISK, signed
-from aias.compress.gate.power import Power, guessed
+from aias.compress.gate.power import Power, guessed, together
 from aias.compress.gate.verdict import Sealed
 from aias.compress.halving import NO_TIME, Halving
 from aias.compress.kept import Kept
@@ -148,7 +148,7 @@ class Job:
         alike = judged.loss(rows, parent).spread * math.sqrt(judged.units(rows))  # one row of doubt
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may
-            spread = math.sqrt(self.margin / 2) if task.classes else self.margin
+            spread = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far())
         else:
             spread = guessed(alike, right=value if task.metric == "accuracy" else None, groups=judged.groups)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())

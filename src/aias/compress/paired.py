@@ -9,10 +9,11 @@ all others                                      the paired bootstrap
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from aias.compress.doubt import doubt
 from aias.compress.gate.evidence import Evidence, Unknown
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import Metric, resampled_loss
@@ -22,9 +23,6 @@ from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
 from aias.training.intervals import sampled
 from aias.training.metrics import NO_LABELS, decide
-
-IN_DOUBT: Final = 2.0
-"""Rows of a class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +74,8 @@ def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: i
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
     return resampled_loss(
         first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
-        doubt=_two_of_a_class(task, y[kept], before.take(kept)),
+        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels),
     )  # fmt: skip
-
-
-def _two_of_a_class(task: Task, y: Any, answered: Answered) -> float:
-    """What two more wrong answers to rows of a class cost, of the class where they cost most: of a class of few rows a
-    resample has only those that came up, though the next may be lost. Of two, since none lost leaves a limit of three
-    rows by the score interval, 1.75 spreads of 1.75 rows."""
-    if task.metric not in LABEL_METRICS:
-        return 0.0
-    labels, even = answered.labels, np.ones((1, len(y)))
-    right, formula = np.flatnonzero(labels == y), FORMULAS[task.metric]
-    _, first = np.unique(y[right], return_index=True)
-    was, costs = formula(Case(task.metric, y, answered.scores, labels))(even), [0.0]
-    for row in right[first]:
-        other = labels.copy()
-        other[row] = (y[row] + 1) % len(task.classes)
-        costs.append(float(np.abs(formula(Case(task.metric, y, answered.scores, other))(even) - was)[0]))
-    return IN_DOUBT * float(np.nanmax(costs))
 
 
 def _metric(task: Task, y: Any, answered: Answered) -> Metric:

@@ -88,6 +88,17 @@ class Judged:
         """How many rows, or groups of them, there are that do not hang together."""
         return len(rows) if self.groups is None else len(np.unique(self.groups[rows]))
 
+    def far(self) -> tuple[Floats, Ints | None]:
+        """Of the rows to search by, how little sure the parent is of a label, or how unusual an amount, (rows,); and
+        the number of each row's group."""
+        scores = self.parent.take(self.searched).scores
+        if self.shop.task.classes:
+            two = np.sort(scores, axis=1)[:, -2:]
+            found = two[:, 0] - two[:, 1]
+        else:
+            found = np.abs(scores[:, 0] - scores[:, 0].mean())
+        return found, None if self.groups is None else self.groups[self.searched]
+
     def loss(self, rows: Ints, answered: Answered) -> Evidence:
         """Of answers to these rows."""
         groups = None if self.groups is None else self.groups[rows]

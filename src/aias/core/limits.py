@@ -86,6 +86,9 @@ BODIES_BYTES_MAX: Final = 256 << 20
 UNREAD_BYTES_MAX: Final = 256 << 20
 """Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
 
+UNREAD_SECONDS_MAX: Final = 60.0
+"""How long a caller may read nothing of an answer that waits for it, until it is cut; who reads slowly is not."""
+
 INLINE_SECONDS_MAX: Final = 0.005
 """What a request may take on the event loop; every other connection waits for it."""
 

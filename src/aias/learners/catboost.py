@@ -30,6 +30,13 @@ ROUNDS_MAX: Final = 2_000
 PATIENCE: Final = (20, 0.3, 150)
 """As `boosting.PATIENCE`; its rounds take longer."""
 
+OF_CLASSES: Final = {"learning_rate": 0.08, "rsm": 0.4}
+"""Where a round has a tree of several classes: larger steps, and each level asks a share of the columns. Half of the
+time or less, and no worse (docs/log.md)."""
+
+COLUMNS_MIN: Final = 5
+"""A share of fewer could be none, and a model without a tree."""
+
 FINISH_SECONDS: Final = (0.1, 1e-4)
 """To read the model back when rounds are over: at least, and for each tree."""
 
@@ -84,7 +91,7 @@ class CatBoost:
         import catboost
 
         rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), _unit(train, how.task)
-        settings = _settings(how)
+        settings = _settings(how, train.x.shape[1])
         rounds = Rounds(
             CatBoost.name, how, len(train.y), valid, settings["iterations"], finish_seconds=FINISH_SECONDS,
             patience=PATIENCE,
@@ -128,7 +135,7 @@ class _Watcher:
         return self.rounds.more()
 
 
-def _settings(how: Fit) -> dict[str, Any]:
+def _settings(how: Fit, columns: int) -> dict[str, Any]:
     chosen: dict[str, Any] = {
         "iterations": int(how.settings.get("rounds", ROUNDS_MAX)), "learning_rate": 0.05, "depth": 6,
         "max_ctr_complexity": 1, "boosting_type": "Plain", "use_best_model": False, "allow_const_label": True,
@@ -136,7 +143,7 @@ def _settings(how: Fit) -> dict[str, Any]:
         "allow_writing_files": False, "logging_level": "Silent", "loss_function": _loss(how.task),
     }  # fmt: skip
     if how.task.type == "multiclass":
-        chosen["classes_count"] = len(how.task.classes)
+        chosen |= {"classes_count": len(how.task.classes)} | (OF_CLASSES if columns >= COLUMNS_MIN else {})
     return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
 
 

@@ -25,8 +25,8 @@ __all__ = ["Mlp"]
 
 DEFAULTS: Final[dict[str, Any]] = {
     "members": 8, "layers": 2, "activation": "relu", "expansion": "pieces", "expansion_parts": 16,
-    "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.01,
-    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "patience": 10, "average_epochs": 1.0,
+    "expansion_width": 4, "frequency": 0.3, "vector_width": 4, "dropout": 0.1, "weight_decay": 0.03,
+    "label_smoothing": 0.0, "update": "adamw", "schedule": "warmup_stable_decay", "average_epochs": 1.0,
 }  # fmt: skip
 
 WIDTH: Final = ((10_000, 64), (100_000, 128))
@@ -38,7 +38,10 @@ BATCH_ROWS: Final = ((1_000, 64), (4_000, 128), (50_000, 256), (200_000, 512))
 EPOCHS: Final = ((2_000, 200), (20_000, 100), (100_000, 50))
 """Up to so many rows, at most so many epochs; beyond, 50. Most fits are stopped by patience."""
 
-CHOSEN: Final = ("learning_rate", "width", "batch_rows", "epochs", "neurons")
+PATIENCE: Final = ((1_000, 16), (4_000, 10))
+"""Up to so many rows, so many epochs without a gain before it ends; beyond, 6. Few rows are few steps an epoch."""
+
+CHOSEN: Final = ("learning_rate", "width", "batch_rows", "epochs", "patience", "neurons")
 """Settings without a default: they hang on the rows, or are only asked for."""
 
 CODE_ROWS_MIN: Final = 20
@@ -145,7 +148,7 @@ class _Monitor:
 def _settings(how: Fit, rows: int) -> dict[str, Any]:
     chosen = {
         **DEFAULTS, "width": _by_rows(WIDTH, rows, 256), "batch_rows": _by_rows(BATCH_ROWS, rows, 1_024),
-        "epochs": _by_rows(EPOCHS, rows, 50),
+        "epochs": _by_rows(EPOCHS, rows, 50), "patience": _by_rows(PATIENCE, rows, 6),
     }  # fmt: skip
     chosen |= how.settings
     return {"learning_rate": RATES[chosen["update"]], **chosen}

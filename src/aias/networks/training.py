@@ -35,6 +35,9 @@ PACED_STEPS: Final = 16
 FORWARD_SHARE: Final = 1.0
 """Of a step, that judging as many rows takes: an upper bound, until it has been measured."""
 
+PATIENCE_GROWS: Final = 6
+"""An epoch more of patience for every so many that it took to the best one."""
+
 SPARE: Final = 0.05
 """Of the time left, kept when steps are planned: their speed varies."""
 
@@ -155,7 +158,8 @@ class Training:
         if self.valid is None:
             return False
         decaying = self.schedule.kind == "warmup_stable_decay" and self.step >= self.schedule.decay_from
-        return not decaying and self.epoch - self.choice.best_epoch >= self.settings["patience"]
+        best = self.choice.best_epoch
+        return not decaying and self.epoch - best >= self.settings["patience"] + best // PATIENCE_GROWS
 
     def _late(self) -> bool:
         """Whether another step, and judging it, could end after the deadline; the first step is always made."""

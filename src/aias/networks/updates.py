@@ -4,7 +4,7 @@ from typing import Any, Final
 
 UPDATES: Final = ("adamw", "sgd", "momentum", "schedule_free")
 
-RATES: Final = {"adamw": 2e-3, "schedule_free": 4e-3, "sgd": 0.5, "momentum": 0.05}
+RATES: Final = {"adamw": 5e-3, "schedule_free": 4e-3, "sgd": 0.5, "momentum": 0.05}
 """The highest learning rate, where the settings name none."""
 
 GRADIENT_MAX: Final = 1.0

@@ -39,7 +39,7 @@ def _warm(member: Member) -> Iterator[Configuration]:
         rate = SLOWER * setting(member, "learning_rate", 0.05)
         yield changed(member.configuration, "continued", learning_rate=rate, start=start)
     if member.configuration.learner in RULES:
-        rate = SLOWER * setting(member, "learning_rate", 2e-3)
+        rate = SLOWER * setting(member, "learning_rate", 5e-3)
         yield changed(member.configuration, "continued", learning_rate=rate, schedule="cosine", start=start)
 
 

@@ -6,6 +6,7 @@ lives apart, with a bound on its memory, starts with the first Arrow body and en
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from aias.serving.frames import TimeUp, give_frame, take_frame
-from aias.serving.refusals import BadBody, Busy
+from aias.serving.refusals import BadBody, Busy, TooLate
 
 Columns = dict[str, list[object]]
 
@@ -24,6 +25,9 @@ IDLE_SECONDS: Final = 60.0
 
 ANSWER_SECONDS_MAX: Final = 20.0
 """Reading 16 MiB takes 0.2 s."""
+
+_NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
+"""How a process ends that has gone to sleep just then, or that somebody has ended."""
 
 
 class ArrowProcess:
@@ -51,24 +55,31 @@ class ArrowProcess:
         with self._lock:
             answer = self._asked(question) or self._asked(question)
         if answer is None:
-            raise Busy("the reader of Arrow bodies ended before it could answer", hint="send it again")
+            raise Busy("the process for Arrow ended before it could answer, twice", hint="send it again")
         fault, result = msgspec.msgpack.decode(answer)
         if fault:
             raise BadBody(fault, hint="send an Arrow IPC stream or file of numbers, texts, booleans, dates and times")
         return result
 
     def _asked(self, question: tuple[object, ...]) -> bytes | None:
-        """The answer; None when the process had gone to sleep just then."""
+        """The answer; None when the process ended, but not of what it read. Raises `BadBody`, `TooLate`."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         until, answer = time.monotonic() + ANSWER_SECONDS_MAX, None
-        with contextlib.suppress(OSError, TimeUp):
+        try:
             give_frame(process.stdin, msgspec.msgpack.encode(question), until=until)
             answer = take_frame(process.stdout, until=until)
+        except TimeUp:
+            self._end()
+            raise TooLate(
+                f"the process for Arrow took longer than {ANSWER_SECONDS_MAX:.0f} s", hint="send it again, or as JSON"
+            ) from None
+        except OSError:
+            pass
         if answer is not None:
             return answer
-        if self._end() != 0:
+        if self._end() not in _NOT_OF_THE_BODY and question[0] == "read":
             raise BadBody("the Arrow body is damaged", hint="its reader gave up on it; does your own Arrow read it?")
         return None
 

@@ -23,6 +23,7 @@ class Bounds:
     body_bytes: int = limits.BODY_BYTES_MAX
     bodies_bytes: int = limits.BODIES_BYTES_MAX
     unread_bytes: int = limits.UNREAD_BYTES_MAX
+    unread_seconds: float = limits.UNREAD_SECONDS_MAX
     body_rows: int = limits.BODY_ROWS_MAX
     give_way_seconds: float = limits.GIVE_WAY_SECONDS
     keep_alive_seconds: float = limits.KEEP_ALIVE_SECONDS

@@ -18,7 +18,8 @@ from typing import Any, Final
 import httptools
 
 from aias.serving.bounded import Phase
-from aias.serving.prompt import Prompt
+from aias.serving.prompt import IDLE, Prompt
+from aias.serving.survival.kernel import untaken
 from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
 from aias.serving.unread import Unread
@@ -91,6 +92,11 @@ class Connection(Prompt):
         """What of its answers waits to be sent."""
         return self._line.get_write_buffer_size()
 
+    @property
+    def untaken_bytes(self) -> int:
+        """The same, with what the system has not given to its client's."""
+        return self.unread_bytes + untaken(self._line.get_extra_info("socket").fileno())
+
     def cut(self) -> None:
         """End it now, whatever its client has not read."""
         self.transport.abort()
@@ -110,6 +116,10 @@ class Connection(Prompt):
         return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
+        if self._echoes.said and (self._phase is IDLE or not self._heard) and self._say_again(data):
+            if len(self.connections) > self._turns.reads_max:
+                self._turns.heard(self._line, self._hear_again)
+            return
         if self._phase is Phase.LINGER or self._broken:
             return
         if self._is_waiting:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from aias.serving.heads import HEADS_MAX, Head
 from aias.serving.logs import ACCESS
 from aias.serving.messages import Reply, Request
+from aias.serving.metrics import Tally
 from aias.serving.observing import Observing
 from aias.serving.refusals import Overloaded
 
@@ -21,10 +22,12 @@ LIFE_SHARE: Final = 0.01
 
 
 class _Said(NamedTuple):
+    """`parts`: the response, less the request's `name`, which stood between them."""
+
     head: Head
-    request: Request
-    reply: Reply
-    response: bytes
+    name: bytes
+    parts: list[bytes]
+    tally: Tally
     until: float
 
 
@@ -35,35 +38,38 @@ class Echoes:
         self, observing: Observing, next_id: Callable[[], str], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._observing, self._next_id, self._clock = observing, next_id, clock
-        self._said: dict[int, _Said] = {}
+        # By the identity of their heads; empty where nobody is refused.
+        self.said: dict[int, _Said] = {}
 
     def keep(self, head: Head, request: Request, fault: Exception, reply: Reply, response: bytes) -> None:
         """What a request with this head was refused with."""
         plain = request.bill is None and request.span is None and b"x-request-id" not in request.headers
         if isinstance(fault, Overloaded) and plain and not ACCESS.share and not self._observing.traces:
-            if len(self._said) >= HEADS_MAX:
-                self._said.clear()
+            if len(self.said) >= HEADS_MAX:
+                self.said.clear()
+            tally = self._observing.tally(request, reply, Overloaded.code)
+            tally.at, name = time.time(), request.id.encode()
             until = self._clock() + _life(request)
-            self._said[id(head)] = _Said(head, request, reply, response, until)
+            self.said[id(head)] = _Said(head, name, response.split(name), tally, until)
 
     def of(self, head: Head) -> bytes | None:
         """The same response under another name, counted like the first; None where it has to be looked at."""
-        said = self._said.get(id(head))
-        if said is None or said.head is not head:
+        said = self.said.get(id(head))
+        if said is None:
             return None
-        name, fresh = said.request.id, self._next_id()
+        known, name, parts, tally, until = said
+        fresh = self._next_id().encode()
         # Names are counted up: a longer one would make the body longer than the response says.
-        if self._clock() > said.until or len(fresh) != len(name):
-            del self._said[id(head)]
+        if known is not head or self._clock() > until or len(fresh) != len(name):
+            del self.said[id(head)]
             return None
-        self._observing.refused(said.request, Overloaded.code)
-        self._observing.note(said.request, said.reply, 0.0)
-        return said.response.replace(name.encode(), fresh.encode())
+        tally.times += 1
+        return fresh.join(parts)
 
     def forget(self) -> None:
-        """Let go of what is not said any more, and of the models that it was said for; to be called now and then."""
+        """Let go of what is not said any more; to be called now and then."""
         now = self._clock()
-        self._said = {head: said for head, said in self._said.items() if now <= said.until}
+        self.said = {head: said for head, said in self.said.items() if now <= said.until}
 
 
 def _life(request: Request) -> float:

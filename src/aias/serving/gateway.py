@@ -105,7 +105,8 @@ class Gateway:
         self._growth, self._sampled_at = Growth(), 0.0
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
-        self._turns, self._unread = Turns(), Unread(self.bounds.unread_bytes, self.metrics.refused)
+        self._turns = Turns()
+        self._unread = Unread(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: [
             *families(self.router.stage), *held_families(suspects.all_held() if suspects else ())
@@ -224,6 +225,7 @@ class Gateway:
         if self._kept is not None:
             self._kept.journal.runs.beat()
         self.application.tidy()
+        self._unread.tidy()
         now = time.monotonic()
         if now - self._noted_at >= NOTE_SECONDS:
             self._noted_at = now

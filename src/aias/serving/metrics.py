@@ -82,6 +82,16 @@ class Work:
         self.phases = tuple(Histogram() for _ in PHASES)
 
 
+class Tally:
+    """How often a refusal was said again, and when for the last time: noted by who says it, counted when somebody
+    reads."""
+
+    __slots__ = ("at", "times")
+
+    def __init__(self) -> None:
+        self.times, self.at = 0, 0.0
+
+
 class Snapshot(msgspec.Struct):
     """All that a server has counted, as plain values."""
 
@@ -118,7 +128,9 @@ class Metrics:
 
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
-        self.refusals: Counter[tuple[str, str, str]] = Counter()
+        self._refusals: Counter[tuple[str, str, str]] = Counter()
+        # By reason, endpoint, version, its number where there is one, and status.
+        self._tallies: dict[tuple[str, str, str, int | None, int], Tally] = {}
         self.load_failures: Counter[str] = Counter()
         self.loads: Counter[str] = Counter()
         self.unloads: Counter[str] = Counter()
@@ -144,7 +156,11 @@ class Metrics:
 
     def refused(self, reason: str, endpoint: str = "", version: str = "") -> None:
         """`endpoint` and `version` where the request had come to a model."""
-        self.refusals[reason, endpoint, version] += 1
+        self._refusals[reason, endpoint, version] += 1
+
+    def tally(self, reason: str, endpoint: str, version: str, *, number: int | None, status: int) -> Tally:
+        """Where refusals are counted that are the same for many. `number`: of the version, where there is one."""
+        return self._tallies.setdefault((reason, endpoint, version, number, status), Tally())
 
     def predicted(
         self,
@@ -177,6 +193,11 @@ class Metrics:
         return self._requests
 
     @property
+    def refusals(self) -> Counter[tuple[str, str, str]]:
+        self._add_up()
+        return self._refusals
+
+    @property
     def work(self) -> dict[tuple[str, str], Work]:
         self._add_up()
         return self._work
@@ -187,6 +208,13 @@ class Metrics:
         return self._statistics
 
     def _add_up(self) -> None:
+        for (reason, endpoint, version, number, status), tally in self._tallies.items():
+            times, tally.times = tally.times, 0
+            if times:
+                self._refusals[reason, endpoint, version] += times
+                self._requests[endpoint, version, status] += times
+                if number is not None:
+                    self._statistics.failed(endpoint, number, times, tally.at)
         for (endpoint, version, number), block in self._seen.take():
             self._statistics.ran(endpoint, number, block)
             for status, count in zip(*np.unique(block.status, return_counts=True), strict=True):
@@ -231,7 +259,7 @@ class Metrics:
         for endpoint, version, status, count in more.requests:
             self._requests[endpoint, version, status] += count
         for reason, endpoint, version, count in more.refusals:
-            self.refusals[reason, endpoint, version] += count
+            self._refusals[reason, endpoint, version] += count
         for name in _COUNTERS:
             getattr(self, name).update(more.counts.get(name, {}))
         for endpoint, version, rows, whole, phases in more.work:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from aias.serving.logs import ACCESS
 from aias.serving.messages import Reply, Request
-from aias.serving.metrics import Metrics
+from aias.serving.metrics import Metrics, Tally
 from aias.serving.traces import parent_of
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ class Observing:
     def refused(self, request: Request, code: str) -> None:
         request.fault = code
         self._metrics.refused(code, *asked(request))
+
+    def tally(self, request: Request, reply: Reply, code: str) -> Tally:
+        """Where refusals like this one are counted, of which nothing else is kept."""
+        endpoint, version = asked(request)
+        number = None if request.model is None else request.model.number
+        return self._metrics.tally(code, endpoint, version, number=number, status=reply.status)
 
     def gone(self, request: Request, seconds: float) -> None:
         """Its caller has hung up before there was an answer."""

@@ -7,7 +7,7 @@ bytes ─ head known? ─ refused a moment ago ─▶ again (`echoes.py`)
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aias.serving.bounded import Bounded, Phase
 from aias.serving.echoes import Echoes
@@ -16,6 +16,9 @@ from aias.serving.survival.journal import Slot
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers
+
+IDLE: Final = Phase.IDLE
+"""Looked up once: members of an enumeration are found slowly."""
 
 
 class Waiting(Protocol):
@@ -90,6 +93,24 @@ class Prompt(Bounded):
         """What the parser has found."""
         return self._heads.of(self.url, self.headers, version=self.parser.get_http_version())
 
+    def _say_again(self, data: bytes) -> bool:
+        """Refuse a request as one with the same head has been a moment ago, if nothing comes before it."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(data[:end])
+        if head is None or head.body_bytes is None:
+            return False
+        slot, cycle, to_come = self.slot, self.cycle, head.body_bytes - len(data) + end
+        if to_come < 0 or to_come > SKIP_BYTES_MAX or self.skip or self.flow.write_paused:
+            return False
+        if (cycle is not None and not cycle.response_complete) or (slot is not None and slot.fault is not None):
+            return False
+        response = self._echoes.of(head)
+        if response is None:
+            return False
+        self._rest, self._heard = to_come, True
+        self._say_no(response, to_come)
+        return True
+
     def _answer_again(self, data: bytes) -> bool:
         """Answer a request whose head is known, if it is there to the last byte."""
         end = data.find(b"\r\n\r\n") + 4
@@ -99,12 +120,6 @@ class Prompt(Bounded):
         # Only plain ones are remembered.
         assert head.body_bytes is not None
         to_come = head.body_bytes - (len(data) - end)
-        if 0 <= to_come <= SKIP_BYTES_MAX and (self.slot is None or self.slot.fault is None):
-            said = self._echoes.of(head)
-            if said is not None:
-                self._say_no(said, to_come)
-                self._rest, self._heard = to_come, True
-                return True
         if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
             return to_come == 0
         if self._turn_away(head, to_come):
@@ -170,7 +185,7 @@ class Prompt(Bounded):
             self.slot.answered()
         self.server_state.total_requests += 1
         self._began_at = self._moved_at = self.loop.time()
-        self._phase = Phase.IDLE if to_come == 0 else Phase.BODY
+        self._phase = IDLE if to_come == 0 else Phase.BODY
 
     def _skip(self, data: bytes) -> bytes:
         """What of a read does not belong to a body that was refused."""

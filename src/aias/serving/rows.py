@@ -1,5 +1,7 @@
 """JSON bodies → rows: objects of plain values, and nothing deeper."""
 
+import re
+from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -19,6 +21,9 @@ SLACK: Final = 10
 
 _NEXT: Final = b"},{"
 
+_BETWEEN: Final = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*(?=\{)")
+"""What stands between two rows; and in a text it may stand, too."""
+
 _HINT: Final = (
     'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values; JSON has no NaN'
 )
@@ -34,7 +39,7 @@ def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
     """The rows of a JSON list of objects. Raises `BadBody`, `TooManyRows`, and `BadValue` naming row and field."""
     if len(body) > _SMALL_BYTES:
         _check_count(body, rows_max)
-        return _checked([_read_row(raw, at) for at, raw in enumerate(_read_raw(body))], rows_max)
+        return _checked([_read_row(raw, at) for at, raw in enumerate(_read_pieces(body))], rows_max)
     try:
         return _checked(_rows.decode(body), rows_max)
     except Faults:
@@ -75,6 +80,35 @@ def _check_count(body: bytes, rows_max: int) -> None:
         count, before = count + piece.count(_NEXT), piece[-len(_NEXT) + 1 :]
     if count >= SLACK * rows_max:
         raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+
+
+def _read_pieces(body: bytes) -> list[msgspec.Raw]:
+    """The rows of a large body, cut piece by piece, so that other threads come in between.
+
+    A piece that is a list once it is closed ends between two rows, if all before it do. One that ends within a text or
+    a list of a row is none: then, as where the body is wrong, all is read at once.
+    """
+    found = list[msgspec.Raw]()
+    try:
+        for piece in _pieces(body):
+            found += _raw_rows.decode(piece)
+    except Faults:
+        return _read_raw(body)
+    return found
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    """A list in several, that end where a row seems to."""
+    start, at = 0, _SMALL_BYTES
+    while at < len(body):
+        # No further than a piece, where nothing is between: the search keeps other threads out.
+        between = _BETWEEN.search(body, at, at + _SMALL_BYTES)
+        if between is None:
+            at += _SMALL_BYTES
+            continue
+        yield (b"[" if start else b"") + body[start : between.start() + 1] + b"]"
+        start, at = between.end(), between.end() + _SMALL_BYTES
+    yield (b"[" if start else b"") + body[start:]
 
 
 def _read_raw(body: bytes) -> list[msgspec.Raw]:

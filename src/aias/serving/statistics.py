@@ -118,6 +118,12 @@ class Statistics:
             sizes = found.sizes[reply.rows] = Phases()
         sizes.add(*reply.phases)
 
+    def failed(self, endpoint: str, number: int, times: int, at: float) -> None:
+        """Count requests that were turned away in no time, the last of them at that time."""
+        found = self._versions.setdefault((endpoint, number), VersionStatistics())
+        found.last_at_ms = max(found.last_at_ms, round(at * 1000))
+        found.fail.count += times
+
     def ran(self, endpoint: str, number: int, block: Block) -> None:
         """Count answered requests, all at once."""
         found = self._versions.get((endpoint, number))

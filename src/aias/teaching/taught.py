@@ -78,7 +78,7 @@ def taught(
     dataset = read(source, target=target if has_target else None, schema=known)
     job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
     found = job.run(set_aside=set_aside)
-    job.warn_of_seen(found.test if given is None else given)
+    job.warn_of_seen(found.test if given is None else given, home)
     return found
 
 
@@ -130,15 +130,15 @@ class _Job:
         held = mixed(own, told, numbers=self.classes == (), temperature=self.wish.temperature)
         return self._parted(answers, test, held, facts, set_aside=set_aside)
 
-    def warn_of_seen(self, judging: Any) -> None:
+    def warn_of_seen(self, judging: Any, home: Path) -> None:
         """By heart a teacher knows better."""
         manifest = getattr(self.teacher, "manifest", None)
         if judging is None or manifest is None:
             return
-        rows, of = seen(manifest, judging)
+        rows, of = seen(manifest, judging, home=home)
         if rows:
             message = (
-                f"{rows:,} of the {of:,} rows that judge are in the file that {self.teacher.who} was trained on, so "
+                f"{rows:,} of the {of:,} rows that judge are among those that {self.teacher.who} was trained on, so "
                 "what is learned may look better than it is: judge by rows that it never saw (`--test FILE`, or "
                 "`test=`)"
             )

@@ -13,12 +13,12 @@ from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.near import did_you_mean
-from aias.core.schema import Schema
+from aias.core.schema import Field, Schema
 from aias.data.dataset import Dataset
-from aias.data.errors import NoSuchFile
+from aias.data.errors import BadSplit, NoSuchFile
 from aias.data.long_texts import within_limit
 from aias.data.read import read
-from aias.data.split import folds
+from aias.data.split import folds, groups_of
 from aias.data.target import labels_for
 from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -122,8 +122,9 @@ class Parent:
             )  # fmt: skip
         return prepared
 
-    def taught(self, dataset: Dataset, *, seconds: float, watch: Watch) -> Prepared:
-        """Rows on folds, read as an imported version reads them: it teaches on each what others are judged by.
+    def taught(self, dataset: Dataset, *, how: str, seconds: float, watch: Watch) -> Prepared:
+        """Rows on folds, read as an imported version reads them: it teaches on each what others are judged by. `how`:
+        `random` or `group:<column>`.
 
         Rows that it has no answer for are left out. Where there is no label its own answers stand for them. Raises
         `UserError`.
@@ -146,12 +147,12 @@ class Parent:
         task = task if labelled else replace(task, metric=AGREEMENT[bool(task.classes)])
         count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
-        folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count)
-        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks)
+        folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count, how=how)
+        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks, groups=groups_of(dataset, how))
         said_of = "" if labelled else self.ref
         return Prepared(
             dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught",
-            answers_of=said_of,
+            answers_of=said_of, split=how,
         )  # fmt: skip
 
     def _own_answers(self, scores: Floats) -> Any:
@@ -191,12 +192,14 @@ def test_scores(runtime: OnnxRuntime, prepared: Prepared) -> Floats:
 
 
 def rows_of(
-    parent: Parent, source: Any, *, encoding: str | None = None, without_labels: bool = False, watch: Watch
-) -> tuple[Dataset, Dataset | None]:
+    parent: Parent, source: Any, *, encoding: str | None = None, without_labels: bool = False, split: str = "random",
+    watch: Watch,
+) -> tuple[Dataset, Dataset | None]:  # fmt: skip
     """What it was trained on, and the file it was measured on, if there was one.
 
     `source`: where the rows are, if not where training found them; of a version that was imported they may be
-    `without_labels`. `encoding`: what its text is in, if that was said. Raises `UserError` when nobody knows.
+    `without_labels`, and `split` may name a column that groups them. `encoding`: what its text is in, if that was said.
+    Raises `UserError` when nobody knows.
     """
     if parent.manifest.form == "compressed":
         parent.check()
@@ -210,8 +213,14 @@ def rows_of(
     if parent.imported:
         target = parent.manifest.target
         assert target is not None, "importing always names a target"
-        known = () if without_labels else (target,)
-        return read(source, schema=Schema((*parent.manifest.inputs, *known)), encoding=encoding, watch=watch), None
+        known = [*parent.manifest.inputs, *([] if without_labels else [target])]
+        column = _grouping(split)
+        if column and column not in {each.name for each in known}:
+            known.append(Field(column, "category", role="ignored", reason="whole groups go to one fold"))
+        dataset = read(source, schema=Schema(tuple(known)), encoding=encoding, watch=watch)
+        if column and dataset.column(column).null_count() == dataset.rows:
+            raise BadSplit(f"no row says its `{column}`, by which they would be parted", hint="name another column")
+        return dataset, None
     if source is None and recipe.source is None:
         raise UserError(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"
@@ -227,6 +236,17 @@ def rows_of(
             fault.message, hint=f"say where the rows of {parent.ref} are now: `--data FILE`, or `data=`"
         ) from None
     return dataset, test
+
+
+def _grouping(split: str) -> str:
+    """The column whose equal values belong together. Raises `BadSplit`."""
+    way, _, column = split.partition(":")
+    if split != "random" and not (way == "group" and column):
+        raise BadSplit(
+            f"the rows of an imported version cannot be split by {split!r}",
+            hint="use random, or group:<column> where rows belong together",
+        )
+    return column
 
 
 def _read(source: Any, manifest: Manifest, encoding: str | None, watch: Watch) -> Dataset:

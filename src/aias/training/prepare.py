@@ -63,6 +63,8 @@ class Prepared:
     """Where a sentence encoder has read the texts."""
     answers_of: str = ""
     """Whose own answers stand for labels, where the rows have none."""
+    split: str = "random"
+    """How the rows of an imported version are parted."""
     test_groups: Ints | None = None
     """The number of each test row's group, where rows were split by group; of those that judge the table knows it."""
 

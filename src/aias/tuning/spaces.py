@@ -106,7 +106,7 @@ SPACES: Final[Mapping[str, Searched]] = {
             "expansion_width": Int(2, 16, log=True),
         },
         {
-            "learning_rate": 2e-3, "weight_decay": 0.01, "width": 128, "layers": 2, "members": 8, "activation": "relu",
+            "learning_rate": 5e-3, "weight_decay": 0.03, "width": 128, "layers": 2, "members": 8, "activation": "relu",
             "dropout": 0.1, "expansion": "pieces", "expansion_parts": 16, "expansion_width": 4,
         },
     ),

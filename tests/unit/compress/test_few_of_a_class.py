@@ -6,6 +6,7 @@ import pytest
 from aias.compress.gate.verdict import SPENT
 from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
+from aias.training.metrics import measure
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "f1_macro", "recall", "mcc"])
@@ -41,4 +42,49 @@ def test_who_loses_much_of_a_class_of_few_passes_no_more_often_than_the_risk(few
         found = evidence(task, y, Answered(np.eye(2)[labels]), Answered(np.eye(2)[other]), seed=run)
         passed += 1 - found.confidence(right * lost / 2) < SPENT
 
+    assert passed / runs < 0.05 + 0.04
+
+
+def ranked(rng, rows, few, lost, *, first=2.0):
+    """Probabilities of two models, the second of which takes a share of the few for rows of the other class."""
+    y = (np.arange(rows) < few).astype(int)
+    z = rng.normal(size=rows) + first * y
+    other = np.where((y == 1) & (rng.random(rows) < lost), rng.normal(size=rows) - 4, z)
+    return y, *(Answered(np.column_stack([1 - p, p])) for p in (1 / (1 + np.exp(-each)) for each in (z, other)))
+
+
+@pytest.mark.parametrize(("few", "lost"), [(5, 0.3), (12, 0.15), (40, 0.05)])
+def test_who_ranks_some_of_a_class_of_few_last_passes_no_more_often_than_the_risk(few, lost):
+    """Of all of them none would be lost once in six or seven times."""
+    rng, rows, runs, task = np.random.default_rng(2), 300, 100, Task("y", "binary", "pr_auc", ("a", "b"))
+    y, *known = ranked(rng, 400 * rows, 400 * few, lost)
+    values = [measure(task, y, each.scores).value for each in known]
+    margin = values[0] - values[1]
+
+    found = [evidence(task, *ranked(rng, rows, few, lost), seed=run) for run in range(runs)]
+
+    assert np.mean([1 - each.confidence(margin) < SPENT for each in found]) < 0.05 + 0.04
+
+
+def test_many_of_a_class_leave_little_doubt_of_their_ranks():
+    rng, task = np.random.default_rng(3), Task("y", "binary", "pr_auc", ("a", "b"))
+    limits = [evidence(task, *ranked(rng, rows, rows // 4, 0.0), seed=0).limit(0.95) for rows in (200, 2_000, 8_000)]
+    assert limits[0] > 3 * limits[1] > 6 * limits[2] > 0
+
+
+def test_chance_hides_no_loss_of_calibration():
+    """Of who is sure where the other one is right: few rows make both look alike."""
+    rng, rows, runs, task = np.random.default_rng(4), 200, 100, Task("y", "binary", "ece", ("a", "b"))
+
+    def said(p):
+        return Answered(np.column_stack([1 - p, p]))
+
+    passed = 0
+    for run in range(runs):
+        p = rng.beta(2, 2, rows)
+        y = (rng.random(rows) < p).astype(int)
+        surer = 1 / (1 + np.exp(-1.5 * np.log(p / (1 - p))))
+        found = evidence(task, y, said(p), said(surer), seed=run)
+        margin = 0.06  # the mean of |surer - p| over these p
+        passed += 1 - found.confidence(margin) < SPENT
     assert passed / runs < 0.05 + 0.04

@@ -77,17 +77,37 @@ def test_under_a_longer_name_it_would_be_longer_than_it_says_and_is_looked_at_an
     assert not scene.metrics.requests
 
 
-def test_what_is_not_said_any_more_keeps_no_model_in_memory() -> None:
+def test_what_is_said_again_keeps_no_model_in_memory() -> None:
     scene, model = Scene(), Thing()
-    scene.refuse(Overloaded(), model=model)
     kept = weakref.ref(model)
+    scene.refuse(Overloaded(), model=model)
     del model
+
+    assert scene.echoes.of(scene.head) is not None
+    assert kept() is None
+
+
+def test_what_is_not_said_any_more_is_let_go_of() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
     scene.echoes.forget()
-    assert kept() is not None
+    assert scene.echoes.said
     scene.now += 1.01 * LIFE_SECONDS
     scene.echoes.forget()
 
-    assert kept() is None
+    assert not scene.echoes.said
+
+
+def test_what_is_said_again_counts_among_what_its_version_has_failed_to_answer() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded(), model=Thing())
+    scene.echoes.of(scene.head)
+    scene.echoes.of(scene.head)
+    (_, number, found), *others = scene.metrics.statistics.counted()
+
+    assert (number, found.fail.count, others) == (1, 2, [])
+    assert found.last_at_ms > 0
+    assert scene.metrics.refusals == {("serving.overloaded", "churn", "m@1"): 2}
 
 
 def test_another_head_is_never_answered_with_it() -> None:

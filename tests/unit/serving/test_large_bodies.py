@@ -1,17 +1,25 @@
 """Large bodies are looked through in pieces: what is counted does not hang on where they end."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 import artifacts
+from aias.core.errors import AiasError
+from aias.encoders.rows import Encoded
 from aias.serving import rows
+from aias.serving.conversations import GONE_AT_ONCE, Talk
+from aias.serving.messages import Ask, Conversation, Reply, Request
 from aias.serving.refusals import TooManyRows
 from aias.serving.rows import SLACK, read_rows
 from aias.serving.serve import SWITCH_SECONDS
+from serving_house import Joined
 
 ONE = b'{"n": 1}'
 
@@ -28,6 +36,61 @@ def test_rows_are_counted_across_the_ends_of_pieces(
         read_rows(b"[" + between.join(many) + b"]", rows_max=3)
     with pytest.raises(TooManyRows, match="30 rows; the bound is 3"):
         read_rows(b"[" + between.join(many[1:]) + b"]", rows_max=3)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 7, 10, 64])
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["plain", "more"], ["},{", "} , {"], ['"},{"', "\\"], ["[{", "}]"], [",", '\\"},{"n": 1'], ["é},{é", ""], [],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" ,\n ", ": ")])
+def test_rows_are_the_same_in_however_many_pieces_they_are_read(
+    values: list[str], separators: tuple[str, str], piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [{"text": value, "n": at} for at, value in enumerate(values * 5)]
+    monkeypatch.setattr(rows, "_SMALL_BYTES", piece_bytes)
+
+    assert read_rows(json.dumps(many, separators=separators).encode(), rows_max=100) == many
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 7, 10, 64, 1_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"n": 1}, {"n": 2}], {"n": 3}]', b'[{"n": 1}], [{"n": 2}]', b'[{"n": 1}, {"n": 2}', b'[{"n": 1}, {"n": 2},]',
+        b'[{"n": [{"m": 1}, {"m": 2}]}, {"n": 3}]', b'{"n": 1}, {"n": 2}', b'[{"n": {"m": 1}, {"n": 2}}]',
+        b'[{"n": "}, {"m": 1}]', b'[{"n": 1}, {"n": 2}] }, {', b'[{"n": 1}, {"n": 01}, {"n": 2}]',
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_wrong_in_the_same_words_in_however_many_pieces_it_is_read(
+    body: bytes, piece_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(AiasError) as whole:
+        read_rows(body, rows_max=100)
+    monkeypatch.setattr(rows, "_SMALL_BYTES", piece_bytes)
+    with pytest.raises(AiasError) as pieces:
+        read_rows(body, rows_max=100)
+
+    assert pieces.value.as_dict() == whole.value.as_dict()
+
+
+def test_rows_are_let_go_of_once_they_are_encoded_and_are_all_answered() -> None:
+    many = [{"age": at} for at in range(1_000)]
+
+    def handler() -> Conversation:
+        answers = yield Ask(len(many), rows=many)
+        return Reply(b"", rows=answers.rows)
+
+    asked = SimpleNamespace(asked=SimpleNamespace(joins=Joined()), bill=None)
+    talk = Talk(handler(), cast("Request", asked))
+    encoded = talk.begin()
+    assert isinstance(encoded, Encoded)
+    reply = talk.tell(Joined().answer(encoded))
+
+    assert len(many) <= GONE_AT_ONCE
+    assert (encoded.rows, cast("Reply", reply).rows) == (1_000, 1_000)
 
 
 ANSWER = """

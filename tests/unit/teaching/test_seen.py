@@ -42,7 +42,7 @@ def test_a_teacher_that_learned_from_the_rows_set_aside_is_told_of(home: Path) -
     (found,) = told(home, rows(0)[:60])
 
     assert found.level == "warning" and found.facts == {"rows": 30, "of": 30}
-    assert "30 of the 30 rows that judge are in the file that big@1 was trained on" in found.message
+    assert "30 of the 30 rows that judge are among those that big@1 was trained on" in found.message
     assert told(home, rows(1)[:60]) == []
 
 
@@ -57,7 +57,19 @@ def test_so_it_is_of_rows_that_were_given(home: Path) -> None:
 
 def test_of_a_file_that_is_gone_nothing_is_known(home: Path, tmp_path: Path) -> None:
     manifest = aias.load("big@1", home=home).manifest
-    assert seen(manifest, rows(0)) == (200, 200)
+    assert seen(manifest, rows(0), home=home) == (200, 200)
 
     manifest.lineage.settings["source"] = str(tmp_path / "gone.csv")
-    assert seen(manifest, rows(0)) == (0, 0)
+    assert seen(manifest, rows(0), home=home) == (0, 0)
+
+
+def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
+    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="4s", home=tmp_path)
+
+    for manifest in (model.manifest, model.quality.manifest):
+        assert seen(manifest, rows(0)[:50], home=tmp_path) == (50, 50)
+        assert seen(manifest, pl.concat([rows(0)[:5], rows(1)[:20]]), home=tmp_path) == (5, 25)
+
+    (kept,) = (tmp_path / "cache" / "learned").iterdir()
+    kept.write_bytes(b"torn")
+    assert seen(model.manifest, rows(0), home=tmp_path) == (0, 0)

@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Ints
+from aias.compress.gate.evidence import RISK, Floats, Ints
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
@@ -55,6 +56,17 @@ class Power:
             f"{said}: a candidate that loses nothing would be certified with a chance of {100 * self.chance:.0f} %, "
             f"{self.rows_needed:,} rows would be enough"
         )
+
+
+def together(far: Floats, groups: Ints | None) -> float:
+    """How many times as large a spread is where rows are in `groups`: those answered anew hang together as far as the
+    few do that are `far` from what is sure, (rows,)."""
+    if groups is None:
+        return 1.0
+    off = (far >= np.quantile(far, 1 - DIFFERING)) * 1.0
+    off -= off.mean()
+    sums = np.bincount(np.unique(groups, return_inverse=True)[1], off)
+    return max(1.0, math.sqrt(float((sums**2).sum() / ((off**2).sum() or 1.0))))
 
 
 def guessed(spread: float, *, right: float | None = None, groups: Ints | None = None) -> float:

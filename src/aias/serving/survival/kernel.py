@@ -37,7 +37,8 @@ def counts(connection: socket.socket) -> Counts:
     """Exact where no process reads or writes meanwhile. Raises `OSError` where the kernel does not tell."""
     info = _info(connection)
     while True:
-        waiting, unacknowledged = _queued(connection, _SIOCINQ), _queued(connection, _SIOCOUTQ)
+        descriptor = connection.fileno()
+        waiting, unacknowledged = _queued(descriptor, _SIOCINQ), _queued(descriptor, _SIOCOUTQ)
         again = _info(connection)
         if again == info:
             break
@@ -48,6 +49,14 @@ def counts(connection: socket.socket) -> Counts:
     ended = 1 if state == _CLOSE_WAIT else 0
     is_open = state in (_ESTABLISHED, _CLOSE_WAIT)
     return Counts(received - ended - waiting, acknowledged + unacknowledged, is_open)
+
+
+def untaken(descriptor: int) -> int:
+    """Bytes that were written to a connection, and that the other side's system has not taken; 0 where none tells."""
+    try:
+        return _queued(descriptor, _SIOCOUTQ)
+    except OSError:
+        return 0
 
 
 def name_of(descriptor: int) -> bytes:
@@ -70,6 +79,6 @@ def _info(connection: socket.socket) -> tuple[int, int, int]:
     return found[0], acknowledged, received
 
 
-def _queued(connection: socket.socket, which: int) -> int:
-    found = fcntl.ioctl(connection.fileno(), which, b"\0\0\0\0")
+def _queued(descriptor: int, which: int) -> int:
+    found = fcntl.ioctl(descriptor, which, b"\0\0\0\0")
     return int(struct.unpack("i", found)[0])

@@ -6,6 +6,7 @@ Each group has its own loss beside that of each of its rows. Seeds are fixed.
 import numpy as np
 import pytest
 
+from aias.compress.gate.power import together
 from aias.compress.gate.verdict import SPENT
 from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
@@ -80,3 +81,15 @@ def test_the_interval_of_a_score_is_of_groups_too():
 
     assert alone.value == together.value
     assert together.high - together.low > 2 * (alone.high - alone.low)
+
+
+def test_where_unsure_rows_are_of_few_groups_more_rows_are_needed():
+    groups, rng = np.repeat(np.arange(100), 10), np.random.default_rng(0)
+    far = rng.random(1_000)
+
+    alone = together(far, groups)
+    hanging = together(np.repeat(rng.random(100), 10) + far / 1_000, groups)
+
+    assert together(far, None) == 1.0
+    assert alone == pytest.approx(1, abs=0.25)
+    assert hanging == pytest.approx(np.sqrt(10), rel=0.15)
