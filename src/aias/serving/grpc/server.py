@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import grpc
@@ -15,6 +15,7 @@ from aias.serving.doors import Doors
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
 from aias.serving.grpc.proto import Schema, schema
+from aias.serving.grpc.stalls import Stalls, cut
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.refusals import status_of
 from aias.serving.routes import Route
@@ -47,18 +48,28 @@ class GrpcServer:
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
         self._handlers = _Handlers(application, doors, bounds, ready, note)
         self._server.add_generic_rpc_handlers((self._handlers,))
-        self._drain_seconds = bounds.drain_seconds
+        self._drain_seconds, self._sweep_seconds = bounds.drain_seconds, bounds.sweep_seconds
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self, address: str) -> int:
         """Listen; the port. Raises `RuntimeError` when it is taken."""
         port: int = self._server.add_insecure_port(address)
+        self._handlers.port = port
         await self._server.start()
+        self._sweeper = asyncio.create_task(self._sweep())
         return port
 
     async def stop(self) -> None:
         """Take no new calls, finish those that have begun, and end the streams that wait for more."""
         self._handlers.stopping.set()
         await self._server.stop(self._drain_seconds)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            self._handlers.stalls.tidy()
 
 
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
@@ -73,7 +84,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._application, self._doors, self._bounds = application, doors, bounds
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
-        self._watchers = 0
+        self._watchers = self.port = 0
+        self.stalls = Stalls(bounds, note, lambda peer: cut(peer, self.port))
         self._answering: set[asyncio.Future[None]] = set()
         once, often = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
         self._calls: dict[str, tuple[str, Call, Callable[[Call], Any]]] = {
@@ -82,7 +94,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         }
         for name, (request, answer, scope) in CALLS.items():
             handle, kind = (self._streams, often) if name == "ModelStreamInfer" else (self._answers, once)
-            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer), kind)
+            self._calls[f"/{SERVICE}/{name}"] = (scope, handle(message(request), answer, keyless=not scope), kind)
         for method, own in reflections().items():
             self._calls[method] = ("predict", self._reflects(own), often)
 
@@ -92,7 +104,14 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         scope, call, kind = found
         refusal = self._refusal(scope, details.invocation_metadata)
-        return kind(call if refusal is None else _refuses(refusal))
+        return kind(self._entered(call if refusal is None else _refuses(refusal)))
+
+    def _entered(self, call: Call) -> Call:
+        async def entered(messages: Any, context: Any) -> Any:
+            self.stalls.enter(context)
+            return await call(messages, context)
+
+        return entered
 
     def _refusal(self, scope: str, metadata: Any) -> Declined | None:
         if not scope:
@@ -108,9 +127,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return _declined(fault)
         return None
 
-    def _answers(self, kind: Any, answer: Answer) -> Call:
+    def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:
-            request = await self._read(kind, context)
+            request = await self._read(kind, context, keyless=keyless)
             reply = await self._asked(answer, request, context)
             if isinstance(reply, Declined):
                 await _abort(context, reply)
@@ -118,7 +137,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         return call
 
-    def _streams(self, kind: Any, answer: Answer) -> Call:
+    def _streams(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
+        assert not keyless, "a stream goes on for as long as it likes"
+
         async def call(_messages: Any, context: Any) -> None:
             while (request := await self._next(kind, context)) is not None:
                 reply = await self._asked(answer, request, context)
@@ -132,7 +153,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         """The reply, or why there is none: never in words that tell of our insides, as gRPC's own would be."""
         wire = self._wire(context)
         try:
-            reply = await answer(wire, request)
+            with self.stalls.busy(context):
+                reply = await answer(wire, request)
         except Declined as fault:
             return fault
         except AiasError as fault:
@@ -153,7 +175,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return call
 
     async def _check(self, _messages: Any, context: Any) -> Any:
-        request = await self._read(schema("health").message("HealthCheckRequest"), context)
+        request = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
         found = health_of(request.service, ready=self._ready())
         if found is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no such service here")
@@ -164,15 +186,21 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many are watching")
         self._watchers += 1
         try:
-            request = await self._read(schema("health").message("HealthCheckRequest"), context)
-            async for found in watched(request.service, ready=self._ready, stopping=self.stopping):
+            request = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)
+            states = watched(request.service, ready=self._ready, stopping=self.stopping)
+            while (found := await self._state(states, context)) is not None:
                 await context.write(found.SerializeToString())
         finally:
             self._watchers -= 1
 
-    async def _read(self, kind: Any, context: Any) -> Any:
+    async def _state(self, states: AsyncIterator[Any], context: Any) -> Any:
+        with self.stalls.busy(context):
+            return await anext(states, None)
+
+    async def _read(self, kind: Any, context: Any, *, keyless: bool = False) -> Any:
         """The message. Ends the call when it does not come, or is none."""
-        raw = await self._raw(context)
+        with self.stalls.busy(context):
+            raw = await self._raw(context, keyless=keyless)
         if raw is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
         return await _parsed(kind, raw, context)
@@ -181,18 +209,30 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         """The next message of a stream; None when there is none, or the server stops."""
         reading, stopping = asyncio.ensure_future(self._raw(context)), asyncio.ensure_future(self.stopping.wait())
         try:
-            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            with self.stalls.busy(context):
+                await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
             raw = reading.result() if reading.done() else grpc.aio.EOF
         finally:
             reading.cancel()
             stopping.cancel()
         return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
 
-    async def _raw(self, context: Any) -> Any:
+    async def _raw(self, context: Any, *, keyless: bool = False) -> Any:
+        """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken."""
+        bounds, reading = self._bounds, asyncio.ensure_future(context.read())
         try:
-            return await asyncio.wait_for(context.read(), self._bounds.body_seconds)
-        except TimeoutError:
-            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
+            if keyless:
+                await asyncio.wait((reading,), timeout=min(bounds.give_way_seconds, bounds.header_seconds))
+                seconds = 0.0 if self.stalls.is_full else bounds.header_seconds
+            else:
+                seconds = bounds.body_seconds
+            if not reading.done():
+                await asyncio.wait((reading,), timeout=seconds)
+            if reading.done():
+                return reading.result()
+        finally:
+            reading.cancel()
+        return await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the message did not come in time")
 
     def _wire(self, context: Any) -> Wire:
         return Wire(

@@ -1,0 +1,160 @@
+"""gRPC's callers that do not read their answers, or send no message: they keep no call from others for long."""
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from test_grpc import KEY, SERVICE, call, infer_body
+
+from aias.serving.unread import CUT
+from serving_house import BOUNDS, House, eventually, house
+
+grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
+stalls = pytest.importorskip("aias.serving.grpc.stalls")
+
+PATIENCE = 30.0
+CALLS = 4
+FEW = replace(BOUNDS, grpc_calls=CALLS, give_way_seconds=0.2)
+HEADERS, SETTINGS, DATA = 1, 4, 0
+ACK, LAST, WHOLE = 1, 1, 4
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    return struct.pack(">I", len(payload))[1:] + bytes((kind, flags)) + struct.pack(">I", stream) + payload
+
+
+def fields(*pairs: tuple[str, str]) -> bytes:
+    """Headers of HTTP/2, each written out."""
+    return b"".join(
+        b"\0" + bytes((len(name),)) + name.encode() + bytes((len(value),)) + value.encode() for name, value in pairs
+    )
+
+
+@contextmanager
+def deaf(server: House, method: str, body: bytes | None, *, calls: int, key: bool = True) -> Iterator[socket.socket]:
+    """A client that makes so many calls, and allows no byte of an answer; without a body it has only begun."""
+    port = server.grpc.rpartition(":")[2]
+    with socket.create_connection(("127.0.0.1", int(port))) as client:
+        told = [(":method", "POST"), (":scheme", "http"), (":path", method), (":authority", "localhost")]
+        told += [("content-type", "application/grpc"), ("te", "trailers"), *(KEY if key else ())]
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 0)))
+        client.sendall(frame(SETTINGS, ACK, 0))
+        for at in range(calls):
+            client.sendall(frame(HEADERS, WHOLE, 2 * at + 1, fields(*told)))
+            if body is not None:
+                client.sendall(frame(DATA, LAST, 2 * at + 1, b"\0" + struct.pack(">I", len(body)) + body))
+        yield client
+
+
+def is_answered(server: House) -> bool:
+    try:
+        call(server, f"{SERVICE}ModelInfer", infer_body())
+    except grpc.RpcError as fault:
+        assert fault.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return False
+    return True
+
+
+def noted(server: House) -> int:
+    return server.gateway.metrics.refusals[CUT, "", ""]
+
+
+@pytest.mark.parametrize(("method", "key"), [("ModelInfer", True), ("ServerLive", False)])
+def test_who_does_not_read_gives_way_where_all_calls_are_taken(method: str, *, key: bool) -> None:
+    with house(bounds=FEW, grpc=True) as server:
+        body = infer_body() if key else b""
+        with deaf(server, SERVICE + method, body, calls=CALLS, key=key):
+            eventually(lambda: noted(server) > 0, PATIENCE)
+            eventually(lambda: is_answered(server), PATIENCE)
+
+
+def test_who_needs_no_key_and_sends_nothing_gives_way_too() -> None:
+    with house(bounds=FEW, grpc=True) as server, deaf(server, f"{SERVICE}ServerLive", None, calls=CALLS, key=False):
+        eventually(lambda: is_answered(server), PATIENCE)
+
+
+def test_who_has_not_read_for_too_long_is_cut_though_there_is_room() -> None:
+    with house(bounds=replace(BOUNDS, unread_seconds=0.2), grpc=True) as server:
+        with deaf(server, f"{SERVICE}ModelInfer", infer_body(), calls=1) as client:
+            client.settimeout(PATIENCE)
+            while client.recv(65536):
+                pass
+
+        assert noted(server) == 1
+        assert is_answered(server)
+
+
+def test_a_stream_between_two_requests_and_a_watcher_wait_for_as_long_as_they_like() -> None:
+    with (
+        house(bounds=replace(FEW, unread_seconds=0.1), grpc=True) as server,
+        grpc.insecure_channel(server.grpc) as channel,
+    ):
+        more, swept = threading.Event(), threading.Event()
+
+        def asked() -> Iterator[bytes]:
+            yield infer_body()
+            more.wait(PATIENCE)
+            yield infer_body()
+
+        watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=PATIENCE)
+        assert next(watching)
+        answers = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(asked(), metadata=KEY, timeout=PATIENCE)
+        assert next(answers)
+        threading.Timer(0.6, swept.set).start()
+        swept.wait(PATIENCE)
+        more.set()
+
+        assert next(answers)
+        assert noted(server) == 0
+
+
+def test_only_the_connection_of_that_peer_on_that_port_is_cut() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_server(("127.0.0.1", 0)) as other:
+        pairs = []
+        for each in (listener, other):
+            client = socket.create_connection(each.getsockname())
+            pairs.append((client, each.accept()[0]))
+        (mine, _), (theirs, _) = pairs
+        host, number = mine.getsockname()
+        stalls.cut(f"ipv4:{host}:{number}", other.getsockname()[1])
+        mine.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            mine.recv(1)
+        stalls.cut(f"ipv4:{host}:{number}", listener.getsockname()[1])
+        mine.setblocking(True)
+        assert mine.recv(1) == b""
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)
+        for pair in pairs:
+            for each in pair:
+                each.close()
+
+
+def test_while_a_call_is_busy_its_caller_has_nothing_to_read() -> None:
+    cut, now = list[str](), [100.0]
+
+    class Context:
+        def peer(self) -> str:
+            return "ipv4:127.0.0.1:1"
+
+    async def scene() -> None:
+        held = stalls.Stalls(BOUNDS, lambda _code: None, cut.append, lambda: now[0])
+        held.enter(Context())
+        with held.busy(Context()):
+            now[0] += 2 * BOUNDS.unread_seconds
+            held.tidy()
+            assert cut == []
+        held.tidy()
+        assert cut == []
+        now[0] += 2 * BOUNDS.unread_seconds
+        held.tidy()
+
+    asyncio.run(scene())
+
+    assert cut == ["ipv4:127.0.0.1:1"]
