@@ -71,6 +71,9 @@ def aias() -> None:
     """AI as a service in one package: from a file to a small, fast model behind a secure endpoint."""
 
 
+_MORE_MEMORY = "give fewer rows or columns, or allow more: `ulimit -v`, the container's"
+
+
 def main() -> None:
     """Run the command line; every `AiasError` becomes two lines on stderr and an exit status."""
     try:
@@ -85,12 +88,8 @@ def main() -> None:
         _say(fault)
         status = fault.exit_status
     except MemoryError:
-        fault = OutOfMemory(
-            "there was not enough memory",
-            hint="give fewer rows or columns, or allow more: `ulimit -v`, the container's",
-        )
-        _say(fault)
-        status = fault.exit_status
+        _say(OutOfMemory("there was not enough memory", hint=_MORE_MEMORY))
+        status = OutOfMemory.exit_status
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
