@@ -13,8 +13,10 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
 from aias.compress.fitting import fitted
+from aias.compress.made_up_texts import made_up
 from aias.compress.mixture import Unsure, fair
 from aias.compress.searched import Known
+from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
@@ -29,6 +31,7 @@ from aias.graph.sentences import SentenceEncoder
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
+from aias.training.prepare import encoded_of
 from tiny_encoder import encoder_into
 from workshops import opened
 
@@ -102,8 +105,42 @@ def test_windows_that_lose_too_much_are_made_wider(shop):
     (candidate,) = member("compress.techniques", "static_windows")(shop)
     forms = [candidate, *candidate.milder()]
     widths = [each.make(0).embedding.sentences.width for each in forms]
-    assert widths == [widths[0], 2 * widths[0], 4 * widths[0]]
+    assert widths == [times * widths[0] for times in (1, 2, 3, 4)]
+    first, second = (each.make(1) for each in forms[:2])
+    assert second.seconds > first.seconds > 0  # though the first half was learned already
     assert len({each.name for each in forms}) == len(forms)
+
+
+def test_several_who_learned_the_same_say_what_one_says(shop, monkeypatch):
+    (candidate,) = member("compress.techniques", "static_windows")(shop)
+    one = candidate.make(0)
+    kernel = shop.memo["kernel", 96, 0, 0]
+    for number in (1, 2):
+        monkeypatch.setitem(shop.memo, ("kernel", 96, 0, number), kernel)
+    three = candidate.milder()[1].make(0)
+
+    assert three.embedding.sentences.width == 3 * one.embedding.sentences.width
+    assert _said(shop, three) == pytest.approx(_said(shop, one), abs=0.02)
+
+
+def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(shop):
+    found = made_up(shop)
+
+    assert found is not None and len(found.rows) == ROWS
+    whole = encoded_of(shop.prepared.dataset, shop.encoder)
+    assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
+    for fold in (0, 1):
+        inside = shop.inside(fold)
+        texts, targets, epochs = static_windows._lesson(shop, fold)
+        assert len(texts.tokens) == len(targets) == 2 * len(inside) and epochs == 7
+        assert np.array_equal(texts.token_mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
+        assert np.allclose(targets[len(inside) :], shop.teacher(fold).scores(found.of(inside)))
+
+
+def test_where_there_is_no_time_windows_learn_from_real_texts_alone(shop, monkeypatch):
+    monkeypatch.setitem(shop.memo, "made up", None)
+    texts, targets, epochs = static_windows._lesson(shop, 0)
+    assert len(texts.tokens) == len(targets) == len(shop.inside(0)) and epochs == 12
 
 
 def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):
@@ -141,6 +178,10 @@ def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(shop, 
         assert runtime.session.two_ways
         assert np.abs(runtime.run(runtime.encoder.rows(usual)) - said[:60]).max() < 1e-4
     assert fair(shop, made, 0.25, [])[0].keys() == {"note"}
+
+
+def _said(shop: Workshop, made: Made) -> np.ndarray:
+    return made.pipeline.scores(_read(shop, made))
 
 
 def _read(shop: Workshop, made: Made) -> Encoded:

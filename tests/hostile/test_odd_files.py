@@ -59,6 +59,10 @@ def test_a_file_of_blanks_is_refused(give, blank):
     refused(give(blank))
 
 
+def test_a_web_page_in_place_of_a_table_is_called_so(give):
+    assert "is a web page" in refused(give("\n<!DOCTYPE html><html><body>Not, found</body></html>", "data.csv"))
+
+
 def test_a_header_without_rows_is_refused(give):
     assert "no rows" in refused(give("age,label\n"))
 

@@ -165,3 +165,19 @@ def test_a_file_that_grows_while_it_is_read_is_refused(give):
         whole(file, "a.csv")
     with path.open("rb") as file:
         assert whole(file, "a.csv") == b"a,b\n1,2\n9,9\n"
+
+
+class Counting(io.FileIO):
+    """A file that knows the most that was asked of it: so much room is made."""
+
+    most = 0
+
+    def read(self, size=-1):
+        self.most = max(self.most, size)
+        return super().read(size)
+
+
+def test_no_more_room_is_made_than_a_file_takes(give):
+    with Counting(give("a,b\n1,2\n", "a.csv")) as file:
+        assert whole(file, "a.csv") == b"a,b\n1,2\n"
+        assert file.most == 9

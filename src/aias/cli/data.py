@@ -1,7 +1,9 @@
 """`aias data`."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
@@ -9,6 +11,17 @@ import msgspec
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
 from aias.cli.show import give, hint, table
+
+if TYPE_CHECKING:
+    from aias.data.check import Column
+
+
+_ROOMY: Final = 100
+"""In fewer columns there is no room for examples, nor for what the kind itself says."""
+
+
+_NAME_WHOLE: Final = 30
+"""Characters of the longest name that is not broken over lines."""
 
 
 @click.group()
@@ -42,14 +55,26 @@ def check(file: str, target: str | None, save: Path | None, encoding: str | None
         return give(
             {"rows": dataset.rows, "digest": dataset.digest, "fields": msgspec.to_builtins(found)}, as_json=True
         )
-    rows = [
-        (line.name, line.kind, line.role, f"{line.missing:.1%}", f"{line.distinct:,}", line.example, line.reason)
-        for line in found
-    ]
-    table(f"{file}: {dataset.rows:,} rows", ("column", "kind", "role", "missing", "distinct", "example", "why"), rows,
-          right=("missing", "distinct"))  # fmt: skip
+    _show(found, f"{file}: {dataset.rows:,} rows")
     if target:
         check_inputs(dataset, target)
     asked = f"aias train {shlex.quote(file)} --target {shlex.quote(target) if target else 'COLUMN'}"
     asked += f" --encoding {shlex.quote(encoding)}" if encoding else ""
     return hint(f"edit {save} and give it: {asked} --schema {shlex.quote(str(save))}" if save else asked)
+
+
+def _show(found: "Sequence[Column]", title: str) -> None:
+    from rich.console import Console
+
+    roomy = Console().width >= _ROOMY
+    columns = ("column", "kind", "role", "missing", "distinct", *(("example",) if roomy else ()), "why")
+    rows = [
+        (
+            line.name, line.kind, line.role, f"{line.missing:.1%}", f"{line.distinct:,}",
+            *((("" if line.example is None else line.example),) if roomy else ()),
+            line.reason if roomy or line.reason != f"every value is a {line.kind}" else "",
+        )
+        for line in found
+    ]  # fmt: skip
+    short = max((len(line.name) for line in found), default=0) <= _NAME_WHOLE
+    table(title, columns, rows, right=("missing", "distinct"), whole=("column",) if short else ())

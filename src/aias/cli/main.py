@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from aias import __version__
-from aias.core.errors import AiasError
+from aias.core.errors import AiasError, OutOfMemory
 
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and query two models on real data that is already here."),
@@ -71,6 +71,9 @@ def aias() -> None:
     """AI as a service in one package: from a file to a small, fast model behind a secure endpoint."""
 
 
+_MORE_MEMORY = "give fewer rows or columns, or allow more: `ulimit -v`, the container's"
+
+
 def main() -> None:
     """Run the command line; every `AiasError` becomes two lines on stderr and an exit status."""
     try:
@@ -84,6 +87,9 @@ def main() -> None:
     except AiasError as fault:
         _say(fault)
         status = fault.exit_status
+    except MemoryError:
+        _say(OutOfMemory("there was not enough memory", hint=_MORE_MEMORY))
+        status = OutOfMemory.exit_status
     except BrokenPipeError:
         sys.stderr.close()
         status = 0

@@ -23,8 +23,11 @@ def give(value: Any, *, as_json: bool) -> None:
         click.echo(value)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """A table on stdout; columns named in `right` are aligned to the right."""
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = (),
+    whole: Sequence[str] = ("version",),
+) -> None:  # fmt: skip
+    """A table on stdout; columns named in `right` are aligned to the right, and break no more than those in `whole`."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -34,9 +37,9 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], 
         click.secho(title, bold=True)
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for column in columns:
-        whole = column in right or column == "version"  # what gives way where there is little room are words
+        kept = column in right or column in whole  # what gives way where there is little room are words
         justify: Literal["right", "left"] = "right" if column in right else "left"
-        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=whole)
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=kept)
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
     Console(highlight=False, soft_wrap=False).print(drawn)

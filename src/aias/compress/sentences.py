@@ -15,6 +15,8 @@ from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
+from aias.core.side_by_side import SideBySide
+from aias.features.sentences import LENGTH
 from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
@@ -60,21 +62,28 @@ class Reader:
         if like:
             self.shop.reads_alike(embedding, like)
         features, names = self._read(embedding), read_by(self.member.configuration)
-        model = self._head(features, names, fold)
+        model = self._head(features.matrix(names), fold)
         return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
 
-    def read_apart(self, embedding: Embedding, fold: int) -> Made:
-        """A head on the vectors and one on all else, each as if it were alone; what they say is multiplied, and of
-        amounts the mean. For vectors that were themselves fitted to the rows: one head would hear nothing else.
+    def read_apart(self, embedding: Embedding, fold: int, *, parts: int) -> Made:
+        """A head on each of the `parts` of the vectors, whose mean is taken, and one on all else, each as if it were
+        alone; what both say is multiplied, and of amounts the mean. For vectors that were themselves fitted to the
+        rows: one head would hear nothing else, and so they are made no longer than words are.
         """
         features = self._read(embedding)
         names = tuple(each for each in read_by(self.member.configuration) if features.some([each]))
-        groups = [group for group in (names[:1], names[1:]) if group]
-        heads = [self._head(features, group, fold) for group in groups]
-        share = 1.0 if self.shop.task.classes else 1 / len(heads)
-        weights = share * np.vstack([each.weights for each in heads])
-        intercept = share * np.sum([each.intercept for each in heads], axis=0)
-        first = heads[0]
+        words = [self._head(features.matrix(names[1:]), fold)] if names[1:] else []
+        columns = np.asarray(features.matrix(names[:1]).dense) * np.float32(np.sqrt(parts) / LENGTH)
+        nothing = features.matrix(names[:1]).sparse
+        own = np.arange(columns.shape[1]).reshape(self.shop.encoder.layout.texts, parts, -1)
+        heads = [self._head(SideBySide(columns[:, own[:, part].ravel()], nothing), fold) for part in range(parts)]
+        first, share = heads[0], 1.0 if self.shop.task.classes else 1 / (1 + len(words))
+        held = np.zeros((columns.shape[1], first.weights.shape[1]))
+        for part, head in enumerate(heads):
+            held[own[:, part].ravel()] = head.weights * (share / np.sqrt(parts) / LENGTH)  # a mean, of √parts times
+        weights = np.vstack([held, *(share * each.weights for each in words)])
+        intercept = share * np.sum([np.mean([each.intercept for each in heads], axis=0),
+                                    *(each.intercept for each in words)], axis=0)  # fmt: skip
         model = type(first)(weights, intercept, classes=first.classes, settings=dict(first.settings))
         return Made(LinearPipeline(features.some(names), model), features.encoder, embedding)
 
@@ -85,12 +94,13 @@ class Reader:
             self._features[digest] = Features(encoder, self.shop.read(embedding))
         return self._features[digest]
 
-    def _head(self, features: Features, names: Sequence[str], fold: int) -> Any:
+    def _head(self, x: Any, fold: int) -> Any:
+        """Fitted without the rows of the fold. `x`: of all rows, (rows, width)."""
         shop, rows = self.shop, self.shop.inside(fold)
         chosen = self.member.refit.configuration.settings
         settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
         how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
-        examples = Examples(features.matrix(names)[rows], shop.answers(rows), shop.weight(rows))
+        examples = Examples(x[rows], shop.answers(rows), shop.weight(rows))
         return member("learners", "linear").fit(examples, None, how)
 
 

@@ -36,7 +36,7 @@ class Kernel:
 
 def learned(
     tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, filters: int, classes: bool,
-    seed: int, deadline: Deadline,
+    seed: int, deadline: Deadline, epochs: int = EPOCHS,
 ) -> Kernel:  # fmt: skip
     """`tokens`, `mask`: (texts, length); `vectors`: (vocabulary, width); `targets`: probabilities (texts, classes), or
     standardised amounts (texts, 1). Where the deadline passes, what was learned by then."""
@@ -48,7 +48,7 @@ def learned(
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
     wanted = targets.astype(np.float32)
-    batches = list(_batches(mask, EPOCHS, rng))
+    batches = list(_batches(mask, epochs, rng))
     for step, rows in enumerate(batches):
         if deadline.passed:
             break
@@ -78,12 +78,16 @@ def _gradients(
     state: list[Singles], tokens: Ints, mask: Any, vectors: Singles, wanted: Singles, *, classes: bool,
     rng: np.random.Generator,
 ) -> list[Singles]:  # fmt: skip
+    from scipy import sparse
+
     kernel, bias, head, intercept = state
     length = int(mask.sum(axis=1).max(initial=1))
     tokens, mask = tokens[:, :length], mask[:, :length]
     kept = mask & (rng.random(mask.shape) >= TOKENS_GONE)
     read = windows(vectors[tokens] * kept[:, :, None])  # (rows, length + 2, PLACES * width)
-    sums = read @ kernel
+    flat = read.reshape(-1, read.shape[2])
+    # One product: in many small ones threads wait for each other, a hundred times as long on a busy machine.
+    sums = (flat @ kernel).reshape(*read.shape[:2], -1)
     sums[:, 1:-1] += bias * mask[:, :, None]
     at = sums.argmax(axis=1)  # (rows, filters)
     most = np.take_along_axis(sums, at[:, None], axis=1)[:, 0]
@@ -94,13 +98,12 @@ def _gradients(
         off = np.exp(off - off.max(axis=1, keepdims=True))
         off /= off.sum(axis=1, keepdims=True)
     off = ((off - wanted) / len(wanted)).astype(np.float32)
-    back = (off @ head.T) * there * (most > 0)
-    spread = np.zeros_like(sums)
-    np.put_along_axis(spread, at[:, None], back[:, None].astype(np.float32), axis=1)
-    centred = np.zeros(sums.shape[:2], bool)
-    centred[:, 1:-1] = mask
-    flat = read.reshape(-1, read.shape[2]).T @ spread.reshape(-1, spread.shape[2])
-    return [flat, spread[centred].sum(axis=0), r.T.astype(np.float32) @ off, off.sum(axis=0)]
+    back = ((off @ head.T) * there * (most > 0)).astype(np.float32)
+    text = np.arange(len(at))[:, None]
+    places = (np.tile(np.arange(at.shape[1]), len(at)), (text * read.shape[1] + at).ravel())
+    largest = sparse.csr_matrix((back.ravel(), places), shape=(at.shape[1], len(flat)))  # hardly one in a hundred
+    centred = np.pad(mask, ((0, 0), (1, 1)))[text, at]
+    return [(largest @ flat).T, (back * centred).sum(axis=0), r.T.astype(np.float32) @ off, off.sum(axis=0)]
 
 
 def windows(e: Singles) -> Singles:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-_PROC: Final = Path("/proc/self/cgroup")
-_MOUNT: Final = Path("/sys/fs/cgroup")
+PROC: Final = Path("/proc/self/cgroup")
+MOUNT: Final = Path("/sys/fs/cgroup")
 
 
 def cpus() -> int:
@@ -16,7 +16,7 @@ def cpus() -> int:
     return max(1, math.floor(min(bound_to, quota())))
 
 
-def quota(proc: Path = _PROC, mount: Path = _MOUNT) -> float:
+def quota(proc: Path = PROC, mount: Path = MOUNT) -> float:
     """Processors that the control groups of this process allow, the tightest of them; infinite without any."""
     return of_groups("cpu", _of_version_2, _of_version_1, proc, mount)
 
@@ -25,8 +25,8 @@ def of_groups(
     controller: str,
     version_2: Callable[[Path], float],
     version_1: Callable[[Path], float],
-    proc: Path = _PROC,
-    mount: Path = _MOUNT,
+    proc: Path = PROC,
+    mount: Path = MOUNT,
 ) -> float:
     """The tightest bound that the control groups of this process set, as they are read; infinite without any."""
     try:

@@ -8,6 +8,7 @@ Every room derives its own errors from `AiasError` and gives each a stable code 
     ├── Refused         no key, or a key without the scope                     exit 4 · HTTP 401, 403
     ├── Conflict        somebody else was faster; look again and retry         exit 5 · HTTP 409
     ├── StorageFailed   the disk is full or failing; this step did not happen  exit 1 · HTTP 507
+    ├── OutOfMemory     there was not enough memory for this step              exit 1
     └── Damaged         bytes are not what they were when they were sealed     exit 1 · HTTP 503
 """
 
@@ -53,6 +54,12 @@ class Conflict(AiasError):
 
 class StorageFailed(AiasError):
     code = "aias.storage-failed"
+
+
+class OutOfMemory(AiasError):
+    """There was not enough memory, or no more is allowed."""
+
+    code = "aias.out-of-memory"
 
 
 class Damaged(AiasError):

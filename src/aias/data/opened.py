@@ -26,9 +26,9 @@ def whole(file: IO[bytes], name: str) -> bytes:
     before = os.fstat(file.fileno())
     if before.st_size > FILE_BYTES_MAX:
         raise TooLarge(f"`{name}` has {before.st_size:,} bytes; at most {FILE_BYTES_MAX:,} are read")
-    data = file.read(FILE_BYTES_MAX + 1)
+    data = file.read(before.st_size + 1)  # room is made for as much as is asked for
     after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) < after.st_size:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
         raise Unreadable(
             f"`{name}` changed while it was read: it had {before.st_size:,} bytes and has {after.st_size:,} now",
             hint="read it again when it is written, or read a copy of it",

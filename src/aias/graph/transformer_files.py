@@ -164,6 +164,11 @@ def _tensors(path: Path) -> dict[str, Weights]:
 def _json(path: Path) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError(
+            f"`{path.parent}` holds no `{path.name}`, as a folder in the Hugging Face format does",
+            hint="give such a folder, or the path of a model's file",
+        ) from None
     except (OSError, msgspec.MsgspecError) as fault:
         raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}") from None
 

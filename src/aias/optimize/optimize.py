@@ -195,6 +195,8 @@ class _Job:
         for each in axes:
             gave = "nothing was ready" if each.gain is None else f"{gained(each.gain)} where it was searched"
             message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
+            if not each.tried and not self.deadline.passed:
+                message = f"{each.axis}: nothing can be tried, with what may join"
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 
     def _gain_on_test(self, child: Trained) -> Gain:

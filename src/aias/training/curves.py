@@ -88,7 +88,7 @@ def _precision_recall(task: Task, positive: Any, score: Floats, said: dict[str, 
     name = task.classes[1]
     return line_chart(
         "Precision and recall", note, share(f"Recall: share of {name} found"),
-        share(f"Precision: right of all said {name}"), lines,
+        share(f"Precision: said {name} rightly"), lines,
     )  # fmt: skip
 
 

@@ -1,11 +1,11 @@
 """How much memory there is, what a configuration would take of it, and when it is nearly gone."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from aias.core.catalog import member
 from aias.core.events import Event, Watch
+from aias.core.memory import left_bytes, memory_bytes, own_left_bytes
 from aias.training.configuration import Configuration
 from aias.training.table import Table
 
@@ -22,7 +22,7 @@ SAMPLE_ROWS_MIN: Final = 1_000
 """A configuration is left out rather than fitted on fewer of its rows."""
 
 RESERVE_SHARE: Final = 0.05
-"""Of all memory; with less than this left, the largest worker is ended before the system ends anything."""
+"""Of all memory, or of the container's; with less left, the largest worker is ended before the system ends anything."""
 
 
 @dataclass(eq=False)
@@ -33,16 +33,12 @@ class Memory:
 
     @property
     def available_bytes(self) -> float:
-        """Of the machine, or of the container when that has less."""
-        left = [_meminfo("MemAvailable")]
-        limit, used = _number("/sys/fs/cgroup/memory.max"), _number("/sys/fs/cgroup/memory.current")
-        if limit is not None and used is not None:
-            left.append(limit - used + _reclaimable())
-        return min(left)
+        """Of the machine, of the container or by `ulimit -v`, whatever is least."""
+        return min(left_bytes(), own_left_bytes())
 
     @property
     def exhausted(self) -> bool:
-        return self.available_bytes < RESERVE_SHARE * _meminfo("MemTotal")
+        return left_bytes() < RESERVE_SHARE * memory_bytes()
 
     def workers_max(self, count: int) -> int:
         return max(1, count - self._fewer)
@@ -86,26 +82,3 @@ def estimated_bytes(table: Table, configuration: Configuration, share: float) ->
     own = share if member("learners", configuration.learner).sparse else 0.0
     terms = len(table.whole.encoded.term_ids) * (1 + own)
     return PROCESS_BYTES + VALUE_BYTES * (rows * width + terms) + SCORE_BYTES * rows * table.task.outputs
-
-
-def _meminfo(name: str) -> float:
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith(f"{name}:"):
-            return float(line.split()[1]) * 1024
-    return float("inf")
-
-
-def _number(path: str) -> float | None:
-    try:
-        return float(Path(path).read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
-
-
-def _reclaimable() -> float:
-    """Cached files of the container, which it gives back when asked."""
-    try:
-        lines = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 0.0
-    return sum(float(line.split()[1]) for line in lines if line.startswith("inactive_file "))

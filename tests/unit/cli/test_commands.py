@@ -328,6 +328,25 @@ def test_data_check_says_what_each_column_is_taken_for(run: Run, churn: Path) ->
     assert all(name in done.out for name in ("age", "number", "plan", "category", "target"))
 
 
+def test_data_check_of_many_numbers_fits_80_columns_a_line_each(run: Run, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"a_long_name_of_number_{i:02}" for i in range(9)]
+    rows = [",".join(f"{row * (i + 2) % 11}.5" for i in range(9)) for row in range(11)]
+    (tmp_path / "wide.csv").write_text("\n".join([",".join(names), *rows]))
+    lines = run("data", "check", tmp_path / "wide.csv").out.splitlines()
+
+    assert [sum(name in line for line in lines) for name in names] == [1] * 9
+    assert max(map(len, lines)) <= 80
+
+
+def test_data_check_does_not_advise_to_train_where_training_would_refuse(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("y\n" + "yes\nno\n" * 20)
+    done = run("data", "check", tmp_path / "one.csv", "--target", "y")
+
+    assert done.status == 2
+    assert "`y` is the only column" in done.err and "aias train" not in done.err
+
+
 def test_data_check_with_json_is_the_same_in_full(run: Run, churn: Path) -> None:
     found = run("data", "check", churn, "--json").json
 

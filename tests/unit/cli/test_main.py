@@ -102,6 +102,16 @@ def test_a_reader_that_has_seen_enough_is_no_failure(home: Path) -> None:
     assert (done.stdout, done.returncode, done.stderr) == ("{", 0, "")
 
 
+def test_want_of_memory_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
+    def fail(*_arguments: object, **_settings: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("aias.data.read.read", fail)
+    done = run("data", "check", "rows.csv")
+    assert done.status == 1
+    assert "error: there was not enough memory" in done.err and "(aias.out-of-memory)" in done.err
+
+
 def test_an_interrupt_is_told_apart_from_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -102,6 +102,14 @@ def test_a_folder_that_is_none_is_refused_and_named(folder: Path, name: str, con
         embedding_of(folder, name="tiny")
 
 
+def test_a_folder_without_a_config_is_told_what_it_lacks(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+    with pytest.raises(UserError, match=r"holds no `config\.json`") as caught:
+        embedding_of(folder, name="tiny")
+    assert caught.value.hint
+
+
 def test_a_tokenizer_with_more_tokens_than_weights_is_refused(folder: Path) -> None:
     table = json.loads((folder / "tokenizer.json").read_text())
     table["model"]["vocab"]["more"] = 16

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
 from aias.training.configuration import Configuration
 from aias.training.pipeline import read_by
@@ -18,6 +19,8 @@ TREES: Final[dict[str, dict[str, Any]]] = {
 
 def smaller_model(shop: Workshop) -> Iterator[Configuration]:
     layout, known = shop.encoder.layout, {each.configuration.learner for each in shop.members}
+    if not (layout.width or layout.terms or shop.prepared.embedding):
+        raise CannotHelp("its texts come as tokens of its own encoder, and nothing else reads these")
     if "linear" not in known:
         yield Configuration("linear, direct", "linear")
     elif shop.prepared.embedding is not None and not any(_words_alone(each.configuration) for each in shop.members):

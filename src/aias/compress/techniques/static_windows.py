@@ -1,22 +1,28 @@
 """The sentence encoder as windows of three tokens, learned from what the whole parent says (`compress.windows`).
 
-The target of a text is half of what the parent says of it and half its own answer, as in `distill_words`. A mean of
-vectors (`static_embeddings`) loses what order says; this keeps that of neighbours, for the same time a row. Windows
-that were learned from these very rows tell their answers better than those of others: words have a head of their own.
+The target of a text is half of what the parent says of it and half its own answer, as in `distill_words`; of one that
+is made up, with some words gone, what the parent says. A mean of vectors (`static_embeddings`) loses what order says;
+this keeps that of neighbours, for the same time a row. Windows that were learned from these very rows tell their
+answers better than those of others: words have a head of their own.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from typing import Final
 
 import numpy as np
 
+from aias.compress.made_up_texts import made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.windows import Singles, learned
+from aias.compress.windows import EPOCHS, Kernel, Singles, learned
 from aias.compress.workshop import Workshop, check_whole
-from aias.encoders.contract import Floats, Ints
+from aias.core.deadline import Deadline
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
 from aias.graph.windows import Windows
 from aias.training.prepare import encoded_of
@@ -30,8 +36,9 @@ FILTERS: Final = (96, 192)
 MANY: Final = 20
 """Classes, from which on the second: of 77 they got 1 % more right (docs/log.md)."""
 
-WIDER: Final = (2, 4)
-"""Times as many numbers, for what loses too much: a row takes a tenth longer for twice as many."""
+WIDER: Final = (2, 3, 4)
+"""Times as many numbers, for what loses too much: a row takes a tenth longer for twice as many. They are learned apart,
+from other beginnings: each errs where the others do not."""
 
 ROWS_MIN: Final = 200
 """With fewer, windows are learned by heart."""
@@ -49,41 +56,65 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
 
     def candidate(times: int) -> Candidate:
         name = f"windows of three tokens, {times * filters} numbers"
-        return Candidate(name, partial(_make, shop, found, vectors, times * filters))
+        return Candidate(name, partial(_make, shop, found, vectors, filters, times), chosen=(planned(shop),))
 
     yield replace(candidate(1), milder=lambda: [candidate(times) for times in WIDER])
 
 
-def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, fold: int) -> Made:
+def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, times: int, fold: int) -> Made:
     """The windows, and the heads, without the rows of the fold."""
-    rows = shop.inside(fold)
-    (tokens, mask), targets, until = _texts(shop, rows), _targets(shop, fold, rows), shop.fit_deadline()
-    kernel = learned(
-        tokens, mask, vectors, np.repeat(targets, shop.encoder.layout.texts, axis=0),
-        filters=filters, classes=bool(shop.task.classes), seed=shop.seed, deadline=until,
-    )  # fmt: skip
-    check_whole(until.seconds, left=until.left, less=until.passed)
-    before, on, after = np.split(kernel.weights, 3)
+    made_up(shop)  # read once for all
+    until, began = shop.fit_deadline(), time.monotonic()
+    kernels, known = [], 0.0
+    for number in range(times):
+        kernel, seconds = _kernel(shop, vectors, filters, fold, number, until)
+        kernels.append(kernel)
+        known += seconds
+    before, on, after = np.split(np.hstack([each.weights for each in kernels]), 3)
+    bias = np.concatenate([each.bias for each in kernels])
     # A window's first token is looked up in the first table.
-    table = np.hstack([vectors @ before, vectors @ on + kernel.bias, vectors @ after])
+    table = np.hstack([vectors @ before, vectors @ on + bias, vectors @ after])
     windows = Windows(table, found.sentences.whole.length_max)
     embedding = replace(found.embedding, sentences=replace(found.sentences, transformer=windows))
-    return found.read_apart(embedding, fold)
+    made = found.read_apart(embedding, fold, parts=times)
+    return replace(made, seconds=known + time.monotonic() - began)
 
 
-def _texts(shop: Workshop, rows: Ints) -> tuple[Ints, np.ndarray]:
-    """The tokens of these rows' texts, one after another, and where they are."""
+def _kernel(
+    shop: Workshop, vectors: Singles, filters: int, fold: int, number: int, until: Deadline
+) -> tuple[Kernel, float]:
+    """And the seconds that it took, where another candidate learned it."""
+    key = ("kernel", filters, fold, number)
+    learned_before = key in shop.memo
+    if not learned_before:
+        began = time.monotonic()
+        texts, targets, epochs = _lesson(shop, fold)
+        assert texts.tokens is not None
+        assert texts.token_mask is not None
+        kernel = learned(
+            texts.tokens, texts.token_mask, vectors, targets, filters=filters, classes=bool(shop.task.classes),
+            seed=shop.seed + number, deadline=until, epochs=epochs,
+        )  # fmt: skip
+        check_whole(until.seconds, left=until.left, less=until.passed)
+        shop.memo[key] = kernel, time.monotonic() - began
+    found, seconds = shop.memo[key]
+    return found, seconds if learned_before else 0.0
+
+
+def _lesson(shop: Workshop, fold: int) -> tuple[Encoded, Floats, int]:
+    """Texts one after another, the target of each, and how often all are read."""
     if "tokens" not in shop.memo:
         shop.memo["tokens"] = encoded_of(shop.prepared.dataset, shop.encoder)
-    encoded, each = shop.memo["tokens"], shop.encoder.layout.texts
-    places = (rows[:, None] * each + np.arange(each)).ravel()
-    return encoded.tokens[places], encoded.token_mask[places]
-
-
-def _targets(shop: Workshop, fold: int, rows: Ints) -> Floats:
-    """(rows, classes), or standardised amounts (rows, 1)."""
-    said, y = shop.teacher(fold).scores(shop.encoded(rows)), shop.answers(rows)
-    if shop.task.classes:
-        return np.asarray(TRUTH * np.eye(shop.task.outputs)[y] + (1 - TRUTH) * said)
-    found = TRUTH * y[:, None] + (1 - TRUTH) * said
-    return np.asarray((found - found.mean()) / (found.std() or 1.0))
+    rows, more, said = shop.inside(fold), made_up(shop), shop.teacher(fold).scores
+    real, y = shop.encoded(rows), shop.answers(rows)
+    true = np.eye(shop.task.outputs)[y] if shop.task.classes else np.asarray(y)[:, None]
+    targets, texts, epochs = [TRUTH * true + (1 - TRUTH) * said(real)], shop.memo["tokens"].take(rows), EPOCHS
+    if more is not None:
+        others = more.of(rows)
+        targets.append(said(others))
+        texts = Encoded.join([texts, replace(others, vectors=None)])
+        epochs = ceil(EPOCHS * len(rows) / (len(rows) + others.rows)) + 1
+    found = np.vstack(targets)
+    if not shop.task.classes:
+        found = (found - found.mean()) / (found.std() or 1.0)
+    return texts, np.repeat(found, shop.encoder.layout.texts, axis=0), epochs

@@ -19,6 +19,7 @@ _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _NUMBER: Final = re.compile(r"\s*[($€£-]*[0-9.][0-9.,]*(?:e[+-]?[0-9]+)?\s*[%)]?\s*", re.IGNORECASE)
 _NAME: Final = re.compile(r"[^\W\d][\w .:/()#%?'-]{0,63}")
 _NOTHING: Final = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-"})
+_MARKED_UP: Final = (b"<!doctype html", b"<html", b"<?xml")
 _RAGGED_SHARE_MAX: Final = 0.01
 _SAMPLE_ROWS: Final = 1_000
 
@@ -37,6 +38,8 @@ def read(file: File, options: Options) -> Table:
     data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     if not data.strip():
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
+    if data.lstrip()[:14].lower().startswith(_MARKED_UP):
+        raise Unreadable(f"`{file.name}` is a web page or XML, not a table", hint="look at it: a download that failed?")
     layout = sniff(data, prefer=_SUFFIXES.get(file.suffix))
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
