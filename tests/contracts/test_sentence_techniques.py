@@ -105,8 +105,22 @@ def test_windows_that_lose_too_much_are_made_wider(shop):
     (candidate,) = member("compress.techniques", "static_windows")(shop)
     forms = [candidate, *candidate.milder()]
     widths = [each.make(0).embedding.sentences.width for each in forms]
-    assert widths == [widths[0], 2 * widths[0], 4 * widths[0]]
+    assert widths == [times * widths[0] for times in (1, 2, 3, 4)]
+    first, second = (each.make(1) for each in forms[:2])
+    assert second.seconds > first.seconds > 0  # though the first half was learned already
     assert len({each.name for each in forms}) == len(forms)
+
+
+def test_several_who_learned_the_same_say_what_one_says(shop, monkeypatch):
+    (candidate,) = member("compress.techniques", "static_windows")(shop)
+    one = candidate.make(0)
+    kernel = shop.memo["kernel", 96, 0, 0]
+    for number in (1, 2):
+        monkeypatch.setitem(shop.memo, ("kernel", 96, 0, number), kernel)
+    three = candidate.milder()[1].make(0)
+
+    assert three.embedding.sentences.width == 3 * one.embedding.sentences.width
+    assert _said(shop, three) == pytest.approx(_said(shop, one), abs=0.02)
 
 
 def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_judge(shop):
@@ -164,6 +178,10 @@ def test_a_cascade_reads_the_texts_once_more_only_for_the_rows_that_go_on(shop, 
         assert runtime.session.two_ways
         assert np.abs(runtime.run(runtime.encoder.rows(usual)) - said[:60]).max() < 1e-4
     assert fair(shop, made, 0.25, [])[0].keys() == {"note"}
+
+
+def _said(shop: Workshop, made: Made) -> np.ndarray:
+    return made.pipeline.scores(_read(shop, made))
 
 
 def _read(shop: Workshop, made: Made) -> Encoded:

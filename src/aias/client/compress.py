@@ -75,7 +75,7 @@ def compress(
         return Compressed(model, False, outcome.frontier)
     found = publish_one(model.registry, outcome.trained, watch=watch)
     if first.imported and not bare:  # it may have learned their answers
-        remember(dataset, found.manifest, home=model.registry.home)
+        remember(data, found.manifest, home=model.registry.home)
     return Compressed(found, True, outcome.frontier)
 
 

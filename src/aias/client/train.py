@@ -112,7 +112,7 @@ def train(
         if recipe.source is None:
             from aias.teaching.seen import remember
 
-            remember(read(source, schema=Schema(model.manifest.inputs)), model.manifest, home=home)
+            remember(source, model.manifest, home=home)
         return model
 
 

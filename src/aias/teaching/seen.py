@@ -6,6 +6,7 @@ the home, which tells it from others and nothing of what it holds. Of services a
 they have read.
 """
 
+import contextlib
 import os
 from importlib.metadata import version
 from pathlib import Path
@@ -43,16 +44,18 @@ def seen(manifest: Manifest, judging: Any, *, home: Path) -> tuple[int, int]:
     return int(np.isin(_numbers(judges, schema), learned).sum()), judges.rows
 
 
-def remember(dataset: Dataset, manifest: Manifest, *, home: Path) -> None:
-    """Of a table in memory, which nobody can read again."""
-    place = _place(manifest, home)
-    if dataset.rows > LEARNED_ROWS_MAX or place.is_file():
+def remember(learned: Any, manifest: Manifest, *, home: Path) -> None:
+    """Of a table in memory, which nobody can read again. The version is there already: where the rows cannot be kept
+    nothing is known of them later, and that is all."""
+    place, schema = _place(manifest, home), Schema(manifest.inputs)
+    if manifest.rows.get("train", 0) > LEARNED_ROWS_MAX or place.is_file():
         return
-    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = place.with_suffix(f".{os.getpid()}")
-    with beside.open("wb") as out:
-        np.save(out, np.unique(_numbers(dataset, Schema(manifest.inputs))))
-    beside.replace(place)
+    with contextlib.suppress(AiasError, OSError):
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = place.with_suffix(f".{os.getpid()}")
+        with beside.open("wb") as out:
+            np.save(out, np.unique(_numbers(read(learned, schema=schema), schema)))
+        beside.replace(place)
 
 
 def _learned(manifest: Manifest, schema: Schema, home: Path) -> Numbers | None:

@@ -73,3 +73,11 @@ def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "cache" / "learned").iterdir()
     kept.write_bytes(b"torn")
     assert seen(model.manifest, rows(0), home=tmp_path) == (0, 0)
+
+
+def test_where_rows_cannot_be_kept_the_version_is_there_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder")
+
+    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="4s", home=tmp_path)
+
+    assert model.ref == "held@2" and seen(model.manifest, rows(0), home=tmp_path) == (0, 0)

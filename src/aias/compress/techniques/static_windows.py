@@ -6,6 +6,7 @@ this keeps that of neighbours, for the same time a row. Windows that were learne
 answers better than those of others: words have a head of their own.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -35,7 +36,7 @@ FILTERS: Final = (96, 192)
 MANY: Final = 20
 """Classes, from which on the second: of 77 they got 1 % more right (docs/log.md)."""
 
-WIDER: Final = (2, 4)
+WIDER: Final = (2, 3, 4)
 """Times as many numbers, for what loses too much: a row takes a tenth longer for twice as many. They are learned apart,
 from other beginnings: each errs where the others do not."""
 
@@ -62,20 +63,31 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
 
 def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, times: int, fold: int) -> Made:
     """The windows, and the heads, without the rows of the fold."""
-    until = shop.fit_deadline()
-    kernels = [_kernel(shop, vectors, filters, fold, number, until) for number in range(times)]
+    made_up(shop)  # read once for all
+    until, began = shop.fit_deadline(), time.monotonic()
+    kernels, known = [], 0.0
+    for number in range(times):
+        kernel, seconds = _kernel(shop, vectors, filters, fold, number, until)
+        kernels.append(kernel)
+        known += seconds
     before, on, after = np.split(np.hstack([each.weights for each in kernels]), 3)
     bias = np.concatenate([each.bias for each in kernels])
     # A window's first token is looked up in the first table.
     table = np.hstack([vectors @ before, vectors @ on + bias, vectors @ after])
     windows = Windows(table, found.sentences.whole.length_max)
     embedding = replace(found.embedding, sentences=replace(found.sentences, transformer=windows))
-    return found.read_apart(embedding, fold, parts=times)
+    made = found.read_apart(embedding, fold, parts=times)
+    return replace(made, seconds=known + time.monotonic() - began)
 
 
-def _kernel(shop: Workshop, vectors: Singles, filters: int, fold: int, number: int, until: Deadline) -> Kernel:
+def _kernel(
+    shop: Workshop, vectors: Singles, filters: int, fold: int, number: int, until: Deadline
+) -> tuple[Kernel, float]:
+    """And the seconds that it took, where another candidate learned it."""
     key = ("kernel", filters, fold, number)
-    if key not in shop.memo:
+    learned_before = key in shop.memo
+    if not learned_before:
+        began = time.monotonic()
         texts, targets, epochs = _lesson(shop, fold)
         assert texts.tokens is not None
         assert texts.token_mask is not None
@@ -84,9 +96,9 @@ def _kernel(shop: Workshop, vectors: Singles, filters: int, fold: int, number: i
             seed=shop.seed + number, deadline=until, epochs=epochs,
         )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
-        shop.memo[key] = kernel
-    found: Kernel = shop.memo[key]
-    return found
+        shop.memo[key] = kernel, time.monotonic() - began
+    found, seconds = shop.memo[key]
+    return found, seconds if learned_before else 0.0
 
 
 def _lesson(shop: Workshop, fold: int) -> tuple[Encoded, Floats, int]:
