@@ -30,7 +30,7 @@ from aias.serving.observing import Observing, trace_id
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
 from aias.serving.repeats import Repeats
-from aias.serving.responses import Send, headers_of, send_reply
+from aias.serving.responses import Send, response_of, send_reply
 from aias.serving.router import Router
 from aias.serving.routes import Envelope, Found, Route, RouteTable
 from aias.serving.survival.journal import Runs, Slot
@@ -38,7 +38,7 @@ from aias.serving.survival.suspects import Suspects
 from aias.serving.threads import Threads, size_of
 from aias.serving.threshold import Threshold
 from aias.serving.together import Deliver, Together, Waiting
-from aias.serving.transport import Headers, Repeated, written
+from aias.serving.transport import Headers, Repeated
 from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Application:
         return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
-        response = written(reply.status, self._repeated.lines(more), headers_of(request, reply), reply.body)
+        response = response_of(request, reply, more, self._repeated)
         self._note(request, reply, time.perf_counter() - started)
         return response
 

@@ -8,6 +8,7 @@ from aias.serving.bodies import Receive, pack
 from aias.serving.messages import Reply, Request
 from aias.serving.observing import trace_headers
 from aias.serving.streams import send_pieces
+from aias.serving.transport import NO_SNIFFING, Headers, Repeated, written
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -18,7 +19,7 @@ _PACK_BYTES_MIN: Final = 16 << 10
 def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     headers = [
         (b"content-type", reply.media_type),
-        (b"x-content-type-options", b"nosniff"),
+        NO_SNIFFING,
         (b"x-request-id", request.id.encode()),
         *trace_headers(request),
         *reply.headers,
@@ -28,6 +29,16 @@ def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
     if request.bill is not None:
         headers += request.bill.headers()
     return headers
+
+
+def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeated) -> bytes:
+    """A whole response, with the headers `more`."""
+    model, body = request.model, reply.body
+    if model is None or request.bill is not None or request.span is not None or reply.headers:
+        return written(reply.status, repeated.lines(more), headers_of(request, reply), body)
+    # Nothing but its name and its body is its own.
+    begun = repeated.begun(more, reply.status, reply.media_type, model.version)
+    return b"%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (begun, request.id.encode(), len(body), body)
 
 
 async def send_reply(request: Request, reply: Reply, receive: Receive, send: Send) -> None:

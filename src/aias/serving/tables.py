@@ -12,6 +12,7 @@ SageMaker: CSV without a header, JSON Lines, `{"instances": [{"features": [41, "
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NoReturn
@@ -59,6 +60,9 @@ class Features(msgspec.Struct, forbid_unknown_fields=True):
     features: list[Scalar]
 
 
+_NAN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b', re.DOTALL)
+"""Texts, which may hold it too, and a bare NaN. A text that never ends is one as well, or each quote would be tried."""
+
 _body = msgspec.json.Decoder(Body)
 _split = msgspec.json.Decoder(Split)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
@@ -80,10 +84,7 @@ class Tables:
         """Columns of equal length, and MLflow's `params`. Raises `BadBody`, `BadValue`, `TooManyRows`."""
         if body.lstrip(_BLANKS)[:1] == b"[":
             return self._rows(body), {}
-        try:
-            found = _body.decode(body)
-        except Faults as fault:
-            _refuse(fault, body, "the body", _HINT)
+        found = _read(body)
         given = [name for name in _FORMS if _is_there(getattr(found, name))]
         if len(given) != 1:
             raise BadBody(f"the body has {len(given)} of {', '.join(_FORMS)}; it must have one", hint=_HINT)
@@ -226,6 +227,20 @@ class Tables:
     def _has_features(self, raw: bytes) -> bool:
         start = raw.lstrip(_BLANKS + b"[")[1:].lstrip(_BLANKS)
         return start.startswith(b'"features"') and "features" not in self._names
+
+
+def _read(body: bytes) -> Body:
+    """MLflow's clients write `NaN`, which is no JSON, for what is missing in a table: it counts as null."""
+    try:
+        return _body.decode(body)
+    except Faults as fault:
+        if b"NaN" not in body:
+            _refuse(fault, body, "the body", _HINT)
+    mended = _NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body)
+    try:
+        return _body.decode(mended)
+    except Faults as fault:
+        _refuse(fault, mended, "the body", _HINT)
 
 
 def rows_of(columns: Columns) -> int:

@@ -101,15 +101,14 @@ class Together:
 
     def _run(self, held: list[Waiting]) -> None:
         runs, model = self._runs, held[0].request.asked
+        slots = [] if runs is None else [each.request.slot for each in held]
         if runs is not None:
-            for each in held:
-                runs.begin_on_loop(model.version, each.request.slot)
+            runs.begin_on_loop(model.version, *slots)
         started = time.perf_counter()
         found = answers_to(held)
         seconds = time.perf_counter() - started
         if runs is not None:
-            for each in held:
-                runs.end_on_loop(each.request.slot)
+            runs.end_on_loop(*slots)
         self._took(held[0].request, model, seconds)
         for waiting, answers in zip(held, found, strict=True):
             self._finish(waiting, answers, seconds)

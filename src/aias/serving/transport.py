@@ -9,20 +9,33 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+NO_SNIFFING: Final = (b"x-content-type-options", b"nosniff")
+
 _CLOSES: Final = b"\r\nconnection: close\r\n"
 
 
 class Repeated:
-    """Header lines that many answers share, written once for as long as the very same list is given."""
+    """The beginnings of answers, which many share: each is written once for as long as the very same list of header
+    lines is given."""
 
     def __init__(self) -> None:
         self._headers: Headers = ()
         self._lines = b""
+        self._begun: dict[tuple[int, bytes, str], bytes] = {}
 
     def lines(self, headers: Headers) -> bytes:
         if headers is not self._headers:
-            self._headers, self._lines = headers, lines(headers)
+            self._headers, self._lines, self._begun = headers, lines(headers), {}
         return self._lines
+
+    def begun(self, headers: Headers, status: int, media_type: bytes, version: str) -> bytes:
+        """Of an answer of a version, up to what is its own."""
+        more = self.lines(headers)
+        found = self._begun.get((status, media_type, version))
+        if found is None:
+            own = ((b"content-type", media_type), NO_SNIFFING, (b"x-aias-version", version.encode()))
+            found = self._begun[status, media_type, version] = b"%b%b%b" % (STATUS_LINE[status], more, lines(own))
+        return found
 
 
 def lines(headers: Headers) -> bytes:

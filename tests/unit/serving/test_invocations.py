@@ -108,13 +108,27 @@ def test_a_header_without_rows_is_no_empty_answer(server: House, said: str) -> N
 
 def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
     for body, expected in (
-        ('{"instances": [[50, "pro"], [NaN]]}', "the JSON breaks at byte 29"),
+        ('{"instances": [[50, "pro"], [Infinity]]}', "the JSON breaks at byte 29"),
+        ('{"instances": [[NaN, "pro"], [Infinity]]}', "the JSON breaks at byte 31"),
         ('{"dataframe_split": {"columns": 3, "data": []}}', "`columns` must be a list or null; a whole number came"),
         ('{"rows": []}', "the field `rows` is not known"),
     ):
         response = server.call("POST", "/invocations", body)
         assert fault(response)[0] == 400
         assert expected in words(response)
+
+
+def test_nan_in_a_table_of_mlflows_client_is_a_missing_value(server: House) -> None:
+    body = '{"dataframe_split": {"columns": ["age", "plan"], "data": [[50, "NaN \\" NaN"], [NaN, "pro"], [20, NaN]]}}'
+    found = server.call("POST", "/invocations", body)
+    same = server.call("POST", "/invocations", body.replace(" [NaN", " [null").replace("0, NaN", "0, null"))
+
+    assert (found.status, same.status) == (200, 200)
+    assert found.json == same.json and len(found.json["predictions"]) == 3
+
+
+def test_many_texts_that_never_end_are_refused_at_once(server: House) -> None:
+    assert fault(server.call("POST", "/invocations", '{"a": NaN, "' + '\\"' * 400_000)) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +239,8 @@ def test_who_may_not_ask_is_told_in_mlflows_words(server: House) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"1", b'"a"', b"{", b"{}", b'{"instances": [[NaN, 1]]}', b'{"instances": [[1e999, 1]]',
+        b"", b"null", b"1", b'"a"', b"{", b"{}", b'{"instances": [[Infinity, 1]]}', b'{"instances": [[1e999, 1]]',
+        b'{"instances": [[NaNs, 1]]}',
         b'{"age": 1}', b'{"instances": [], "inputs": []}', b'{"instances": {}}', b'{"instances": [[1]]}',
         b'{"instances": [[1, 2, 3]]}', b'{"instances": [[1, [2]]]}', b'{"instances": [[1, "a"], {"age": 1}]}',
         b'{"instances": [{"age": 1}, [1, "a"]]}', b'{"instances": [1, 2]}', b'{"instances": [{}]}',

@@ -119,6 +119,8 @@ class _Counted:
 
     def __init__(self, transport: asyncio.Transport, slot: Slot, journal: Journal) -> None:
         self._transport, self._slot, self._write, self._journal = transport, slot, transport.write, journal
+        # Asked before each answer: to be found without the detour of `__getattr__`.
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:
         self._slot.write(len(data))

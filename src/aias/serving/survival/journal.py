@@ -228,15 +228,18 @@ class Runs:
         """The event loop has come round."""
         self._pages.words[BEAT] += 1
 
-    def begin_on_loop(self, version: str, slot: Slot | None) -> None:
+    def begin_on_loop(self, version: str, *slots: Slot | None) -> None:
+        """For all that are answered by one run."""
         self._mark(self.LOOP, version)
-        if slot is not None:
-            slot.runs_at(self.LOOP)
+        for slot in slots:
+            if slot is not None:
+                slot.runs_at(self.LOOP)
 
-    def end_on_loop(self, slot: Slot | None) -> None:
+    def end_on_loop(self, *slots: Slot | None) -> None:
         self._pages.words[SINCE] = 0
-        if slot is not None:
-            slot.runs_at(None)
+        for slot in slots:
+            if slot is not None:
+                slot.runs_at(None)
 
     def begin(self, version: str, slots: Iterable[Slot | None]) -> int:
         """A run in a thread; its place, for `end`."""
