@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from aias.graph.sentences import SentenceEncoder
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
+from aias.training.parent import NoTime
 from aias.training.prepare import encoded_of
 from tiny_encoder import encoder_into
 from workshops import opened
@@ -101,13 +103,14 @@ def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
         held[rows] = kept
 
 
-def test_windows_that_lose_too_much_are_made_wider(shop):
+def test_windows_that_lose_too_much_are_made_wider(shop, monkeypatch):
     (candidate,) = member("compress.techniques", "static_windows")(shop)
     forms = [candidate, *candidate.milder()]
     widths = [each.make(0).embedding.sentences.width for each in forms]
     assert widths == [times * widths[0] for times in (1, 2, 3, 4)]
-    first, second = (each.make(1) for each in forms[:2])
-    assert second.seconds > first.seconds > 0  # though the first half was learned already
+    kernel, _ = shop.memo["kernel", 96, 0, 0]
+    monkeypatch.setitem(shop.memo, ("kernel", 96, 0, 0), (kernel, 1e6))
+    assert forms[1].make(0).seconds > 1e6  # though half of it was learned already
     assert len({each.name for each in forms}) == len(forms)
 
 
@@ -135,6 +138,17 @@ def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_ju
         assert len(texts.tokens) == len(targets) == 2 * len(inside) and epochs == 7
         assert np.array_equal(texts.token_mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
         assert np.allclose(targets[len(inside) :], shop.teacher(fold).scores(found.of(inside)))
+
+
+def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
+    now = time.monotonic()
+    late = replace(shop, deadline=Deadline(now + 150.0, 1_000.0), seed=7, memo={}, _read={})
+    (candidate,) = member("compress.techniques", "static_windows")(late)
+
+    with pytest.raises(NoTime, match="read the texts again"):
+        candidate.make(ALL)
+    late.finishing = True
+    assert candidate.make(ALL).embedding is not None
 
 
 def test_where_there_is_no_time_windows_learn_from_real_texts_alone(shop, monkeypatch):

@@ -59,6 +59,19 @@ def test_a_file_of_blanks_is_refused(give, blank):
     refused(give(blank))
 
 
+def test_excels_line_about_the_separator_is_no_header(give):
+    dataset = read(give("sep=;\na;b\n1,5;x\n2,5;y\n"))
+    assert dataset.schema.names == ("a", "b")
+    assert dataset.frame["a"].to_list() == [1.5, 2.5]
+
+
+def test_headers_between_the_rows_of_files_put_together_are_left_out_and_told(give):
+    rows = "".join(f"{i},{i % 3}.5,word\n" for i in range(30))
+    dataset = read(give(f"a,b,c\n{rows}a,b,c\n{rows}a, b ,c\na,7,8\n"))
+    assert dataset.rows == 61
+    assert "2 rows repeat the header and are left out" in said(dataset)
+
+
 def test_a_web_page_in_place_of_a_table_is_called_so(give):
     assert "is a web page" in refused(give("\n<!DOCTYPE html><html><body>Not, found</body></html>", "data.csv"))
 

@@ -64,6 +64,7 @@ def finish(
 ) -> Finished:  # fmt: skip
     """Made of all rows, compiled, proved, and timed against the parent. Raises `ParityBroken`, `Damaged`."""
     shop = judged.shop
+    shop.finishing = True
     made = trial.candidate.make(ALL)
     pipeline: Pipeline = made.pipeline
     if trial.answering.calibration:

@@ -98,6 +98,8 @@ class Workshop:
     """The rows of the table by which nothing may be chosen."""
     search: "Searched | None" = None
     """What was found out by now; None until something was."""
+    finishing: bool = False
+    """Whether the search is over, and what is nominated has the time that was kept free for it."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """What techniques made for one candidate and can use for the next."""
     _read: dict[str, Encoded] = field(default_factory=dict)
@@ -168,9 +170,9 @@ class Workshop:
             return Both.into(*(self._read_by(embedding, each) for each in (first, second)))
         if sentences.graph_digest not in self._read:
             encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
-            until = self.deadline.ends_at - FINISH_SHARE * self.deadline.seconds
-            searching = Deadline.until(until, self.deadline.clock)
-            found = embedded(embedding, encoded, ledger=ledger, deadline=searching, watch=nobody)
+            kept_free = 0.0 if self.finishing else FINISH_SHARE * self.deadline.seconds
+            until = Deadline.until(self.deadline.ends_at - kept_free, self.deadline.clock)
+            found = embedded(embedding, encoded, ledger=ledger, deadline=until, watch=nobody)
             if found is None:
                 raise NoTime("there was no time to read the texts again", hint="give more time")
             self._read[sentences.graph_digest] = without_tokens(found)

@@ -70,7 +70,8 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     task = Task(target, kind, metric or DEFAULT_METRIC[kind], classes)
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
-    return Labels(task, encode_labels(texts, task), kept, reason, (*notes, *_rare_notes(texts, target)))
+    notes += (*_alike_notes(classes, target), *_rare_notes(texts, target))
+    return Labels(task, encode_labels(texts, task), kept, reason, notes)
 
 
 def check_inputs(dataset: Dataset, target: str) -> None:
@@ -220,6 +221,19 @@ def _dropped_notes(target: str, rows: int) -> tuple[Event, ...]:
         return ()
     message = f"1 row has no `{target}` and is" if rows == 1 else f"{rows:,} rows have no `{target}` and are"
     return (Event("data.no-target", f"{message} left out", "warning", {"rows": rows}),)
+
+
+def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
+    """Labels that a person would take for one."""
+    found: dict[str, list[str]] = {}
+    for label in classes:
+        found.setdefault(" ".join(label.casefold().split()), []).append(label)
+    alike = [labels for labels in found.values() if len(labels) > 1]
+    if not alike:
+        return ()
+    named = "; ".join(", ".join(map(shown, labels)) for labels in alike[:5])
+    message = f"`{target}`: labels differ in case or blanks only and are predicted apart: {named}"
+    return (Event("data.labels-alike", message, "warning", {"labels": cast("list[object]", alike[:20])}),)
 
 
 def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:

@@ -24,6 +24,9 @@ SAMPLE_ROWS_MIN: Final = 1_000
 RESERVE_SHARE: Final = 0.05
 """Of all memory, or of the container's; with less left, the largest worker is ended before the system ends anything."""
 
+NO_MEMORY: Final = "there is not enough memory"
+"""Why a configuration was left out."""
+
 
 @dataclass(eq=False)
 class Memory:

@@ -26,6 +26,9 @@ class Paces:
     def learn(self, configuration: Configuration, seconds: float) -> None:
         """A fold of it takes so long, in the mean."""
         learner, pace = configuration.learner, seconds / configuration.cost
+        if configuration.settings.get("log_target"):  # may need ten times the rounds: nothing is told of others by that
+            self._known[(learner, "log")] = pace
+            return
         self._known[(learner,)] = self._known[(learner, *configuration.derived)] = pace
         if learner == "boosted_trees":
             self._trees = self._trees or configuration.name
@@ -34,5 +37,6 @@ class Paces:
     def estimate(self, configuration: Configuration) -> float:
         """Seconds of a fold."""
         learner = configuration.learner
-        pace = self._known.get((learner, *configuration.derived), self._known.get((learner,), self._plain))
+        own = ("log",) if configuration.settings.get("log_target") else configuration.derived
+        pace = self._known.get((learner, *own), self._known.get((learner,), self._plain))
         return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost

@@ -18,7 +18,7 @@ from aias.training import overdue
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.members import Member, member_of
-from aias.training.memory import Memory, on_some_rows
+from aias.training.memory import NO_MEMORY, Memory, on_some_rows
 from aias.training.opening import Stage, by_promise, judging_folds
 from aias.training.paces import UNIT_SECONDS_MIN, Paces
 from aias.training.table import Table
@@ -261,7 +261,7 @@ class Plan:
                 self._coming = chain((configuration,), self._coming)  # there is more when these are through
                 return None
             if share is None:
-                self._skip(configuration, "there is not enough memory")
+                self._skip(configuration, NO_MEMORY)
                 continue
             held = on_some_rows(configuration, share, self.watch)
             units = (Unit(held, fold, self.seed) for fold in range(self.table.fold_count))

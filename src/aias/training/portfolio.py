@@ -129,6 +129,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
 
     # A booster grows a tree for each class in every round; these learn all classes at once.
     many_classes, once = shape.outputs > 1, shape.outputs**0.5
+    few_rows = shape.rows <= FEW_ROWS
     every = ALL if few_columns and not shape.task.classes else {}
     different = (
         Configuration("extra_trees", "extra_trees", every, crossed, read, 1.5 / once),
@@ -162,28 +163,34 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield from by_ratios
     if read:
         yield trees("sentences", 1.0, {"learning_rate": 0.05})
-    if shape.rows <= FEW_ROWS and many_classes:
+    if few_rows and many_classes:
         yield from different
     if many_classes:
         yield trees("drawn", 1.2, {**DRAWN, **OF_CLASSES})
     yield replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
-    if shape.skewed:
-        yield trees("log", 1.0, {"learning_rate": 0.05, **LOG})
+    log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
+    if few_rows:
+        yield from log
     if shape.layout.categories:
         yield trees("crossed", 1.5, CROSSED, crossed)
     if any(size > CODES_MAX for size in shape.layout.category_sizes):
         yield trees("sets", 2.5, SETS)
-    if not many_classes:
-        yield trees("drawn", 1.2, DRAWN)
-    if shape.rows <= FEW_ROWS and not many_classes:
-        yield from different
+    drawn = [] if many_classes else [trees("drawn", 1.2, DRAWN)]
+    if few_rows:
+        yield from drawn
+        if not many_classes:
+            yield from different
+    else:
+        yield different[0]
     yield Configuration("catboost", "catboost", {}, text, read, 5.0)
+    if not few_rows:  # of many rows these may take longer than all others
+        yield from (*log, *drawn)
+    yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("random", 4.0, RANDOM)
     yield trees("deep", 2.5, DEEP)
-    if shape.rows > FEW_ROWS:
-        yield from different
+    if not few_rows:
+        yield from different[1:]
     yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
-    yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield Configuration("mlp", "mlp", {}, text, read, 4.0 / once)
     yield trees("stumpy", 1.5, STUMPY)
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)

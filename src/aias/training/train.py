@@ -31,7 +31,7 @@ from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
 from aias.training.logarithms import is_skewed
 from aias.training.members import Member
-from aias.training.memory import Memory
+from aias.training.memory import NO_MEMORY, Memory
 from aias.training.nursery import Nursery
 from aias.training.opening import begins
 from aias.training.plan import Plan
@@ -200,7 +200,7 @@ class _Job:
                     raise KeyboardInterrupt("stopped before anything was fitted")
                 raise NoModel(
                     f"no learner was ready within {self.recipe.seconds:g} s: {_reasons(self.watch.skipped)}",
-                    hint="give more time, or fewer rows or columns",
+                    hint=_instead(self.watch.skipped),
                 )
             return both_forms(plan, self.board)
 
@@ -266,6 +266,12 @@ def _reasons(skipped: Mapping[str, str]) -> str:
     said = [f"{name}, {reason}" for name, reason in list(skipped.items())[:REASONS_SHOWN_MAX]]
     more = len(skipped) - len(said)
     return "; ".join([*said, *([f"and {more:,} more"] if more else [])]) or "none had been begun"
+
+
+def _instead(skipped: Mapping[str, str]) -> str:
+    """What helps, by what became of them."""
+    short = skipped and all(reason == NO_MEMORY for reason in skipped.values())
+    return f"give more {'memory' if short else 'time'}, or fewer rows or columns"
 
 
 def check_seconds(seconds: float) -> None:

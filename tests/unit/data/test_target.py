@@ -117,3 +117,13 @@ def test_a_metric_that_means_nothing_for_an_amount_is_refused(metric: str, amoun
     with pytest.raises(BadTarget, match=metric) as caught:
         task_for(data, "y", metric)
     assert caught.value.hint
+
+
+def test_labels_that_differ_in_case_only_are_told():
+    table = {"x": list(range(40)), "y": ["Yes", "yes", "No", "no way"] * 10}
+    found = task_for(read(table, target="y"), "y")
+    assert len(found.task.classes) == 4
+    assert any(
+        "differ in case or blanks only" in note.message and "'Yes', 'yes'" in note.message for note in found.notes
+    )
+    assert not any("no way" in note.message for note in found.notes)

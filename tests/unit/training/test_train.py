@@ -18,10 +18,11 @@ from aias.training.configuration import ALL
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
+from aias.training.memory import NO_MEMORY
 from aias.training.prepare import Prepared, prepare
 from aias.training.room import room
 from aias.training.table import digest_in
-from aias.training.train import NoModel, Recipe, train
+from aias.training.train import NoModel, Recipe, _instead, train
 from aias.training.unit import Bench
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
@@ -288,6 +289,15 @@ def test_what_cannot_be_done_is_said_before_any_work(changes, error, says) -> No
 def test_a_table_without_usable_columns_is_refused() -> None:
     with pytest.raises(NoInputs, match=r"no column is left .* `same` \(the same value in every row\)"):
         train(read({"same": [1] * 40, "y": ["a", "b"] * 20}), Recipe(target="y", name="m"))
+
+
+def test_where_memory_alone_is_wanting_more_time_is_not_advised() -> None:
+    assert _instead({"linear": NO_MEMORY}) == "give more memory, or fewer rows or columns"
+    assert (
+        _instead({"linear": NO_MEMORY, "mlp": "it failed"})
+        == _instead({})
+        == "give more time, or fewer rows or columns"
+    )
 
 
 def test_a_table_of_the_target_alone_is_called_so() -> None:

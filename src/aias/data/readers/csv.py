@@ -19,6 +19,12 @@ _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _NUMBER: Final = re.compile(r"\s*[($€£-]*[0-9.][0-9.,]*(?:e[+-]?[0-9]+)?\s*[%)]?\s*", re.IGNORECASE)
 _NAME: Final = re.compile(r"[^\W\d][\w .:/()#%?'-]{0,63}")
 _NOTHING: Final = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-"})
+_SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
+"""A first line by which Excel is told the separator."""
+
+_AGAIN: Final = 10_000
+"""Rows that begin like the header; of more than these none is looked at."""
+
 _MARKED_UP: Final = (b"<!doctype html", b"<html", b"<?xml")
 _RAGGED_SHARE_MAX: Final = 0.01
 _SAMPLE_ROWS: Final = 1_000
@@ -40,7 +46,9 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
     if data.lstrip()[:14].lower().startswith(_MARKED_UP):
         raise Unreadable(f"`{file.name}` is a web page or XML, not a table", hint="look at it: a download that failed?")
-    layout = sniff(data, prefer=_SUFFIXES.get(file.suffix))
+    said = _SAID.match(data)
+    data = data[said.end() :] if said else data
+    layout = sniff(data, prefer=said[1].decode() if said else _SUFFIXES.get(file.suffix))
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
     frame, ragged = _parsed(data, layout, file.name)
@@ -170,11 +178,25 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
         )
     if _has_header(first, frame, options):
         names, notes = unique_names(list(options.names or first), name)
-        return frame.slice(1).rename(dict(zip(frame.columns, names, strict=True))), notes
+        rest, again = _without_headers(frame.slice(1), first, name)
+        return rest.rename(dict(zip(frame.columns, names, strict=True))), (*notes, *again)
     if options.names is not None:
         return frame.rename(dict(zip(frame.columns, options.names, strict=True))), ()
     note = _note(f"`{name}` has no header; its columns are called c0 to c{frame.width - 1}", "info")
     return frame, (note,)
+
+
+def _without_headers(frame: pl.DataFrame, first: Sequence[str], name: str) -> tuple[pl.DataFrame, tuple[Event, ...]]:
+    """Files put together below each other repeat their header."""
+    at = (frame.to_series(0).str.strip_chars() == first[0]).fill_null(value=False).arg_true().to_list()
+    if frame.width < 2 or len(at) > _AGAIN:
+        return frame, ()
+    again = [row for row in at if [str(value).strip() for value in frame.row(row)] == first]
+    if not again:
+        return frame, ()
+    which = "1 row repeats the header and is" if len(again) == 1 else f"{len(again):,} rows repeat the header and are"
+    keep = pl.Series(np.isin(np.arange(frame.height), again, invert=True))
+    return frame.filter(keep), (_note(f"`{name}`: {which} left out"),)
 
 
 def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -> None:
