@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from aias.cli.main import option_json
-from aias.cli.show import give, hint, table, warn
+from aias.cli.show import give, hint, say, table, warn
 
 if TYPE_CHECKING:
     from aias.registry.registry import Registry
@@ -74,7 +74,7 @@ def deploy(
     what = f"answers {trial.part} of the callers" if trial.role == "canary" else f"is compared on {trial.part}"
     click.echo(f"/predict/{endpoint} → {live.ref}; {trial.ref} {what}")
     if warned:
-        click.secho(warned, fg="yellow", err=True)
+        say("", mark=warned, style="yellow", err=True)
     return hint(f"aias endpoints {endpoint}")
 
 
@@ -109,7 +109,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
     table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
     for said in few:
-        click.secho(said, fg="yellow", err=True)
+        say("", mark=said, style="yellow", err=True)
     if moves:
         lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]
         table("Moves", ("revision", "version", "how", "when (UTC)"), lines, right=("revision",))
@@ -283,7 +283,7 @@ def _held() -> dict[str, str]:
         try:
             told = ask(path, Question("suspects"))
         except Deaf as fault:
-            click.secho(f"{fault.message}: {fault.hint}", fg="yellow", err=True)
+            say("", mark=f"{fault.message}: {fault.hint}", style="yellow", err=True)
             continue
         if told is not None:
             found = dict.fromkeys(told.apart, "apart") | found | dict.fromkeys(told.quarantined, "quarantined")

@@ -1,10 +1,15 @@
 """`aias keys`."""
 
+from typing import Final
+
 import click
 import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.show import give, table
+
+_SELDOM: Final = frozenset({"revoked", "tenant", "quotas"})
+"""Columns that are not shown where no key has anything there."""
 
 
 @click.group()
@@ -69,10 +74,12 @@ def list_(*, as_json: bool) -> None:
     rows = [
         (key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}",
          f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
-         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "", ", ".join(map(str, key.quotas)), key.tenant)
+         f"{key.revoked_at:%Y-%m-%d}" if key.revoked_at else "", key.tenant or "", "\n".join(map(str, key.quotas)))
         for key in found
     ]  # fmt: skip
-    return table("", ("id", "name", "scopes", "created", "expires", "revoked", "quotas", "tenant"), rows)
+    columns = ("id", "name", "scopes", "created", "expires", "revoked", "tenant", "quotas")
+    kept = [at for at, name in enumerate(columns) if name not in _SELDOM or any(row[at] for row in rows)]
+    return table("", [columns[at] for at in kept], [[row[at] for at in kept] for row in rows], whole=("id", "created"))
 
 
 @keys.command()

@@ -100,9 +100,11 @@ def _say(fault: AiasError) -> None:
     if "--json" in sys.argv:
         click.echo(json.dumps({"error": fault.as_dict()}, ensure_ascii=False), err=True)
         return
-    click.secho(f"error: {fault.message}", fg="red", err=True)
+    from aias.cli.show import say
+
+    say("", mark=f"error: {fault.message}", style="red", err=True)
     if fault.hint:
-        click.echo(f"hint: {fault.hint}", err=True)
+        say(f"hint: {fault.hint}", err=True)
     click.secho(f"({fault.code})", dim=True, err=True)
 
 

@@ -72,7 +72,7 @@ def say(text: str, *, mark: str = "", style: str = "", err: bool = False, dim: b
 def warn(event: Event) -> None:
     """Tell what should not be overlooked, on stderr."""
     if event.level == "warning":
-        click.secho(event.message, fg="yellow", err=True)
+        say("", mark=event.message, style="yellow", err=True)
 
 
 def plus_minus(one: Measurement) -> str:

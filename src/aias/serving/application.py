@@ -22,17 +22,18 @@ from aias.serving.garbage import forget_frames
 from aias.serving.headers import read_headers, take_id
 from aias.serving.heads import Head, Heads
 from aias.serving.lag import Lag
+from aias.serving.lengths import ELSEWHERE, LONG, Lengths
 from aias.serving.messages import FILES, Reply, Request, is_table
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
 from aias.serving.named import take_name
 from aias.serving.observing import Observing, trace_id
 from aias.serving.on_loop import OnLoop
-from aias.serving.refusals import Overloaded, UnknownPath, WrongMethod, may_be_shown, status_of
+from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, wrong_method
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, response_of, send_reply
 from aias.serving.router import Router
-from aias.serving.routes import Envelope, Found, Route, RouteTable
+from aias.serving.routes import Envelope, Route, RouteTable
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.threads import Threads, size_of
@@ -74,6 +75,7 @@ class Application:
         self.observing = Observing(metrics, spans=spans)
         self.executor = executor
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
+        self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
         self.look = Threshold(
@@ -122,11 +124,12 @@ class Application:
             return None
         started = time.perf_counter()
         model = self._router.peek(head.places["endpoint"])
-        if model is None or len(body) > self._bounds.light_body_bytes or not model.runs_inline(len(body), self._bounds):
+        if model is None:
+            return None
+        length = self._lengths.of(head, model, len(body))
+        if length is ELSEWHERE or not model.tier.inline or body.startswith(FILES):
             return None
         if self.suspects and self.suspects.held(model.version):
-            return None
-        if body.startswith(FILES) or self.repeats.pay(model, len(body)):
             return None
         request = self.request(head, slot, body)
         try:
@@ -135,7 +138,7 @@ class Application:
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
-            if self._loop.must_wait(request, len(body)):
+            if length is LONG and self._loop.must_wait(request, len(body)):
                 if deliver is None:
                     # The long way waits for its turn, and asks all of this again.
                     if request.bill is not None:
@@ -329,7 +332,7 @@ class Application:
             raise UnknownPath("there is nothing at this path", hint="predictions are at /predict/<endpoint>")
         route = found.route(request.method)
         if route is None:
-            raise _wrong_method(found)
+            raise wrong_method(found.methods)
         request.places = found.places
         return route
 
@@ -392,9 +395,3 @@ async def _gone(receive: Receive) -> None:
     """Ends when the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _wrong_method(found: Found) -> WrongMethod:
-    fault = WrongMethod(f"this path takes {found.methods}")
-    fault.headers = ((b"allow", found.methods.encode()),)
-    return fault

@@ -5,10 +5,11 @@ it has a body of the length that is told, from a client that keeps its connectio
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aias.serving.bodies import encoding_of
+from aias.serving.lengths import Length
 from aias.serving.refusals import Refusal
 from aias.serving.routes import Route, RouteTable
 
@@ -39,6 +40,8 @@ class Head:
     body_bytes: int | None
     plain: bool = True
     ends: bool = False
+    lengths: dict[int, Length] = field(default_factory=dict, compare=False)
+    """Of its body for models that have been asked, by their serial."""
 
 
 class Heads:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from aias.serving.tickets import Lane
 from aias.serving.tiers import Tier, runs_fast
 from aias.serving.vectors import VectorForm
 
+_serials: Final = count()
 _TRIALS: Final = 5
 _SEVERAL: Final = 8
 _GUESSES: Final[dict[str, object]] = {"number": 0.0, "category": None, "time": None, "text": "some text"}
@@ -60,6 +62,8 @@ class Model:
     reads: Reading | None = None
     read_seconds: float = float("inf")
     stay: Stay = field(default_factory=Stay)
+    serial: int = field(init=False, default_factory=_serials.__next__)
+    """No other load has it."""
 
     @property
     def manifest(self) -> Manifest:

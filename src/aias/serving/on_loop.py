@@ -33,14 +33,14 @@ class OnLoop:
 
     def must_wait(self, request: Request, body_bytes: int) -> bool:
         """Whether a request that runs on the loop has to queue up there. Raises `Overloaded`."""
-        if not self._is_long(request.asked, body_bytes) or self._slices.begins():
+        if not self.is_long(request.asked, body_bytes) or self._slices.begins():
             return False
         self.check(request, body_bytes)
         return True
 
     def is_pressed(self, model: Model, body_bytes: int) -> bool:
         """Whether a request that runs here would have to queue up behind others."""
-        return self._slices.is_pressed and self._is_long(model, body_bytes)
+        return self._slices.is_pressed and self.is_long(model, body_bytes)
 
     def check(self, request: Request, body_bytes: int) -> None:
         """Refuse one that has to queue up for too long. Raises `Overloaded`."""
@@ -50,7 +50,7 @@ class OnLoop:
             deadline=request.deadline,
         )  # fmt: skip
 
-    def _is_long(self, model: Model, body_bytes: int) -> bool:
+    def is_long(self, model: Model, body_bytes: int) -> bool:
         """What takes less cannot make anybody wait too long, as there are only so many connections."""
         return model.seconds_for(body_bytes) * self._bounds.connections > model.lane.objective_seconds
 

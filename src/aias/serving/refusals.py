@@ -118,6 +118,13 @@ class WrongMethod(Refusal):
     status = 405
 
 
+def wrong_method(methods: str) -> WrongMethod:
+    """`methods`: those that the path takes."""
+    fault = WrongMethod(f"this path takes {methods}")
+    fault.headers = ((b"allow", methods.encode()),)
+    return fault
+
+
 class NotAcceptable(Refusal):
     """None of the types in `Accept` can be written."""
 

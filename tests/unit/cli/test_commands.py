@@ -321,6 +321,16 @@ def test_keys_refuses_what_cannot_be(run: Run, empty_home: Path, arguments: list
     assert run("keys", "list", "--json").json == []
 
 
+def test_quotas_are_listed_a_line_each_in_80_columns(run: Run, empty_home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    run("keys", "create", "me", "--quota", "100/second", "--quota", "5000 rows/hour burst 20000")
+    listed = run("keys", "list").out
+
+    assert "5000 rows/hour burst 20000" in listed and "100 requests/second" in listed
+    assert "revoked" not in listed and "tenant" not in listed
+    assert max(map(len, listed.splitlines())) <= 80
+
+
 def test_data_check_says_what_each_column_is_taken_for(run: Run, churn: Path) -> None:
     done = run("data", "check", churn, "--target", "left")
 

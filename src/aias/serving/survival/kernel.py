@@ -55,7 +55,8 @@ def untaken(descriptor: int) -> int:
     """Bytes that were written to a connection, and that the other side's system has not taken; 0 where none tells."""
     try:
         return _queued(descriptor, _SIOCOUTQ)
-    except OSError:
+    except (OSError, ValueError):
+        # It has just been closed.
         return 0
 
 
