@@ -129,7 +129,7 @@ def test_an_interrupt_is_told_apart_from_a_failure(run: Run, monkeypatch: pytest
 def test_an_error_on_a_terminal_is_broken_between_words(tmp_path: Path) -> None:
     (tmp_path / "page.csv").write_text("<html></html>")
     ours, theirs = pty.openpty()
-    environment = os.environ | {"COLUMNS": "40", "AIAS_HOME": str(tmp_path), "TERM": "dumb"}
+    environment = os.environ | {"COLUMNS": "40", "AIAS_HOME": str(tmp_path), "TERM": "xterm", "NO_COLOR": "1"}
     asked = [sys.executable, "-m", "aias", "data", "check", "page.csv"]
     done = subprocess.run(asked, stderr=theirs, stdout=subprocess.PIPE, env=environment, cwd=tmp_path, check=False)
     said = [line.rstrip() for line in os.read(ours, 10_000).decode().splitlines()]
