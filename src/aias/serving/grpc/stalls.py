@@ -61,8 +61,11 @@ class Stalls:
         """Cut who has not read for too long; where all calls are taken, for a second. To be called now and then."""
         seconds = self._bounds.give_way_seconds if self.is_full else self._bounds.unread_seconds
         until = self._clock() - seconds
-        late = {peer: None for since, peer in self._unread.values() if since < until}
-        for peer in late:
+        late = {task: peer for task, (since, peer) in self._unread.items() if since < until}
+        for task in late:
+            # Told once, should its connection not be found.
+            del self._unread[task]
+        for peer in dict.fromkeys(late.values()):
             self._note(CUT)
             self._cut(peer)
 
