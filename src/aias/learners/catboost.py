@@ -102,7 +102,8 @@ class CatBoost:
         # Each half is scored by the rounds that the other chose.
         parts = zip(rounds.for_halves, pools[1:], strict=True)
         judged = [_raw(model, pool, unit, ntree_end=at) for at, pool in parts]
-        model.shrink(ntree_end=rounds.best)
+        if rounds.best < model.tree_count_:  # a single tree that asks nothing cannot be shrunk to itself
+            model.shrink(ntree_end=rounds.best)
         trees = _trees(model, rows, unit)
         if how.task.type == "multiclass":
             trees = _of_all_classes(trees, np.unique(train.y), len(how.task.classes))
