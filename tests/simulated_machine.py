@@ -89,6 +89,10 @@ class Machine:
             self.broken.append("two models in one batch")
         if any(part.ticket.whole for part in batch.parts) and len(batch.parts) > 1:
             self.broken.append("a whole request has company")
+        # By what is known when it is booked: a run that ends may teach later that all of them are slower.
+        before = sum(each.lane.cost.seconds(each.units) for each in self.booked)
+        if before > self.places * AHEAD_SECONDS_MAX:
+            self.broken.append(f"one more is booked behind {before} s")
         self.booked.append(batch)
         self.begin()
 
@@ -127,12 +131,9 @@ class Machine:
     # What must hold
 
     def check(self) -> None:
-        running, booked = self.batcher.running, [batch.lane.cost.seconds(batch.units) for batch in self.booked]
+        running = self.batcher.running
         if running > self.places:
             self.broken.append(f"{running} batches on {self.places} places")
-        # The last of them may be longer than what was left.
-        if sum(booked) - max(booked, default=0.0) > self.places * AHEAD_SECONDS_MAX:
-            self.broken.append(f"{sum(booked)} s booked ahead")
         if running < self.places and self.batcher.waiting and self.alarm is None:
             self.broken.append(f"idle at {self.now} while {self.batcher.waiting} wait")
 
