@@ -14,10 +14,10 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
-from aias.training.embedding import embedded
+from aias.training.embedding import Embedding, embedded
 
 GONE: Final = 0.3
-"""Of the words of a text, as in `distill_words`."""
+"""Of the words of a text; `distill_words` leaves out as many terms."""
 
 READ_SHARE: Final = 0.1
 """Of all the time, for the encoder to read them."""
@@ -40,10 +40,15 @@ class MadeUp:
 
 def planned(shop: Workshop) -> int:
     """So many rows can be read in the time for it."""
-    embedding = shop.prepared.embedding
-    assert embedding is not None, "there is an encoder that reads"
+    embedding = _embedding(shop)
     seconds = READ_SHARE * shop.deadline.seconds
     return min(shop.prepared.dataset.rows, int(seconds / max(embedding.row_seconds, 1e-9)))
+
+
+def _embedding(shop: Workshop) -> Embedding:
+    found = shop.prepared.embedding
+    assert found is not None, "there is an encoder that reads"
+    return found
 
 
 def made_up(shop: Workshop) -> MadeUp | None:
@@ -55,8 +60,8 @@ def made_up(shop: Workshop) -> MadeUp | None:
 
 
 def _read(shop: Workshop) -> MadeUp | None:
-    count, dataset, embedding = planned(shop), shop.prepared.dataset, shop.prepared.embedding
-    if not count or embedding is None:
+    count, dataset, embedding = planned(shop), shop.prepared.dataset, _embedding(shop)
+    if not count:
         return None
     rng = np.random.default_rng(shop.seed)
     rows = np.sort(rng.permutation(dataset.rows)[:count])

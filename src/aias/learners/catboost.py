@@ -30,7 +30,7 @@ ROUNDS_MAX: Final = 2_000
 PATIENCE: Final = (20, 0.3, 150)
 """As `boosting.PATIENCE`; its rounds take longer."""
 
-OF_CLASSES: Final = {"learning_rate": 0.08, "rsm": 0.4}
+CLASSES_RATE, COLUMNS_SHARE = 0.08, 0.4
 """Where a round has a tree of several classes: larger steps, and each level asks a share of the columns. Half of the
 time or less, and no worse (docs/log.md)."""
 
@@ -144,7 +144,9 @@ def _settings(how: Fit, columns: int) -> dict[str, Any]:
         "allow_writing_files": False, "logging_level": "Silent", "loss_function": _loss(how.task),
     }  # fmt: skip
     if how.task.type == "multiclass":
-        chosen |= {"classes_count": len(how.task.classes)} | (OF_CLASSES if columns >= COLUMNS_MIN else {})
+        chosen |= {"classes_count": len(how.task.classes), "learning_rate": CLASSES_RATE}
+        if columns >= COLUMNS_MIN:
+            chosen["rsm"] = COLUMNS_SHARE
     return chosen | {key: value for key, value in how.settings.items() if key != "rounds"}
 
 

@@ -35,5 +35,6 @@ def _column(field: Field, values: Any) -> dict[str, Any]:
 
 def _spread(x: Any) -> dict[str, Any]:
     finite = x[np.isfinite(x)]
+    # Of halves, since between the ends of float64 there is more than it holds.
     known = [float(q) for q in np.quantile(finite / 2, QUANTILES) * 2] if len(finite) else []
     return {"missing": float(np.isnan(x).mean()) if len(x) else 0.0, "quantiles": known}

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.made_up_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
@@ -31,9 +32,6 @@ __all__ = ["distill_words"]
 WIDTHS: Final = (8, 6, 4)
 MADE_UP: Final = 3
 """Texts, for each real one."""
-
-GONE: Final = 0.3
-"""Of the terms of a made-up text."""
 
 SMALLER: Final = 0.8
 """Of the numbers that the parent holds for a term, at most, for a student to be worth its lessons."""
