@@ -48,9 +48,7 @@ class LoopServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self.servers = [
-            Accepting(each, self._protocol, self.room, self.newcomer) for each in sockets or ()
-        ]  # type: ignore[misc]
+        self.servers = [Accepting(each, self._protocol, self.room, self.newcomer) for each in sockets or ()]  # type: ignore[misc]
         if self.open_second is not None:
             self._second = await self.open_second()
         self.adopt()
