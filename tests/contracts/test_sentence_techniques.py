@@ -29,10 +29,12 @@ from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder
+from aias.learners.linear import Linear
 from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.parent import NoTime
+from aias.training.pipeline import LinearPipeline
 from aias.training.prepare import encoded_of
 from tiny_encoder import encoder_into
 from workshops import opened
@@ -101,6 +103,23 @@ def test_the_head_is_fitted_without_the_answers_of_its_fold(shop, name):
         assert np.array_equal(scores(), before)
     finally:
         held[rows] = kept
+
+
+def test_of_a_linear_parent_in_int8_no_head_is_fitted_again(shop, monkeypatch):
+    monkeypatch.setattr(Linear, "fit", lambda *_: pytest.fail("a head was fitted"))
+    (candidate,) = member("compress.techniques", "int8")(shop)
+    for fold in (0, ALL):
+        made = candidate.make(fold)
+        encoded = shop.encoded(np.arange(ROWS), made.encoder, made.embedding)
+        assert not np.array_equal(encoded.vectors, shop.encoded(np.arange(ROWS)).vectors)
+        assert np.array_equal(made.pipeline.scores(encoded), shop.teacher(fold).scores(encoded))
+
+
+def test_beside_members_of_another_kind_the_head_is_fitted_again_and_answers_alone(shop, monkeypatch):
+    trees = replace(shop.members[0], configuration=Configuration("trees", "boosted_trees"))
+    monkeypatch.setattr(shop, "members", (*shop.members, trees))
+    (candidate,) = member("compress.techniques", "int8")(shop)
+    assert type(candidate.make(0).pipeline) is LinearPipeline
 
 
 def test_windows_that_lose_too_much_are_made_wider(shop, monkeypatch):

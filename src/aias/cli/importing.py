@@ -46,7 +46,7 @@ def import_(
         if is_classifier(path):
             return _classifier(path, name, target, as_json=as_json)
         return _encoder(path, name, as_json=as_json)
-    if like is None:
+    if like is None and path.exists():
         raise UserError("a model's file needs sample rows of its inputs", hint="aias import FILE --like rows.csv")
     from aias.client.importing import import_model
 

@@ -18,7 +18,7 @@ def import_model(
     name: str | None = None,
     target: str | None = None,
     columns: Sequence[str] = (),
-    classes: Sequence[str] = (),
+    classes: Sequence[object] = (),
     scores: str | None = None,
     metric: str | None = None,
     encoding: str | None = None,
@@ -39,13 +39,17 @@ def import_model(
     Raises `UnreadableModel`, `UnsafeModel`, `UnfitModel`, `SchemaMismatch` and `NotProved`; then nothing is published.
     """
     from aias.core.errors import UserError
+    from aias.encoders.category import text_of
     from aias.importing.importing import Asked
     from aias.importing.importing import import_model as make
 
     if scores not in {None, "probabilities", "logits"}:
         raise UserError(f"{scores!r} is no kind of `scores`", hint="`probabilities` or `logits`")
+    if isinstance(classes, str) or isinstance(columns, str):
+        raise UserError("`classes` and `columns` are lists of names", hint='such as `classes=["no", "yes"]`')
     found = Path(path).expanduser()
     given = check_name(name) if name else name_from(found.name.partition(".")[0])
-    asked = Asked(given, target, tuple(columns), tuple(classes), scores, metric, encoding)  # type: ignore[arg-type]
+    labels = tuple(map(text_of, classes))
+    asked = Asked(given, target, tuple(map(str, columns)), labels, scores, metric, encoding)  # type: ignore[arg-type]
     registry = Registry.open(home or default_home(), watch=watch)
     return publish_one(registry, make(found, like, asked, watch=watch), watch=watch)

@@ -1,7 +1,9 @@
 """Another sentence encoder below the linear member that reads sentences: read all rows by it, fit the head again.
 
 The head is cheap to fit, and makes up for much of what an encoder lost. It is fitted fold by fold, on what the new
-encoder says of the rows of the other folds.
+encoder says of the rows of the other folds. Where vectors are nearly what they were, nothing is fitted: the parent's
+own heads answer as before, and a third as many answers change as by heads that were fitted anew (docs/log.md), so that
+fewer rows prove it.
 """
 
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from aias.features.sentences import LENGTH
 from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
+from aias.training.configuration import ALL
 from aias.training.embedding import Embedding
 from aias.training.members import Member
 from aias.training.metrics import measure
@@ -56,6 +59,24 @@ class Reader:
         embedding = replace(self.embedding, sentences=sentences)
         other = replace(self.embedding, sentences=like) if like else None
         return Candidate(name, partial(self.read_by, embedding, precision, other))
+
+    def same(
+        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None
+    ) -> Candidate:
+        """By an encoder that gives nearly the same vectors; the parent's own heads, if linear models are all it is."""
+        if any(each.configuration.learner != "linear" for each in self.shop.members):
+            return self.candidate(name, sentences, precision=precision, like=like)
+        embedding = replace(self.embedding, sentences=sentences)
+        other = replace(self.embedding, sentences=like) if like else None
+        return Candidate(name, partial(self._as_it_was, embedding, precision, other))
+
+    def _as_it_was(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
+        if like:
+            self.shop.reads_alike(embedding, like)
+        shop = self.shop
+        again = fold == ALL and shop.prepared.table.fold_count == 1  # then it was published as it was fitted again
+        whole = shop.mixed(list(shop.members), shop.weights, ALL) if again else shop.whole(fold)
+        return Made(whole, shop.encoder.with_subwords(embedding.sentences.subwords), embedding, precision)
 
     def read_by(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         """The member fitted again without the rows of the fold, on other vectors."""

@@ -221,6 +221,11 @@ class Workshop:
             return Served(self.parent.runtime)
         if self.base is not None:
             return self.base.at(fold).pipeline
+        return self.whole(fold)
+
+    def whole(self, fold: int) -> Pipeline:
+        """All members of a parent that was trained here, without the rows of a fold; for `ALL` the mean of the fits of
+        all folds."""
         if fold != ALL:
             return self.mixed(list(self.members), self.weights, fold)
         parts: list[Part] = []

@@ -22,7 +22,7 @@ import numpy as np
 from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
-from aias.core.errors import Damaged, UserError
+from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
 from aias.core.schema import Field, Schema
@@ -102,7 +102,12 @@ class _Job:
 
     def rows(self, like: Any) -> Dataset:
         """Read again as the model reads them, with the answers where there are any."""
-        rows = read(like, schema=Schema((*self.match.fields, *self._answers())), encoding=self.asked.encoding)
+        try:
+            rows = read(like, schema=Schema((*self.match.fields, *self._answers())), encoding=self.asked.encoding)
+        except BadValue as fault:
+            if fault.field != self.asked.target:
+                raise
+            raise self._no_labels() from None
         if not rows.rows:
             raise UserError("there are no rows to prove the model on", hint="give at least one row that it can answer")
         return rows
@@ -172,11 +177,7 @@ class _Job:
         if self.asked.target is None:
             return "regression"
         if self.found[self.asked.target].kind != "number":
-            raise UserError(
-                f"the model gives one number a row, and `{self.asked.target}` holds labels",
-                hint="if it is the probability of the second of two classes, name both: `--classes no,yes`, or "
-                '`classes=["no", "yes"]`',
-            )
+            raise self._no_labels()
         if set(np.asarray(rows.values(self.asked.target)).tolist()) <= {0.0, 1.0}:
             message = (
                 f"`{self.asked.target}` is 0 or 1 in every row: if the model gives the probability of 1, import it "
@@ -184,6 +185,15 @@ class _Job:
             )
             self.watch(Event("import.doubt", message, "warning"))
         return "regression"
+
+    def _no_labels(self) -> UserError:
+        said = "if it is the probability of the second of two classes, name both: `--classes no,yes`, or "
+        return UserError(
+            f"the model gives one number a row, and `{self.asked.target}` holds labels",
+            hint=said + '`classes=["no", "yes"]`' if not self.description.task else
+            "train it for classes, by an objective that says so; of sums by one of its own, convert the model to ONNX, "
+            'and import that with `--classes no,yes --scores logits`, or `classes=["no", "yes"], scores="logits"`',
+        )  # fmt: skip
 
     def _check_probabilities(self, box: Sandbox, plan: Plan, rows: Dataset) -> None:
         encoded = self.match.encoder("").columns(
@@ -299,13 +309,17 @@ class _Job:
         )  # fmt: skip
 
 
-def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The different texts of each column but the target, in the model's order where it was named."""
+def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[list[str]]]]:
+    """The different texts of each column but the target, in the model's order where it was named, and in what ways they
+    are written."""
     names = columns or [name for name in rows.schema.names if name != target]
     found = []
     for name in names:
-        texts = sorted({text_of(each) for each in rows.values(name)} - {""})
-        found.append((name, texts if len(texts) <= CATEGORIES_MAX else []))
+        ways: dict[str, dict[str, None]] = {}
+        for each in rows.values(name):
+            if text := text_of(each):
+                ways.setdefault(text, {}).update({each: None} if isinstance(each, str) else {})
+        found.append((name, [[text, *ways[text]] for text in sorted(ways)] if len(ways) <= CATEGORIES_MAX else []))
     return found
 
 

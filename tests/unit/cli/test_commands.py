@@ -428,5 +428,5 @@ def test_import_publishes_a_sentence_encoder(run: Run, empty_home: Path, tmp_pat
     assert run("import", folder, "--name", "tiny").out.startswith("tiny@1  vectors of 8 numbers")
     assert "embedding" in run("ls").out
     assert run("predict", "tiny", tmp_path / "texts.csv").out.startswith("vector_0,vector_1")
-    assert run("import", tmp_path / "nothing").status == 2
+    assert run("import", tmp_path / "nothing", "--json").error["code"] == "data.no-such-file"
     assert run("optimize", "tiny", "--json").error["code"] == "aias.bad-input"

@@ -116,7 +116,7 @@ XGBOOST = {
     "multi": ({"objective": "multi:softprob", "num_class": 3}, "multiclass"),
     "labels": ({"objective": "multi:softmax", "num_class": 3}, "multiclass"),
     "l2": ({"objective": "reg:squarederror", "base_score": 0.3}, "regression"),
-    "share": ({"objective": "reg:logistic"}, "regression"), "margin": ({"objective": "binary:logitraw"}, "regression"),
+    "share": ({"objective": "reg:logistic"}, "regression"), "margin": ({"objective": "binary:logitraw"}, "binary"),
     "dart": ({"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.5, "one_drop": 1}, "binary"),
     "forest": ({"objective": "binary:logistic", "num_parallel_tree": 3, "subsample": 0.5}, "binary"),
     "codes": ({"objective": "reg:squarederror", "max_cat_to_onehot": 1}, "regression"),
@@ -131,7 +131,7 @@ def test_xgboost_answers_alike(name: str, tmp_path: Path) -> None:
     y = {"binary": (amount > 1), "multiclass": np.digitize(amount, [0.5, 1.5]), "regression": amount - amount.min()}[
         task
     ]
-    if name in {"share", "margin"}:
+    if name == "share":
         y = (amount > 1).astype(float)
     kinds = ["float", "float", "c" if name == "codes" else "float"]
     data = xgboost.DMatrix(x, y.astype(float), feature_types=kinds, feature_names=["a", "b", "c"], nthread=1)
@@ -242,6 +242,43 @@ def test_what_cannot_be_one_forest_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(UnfitModel, match="linear models"):
         member("importing.formats", "lightgbm").read(tmp_path / "linear.txt")
+
+
+def test_labels_of_a_model_that_gives_a_number_are_told_of(churn: Path, tmp_path: Path) -> None:
+    said = churn.read_text("utf-8").replace("objective=binary sigmoid:1", "objective=custom")
+    (tmp_path / "sums.txt").write_text(said)
+    x, amount = rows()
+    held = like(x, left=np.where(amount > 1, "yes", "no").tolist())
+
+    with pytest.raises(UserError, match="one number a row, and `left` holds labels") as fault:
+        imported(tmp_path / "sums.txt", x, tmp_path, like=held, target="left", classes=["no", "yes"])
+    assert "objective" in fault.value.hint
+
+
+def test_classes_and_columns_are_taken_from_arrays_and_not_from_a_text(churn: Path, tmp_path: Path) -> None:
+    x, amount = rows()
+    held = like(x, left=(amount > 1).astype(int).tolist())
+
+    model = imported(
+        churn, x, tmp_path, like=held, target="left", classes=np.array([0, 1]), columns=np.array(["a", "b", "c"])
+    )  # fmt: skip
+
+    assert model.task.classes == ("0", "1")
+    assert model.manifest.lineage.settings["classes"] == ["0", "1"]
+    with pytest.raises(UserError, match="lists of names"):
+        imported(churn, x, tmp_path, classes="no,yes")
+
+
+def test_json_of_something_else_is_told_apart(tmp_path: Path) -> None:
+    pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    (tmp_path / "rows.json").write_text('{"instances": [[1, 2]]}')
+    (tmp_path / "half.ubj").write_bytes(b"{L\0\0\0\0\0\0\0\x07learner{")
+
+    with pytest.raises(UnreadableModel, match="no model of XGBoost or CatBoost: it holds 'instances'"):
+        member("importing.formats", "xgboost").read(tmp_path / "rows.json")
+    with pytest.raises(UnreadableModel, match="does not read it") as fault:
+        member("importing.formats", "xgboost").read(tmp_path / "half.ubj")
+    assert "/" not in fault.value.message  # where the library stands on this machine is nobody's business
 
 
 def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ def bfloat16(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("no rows were set aside as a test, and only those are answered in bfloat16")
     sentences, whole = found.sentences, found.sentences.whole
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
-        lower = sentences if count == len(whole.layers) else replace(
-            sentences, transformer=whole.lowest(count)
-        )  # fmt: skip
         name = f"{count} of {len(whole.layers)} layers in bfloat16"
-        yield found.candidate(name, lower, precision=PRECISION)
+        if count == len(whole.layers):
+            yield found.same(name, sentences, precision=PRECISION)
+        else:
+            yield found.candidate(name, replace(sentences, transformer=whole.lowest(count)), precision=PRECISION)
 
 
 def _computes(name: str) -> bool:

@@ -1,6 +1,7 @@
 """XGBoost's JSON or UBJSON (`booster.save_model("model.json")`). It adds its leaves up in float32, we in float64."""
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.errors import UserError
+from aias.core.errors import UserError, shown
 from aias.core.forest import Forest
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
@@ -21,12 +22,16 @@ from aias.importing.trees import check_forest, graph_of
 __all__ = ["XGBoost"]
 
 LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
-    "binary:logistic": ("binary", "sigmoid"), "multi:softprob": ("multiclass", "softmax"),
-    "multi:softmax": ("multiclass", "softmax"), "reg:logistic": ("regression", "value"),
+    "binary:logistic": ("binary", "sigmoid"), "binary:logitraw": ("binary", "sigmoid"),
+    "multi:softprob": ("multiclass", "softmax"), "multi:softmax": ("multiclass", "softmax"),
+    "reg:logistic": ("regression", "value"),
     "count:poisson": ("regression", "exp"), "reg:gamma": ("regression", "exp"), "reg:tweedie": ("regression", "exp"),
     "survival:cox": ("regression", "exp"), "survival:aft": ("regression", "exp"),
 }  # fmt: skip
 """Of its objectives (src/objective, `PredTransform`); all others give the sum itself."""
+
+RAW: Final = "binary:logitraw"
+"""It is trained as `binary:logistic` is, and gives the sum; the version gives the probability."""
 
 UNFIT: Final = {
     "binary:hinge": "gives labels without probabilities (`binary:hinge`)",
@@ -52,6 +57,7 @@ class XGBoost:
         if drop is not None:
             is_leaf = nodes.left < 0
             nodes.value = np.where(is_leaf, nodes.value * np.repeat(np.array(drop), nodes.counts), nodes.value)
+        self.objective = objective
         self.booster, self.width = booster, int(booster.num_features())
         self.kinds = list(learner.get("feature_types") or ["q"] * self.width)
         self.inputs = _inputs(learner, boosting, self.width)
@@ -97,6 +103,7 @@ class XGBoost:
             powers = np.exp(sums - sums.max(axis=1, keepdims=True))
             return powers / powers.sum(axis=1, keepdims=True), None
         found = self.booster.predict(data, strict_shape=True).astype(np.float64).reshape(len(x), -1)
+        found = 1 / (1 + np.exp(-found)) if self.objective == RAW else found  # sums of float32 do not overflow it
         return np.hstack([1 - found, found]) if self.link == "sigmoid" else found, None
 
     def write(self, plan: Plan) -> bytes:
@@ -119,10 +126,16 @@ def _check(path: Path) -> None:
         )
     if raw[1:2] in b'\n\r\t "' and raw[:1] == b"{":
         try:
-            json.loads(raw)
+            found = json.loads(raw)
         except (ValueError, RecursionError) as fault:
             said = "nested too deeply" if isinstance(fault, RecursionError) else str(fault)
             raise UnreadableModel(f"the file is no JSON: {said}", hint="copy it again, or write it again") from None
+        if not isinstance(found.get("learner"), dict):
+            raise UnreadableModel(
+                f"it is JSON, and no model of XGBoost or CatBoost: it holds {', '.join(map(shown, list(found)[:5]))}",
+                hint="booster.save_model('model.json') writes XGBoost's, model.save_model('model.json', format='json') "
+                "CatBoost's",
+            )
 
 
 def _inputs(learner: dict[str, Any], boosting: dict[str, Any], width: int) -> tuple[Input, ...]:
@@ -155,11 +168,14 @@ def _notes(learner: dict[str, Any], boosting: dict[str, Any], objective: str) ->
             f"the file says that round {int(best)} was the best of {rounds}: all of them are taken, as "
             "`Booster.predict` does; `booster[: best + 1].save_model(...)` writes fewer"
         )
+    if objective == RAW:
+        notes.append(f"it gives sums (`{RAW}`): the version gives the probabilities that these are logits of")
     if objective.startswith("rank:"):
         notes.append("it ranks: its numbers say which of some rows comes first, and nothing by themselves")
     return tuple(notes)
 
 
 def _first(fault: Exception) -> str:
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip() and not line.startswith("Stack")]
-    return " ".join(lines[:2])[:200]
+    """What it says, without the time, and without the stack, which tells where things stand on this machine."""
+    said, *_ = re.split(r"Stack trace:|\[bt\]", str(fault))
+    return " ".join(re.sub(r"^\[[0-9:]+\] |\S*/", "", line.strip()) for line in said.splitlines()).strip()[:200]
