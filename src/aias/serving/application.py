@@ -75,6 +75,7 @@ class Application:
         self.observing = Observing(metrics, spans=spans)
         self.executor = executor
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
+        self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import httptools
 
 from aias.serving.bounded import Phase
+from aias.serving.offers import head_without
 from aias.serving.prompt import IDLE, Prompt
 from aias.serving.survival.kernel import untaken
 from aias.serving.transport import OneWrite
@@ -48,6 +49,8 @@ class Connection(Prompt):
         # A request that begins when its client has read on.
         self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
+        # The head of a request that offers another protocol, less that.
+        self._offered = b""
         # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
         self._come_bytes = self._body_bytes = 0
         self._fault: tuple[int, str, str] | None = None
@@ -149,13 +152,9 @@ class Connection(Prompt):
         else:
             self._come_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._feed(data)
             if self._held is not None and not self._may_wait(data):
                 self._begin()
-        except httptools.HttpParserUpgrade:
-            # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
         except httptools.HttpParserError:
             if self.transport.is_closing():
                 return
@@ -172,6 +171,25 @@ class Connection(Prompt):
                 self._linger()
                 return
             self._refuse(413, "serving.body-too-large", "what stands around the chunks of the body is too large")
+
+    def _feed(self, data: bytes) -> None:
+        """Have it parsed; what offers to speak something else as if it did not."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                offered, self._offered = self._offered, b""
+                if not offered:
+                    # A tunnel; what follows is in whatever language.
+                    if self.cycle is not None:
+                        self.cycle.keep_alive = False
+                    return
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(offered)
+                data = data[offer.args[0] :]
+            else:
+                return
 
     @property
     def _is_mostly_chunks(self) -> bool:
@@ -204,6 +222,12 @@ class Connection(Prompt):
         if self.parser.get_http_version() not in _VERSIONS:
             self._fault = 400, "serving.bad-request", "this is neither HTTP/1.1 nor HTTP/1.0"
             raise Refused
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            # The parser thinks that the message ends here, and says so next.
+            self._offered = head_without(
+                self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+            )
+            return
         if self.url[:1] != b"/":
             self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
@@ -216,7 +240,7 @@ class Connection(Prompt):
         self._began_at = self._moved_at = self.loop.time()
         self._held = b""
         # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
-        if not self._read or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
+        if not self._read or self.parser.get_method() != b"POST":
             self._begin()
 
     def _take_path(self) -> None:
@@ -243,6 +267,8 @@ class Connection(Prompt):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         if self.skip:
             # It has its answer: from the worker before this one, or as it was refused.
             self.skip -= 1
