@@ -58,7 +58,7 @@ FIRST_SECONDS: Final = 2.0
 """Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
 better than none."""
 
-LOST_SHARE: Final = 0.01
+LOST_SHARE: Final = 0.005
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
 a latency: while the usual one costs more than that, twice the time is allowed."""
 

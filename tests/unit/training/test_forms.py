@@ -18,7 +18,8 @@ RECIPE = Recipe(
 def rows(count: int = 300) -> dict[str, list[object]]:
     chance = np.random.default_rng(0)
     a, b = chance.normal(size=(2, count))
-    y = np.floor(a) + np.floor(b) + np.sin(3 * a) * b + chance.normal(size=count) / 2  # steps for the one, curves for the other
+    steps, curves = np.floor(a) + np.floor(b), np.sin(3 * a) * b  # each for another learner
+    y = steps + curves + chance.normal(size=count) / 2
     return {"a": a.tolist(), "b": b.tolist(), "y": y.tolist()}
 
 
