@@ -33,6 +33,7 @@ from aias.importing.formats.contract import (
     UnreadableModel,
     Values,
     apart,
+    shown_in,
 )
 from aias.importing.links import Link, write_link
 from aias.importing.trees import check_forest
@@ -65,8 +66,9 @@ class CatBoost:
         names = [str(each) for each in model.feature_names_]
         named = names != [str(i) for i in range(width)]
         self.model, self.names, self.categories = model, names, places["categorical"]
-        known = _known(shown, [names[at] for at in self.categories], self.categories, named=named)
-        held = {at: self._spelled(at, ways) for at, ways in zip(self.categories.tolist(), known, strict=True)}
+        held = {
+            at: self._spelled(at, shown_in(shown, names[at], at, named=named)) for at in self.categories.tolist()
+        }  # fmt: skip
         self.inputs = tuple(
             Input(name, "category", held[at]) if at in held else Input(name) for at, name in enumerate(names)
         )
@@ -201,16 +203,6 @@ def _unread(kind: str) -> UnfitModel:
 
 def _places(features: Any) -> Ints:
     return np.array([int(each["flat_feature_index"]) for each in features], np.int64)
-
-
-def _known(shown: Shown, names: Sequence[str], places: Ints, *, named: bool) -> list[Sequence[Sequence[str]]]:
-    """The texts of each category's column, found by its name or, where there are none, by its place."""
-    by_name, columns = dict(shown), [texts for _, texts in shown]
-    found = []
-    for name, place in zip(names, places.tolist(), strict=True):
-        texts = by_name.get(name) if named else columns[place] if place < len(columns) else None
-        found.append(texts or ())
-    return found
 
 
 def _ways(given: Sequence[str]) -> list[str]:

@@ -52,6 +52,13 @@ Shown = Sequence[tuple[str, Sequence[Sequence[str]]]]
 it is written here, then all ways it is written there, as `3`, then `3` and `3.0`; of numbers none."""
 
 
+def shown_in(shown: Shown, name: str, place: int, *, named: bool) -> Sequence[Sequence[str]]:
+    """The texts of an input's column, found by its name or, where there are none, by its place."""
+    if named:
+        return dict(shown).get(name, ())
+    return shown[place][1] if place < len(shown) else ()
+
+
 class Input(msgspec.Struct, frozen=True):
     """One column of the rows. `whole`: a number without its fraction; `flag`: whether it is not 0. Of neither can a
     missing value be told from 0. `categories`: all that the file can tell apart, as it spells them."""
