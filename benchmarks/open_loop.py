@@ -143,12 +143,12 @@ def opened(caller: Caller, per_s: float, seconds: float, in_time: float) -> dict
                     caller.connect()
                 caller.ask()
                 sent += 1
-                # Nobody waits for long until the answers that are there are seen.
-                if sent % 16 == 0:
-                    break
             else:
                 unsent += 1
             due += chance.expovariate(per_s)
+            # Nobody waits for long until the answers that are there are seen.
+            if sent % 16 == 0:
+                break
         caller.listen(max(0.0, due - time.perf_counter()))
     busy = (time.process_time() - worked) / seconds
     ends = time.perf_counter() + LAST_SECONDS

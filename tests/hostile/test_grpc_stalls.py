@@ -20,7 +20,7 @@ stalls = pytest.importorskip("aias.serving.grpc.stalls")
 PATIENCE = 30.0
 CALLS = 4
 FEW = replace(BOUNDS, grpc_calls=CALLS, give_way_seconds=0.2)
-HEADERS, SETTINGS, DATA = 1, 4, 0
+HEADERS, SETTINGS, PING, DATA = 1, 4, 6, 0
 ACK, LAST, WHOLE = 1, 1, 4
 
 
@@ -76,6 +76,61 @@ def test_who_does_not_read_gives_way_where_all_calls_are_taken(method: str, *, k
 def test_who_needs_no_key_and_sends_nothing_gives_way_too() -> None:
     with house(bounds=FEW, grpc=True) as server, deaf(server, f"{SERVICE}ServerLive", None, calls=CALLS, key=False):
         eventually(lambda: is_answered(server), PATIENCE)
+
+
+@pytest.mark.parametrize("method", ["ModelInfer", "ModelStreamInfer"])
+def test_who_has_a_key_and_sends_nothing_gives_way_where_all_calls_are_taken(method: str) -> None:
+    with house(bounds=FEW, grpc=True) as server, deaf(server, SERVICE + method, None, calls=CALLS) as client:
+        eventually(lambda: is_answered(server), PATIENCE)
+        # Its connection stays.
+        client.sendall(frame(PING, 0, 0, b"12345678"))
+        client.settimeout(PATIENCE)
+        said = b""
+        while frame(PING, ACK, 0, b"12345678") not in said:
+            more = client.recv(65536)
+            assert more, "the connection has ended"
+            said += more
+
+
+def test_a_call_of_which_nothing_comes_ends_though_there_is_room() -> None:
+    with (
+        house(bounds=replace(BOUNDS, body_idle_seconds=0.2), grpc=True) as server,
+        deaf(server, f"{SERVICE}ModelInfer", None, calls=1) as client,
+    ):
+        client.settimeout(PATIENCE)
+        said = b""
+        while b"did not come in time" not in said:
+            more = client.recv(65536)
+            assert more, "the connection has ended"
+            said += more
+
+
+def test_a_message_that_is_on_its_way_is_waited_for_and_so_is_a_stream_where_there_is_room() -> None:
+    now, came, asked = [100.0], {"slow": 1, "silent": 1}, list[set[str]]()
+
+    class Context:
+        def __init__(self, peer: str) -> None:
+            self.peer = lambda: peer
+
+    def received(peers: set[str]) -> dict[str, int]:
+        asked.append(peers)
+        return {peer: came[peer] for peer in peers}
+
+    async def scene() -> list[bool]:
+        held = stalls.Stalls(BOUNDS, lambda _code: None, lambda _peer: None, received, lambda: now[0])
+        with (
+            held.awaiting(Context("slow"), in_stream=False) as slow,
+            held.awaiting(Context("silent"), in_stream=False) as silent,
+            held.awaiting(Context("stream"), in_stream=True) as stream,
+        ):
+            for _ in range(3):
+                now[0] += BOUNDS.body_idle_seconds + 1
+                came["slow"] += 1
+                held.tidy()
+            return [each.done() for each in (slow, silent, stream)]
+
+    assert asyncio.run(scene()) == [False, True, False]
+    assert asked[0] == {"slow", "silent"}
 
 
 def test_who_has_not_read_for_too_long_is_cut_though_there_is_room() -> None:
@@ -144,7 +199,7 @@ def test_while_a_call_is_busy_its_caller_has_nothing_to_read() -> None:
             return "ipv4:127.0.0.1:1"
 
     async def scene() -> None:
-        held = stalls.Stalls(BOUNDS, lambda _code: None, cut.append, lambda: now[0])
+        held = stalls.Stalls(BOUNDS, lambda _code: None, cut.append, lambda _peers: {}, lambda: now[0])
         held.enter(Context())
         with held.busy(Context()):
             now[0] += 2 * BOUNDS.unread_seconds

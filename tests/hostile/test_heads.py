@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from raw_requests import BODY, KEY, POST, closing, status
-from serving_house import House
+from serving_house import House, read_all
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,33 @@ def test_another_protocol_is_told_so(server: House, line: bytes) -> None:
     assert status(server.raw(line + b"\r\n\r\n")) == 400
 
 
-def test_an_offer_to_speak_something_else_is_not_taken(server: House) -> None:
-    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
 
-    assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + upgrade + b"\r\n")) == 200
+
+@pytest.mark.parametrize("offer", [OFFER, b"Connection: upgrade\r\nUpgrade: websocket\r\n"])
+def test_an_offer_to_speak_something_else_is_passed_over_and_its_body_read(server: House, offer: bytes) -> None:
+    """As Java's client makes one with the first request of each connection."""
+    sized = POST + offer + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    chunked = POST + offer + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(BODY) + chunk(b"")
+    asked = b"GET /health/live HTTP/1.1\r\n" + KEY + offer + b"\r\n"
+
+    for first in (sized, chunked, asked):
+        whole = first + sized + closing() + BODY
+        for pieces in ((whole,), (whole[:30], whole[30 : len(first) - 4], whole[len(first) - 4 :])):
+            with server.socket() as client:
+                for piece in pieces:
+                    client.sendall(piece)
+                answer = read_all(client)
+            assert [each[:3] for each in answer.split(b"HTTP/1.1 ")[1:]] == [b"200"] * 3
+    assert server.raw(sized + closing() + BODY).count(b'"prediction"') == 2
+
+
+def test_an_offer_is_no_way_around_what_is_said_of_the_connection(server: House) -> None:
+    asked = b"GET /health/live HTTP/1.1\r\n" + KEY + OFFER.replace(b"Upgrade,", b"Upgrade, close,") + b"\r\n"
+
+    assert server.raw(asked + asked).count(b"HTTP/1.1 ") == 1
+    twice = POST + OFFER + b"Content-Length: 13\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk(BODY) + chunk(b"")
+    assert status(server.raw(twice)) == 400
 
 
 def test_a_request_without_a_host_is_refused(server: House) -> None:

@@ -23,6 +23,8 @@ RARE_BELOW: Final = 2
 RARE_FROM_ROWS: Final = 100
 """On fewer rows than this everything is rare, so nothing is."""
 
+BOOLEANS: Final = (("true", "True", "TRUE"), ("false", "False", "FALSE"))
+
 _WHOLE: Final = re.compile(r"([+-]?)0*([0-9]{1,15})\.0*")
 
 
@@ -40,8 +42,7 @@ class Category:
         self._codes = {text: float(code) for code, text in enumerate(self.categories, FIRST_KNOWN)}
         for spelling in self._missing:
             self._codes[spelling] = MISSING
-        self._true = self._boolean("true", "True", "TRUE")
-        self._false = self._boolean("false", "False", "FALSE")
+        self._true, self._false = (self._boolean(*spellings) for spellings in BOOLEANS)
 
     @classmethod
     def fit(cls, field: Field, values: Sequence[object]) -> "Category":
@@ -86,8 +87,10 @@ class Category:
         return out.reshape(-1, 1)  # (rows, 1)
 
     def _boolean(self, *spellings: str) -> float:
-        """JSON's `true` is the category that a CSV may have spelt `True`."""
-        return next((self._codes[spelling] for spelling in spellings if spelling in self._codes), OTHER)
+        """JSON's `true` is the category that a CSV may have spelt `True`, and the other way round."""
+        code = next((self._codes[spelling] for spelling in spellings if spelling in self._codes), OTHER)
+        self._codes |= {spelling: self._codes.get(spelling, code) for spelling in spellings}
+        return code
 
 
 def text_of(value: object) -> str:

@@ -62,7 +62,8 @@ class Subwords:
             raise UserError(f"the tokenizer in {folder} cannot be read: {fault}", hint="try another encoder") from None
         config = msgspec.json.decode(_text_of(folder / "config.json"))
         sentence = folder / "sentence_bert_config.json"
-        if sentence.exists() and msgspec.json.decode(sentence.read_bytes()).get("do_lower_case"):
+        said = msgspec.json.decode(sentence.read_bytes()) if sentence.is_file() else {}
+        if isinstance(said, dict) and said.get("do_lower_case"):
             from tokenizers import normalizers
 
             first = normalizers.Lowercase()

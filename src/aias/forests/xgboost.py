@@ -5,7 +5,8 @@ to below the threshold: equal for every x, infinite ones too, since what is beyo
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -51,6 +52,46 @@ class Nodes:
         at = np.repeat(self.starts, [len(tree["categories_nodes"]) for tree in self.trees])
         sizes[at + self.joined("categories_nodes")] = self.joined("categories_sizes")
         return sizes[inner], self.joined("categories", np.float64)
+
+
+def texts_of(raw: bytes, ends: Sequence[int], rows: Sequence[str]) -> list[str] | None:
+    """A column's categories, which stand one after another. `rows`: those that occur in it.
+
+    XGBoost counts characters of a pandas column where it means bytes, so that beyond ASCII the end is cut off
+    (3.2, python-package/xgboost/_data_utils.py, `npstr_to_arrow_strarr`): what is missing is looked up in the rows.
+    None where they do not tell.
+    """
+    if raw.isascii():
+        return [raw[at:end].decode() for at, end in pairwise(ends)]
+    whole = raw.decode("utf-8", "ignore")
+    pieces = [(whole[at:end], end - at) for at, end in pairwise(ends)]
+    by_bytes = _decoded(raw, ends)
+    by_characters = _completed(pieces, rows)
+    found = [each for each in (by_bytes, by_characters) if each is not None]
+    return max(found, key=lambda texts: len(set(texts) & set(rows)), default=None)
+
+
+def _decoded(raw: bytes, ends: Sequence[int]) -> list[str] | None:
+    try:
+        return [raw[at:end].decode() for at, end in pairwise(ends)]
+    except UnicodeDecodeError:
+        return None
+
+
+def _completed(pieces: Sequence[tuple[str, int]], rows: Sequence[str]) -> list[str] | None:
+    """Texts that begin so and are so long, where each cut one can be one of the rows' only."""
+    found = [text if len(text) == length else None for text, length in pieces]
+    while None in found:
+        left = set(rows) - set(found)
+        fitting = {
+            place: [text for text in left if len(text) == length and text.startswith(piece)]
+            for place, (piece, length) in enumerate(pieces) if found[place] is None
+        }  # fmt: skip
+        place = next((place for place, texts in fitting.items() if len(texts) == 1), None)
+        if place is None:
+            return None
+        (found[place],) = fitting[place]
+    return [text for text in found if text is not None]
 
 
 def forest_of(nodes: Nodes, sizes: Ints) -> Forest:

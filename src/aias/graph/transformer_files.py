@@ -6,10 +6,11 @@ beside them: `modules.json` with the pooling. What would be computed otherwise t
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from aias.core.errors import UserError
 from aias.graph.transformer import Affine, Layer, Norm, Transformer, Weights
@@ -42,6 +43,37 @@ PADDED_POSITIONS: Final = ("roberta", "xlm-roberta", "camembert")
 """Whose first position is the one after the padding token's id."""
 
 
+AS_PUBLISHED: Final = "use the folder as it was published"
+
+POSITIONS_MIN: Final = 3
+"""The first token, one of the text, and the last."""
+
+_Count = Annotated[int, Meta(ge=1)]
+
+
+class _Config(msgspec.Struct):
+    """What is read of `config.json`, as it must be."""
+
+    model_type: str | None = None
+    position_embedding_type: str | None = None
+    hidden_act: str | None = None
+    activation: str | None = None
+    num_attention_heads: _Count | None = None
+    n_heads: _Count | None = None
+    num_hidden_layers: _Count | None = None
+    n_layers: _Count | None = None
+    layer_norm_eps: Annotated[float, Meta(gt=0)] = 1e-12
+    pad_token_id: Annotated[int, Meta(ge=0)] | None = None
+    id2label: dict[str, Any] | None = None
+
+
+class _Module(msgspec.Struct):
+    """A step, of `modules.json`."""
+
+    type: str
+    path: str = ""
+
+
 class UnknownEncoder(UserError):
     """The folder holds an encoder that cannot be written as a graph: another type, other positions, an unknown head."""
 
@@ -70,19 +102,23 @@ def read_folder(folder: Path) -> tuple[Transformer, Mapping[str, Weights], Mappi
     try:
         found = Transformer(
             *_embeddings(tensors, config), _layers(tensors, NAMES[model_type], config),
-            heads=config.get("num_attention_heads") or config["n_heads"], epsilon=config.get("layer_norm_eps", 1e-12),
+            heads=config.get("num_attention_heads") or config["n_heads"],
+            epsilon=float(config.get("layer_norm_eps", 1e-12)),
             activation=activation, pooling=_pooling(folder, modules), normalised="Normalize" in modules,  # type: ignore[arg-type]
         )  # fmt: skip
     except KeyError as missing:
-        raise _refusal(f"has no {missing}", "use the folder as it was published") from None
+        raise _refusal(f"has no {missing}", AS_PUBLISHED) from None
+    except (ValueError, IndexError):  # of embeddings that cannot be added
+        found = None
+    if found is None or not _fits(found):
+        raise _refusal("has weights that do not fit together", AS_PUBLISHED)
     return found, tensors, config
 
 
 def config_of(folder: Path) -> Mapping[str, Any]:
     """Raises `UserError`."""
-    found = _json(folder / "config.json")
-    if not isinstance(found, dict):
-        raise UserError("the sentence encoder's config.json holds no settings")
+    found = _settings(folder / "config.json")
+    _converted(found, _Config, "config.json")
     return found
 
 
@@ -90,18 +126,22 @@ def _modules(folder: Path) -> dict[str, str]:
     """The steps of the encoder: the last word of each type → its folder."""
     if not (folder / "modules.json").exists():
         return {"Transformer": ""}  # a plain transformer; its tokens are averaged, as sentence-transformers does
-    found = {each["type"].rpartition(".")[2]: each["path"] for each in _json(folder / "modules.json")}
+    steps = _converted(_json(folder / "modules.json"), list[_Module], "modules.json")
+    for each in steps:
+        if Path(each.path).is_absolute() or ".." in Path(each.path).parts:
+            raise _refusal(f"has its part {each.path[:100]!r} outside its folder", AS_PUBLISHED)
+    found = {each.type.rpartition(".")[2]: each.path for each in steps}
     extra = set(found) - {"Transformer", "Pooling", "Normalize"}
     if extra or "Transformer" not in found:
         raise _refusal(f"goes through {', '.join(sorted(extra or found))}", "use one with pooling and nothing after it")
     settings = folder / "config_sentence_transformers.json"
-    if settings.exists() and _json(settings).get("default_prompt_name"):
+    if settings.exists() and _settings(settings).get("default_prompt_name"):
         raise _refusal("puts a prompt before each text", "use one without a default prompt")
     return found
 
 
 def _pooling(folder: Path, modules: Mapping[str, str]) -> str:
-    config = _json(folder / modules["Pooling"] / "config.json") if "Pooling" in modules else {}
+    config = _settings(folder / modules["Pooling"] / "config.json") if "Pooling" in modules else {}
     flags = {key.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
              for key, value in config.items() if key.startswith("pooling_mode_") and value is True}  # fmt: skip
     chosen = flags or {str(config.get("pooling_mode", "mean"))}
@@ -111,7 +151,8 @@ def _pooling(folder: Path, modules: Mapping[str, str]) -> str:
 
 
 def _embeddings(tensors: Mapping[str, Weights], config: Mapping[str, Any]) -> tuple[Weights, Weights, Norm]:
-    first = 1 + int(config.get("pad_token_id", 1)) if config["model_type"] in PADDED_POSITIONS else 0
+    pad = config.get("pad_token_id")
+    first = 1 + (1 if pad is None else pad) if config["model_type"] in PADDED_POSITIONS else 0
     positions = tensors["embeddings.position_embeddings.weight"][first:]
     if "embeddings.token_type_embeddings.weight" in tensors:
         positions = positions + tensors["embeddings.token_type_embeddings.weight"][0]
@@ -143,8 +184,12 @@ def _tensors(path: Path) -> dict[str, Weights]:
         from safetensors.numpy import load_file
     except ImportError:
         raise UserError("sentence encoders need `safetensors`", hint="pip install 'aias[text]'") from None
-    if not path.exists():
-        raise _refusal("has no model.safetensors", "use one that was published in this form, in one file")
+    if not path.is_file():
+        raise _refusal(
+            "has no model.safetensors",
+            "write it so, in one file: model.save_pretrained(FOLDER, max_shard_size='2GB'); other forms of weights can "
+            "run code when they are opened",
+        )
     if path.stat().st_size > BYTES_MAX:
         raise _refusal(f"has {path.stat().st_size:,} bytes of weights", f"use one with at most {BYTES_MAX:,}")
     try:
@@ -161,7 +206,42 @@ def _tensors(path: Path) -> dict[str, Weights]:
     }  # fmt: skip
 
 
+def _fits(found: Transformer) -> bool:
+    """Whether the shapes of its weights are those of one transformer."""
+    if found.words.ndim != 2 or found.hidden % found.heads or len(found.positions) < POSITIONS_MIN:
+        return False
+    width, square = (found.hidden,), (found.hidden, found.hidden)
+    norms = [found.norm]
+    shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [(found.positions.shape[1:], width)]
+    for layer in found.layers:
+        norms += [layer.attention_norm, layer.norm]
+        for each in (layer.query, layer.key, layer.value, layer.output):
+            shapes += [(each.weight.shape, square), (each.bias.shape, width)]
+        wide = layer.wider.bias.shape
+        shapes += [(layer.wider.weight.shape, width + wide), (layer.narrower.weight.shape, wide + width)]
+        shapes.append((layer.narrower.bias.shape, width))
+    shapes += [(part.shape, width) for norm in norms for part in (norm.scale, norm.bias)]
+    return all(own == wanted for own, wanted in shapes)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """Raises `UserError`."""
+    found = _json(path)
+    if not isinstance(found, dict):
+        raise UserError(f"the sentence encoder's {path.name} holds no settings", hint=AS_PUBLISHED)
+    return found
+
+
+def _converted(found: Any, kind: Any, name: str) -> Any:
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as fault:
+        raise UserError(f"the sentence encoder's {name} is not as it should be: {fault}", hint=AS_PUBLISHED) from None
+
+
 def _json(path: Path) -> Any:
+    if path.exists() and not path.is_file():
+        raise UserError(f"`{path.name}` is not a regular file", hint=AS_PUBLISHED)
     try:
         return msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
@@ -170,7 +250,7 @@ def _json(path: Path) -> Any:
             hint="give such a folder, or the path of a model's file",
         ) from None
     except (OSError, msgspec.MsgspecError) as fault:
-        raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}") from None
+        raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}", hint=AS_PUBLISHED) from None
 
 
 def _refusal(what: str, hint: str) -> UnknownEncoder:

@@ -309,13 +309,17 @@ class _Job:
         )  # fmt: skip
 
 
-def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[str]]]:
-    """The different texts of each column but the target, in the model's order where it was named."""
+def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tuple[str, list[list[str]]]]:
+    """The different texts of each column but the target, in the model's order where it was named, and in what ways they
+    are written."""
     names = columns or [name for name in rows.schema.names if name != target]
     found = []
     for name in names:
-        texts = sorted({text_of(each) for each in rows.values(name)} - {""})
-        found.append((name, texts if len(texts) <= CATEGORIES_MAX else []))
+        ways: dict[str, dict[str, None]] = {}
+        for each in rows.values(name):
+            if text := text_of(each):
+                ways.setdefault(text, {}).update({each: None} if isinstance(each, str) else {})
+        found.append((name, [[text, *ways[text]] for text in sorted(ways)] if len(ways) <= CATEGORIES_MAX else []))
     return found
 
 

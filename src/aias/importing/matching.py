@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aias.core.errors import shown
 from aias.core.limits import CATEGORIES_MAX, COLUMNS_MAX
 from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.encoders.category import Category, text_of
@@ -14,7 +13,7 @@ from aias.encoders.contract import Floats
 from aias.encoders.number import Number
 from aias.encoders.rows import RowEncoder
 from aias.importing.columns import MISSING, UNSEEN
-from aias.importing.formats.contract import Description, Input, UnfitModel, Values
+from aias.importing.formats.contract import Description, Input, UnfitModel, Values, apart
 
 WAYS = (
     "`--columns a,b,c`, or `columns=`, names the columns in the model's order, `--target`, or `target=`, the one that "
@@ -135,10 +134,7 @@ def _known(each: Input) -> tuple[str, ...]:
         )
     twice = [text for text, count in Counter(known).items() if count > 1]
     if twice:
-        raise UnfitModel(
-            f"it tells spellings of {shown(twice[0])} in `{each.name}` apart, which are one category here",
-            hint="write categories in one way before training: without spaces around them, 3 instead of 3.0",
-        )
+        raise apart(twice[0], each.name)
     return known
 
 

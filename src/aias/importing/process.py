@@ -35,9 +35,9 @@ HIDDEN: Final = (
 )  # fmt: skip
 """What these libraries import when it is there and do not need here: two seconds, and more code for a forged file."""
 
-BY_ROWS: Final = {"catboost": ("pandas",)}
-"""Formats whose files hold no values of categories, and are told those in the rows; and what their libraries import for
-such rows all the same."""
+BY_ROWS: Final[dict[str, tuple[str, ...]]] = {"catboost": ("pandas",), "xgboost": ()}
+"""Formats whose files do not hold the values of all categories, and are told those in the rows; and what their
+libraries import for such rows all the same."""
 
 FRAME: Final = 8
 """Bytes that say how long a frame is."""

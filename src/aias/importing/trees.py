@@ -1,7 +1,7 @@
 """What the formats of trees share: a forest is checked before anything walks through it, and written into a graph."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from aias.core.forest import MEMBER, Forest
 from aias.core.graph import GraphWriter
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
-from aias.importing.columns import write_codes
+from aias.importing.columns import FIRST_KNOWN, write_codes
 from aias.importing.formats.contract import Input, Plan, UnreadableModel
 from aias.importing.links import Link, write_link
 
@@ -49,6 +49,21 @@ def graph_of(
     return compile_graph(_Written(inputs, forest, link, zeros, down), layout, classes=plan.classes)
 
 
+def on_codes(forest: Forest, inputs: Sequence[Input]) -> Forest | None:
+    """The forest over our columns, where it reads categories by sets alone: these hold our codes then, and those of a
+    missing and of an unseen value where missing values go to the side of the set. None of any other forest."""
+    reads = np.array([each.kind == "category" for each in inputs])[forest.feature]
+    if (forest.mode[reads] != MEMBER).any():
+        return None
+    sizes = np.diff(forest.set_ends, prepend=0)
+    members = forest.set_values + FIRST_KNOWN * np.repeat(reads, sizes)
+    both = np.flatnonzero(reads & forest.missing_left)
+    members = np.insert(members, np.repeat(forest.set_ends[both], 2), np.tile([0.0, 1.0], len(both)))
+    sizes[both] += 2
+    ends = np.cumsum(sizes)
+    return replace(forest, set_ends=ends, set_values=members, missing_left=forest.missing_left & ~reads)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
     inputs: Sequence[Input]
@@ -58,8 +73,10 @@ class _Written:
     down: bool
 
     def export(self, graph: GraphWriter) -> str:
-        x = self._without_zeros(graph, write_codes(graph, self.inputs))
-        return write_link(graph, self.forest.write(graph, self._whole(graph, x)), self.link)
+        forest = on_codes(self.forest, self.inputs)
+        x = graph.columns if forest is not None else write_codes(graph, self.inputs)
+        x = self._whole(graph, self._without_zeros(graph, x))
+        return write_link(graph, (forest or self.forest).write(graph, x), self.link)
 
     def _without_zeros(self, graph: GraphWriter, x: str) -> str:
         if not len(self.zeros):

@@ -22,7 +22,7 @@ where a category had 3,400 codes, the AUC was 0.757 with sets of them, and 0.785
 PATIENCE: Final = (20, 0.3, 200)
 """Rounds without a better validation loss before stopping: so many, and a share of the best round, up to a maximum."""
 
-GAIN_MIN: Final = (1e-3, 5e-3)
+GAIN_MIN: Final = (3e-4, 1.5e-3)
 """Of the loss, or of all that was gained so far: what as many rounds as patience holds must gain of one of them.
 Boosting can go on for thousands of rounds for less."""
 

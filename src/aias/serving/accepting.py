@@ -37,10 +37,15 @@ class Accepting:
     until the loop has a transport for it. Closed as the loop's servers are."""
 
     def __init__(
-        self, listener: socket.socket, make: Callable[[socket.socket], asyncio.BaseProtocol], room: Room | None = None
+        self,
+        listener: socket.socket,
+        make: Callable[[socket.socket], asyncio.BaseProtocol],
+        room: Room | None = None,
+        newcomer: Callable[[], None] = lambda: None,
     ) -> None:
         listener.setblocking(False)
         self._listener, self._make, self._loop, self._room = listener, make, asyncio.get_running_loop(), room
+        self._newcomer = newcomer
         self._tasks: set[asyncio.Task[object]] = set()
         self._open = True
         self._listen()
@@ -82,6 +87,7 @@ class Accepting:
                     return
 
     def _take(self, connection: socket.socket) -> None:
+        self._newcomer()
         made = self._make(connection)
         task: asyncio.Task[object] = self._loop.create_task(
             self._loop.connect_accepted_socket(partial(_given, made), connection)

@@ -66,7 +66,7 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, read_headers, is_table)
+        self.heads = Heads(self.table, read_headers, is_table, doors.check_caller)
         metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
@@ -75,6 +75,7 @@ class Application:
         self.observing = Observing(metrics, spans=spans)
         self.executor = executor
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
+        self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads = Threads(executor, bounds)
@@ -134,7 +135,6 @@ class Application:
         request = self.request(head, slot, body)
         try:
             self.observing.begin(request)
-            self._doors.check_caller(request.headers)
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
                 read_wishes(request)
@@ -207,7 +207,6 @@ class Application:
         if model is None or not head.plain or length is None or length > self._bounds.light_body_bytes:
             return False
         try:
-            self._doors.check_caller(head.headers)
             key = self._doors.check_key(head.route, head.headers)
             if key is not None and (key.quotas or key.shared):
                 self._doors.quotas.bill(key).enter(only_look=True)

@@ -20,6 +20,8 @@ from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 from aias.serving.transport import last_words
 
 Phase = Enum("Phase", ("HEAD", "BODY", "ANSWER", "IDLE", "LINGER"))
+HEAD, BODY, ANSWER, IDLE, LINGER = Phase
+"""Looked up once: members of an enumeration are found slowly, and each request asks for five."""
 
 SWEEP_SHARE: Final = 0.005
 """Of the time, for looking at all connections: 2,000 busy ones take 5 ms, so they are looked at once a second."""
@@ -45,7 +47,7 @@ class Bounded(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._bounds, self._note = bounds, note
-        self._phase = Phase.HEAD
+        self._phase = HEAD
         self._began_at = self._moved_at = self.loop.time()
         # The loop's clock counts milliseconds; of those that came in the same one, the first is the oldest.
         self.serial = next(_serials)
@@ -69,21 +71,21 @@ class Bounded(HttpToolsProtocol):
         if self._ended:
             self._probe()
         bounds, busy = self._bounds, self.cycle is not None and not self.cycle.response_complete
-        if self._phase is Phase.HEAD and not busy and now - self._began_at > bounds.header_seconds:
+        if self._phase is HEAD and not busy and now - self._began_at > bounds.header_seconds:
             self._refuse(408, "serving.headers-too-slow", "the headers did not come in time")
-        elif self._phase is Phase.BODY and (self._rest or self.skip) and self._body_is_late(now):
+        elif self._phase is BODY and (self._rest or self.skip) and self._body_is_late(now):
             # It has its answer.
             self.transport.close()
-        elif self._phase is Phase.BODY and not self.pipeline and self._body_is_late(now):
+        elif self._phase is BODY and not self.pipeline and self._body_is_late(now):
             self._refuse(408, "serving.body-too-slow", "the body did not come in time")
-        elif self._phase is Phase.IDLE and now - self._moved_at > bounds.keep_alive_seconds:
+        elif self._phase is IDLE and now - self._moved_at > bounds.keep_alive_seconds:
             self.transport.close()
-        elif self._phase is Phase.LINGER and now - self._moved_at > bounds.linger_seconds:
+        elif self._phase is LINGER and now - self._moved_at > bounds.linger_seconds:
             self.transport.abort()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # the loop asks whether to leave the line open
         """The client sends no more: it has closed, or only its sending side. What it has asked wholly is answered."""
-        self._ended = self._has_asked and self._phase is not Phase.LINGER
+        self._ended = self._has_asked and self._phase is not LINGER
         if self._ended:
             self._probe()
         else:
@@ -100,7 +102,7 @@ class Bounded(HttpToolsProtocol):
     def _has_asked_before(self) -> bool:
         """Whether a request waits for its answer that came before the one that is being read."""
         answers = self.cycle is not None and not self.cycle.response_complete
-        return bool(self.pipeline) or (answers and self._phase is Phase.HEAD)
+        return bool(self.pipeline) or (answers and self._phase is HEAD)
 
     def _probe(self) -> None:
         """Say `100 Continue` to a client that may have gone: then its system answers with a reset, the connection is
@@ -116,7 +118,7 @@ class Bounded(HttpToolsProtocol):
         """Since when this connection has had nothing to answer; None while it has, or closes."""
         if self.transport.is_closing():
             return None
-        if self._phase is Phase.IDLE or (self._phase is Phase.HEAD and self.cycle is None):
+        if self._phase is IDLE or (self._phase is HEAD and self.cycle is None):
             return max(self._began_at, self._moved_at)
         return None
 
@@ -146,7 +148,7 @@ class Bounded(HttpToolsProtocol):
 
     def _linger(self) -> None:
         """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
-        self._phase, self._moved_at = Phase.LINGER, self.loop.time()
+        self._phase, self._moved_at = LINGER, self.loop.time()
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import httptools
 
-from aias.serving.bounded import Phase
-from aias.serving.prompt import IDLE, Prompt
+from aias.serving.bounded import ANSWER, BODY, HEAD, IDLE, LINGER
+from aias.serving.offers import head_without
+from aias.serving.prompt import Prompt
 from aias.serving.survival.kernel import untaken
 from aias.serving.transport import OneWrite
 from aias.serving.turns import Turns
@@ -48,6 +49,8 @@ class Connection(Prompt):
         # A request that begins when its client has read on.
         self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
+        # The head of a request that offers another protocol, less that.
+        self._offered = b""
         # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
         self._come_bytes = self._body_bytes = 0
         self._fault: tuple[int, str, str] | None = None
@@ -104,7 +107,7 @@ class Connection(Prompt):
     @property
     def at_rest(self) -> bool:
         """Whether all that has come is answered, and nothing has begun since."""
-        return self._phase is Phase.IDLE
+        return self._phase is IDLE
 
     @property
     def is_answering(self) -> bool:
@@ -113,14 +116,14 @@ class Connection(Prompt):
             return True
         if self.cycle is None or self.cycle.response_complete:
             return False
-        return self._phase is Phase.ANSWER or bool(self.pipeline) or self.cycle.response_started
+        return self._phase is ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
         if self._echoes.said and (self._phase is IDLE or not self._heard) and self._say_again(data):
             if len(self.connections) > self._turns.reads_max:
                 self._turns.heard(self._line, self._hear_again)
             return
-        if self._phase is Phase.LINGER or self._broken:
+        if self._phase is LINGER or self._broken:
             return
         if self._is_waiting:
             # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
@@ -136,26 +139,22 @@ class Connection(Prompt):
             data = self._skip(data)
             if not data:
                 return
-        if (self._phase is Phase.IDLE or not self._heard) and self._is_free and not self.skip:
+        if (self._phase is IDLE or not self._heard) and self._is_free and not self.skip:
             if self._answer_again(data):
                 return
             self._read = data
-        elif self._phase is Phase.HEAD:
+        elif self._phase is HEAD:
             # A head that came in pieces goes the long way: its first piece could look like a whole request.
             self._read = b""
         self._heard = True
-        if self._phase is Phase.HEAD:
+        if self._phase is HEAD:
             self._head_bytes += len(data)
         else:
             self._come_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._feed(data)
             if self._held is not None and not self._may_wait(data):
                 self._begin()
-        except httptools.HttpParserUpgrade:
-            # We speak nothing else: answer what was asked, and end, for what follows is in that other language.
-            if self.cycle is not None:
-                self.cycle.keep_alive = False
         except httptools.HttpParserError:
             if self.transport.is_closing():
                 return
@@ -165,13 +164,32 @@ class Connection(Prompt):
                 return
             self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
             return
-        if self._phase is Phase.HEAD and self._head_bytes > self._bounds.header_bytes:
+        if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
             self._refuse(431, "serving.headers-too-large", "the headers are too large")
-        elif self._phase is Phase.BODY and self._is_mostly_chunks:
+        elif self._phase is BODY and self._is_mostly_chunks:
             if self.skip:
                 self._linger()
                 return
             self._refuse(413, "serving.body-too-large", "what stands around the chunks of the body is too large")
+
+    def _feed(self, data: bytes) -> None:
+        """Have it parsed; what offers to speak something else as if it did not."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                offered, self._offered = self._offered, b""
+                if not offered:
+                    # A tunnel; what follows is in whatever language.
+                    if self.cycle is not None:
+                        self.cycle.keep_alive = False
+                    return
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(offered)
+                data = data[offer.args[0] :]
+            else:
+                return
 
     @property
     def _is_mostly_chunks(self) -> bool:
@@ -185,7 +203,7 @@ class Connection(Prompt):
     def on_message_begin(self) -> None:
         # As uvicorn's; the scope is made when it is wanted.
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._phase, self._began_at = Phase.HEAD, self.loop.time()
+        self._phase, self._began_at = HEAD, self.loop.time()
         self._head_bytes = self._head_lines = self._come_bytes = self._body_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -194,7 +212,7 @@ class Connection(Prompt):
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
         # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
-        if self._phase is Phase.HEAD:
+        if self._phase is HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -204,19 +222,25 @@ class Connection(Prompt):
         if self.parser.get_http_version() not in _VERSIONS:
             self._fault = 400, "serving.bad-request", "this is neither HTTP/1.1 nor HTTP/1.0"
             raise Refused
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            # The parser thinks that the message ends here, and says so next.
+            self._offered = head_without(
+                self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+            )
+            return
         if self.url[:1] != b"/":
             self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"
             raise Refused
         if self.skip:
-            self._phase = Phase.BODY
+            self._phase = BODY
             return
-        self._phase = Phase.BODY
+        self._phase = BODY
         self._began_at = self._moved_at = self.loop.time()
         self._held = b""
         # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
-        if not self._read or self.parser.get_method() != b"POST" or self.parser.should_upgrade():
+        if not self._read or self.parser.get_method() != b"POST":
             self._begin()
 
     def _take_path(self) -> None:
@@ -243,19 +267,21 @@ class Connection(Prompt):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._offered:
+            return
         if self.skip:
             # It has its answer: from the worker before this one, or as it was refused.
             self.skip -= 1
             self._skip_bytes = math.inf
-            self._phase = Phase.IDLE
+            self._phase = IDLE
             if not self.parser.should_keep_alive():
                 self.transport.close()
             return
         if self._held is not None and not self._answer_first(self._held):
             self._begin()
-        if self._phase is Phase.BODY:
+        if self._phase is BODY:
             super().on_message_complete()
-            self._phase = Phase.ANSWER
+            self._phase = ANSWER
 
     # The long way
 
@@ -280,7 +306,7 @@ class Connection(Prompt):
 
     def _ends_early(self) -> bool:
         """Whether the answer that begins comes before its request has, of which no more is wanted."""
-        return self._phase is Phase.BODY and not self.pipeline
+        return self._phase is BODY and not self.pipeline
 
     @property
     def _has_asked(self) -> bool:
@@ -313,12 +339,12 @@ class Connection(Prompt):
             cycle, app = self.pipeline.pop()
             cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
             self._start_asgi_task(cycle, app)
-        elif self._phase is Phase.BODY or self._answers.said_close:
+        elif self._phase is BODY or self._answers.said_close:
             self._linger()
         else:
             self.flow.resume_reading()
-            if self._phase is Phase.ANSWER:
-                self._phase = Phase.IDLE
+            if self._phase is ANSWER:
+                self._phase = IDLE
 
     def shutdown(self) -> None:
         """The server stops: finish what has begun."""
@@ -327,9 +353,9 @@ class Connection(Prompt):
         if self._is_waiting:
             self._ended = True
             return
-        if self._phase is Phase.BODY and self._held is not None:
+        if self._phase is BODY and self._held is not None:
             self._begin()
-        if self._phase is Phase.LINGER or self.cycle is None or self.cycle.response_complete:
+        if self._phase is LINGER or self.cycle is None or self.cycle.response_complete:
             self.transport.close()
         else:
             self.cycle.keep_alive = False

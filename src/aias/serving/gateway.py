@@ -118,6 +118,7 @@ class Gateway:
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
+        self._server.newcomer = self.application.newcomer
         self._server.room = Room(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             adopter = Adopter(

@@ -1,7 +1,8 @@
 """What the head of a request says, read once: clients repeat it byte for byte, and what is repeated is looked up.
 
 A head stands for a POST to an endpoint in the path. A `plain` one may be answered at once, where its bytes have come:
-it has a body of the length that is told, from a client that keeps its connection. All can be refused by their head.
+it has a body of the length that is told, from a client that keeps its connection and may call this server by that name
+from where it is. All can be refused by their head.
 """
 
 from collections.abc import Callable
@@ -45,15 +46,17 @@ class Head:
 
 
 class Heads:
-    """`read` makes a dict of headers, or refuses them; `is_table` tells of bodies whose cost size does not say."""
+    """`read` makes a dict of headers, or refuses them; `is_table` tells of bodies whose cost size does not say; `check`
+    refuses callers by the names and origins in their headers, always the same ones."""
 
     def __init__(
         self,
         table: RouteTable,
         read: Callable[[list[tuple[bytes, bytes]]], Headers],
         is_table: Callable[[Headers], bool],
+        check: Callable[[Headers], None],
     ) -> None:
-        self._table, self._read, self._is_table = table, read, is_table
+        self._table, self._read, self._is_table, self._check = table, read, is_table, check
         self._known: dict[bytes, Head] = {}
         self.recall = self._known.get
 
@@ -73,9 +76,17 @@ class Heads:
         length = None if chunked else headers.get(b"content-length")
         keeps = version == "1.1" and headers.get(b"connection", _KEEPS).lower() == _KEEPS
         plain = keeps and length is not None and not (packed or _NO_HASTE & headers.keys() or self._is_table(headers))
+        plain = plain and self._may_call(headers)
         # Whoever asks whether to send a body may do so, or not, when it is told no.
         ends = not keeps or b"expect" in headers
         return Head(path, headers, route, found.places, None if chunked else int(length or b"0"), plain, ends)
+
+    def _may_call(self, headers: Headers) -> bool:
+        try:
+            self._check(headers)
+        except Refusal:
+            return False
+        return True
 
     def remember(self, held: bytes, head: Head) -> None:
         if len(held) <= HEAD_BYTES_MAX:

@@ -30,6 +30,7 @@ class OnLoop:
     def __init__(self, runs: Runs | None, *, metrics: Metrics, watch: Watch, bounds: Bounds) -> None:
         self._runs, self._metrics, self._watch, self._bounds = runs, metrics, watch, bounds
         self._slices = Slices()
+        self.newcomer = self._slices.newcomer
 
     def must_wait(self, request: Request, body_bytes: int) -> bool:
         """Whether a request that runs on the loop has to queue up there. Raises `Overloaded`."""

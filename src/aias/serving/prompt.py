@@ -7,18 +7,15 @@ bytes ─ head known? ─ refused a moment ago ─▶ again (`echoes.py`)
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from aias.serving.bounded import Bounded, Phase
+from aias.serving.bounded import ANSWER, BODY, IDLE, Bounded
 from aias.serving.echoes import Echoes
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers
-
-IDLE: Final = Phase.IDLE
-"""Looked up once: members of an enumeration are found slowly."""
 
 
 class Waiting(Protocol):
@@ -148,7 +145,7 @@ class Prompt(Bounded):
         if response:
             self._deliver(response)
         else:
-            self._phase, self._is_waiting = Phase.ANSWER, True
+            self._phase, self._is_waiting = ANSWER, True
         return True
 
     def _deliver(self, response: bytes) -> None:
@@ -158,7 +155,7 @@ class Prompt(Bounded):
         if self.slot is not None:
             self.slot.answered()
         self.server_state.total_requests += 1
-        self._phase, self._moved_at = Phase.IDLE, self.loop.time()
+        self._phase, self._moved_at = IDLE, self.loop.time()
         if self._behind:
             self.loop.call_soon(self._hear_behind)
         elif self._ended:
@@ -185,7 +182,7 @@ class Prompt(Bounded):
             self.slot.answered()
         self.server_state.total_requests += 1
         self._began_at = self._moved_at = self.loop.time()
-        self._phase = IDLE if to_come == 0 else Phase.BODY
+        self._phase = IDLE if to_come == 0 else BODY
 
     def _skip(self, data: bytes) -> bytes:
         """What of a read does not belong to a body that was refused."""
@@ -193,7 +190,7 @@ class Prompt(Bounded):
         self._rest -= skipped
         self._moved_at = self.loop.time()
         if not self._rest:
-            self._phase = Phase.IDLE
+            self._phase = IDLE
         return data[skipped:]
 
     def _hear_behind(self) -> None:

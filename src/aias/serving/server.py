@@ -30,6 +30,7 @@ class LoopServer(Server):
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
         self.room: Room
+        self.newcomer: Callable[[], None] = lambda: None
         self.adopt: Callable[[], None] = lambda: None
         self.leave: Callable[[], Awaitable[None]] | None = None
         self.ends: Callable[[], bool] = lambda: True
@@ -47,7 +48,7 @@ class LoopServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self.servers = [Accepting(each, self._protocol, self.room) for each in sockets or ()]  # type: ignore[misc]
+        self.servers = [Accepting(each, self._protocol, self.room, self.newcomer) for each in sockets or ()]  # type: ignore[misc]
         if self.open_second is not None:
             self._second = await self.open_second()
         self.adopt()

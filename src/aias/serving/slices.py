@@ -11,6 +11,7 @@ requests the most urgent: a flood fills its own queue only.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -31,6 +32,12 @@ SHARE: Final = 3.0
 """What slices are owed for each second that the loop works between them: three quarters of its work are for those that
 were let in, however many come and have to be refused. By the clock a stall of the machine would be made four times as
 long."""
+
+TURNS_TO_HEAR: Final = 3
+"""From when somebody is let in until the loop has a transport, has told its protocol, and reads what it asks."""
+
+REFUSING_SECONDS: Final = 0.01
+"""After a refusal, in which whoever comes is likely to be refused as well."""
 
 CREDIT_SECONDS: Final = 0.3
 """So much slices may be owed before they get longer. A crowd that comes at once, each on a new connection that needs
@@ -71,6 +78,12 @@ class Slices:
         self._shares, self._serial, self._pace = Shares(), count(), Pace(1)
         self._has_begun = False
         self._worked_before: float | None = None
+        self._unheard, self._refuses_until = 0, -math.inf
+
+    def newcomer(self) -> None:
+        """Somebody has been let in, whom the loop has not heard yet. While others are refused so will this one be, and
+        is told first, as long as slices are owed no more than half of their credit."""
+        self._unheard = TURNS_TO_HEAR
 
     @property
     def waiting(self) -> int:
@@ -96,6 +109,7 @@ class Slices:
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
         if over > 0:
+            self._refuses_until = self._clock() + REFUSING_SECONDS
             raise Overloaded(bound, retry_seconds=over)
 
     def add(self, seconds: float, work: Work, *, payer: str, priority: int) -> None:
@@ -120,6 +134,12 @@ class Slices:
         worked = self._worked()
         if self._worked_before is not None:
             self._owed += self._share * (worked - self._worked_before)
+        if self._unheard:
+            self._unheard -= 1
+            if self._queues and began < self._refuses_until and 2 * self._owed <= self._credit:
+                self._worked_before = worked
+                self._later(self._run)
+                return
         slice_seconds = min(self._seconds + max(0.0, self._owed - self._credit), SLICE_SECONDS_MAX)
         while self._queues and now - began < slice_seconds:
             payer = min(self._queues, key=self._shares.had)

@@ -58,7 +58,7 @@ FIRST_SECONDS: Final = 2.0
 """Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
 better than none."""
 
-LOST_SHARE: Final = 0.01
+LOST_SHARE: Final = 0.005
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
 a latency: while the usual one costs more than that, twice the time is allowed."""
 
@@ -143,12 +143,12 @@ class Board:
             message = f"{member.name} is left out, its graph is not what was fitted: {fault.message}"
             self.watch(Event("train.skipped", message, "warning", facts))
             return not self.stop.is_set()
+        if self.members and self._ending.row_seconds is None:  # not before the first model is out
+            self._ending.row_seconds = self.forms.told_seconds(self, member.scores) / len(self.y)
+        before = self._after_seconds() if self.members else None
         self.members.append(member)
         self.timed.append(timed)
         self.scores.append(score)
-        if len(self.members) > 1 and self._ending.row_seconds is None:  # not before the first model is out
-            self._ending.row_seconds = self.forms.told_seconds(self, member.scores) / len(self.y)
-        before = self._after_seconds() if self.timed[:-1] else None
         self._weigh()
         late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
         gone = self._make_room() if late else []
@@ -328,11 +328,8 @@ class Board:
 
     def _quality_costs(self) -> Floats:
         """Beyond the sentence encoder."""
-        return np.array([each.row_us - each.shared_us for each in self.timed]) * self._fits()
-
-    def _fits(self) -> Ints:
-        """How many times as large as one fit of it each member is in the quality form."""
-        return np.array([1 if each.merges else len(self.table.together) for each in self.members])
+        fits: Ints = np.array([1 if each.merges else len(self.table.together) for each in self.members])
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * fits
 
     def _quality_limit(self) -> float:
         return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
@@ -353,15 +350,17 @@ class Board:
         return self.forms.shared_seconds if any(self.timed[place].shared_us for place in places) else 0.0
 
     def _quality_seconds(self) -> float:
-        places = [int(place) for place in np.flatnonzero(self.weights)]
-        tested = self._tested_seconds(float(self._quality_costs()[places].sum()))
-        alone = self._ending.quality(self._form_seconds(), used=self._used_seconds()) + tested
-        return self.load.stretch * alone + self._shared_seconds(places)
+        counts = self._quality_counts()
+        tested = self._tested_seconds(float(counts @ [each.row_us - each.shared_us for each in self.timed]))
+        alone = self._ending.quality(self._form_seconds(), used=self._used_seconds(), beside=self.forms.beside) + tested
+        return self.load.stretch * alone + self._shared_seconds(np.flatnonzero(counts).tolist())
 
     def _used_seconds(self) -> float:
         """What all that is in the quality form took, one by one, to compile, prove and time."""
-        places = np.flatnonzero(self.weights)
-        return float(self._fits()[places] @ np.array([self.timed[place].seconds for place in places]))
+        return float(self._quality_counts() @ [each.seconds for each in self.timed])
+
+    def _quality_counts(self) -> Ints:
+        return np.array(self.forms.counts(self, {self.members[place].name for place in self.again()}))
 
     def _tested_seconds(self, row_us: float) -> float:
         """For the answers to the test's rows."""

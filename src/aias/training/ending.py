@@ -26,12 +26,12 @@ TESTED_SHARE: Final = 0.5
 """Of what a row takes by itself, that it takes among all test rows: .26 to .66 on ten sets of 500 rows and more."""
 
 REPORT_SHARE: Final = 0.5
-"""Of what the report of the last form has, for that of the quality form, which comes before it."""
+"""Of what the report of the last form has, for that of the quality form, where it comes before it."""
 
 PUBLISH_SECONDS: Final = 0.1
-PUBLISH_SHARE: Final = 0.6
+PUBLISH_SHARE: Final = 0.35
 """For both forms together, when the last is ready; and of what their members took one by one, since both are loaded
-once more. (Of the log of 2026-11-27: 0.1 to 2.3 s.)"""
+once more. Of nine sets .1 to .6 s, at most .33 of that."""
 
 
 @dataclass(eq=False)
@@ -50,9 +50,10 @@ class Ending:
         told = guessed if self.row_seconds is None else self.row_seconds * rows
         return FINISH_SECONDS + told + self.weigh_seconds * folds * CROSS_FITTED_SHARE
 
-    def quality(self, form: float, *, used: float) -> float:
-        """`used`: what its members took one by one to compile, prove and time."""
-        return form + TOGETHER_SHARE * used + REPORT_SHARE * report_seconds(self.budget)
+    def quality(self, form: float, *, used: float, beside: bool) -> float:
+        """`used`: what its members took one by one to compile, prove and time; `beside`: whether it is reported on
+        while the other is made."""
+        return form + TOGETHER_SHARE * used + (0.0 if beside else REPORT_SHARE * report_seconds(self.budget))
 
     def serving(self, form: float, *, used: float, each: float) -> float:
         """To the end, with both forms published. `each`: as `used`, of the serving form; it may be made twice."""

@@ -91,6 +91,11 @@ class Forms:
         return float(np.median(spent)) * 1e6
 
     @property
+    def beside(self) -> bool:
+        """Whether the quality form is reported on while the serving form is made."""
+        return self.workers > 1
+
+    @property
     def latency_asked(self) -> bool:
         return self.recipe.latency_us is not None
 
@@ -157,32 +162,27 @@ class Forms:
         trained, _ = self._measured(trained, board, weights, honest)
         return described(trained, replace(trained.manifest, notes=tuple(self.watch.notes)))
 
-    def quality(self, board: "Board", refitted: set[str]) -> Trained:
-        """Every member that helps, with the pipelines of all its folds and, where it was fitted again, with that."""
+    def quality(self, board: "Board", refitted: set[str]) -> tuple[Trained, Judged]:
+        """Every member that helps, with the pipelines of all its folds and, where it was fitted again, with that;
+        without its report, for which there may be time beside the serving form."""
         parts: list[Part] = []
-        most = self._fits_within(QUALITY_BYTES_MAX, board, refitted)
-        for member, weight in zip(board.members, board.weights, strict=True):
-            if weight > 0:
-                parts += self._fits(member, self._count(member, most, board, refitted), float(weight), refitted)
+        for member, weight, count in zip(board.members, board.weights, self.counts(board, refitted), strict=True):
+            if count:
+                parts += self._fits(member, count, float(weight), refitted)
         trained, honest = self._form("quality", parts, board, board.weights, board.honest(serving=False))
-        trained, judged = self._measured(trained, board, board.weights, honest)
-        until = Deadline.until(board.deadline.ends_at - board.serving_seconds(), board.deadline.clock)
-        return self._reported(trained, judged, board, board.weights, until)
+        return self._measured(trained, board, board.weights, honest)
 
-    def _count(self, member: Member, most: int, board: "Board", refitted: set[str]) -> int:
-        """Fits of a member in the quality form: of a mean of parts, and of what must know the latest rows, the one on
-        all rows alone."""
-        return 1 if member.name in refitted and (member.merges or board.forward) else most
-
-    def _fits_within(self, bytes_max: float, board: "Board", refitted: set[str]) -> int:
-        """How many fits of each member such a graph can hold."""
+    def counts(self, board: "Board", refitted: set[str]) -> list[int]:
+        """How many fits of each member the quality form has: of a mean of parts, and of what must know the latest rows,
+        the one on all rows alone; of others as many as such a graph can hold."""
         folds = len(self.prepared.table.together)
         used = [
-            timed.graph_bytes * (1 if member.merges else self._count(member, folds, board, refitted))
-            for member, timed, weight in zip(board.members, board.timed, board.weights, strict=True)
-            if weight > 0
+            (1 if each.merges or (each.name in refitted and board.forward) else folds) if weight > 0 else 0
+            for each, weight in zip(board.members, board.weights, strict=True)
         ]
-        return max(1, int(folds * min(1.0, bytes_max / max(1, sum(used)))))
+        held = sum(count * timed.graph_bytes for count, timed in zip(used, board.timed, strict=True))
+        most = max(1, int(folds * min(1.0, QUALITY_BYTES_MAX / max(1, held))))
+        return [min(count, most) for count in used]
 
     def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.
@@ -219,7 +219,7 @@ class Forms:
                     self.watch(Event("train.latency", message, level, {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
                 board.tell_of_chance(trained.manifest.measurements)
-                return self._reported(trained, judged, board, weights, board.deadline)
+                return self.reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)
             weights = weights / weights.sum()
@@ -278,7 +278,7 @@ class Forms:
         encoded = table.whole.encoded.take(table.judged)
         return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold, self._groups)
 
-    def _reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
+    def reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""
         files = {} if until.passed else report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,

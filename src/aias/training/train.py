@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -222,11 +223,22 @@ def both_forms(plan: Plan, board: Board) -> Results:
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
     refitted = {each.name for each in plan.refit(wanted, board.deadline.ends_at - board.forms_seconds())}
-    quality = board.forms.quality(board, refitted)
+    quality, judged = board.forms.quality(board, refitted)
     if late := [each.name for each in wanted if each.name not in refitted]:
         message = f"no time was left to fit {', '.join(late)} again on all rows: what folds left stands for it"
         board.watch(Event("train.refit", message, "warning", {"configurations": late}))
-    return Results(quality, board.forms.serving(board, serving, refitted))
+
+    def reported(ends_at: float) -> Trained:
+        until = Deadline.until(ends_at, board.deadline.clock)
+        return board.forms.reported(quality, judged, board, board.weights, until)
+
+    if not board.forms.beside:
+        quality = reported(board.deadline.ends_at - board.serving_seconds())
+        return Results(quality, board.forms.serving(board, serving, refitted))
+    with ThreadPoolExecutor(1) as one:  # most of it are runs of the graph, which leave the interpreter to others
+        waiting = one.submit(reported, board.deadline.ends_at)
+        found = board.forms.serving(board, serving, refitted)
+        return Results(waiting.result(), found)
 
 
 def workers_for(bench: Bench, *, inline: bool, nursery: Nursery | None = None) -> Workers | InlineWorkers:

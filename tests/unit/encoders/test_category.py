@@ -42,6 +42,8 @@ def test_a_boolean_is_the_category_that_the_file_spelt(spelling):
     flags = Category.fit(FIELD, [spelling, spelling, "no"])
     assert flags.encode(True) == 2.0
     assert flags.encode(False) == 1.0
+    for other in ("true", "True", "TRUE"):  # of a file or a frame that writes it otherwise
+        assert flags.encode(other) == 2.0 and flags.column([other]).tolist() == [[2.0]]
 
 
 def test_what_was_seen_once_in_many_rows_is_rare():

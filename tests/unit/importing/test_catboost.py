@@ -71,3 +71,41 @@ def test_several_categories_together_are_refused_with_what_to_do(tmp_path: Path)
         aias.import_model(tmp_path / "model.json", like=table(data), home=tmp_path)
 
     assert "max_ctr_complexity=1" in fault.value.hint
+
+
+def test_categories_are_known_in_the_spelling_that_it_was_trained_on(tmp_path: Path) -> None:
+    own, data = fitted(tmp_path / "plain.cbm")
+    data = data[:, [1, 3]]
+    data[:, 0] = np.array([" Oslo", "True", "7.0"])[np.arange(len(data)) % 3]  # read: `Oslo`, `true`, 7
+    y = (data[:, 0] == " Oslo") * 3.0 + (data[:, 0] == "True")
+    own = catboost.CatBoost(own.get_params())
+    own.fit(catboost.Pool(data, y, cat_features=[0, 1]))
+    own.save_model(str(tmp_path / "model.cbm"))
+    towns = np.array(["Oslo", True, 7], object)[np.arange(len(data)) % 3].tolist()
+
+    model = aias.import_model(
+        tmp_path / "model.cbm", like={"town": towns, "job": data[:, 1].tolist()}, home=tmp_path,
+    )  # fmt: skip
+
+    held = {"town": towns, "job": data[:, 1].tolist()}
+    np.testing.assert_allclose(model.predict(held), own.predict(catboost.Pool(data, cat_features=[0, 1])), rtol=1e-6)
+
+
+def test_spellings_that_it_tells_apart_and_rows_do_not_are_refused(tmp_path: Path) -> None:
+    data = np.array([["3"], ["3.0"], ["4"]], object)[np.arange(90) % 3]
+    own = catboost.CatBoost({"iterations": 4, "thread_count": 1, "verbose": 0, "allow_writing_files": False})
+    own.fit(catboost.Pool(data, np.arange(90) % 3, cat_features=[0]))
+    own.save_model(str(tmp_path / "model.cbm"))
+
+    with pytest.raises(UnfitModel, match="spellings of '3'"):
+        aias.import_model(tmp_path / "model.cbm", like={"floors": data[:, 0].tolist()}, home=tmp_path)
+
+
+def test_texts_are_refused_by_name(tmp_path: Path) -> None:
+    data = np.array([["red car"], ["blue sea"]], object)[np.arange(60) % 2]
+    own = catboost.CatBoost({"iterations": 2, "thread_count": 1, "verbose": 0, "allow_writing_files": False})
+    own.fit(catboost.Pool(data, np.arange(60) % 2, text_features=[0]))
+    own.save_model(str(tmp_path / "model.cbm"))
+
+    with pytest.raises(UnfitModel, match="reads text features"):
+        aias.import_model(tmp_path / "model.cbm", like={"said": data[:, 0].tolist()}, home=tmp_path)

@@ -142,6 +142,35 @@ def test_inputs_of_every_type_are_cast_alike(element: Any, tmp_path: Path) -> No
     np.testing.assert_array_equal(run(foreign, plan, x), scores)
 
 
+@pytest.mark.parametrize("kind", ["Softmax", "Sigmoid"])
+def test_a_network_in_float16_rounds_where_it_did(kind: str, tmp_path: Path) -> None:
+    half = TensorProto.FLOAT16
+    nodes = [helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node(kind, ["z"], ["p"])]
+    weights = tensor("w", WEIGHTS[:, : 3 if kind == "Softmax" else 1].astype(np.float16))
+    path = saved(
+        tmp_path / "m.onnx", nodes, [value("input", ["N", 3], half)], [value("p", ["N", None], half)], [weights]
+    )
+
+    model = aias.import_model(path, like=rows(), home=tmp_path, classes=LABELS if kind == "Softmax" else ("no", "yes"))
+
+    x = np.array([rows()[name] for name in "abc"], np.float16).T
+    own = onnxruntime.InferenceSession(path).run(None, {"input": x})[0]
+    np.testing.assert_array_equal(model.predict_proba(rows())[:, -1], own[:, -1].astype(np.float32))
+
+
+@pytest.mark.parametrize("shape", [[], [3, 3]])
+def test_answers_that_are_not_one_a_row_are_refused(shape: list[int], tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("ReduceMax", ["z"], ["all"], keepdims=0),
+        helper.make_node("Mul", ["all", "w"], ["table"]),
+    ]  # fmt: skip
+    out = value("table" if shape else "all", shape)
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [out], [tensor("w", WEIGHTS)])
+
+    with pytest.raises(UnfitModel, match="answers 2 rows with the shape"):
+        aias.import_model(path, like=rows(), home=tmp_path, classes=LABELS)
+
+
 @pytest.mark.parametrize(
     ("outputs", "said"),
     [(["p", "z"], "2 answers"), (["label"], "labels without probabilities")],

@@ -14,6 +14,8 @@ from aias.client.model import Model
 from aias.core.catalog import member
 from aias.core.errors import UserError
 from aias.core.task import TaskType
+from aias.forests.xgboost import texts_of
+from aias.graph.trees import trees_in
 from aias.importing.formats.contract import Plan, UnfitModel, UnreadableModel
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -109,6 +111,7 @@ def test_categories_of_pandas_are_known_by_their_names(tmp_path: Path) -> None:
     nowhere = frame.assign(town=pandas.Categorical(["Nowhere"] * len(frame)))
     unknown = model.predict([row | {"town": "Nowhere"} for row in asked])
     np.testing.assert_allclose(unknown, booster.predict(nowhere), rtol=1e-6)
+    assert trees_in((model.folder / "model.onnx").read_bytes()) is not None  # they can be cut
 
 
 XGBOOST = {
@@ -140,6 +143,37 @@ def test_xgboost_answers_alike(name: str, tmp_path: Path) -> None:
     booster.save_model(path)
 
     assert apart("xgboost", path, x) == (task, pytest.approx(0, abs=1e-5))
+
+
+@pytest.mark.parametrize(
+    "towns", [("Oslo", "Rome", "Ağrı"), ("Köln", "Oslo", "Rome"), ("上海", "北京"), ("Уфа", "Москва")]
+)
+def test_categories_that_xgboost_cut_off_are_made_whole_by_the_rows(towns: tuple[str, ...], tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    pandas = pytest.importorskip("pandas")
+    x, amount = rows()
+    town = np.array(towns, object)[x[:, 2].astype(int) % len(towns)]
+    town[::7] = None
+    frame = pandas.DataFrame({"a": x[:, 1], "town": pandas.Categorical(town, categories=towns)})
+    data = xgboost.DMatrix(frame, amount + (town == towns[-1]), enable_categorical=True, nthread=1)
+    booster = xgboost.train({"nthread": 1, "max_depth": 3, "verbosity": 0, "max_cat_to_onehot": 1}, data, 7)
+    booster.save_model(tmp_path / "model.json")
+    held = {"a": x[:, 1].tolist(), "town": town.tolist()}
+
+    model = imported(tmp_path / "model.json", x, tmp_path, like=held)
+
+    assert model.manifest.inputs[1].categories == towns
+    assert trees_in((model.folder / "model.onnx").read_bytes()) is not None  # they can be cut
+    np.testing.assert_allclose(model.predict(held), booster.predict(data), rtol=1e-5)
+
+
+def test_categories_that_rows_do_not_make_whole_are_told_of() -> None:
+    pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    cut = "上海北京广州".encode()[:6]
+
+    assert texts_of(cut, [0, 2, 4, 6], ["上海", "北京", "广州"]) is None
+    assert texts_of(cut, [0, 3, 6], ["上海"]) == ["上", "海"]
+    assert texts_of(b"redblue", [0, 3, 7], []) == ["red", "blue"]
 
 
 CATBOOST = {

@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 import uvloop
@@ -24,17 +25,18 @@ def callers(listener: socket.socket, count: int) -> Iterator[None]:
 
 def turns_until_all_are_in(listener: socket.socket, count: int, *, turns_max: int) -> int | None:
     """How many turns of the loop it takes to have so many connections; None if more than that."""
-    made = []
+    made, told = [], list[None]()
 
     class Caller(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             made.append(transport)
 
     async def count_turns() -> int | None:
-        accepting = Accepting(listener, lambda _: Caller())
+        accepting = Accepting(listener, lambda _: Caller(), newcomer=partial(told.append, None))
         try:
             for turn in range(turns_max):
                 if len(made) == count:
+                    assert len(told) == count
                     return turn
                 # The loop looks at its sockets between two turns.
                 await asyncio.sleep(0)

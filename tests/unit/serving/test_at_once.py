@@ -194,12 +194,31 @@ def test_an_endpoint_that_moves_is_followed_by_known_heads() -> None:
         assert answer_of(client)[1]["x-aias-version"] == "churn@2"
 
 
+@pytest.mark.parametrize(
+    ("named", "wanted"),
+    [(b"Host: evil.example\r\n", 421), (b"Host: localhost\r\nOrigin: http://evil.example\r\n", 403)],
+)
+def test_who_may_not_call_is_refused_each_time(named: bytes, wanted: int) -> None:
+    asked = b"POST /predict/churn HTTP/1.1\r\n" + named + b"Authorization: Bearer all-key\r\n"
+    asked += b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Joined())
+    with house(shelf) as running, running.socket() as client:
+        for _ in range(3):
+            client.sendall(asked)
+            assert answer_of(client)[0] == wanted
+
+
+def _anybody(_headers: object) -> None:
+    """May call."""
+
+
 def heads() -> Heads:
     def nothing(_request: object) -> Reply:
         return Reply(b"")
 
     routes = [Route("POST", "/predict/{endpoint}", "predict", nothing), Route("POST", "/other", "predict", nothing)]
-    return Heads(RouteTable(routes), dict, lambda headers: b"csv" in headers.get(b"content-type", b""))
+    return Heads(RouteTable(routes), dict, lambda headers: b"csv" in headers.get(b"content-type", b""), _anybody)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from aias.serving.messages import Reply, Request
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import Overloaded, TooLate
 from aias.serving.routes import Route
-from aias.serving.slices import CREDIT_SECONDS, SHARE, SLICE_SECONDS, SLICE_SECONDS_MAX, Slices
+from aias.serving.slices import CREDIT_SECONDS, SHARE, SLICE_SECONDS, SLICE_SECONDS_MAX, TURNS_TO_HEAR, Slices
 from raw_requests import POST
 from serving_house import BOUNDS, House, Joined, Shelf, house
 
@@ -125,6 +125,31 @@ def test_a_crowd_at_once_is_heard_between_short_slices_and_one_that_stays_leaves
     share, longest = answered_in(2.0)
     assert share == pytest.approx(0.6, abs=0.02)
     assert longest == pytest.approx(SLICE_SECONDS_MAX, abs=0.0011)
+
+
+def test_while_some_are_refused_who_comes_new_is_heard_before_the_next_slice_within_half_of_the_credit() -> None:
+    def turns_without_work(loop: Loop, heard_seconds: float, turns: int) -> list[bool]:
+        found = []
+        for _ in range(turns):
+            before = loop.now
+            loop.turn()
+            found.append(loop.now == before)
+            loop.now += heard_seconds
+        return found
+
+    calm, crowded = Loop(), Loop()
+    for loop, count in ((calm, 500), (crowded, 2_000)):
+        for _ in range(count):
+            loop.ask(0.001)
+        loop.turn()
+        loop.slices.newcomer()
+    assert turns_without_work(calm, 0.0001, 2) == [False, False]
+    assert turns_without_work(crowded, 0.0001, 5) == [True] * TURNS_TO_HEAR + [False] * 2
+
+    heard = CREDIT_SECONDS / 2 / SHARE
+    crowded.ask(0.001)
+    crowded.slices.newcomer()
+    assert turns_without_work(crowded, heard + 0.001, 2) == [True, False]
 
 
 def test_a_slice_is_as_long_as_it_was_asked_to_be_however_long_the_sockets_took() -> None:

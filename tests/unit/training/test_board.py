@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from aias.encoders.rows import RowEncoder
 from aias.training.board import Board
 from aias.training.configuration import Configuration, Unit
 from aias.training.finish import Timed
+from aias.training.forms import Forms
 from aias.training.members import Member
 from aias.training.table import Part, Table
 
@@ -32,10 +34,11 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], ask
         Task("y", "binary", "roc_auc", ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
     )
     forms = SimpleNamespace(
-        prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, encode_us=5.0,
+        prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, beside=False, encode_us=5.0,
         shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
     )  # fmt: skip
+    forms.counts = partial(Forms.counts, forms)
     forms.narrow = lambda count: setattr(forms.prepared, "table", table.narrowed(count))
     now = Deadline.after(seconds)
     return Board(

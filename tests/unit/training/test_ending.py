@@ -16,7 +16,12 @@ def test_whoever_takes_longer_to_be_proved_takes_longer_to_be_published() -> Non
     ending = Ending(60.0)
     small, large = (ending.serving(0.6, used=used, each=0.1) for used in (0.1, 3.1))
     assert 1.0 < large - small < 3.0
-    assert ending.quality(0.6, used=3.1) - ending.quality(0.6, used=0.1) > large - small
+    assert ending.quality(0.6, used=3.1, beside=False) - ending.quality(0.6, used=0.1, beside=False) > large - small
+
+
+def test_a_report_made_beside_the_other_form_takes_no_time_of_its_own() -> None:
+    alone, beside = (Ending(60.0).quality(0.6, used=0.1, beside=each) for each in (False, True))
+    assert alone - beside == 1.0
 
 
 def test_of_little_time_little_is_kept_for_reports() -> None:

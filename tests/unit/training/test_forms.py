@@ -18,7 +18,9 @@ RECIPE = Recipe(
 def rows(count: int = 300) -> dict[str, list[object]]:
     chance = np.random.default_rng(0)
     a, b = chance.normal(size=(2, count))
-    return {"a": a.tolist(), "b": b.tolist(), "y": (a * b + a + chance.normal(size=count) / 2).tolist()}
+    steps, curves = np.floor(a) + np.floor(b), np.sin(3 * a) * b  # each for another learner
+    y = steps + curves + chance.normal(size=count) / 2
+    return {"a": a.tolist(), "b": b.tolist(), "y": y.tolist()}
 
 
 def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_what_has_seen_all_rows(monkeypatch) -> None:

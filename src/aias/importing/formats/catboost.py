@@ -1,7 +1,8 @@
 """CatBoost's binary form or JSON (`model.save_model("model.cbm")`): symmetric trees in float64.
 
-Of categories the file holds hashes, and no values: those that count are the ones that stand in the rows given. CatBoost
-is asked what each of them answers, one hot or by its statistics; a table of that stands in the graph as a column more.
+Of categories the file holds hashes, and no values: those that count are the ones that stand in the rows given, in the
+spelling that it knows. CatBoost is asked what each of them answers, one hot or by its statistics; a table of that
+stands in the graph as a column more.
 """
 
 import re
@@ -31,6 +32,8 @@ from aias.importing.formats.contract import (
     UnfitModel,
     UnreadableModel,
     Values,
+    apart,
+    shown_in,
 )
 from aias.importing.links import Link, write_link
 from aias.importing.trees import check_forest
@@ -62,9 +65,10 @@ class CatBoost:
         width = 1 + int(max(each.max(initial=0) for each in places.values()))
         names = [str(each) for each in model.feature_names_]
         named = names != [str(i) for i in range(width)]
-        known = _known(shown, [names[at] for at in places["categorical"]], places["categorical"], named=named)
-        self.model, self.loss, self.categories = model, loss, places["categorical"]
-        held = dict(zip(self.categories.tolist(), known, strict=True))
+        self.model, self.names, self.categories = model, names, places["categorical"]
+        held = {
+            at: self._spelled(at, shown_in(shown, names[at], at, named=named)) for at in self.categories.tolist()
+        }  # fmt: skip
         self.inputs = tuple(
             Input(name, "category", held[at]) if at in held else Input(name) for at, name in enumerate(names)
         )
@@ -95,7 +99,12 @@ class CatBoost:
                 f"CatBoost {catboost.__version__} does not read it: {re.sub(r'[^ ]*/', '', str(fault))[:200]}",
                 hint="write it again with model.save_model('model.cbm')",
             ) from None
-        return cls(model, catboost.__version__, shown)
+        try:
+            return cls(model, catboost.__version__, shown)
+        except catboost.CatBoostError as fault:
+            if "text features" in str(fault):  # of which it writes no JSON
+                raise _unread("text") from None
+            raise
 
     def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
         kind = "Exponent" if self.link == "exp" else "Probability" if self.link != "identity" else "RawFormulaVal"
@@ -105,6 +114,23 @@ class CatBoost:
     def write(self, plan: Plan) -> bytes:
         layout = Layout(len(self.inputs), tuple(range(len(self.inputs))), (), (), 0, 0)
         return compile_graph(_Written(self.trees, self.forest, self.link), layout, classes=plan.classes)
+
+    def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[str, ...]:
+        """Each category of a column in the spelling that the file has a hash of: what it answers as it does an unseen
+        one, it does not know. Raises `UnfitModel` where it tells two apart that are one category here."""
+        texts = [UNSEEN, *(way for given in known for way in _ways(given))]
+        rows: list[Values] = [np.zeros(len(texts)) for _ in self.names]
+        for place in self.categories.tolist():
+            rows[place] = texts if place == at else [UNSEEN] * len(texts)
+        leaves = [each.tobytes() for each in np.asarray(self.model.calc_leaf_indexes(self._pool(rows)))]
+        answers = dict(zip(texts, leaves, strict=True))
+        found = []
+        for given in known:
+            told = {answers[way]: way for way in reversed(_ways(given)) if answers[way] != leaves[0]}
+            if len(told) > 1 or len({answers[way] for way in given[1:]}) > 1:
+                raise apart(given[0], self.names[at])
+            found.append(next(iter(told.values()), given[0]))
+        return tuple(found)
 
     def _trees(self, found: Any, features: Any, numbers: Ints, width: int) -> SymmetricTrees:
         places: Places = {}
@@ -130,14 +156,13 @@ class CatBoost:
             each if isinstance(each, list) else np.clip(each, -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
             for each in values
         ]
-        names = [each.name for each in self.inputs]
         if not len(self.categories):
             x = np.ascontiguousarray(np.column_stack(columns))
-            return catboost.Pool(catboost.FeaturesData(num_feature_data=x, num_feature_names=names))
+            return catboost.Pool(catboost.FeaturesData(num_feature_data=x, num_feature_names=self.names))
         held = np.empty((len(columns[0]), len(columns)), object)
         for at, column in enumerate(columns):
             held[:, at] = column
-        return catboost.Pool(held, cat_features=self.categories.tolist(), feature_names=names)
+        return catboost.Pool(held, cat_features=self.categories.tolist(), feature_names=self.names)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,12 +182,8 @@ def _check(found: Any, features: Any) -> None:
     """Raises `UnfitModel`."""
     if "oblivious_trees" not in found:
         raise UnfitModel("its trees are not symmetric (`grow_policy`)", hint="train it with SymmetricTree, the usual")
-    for kind in ("text", "embedding"):
-        if features.get(f"{kind}_features"):
-            raise UnfitModel(
-                f"it reads {kind} features, of which CatBoost keeps no values",
-                hint="train on numbers and categories, or `aias train` on the same rows",
-            )
+    if features.get("embedding_features"):
+        raise _unread("embedding")
     if any(len(each["elements"]) != 1 or "cat_feature_index" not in each["elements"][0]
            for each in features.get("ctrs", ())):  # fmt: skip
         raise UnfitModel(
@@ -173,18 +194,23 @@ def _check(found: Any, features: Any) -> None:
         raise UnfitModel("it takes missing values for the largest (`nan_mode=Max`)", hint="train with nan_mode=Min")
 
 
+def _unread(kind: str) -> UnfitModel:
+    return UnfitModel(
+        f"it reads {kind} features, of which CatBoost keeps no values",
+        hint="train on numbers and categories, or `aias train` on the same rows",
+    )
+
+
 def _places(features: Any) -> Ints:
     return np.array([int(each["flat_feature_index"]) for each in features], np.int64)
 
 
-def _known(shown: Shown, names: Sequence[str], places: Ints, *, named: bool) -> list[tuple[str, ...]]:
-    """The texts of each category's column, found by its name or, where there are none, by its place."""
-    by_name, columns = dict(shown), [texts for _, texts in shown]
-    found = []
-    for name, place in zip(names, places.tolist(), strict=True):
-        texts = by_name.get(name) if named else columns[place] if place < len(columns) else None
-        found.append(tuple(texts or ()))
-    return found
+def _ways(given: Sequence[str]) -> list[str]:
+    """How a category may have been written before training: rows are read without spaces around, and `True` as `true`;
+    whole amounts are categories of pandas in two ways."""
+    text = given[0]
+    more = {"true": ("True",), "false": ("False",)}.get(text, (f"{text}.0",) if text.lstrip("-").isdecimal() else ())
+    return list(dict.fromkeys([*given, *more, *(f" {way}" for way in given)]))
 
 
 def _notes(inputs: Sequence[Input]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.errors import UserError
+from aias.core.errors import UserError, shown
 from aias.core.task import TaskType
 
 Floats = npt.NDArray[np.float64]
@@ -39,8 +39,24 @@ class UnfitModel(UserError):
     code = "importing.unfit"
 
 
-Shown = Sequence[tuple[str, Sequence[str]]]
-"""The columns of the rows that came with a file, in their order, and the different texts in each."""
+def apart(text: str, name: str) -> UnfitModel:
+    """Of a category that the file knows in two spellings."""
+    return UnfitModel(
+        f"it tells spellings of {shown(text)} in `{name}` apart, which are one category here",
+        hint="write categories in one way before training: without spaces around them, 3 instead of 3.0",
+    )
+
+
+Shown = Sequence[tuple[str, Sequence[Sequence[str]]]]
+"""The columns of the rows that came with a file, in their order, and the different texts in each: how
+it is written here, then all ways it is written there, as `3`, then `3` and `3.0`; of numbers none."""
+
+
+def shown_in(shown: Shown, name: str, place: int, *, named: bool) -> Sequence[Sequence[str]]:
+    """The texts of an input's column, found by its name or, where there are none, by its place."""
+    if named:
+        return dict(shown).get(name, ())
+    return shown[place][1] if place < len(shown) else ()
 
 
 class Input(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class Onnx:
         probe: list[Values] = [[""] * 2 if each.kind == "category" else np.zeros(2) for each in inputs]
         found, self.labelled = self._run(probe)
         self.flat = found.ndim == 1
-        if found.ndim > 2 or len(found) != 2:
+        if found.ndim > 2:
             raise UnfitModel(
                 f"it answers two rows with the shape {list(found.shape)}",
                 hint="export it with an answer for each row",
@@ -81,7 +81,10 @@ class Onnx:
             feeds[slot.name] = _feed(builder, slot, at, len(self.description.inputs))
             at += len(slot.inputs)
         here = builder.graft(graph, feeds)
-        scores = builder.op("Cast", here(self.outputs.scores), to=TensorProto.DOUBLE)
+        own = here(self.outputs.scores)
+        if any(each.name == self.outputs.scores and _is_half(each) for each in self.model.graph.output):
+            own = builder.op("Reshape", own, builder.constant(np.array([-1, self.width])))
+        scores = builder.op("Cast", own, to=TensorProto.DOUBLE)
         if self.flat:
             scores = builder.op("Reshape", scores, builder.constant(np.array([-1, 1])))
         if plan.classes and plan.scores == "logits":
@@ -116,6 +119,11 @@ class Onnx:
         if isinstance(scores, list):  # a dict of each class for each row
             names = self.outputs.keys or list(scores[0])
             scores = np.array([[row[name] for name in names] for row in scores])
+        if np.shape(scores)[:1] != (step,):
+            raise UnfitModel(
+                f"it answers {step} rows with the shape {list(np.shape(scores))}",
+                hint="export it with an answer for each row",
+            )
         labels = [str(label) for label in np.asarray(found[1]).ravel()[: end - start]] if len(found) > 1 else []
         return np.asarray(scores)[: end - start], labels
 
@@ -156,7 +164,14 @@ def _feed(builder: Builder, slot: Slot, at: int, width: int) -> str:
         found = own if slot.element == TensorProto.DOUBLE else builder.op("Cast", own, to=slot.element)
     if slot.flat or slot.dims:
         return builder.op("Reshape", found, builder.constant(np.array([-1, *slot.dims])))
+    if slot.element == TensorProto.FLOAT16:
+        return builder.op("Reshape", found, builder.constant(np.array([-1, count])))
     return found
+
+
+def _is_half(value: onnx.ValueInfoProto) -> bool:
+    """ONNX Runtime computes float16 in float32 and drops a cast beside its own: a `Reshape` between them keeps it."""
+    return bool(value.type.tensor_type.elem_type == TensorProto.FLOAT16)
 
 
 def _texts(builder: Builder, slot: Slot, places: str, column: int) -> str:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,9 +12,19 @@ from aias.core.errors import UserError, shown
 from aias.core.forest import Forest
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
-from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of
+from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of, texts_of
 from aias.importing.columns import codes_of
-from aias.importing.formats.contract import Description, Floats, Input, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.formats.contract import (
+    Description,
+    Floats,
+    Input,
+    Plan,
+    Shown,
+    UnfitModel,
+    UnreadableModel,
+    Values,
+    shown_in,
+)
 from aias.importing.links import Link
 from aias.importing.trees import check_forest, graph_of
 
@@ -42,7 +51,7 @@ UNFIT: Final = {
 class XGBoost:
     title: ClassVar[str] = "XGBoost"
 
-    def __init__(self, booster: Any, learner: dict[str, Any], library: str) -> None:
+    def __init__(self, booster: Any, learner: dict[str, Any], library: str, shown: Shown = ()) -> None:
         boosting, objective = learner["gradient_booster"], learner["objective"]["name"]
         for name in (objective, boosting["name"]):
             if name in UNFIT:
@@ -60,7 +69,7 @@ class XGBoost:
         self.objective = objective
         self.booster, self.width = booster, int(booster.num_features())
         self.kinds = list(learner.get("feature_types") or ["q"] * self.width)
-        self.inputs = _inputs(learner, boosting, self.width)
+        self.inputs = _inputs(learner, boosting, self.width, shown)
         self.forest: Forest = forest_of(nodes, np.zeros(self.width, np.int64))
         check_forest(self.forest, self.width)
         if not np.isfinite(self.forest.base).all():
@@ -72,7 +81,8 @@ class XGBoost:
         )  # fmt: skip
 
     @classmethod
-    def read(cls, path: Path) -> "XGBoost":
+    def read(cls, path: Path, shown: Shown = ()) -> "XGBoost":
+        """`shown`: the columns of the rows, and the different texts that stand in each."""
         try:
             import xgboost
         except ImportError:
@@ -89,7 +99,7 @@ class XGBoost:
                 hint="write it again with the version that trained it: booster.save_model('model.json')",
             ) from None
         try:
-            return cls(booster, json.loads(booster.save_raw("json"))["learner"], xgboost.__version__)
+            return cls(booster, json.loads(booster.save_raw("json"))["learner"], xgboost.__version__, shown)
         except (AssertionError, KeyError, IndexError, TypeError, ValueError) as fault:
             raise UnreadableModel(f"its trees do not fit together: {fault!r}"[:200], hint="write it again") from None
 
@@ -138,23 +148,31 @@ def _check(path: Path) -> None:
             )
 
 
-def _inputs(learner: dict[str, Any], boosting: dict[str, Any], width: int) -> tuple[Input, ...]:
+def _inputs(learner: dict[str, Any], boosting: dict[str, Any], width: int, shown: Shown) -> tuple[Input, ...]:
     names = learner.get("feature_names") or [f"f{i}" for i in range(width)]
     if len(names) != width:
         raise UnreadableModel(f"it names {len(names)} features and has {width}", hint="write the file again")
     lists = boosting["model"].get("cats", {}).get("enc", [])
-    return tuple(_input(name, lists[i] if i < len(lists) else {}) for i, name in enumerate(names))
+    named = bool(learner.get("feature_names"))
+    return tuple(
+        _input(name, lists[i] if i < len(lists) else {}, shown_in(shown, name, i, named=named))
+        for i, name in enumerate(names)
+    )
 
 
-def _input(name: str, known: dict[str, Any]) -> Input:
-    """Categories are texts, one after another in bytes, or numbers."""
+def _input(name: str, known: dict[str, Any], rows: Sequence[Sequence[str]]) -> Input:
+    """Categories are texts, one after another in bytes, or numbers. Raises `UnfitModel`."""
     values, offsets = known.get("values") or [], known.get("offsets") or []
     if not values:
         return Input(name)
     if not offsets:
         return Input(name, "category", tuple(map(text_of, values)))
-    raw = bytes(each % 256 for each in values)
-    texts = [raw[at:end].decode() for at, end in pairwise(offsets)]
+    texts = texts_of(bytes(each % 256 for each in values), offsets, [way for ways in rows for way in ways])
+    if texts is None:
+        raise UnfitModel(
+            f"of the categories of `{name}` the file holds a part: XGBoost cuts them off where they are not ASCII",
+            hint="give rows in which each of them occurs or, where several are as long, train on a Polars table",
+        )
     return Input(name, "category", tuple(map(text_of, texts)))
 
 

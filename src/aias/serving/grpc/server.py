@@ -15,7 +15,7 @@ from aias.serving.doors import Doors
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
 from aias.serving.grpc.proto import Schema, schema
-from aias.serving.grpc.stalls import Stalls, cut
+from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.refusals import status_of
 from aias.serving.routes import Route
@@ -85,7 +85,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
         self._watchers = self.port = 0
-        self.stalls = Stalls(bounds, note, lambda peer: cut(peer, self.port))
+        self.stalls = Stalls(bounds, note, lambda peer: cut(peer, self.port), lambda peers: received(peers, self.port))
         self._answering: set[asyncio.Future[None]] = set()
         once, often = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
         self._calls: dict[str, tuple[str, Call, Callable[[Call], Any]]] = {
@@ -200,14 +200,15 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _read(self, kind: Any, context: Any, *, keyless: bool = False) -> Any:
         """The message. Ends the call when it does not come, or is none."""
         with self.stalls.busy(context):
-            raw = await self._raw(context, keyless=keyless)
+            raw = await self._raw(context, keyless=keyless, in_stream=False)
         if raw is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
         return await _parsed(kind, raw, context)
 
     async def _next(self, kind: Any, context: Any) -> Any:
         """The next message of a stream; None when there is none, or the server stops."""
-        reading, stopping = asyncio.ensure_future(self._raw(context)), asyncio.ensure_future(self.stopping.wait())
+        reading = asyncio.ensure_future(self._raw(context, in_stream=True))
+        stopping = asyncio.ensure_future(self.stopping.wait())
         try:
             with self.stalls.busy(context):
                 await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -217,8 +218,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             stopping.cancel()
         return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
 
-    async def _raw(self, context: Any, *, keyless: bool = False) -> Any:
+    async def _raw(self, context: Any, *, in_stream: bool, keyless: bool = False) -> Any:
         """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken."""
+        with self.stalls.awaiting(context, in_stream=in_stream) as over:
+            return await self._raw_until(over, context, keyless=keyless)
+
+    async def _raw_until(self, over: asyncio.Future[None], context: Any, *, keyless: bool) -> Any:
         bounds, reading = self._bounds, asyncio.ensure_future(context.read())
         try:
             if keyless:
@@ -227,7 +232,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             else:
                 seconds = bounds.body_seconds
             if not reading.done():
-                await asyncio.wait((reading,), timeout=seconds)
+                await asyncio.wait((reading, over), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if reading.done():
                 return reading.result()
         finally:

@@ -1,10 +1,13 @@
-"""Calls that wait for nothing but their callers to read: for these gRPC itself waits for ever.
+"""Calls that wait for nothing but their callers, to send or to read: for these gRPC itself waits for ever.
 
     call ─ read its message ─ run ─▶ answer, or why there is none ─ taken ─▶ over
                                        └ not taken in time, or all calls are taken ─▶ its connection is cut
 
+    message ─ nothing comes on its connection for half a minute, or, where all calls are taken, a second ─▶ over
+
 A caller that gives no window for its answer, or stops reading, would keep a call of those that there may be at one
 time, and the memory of its answer; some need no key for that. gRPC has no way to end such a call, so its connection is.
+Of a message that is on its way gRPC tells nothing before it is whole, but the kernel counts what comes.
 """
 
 import asyncio
@@ -12,25 +15,46 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
 from aias.serving.bounds import Bounds
+from aias.serving.survival.kernel import received_bytes
 from aias.serving.unread import CUT
 
 _FOLDER: Final = Path("/proc/self/fd")
 
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at what has come on connections: with 3,000 open files one takes some 10 ms."""
+
+ROOM_SHARE: Final = 8
+"""Of all calls so many are ended at once, the eighth part, where none is left."""
+
+
+@dataclass(slots=True)
+class _Awaited:
+    """A message that is to come; `moved_at`: when something has last come on its connection, for all we know."""
+
+    peer: str
+    moved_at: float
+    in_stream: bool
+    bytes: int = -1
+
 
 class Stalls:
-    """`note` is told of whom is cut; `cut` ends the connection of a caller by the name that gRPC gives it."""
+    """`note` is told of whom is cut; `cut` ends the connection of a caller by the name that gRPC gives it, `received`
+    tells how many bytes have come from some."""
 
     def __init__(
         self, bounds: Bounds, note: Callable[[str], None], cut: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
+        received: Callable[[Collection[str]], dict[str, int]], clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        self._bounds, self._note, self._cut, self._clock = bounds, note, cut, clock
+        self._bounds, self._note, self._cut, self._received, self._clock = bounds, note, cut, received, clock
+        self._awaited: dict[asyncio.Future[None], _Awaited] = {}
+        self._looked_at = -LOOK_SECONDS
         self._open: set[asyncio.Task[Any]] = set()
         # Whose callers are to read, since when, and who they are; the first has waited for longest.
         self._unread: dict[asyncio.Task[Any], tuple[float, str]] = {}
@@ -57,8 +81,20 @@ class Stalls:
         finally:
             self._unread[task] = (self._clock(), context.peer())
 
+    @contextlib.contextmanager
+    def awaiting(self, context: Any, *, in_stream: bool) -> Iterator[asyncio.Future[None]]:
+        """While its caller is to send a message; the future is done when that is to be waited for no longer."""
+        over = asyncio.get_running_loop().create_future()
+        self._awaited[over] = _Awaited(context.peer(), self._clock(), in_stream)
+        try:
+            yield over
+        finally:
+            del self._awaited[over]
+
     def tidy(self) -> None:
-        """Cut who has not read for too long; where all calls are taken, for a second. To be called now and then."""
+        """Cut who has not read for too long, end what waits for a message of which nothing comes; both sooner where all
+        calls are taken. To be called now and then."""
+        self._end_idle()
         seconds = self._bounds.give_way_seconds if self.is_full else self._bounds.unread_seconds
         until = self._clock() - seconds
         late = {task: peer for task, (since, peer) in self._unread.items() if since < until}
@@ -69,6 +105,27 @@ class Stalls:
             self._note(CUT)
             self._cut(peer)
 
+    def _end_idle(self) -> None:
+        """A stream may wait for as long as it likes, where there is room."""
+        now, full = self._clock(), self.is_full
+        seconds = self._bounds.give_way_seconds if full else self._bounds.body_idle_seconds
+        late = [
+            (over, each) for over, each in self._awaited.items()
+            if now - each.moved_at > seconds and (full or not each.in_stream) and not over.done()
+        ]  # fmt: skip
+        if not late or now - self._looked_at < min(LOOK_SECONDS, seconds):
+            return
+        self._looked_at = now
+        came = self._received({each.peer for _, each in late})
+        idle = []
+        for over, each in late:
+            if each.bytes == came.get(each.peer):
+                idle.append(over)
+            else:
+                each.bytes, each.moved_at = came.get(each.peer, -1), now
+        for over in idle[: max(1, self._bounds.grpc_calls // ROOM_SHARE)] if full else idle:
+            over.set_result(None)
+
     def _leave(self, task: asyncio.Task[Any]) -> None:
         self._open.discard(task)
         self._unread.pop(task, None)
@@ -76,24 +133,34 @@ class Stalls:
 
 def cut(peer: str, port: int) -> None:
     """End the connection of this process's `port` with a peer, as gRPC names it: `ipv4:127.0.0.1:52110`."""
+    for _, connection in _connections((peer,), port):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def received(peers: Collection[str], port: int) -> dict[str, int]:
+    """How many bytes have come on the connections of this process's `port` with some peers."""
+    return {peer: received_bytes(connection) for peer, connection in _connections(peers, port)}
+
+
+def _connections(peers: Collection[str], port: int) -> Iterator[tuple[str, socket.socket]]:
+    """Those with some peers, each open until the next is asked for; it may end at any time."""
+    names = {unquote(peer): peer for peer in peers}
     with contextlib.suppress(OSError):
         for each in _FOLDER.iterdir():
             with contextlib.suppress(OSError):
                 if each.is_socket():
-                    _cut_if(int(each.name), unquote(peer), port)
+                    with socket.socket(fileno=os.dup(int(each.name))) as connection:
+                        found = _peer(connection, port) & names.keys()
+                        if found:
+                            yield names[found.pop()], connection
 
 
-def _cut_if(descriptor: int, peer: str, port: int) -> None:
-    with socket.socket(fileno=os.dup(descriptor)) as connection:
-        if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.getsockname()[1] != port:
-            return
-        host, number = connection.getpeername()[:2]
-        if peer in (
-            f"ipv4:{host}:{number}",
-            f"ipv4:{host.removeprefix('::ffff:')}:{number}",
-            f"ipv6:[{host}]:{number}",
-        ):
-            connection.shutdown(socket.SHUT_RDWR)
+def _peer(connection: socket.socket, port: int) -> set[str]:
+    """As gRPC may name who is at the other end of a connection of that port."""
+    if connection.family not in (socket.AF_INET, socket.AF_INET6) or connection.getsockname()[1] != port:
+        return set()
+    host, number = connection.getpeername()[:2]
+    return {f"ipv4:{host}:{number}", f"ipv4:{host.removeprefix('::ffff:')}:{number}", f"ipv6:[{host}]:{number}"}
 
 
 def _this() -> asyncio.Task[Any]:

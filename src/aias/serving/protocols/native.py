@@ -58,7 +58,7 @@ class Native:
 
     def predict(self, request: Request) -> Conversation:
         """Answer a body's rows. Raises `BadValue` naming the row and the field, and `Refusal`."""
-        media_type = self._media_type(request)
+        media_type = JSON if request.headers.get(b"content-type") == JSON else self._media_type(request)
         came = _ANSWERED_AS.get(media_type, media_type)
         answered = wanted(request.headers.get(b"accept"), _WRITTEN, otherwise=came)
         if media_type != JSON and media_type in _TABLES:

@@ -51,6 +51,11 @@ def counts(connection: socket.socket) -> Counts:
     return Counts(received - ended - waiting, acknowledged + unacknowledged, is_open)
 
 
+def received_bytes(connection: socket.socket) -> int:
+    """What has come on it so far, whoever has read it. Raises `OSError` where the kernel does not tell."""
+    return _info(connection)[2]
+
+
 def untaken(descriptor: int) -> int:
     """Bytes that were written to a connection, and that the other side's system has not taken; 0 where none tells."""
     try:
