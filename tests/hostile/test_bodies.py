@@ -14,7 +14,7 @@ import pytest
 from aias.core.limits import COLUMNS_MAX
 from aias.serving.arrow import ArrowProcess
 from aias.serving.refusals import BadBody
-from aias.serving.rows import SLACK, read_row, read_rows
+from aias.serving.rows import SLACK, read_lines, read_row, read_rows
 from raw_requests import BODY, closing, status
 from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
 
@@ -121,6 +121,15 @@ def test_json_of_any_depth_kills_nothing(server: House, opening: bytes) -> None:
     body = opening * (99_000 // len(opening))
 
     assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 6_000])
+def test_of_a_field_that_stands_twice_the_last_counts_however_many_rows_there_are(rows: int) -> None:
+    twice = b'{"age":30,"age":50}'
+
+    assert read_row(twice) == {"age": 50}
+    assert read_rows(b"[" + b",".join([twice] * rows) + b"]", rows_max=10_000) == [{"age": 50}] * rows
+    assert read_lines(b"\n".join([twice] * rows), rows_max=10_000) == [{"age": 50}] * rows
 
 
 @pytest.mark.parametrize("value", ["1e999", "9" * 5_000, "-" + "9" * 90_000, "1" + "0" * 400, "0." + "1" * 90_000])

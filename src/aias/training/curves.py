@@ -165,7 +165,8 @@ def _residuals(y: Floats, predicted: Floats) -> bytes:
 
 def _inner(values: Floats) -> Floats:
     low, high = np.quantile(values, [OUTSIDE, 1 - OUTSIDE])
-    return np.asarray(values[(values >= low) & (values <= high)])
+    inside = values[(values >= low) & (values <= high)]
+    return np.asarray(inside if len(inside) else values)  # of two values none lies between
 
 
 def _learning_curve(task: Task, history: History, best: str) -> bytes | None:

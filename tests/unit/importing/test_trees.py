@@ -233,6 +233,16 @@ def test_answers_in_the_rows_give_measurements_with_intervals(churn: Path, tmp_p
     assert model.explain({"a": 1.0, "b": 2.0, "c": 3}).parts
 
 
+def test_a_single_row_with_its_answer_measures_an_amount(tmp_path: Path) -> None:
+    x, amount = rows()
+    data = lightgbm.Dataset(x, amount, feature_name=["a", "b", "c"], params=QUIET)
+    lightgbm.train(QUIET, data, 5).save_model(tmp_path / "amount.txt")
+
+    model = imported(tmp_path / "amount.txt", x, tmp_path, like=like(x[1:2], y=[9.0]), target="y")
+
+    assert model.manifest.measurements[0].metric == "rmse"
+
+
 def test_labels_that_the_model_does_not_know_are_refused_with_what_to_say(churn: Path, tmp_path: Path) -> None:
     x, amount = rows()
     rows_with = like(x, left=np.where(amount > 1, "yes", "no").tolist())
