@@ -17,6 +17,7 @@ from aias.compress.fitting import fitted
 from aias.compress.made_up_texts import made_up
 from aias.compress.mixture import Unsure, fair
 from aias.compress.searched import Known
+from aias.compress.sentences import reader
 from aias.compress.techniques import static_windows
 from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
@@ -66,6 +67,12 @@ def shop(tmp_path_factory) -> Workshop:
             encoder=folder,
         ).quality  # fmt: skip
     return opened(model, frame, home)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    """What is learned matters less here than what becomes of it."""
+    monkeypatch.setattr("aias.compress.windows.STEPS_MIN", 30)
 
 
 @pytest.mark.parametrize("name", TECHNIQUES)
@@ -153,10 +160,28 @@ def test_windows_learn_from_made_up_texts_too_but_not_from_those_of_rows_that_ju
     assert 0.6 < found.encoded.token_mask.sum() / whole.token_mask.sum() < 0.9
     for fold in (0, 1):
         inside = shop.inside(fold)
-        texts, targets, epochs = static_windows._lesson(shop, fold)
-        assert len(texts.tokens) == len(targets) == 2 * len(inside) and epochs == 7
-        assert np.array_equal(texts.token_mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
-        assert np.allclose(targets[len(inside) :], shop.teacher(fold).scores(found.of(inside)))
+        lesson, epochs, _ = static_windows._lesson(shop, reader(shop), fold)
+        others, rows = found.of(inside)
+        assert np.array_equal(rows, inside)
+        assert lesson.rows == 2 * len(inside) and epochs == 7
+        assert np.array_equal(lesson.mask[len(inside) :].sum(axis=1), found.encoded.token_mask[inside].sum(axis=1))
+        assert np.allclose(lesson.targets[len(inside) :], shop.teacher(fold).scores(others))
+
+
+def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(shop):
+    beside = reader(shop).beside(0)
+    inside = shop.inside(0)
+    some = inside[::3]
+
+    said = beside.of(shop.encoded(some), some)
+    for part, model in enumerate(beside.apart):
+        own = beside.parts[np.searchsorted(inside, some)] == part
+        alone = LinearPipeline(beside.features, model).scores(shop.encoded(some[own]))[:, 1]
+        assert 1 / (1 + np.exp(-said[own, 0])) == pytest.approx(alone)
+        others = np.flatnonzero(beside.parts != part)
+        assert 0 < len(others) < len(inside)
+    lesson, _, _ = static_windows._lesson(shop, reader(shop), 0)
+    assert np.array_equal(lesson.known[: len(inside)][::3, 1:] - lesson.known[: len(inside)][::3, :1], 0.5 * said)
 
 
 def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
@@ -164,16 +189,19 @@ def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
     late = replace(shop, deadline=Deadline(now + 150.0, 1_000.0), seed=7, memo={}, _read={})
     (candidate,) = member("compress.techniques", "static_windows")(late)
 
+    made = candidate.make(ALL)
     with pytest.raises(NoTime, match="read the texts again"):
-        candidate.make(ALL)
+        late.encoded(np.arange(3), made.encoder, made.embedding)
     late.finishing = True
-    assert candidate.make(ALL).embedding is not None
+    assert late.encoded(np.arange(3), made.encoder, made.embedding).vectors is not None
 
 
 def test_where_there_is_no_time_windows_learn_from_real_texts_alone(shop, monkeypatch):
     monkeypatch.setitem(shop.memo, "made up", None)
-    texts, targets, epochs = static_windows._lesson(shop, 0)
-    assert len(texts.tokens) == len(targets) == len(shop.inside(0)) and epochs == 12
+    monkeypatch.delitem(shop.memo, ("windows' lesson", 0), raising=False)
+    lesson, epochs, _ = static_windows._lesson(shop, reader(shop), 0)
+    assert len(lesson.tokens) == lesson.rows == len(shop.inside(0)) and epochs == 12
+    del shop.memo["windows' lesson", 0]
 
 
 def test_what_an_encoder_read_is_not_read_again(shop, monkeypatch):

@@ -33,9 +33,10 @@ class MadeUp:
     rows: Ints
     encoded: Encoded
 
-    def of(self, rows: Ints) -> Encoded:
-        """Those that are made of these rows."""
-        return self.encoded.take(np.flatnonzero(np.isin(self.rows, rows)))
+    def of(self, rows: Ints) -> tuple[Encoded, Ints]:
+        """Those that are made of these rows; and of which."""
+        own = np.flatnonzero(np.isin(self.rows, rows))
+        return self.encoded.take(own), self.rows[own]
 
 
 def planned(shop: Workshop) -> int:

@@ -9,7 +9,7 @@ fewer rows prove it.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,17 +17,25 @@ from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
 from aias.core.events import nobody
-from aias.core.side_by_side import SideBySide
-from aias.features.sentences import LENGTH
+from aias.encoders.contract import Floats, Ints
+from aias.encoders.rows import Encoded
+from aias.features.sentences import Sentences
 from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
+from aias.learners.linear import LinearModel
 from aias.training.configuration import ALL
 from aias.training.embedding import Embedding
 from aias.training.members import Member
 from aias.training.metrics import measure
 from aias.training.pipeline import Features, LinearPipeline, read_by
 from aias.training.unit import OURS
+
+APART: Final = 3
+"""Parts of the rows, each of which one model does not know: what it says of them is what it would say of others."""
+
+HEARD: Final = 0.5
+"""Of the log odds of words: with all of them too little is learned besides, with none the same is learned twice."""
 
 
 @dataclass(eq=False)
@@ -83,30 +91,41 @@ class Reader:
         if like:
             self.shop.reads_alike(embedding, like)
         features, names = self._read(embedding), read_by(self.member.configuration)
-        model = self._head(features.matrix(names), fold)
+        model = self._head(features.matrix(names), self.shop.inside(fold))
         return Made(LinearPipeline(features.some(names), model), features.encoder, embedding, precision)
 
-    def read_apart(self, embedding: Embedding, fold: int, *, parts: int) -> Made:
-        """A head on each of the `parts` of the vectors, whose mean is taken, and one on all else, each as if it were
-        alone; what both say is multiplied, and of amounts the mean. For vectors that were themselves fitted to the
-        rows: one head would hear nothing else, and so they are made no longer than words are.
-        """
-        features = self._read(embedding)
-        names = tuple(each for each in read_by(self.member.configuration) if features.some([each]))
-        words = [self._head(features.matrix(names[1:]), fold)] if names[1:] else []
-        columns = np.asarray(features.matrix(names[:1]).dense) * np.float32(np.sqrt(parts) / LENGTH)
-        nothing = features.matrix(names[:1]).sparse
-        own = np.arange(columns.shape[1]).reshape(self.shop.encoder.layout.texts, parts, -1)
-        heads = [self._head(SideBySide(columns[:, own[:, part].ravel()], nothing), fold) for part in range(parts)]
-        first, share = heads[0], 1.0 if self.shop.task.classes else 1 / (1 + len(words))
-        held = np.zeros((columns.shape[1], first.weights.shape[1]))
-        for part, head in enumerate(heads):
-            held[own[:, part].ravel()] = head.weights * (share / np.sqrt(parts) / LENGTH)  # a mean, of √parts times
-        weights = np.vstack([held, *(share * each.weights for each in words)])
-        intercept = share * np.sum([np.mean([each.intercept for each in heads], axis=0),
-                                    *(each.intercept for each in words)], axis=0)  # fmt: skip
-        model = type(first)(weights, intercept, classes=first.classes, settings=dict(first.settings))
-        return Made(LinearPipeline(features.some(names), model), features.encoder, embedding)
+    @property
+    def share(self) -> float:
+        """Of what all else says by itself, beside what was learned from sentences with it."""
+        return HEARD if self.shop.task.classes else 1.0
+
+    def beside(self, fold: int) -> "Beside | None":
+        """What it reads besides sentences, as a linear model by itself; None where there is nothing."""
+        memo = self.shop.memo
+        if ("beside", fold) not in memo:
+            features = self._read(self.embedding)
+            names = [each for each in read_by(self.member.configuration)[1:] if features.some([each])]
+            memo["beside", fold] = self._beside(features, names, self.shop.inside(fold)) if names else None
+        found: Beside | None = memo["beside", fold]
+        return found
+
+    def _beside(self, features: Features, names: list[str], rows: Ints) -> "Beside":
+        x, parts = features.matrix(names), np.random.default_rng(self.shop.seed).permutation(len(rows)) % APART
+        apart = [self._head(x, rows[parts != part]) for part in range(APART)]
+        return Beside(features.some(names), self._head(x, rows), rows, parts, apart)
+
+    def read_beside(self, embedding: Embedding, fold: int, *, weights: Floats, intercept: Floats) -> Made:
+        """Vectors whose weights are known, (width, outputs), and added to that what all else says by itself."""
+        others, task = self.beside(fold), self.shop.task
+        features: list[Any] = [Sentences(np.zeros(len(weights)), 1.0)]
+        if others is not None:
+            features += others.features
+            share = self.share
+            weights = np.vstack([weights, share * others.model.weights])
+            intercept = intercept + share * others.model.intercept
+        model = LinearModel(weights, intercept, classes=len(task.classes), settings={})
+        encoder = self.shop.encoder.with_subwords(embedding.sentences.subwords)
+        return Made(LinearPipeline(features, model), encoder, embedding)
 
     def _read(self, embedding: Embedding) -> Features:
         digest = embedding.sentences.graph_digest
@@ -115,14 +134,34 @@ class Reader:
             self._features[digest] = Features(encoder, self.shop.read(embedding))
         return self._features[digest]
 
-    def _head(self, x: Any, fold: int) -> Any:
-        """Fitted without the rows of the fold. `x`: of all rows, (rows, width)."""
-        shop, rows = self.shop, self.shop.inside(fold)
+    def _head(self, x: Any, rows: Ints) -> Any:
+        """Fitted to these rows. `x`: of all rows, (rows, width)."""
+        shop = self.shop
         chosen = self.member.refit.configuration.settings
         settings: dict[str, Any] = {name: value for name, value in chosen.items() if name not in OURS}
         how = Fit(shop.task, shop.seed, shop.fit_deadline(), shop.threads, nobody, settings)
         examples = Examples(x[rows], shop.answers(rows), shop.weight(rows))
         return member("learners", "linear").fit(examples, None, how)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """`model`: fitted to `rows`; each of `apart` to all but a part of them."""
+
+    features: list[Any]
+    model: LinearModel
+    rows: Ints
+    parts: Ints
+    apart: list[LinearModel]
+
+    def of(self, encoded: Encoded, rows: Ints) -> Floats:
+        """What who does not know their answers says of some of the rows, or of what was made of them, before the link:
+        (rows, outputs)."""
+        parts, said = self.parts[np.searchsorted(self.rows, rows)], np.zeros((len(rows), self.model.weights.shape[1]))
+        for part, model in enumerate(self.apart):
+            own = np.flatnonzero(parts == part)
+            said[own] = LinearPipeline(self.features, model).sums(encoded.take(own)) + model.intercept
+        return said
 
 
 def reader(shop: Workshop) -> Reader:

@@ -1,15 +1,17 @@
 """Windows of three tokens, learned: which of them tell the answers, from vectors that tokens have by themselves.
 
-    h(t) = K₀ e(t-1) + K₁ e(t) + K₂ e(t+1) + b        r = max(0, max over t of h(t))        answer: linear in r
+    h(t) = K₀ e(t-1) + K₁ e(t) + K₂ e(t+1) + b        r = max(0, max over t of h(t))        answer: z + H r + c
 
-(Kim 2014.) Vectors e stay what they are, so that a token that was never seen in these texts is read like its
-neighbours; then K e is one table for each place in the window, and nothing is multiplied when a text is read
+(Kim 2014.) What others, such as a linear model of words, say without them is z: windows learn what it leaves, and not
+a second time what it says. Vectors e stay what they are, so that a token that was never seen in these texts is read
+like its neighbours; then K e is one table for each place in the window, and nothing is multiplied when a text is read
 (`graph.windows`). Learned by Adam (Kingma and Ba 2015) in NumPy, a share of tokens and of r left out in each step.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from math import ceil
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +22,9 @@ from aias.encoders.contract import Floats, Ints
 PLACES: Final = 3
 EPOCHS: Final = 12
 BATCH: Final = 64
+STEPS_MIN: Final = 500
+"""Of few rows, which are so read more often: in fewer a head does not come to be as sure as it should."""
+
 RATE: Final = 2e-3
 TOKENS_GONE, FILTERS_GONE = 0.1, 0.4
 BETAS: Final = (0.9, 0.99)
@@ -29,30 +34,57 @@ Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """`tokens`, `mask`: of the texts of one row after another, (rows * texts, length); `targets`: probabilities, or
+    standardised amounts, (rows, outputs); `known`: what others say of the rows, as it is added up, (rows, outputs)."""
+
+    tokens: Ints
+    mask: npt.NDArray[np.bool_]
+    targets: Floats
+    known: Floats
+
+    @property
+    def rows(self) -> int:
+        return len(self.targets)
+
+    @property
+    def texts(self) -> int:
+        return len(self.tokens) // len(self.targets)
+
+    def some(self, rows: Ints) -> "Lesson":
+        texts = (rows[:, None] * self.texts + np.arange(self.texts)).ravel()
+        mask = self.mask[texts]
+        length = int(mask.sum(axis=1).max(initial=1))
+        return Lesson(self.tokens[texts, :length], mask[:, :length], self.targets[rows], self.known[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
+    """And what follows from r, of the texts of a row side by side."""
+
     weights: Singles  # (PLACES * width, filters)
     bias: Singles  # (filters,)
+    head: Singles  # (texts * filters, outputs)
+    intercept: Singles  # (outputs,)
 
 
 def learned(
-    tokens: Ints, mask: npt.NDArray[np.bool_], vectors: Singles, targets: Floats, *, filters: int, classes: bool,
-    seed: int, deadline: Deadline, epochs: int = EPOCHS,
+    lesson: Lesson, vectors: Singles, *, filters: int, classes: bool, seed: int, deadline: Deadline,
+    epochs: int = EPOCHS,
 ) -> Kernel:  # fmt: skip
-    """`tokens`, `mask`: (texts, length); `vectors`: (vocabulary, width); `targets`: probabilities (texts, classes), or
-    standardised amounts (texts, 1). Where the deadline passes, what was learned by then."""
-    rng, width = np.random.default_rng(seed), vectors.shape[1]
+    """`vectors`: (vocabulary, width). Where the deadline passes, what was learned by then."""
+    rng, width, outputs = np.random.default_rng(seed), vectors.shape[1], lesson.targets.shape[1]
     spread = 1 / np.sqrt(PLACES * width)
     state = [
         rng.uniform(-spread, spread, (PLACES * width, filters)).astype(np.float32), np.zeros(filters, np.float32),
-        np.zeros((filters, targets.shape[1]), np.float32), np.zeros(targets.shape[1], np.float32),
+        np.zeros((lesson.texts * filters, outputs), np.float32), np.zeros(outputs, np.float32),
     ]  # fmt: skip
     moments = [[np.zeros_like(each) for each in state] for _ in BETAS]
-    wanted = targets.astype(np.float32)
-    batches = list(_batches(mask, epochs, rng))
+    batches = list(_batches(lesson, max(epochs, ceil(STEPS_MIN * BATCH / lesson.rows)), rng))
     for step, rows in enumerate(batches):
         if deadline.passed:
             break
-        gradients = _gradients(state, tokens[rows], mask[rows], vectors, wanted[rows], classes=classes, rng=rng)
+        gradients = _gradients(state, lesson.some(rows), vectors, classes=classes, rng=rng)
         rate = RATE * (1 - step / len(batches))
         rate *= np.sqrt(1 - BETAS[1] ** (step + 1)) / (1 - BETAS[0] ** (step + 1))
         for place, gradient in enumerate(gradients):
@@ -62,12 +94,12 @@ def learned(
             )
             moments[0][place], moments[1][place] = first, second
             state[place] -= (rate * first / (np.sqrt(second) + TINY)).astype(np.float32)
-    return Kernel(state[0], state[1])
+    return Kernel(*state)
 
 
-def _batches(mask: Any, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
-    """Texts of about one length together, or most of a batch would be padding."""
-    lengths = mask.sum(axis=1)
+def _batches(lesson: Lesson, epochs: int, rng: np.random.Generator) -> Iterator[Ints]:
+    """Rows whose texts are about as long together, or most of a batch would be padding."""
+    lengths = lesson.mask.sum(axis=1).reshape(lesson.rows, lesson.texts).max(axis=1)
     for _ in range(epochs):
         order = np.argsort(lengths + rng.uniform(0, 3, len(lengths)), kind="stable")
         parts = np.array_split(order, max(1, round(len(order) / BATCH)))
@@ -75,39 +107,37 @@ def _batches(mask: Any, epochs: int, rng: np.random.Generator) -> Iterator[Ints]
 
 
 def _gradients(
-    state: list[Singles], tokens: Ints, mask: Any, vectors: Singles, wanted: Singles, *, classes: bool,
-    rng: np.random.Generator,
-) -> list[Singles]:  # fmt: skip
+    state: list[Singles], lesson: Lesson, vectors: Singles, *, classes: bool, rng: np.random.Generator
+) -> list[Singles]:
     from scipy import sparse
 
     kernel, bias, head, intercept = state
-    length = int(mask.sum(axis=1).max(initial=1))
-    tokens, mask = tokens[:, :length], mask[:, :length]
+    tokens, mask = lesson.tokens, lesson.mask
     kept = mask & (rng.random(mask.shape) >= TOKENS_GONE)
-    read = windows(vectors[tokens] * kept[:, :, None])  # (rows, length + 2, PLACES * width)
+    read = windows(vectors[tokens] * kept[:, :, None])  # (texts, length + 2, PLACES * width)
     flat = read.reshape(-1, read.shape[2])
     # One product: in many small ones threads wait for each other, a hundred times as long on a busy machine.
     sums = (flat @ kernel).reshape(*read.shape[:2], -1)
     sums[:, 1:-1] += bias * mask[:, :, None]
-    at = sums.argmax(axis=1)  # (rows, filters)
+    at = sums.argmax(axis=1)  # (texts, filters)
     most = np.take_along_axis(sums, at[:, None], axis=1)[:, 0]
     there = (rng.random(most.shape) >= FILTERS_GONE) / np.float32(1 - FILTERS_GONE)
-    r = np.maximum(most, 0) * there
-    off = r @ head + intercept
+    r = (np.maximum(most, 0) * there).reshape(lesson.rows, -1).astype(np.float32)
+    off = lesson.known + r @ head + intercept
     if classes:
         off = np.exp(off - off.max(axis=1, keepdims=True))
         off /= off.sum(axis=1, keepdims=True)
-    off = ((off - wanted) / len(wanted)).astype(np.float32)
-    back = ((off @ head.T) * there * (most > 0)).astype(np.float32)
+    off = ((off - lesson.targets) / lesson.rows).astype(np.float32)
+    back = ((off @ head.T).reshape(most.shape) * there * (most > 0)).astype(np.float32)
     text = np.arange(len(at))[:, None]
     places = (np.tile(np.arange(at.shape[1]), len(at)), (text * read.shape[1] + at).ravel())
     largest = sparse.csr_matrix((back.ravel(), places), shape=(at.shape[1], len(flat)))  # hardly one in a hundred
     centred = np.pad(mask, ((0, 0), (1, 1)))[text, at]
-    return [(largest @ flat).T, (back * centred).sum(axis=0), r.T.astype(np.float32) @ off, off.sum(axis=0)]
+    return [(largest @ flat).T, (back * centred).sum(axis=0), r.T @ off, off.sum(axis=0)]
 
 
 def windows(e: Singles) -> Singles:
-    """Each three neighbours side by side, those that reach beyond an end too: (rows, length, width) → (rows,
+    """Each three neighbours side by side, those that reach beyond an end too: (texts, length, width) → (texts,
     length + 2, PLACES * width)."""
     held = np.pad(e, ((0, 0), (2, 2), (0, 0)))
     return np.concatenate([held[:, :-2], held[:, 1:-1], held[:, 2:]], axis=2)

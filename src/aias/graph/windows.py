@@ -12,7 +12,7 @@ import numpy as np
 
 from aias.core.graph import GraphWriter
 from aias.graph.int8 import rounded
-from aias.graph.transformer import Weights, of_length_one, side_by_side
+from aias.graph.transformer import Weights, side_by_side
 
 _FLOAT = 1
 """`TensorProto.FLOAT`, from the ONNX specification."""
@@ -44,4 +44,4 @@ class Windows:
         sums = graph.op("Sum", *moved)  # (texts, length + 3, width)
         most = graph.op("ReduceMax", sums, graph.constant(np.array([1])), keepdims=0)
         most = graph.op("Mul", most, graph.constant(scale))
-        return side_by_side(graph, of_length_one(graph, most), texts=texts, width=self.width)
+        return side_by_side(graph, most, texts=texts, width=self.width)

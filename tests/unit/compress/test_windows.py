@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aias.compress import windows
-from aias.compress.windows import learned
+from aias.compress.windows import Lesson, learned
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
@@ -28,16 +28,50 @@ def test_two_tokens_in_the_other_order_are_another_answer() -> None:
     for row in range(600):
         tokens[row, place[row] : place[row] + 2] = (0, 1) if y[row] else (1, 0)
 
-    kernel = learned(
-        tokens, mask, VECTORS, np.eye(2)[y], filters=48, classes=True, seed=0, deadline=Deadline.after(600)
-    )  # fmt: skip
+    first = Lesson(tokens[:400], mask[:400], np.eye(2)[y[:400]], np.zeros((400, 2)))
+    kernel = learned(first, VECTORS, filters=48, classes=True, seed=0, deadline=Deadline.after(600))
 
+    assert (said(kernel, tokens[400:], mask[400:]).argmax(axis=1) == y[400:]).mean() > 0.9
+
+
+def said(kernel: windows.Kernel, tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
     sums = windows.windows(VECTORS[tokens] * mask[:, :, None]) @ kernel.weights
     sums[:, 1:-1] += kernel.bias * mask[:, :, None]
     r = np.maximum(sums.max(axis=1), 0)
-    head = np.linalg.lstsq(np.column_stack([r, np.ones(600)])[:400], y[:400] * 2.0 - 1, rcond=None)[0]
-    right = (np.column_stack([r, np.ones(600)])[400:] @ head > 0) == y[400:]
-    assert right.mean() > 0.9
+    return r.reshape(-1, len(kernel.head)) @ kernel.head + kernel.intercept
+
+
+def test_they_learn_what_others_leave_unsaid() -> None:
+    """Of two tokens one tells the answer: who hears of it from elsewhere learns the rest."""
+    tokens, mask = texts(600)
+    first, second = (((tokens == each) & mask).any(axis=1) for each in (0, 1))
+    y = (first.astype(int) + second > 0).astype(int)
+    known = np.stack([np.zeros(600), np.where(first, 9.0, 0.0)], axis=1)
+
+    found = [learned(Lesson(tokens, mask, np.eye(2)[y], each), VECTORS, filters=24, classes=True, seed=0,
+                     deadline=Deadline.after(600)) for each in (known, 0 * known)]  # fmt: skip
+
+    only = first & ~second
+    assert (
+        (said(found[0], tokens, mask) @ [-1, 1])[only].mean()
+        < 0
+        < (said(found[1], tokens, mask) @ [-1, 1])[only].mean()
+    )
+    assert ((known + said(found[0], tokens, mask)).argmax(axis=1) == y).mean() > 0.9
+
+
+def test_of_a_row_of_two_texts_each_has_weights_of_its_own() -> None:
+    """The answer is what the first begins with; the second, which begins with anything, is not listened to."""
+    tokens = RNG.integers(0, 9, (800, 4))
+    mask = np.ones((800, 4), bool)
+    y = (tokens.reshape(400, 2, 4)[:, 0] == 0).any(axis=1).astype(int)
+
+    kernel = learned(Lesson(tokens, mask, np.eye(2)[y], np.zeros((400, 2))), VECTORS, filters=24, classes=True, seed=0,
+                     deadline=Deadline.after(600))  # fmt: skip
+
+    assert kernel.head.shape == (48, 2)
+    assert (said(kernel, tokens, mask).argmax(axis=1) == y).mean() > 0.8
+    assert (said(kernel, tokens[::-1], mask).argmax(axis=1) == y[::-1]).mean() < 0.75  # the other one first
 
 
 @pytest.mark.parametrize("classes", [True, False])
@@ -46,17 +80,20 @@ def test_gradients_are_those_of_the_loss(classes: bool, monkeypatch: pytest.Monk
     monkeypatch.setattr(windows, "FILTERS_GONE", 0.0)
     tokens, mask = texts(5)
     wanted = RNG.dirichlet(np.ones(3), 5) if classes else RNG.normal(size=(5, 1))
-    state = [RNG.normal(size=shape) for shape in ((18, 4), (4,), (4, wanted.shape[1]), (wanted.shape[1],))]
+    tokens, mask = np.concatenate([tokens, tokens[::-1]]), np.concatenate([mask, mask[::-1]])  # two texts a row
+    known = RNG.normal(size=wanted.shape)
+    state = [RNG.normal(size=shape) for shape in ((18, 4), (4,), (8, wanted.shape[1]), (wanted.shape[1],))]
 
     def loss() -> float:
         sums = windows.windows(VECTORS[tokens].astype(np.float64) * mask[:, :, None]) @ state[0]
         sums[:, 1:-1] += state[1] * mask[:, :, None]
-        off = np.maximum(sums.max(axis=1), 0) @ state[2] + state[3]
+        off = known + np.maximum(sums.max(axis=1), 0).reshape(5, 8) @ state[2] + state[3]
         if not classes:
             return float(((off - wanted) ** 2).sum() / 2 / len(wanted))
         return float((np.log(np.exp(off).sum(axis=1)) - (wanted * off).sum(axis=1)).mean())
 
-    found = windows._gradients(state, tokens, mask, VECTORS, wanted, classes=classes, rng=np.random.default_rng(0))
+    lesson = Lesson(tokens, mask, wanted, known)
+    found = windows._gradients(state, lesson, VECTORS, classes=classes, rng=np.random.default_rng(0))
 
     for each, gradient in zip(state, found, strict=True):
         for place in [0, each.size // 2, each.size - 1]:
@@ -87,4 +124,4 @@ def test_the_graph_reads_a_text_alone_as_beside_a_longer_one() -> None:
     before, on, after = np.split(table[tokens[0]], 3, axis=1)
     sums = np.pad(before, ((2, 0), (0, 0))) + np.pad(on, ((1, 1), (0, 0))) + np.pad(after, ((0, 2), (0, 0)))
     r = np.maximum(sums.max(axis=0), 0)
-    assert together[0] == pytest.approx(r / np.linalg.norm(r), abs=0.02)
+    assert together[0] == pytest.approx(r, abs=0.05)

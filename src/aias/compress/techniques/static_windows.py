@@ -1,9 +1,10 @@
 """The sentence encoder as windows of three tokens, learned from what the whole parent says (`compress.windows`).
 
 The target of a text is half of what the parent says of it and half its own answer, as in `distill_words`; of one that
-is made up, with some words gone, what the parent says. A mean of vectors (`static_embeddings`) loses what order says;
-this keeps that of neighbours, for the same time a row. Windows that were learned from these very rows tell their
-answers better than those of others: words have a head of their own.
+is made up, what the parent says. A mean of vectors (`static_embeddings`) loses what order says; this keeps that of
+neighbours, for the same time a row. Words have a model of their own, and windows learn what it leaves unsaid: what it
+says of rows that it does not know is where they begin. They answer by the head that they learned with; one that was
+fitted to these very rows afterwards would trust them too much (docs/log.md).
 """
 
 import time
@@ -18,7 +19,7 @@ import numpy as np
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.windows import EPOCHS, Kernel, Singles, learned
+from aias.compress.windows import EPOCHS, Kernel, Lesson, Singles, learned
 from aias.compress.workshop import Workshop, check_whole
 from aias.core.deadline import Deadline
 from aias.encoders.contract import Floats
@@ -62,12 +63,12 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
 
 
 def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, times: int, fold: int) -> Made:
-    """The windows, and the heads, without the rows of the fold."""
+    """The windows, and what reads all else, without the rows of the fold."""
     _made_up(shop)  # read once for all
     until, began = shop.fit_deadline(), time.monotonic()
     kernels, known = [], 0.0
     for number in range(times):
-        kernel, seconds = _kernel(shop, vectors, filters, fold, number, until)
+        kernel, seconds = _kernel(shop, found, vectors, filters, fold, number, until)
         kernels.append(kernel)
         known += seconds
     before, on, after = np.split(np.hstack([each.weights for each in kernels]), 3)
@@ -76,29 +77,42 @@ def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, times: 
     table = np.hstack([vectors @ before, vectors @ on + bias, vectors @ after])
     windows = Windows(table, found.sentences.whole.length_max)
     embedding = replace(found.embedding, sentences=replace(found.sentences, transformer=windows))
-    made = found.read_apart(embedding, fold, parts=times)
+    heads = np.stack([each.head.reshape(-1, filters, each.head.shape[1]) for each in kernels], axis=1)
+    weights = _as_added(shop, heads.reshape(-1, heads.shape[3]).astype(np.float64) / times)
+    intercept = _as_added(shop, np.mean([each.intercept for each in kernels], axis=0, dtype=np.float64))
+    _, _, (middle, spread) = _lesson(shop, found, fold)
+    start = spread * intercept + (middle if found.beside(fold) is None else 0.0)
+    made = found.read_beside(embedding, fold, weights=spread * weights, intercept=start)
     return replace(made, seconds=known + time.monotonic() - began)
 
 
+def _as_added(shop: Workshop, said: Floats) -> Floats:
+    """Of two classes what speaks for the second: (…, outputs)."""
+    return said[..., 1:] - said[..., :1] if len(shop.task.classes) == 2 else said
+
+
+def _of_all(shop: Workshop, added: Floats) -> Floats:
+    """The other way round."""
+    return np.hstack([np.zeros_like(added), added]) if len(shop.task.classes) == 2 else added
+
+
 def _kernel(
-    shop: Workshop, vectors: Singles, filters: int, fold: int, number: int, until: Deadline
+    shop: Workshop, found: Reader, vectors: Singles, filters: int, fold: int, number: int, until: Deadline
 ) -> tuple[Kernel, float]:
     """And the seconds that it took, where another candidate learned it."""
     key = ("kernel", filters, fold, number)
     learned_before = key in shop.memo
     if not learned_before:
         began = time.monotonic()
-        texts, targets, epochs = _lesson(shop, fold)
-        assert texts.tokens is not None
-        assert texts.token_mask is not None
+        lesson, epochs, _ = _lesson(shop, found, fold)
         kernel = learned(
-            texts.tokens, texts.token_mask, vectors, targets, filters=filters, classes=bool(shop.task.classes),
-            seed=shop.seed + number, deadline=until, epochs=epochs,
+            lesson, vectors, filters=filters, classes=bool(shop.task.classes), seed=shop.seed + number, deadline=until,
+            epochs=epochs,
         )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
         shop.memo[key] = kernel, time.monotonic() - began
-    found, seconds = shop.memo[key]
-    return found, seconds if learned_before else 0.0
+    held, seconds = shop.memo[key]
+    return held, seconds if learned_before else 0.0
 
 
 def _made_up(shop: Workshop) -> MadeUp | None:
@@ -106,20 +120,32 @@ def _made_up(shop: Workshop) -> MadeUp | None:
     return made_up(shop) if shop.task.outputs < MANY else None
 
 
-def _lesson(shop: Workshop, fold: int) -> tuple[Encoded, Floats, int]:
-    """Texts one after another, the target of each, and how often all are read."""
+def _lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
+    """How often all are read, and by what amounts were standardised: mean and spread, of classes 0 and 1."""
+    if ("windows' lesson", fold) not in shop.memo:
+        shop.memo["windows' lesson", fold] = _made_lesson(shop, found, fold)
+    held: tuple[Lesson, int, tuple[float, float]] = shop.memo["windows' lesson", fold]
+    return held
+
+
+def _made_lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
     if "tokens" not in shop.memo:
         shop.memo["tokens"] = encoded_of(shop.prepared.dataset, shop.encoder)
     rows, more, said = shop.inside(fold), _made_up(shop), shop.teacher(fold).scores
-    real, y = shop.encoded(rows), shop.answers(rows)
+    real, y, beside = shop.encoded(rows), shop.answers(rows), found.beside(fold)
     true = np.eye(shop.task.outputs)[y] if shop.task.classes else np.asarray(y)[:, None]
     targets, texts, epochs = [TRUTH * true + (1 - TRUTH) * said(real)], shop.memo["tokens"].take(rows), EPOCHS
+    known = [] if beside is None else [found.share * beside.of(real, rows)]
     if more is not None:
-        others = more.of(rows)
+        others, made_of = more.of(rows)
         targets.append(said(others))
+        known += [] if beside is None else [found.share * beside.of(others, made_of)]
         texts = Encoded.join([texts, replace(others, vectors=None)])
         epochs = ceil(EPOCHS * len(rows) / (len(rows) + others.rows)) + 1
-    found = np.vstack(targets)
+    wanted = np.vstack(targets)
+    begun = _of_all(shop, np.vstack(known)) if known else np.zeros_like(wanted)
+    middle, spread = 0.0, 1.0
     if not shop.task.classes:
-        found = (found - found.mean()) / (found.std() or 1.0)
-    return texts, np.repeat(found, shop.encoder.layout.texts, axis=0), epochs
+        middle, spread = float(wanted.mean()), float(wanted.std()) or 1.0
+        wanted, begun = (wanted - middle) / spread, (begun - middle) / spread if known else begun
+    return Lesson(texts.tokens, texts.token_mask, wanted, begun), epochs, (middle, spread)
