@@ -325,6 +325,15 @@ def test_json_of_something_else_is_told_apart(tmp_path: Path) -> None:
     assert "/" not in fault.value.message  # where the library stands on this machine is nobody's business
 
 
+def test_a_model_of_no_round_is_told_of(tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    x, amount = rows()
+    xgboost.train({"nthread": 1, "verbosity": 0}, xgboost.DMatrix(x, amount), 0).save_model(tmp_path / "none.json")
+
+    with pytest.raises(UnfitModel, match="no trees"):
+        member("importing.formats", "xgboost").read(tmp_path / "none.json")
+
+
 def test_json_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
     pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
     (tmp_path / "bomb.json").write_text('{"learner":' + "[" * 200_000)

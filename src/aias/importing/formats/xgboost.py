@@ -59,6 +59,8 @@ class XGBoost:
         drop = boosting.get("weight_drop")
         if drop is not None:  # of `dart`: trees with weights
             boosting = boosting["gbtree"]
+        if not boosting["model"]["trees"]:
+            raise UnfitModel("it has no trees", hint="train it for a round at least")
         task, self.link = LINKS.get(objective, ("regression", "identity"))
         nodes = Nodes(learner | {"gradient_booster": boosting})
         if "size_leaf_vector" in learner_sizes(boosting) or (task == "regression" and len(nodes.base) > 1):
