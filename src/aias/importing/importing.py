@@ -187,10 +187,13 @@ class _Job:
         return "regression"
 
     def _no_labels(self) -> UserError:
-        said = "if it is the probability of the second of two classes, name both: `--classes no,yes`, or "
+        said = (
+            "if it is the probability of the second of two classes, name both: `--classes no,yes`, or "
+            '`classes=["no", "yes"]`'
+        )
         return UserError(
             f"the model gives one number a row, and `{self.asked.target}` holds labels",
-            hint=said + '`classes=["no", "yes"]`' if not self.description.task else
+            hint=said if not self.description.task else
             "train it for classes, by an objective that says so; of sums by one of its own, convert the model to ONNX, "
             'and import that with `--classes no,yes --scores logits`, or `classes=["no", "yes"], scores="logits"`',
         )  # fmt: skip

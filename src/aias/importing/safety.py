@@ -5,6 +5,7 @@ What these look-ups let through is still run for the first time in a process tha
 
 import math
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def loaded(path: Path) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError) as fault:
-        raise UnreadableModel(f"it breaks a rule of ONNX: {fault}"[:300], hint="export it again") from None
+        raise UnreadableModel(f"it breaks a rule of ONNX: {plain(fault)}", hint="export it again") from None
     return model
 
 
@@ -246,8 +247,18 @@ def _check_operators(model: onnx.ModelProto) -> None:
             )
     versions = {each.domain: each.version for each in model.opset_import}
     main = versions.get("", versions.get("ai.onnx", 0))
+    if main > (most := onnx.defs.onnx_opset_version()):
+        raise UnfitModel(
+            f"its operator set is {main}; {most} is the latest known here", hint="export it with an earlier one"
+        )
     if main < OPSET_MIN:
         raise UnfitModel(f"its operator set is {main}; {OPSET_MIN} is the least", hint="export it with a later one")
+
+
+def plain(fault: Exception) -> str:
+    """What a library says, in one line: without the number of the fault, and where in its own source it was found."""
+    said = re.sub(r"^\[ONNXRuntimeError\] : \d+ : |/\S+:\d+ .*?(?=ONNX Runtime|Invalid|Failed|$)", "", str(fault))
+    return " ".join((said if said.strip() else str(fault)).split())[:250]
 
 
 def _check_sizes(graph: onnx.GraphProto) -> None:

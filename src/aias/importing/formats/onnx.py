@@ -16,7 +16,7 @@ from onnx import TensorProto
 from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Floats, Plan, UnfitModel, UnreadableModel, Values
-from aias.importing.safety import loaded
+from aias.importing.safety import loaded, plain
 from aias.importing.signature import Slot, classes_of, outputs_of, pruned, slots_of
 
 __all__ = ["Onnx"]
@@ -114,7 +114,7 @@ class Onnx:
         try:
             found = self.session.run(wanted, feeds)
         except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
-            raise UnreadableModel(f"ONNX Runtime cannot run it: {fault}"[:300], hint="export it again") from None
+            raise UnreadableModel(f"ONNX Runtime cannot run it: {plain(fault)}", hint="export it again") from None
         scores = found[0]
         if isinstance(scores, list):  # a dict of each class for each row
             names = self.outputs.keys or list(scores[0])
@@ -211,4 +211,4 @@ def _session(model: bytes) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
-        raise UnreadableModel(f"ONNX Runtime cannot load it: {fault}"[:300], hint="export it again") from None
+        raise UnreadableModel(f"ONNX Runtime cannot load it: {plain(fault)}", hint="export it again") from None
