@@ -60,7 +60,7 @@ better than none."""
 
 LOST_SHARE: Final = 0.005
 """Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
-a latency: while the usual one costs more than that, twice the time is allowed."""
+a latency: while the usual one costs more, twice the time is allowed; for four times it has to cost twice as much."""
 
 NEARLY: Final = 1e-4
 """Beside a perfect score."""
@@ -283,8 +283,9 @@ class Board:
         together = self._together()
         # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
         known = together * self._direction > self._chance
-        most = (1 + LOST_SHARE) * abs(self._perfect - together) + NEARLY * abs(together)
+        left = abs(self._perfect - together)
         while not self.latency_asked and known and self.limit_us < QUALITY_US_MAX:
+            most = (1 + LOST_SHARE * self._stretch) * left + NEARLY * abs(together)
             if abs(self._perfect - self._mixed(self.serving_weights())) <= most:
                 break
             self._stretch *= 2

@@ -144,6 +144,16 @@ def test_a_latency_that_nobody_asked_for_gives_way_to_quality(asked: bool, serve
     assert set(made.serving()) == serves and made.limit_us == limit_us
 
 
+@pytest.mark.parametrize(("lost", "limit_us"), [(0.004, 150.0), (0.008, 300.0), (0.015, 600.0)])
+def test_the_slower_the_more_it_has_to_cost(monkeypatch, lost: float, limit_us: float) -> None:
+    made = board([], seconds=600, finishing={"fast": 0.01}, asked=False)
+    made.add(member("fast", noise=2.0, seed=1))
+    monkeypatch.setattr(made, "_together", lambda: 0.9)
+    monkeypatch.setattr(made, "_mixed", lambda _: 0.9 - lost * 0.1)
+    made._choose_serving()
+    assert made.limit_us == limit_us
+
+
 @pytest.mark.parametrize(("metric", "truth"), [("log_loss", TRUTH), ("roc_auc", np.zeros(ROWS, np.int64))])
 def test_where_nothing_is_known_beyond_chance_more_time_is_not_taken(metric: str, truth: np.ndarray) -> None:
     """Noise loses more than answering alike does; and of one class there is no AUC."""
