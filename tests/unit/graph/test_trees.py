@@ -49,7 +49,8 @@ def test_what_was_written_is_read(plan: Plan, link: str, outputs: int, base: flo
 def test_what_changes_columns_first_is_not_trees_alone() -> None:
     plan = Plan("regression", ())
 
-    assert trees_in(graph_of([Input("a"), Input("b", "category", ("x", "y"))], plan, forest(1), "identity")) is None
+    assert trees_in(graph_of([Input("a"), Input("b", "category", ("x", "y"))], plan, forest(1), "identity")) is not None
+    assert trees_in(graph_of([Input("a"), Input("b")], plan, forest(1), "identity", zeros=[0])) is None
 
 
 class _Over:
