@@ -61,22 +61,15 @@ class Reader:
         return found
 
     def candidate(
-        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None
-    ) -> Candidate:
-        """`like`: one that gives each row of the table the same vectors."""
+        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None,
+        same: bool = False,
+    ) -> Candidate:  # fmt: skip
+        """`like`: one that gives each row of the table the same vectors. `same`: its own are nearly the parent's, whose
+        heads are kept, if linear models are all it is."""
+        kept = same and all(each.configuration.learner == "linear" for each in self.shop.members)
         embedding = replace(self.embedding, sentences=sentences)
         other = replace(self.embedding, sentences=like) if like else None
-        return Candidate(name, partial(self.read_by, embedding, precision, other))
-
-    def same(
-        self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None
-    ) -> Candidate:
-        """By an encoder that gives nearly the same vectors; the parent's own heads, if linear models are all it is."""
-        if any(each.configuration.learner != "linear" for each in self.shop.members):
-            return self.candidate(name, sentences, precision=precision, like=like)
-        embedding = replace(self.embedding, sentences=sentences)
-        other = replace(self.embedding, sentences=like) if like else None
-        return Candidate(name, partial(self._as_it_was, embedding, precision, other))
+        return Candidate(name, partial(self._as_it_was if kept else self.read_by, embedding, precision, other))
 
     def _as_it_was(self, embedding: Embedding, precision: str, like: Embedding | None, fold: int) -> Made:
         if like:

@@ -1,5 +1,6 @@
 """What the two forms are made of."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -62,3 +63,21 @@ def test_no_member_is_left_out_for_a_little_time_that_nobody_asked_for(monkeypat
     assert sizes[0] > 1, "there is somebody to leave out"
     assert (sizes[-1] > 1) is kept
     assert kept is bool([event for event in told if "would cost quality" in event.message])
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_both_forms_are_reported_on_one_after_the_other_or_beside_each_other(monkeypatch, processors: int) -> None:
+    monkeypatch.setattr("aias.training.forms.cpus", lambda: processors)
+    threads: list[bool] = []
+    reported = Forms.reported
+
+    def noted(self, trained, *rest):
+        if trained.manifest.form == "quality":
+            threads.append(threading.current_thread() is threading.main_thread())
+        return reported(self, trained, *rest)
+
+    monkeypatch.setattr(Forms, "reported", noted)
+    found = train(read(rows(), target="y"), RECIPE, inline=True)
+    assert threads == [processors == 1]
+    for each in (found.quality, found.serving):
+        assert {"report.json", "plots/importance.svg"} <= each.files.keys()

@@ -30,7 +30,7 @@ def bfloat16(shop: Workshop) -> Iterator[Candidate]:
     for count in dict.fromkeys(max(1, round(share * len(whole.layers))) for share in SHARES):
         name = f"{count} of {len(whole.layers)} layers in bfloat16"
         if count == len(whole.layers):
-            yield found.same(name, sentences, precision=PRECISION)
+            yield found.candidate(name, sentences, precision=PRECISION, same=True)
         else:
             yield found.candidate(name, replace(sentences, transformer=whole.lowest(count)), precision=PRECISION)
 

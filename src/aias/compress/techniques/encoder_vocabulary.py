@@ -43,8 +43,8 @@ def encoder_vocabulary(shop: Workshop) -> Iterator[Candidate]:
         less = Int8(replace(lower, words=whole.words[before]), found.reach)
         name = f"{count} of {len(whole.layers)} layers in int8, {len(before):,} tokens"
         like = replace(sentences, transformer=Int8(lower, found.reach))
-        made = found.same if count == len(whole.layers) else found.candidate
-        yield made(name, replace(sentences, subwords=subwords, transformer=less), like=like)
+        smaller = replace(sentences, subwords=subwords, transformer=less)
+        yield found.candidate(name, smaller, like=like, same=count == len(whole.layers))
 
 
 def _seen(shop: Workshop) -> Ints:

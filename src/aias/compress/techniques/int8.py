@@ -31,7 +31,7 @@ def int8(shop: Workshop) -> Iterator[Candidate]:
     found = reader(shop)
     sentences = found.sentences
     whole = replace(sentences, transformer=Int8(sentences.whole, found.reach))
-    yield replace(found.same("sentences in int8", whole), milder=partial(_milder, shop, found))
+    yield replace(found.candidate("sentences in int8", whole, same=True), milder=partial(_milder, shop, found))
 
 
 def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
@@ -40,7 +40,11 @@ def _milder(shop: Workshop, found: Reader) -> list[Candidate]:
     order = by_worth(sentences, shop.some_texts(sentences.subwords), found.reach)
     named = [f"sentences in int8, {kept} of {count} layers in float32" for kept in range(1, count)]
     return [
-        found.same(name, replace(sentences, transformer=Int8(sentences.whole, found.reach, frozenset(order[: at + 1]))))
+        found.candidate(
+            name,
+            replace(sentences, transformer=Int8(sentences.whole, found.reach, frozenset(order[: at + 1]))),
+            same=True,
+        )
         for at, name in enumerate(named)
     ]
 

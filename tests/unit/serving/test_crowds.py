@@ -1,0 +1,217 @@
+"""A crowd before a real server, whose models run on the loop or in threads."""
+
+import asyncio
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from aias.access.ledger import Ledger
+from aias.access.quotas import Quota
+from aias.core.events import nobody
+from aias.serving.messages import Reply, Request
+from aias.serving.on_loop import OnLoop
+from aias.serving.refusals import TooLate
+from aias.serving.routes import Route
+from aias.serving.slices import Slices
+from raw_requests import POST
+from serving_house import BOUNDS, House, Joined, Shelf, house
+
+AGES = (20, 50)
+SAID = {20: "no", 50: "yes"}
+LONG = replace(BOUNDS, connections=1_000_000)
+"""Every request is long beside its share of the objective."""
+
+
+def whole(age: int) -> bytes:
+    body = b'[{"age": %d}]' % age
+    return POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def answer_of(client: socket.socket) -> tuple[int, str]:
+    """The status of one response, and what it predicts or why it does not."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        data += client.recv(1)
+    length, body = int(data.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]), b""
+    while len(body) < length:
+        body += client.recv(length - len(body))
+    said = json.loads(body)
+    return int(data[9:12]), said[0]["prediction"] if isinstance(said, list) else said["error"]["code"]
+
+
+@contextmanager
+def crowd(server: House, count: int) -> Iterator[tuple[list[socket.socket], threading.Event]]:
+    """Callers whose head is known; what they send inside is heard in one turn, afterwards."""
+    with ExitStack() as held:
+        callers = [held.enter_context(server.socket()) for _ in range(count)]
+        for each in callers:
+            each.sendall(whole(50))
+            assert answer_of(each) == (200, "yes")
+        go_on, stands = threading.Event(), threading.Event()
+
+        def stand_still() -> None:
+            stands.set()
+            go_on.wait(10)
+
+        loop = next(iter(server.gateway._server.server_state.connections)).loop
+        loop.call_soon_threadsafe(stand_still)
+        assert stands.wait(5)
+        yield callers, go_on
+        go_on.set()
+
+
+def test_of_a_crowd_each_gets_its_own_answer() -> None:
+    with house(bounds=LONG) as server, crowd(server, 40) as (callers, go_on):
+        for at, each in enumerate(callers):
+            each.sendall(whole(AGES[at % 2]))
+        go_on.set()
+
+        assert [answer_of(each) for each in callers] == [(200, SAID[AGES[at % 2]]) for at in range(40)]
+
+
+def test_what_a_caller_sends_behind_a_request_that_waits_is_answered_after_it() -> None:
+    with house(bounds=LONG) as server, crowd(server, 20) as (callers, go_on):
+        for each in callers:
+            each.sendall(whole(20))
+        go_on.set()
+        for each in callers:
+            each.sendall(whole(50) + whole(20))
+
+        assert [[answer_of(each)[1] for _ in range(3)] for each in callers] == [["no", "yes", "no"]] * 20
+
+
+def test_who_sends_no_more_or_has_gone_is_answered_or_forgotten() -> None:
+    with house(bounds=LONG) as server:
+        with crowd(server, 20) as (callers, go_on):
+            for at, each in enumerate(callers):
+                each.sendall(whole(50))
+                if at % 2:
+                    each.shutdown(socket.SHUT_WR)
+                elif at % 4:
+                    each.close()
+            go_on.set()
+            assert all(answer_of(each) == (200, "yes") for each in callers[1::2])
+            assert all(answer_of(each) == (200, "yes") for each in callers[::4])
+        assert server.call("POST", "/predict/churn", [{"age": 20}]).json[0]["prediction"] == "no"  # type: ignore[index]
+
+
+@contextmanager
+def in_threads() -> Iterator[House]:
+    """A server whose model runs in threads, and which reads for them on the loop."""
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Joined())
+    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_seconds=1.0)) as server:
+        yield server
+
+
+def test_a_crowd_that_asks_a_model_in_threads_is_read_in_slices_and_each_gets_its_own_answer() -> None:
+    bad = POST + b"Content-Length: 16\r\n\r\n" + b'[{"age": "old"}]'
+    sent, said = (whole(20), whole(50), bad), ((200, "no"), (200, "yes"), (422, "data.bad-value"))
+    with in_threads() as server, crowd(server, 40) as (callers, go_on):
+        added, reading = list[float](), server.gateway.application._threads._reading
+        add = reading.add
+        reading.add = lambda seconds, *more, **named: (added.append(seconds), add(seconds, *more, **named))  # type: ignore[assignment, func-returns-value]
+        for at, each in enumerate(callers):
+            each.sendall(sent[at % 3])
+        go_on.set()
+
+        assert [answer_of(each) for each in callers] == [said[at % 3] for at in range(40)]
+        assert len(added) > 20
+        assert reading.waiting == 0
+
+
+def test_who_goes_before_it_is_read_keeps_nobody_waiting() -> None:
+    with in_threads() as server, crowd(server, 40) as (callers, go_on):
+        for at, each in enumerate(callers):
+            each.sendall(whole(50))
+            if at % 2:
+                each.close()
+        server.gateway.stop()
+        go_on.set()
+
+        assert {answer_of(each) for each in callers[::2]} == {(200, "yes")}
+
+
+def test_a_server_that_stops_answers_those_that_wait_on_the_loop() -> None:
+    with house(bounds=LONG) as server, crowd(server, 30) as (callers, go_on):
+        for each in callers:
+            each.sendall(whole(50))
+        server.gateway.stop()
+        go_on.set()
+
+        assert {answer_of(each) for each in callers} == {(200, "yes")}
+        assert {each.recv(10) for each in callers} == {b""}
+
+
+def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
+    soon, told = list[Callable[[], None]](), list[Reply | Exception]()
+    with house() as server:
+        on_loop = OnLoop(None, metrics=server.gateway.metrics, watch=nobody, bounds=BOUNDS)
+        on_loop._slices = Slices(later=soon.append)
+        route = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b"run"))
+        for deadline in (time.monotonic() - 1, time.monotonic() + 1_000):
+            request = Request("POST", "/predict/churn", "r", {}, {"endpoint": "churn"}, deadline=deadline)
+            request.model = server.gateway.router.find("churn")
+            on_loop._slices.begins()
+            on_loop.later(route, request, told.append)
+        soon[0]()
+
+    assert isinstance(told[0], TooLate)
+    assert isinstance(told[1], Reply)
+
+
+def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
+    quotas = {"some": (Quota(5, "requests", "day"),)}
+    with house(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+        application = server.gateway.application
+        pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer some"), (b"content-length", b"13")]
+        found = application.heads.of(b"/predict/churn", pairs)
+        assert found is not None
+
+        async def turn() -> list[bytes | None]:
+            return [application.at_once(found, b'[{"age": 50}]', ()) for _ in range(3)]
+
+        first, *others = asyncio.run(turn())
+
+    assert first is not None
+    assert b'"requests-day";r=4' in first
+    # Nothing has been done for them, and nothing taken.
+    assert others == [None, None]
+    with closing(Ledger.open(tmp_path)) as ledger:
+        assert [each.used for each in ledger.used("some", quotas["some"])] == [1]
+
+
+def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_requests_have() -> None:
+    chunked = POST + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + b'[{"age": 50}]' + b"\r\n0\r\n\r\n"
+    with house(bounds=replace(LONG, objective_seconds=1e-4)) as server, crowd(server, 90) as (callers, go_on):
+        for at, each in enumerate(callers):
+            each.sendall(chunked if at % 3 == 2 else whole(AGES[at % 2]))
+        go_on.set()
+        told = [answer_of(each) for each in callers]
+
+    assert {status for status, _ in told} == {200, 503}
+    for at, (status, said) in enumerate(told):
+        assert said == ("serving.overloaded" if status == 503 else "yes" if at % 3 == 2 else SAID[AGES[at % 2]])
+
+
+def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_same_connection() -> None:
+    body = b'[{"age": 50}]' + b" " * 20_000
+    head = POST + b"Content-Length: %d\r\n\r\n" % len(body)
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    stuck.add(5.0, lambda: None, payer="another", priority=1)
+    stuck.add(5.0, lambda: None, payer="all-key", priority=1)
+    with house(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
+        on_loop = server.gateway.application._loop
+        on_loop._slices = stuck
+        client.sendall(head)
+        assert answer_of(client) == (503, "serving.overloaded")
+        on_loop._slices = Slices()
+        client.sendall(body + head + body)
+
+        assert answer_of(client) == (200, "yes")
