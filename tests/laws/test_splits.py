@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, currently_in_test_context, given, settings
 from hypothesis import strategies as st
 
 from aias.core.task import Task
+from aias.data.copies import alike_by_chance
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.read import read
@@ -13,21 +14,27 @@ from aias.data.split import FORWARD_SHARE, folds, split
 
 BINARY = Task("y", "binary", "roc_auc", ("no", "yes"))
 AMOUNT = Task("y", "regression", "rmse")
+ALSO = ("x2", "x3", "x4", "x5")
+"""Columns that say the same again, so that rows are hardly alike by chance."""
 
 
 def dataset_of(values: list[int], groups: list[int] | None = None) -> Dataset:
     columns = {"x": [f"v{value}" for value in values], "y": ["no"] * len(values)}
+    columns |= dict.fromkeys(ALSO, columns["x"])
     if groups is not None:
         columns["g"] = [f"g{group}" for group in groups]
         columns["at"] = [f"2024-01-{1 + group % 28:02}" for group in groups]
     dataset = read(columns)
     fields = list(dataset.schema)
-    roles = {"x": "input", "y": "target", "g": "ignored", "at": "ignored"}
-    kinds = {"x": "category", "y": "category", "g": "category", "at": "time"}
+    roles = dict.fromkeys(("x", *ALSO), "input") | {"y": "target", "g": "ignored", "at": "ignored"}
+    kinds = dict.fromkeys(("x", *ALSO, "y", "g"), "category") | {"at": "time"}
     schema = type(dataset.schema)(
         tuple(type(f)(f.name, kinds[f.name], roles[f.name]) for f in fields)  # type: ignore[arg-type]
     )
-    return dataset.with_schema(schema)
+    dataset = dataset.with_schema(schema)
+    if currently_in_test_context():
+        assume(not alike_by_chance(dataset))
+    return dataset
 
 
 def parts_of(done) -> list[np.ndarray]:
@@ -225,3 +232,18 @@ def test_a_label_of_one_group_alone_judges_nowhere_and_no_group_is_ever_in_two_f
     with pytest.raises(BadSplit, match="more than one group of `person`") as caught:
         folds(dataset, np.repeat(np.arange(12), 4), task=task, seed=0, count=3, how="group:person")
     assert "random" in caught.value.hint
+
+
+def test_rows_alike_by_chance_are_no_copies() -> None:
+    cities = np.random.default_rng(0).integers(0, 30, 600)
+    houses = read({"city": [f"c{city}" for city in cities], "rooms": [f"r{i % 3}" for i in range(600)]})
+    made = folds(houses, np.zeros(600), task=AMOUNT, seed=0, count=5)
+    for fold in range(5):
+        assert set(cities[made.judges == fold]) <= set(cities[made.judges != fold])
+
+
+def test_one_measured_amount_makes_equal_rows_copies() -> None:
+    once = np.random.default_rng(0).normal(size=300)
+    houses = read({"city": [f"c{i % 30}" for i in range(300)] * 2, "size": [*once, *once]})
+    made = folds(houses, np.zeros(600), task=AMOUNT, seed=0, count=5)
+    assert made.judges[:300].tolist() == made.judges[300:].tolist()

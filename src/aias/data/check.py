@@ -11,6 +11,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.core.schema import Field, Kind, Role
 from aias.core.task import Task
+from aias.data.copies import alike_by_chance, keys_of
 from aias.data.dataset import Dataset
 from aias.data.target import Labels1d
 
@@ -172,28 +173,31 @@ def _sums(dataset: Dataset, y: Labels1d, task: Task) -> Iterator[Event]:
 
 
 def _copies(dataset: Dataset, y: Labels1d, task: Task) -> Iterator[Event]:
-    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(dataset.schema.inputs)]
-    if not inputs:
+    keys = keys_of(dataset)
+    if keys is None:
         return
-    hashes = pl.DataFrame(inputs).hash_rows().alias("row")
     seen = (
-        pl.DataFrame([hashes, pl.Series("y", y)]).group_by("row").agg(pl.len(), pl.col("y").n_unique().alias("answers"))
+        pl.DataFrame([keys.alias("row"), pl.Series("y", y)])
+        .group_by("row")
+        .agg(pl.len(), pl.col("y").n_unique().alias("answers"))
     )
     copies = dataset.rows - seen.height
     if not copies:
         return
-    share = copies / dataset.rows
+    share, chance = copies / dataset.rows, alike_by_chance(dataset)
     rows_have = "1 row has" if copies == 1 else f"{copies:,} rows ({share:.1%}) have"
-    message = f"{rows_have} the same inputs as an earlier row; copies never straddle a split"
-    yield Event("data.copies", message, "info", {"rows": copies})
+    treated = "as chance has it with columns of so few values" if chance else "copies never straddle a split"
+    message = f"{rows_have} the same inputs as an earlier row{',' if chance else ';'} {treated}"
+    yield Event("data.copies", message, "info", {"rows": copies, "chance": chance})
     against = seen.filter(pl.col("answers") > 1)
-    if against.height:
+    if against.height and not (chance and task.type == "regression"):  # amounts differ, whatever the columns
         rows = int(against["len"].sum())
         message = (
             f"{rows:,} rows with the same inputs as others have different values of `{task.target}`:"
             " no model can be right on all of them; is a column missing?"
         )
-        yield Event("data.contradictions", message, "warning" if rows > RARE_SHARE * len(y) else "info", {"rows": rows})
+        serious = rows > RARE_SHARE * len(y) and not chance
+        yield Event("data.contradictions", message, "warning" if serious else "info", {"rows": rows})
 
 
 def _imbalance(y: Labels1d, task: Task) -> Iterator[Event]:

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from aias.core.task import Task
 from aias.data.alone import alone
+from aias.data.copies import copies as copies_of
+from aias.data.copies import numbered
 from aias.data.dataset import Dataset, Ints
 from aias.data.errors import BadSplit
 from aias.encoders.time import Time
@@ -75,7 +76,7 @@ def split(
         )
     if dataset.rows < ROWS_MIN:
         raise BadSplit(f"{dataset.rows} rows cannot be divided in three", hint=f"give at least {ROWS_MIN}, better 100")
-    copies = _copies(dataset)
+    copies = copies_of(dataset)
     if way == "random":
         return _random(copies, _strata(y, task), fractions, np.random.default_rng(seed))
     if way == "group":
@@ -113,8 +114,8 @@ def folds(
     way, column = _way(how)
     if way == "time":
         share = holdout if count == 1 else FORWARD_SHARE
-        return _forward(_moments(dataset, column), _copies(dataset), count=count, share=share, column=column)
-    groups, strata = _groups(dataset, column) if way == "group" else _copies(dataset), _strata(y, task)
+        return _forward(_moments(dataset, column), copies_of(dataset), count=count, share=share, column=column)
+    groups, strata = _groups(dataset, column) if way == "group" else copies_of(dataset), _strata(y, task)
     if count > 1:
         return _dealt(groups, strata, task, count, seed, column=column)
     if column and task.classes and len(alone(groups, strata)):
@@ -139,11 +140,11 @@ def _dealt(groups: Ints, strata: Ints, task: Task, count: int, seed: int, *, col
             hint="give more groups, or use the split `random`",
         )
     if not column and (few or (len(found) and len(left) < JUDGED_SHARE_MIN * len(strata))):
-        groups = _numbered(np.where(inside, len(groups) + np.arange(len(groups)), groups))
+        groups = numbered(np.where(inside, len(groups) + np.arange(len(groups)), groups))
         several = found[np.bincount(strata)[found] > 1]
         return Folds(_deal(groups, strata, count, np.random.default_rng(seed)), straddling=several)
     judges = np.full(len(strata), -1, np.int16)
-    judges[~inside] = _deal(_numbered(groups[~inside]), left, count, np.random.default_rng(seed))
+    judges[~inside] = _deal(numbered(groups[~inside]), left, count, np.random.default_rng(seed))
     return Folds(judges)
 
 
@@ -174,23 +175,6 @@ def _deal(groups: Ints, strata: Ints, count: int, rng: np.random.Generator) -> n
         for _, together, each in waiting:
             rows[each] = together
     return fold[groups]
-
-
-def _copies(dataset: Dataset) -> Ints:
-    """For each row the number of its group of rows with equal inputs, in order of appearance."""  # (rows,)
-    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(dataset.schema.inputs)]
-    if not inputs:
-        return np.arange(dataset.rows)
-    hashes = pl.DataFrame(inputs).hash_rows().to_numpy()  # two rows in 2^64 could be kept together for nothing
-    return _numbered(hashes)
-
-
-def _numbered(keys: npt.NDArray[np.generic]) -> Ints:
-    """Number the different keys from 0 in order of appearance."""
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
 
 
 def _strata(y: npt.NDArray[np.int64] | npt.NDArray[np.float64], task: Task) -> Ints:
@@ -281,9 +265,9 @@ def _members(dataset: Dataset, column: str) -> Ints:
     """Numbers of the groups; a row without a group is one of its own."""
     values = dataset.column(column)
     missing = values.is_null().to_numpy()
-    numbers = _numbered(values.rank("dense").fill_null(0).to_numpy().astype(np.int64))
+    numbers = numbered(values.rank("dense").fill_null(0).to_numpy().astype(np.int64))
     numbers[missing] = len(numbers) + np.arange(int(missing.sum()))
-    return _numbered(numbers)
+    return numbered(numbers)
 
 
 def _moments(dataset: Dataset, column: str) -> npt.NDArray[np.float64]:

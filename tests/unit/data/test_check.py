@@ -72,6 +72,14 @@ def test_copies_and_contradictions_are_counted():
     assert facts["data.contradictions"]["rows"] == 40
 
 
+def test_rows_alike_by_chance_accuse_nobody():
+    columns = {"x": ["a", "b", "c", "d"] * 25, "z": ["k", "l"] * 50, "y": list(range(100))}
+    dataset = read(columns, target="y")
+    labels = task_for(dataset, "y", metric="rmse")
+    (copies,) = [note for note in findings(dataset, labels.y, labels.task) if note.name.startswith("data.co")]
+    assert copies.level == "info" and "chance" in copies.message and "straddle" not in copies.message
+
+
 def test_a_rare_label_is_told():
     assert "`yes` (3 rows)" in told({}, ["yes"] * 3 + ["no"] * (N - 3), "data.imbalance")[0]
     assert told({}, LABEL, "data.imbalance") == []

@@ -1,0 +1,49 @@
+"""Rows with equal inputs: copies of one another, or alike by chance because their columns have few values."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aias.data.dataset import Dataset, Ints
+
+CHANCE_MIN: Final = 3.0
+"""Other rows that equal a row by chance: from here on rows to come will, too, and to have seen them is no flattery."""
+
+
+def keys_of(dataset: Dataset) -> pl.Series | None:
+    """A key for each row, equal where its inputs are; None where there are no inputs."""
+    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(dataset.schema.inputs)]
+    return pl.DataFrame(inputs).hash_rows() if inputs else None  # two rows in 2^64 could be kept together for nothing
+
+
+def copies(dataset: Dataset) -> Ints:
+    """For each row the number of its group of copies, in order of appearance; rows alike by chance are no copies."""
+    keys = keys_of(dataset)
+    if keys is None or alike_by_chance(dataset):
+        return np.arange(dataset.rows)
+    return numbered(keys.to_numpy())
+
+
+def alike_by_chance(dataset: Dataset) -> bool:
+    """Whether a row would equal another even if its columns had nothing to do with each other.
+
+    A city and a number of rooms say the same of many houses. That a row equals a given one then has the probability
+    Π_columns Σ_values p²: large where columns are few and of few values, and next to nothing with one measured amount.
+    """
+    expected = float(dataset.rows - 1)
+    for field in dataset.schema.inputs:
+        if expected < CHANCE_MIN:
+            return False
+        counts = dataset.frame[field.name].value_counts()["count"].to_numpy()
+        expected *= float(np.square(counts / dataset.rows).sum())
+    return expected >= CHANCE_MIN
+
+
+def numbered(keys: npt.NDArray[np.generic]) -> Ints:
+    """Number the different keys from 0 in order of appearance."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]
