@@ -10,7 +10,7 @@ from aias.artifact.manifest import Candidate, Manifest
 from aias.artifact.optimised import optimised
 from aias.artifact.report import PLOTS, Report, SliceScore
 from aias.core.schema import Field
-from aias.core.task import EXACT, Measurement
+from aias.core.task import EXACT, TINY, Measurement
 
 _CATEGORIES_SHOWN_MAX: Final = 8
 _CHARS_SHOWN_MAX: Final = 80
@@ -345,9 +345,9 @@ def _interval(measurement: Measurement) -> str:
 
 
 def _number(value: float) -> str:
-    """Four digits after the point, and fewer of large numbers."""
+    """Four digits after the point, fewer of large numbers, and as many as say something of tiny ones."""
     size = abs(value)
-    if size >= EXACT:
+    if size >= EXACT or 0 < size < TINY:
         return f"{value:.4g}"
     digits = 4 if size < 10 else 2 if size < 1000 else 1
     return f"{round(value, digits) + 0.0:,.{digits}f}"  # no -0.0000

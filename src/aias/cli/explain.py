@@ -6,6 +6,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.show import give, table
+from aias.core.task import written
 
 
 @click.command()
@@ -34,13 +35,21 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
     if as_json:
         give(asdict(found), as_json=True)
         return
+    like = max(abs(found.answer), abs(found.usual))
+    answer, usual = written(found.answer, like=like), written(found.usual, like=like)
     shown = [
-        (name, _short(fields.get(name)), _short(found.reference[name]), f"{part:+.4f}") for name, part in found.parts
+        (name, _short(fields.get(name)), _short(found.reference[name]), _signed(part, like))
+        for name, part in found.parts
     ]
-    rows = [*shown, ("", "", "a usual row", f"{found.usual:.4f}"), ("", "", "this row", f"{found.answer:.4f}")]
-    table(f"{found.of}: {found.answer:.4f}", ("field", "value", "usually", "part"), rows, right=("part",))
+    rows = [*shown, ("", "", "a usual row", usual), ("", "", "this row", answer)]
+    table(f"{found.of}: {answer}", ("field", "value", "usually", "part"), rows, right=("part",))
+
+
+def _signed(part: float, like: float) -> str:
+    return ("" if part < 0 else "+") + written(part, like=like)
 
 
 def _short(value: object) -> str:
-    text = "" if value is None else str(value)
+    """Of a number as many digits as tell it; of a text the beginning."""
+    text = "" if value is None else f"{value:.6g}" if type(value) is float else str(value)
     return text if len(text) <= 40 else text[:39] + "…"

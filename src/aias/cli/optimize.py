@@ -1,5 +1,7 @@
 """`aias optimize`."""
 
+import time
+
 import click
 
 from aias.cli.main import option_json
@@ -47,6 +49,7 @@ def optimize(
     from aias.client.model import load
     from aias.core.quantities import seconds_of
 
+    began = time.monotonic()
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(
             time=seconds, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners, stop=stop,
@@ -61,8 +64,7 @@ def optimize(
     ]
     table("", ("axis", "tried", searched, "kept"), rows, right=("tried", searched))
     if not any(each.tried for each in found.axes):
-        click.echo("the time was not enough to try anything", err=True)
-        hint(f"aias optimize {ref} --time {5 * seconds_of(seconds):.0f}s")
+        _say_why_nothing(ref, seconds_of(seconds), took=time.monotonic() - began)
         return
     if not found.better:
         say(f"nothing is certain to be better than {found.model.ref} on rows not searched on: {found.gain}")
@@ -74,3 +76,12 @@ def optimize(
         click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "
                    f"{size(each.manifest.served_bytes)}")  # fmt: skip
     hint(f"aias deploy {found.model.ref} && aias serve")
+
+
+def _say_why_nothing(ref: str, seconds: float, *, took: float) -> None:
+    """Nothing was tried: either the time was short, or there is nothing along these axes with these learners."""
+    if took < seconds / 2:
+        click.echo("there is nothing to try along this axis, with the learners that may join", err=True)
+        return hint(f"aias optimize {ref} --time {seconds:.0f}s")
+    click.echo("the time was not enough to try anything", err=True)
+    return hint(f"aias optimize {ref} --time {5 * seconds:.0f}s")

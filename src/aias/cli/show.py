@@ -1,9 +1,10 @@
 """How answers look: tables on stdout, or JSON. Rich is loaded only when a table is drawn."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -11,8 +12,14 @@ from aias.core.events import Event
 from aias.core.task import Measurement, written
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from aias.artifact.manifest import Manifest
     from aias.client.model import Model
+
+
+PIPE_WIDTH: Final = 1_000
+"""Columns where there is no terminal."""
 
 
 def give(value: Any, *, as_json: bool) -> None:
@@ -29,32 +36,37 @@ def table(
 ) -> None:  # fmt: skip
     """A table on stdout; columns named in `right` are aligned to the right, and break no more than those in `whole`."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     if title:
         click.secho(title, bold=True)
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     for column in columns:
         kept = column in right or column in whole  # what gives way where there is little room are words
         justify: Literal["right", "left"] = "right" if column in right else "left"
-        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=kept)
+        drawn.add_column(column, justify=justify, overflow="ellipsis" if kept else "fold", no_wrap=kept)
     for row in rows:
         drawn.add_row(*(Text(str(cell)) for cell in row))
-    Console(highlight=False, soft_wrap=False).print(drawn)
+    _console().print(drawn)
 
 
 def leaderboard(manifests: "Sequence[Manifest]") -> None:
     """What was tried, best first, and how much of it is in each form."""
-    from rich.console import Console
-
     from aias.cli.leaderboard import drawn_lines, lines_of
 
     lines = lines_of(manifests)
     if lines:
-        console = Console(highlight=False)
+        console = _console()
         console.print(drawn_lines(lines, [each.form or "weight" for each in manifests], width=console.width))
+
+
+def _console() -> "Console":
+    """Of stdout; in a pipe or a file nothing has to be folded, since there is no edge."""
+    from rich.console import Console
+
+    wide = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=PIPE_WIDTH if wide else None)
 
 
 def say(text: str, *, mark: str = "", style: str = "", err: bool = False, dim: bool = False) -> None:

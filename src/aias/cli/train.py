@@ -120,6 +120,7 @@ def _show_forms(forms: Sequence[Any]) -> None:
          f"{each.manifest.row_us:,.0f}", size(each.manifest.served_bytes))
         for each in forms
     ]  # fmt: skip
+    click.echo()
     table("", ("version", "form", metric, "µs/row", "size"), rows, right=(metric, "µs/row", "size"))
 
 

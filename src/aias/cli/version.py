@@ -32,6 +32,7 @@ def draw(model: "Model") -> None:
         click.echo(line)
     if manifest.measurements:
         _draw_measurements(manifest)
+    click.echo()
     leaderboard([manifest])
     _draw_importance(manifest, report)
     _draw_sizes(manifest)
@@ -94,6 +95,7 @@ def _draw_measurements(manifest: Manifest) -> None:
     rows = [(one.metric, one.written, one.interval, f"{one.n:,}") for one in manifest.measurements]
     if not rows:
         return
+    click.echo()
     table("", (manifest.judged, "value", "95 % interval", "rows"), rows, right=("value", "rows"))
 
 
@@ -105,6 +107,7 @@ def _draw_importance(manifest: Manifest, report: Report) -> None:
     rows = [
         (printable(each.field), written(each.drop), "━" * max(0, round(BAR_WIDTH * each.drop / most))) for each in shown
     ]  # fmt: skip
+    click.echo()
     table(
         "",
         ("field", f"worse {manifest.task.metric} without", ""),

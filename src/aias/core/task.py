@@ -129,14 +129,17 @@ class Measurement:
         return f"{written(self.low, like=self.value)} to {written(self.high, like=self.value)}"
 
 
-EXACT: Final = 1e15
-"""From here on a float is no sum of tenths, and nobody counts its digits."""
+EXACT: Final = 1e12
+"""From here on nobody counts the digits of a score."""
+
+TINY: Final = 0.001
+"""Below this, four decimals would leave too little of a score."""
 
 
 def written(value: float, *, like: float | None = None) -> str:
     """Four decimals below 10, and one from there: more would say nothing. `like`: of a value that stands beside it."""
     size = abs(value if like is None else like)
-    if size >= EXACT:
+    if size >= EXACT or 0 < size < TINY:
         return f"{value:.4g}"
     digits = 4 if size < 10 else 1
     return f"{value:,.{digits}f}"

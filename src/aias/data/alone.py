@@ -31,17 +31,22 @@ def _ends(values: Ints, of: Ints) -> tuple[Ints, Ints]:
 
 
 def notes_on(
-    y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], task: Task, *, straddling: Ints | tuple[()] = ()
-) -> list[Event]:
-    """What is to be known of the scores: labels that judge nowhere, and those that are known again by heart."""
+    y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], task: Task, *, straddling: Ints | tuple[()] = (),
+    rows_min: int = 1,
+) -> list[Event]:  # fmt: skip
+    """What is to be known of the scores: labels that judge nowhere, and those that are known again by heart.
+
+    Labels of fewer than `rows_min` rows have been told of.
+    """
     if not task.classes:
         return []
     found = []
-    if len(gone := np.setdiff1d(y, y[judged])):
+    labels, counts = np.unique(y, return_counts=True)
+    if len(gone := np.setdiff1d(labels[counts >= rows_min], y[judged])):
         names = [task.classes[code] for code in gone]
         message = (
-            f"{_called(names)} learned, but scores say nothing of that: no row of it can judge, there is one alone, "
-            "copies of one, one group, or too few"
+            f"{_called(names)} learned, and no score says how well: too few rows, only copies of one row, or only one "
+            "group"
         )
         found.append(Event("data.unjudged", message, "warning", {"labels": names}))
     if len(straddling):

@@ -205,7 +205,9 @@ def _imbalance(y: Labels1d, task: Task) -> Iterator[Event]:
         return
     counts = np.bincount(y.astype(np.int64), minlength=len(task.classes))
     few = min(RARE_SHARE, RARE_OF_FAIR_SHARE / len(task.classes)) * len(y)
-    rare = [(task.classes[code], int(count)) for code, count in enumerate(counts) if count < few]
+    rare = [
+        (task.classes[code], int(count)) for code, count in enumerate(counts) if 1 < count < few
+    ]  # one alone is told of already
     if rare:
         named = ", ".join(f"`{label}` ({count:,} row{'s' if count != 1 else ''})" for label, count in rare[:5])
         which = "1 label is" if len(rare) == 1 else f"{len(rare)} labels are"

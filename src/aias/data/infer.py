@@ -1,6 +1,7 @@
 """A raw table → a schema: the kind and the role of every column, with the reason for each."""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,8 @@ _ROWS_MIN: Final = 5
 """On fewer rows every column is constant, unique or in order by chance."""
 
 _CATEGORIES_SHOWN: Final = 50
+_EXAMPLE_ROWS: Final = 1_000
+"""Among the first of these that have a value an example is sought."""
 
 
 def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl.DataFrame, tuple[Event, ...]]:
@@ -69,7 +72,7 @@ def _settled(field: Field, column: pl.Series, *, is_target: bool) -> Field:
     """The field with its example and categories, and ignored when the column cannot help."""
     column = column.alias("")  # its own name could be a pattern to Polars
     present = column.drop_nulls()
-    example = present[0] if len(present) else None
+    example = next((each for each in present.head(_EXAMPLE_ROWS) if not _endless(each)), None)
     if isinstance(example, float):
         example = int(example) if example.is_integer() and abs(example) < 1e15 else example
     elif example is not None:
@@ -86,6 +89,11 @@ def _settled(field: Field, column: pl.Series, *, is_target: bool) -> Field:
     if field.role == "ignored":
         return replace(field, reason=f"almost every value is different, like an identifier; {field.reason}")
     return field
+
+
+def _endless(value: object) -> bool:
+    """Infinity is no example: JSON has none."""
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _useless(field: Field, column: pl.Series, present: pl.Series) -> str:

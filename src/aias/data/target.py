@@ -27,6 +27,12 @@ WHOLE_CLASSES_MAX: Final = 10
 AMOUNT_MAX: Final = 1e100
 """The squares of larger errors, and their sums, come near what a float64 can hold."""
 
+ONE_SIDED: Final = {"f1": "f1_macro", "precision": "f1_macro", "recall": "balanced_accuracy", "pr_auc": "roc_auc"}
+"""Metrics that judge how one of two labels is found, and one that judges both."""
+
+MEANT_SHARE_MAX: Final = 0.8
+"""A label of more of the rows is hardly the one that is looked for."""
+
 _UNIQUE_SHARE_MAX: Final = 0.5
 _NOTHING_TO_LEARN: Final = "there is nothing to learn; is it the right column?"
 
@@ -52,7 +58,8 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
         raise BadTarget(f"there is no metric `{metric}`", hint=f"the metrics are: {', '.join(METRICS)}")
     field = dataset.schema[target]
     if field.kind == "time":
-        raise BadTarget(f"`{target}` holds times, which cannot be predicted", hint="predict a number of days instead")
+        hint = "predict a number of days; or, if they are labels, set its kind to category in the schema"
+        raise BadTarget(f"`{target}` holds times, which cannot be predicted", hint=hint)
     column = dataset.column(target)
     kept = np.flatnonzero(column.is_not_null().to_numpy())
     if not len(kept):
@@ -70,7 +77,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     task = Task(target, kind, metric or DEFAULT_METRIC[kind], classes)
     if dots:
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
-    notes += (*_alike_notes(classes, target), *_rare_notes(texts, target))
+    notes += (*_alike_notes(classes, target), *_rare_notes(texts, target), *_positive_notes(texts, task))
     return Labels(task, encode_labels(texts, task), kept, reason, notes)
 
 
@@ -131,8 +138,8 @@ def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
         named = ", ".join(shown(text) for text, _ in unknown.most_common(5))
         known = ", ".join(task.classes[:10]) + (", ..." if len(task.classes) > 10 else "")
         raise BadTarget(
-            f"`{task.target}` holds {len(unknown):,} labels that the model does not know, in {sum(unknown.values()):,} "
-            f"of {len(texts):,} rows: {named}" + (", ..." if len(unknown) > 5 else ""),
+            f"`{task.target}` holds {len(unknown):,} label{'s' * (len(unknown) > 1)} that the model does not know, in "
+            f"{sum(unknown.values()):,} of {len(texts):,} rows: {named}" + (", ..." if len(unknown) > 5 else ""),
             hint=f"it knows: {known}",
         )
     return np.array([codes[text] for text in texts], dtype=np.int64)
@@ -236,11 +243,26 @@ def _alike_notes(classes: tuple[str, ...], target: str) -> tuple[Event, ...]:
     return (Event("data.labels-alike", message, "warning", {"labels": cast("list[object]", alike[:20])}),)
 
 
+def _positive_notes(texts: list[str], task: Task) -> tuple[Event, ...]:
+    """Where a metric judges the second label, and the first is the rare one that is probably meant."""
+    if task.metric not in ONE_SIDED:
+        return ()
+    first, second = task.classes
+    rows = texts.count(second)
+    if rows <= MEANT_SHARE_MAX * len(texts):
+        return ()
+    message = (
+        f"`{task.metric}` judges how {shown(second)} is found, which {rows / len(texts):.0%} of the rows are, not "
+        f"{shown(first)}: the second label in their order counts; rename them, or choose {ONE_SIDED[task.metric]}"
+    )
+    return (Event("data.positive", message, "warning", {"positive": second, "rows": rows}),)
+
+
 def _rare_notes(texts: list[str], target: str) -> tuple[Event, ...]:
     single = sorted(text for text, count in Counter(texts).items() if count < 2)
     if not single:
         return ()
     named = ", ".join(shown(text) for text in single[:5])
     which = "1 label stands" if len(single) == 1 else f"{len(single)} labels stand"
-    message = f"`{target}`: {which} in one row only and cannot be judged: {named}"
+    message = f"`{target}`: {which} in one row only; learned, but no score says how well: {named}"
     return (Event("data.rare-labels", message, "warning", {"labels": cast("list[object]", single[:20])}),)

@@ -194,7 +194,7 @@ class Board:
         """Where it is not certain that more is known than what is usual."""
         for one in measured:
             ends = [end * self._direction for end in (one.low, one.high) if end is not None]
-            if one.metric == self.task.metric and ends and min(ends) <= self._chance:
+            if one.metric == self.task.metric != "ece" and ends and min(ends) <= self._chance:
                 usual = self._chance * self._direction
                 said = f"answering every row alike gives {one.metric} {written(usual)}"
                 message = f"{said}: nothing better is certain here"

@@ -305,7 +305,7 @@ class Forms:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}
             level: Level = "info" if one.metric == self.prepared.task.metric else "debug"
             self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", level, facts))
-            if one.value >= TOO_GOOD.get(one.metric, np.inf):
+            if one.value >= TOO_GOOD.get(one.metric, np.inf) and _TOO_GOOD_ADVICE not in self.watch.notes:
                 self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
         return measured
 

@@ -161,7 +161,7 @@ def prepare(
         learned, y, said.own, task=task, seed=seed, count=count, how=how, holdout=holdout_share(learned.rows),
         tested=held.rows > 0, watch=watch,
     )  # fmt: skip
-    for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling):
+    for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
         watch(note)
     told = said.of(task.classes)
     y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)

@@ -5,6 +5,7 @@ All of it is made of the same rows and scores as the measurements: rows set asid
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +25,7 @@ from aias.training.history import History
 from aias.training.importance import Importance, importance
 from aias.training.metrics import LabelWeights
 from aias.training.pipeline import Pipeline
-from aias.training.slices import by_slice, each_value
+from aias.training.slices import by_slice, each_value, parted
 
 ROWS_MAX: Final = 20_000
 """A plot of more looks the same."""
@@ -239,11 +240,14 @@ def _slices(
     task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[Importance], *, seed: int,
     label_weights: LabelWeights,
 ) -> tuple[SliceScore, ...]:  # fmt: skip
-    """By the categories that matter most, or where there are none, by numbers."""
+    """By the categories that matter most, or where there are none, by numbers; never by one part that is all."""
     kinds = {each.name: each.kind for each in encoder.fields}
     order = [each.field for each in found if each.field in kinds] or list(kinds)
-    wanted = [[name for name in order if kinds[name] == kind][:SLICED_MAX] for kind in ("category", "number")]
-    values = {name: each_value(judged.dataset.values(name)) for name in wanted[0] or wanted[1]}
+    values: dict[str, Any] = {}
+    for kind in ("category", "number"):
+        found_values = ((name, each_value(judged.dataset.values(name))) for name in order if kinds[name] == kind)
+        several = ((name, each) for name, each in found_values if len(list(parted(each))) > 1)
+        values = values or dict(islice(several, SLICED_MAX))
     parts = by_slice(
         task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights, groups=judged.groups
     )

@@ -214,3 +214,8 @@ def test_every_field_has_a_reason_and_an_example():
     assert all(field.reason for field in dataset.schema)
     assert [field.example for field in dataset.schema] == [1.5, "a"]
     assert dataset.schema["y"].categories == ("b", "a")
+
+
+def test_infinity_is_no_example():
+    dataset = read({"x": [float("inf"), 1.5, float("-inf"), *range(27)], "y": ["a", "b", "b"] * 10})
+    assert dataset.schema["x"].example == 1.5

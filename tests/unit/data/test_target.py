@@ -84,6 +84,15 @@ def test_another_file_is_compared_where_it_has_answers():
     assert (again.kept.tolist(), again.y.tolist()) == ([0, 2], [0, 1])
 
 
+def test_a_metric_of_the_label_that_is_hardly_meant_is_told():
+    def told(values, metric):
+        return [note.message for note in labels_of(values, metric).notes if note.name == "data.positive"]
+
+    (note,) = told(["ok"] * 18 + ["fraud"] * 2, "f1")
+    assert "'ok'" in note and "f1_macro" in note
+    assert not told(["ok"] * 18 + ["wrong"] * 2, "f1") and not told(["ok"] * 18 + ["fraud"] * 2, "roc_auc")
+
+
 def test_a_rare_label_is_told():
     assert any(
         "one row only" in note.message and "'c'" in note.message for note in labels_of(["a", "b"] * 9 + ["c"]).notes

@@ -67,6 +67,20 @@ def made(rows: int = 400, left: float = 60.0) -> dict[str, bytes]:
     )  # fmt: skip
 
 
+def test_parts_of_the_rows_are_several() -> None:
+    rows, encoder = judged()
+    plan = [f"p{i}" for i in range(400)]  # each of one row: all of them together are no part
+    names = [name for name in rows.dataset.frame.columns if name != "plan"]
+    alone = read(rows.dataset.frame.select(names).to_dict(as_series=False) | {"plan": plan}, target="y")
+    alone = alone.with_schema(rows.dataset.schema)
+    files = report(
+        BINARY, replace(rows, dataset=alone), encoder, measured=(), history=history(), best="deep",
+        deadline=Deadline.after(60.0), seed=0,
+    )  # fmt: skip
+    parts = {each.column for each in read_report(files["report.json"]).slices}
+    assert parts and "plan" not in parts
+
+
 def test_slices_of_a_report_reckon_by_the_groups_of_the_rows() -> None:
     found, encoder = judged()
     y, scores = np.repeat(found.y[:20], 20), np.eye(2)[np.repeat(found.y[20:40], 20)]
