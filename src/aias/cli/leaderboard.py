@@ -24,8 +24,9 @@ SPARKS_MAX: Final = 24
 BAR_WIDTH: Final = 24
 NAME_WIDTH: Final = 40
 NAME_WIDTH_MIN: Final = 12
-OTHERS_WIDTH: Final = (41, 9)
-"""Of a table: what stands beside the name, and each weight."""
+COLUMN_GAP: Final = 2
+GIVE_WAY: Final = ("fit s", "size", "µs/row")
+"""Columns that are left out, in this order, where there is no room for all: a name and a score are never cut first."""
 
 SKIPPED_SHOWN_MAX: Final = 3
 
@@ -225,26 +226,43 @@ def lines_of(manifests: Sequence[Manifest]) -> list[Line]:
 
 
 def drawn_lines(lines: Sequence[Line], forms: Sequence[str], *, width: int, most: int = 1_000) -> "Table":
-    """A table; of more than `most` models the first."""
+    """A table; of more than `most` models the first. What is no wider than needed has all its columns."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     metric = lines[0].score.metric if lines else "score"
-    room = width - OTHERS_WIDTH[0] - OTHERS_WIDTH[1] * len(forms)
+    cells = _cells(lines[:most], metric, forms)
+    wide = {name: max(map(len, (name, *values))) + COLUMN_GAP for name, values in cells.items()}
+    name_min = min(NAME_WIDTH_MIN, max((len(line.name) for line in lines), default=0))
+    for name in GIVE_WAY:
+        if name_min + sum(wide[each] for each in cells) > width:
+            del cells[name]
+    room = width - sum(wide[each] for each in cells)
     table.add_column("model", no_wrap=True, max_width=max(NAME_WIDTH_MIN, min(NAME_WIDTH, room)), overflow="ellipsis")
-    for name in (metric, "fit s", "µs/row", "size", *forms):
+    for name in cells:
         table.add_column(name, justify="right", no_wrap=True)
-    for line in lines[:most]:
-        table.add_row(
-            Text(line.name), plus_minus(line.score), f"{line.fit_seconds:.1f}", f"{line.row_us:,.0f}",
-            size(line.size_bytes), *(f"{weight:.2f}" if weight else "" for weight in line.weights),
-            style="" if any(line.weights) else "dim",
-        )  # fmt: skip
+    for place, line in enumerate(lines[:most]):
+        row = (values[place] for values in cells.values())
+        table.add_row(Text(line.name), *row, style="" if any(line.weights) else "dim")
     if len(lines) > most:
         table.add_row(f"and {len(lines) - most} more", style="dim")
     return table
+
+
+def _cells(lines: Sequence[Line], metric: str, forms: Sequence[str]) -> dict[str, list[str]]:
+    """What stands beside the names, by column."""
+    return {
+        metric: [plus_minus(line.score) for line in lines],
+        "fit s": [f"{line.fit_seconds:.1f}" for line in lines],
+        "µs/row": [f"{line.row_us:,.0f}" for line in lines],
+        "size": [size(line.size_bytes) for line in lines],
+        **{
+            form: [f"{line.weights[at]:.2f}" if at < len(line.weights) and line.weights[at] else "" for line in lines]
+            for at, form in enumerate(forms)
+        },
+    }
 
 
 def sparks(values: Sequence[float]) -> str:

@@ -4,6 +4,7 @@ A fit that hangs, grows too large or crashes takes this process with it and noth
 """
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from aias.training.unit import Bench
 
 HIDDEN: Final = ("graphviz", "matplotlib", "pandas", "plotly", "pyarrow", "rich")
 """What the learners' libraries import where it is installed, 90 MB in all, and no fit needs."""
+
+PLACE: Final = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+: ")
+"""Where in its source a library failed, which CatBoost says first: nobody here can look there."""
 
 FRAME: Final = 4
 """Bytes that say how long a frame is."""
@@ -81,7 +85,7 @@ def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
     except AiasError as fault:
         say(Word("failed", fault.code, fault.message))
     except Exception as fault:  # noqa: BLE001  a learner's library may raise anything; the parent goes on without it
-        say(Word("failed", type(fault).__name__, f"{fault}"[:500]))
+        say(Word("failed", type(fault).__name__, PLACE.sub("", f"{fault}")[:500]))
     else:
         say(Word("done", facts={"seconds": entry.seconds, "cut": entry.cut, "settings": entry.settings}))
 

@@ -116,6 +116,18 @@ def test_a_line_is_a_line_however_long_a_name(board: Board, width: int) -> None:
     assert all(len(each) <= width for each in seen(board, width=width))
 
 
+@pytest.mark.parametrize(("width", "gone"), [(60, []), (50, ["fit s", "size"]), (40, ["fit s", "size", "µs/row"])])
+def test_a_narrow_table_leaves_columns_out_before_it_cuts_names_and_scores(
+    board: Board, width: int, gone: list[str]
+) -> None:
+    board.tell(candidate("boosted_trees", 0.9, weights={"boosted_trees": 1.0}))
+
+    found = "\n".join(seen(board, width=width))
+
+    assert "boosted_trees" in found and "0.9000 ± 0.0100" in found and "1.00" in found
+    assert [name for name in ("fit s", "size", "µs/row") if name not in found] == gone
+
+
 def test_what_goes_on_now_never_takes_more_than_the_line_that_is_written_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,18 @@ def test_a_worker_that_dies_takes_its_configuration_with_it_and_nothing_else(tmp
     assert "killed by SIGKILL" in next(event.message for event in told if event.name == "train.skipped")
 
 
+def test_what_somebody_stopped_did_not_run_late(tmp_path: Path) -> None:
+    held, told = table(), []
+    held.save(tmp_path / "table")
+    with Workers(tmp_path, count=1, threads=1) as workers:
+        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
+        made = plan(held, workers, tmp_path, told)
+        ends_at = made.fit_ends_at()
+        made.fit_ends_at = lambda: 0.0 if workers.busy else ends_at
+        run(made, LINEAR)
+    assert "was stopped" in next(event.message for event in told if event.name == "train.skipped")
+
+
 def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
     held, told = table(), []
