@@ -8,8 +8,8 @@ import polars as pl
 
 from aias.data.dataset import Dataset, Ints
 
-CHANCE_MIN: Final = 3.0
-"""Other rows that equal a row by chance: from here on rows to come will, too, and to have seen them is no flattery."""
+CHANCE_MIN: Final = 2.0
+"""Other rows that equal a row by chance: with more, rows to come will, too, and to have seen them is no flattery."""
 
 
 def keys_of(dataset: Dataset) -> pl.Series | None:
@@ -27,18 +27,18 @@ def copies(dataset: Dataset) -> Ints:
 
 
 def alike_by_chance(dataset: Dataset) -> bool:
-    """Whether a row would equal another even if its columns had nothing to do with each other.
+    """Whether the usual row would equal others even if its columns had nothing to do with each other.
 
-    A city and a number of rooms say the same of many houses. That a row equals a given one then has the probability
-    Π_columns Σ_values p²: large where columns are few and of few values, and next to nothing with one measured amount.
+    A city and a number of rooms say the same of many houses: that a row equals a given one then has the probability
+    Π_columns p(value), which is next to nothing with one measured amount, or with texts of which one is sent often.
     """
-    expected = float(dataset.rows - 1)
+    expected = np.full(dataset.rows, float(dataset.rows - 1))  # (rows,) others that equal each
     for field in dataset.schema.inputs:
-        if expected < CHANCE_MIN:
+        if np.median(expected) <= CHANCE_MIN:
             return False
-        counts = dataset.frame[field.name].value_counts()["count"].to_numpy()
-        expected *= float(np.square(counts / dataset.rows).sum())
-    return expected >= CHANCE_MIN
+        column = pl.DataFrame([dataset.frame[field.name].alias("value")])
+        expected *= column.select(pl.len().over("value")).to_series().to_numpy() / dataset.rows
+    return bool(np.median(expected) > CHANCE_MIN)
 
 
 def numbered(keys: npt.NDArray[np.generic]) -> Ints:

@@ -81,7 +81,10 @@ class Rounds:
             return False
         least, each = self.finish_seconds
         trees = self.done * (len(self.how.task.classes) if self.how.task.type == "multiclass" else 1)
-        return not self.done or self.how.deadline.left > self._longest + least + each * trees
+        if not self.done or self.how.deadline.left > self._longest + least + each * trees:
+            return True
+        self.how.cuts.append(self.learner)
+        return False
 
     def over(self, losses: Sequence[float], scores: Callable[[], Floats] | None = None) -> None:
         """A round has ended, with these `losses` of the halves; `scores` as in `Booster`."""

@@ -51,6 +51,8 @@ class Fit:
     """Call it now and then with how to make the best state so far; a fit that has to be killed is then not lost."""
     start: State | None = None
     """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
+    cuts: list[str] = field(default_factory=list)
+    """Whoever ends early so as not to be late adds its name: with more time the fit would be another."""
 
 
 class Fitted(Protocol):

@@ -117,6 +117,8 @@ class ExtraTrees:
             batch = max(how.threads, int(min(BATCH_SECONDS, how.deadline.left / 2) / longest))
             if how.keep is not None:
                 how.keep(lambda: _fitted(model, how, valid))
+        if done < wanted:
+            how.cuts.append(ExtraTrees.name)
         fitted = _fitted(model, how, valid)
         _check(fitted, model, x)
         _tell(fitted, valid, how)

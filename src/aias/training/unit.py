@@ -111,7 +111,7 @@ class Bench:
         handed = [part]
         del train, part  # a learner that makes its own form of them need not hold both
         fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)
-        entry = finished(fitted, cut=deadline.passed)
+        entry = finished(fitted, cut=deadline.passed or bool(how.cuts))
         self.ledger.put(key, entry)
         return entry
 

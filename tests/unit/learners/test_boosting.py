@@ -85,6 +85,14 @@ def test_a_round_that_would_end_late_is_not_begun_but_the_first_is() -> None:
     assert boost(Booster([[]] * 999), rounds(judges=0, clock=ticking(), left=0.0)).rounds == 1
 
 
+def test_rounds_that_time_ended_say_so_and_others_do_not() -> None:
+    late, stale = rounds(clock=ticking(), left=30.0), rounds()
+    boost(Booster([[1.0 / n, 1.0 / n] for n in range(1, 1000)]), late)
+    boost(Booster([[1.0, 1.0]] * 999), stale)
+    assert not late.how.deadline.passed and late.how.cuts == ["some_trees"]
+    assert not stale.how.cuts
+
+
 def test_time_is_left_for_what_comes_after_the_last_round() -> None:
     plenty = boost(Booster([[]] * 999), rounds(judges=0, clock=ticking(), left=50.0)).rounds
     few = boost(Booster([[]] * 999), rounds(judges=0, clock=ticking(), left=50.0, finish_seconds=(0.0, 2.0))).rounds

@@ -101,7 +101,9 @@ def test_there_are_more_trees_where_they_are_small(monkeypatch) -> None:
 def test_a_deadline_ends_the_growing_with_the_trees_so_far() -> None:
     ticks = iter(range(10_000))
     deadline = Deadline(100.0, 100.0, clock=lambda: float(next(ticks)))
-    trees = ExtraTrees.fit(examples(2), None, Fit(TASKS[2], 0, deadline, 1, nobody, {"trees": 1000}))
+    how = Fit(TASKS[2], 0, deadline, 1, nobody, {"trees": 1000})
+    trees = ExtraTrees.fit(examples(2), None, how)
+    assert how.cuts == ["extra_trees"]
     assert 0 < trees.settings["trees"] < 200
     again = fit(2, **trees.settings)
     np.testing.assert_array_equal(again.scores(odd_rows()), trees.scores(odd_rows()))

@@ -416,7 +416,7 @@ def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
     held = table(200)
     three = {"note": [*held["note"], *[LIST] * 40], "y": [*held["y"], *["stop"] * 40]}
     told = train(read(three, target="y"), LINEAR, inline=True).serving
-    assert any("`stop` is learned, but" in note for note in told.manifest.notes)
+    assert any("`stop` is learned, and no score" in note for note in told.manifest.notes)
     assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
     said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
     assert said[0] == "stop" != said[1]
