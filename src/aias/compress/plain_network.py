@@ -42,7 +42,7 @@ class PlainNetwork:
     link: str
     span: Array
     """As `Network.range`."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     judged: Floats | None = None
 
     def scores(self, x: Any) -> Floats:
@@ -84,13 +84,13 @@ class _Piece:
     weight: Floats
 
 
-def plain_network(network: Network, settings: Mapping[str, Any]) -> PlainNetwork | None:
+def plain_network(network: Network, settings: dict[str, Any]) -> PlainNetwork | None:
     """The same answers but for rounding; None where that would not be faster."""
     inputs, expansion = network.inputs, network.expansion
     if len(network.adapter) > 1 or expansion is None or expansion.kind != "pieces":
         return None
     first, each = network.dense[0], expansion.weight.shape[2]
-    weight = np.float64(network.adapter[0, 0])[:, None] * first.weight
+    weight = network.adapter[0, 0].astype(np.float64)[:, None] * first.weight
     mixed, flags, small, vectors = np.split(
         weight, np.cumsum([len(inputs.numbers) * each, len(inputs.flagged), len(inputs.small)])
     )
@@ -118,7 +118,7 @@ def plain_network(network: Network, settings: Mapping[str, Any]) -> PlainNetwork
         replace(inputs, numbers=column.astype(np.int64), center=center, scale=scale, small=none, small_codes=none),
         low.astype(np.float32), speed.astype(np.float32), network.table,
         (layer, *network.dense[1:], Dense(network.head[0], network.head_bias[0, 0], "none")),
-        network.link, network.range, dict(settings),
+        network.link, network.range, settings,
     )  # fmt: skip
 
 

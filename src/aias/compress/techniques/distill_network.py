@@ -57,7 +57,8 @@ def _make(shop: Workshop, width: int, fold: int) -> Made:
     examples = soft(shop.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
     fitted: Any = member("learners", "mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < epochs)
-    return Made(ColumnsPipeline([], plain_network(fitted.network, fitted.settings) or fitted), shop.encoder)
+    plain: Any = plain_network(fitted.network, fitted.settings) or fitted
+    return Made(ColumnsPipeline([], plain), shop.encoder)
 
 
 def _epochs(told: Lesson, width: int, seconds: float) -> int:
