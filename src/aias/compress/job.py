@@ -209,7 +209,7 @@ class Job:
             self.shop.search = searched(
                 trials, self.judged, self.prospect, parent_bytes=self.parent_bytes,
                 size_bytes_max=self.wanted.size_bytes, time=self._timed_alone,
-            )  # fmt: skip
+            ) if self.shop.task.classes else None  # fmt: skip
         except Exception as fault:  # noqa: BLE001  what is made again may raise anything, as when it was tried
             why = getattr(fault, "message", f"{type(fault).__name__}: {fault}")[:300]
             self.fallen.append(Point(name.replace("_", " "), name, FELL, why))

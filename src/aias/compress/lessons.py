@@ -31,13 +31,12 @@ from aias.training.soft import CHANCE_MIN, soft
 LESSON_SHARE: Final = 0.15
 """Of all the time, to ask the whole parent; without a fold one fit of each member answers, in a part of that."""
 
-ROWS: Final = (5_000, 70_000)
-"""At least and at most that are asked, half of them real where there are more."""
+ROWS_MIN: Final = 5_000
+"""That are asked, however little time there is."""
 
-SEVERAL_MEMBERS: Final = (6, 0.25, 1.0)
 ONE_MEMBER: Final = (3, 0.1, 0.3)
-"""Of parents of so many: rows made up, times the real ones; the share of their columns that another row gives; and
-what each weighs."""
+"""Of a parent of one: rows made up, times the real ones; the share of their columns that another row gives; and what
+each weighs."""
 
 THREADS: Final = 1
 """More wait for each other in every round: beside busy neighbours one took 1.2 s of both cores; by one thread, 3 ms."""
@@ -65,6 +64,26 @@ def able(task: Task, sizes: Iterable[Size]) -> list[Size]:
     return list(dict.fromkeys(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is asked of a parent of several members: `times` as many made-up rows as real ones, to each of whose columns
+    another row gives its value with a chance of `share`; at most `rows` altogether, half of them real where there are
+    more, and `values`."""
+
+    times: int
+    share: float
+    rows: int
+    values: int = 4_000_000
+
+    def rows_max(self, width: int) -> int:
+        return min(self.rows, self.values // max(width, 1))
+
+
+FOR_TREES: Final = Kind(6, 0.25, 70_000)
+FOR_NETWORKS: Final = Kind(20, 0.1, 240_000)
+"""Networks learn more of more rows, and most of rows that are nearly real (docs/log.md)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
     """`said`: soft answers to the rows, the first of which are `real`."""
@@ -77,11 +96,11 @@ class Lesson:
     """So many of these keep their own answers, and the noise in them."""
 
 
-def lesson(shop: Workshop, fold: int) -> Lesson:
+def lesson(shop: Workshop, fold: int, kind: Kind = FOR_TREES) -> Lesson:
     """Of the rows that may be fitted on; made once for a fold."""
-    key = ("lesson", fold)
+    key = ("lesson", fold, kind)
     if key not in shop.memo:
-        shop.memo[key] = _lesson(shop, fold)
+        shop.memo[key] = _lesson(shop, fold, kind)
     found: Lesson = shop.memo[key]
     return found
 
@@ -127,13 +146,13 @@ def _fitted(shop: Workshop, size: Size, fold: int, kept: list[int]) -> tuple[Pla
     return plain(trees, two=shop.task.type == "binary"), how.deadline.seconds, left
 
 
-def _lesson(shop: Workshop, fold: int) -> Lesson:
-    rows, most, rng = shop.inside(fold), _rows_max(shop), np.random.default_rng(shop.seed + fold - ALL)
+def _lesson(shop: Workshop, fold: int, kind: Kind) -> Lesson:
+    rows, most, rng = shop.inside(fold), _rows_max(shop, kind), np.random.default_rng(shop.seed + fold - ALL)
     alone = len(shop.members) == 1
     if len(rows) > most // 2 and not alone:
         rows = np.sort(rng.permutation(rows)[: most // 2])
     real = shop.encoded(rows)
-    times, share, each = ONE_MEMBER if alone else SEVERAL_MEMBERS
+    times, share, each = ONE_MEMBER if alone else (kind.times, kind.share, 1.0)
     columns = real.columns if shop.extra is None else np.vstack([real.columns, shop.extra.columns])
     known = len(rows) if alone else 0  # rows that are not asked, for they keep their own answers
     made_up = _made_up(columns, min(times * len(columns), max(most - len(columns) + known, 0)), share, rng)
@@ -154,12 +173,13 @@ def _said(teacher: Teacher, asked: Encoded, threads: int) -> Floats:
         return np.concatenate(list(pool.map(teacher.scores, parts)))
 
 
-def _rows_max(shop: Workshop) -> int:
+def _rows_max(shop: Workshop, kind: Kind) -> int:
     """That the whole parent can answer in its share of the time, as fast as it answered when it was published."""
-    row_seconds = 1e-6 * shop.parent.manifest.row_us
+    row_seconds, most = 1e-6 * shop.parent.manifest.row_us, kind.rows_max(shop.encoder.layout.width)
     if not row_seconds:
-        return ROWS[1]
-    return int(np.clip(LESSON_SHARE * shop.deadline.seconds * shop.threads / row_seconds, *ROWS))
+        return most
+    able = int(LESSON_SHARE * shop.deadline.seconds * shop.threads / row_seconds)
+    return min(max(able, ROWS_MIN), most)
 
 
 def _own_answers(shop: Workshop, rows: Any) -> Floats:

@@ -5,13 +5,15 @@ per microsecond first, or the next sizes of a ladder. A milder one loses less, s
 found by halving the list, not by trying one after another.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from aias.compress.trial import Trial
 
 REPAIRED_MAX: Final = 2
-"""Candidates that are repaired: the fastest of those that would gain more than what there is."""
+"""Candidates that are repaired: the fastest of those that would gain more than what there is, first one of each
+technique."""
 
 TRIES_MAX: Final = 3
 """For each of them."""
@@ -33,7 +35,7 @@ def repaired(
         if each.candidate.milder and each.race and each.helps and each.gain > best
         and (each.loses or not (each.reason or good(each)))
     ]  # fmt: skip
-    for trial in sorted(lost, key=lambda each: -each.gain)[:REPAIRED_MAX]:
+    for trial in _one_of_each(sorted(lost, key=lambda each: -each.gain))[:REPAIRED_MAX]:
         if over():
             return
         assert trial.candidate.milder is not None
@@ -49,3 +51,13 @@ def repaired(
                 attempt(child)
                 yield child
             low, high = (low, middle) if good(child) else (middle + 1, high)
+
+
+def _one_of_each(trials: Sequence[Trial]) -> list[Trial]:
+    """In their order, but for the second of a technique, which comes after the first of all, and so on."""
+    seen = Counter[str]()
+    ranked: list[tuple[int, Trial]] = []
+    for each in trials:
+        ranked.append((seen[each.technique], each))
+        seen[each.technique] += 1
+    return [each for _, each in sorted(ranked, key=lambda pair: pair[0])]

@@ -92,8 +92,9 @@ def test_when_the_time_is_over_each_stands_on_what_it_was_judged_on():
     assert [each.evidence.rows for each in trials[:5]] == [200] * 5
 
 
-def harsh(milder: list[str]) -> Trial:
-    found = trial("bad 1", speed=9.0)
+def harsh(milder: list[str], *, technique: str = "some", speed: float = 9.0) -> Trial:
+    found = trial("bad 1", speed=speed)
+    found.technique = technique
     found.candidate = Candidate("bad", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
     found.reason, found.loses = "it loses", True
     return found
@@ -134,6 +135,16 @@ def test_what_would_gain_less_than_what_there_is_is_left_as_it_is():
     assert tried([harsh(["good 0"]), better], attempts) == []
     assert tried([harsh([])], attempts) == []
     assert tried([harsh(["good 0"])], Attempts(time_for=0)) == []
+
+
+def test_of_two_that_are_repaired_no_technique_has_both_while_another_has_one():
+    fast, slower = harsh(["bad fast"]), harsh(["bad slower"], speed=8.0)
+
+    both = tried([slower, fast], Attempts())
+    other = tried([slower, fast, harsh(["bad other"], technique="other", speed=3.0)], Attempts())
+
+    assert [each.name for each in both] == ["bad fast", "bad slower"]
+    assert [each.name for each in other] == ["bad fast", "bad other"]
 
 
 def test_samples_of_real_rows_go_fold_after_fold():

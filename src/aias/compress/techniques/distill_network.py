@@ -1,10 +1,12 @@
-"""The whole parent taught to one small network (`compress.lessons`): what networks say, trees follow by steps only."""
+"""The whole parent taught to one small network (`compress.lessons`): what is smooth, trees follow by steps only."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from aias.compress.lessons import THREADS, lesson
+from aias.compress.lessons import FOR_NETWORKS, Lesson, lesson
+from aias.compress.plain_network import plain_network
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop, check_whole
 from aias.core.catalog import member
@@ -15,28 +17,51 @@ from aias.training.soft import CHANCE_MIN, soft
 
 __all__ = ["distill_network"]
 
-WIDTHS: Final = (128, 48)
-EPOCHS: Final = 15
-"""Each of several times as many rows as there are: soft answers are learned sooner, and hold no noise to be learned."""
+WIDTHS: Final = (128, 256)
+"""The second is tried where the first is fast and loses too much."""
+
+EPOCHS: Final = (10, 60)
+"""At least and at most, of many times as many rows as there are: soft answers hold no noise to be learned by heart."""
+
+ROWS_A_SECOND: Final = {128: 400_000, 256: 200_000}
+"""Of one epoch by one thread, where half of the time of a fit is to do: no fit ends by the clock, which would cut each
+fold elsewhere."""
+
+SETTINGS: Final[dict[str, Any]] = {
+    "members": 1, "dropout": 0.0, "weight_decay": 0.0, "batch_rows": 512, "learning_rate": 0.01, "vector_width": 8,
+    "average_epochs": 4.0,
+}  # fmt: skip
+"""docs/log.md, 2026-11-28."""
 
 
 def distill_network(shop: Workshop) -> Iterator[Candidate]:
-    if not any(each.configuration.learner == "mlp" for each in shop.members):
-        raise CannotHelp("no member of it is a network on numbers; what trees say, trees say faster")
+    if not shop.encoder.layout.width:
+        raise CannotHelp("networks read columns, and it has texts only")
     if shop.encoder.layout.texts:
         raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
-    for width in WIDTHS:
-        yield Candidate(f"distilled into a network of width {width}", partial(_make, shop, width))
+    if shop.task.classes and not any(each.configuration.learner == "mlp" for each in shop.members):
+        raise CannotHelp("no member of it is a network on numbers; what trees say of classes, trees say faster")
+    first, *others = (
+        Candidate(f"distilled into a network of width {width}", partial(_make, shop, width)) for width in WIDTHS
+    )
+    yield replace(first, milder=lambda: others)
 
 
 def _make(shop: Workshop, width: int, fold: int) -> Made:
-    told, layout = lesson(shop, fold), shop.encoder.layout
-    settings: dict[str, Any] = {"members": 1, "width": width, "epochs": EPOCHS, "dropout": 0.0, "weight_decay": 0.0}
+    told, layout, deadline = lesson(shop, fold, FOR_NETWORKS), shop.encoder.layout, shop.fit_deadline()
+    epochs = _epochs(told, width, deadline.seconds * shop.threads / 2)
     how = Fit(
-        shop.task, shop.seed + fold + 1, shop.fit_deadline(), THREADS, nobody, settings,
+        shop.task, shop.seed + fold + 1, deadline, shop.threads, nobody, {**SETTINGS, "width": width, "epochs": epochs},
         categories=layout.categories, category_sizes=layout.category_sizes,
     )  # fmt: skip
     examples = soft(shop.task, told.columns, told.said, told.weight, least=CHANCE_MIN)
     fitted: Any = member("learners", "mlp").fit(examples, None, how)
-    check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < EPOCHS)
-    return Made(ColumnsPipeline([], fitted), shop.encoder)
+    check_whole(how.deadline.seconds, left=how.deadline.left, less=fitted.settings["epochs"] < epochs)
+    plain: Any = plain_network(fitted.network, fitted.settings) or fitted
+    return Made(ColumnsPipeline([], plain), shop.encoder)
+
+
+def _epochs(told: Lesson, width: int, seconds: float) -> int:
+    """That so many seconds of one thread are enough for."""
+    least, most = EPOCHS
+    return min(max(least, int(seconds * ROWS_A_SECOND[width] / len(told.said))), most)
