@@ -12,7 +12,10 @@ SHARES: Final = {"": 1.0, "%": 0.01}
 
 
 def seconds_of(text: float | str) -> float:
-    """`90`, `"90s"`, `"5m"`, `"1h"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
+    """`90`, `"90s"`, `"5m"`, `"1h30m"`, `"2ms"` or `"150us"` in seconds. Raises `UserError`."""
+    if isinstance(text, str) and (parts := re.fullmatch(r"\s*(\d+)h\s*(\d+)m\s*|\s*(\d+)m\s*(\d+)s\s*", text)):
+        hours, minutes, whole, seconds = (float(each or 0) for each in parts.groups())
+        return 3600 * hours + 60 * (minutes + whole) + seconds
     return _quantity(text, SECONDS, "time", "write 90s, 5m or 1h; or 150us, 2ms")
 
 

@@ -253,9 +253,9 @@ def _words(found: Counted) -> Guess:
     few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
     if few and distinct <= 2_000:
         return Guess("category", figures, found.missing)
-    if mean_words >= 3 or (mean_words >= 2 and rows < 20):
-        return Guess("text", figures, found.missing)
     unique = share >= 0.95 and rows >= 20
+    if mean_words >= 3 or (mean_words >= 2 and (rows < 20 or unique)):  # alone each says nothing, its words may
+        return Guess("text", figures, found.missing)
     return Guess("category", figures, found.missing, id_like=unique)
 
 

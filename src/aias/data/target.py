@@ -58,7 +58,10 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
         raise BadTarget(f"there is no metric `{metric}`", hint=f"the metrics are: {', '.join(METRICS)}")
     field = dataset.schema[target]
     if field.kind == "time":
-        hint = "predict a number of days; or, if they are labels, set its kind to category in the schema"
+        hint = (
+            "predict a number of days; or, if they are labels, set its kind to category in a schema "
+            "(`aias data check FILE --save schema.yaml`)"
+        )
         raise BadTarget(f"`{target}` holds times, which cannot be predicted", hint=hint)
     column = dataset.column(target)
     kept = np.flatnonzero(column.is_not_null().to_numpy())
@@ -252,7 +255,7 @@ def _positive_notes(texts: list[str], task: Task) -> tuple[Event, ...]:
     if rows <= MEANT_SHARE_MAX * len(texts):
         return ()
     message = (
-        f"`{task.metric}` judges how {shown(second)} is found, which {rows / len(texts):.0%} of the rows are, not "
+        f"`{task.metric}` judges how {shown(second)} is found, which {rows / len(texts):.1%} of the rows are, not "
         f"{shown(first)}: the second label in their order counts; rename them, or choose {ONE_SIDED[task.metric]}"
     )
     return (Event("data.positive", message, "warning", {"positive": second, "rows": rows}),)

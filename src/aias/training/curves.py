@@ -15,6 +15,8 @@ from aias.training.history import History, Step
 from aias.training.metrics import LabelWeights, decide
 
 CLASSES_SHOWN_MAX: Final = 20
+CURVES_SHOWN_MAX: Final = 8
+CURVE_POINTS: Final = 101
 CALIBRATION_BINS: Final = 10
 COUNT_BINS: Final = 20
 LEVEL: Final = 0.9
@@ -53,6 +55,7 @@ def score_charts(
     else:
         top = scores.argmax(axis=1)
         charts["calibration"] = _calibration("Probability of the likeliest class", y == top, scores.max(axis=1), said)
+        charts |= _each_against_the_rest(y, scores, said)
     return charts
 
 
@@ -90,6 +93,40 @@ def _precision_recall(task: Task, positive: Any, score: Floats, said: dict[str, 
         "Precision and recall", note, share(f"Recall: share of {name} found"),
         share(f"Precision: said {name} rightly"), lines,
     )  # fmt: skip
+
+
+def _each_against_the_rest(y: Any, scores: Floats, said: dict[str, str]) -> Charts:
+    """Of more than two classes: a curve for each of the commonest, and their mean."""
+    rows = np.bincount(y, minlength=scores.shape[1])
+    several = np.flatnonzero((rows > 0) & (rows < len(y)))
+    shown = several[np.argsort(-rows[several], kind="stable")[:CURVES_SHOWN_MAX]]
+    if len(shown) < 2:
+        return {}
+    along = np.linspace(0, 1, CURVE_POINTS)
+    rocs, precisions = [], []
+    for place in shown:
+        true, false = _cumulated(y == place, scores[:, place])
+        rocs.append(np.interp(along, false / false[-1], true / true[-1]))
+        found, right = true[1:] / true[-1], true[1:] / (true[1:] + false[1:])
+        precisions.append(np.interp(along, found, np.maximum.accumulate(right[::-1])[::-1]))
+    base = float((rows[shown] / len(y)).mean())
+    guides = Line(along[[0, -1]], along[[0, -1]], "guide"), Line(along[[0, -1]], np.array([base, base]), "guide")
+    drawn = (
+        [guide, *(Line(along, each, "faint") for each in curves), Line(along, np.mean(curves, axis=0))]
+        for guide, curves in zip(guides, (rocs, precisions), strict=True)
+    )
+    note = "thin: each class against the rest" if len(shown) == len(several) else f"thin: the {len(shown)} commonest"
+    roc, precision = drawn
+    return {
+        "roc": line_chart(
+            "ROC curves", said.get("roc_auc_ovr") or f"{note}; thick: their mean",
+            share("False alarms: share of the rest taken for it"), share("Share of a class found"), roc,
+        ),
+        "precision_recall": line_chart(
+            "Precision and recall", f"{note}; thick: their mean", share("Recall: share of a class found"),
+            share("Precision: said rightly"), precision,
+        ),
+    }  # fmt: skip
 
 
 def _cumulated(positive: Any, score: Floats) -> tuple[Floats, Floats]:

@@ -289,7 +289,7 @@ def _instead(skipped: Mapping[str, str]) -> str:
 def check_seconds(seconds: float) -> None:
     """Raises `UserError` for what is no time budget of anything that is fitted."""
     if not 0 < seconds <= SECONDS_MAX:
-        raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="between 1 s and 30 days")
+        raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="more than 0 s, and at most 30 days")
 
 
 def _check(recipe: Recipe) -> None:

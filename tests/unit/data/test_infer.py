@@ -219,3 +219,9 @@ def test_every_field_has_a_reason_and_an_example():
 def test_infinity_is_no_example():
     dataset = read({"x": [float("inf"), 1.5, float("-inf"), *range(27)], "y": ["a", "b", "b"] * 10})
     assert dataset.schema["x"].example == 1.5
+
+
+def test_short_titles_that_are_all_different_are_read_by_their_words():
+    field = field_of([f"{('good', 'bad')[i % 2]} shirt{i}" for i in range(60)])[0]
+    assert (field.kind, field.role) == ("text", "input")
+    assert field_of([f"user{i * 7919}" for i in range(60)])[0].role == "ignored"

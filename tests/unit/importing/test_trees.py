@@ -180,6 +180,10 @@ CATBOOST = {
     "binary": ({"loss_function": "Logloss"}, "binary"), "l2": ({"loss_function": "RMSE"}, "regression"),
     "multi": ({"loss_function": "MultiClass"}, "multiclass"), "hits": ({"loss_function": "Poisson"}, "regression"),
     "each": ({"loss_function": "MultiClassOneVsAll"}, "multiclass"),
+    "levels": ({"loss_function": "Logloss", "grow_policy": "Depthwise"}, "binary"),
+    "leaves": ({"loss_function": "RMSE", "grow_policy": "Lossguide", "max_leaves": 6}, "regression"),
+    "uneven": ({"loss_function": "MultiClass", "grow_policy": "Lossguide"}, "multiclass"),
+    "stumps": ({"loss_function": "RMSE", "grow_policy": "Depthwise", "min_data_in_leaf": 1000}, "regression"),
 }  # fmt: skip
 
 
@@ -277,6 +281,20 @@ def test_a_damaged_file_is_refused(harm: Any, churn: Path, tmp_path: Path) -> No
 
     with pytest.raises(UnreadableModel):
         member("importing.formats", "lightgbm").read(path)
+
+
+def test_trees_that_are_not_symmetric_and_read_categories_say_why(tmp_path: Path) -> None:
+    catboost = pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
+    towns = [["north", "south", "east"][i % 3] for i in range(60)]
+    booster = catboost.CatBoost(
+        {"iterations": 3, "depth": 2, "thread_count": 1, "verbose": 0, "allow_writing_files": False,
+         "grow_policy": "Depthwise", "one_hot_max_size": 5, "min_data_in_leaf": 1}
+    )  # fmt: skip
+    booster.fit(catboost.Pool([[town] for town in towns], [len(town) + 0.0 for town in towns], cat_features=[0]))
+    booster.save_model(str(tmp_path / "model.cbm"))
+
+    with pytest.raises(UnfitModel, match="not symmetric"):
+        member("importing.formats", "catboost").read(tmp_path / "model.cbm", [])
 
 
 def test_what_cannot_be_one_forest_says_why(tmp_path: Path) -> None:

@@ -204,6 +204,17 @@ def test_whatever_the_scores_are_the_plots_are_pictures(task, y, scores) -> None
         assert b"nan" not in drawn and b"inf" not in drawn and len(drawn) <= 30_000
 
 
+def test_of_several_classes_each_has_a_curve_against_the_rest() -> None:
+    y = np.arange(90) % 3
+    three = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    sure = score_charts(three, y, np.eye(3)[y], measured=[])
+    assert {"roc", "precision_recall", "calibration", "confusion"} == set(sure)
+    unsure = score_charts(three, y, np.full((90, 3), 1 / 3), measured=[])
+    assert sure["roc"] != unsure["roc"] and b"each class against the rest" in sure["roc"]
+    two = score_charts(MULTICLASS, np.array([4, 4, 4]), np.full((3, 30), 1 / 30), measured=[])
+    assert "roc" not in two, "of one class there is no rest"
+
+
 def test_training_that_told_nothing_has_no_curves() -> None:
     odd = History()
     odd(told({"configuration": "deep", "round": 3}))

@@ -1,4 +1,4 @@
-"""CatBoost's binary form or JSON (`model.save_model("model.cbm")`): symmetric trees in float64.
+"""CatBoost's binary form or JSON (`model.save_model("model.cbm")`): trees in float64, symmetric or, of numbers, not.
 
 Of categories the file holds hashes, and no values: those that count are the ones that stand in the rows given, in the
 spelling that it knows. CatBoost is asked what each of them answers, one hot or by its statistics; a table of that
@@ -21,6 +21,7 @@ from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.encoders.rows import Layout
 from aias.forests.catboost import FLOAT32_MAX, Places, description, splits_of, tables_of, trees_of
+from aias.forests.uneven import reads_categories, uneven_of
 from aias.graph.compile import compile_graph
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import (
@@ -72,13 +73,15 @@ class CatBoost:
         self.inputs = tuple(
             Input(name, "category", held[at]) if at in held else Input(name) for at, name in enumerate(names)
         )
-        self.trees = self._trees(found, features, places["float"], width)
-        self.forest = self.trees.forest()
-        check_forest(self.forest, width + self.trees.extra_width)
+        even = "oblivious_trees" in found
+        self.trees = self._trees(found, features, places["float"], width) if even else None
+        self.forest = self.trees.forest() if self.trees else uneven_of(found, places["float"])
+        check_forest(self.forest, width + (self.trees.extra_width if self.trees else 0))
         classes = tuple(text_of(each) for each in model.classes_) if task != "regression" else ()
         self.description = Description(
             "CatBoost", self.inputs, named, task, 2 if task == "binary" else outputs, classes,
-            trees=len(found["oblivious_trees"]), notes=_notes(self.inputs), libraries={"catboost": library},
+            trees=len(found["oblivious_trees" if even else "trees"]), notes=_notes(self.inputs),
+            libraries={"catboost": library},
         )  # fmt: skip
 
     @classmethod
@@ -167,21 +170,24 @@ class CatBoost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Written:
-    trees: SymmetricTrees
+    trees: SymmetricTrees | None
     forest: Forest
     link: Link
 
     def export(self, graph: GraphWriter) -> str:
         x = graph.columns
-        if self.trees.extra_width:
+        if self.trees is not None and self.trees.extra_width:
             x = graph.op("Concat", x, self.trees.write_extra(graph, x), axis=1)
         return write_link(graph, self.forest.write(graph, x), self.link)
 
 
 def _check(found: Any, features: Any) -> None:
     """Raises `UnfitModel`."""
-    if "oblivious_trees" not in found:
-        raise UnfitModel("its trees are not symmetric (`grow_policy`)", hint="train it with SymmetricTree, the usual")
+    if "oblivious_trees" not in found and reads_categories(found):
+        raise UnfitModel(
+            "its trees read categories and are not symmetric (`grow_policy`)",
+            hint="train it with SymmetricTree, the usual, or on numbers alone",
+        )
     if features.get("embedding_features"):
         raise _unread("embedding")
     if any(len(each["elements"]) != 1 or "cat_feature_index" not in each["elements"][0]

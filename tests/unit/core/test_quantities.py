@@ -1,0 +1,19 @@
+"""`core/quantities.py`: times as people write them."""
+
+import pytest
+
+from aias.core.errors import UserError
+from aias.core.quantities import seconds_of
+
+
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2m 30s", 150), ("0.5h", 1800), ("2ms", 0.002), (7, 7),
+])  # fmt: skip
+def test_times_are_read_as_they_are_written(text: str | float, seconds: float) -> None:
+    assert seconds_of(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "30m1h", "1h30", "5x"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="not a time"):
+        seconds_of(text)
