@@ -79,9 +79,9 @@ class Kind:
         return min(self.rows, self.values // max(width, 1))
 
 
-FOR_TREES: Final = Kind(6, 0.25, 70_000)
-FOR_NETWORKS: Final = Kind(20, 0.1, 240_000)
-"""Networks learn more of more rows, and most of rows that are nearly real (docs/log.md)."""
+CLASSES: Final = Kind(6, 0.25, 70_000)
+AMOUNTS: Final = Kind(20, 0.1, 240_000)
+"""Margins are narrow there, and both networks and trees learn more of more rows that are nearly real (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +96,11 @@ class Lesson:
     """So many of these keep their own answers, and the noise in them."""
 
 
-def lesson(shop: Workshop, fold: int, kind: Kind = FOR_TREES) -> Lesson:
+def lesson(shop: Workshop, fold: int) -> Lesson:
     """Of the rows that may be fitted on; made once for a fold."""
-    key = ("lesson", fold, kind)
+    key = ("lesson", fold)
     if key not in shop.memo:
-        shop.memo[key] = _lesson(shop, fold, kind)
+        shop.memo[key] = _lesson(shop, fold, CLASSES if shop.task.classes else AMOUNTS)
     found: Lesson = shop.memo[key]
     return found
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from aias.compress.lessons import FOR_NETWORKS, Lesson, lesson
+from aias.compress.lessons import Lesson, lesson
 from aias.compress.plain_network import plain_network
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop, check_whole
@@ -48,7 +48,7 @@ def distill_network(shop: Workshop) -> Iterator[Candidate]:
 
 
 def _make(shop: Workshop, width: int, fold: int) -> Made:
-    told, layout, deadline = lesson(shop, fold, FOR_NETWORKS), shop.encoder.layout, shop.fit_deadline()
+    told, layout, deadline = lesson(shop, fold), shop.encoder.layout, shop.fit_deadline()
     epochs = _epochs(told, width, deadline.seconds * shop.threads / 2)
     how = Fit(
         shop.task, shop.seed + fold + 1, deadline, shop.threads, nobody, {**SETTINGS, "width": width, "epochs": epochs},
