@@ -375,8 +375,8 @@ class Job:
         said = last.judge(ready, self.power.margin) if ready else []
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
-            self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.wanted.callers, self.before, self.prospect.of,
+            self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
+            self._parent_footprint(), self.before, self.prospect.of,
             (self.deadline.seconds, self.spent_before),
         )  # fmt: skip
         frontier = conclusion.frontier()

@@ -31,3 +31,9 @@ class Wanted:
                 f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
                 hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
             )
+
+    def beyond(self, row_us: float, size_bytes: int) -> float:
+        """How many times as much as was asked for: the product of both, neither of which counts below 1."""
+        slow = row_us / self.latency_us if self.latency_us else 1.0
+        large = size_bytes / self.size_bytes if self.size_bytes else 1.0
+        return max(slow, 1.0) * max(large, 1.0)
