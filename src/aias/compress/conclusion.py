@@ -232,11 +232,16 @@ class Conclusion:
 
 def nearest(trials: Sequence[Trial], *, wanted: Wanted, margin: float, chance: Callable[[Trial], float]) -> Trial:
     """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
-    for; the likeliest to be certified of those that are alike in this, or of all if none seems so good."""
+    for; of those that are alike in this, or of all if none seems so good, the likeliest to be certified, and then who
+    loses least."""
     good = [each for each in trials if each.race and each.evidence and each.evidence.value <= margin]
-    return min(
-        good or trials, key=lambda each: (wanted.beyond(each.row_us, each.size_bytes) if good else 1, -chance(each))
-    )
+
+    def rank(each: Trial) -> tuple[float, float, float]:
+        loss = each.evidence.value if each.evidence else math.nan
+        beyond = wanted.beyond(each.row_us, each.size_bytes) if good else 1.0
+        return beyond, -chance(each), math.inf if math.isnan(loss) else loss
+
+    return min(good or trials, key=rank)
 
 
 def _times(best: Decided) -> float:

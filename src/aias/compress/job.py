@@ -359,7 +359,7 @@ class Job:
     def _late(self, trial: Trial) -> str:
         """Why there is no time to certify it; empty where there is."""
         late = (needed := self._needed(trial)) > self.deadline.left
-        return f"there was no time to certify it, which takes about {needed:.0f} s" if late else ""
+        return f"there was no time left to certify it, which takes about {math.ceil(needed)} s" if late else ""
 
     def _needed(self, trial: Trial) -> float:
         """Seconds to make it of all rows, and without those of each fold that certifies, and to ask it and the parent

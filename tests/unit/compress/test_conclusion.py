@@ -40,7 +40,8 @@ def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: objec
 
 
 def chance(each: Any) -> float:
-    return max(0.0, 0.01 - float(each.evidence.value))
+    left = 0.01 - float(each.evidence.value)
+    return left if left > 0 else 0.0
 
 
 def named(wanted: Wanted, trials: list[Any]) -> str:
@@ -62,6 +63,12 @@ def test_who_came_nearest_is_who_misses_least_of_what_was_asked_for() -> None:
 
 def test_where_all_lose_too_much_the_likeliest_came_nearest() -> None:
     assert named(Wanted(size_bytes=1_000), [trial("a", 0.009, 5, 9_000), trial("b", 0.02, 5, 2_000)]) == "a"
+
+
+def test_where_nobody_has_a_chance_who_loses_least_came_nearest() -> None:
+    lost = [trial("linear", 1.9, 5, 900), trial("odd", float("nan"), 5, 900), trial("trees", 0.28, 6, 9_000)]
+    assert named(Wanted(), lost) == "trees"
+    assert named(Wanted(), lost[::-1]) == "trees"
 
 
 def test_of_what_was_not_timed_no_latency_is_explained() -> None:
