@@ -26,7 +26,7 @@ def refused(folder: Path, said: str) -> None:
     "change",
     [{"num_attention_heads": 0}, {"num_attention_heads": "2"}, {"num_hidden_layers": -1}, {"num_hidden_layers": "2"},
      {"layer_norm_eps": 0}, {"layer_norm_eps": "x"}, {"pad_token_id": "y"}, {"model_type": ["bert"]},
-     {"hidden_act": 5}, {"num_attention_heads": 3}],
+     {"hidden_act": 5}, {"pad_token_id": 2**70}, {"num_attention_heads": 3}],
     ids=str,
 )  # fmt: skip
 def test_settings_of_no_transformer_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
@@ -81,12 +81,60 @@ def test_weights_that_do_not_fit_together_are_refused(name: str, shape: tuple[in
     refused(tmp_path, "do not fit together")
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("model.safetensors", r"no model\.safetensors"), ("config.json", "not a regular file"),
+     ("tokenizer.json", "not a regular file")],
+)  # fmt: skip
+def test_a_pipe_is_not_waited_for(name: str, said: str, tmp_path: Path) -> None:
     encoder_into(tmp_path, "bert")
-    (tmp_path / "model.safetensors").unlink()
-    os.mkfifo(tmp_path / "model.safetensors")
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
 
-    refused(tmp_path, r"no model\.safetensors")
+    refused(tmp_path, said)
+
+
+@pytest.mark.parametrize("name", ["sentence_bert_config.json", "tokenizer_config.json"])
+def test_a_pipe_in_place_of_what_need_not_be_there_is_not_read(name: str, tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    os.mkfifo(tmp_path / name)
+
+    if name == "sentence_bert_config.json":
+        refused(tmp_path, "not a regular file")
+    else:
+        assert aias.publish_encoder(tmp_path, home=tmp_path / "home")
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer.json", "modules.json", "sentence_bert_config.json", "tokenizer_config.json"]
+)
+@pytest.mark.parametrize(
+    "raw", ['{"a": "ä"}'.encode("utf-16"), b"{" * 9, b"[" * 100_000], ids=["utf-16", "cut", "deep"]
+)
+def test_settings_that_are_no_json_are_refused(name: str, raw: bytes, tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    (tmp_path / name).write_bytes(raw)
+
+    refused(tmp_path, "cannot be read")
+
+
+@pytest.mark.parametrize("key", ["num_hidden_layers", "num_attention_heads"])
+@pytest.mark.parametrize("change", [{}, {"n_layers": None, "n_heads": None}], ids=["left out", "null"])
+def test_counts_that_are_not_said_are_asked_for(key: str, change: dict[str, Any], tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({name: config[name] for name in config if name != key} | change))
+
+    refused(tmp_path, f"has no '{key}'")
+
+
+def test_a_tokenizer_that_fails_on_words_it_does_not_know_is_refused(tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text().replace('"unk_token":"[UNK]"', '"unk_token":"gone"').replace(
+        '"unk_token": "[UNK]"', '"unk_token": "gone"'))  # fmt: skip
+
+    refused(tmp_path, "tokenizer in .* cannot be read")
 
 
 def test_labels_that_are_a_list_are_refused(tmp_path: Path) -> None:

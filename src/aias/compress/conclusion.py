@@ -19,6 +19,7 @@ from aias.compress.gate.verdict import Verdict
 from aias.compress.paired import Answered
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
+from aias.compress.wanted import Wanted
 from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
@@ -66,12 +67,11 @@ class Conclusion:
     decided: Sequence[Decided]
     last: Last
     power: Power
-    max_loss: float
+    wanted: Wanted
     fallen: Sequence[Point]
     """Techniques that cannot help, and what could not be fitted."""
     parent_bytes: int
     parent_footprint: Footprint | None
-    callers: int
     before: Judged | None
     """The version that was trained, where the parent is compressed already."""
     chance: Callable[[Trial], float]
@@ -96,8 +96,8 @@ class Conclusion:
         if self.decided:
             name, why = self.decided[0].verdict.name, self.decided[0].verdict.reason
         elif able:
-            nearest = max(able, key=self.chance)
-            name, why = nearest.name, nearest.reason
+            near = nearest(able, wanted=self.wanted, margin=self.power.margin, chance=self.chance)
+            name, why = near.name, near.reason
         else:
             return f"nothing is worth it, because {self._none_ready()}"
         more = "" if self.power.enough else f" ({self.power})"
@@ -117,13 +117,14 @@ class Conclusion:
         )
 
     def _together(self, best: Decided) -> str:
-        return f", with {self.callers} callers at once {_times(best):.3g}× as fast"
+        return f", with {self.wanted.callers} callers at once {_times(best):.3g}× as fast"
 
     def frontier(self) -> Frontier:
         shop = self.judged.shop
         return Frontier(
-            shop.parent.ref, shop.metric, self.max_loss, self.power.margin, str(self.power), self.verdict(),
-            tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.callers, self._total(),
+            shop.parent.ref, shop.metric, self.wanted.max_loss, self.power.margin, str(self.power), self.verdict(),
+            tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.wanted.callers,
+            self._total(),
         )  # fmt: skip
 
     def published(self, frontier: Frontier, *, watch: Watch) -> Trained | None:
@@ -192,9 +193,9 @@ class Conclusion:
         if shop.prepared.answers_of:  # other metrics would say how well it does what nobody knows to be right
             judged, measured = "agreement", (replace(measured[0], metric=shop.metric),)
         proof: dict[str, Any] = {
-            "technique": each.trial.technique, "max_loss": self.max_loss, "margin": self.power.margin,
+            "technique": each.trial.technique, "max_loss": self.wanted.max_loss, "margin": self.power.margin,
             "loss": msgspec.to_builtins(verdict.loss), "p": verdict.p, "speed": msgspec.to_builtins(each.race.speed),
-            "together": {"callers": self.callers, "speed": msgspec.to_builtins(each.together.speed)},
+            "together": {"callers": self.wanted.callers, "speed": msgspec.to_builtins(each.together.speed)},
             "smaller": each.trial.smaller, "host": msgspec.to_builtins(frontier.host),
         }  # fmt: skip
         if shop.unlabelled and each.trial.technique in BY_UNLABELLED:
@@ -227,6 +228,20 @@ class Conclusion:
             leaderboard=(line,),
             row_us=row_us,
         )
+
+
+def nearest(trials: Sequence[Trial], *, wanted: Wanted, margin: float, chance: Callable[[Trial], float]) -> Trial:
+    """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
+    for; of those that are alike in this, or of all if none seems so good, the likeliest to be certified, and then who
+    loses least."""
+    good = [each for each in trials if each.race and each.evidence and each.evidence.value <= margin]
+
+    def rank(each: Trial) -> tuple[float, float, float]:
+        loss = each.evidence.value if each.evidence else math.nan
+        beyond = wanted.beyond(each.row_us, each.size_bytes) if good else 1.0
+        return beyond, -chance(each), math.inf if math.isnan(loss) else loss
+
+    return min(good or trials, key=rank)
 
 
 def _times(best: Decided) -> float:

@@ -130,7 +130,7 @@ class Job:
             ))  # fmt: skip
             self._measure_parent()
             trials = self._search(plan)
-            outcome = self._concluded(trials, self.prospect.nominate(trials))
+            outcome = self._concluded(trials, self.prospect.nominate(trials, late=self._late))
             self.kept.forget(trials)
             return outcome
 
@@ -313,13 +313,9 @@ class Job:
 
     def _unwanted(self, trial: Trial) -> str:
         assert trial.race is not None
-        row_us, meant = trial.row_us, " on average" if trial.candidate.sent else ""
-        if self.wanted.latency_us is not None and row_us > self.wanted.latency_us:
-            return (
-                f"a row takes {row_us:,.0f} µs{meant}, more than the {self.wanted.latency_us:,.0f} that were asked for"
-            )
-        if self.wanted.size_bytes is not None and trial.size_bytes > self.wanted.size_bytes:
-            return f"{trial.size_bytes:,} bytes are more than the {self.wanted.size_bytes:,} that were asked for"
+        meant = " on average" if trial.candidate.sent else ""
+        if missed := self.wanted.missed(trial.row_us, trial.size_bytes, meant=meant):
+            return missed
         if not trial.helps:
             speed, together = trial.speed, trial.together
             told = f", {together.speed.value:.2f}× with {together.callers} callers," if together else ""
@@ -333,8 +329,8 @@ class Job:
         ready: list[Finished] = []
         seconds = min(TIMED_AGAIN_SECONDS, 0.05 * self.deadline.seconds)
         for trial in nominated:
-            if (needed := self._needed(trial)) > self.deadline.left:
-                trial.reason = f"there was no time to certify it, which takes about {needed:.0f} s"
+            if late := self._late(trial):
+                trial.reason = late
                 continue
             try:
                 found = finish(
@@ -360,6 +356,11 @@ class Job:
             for fold in np.unique(self.judged.folds[self.held.held]):
                 trial.at(int(fold))
 
+    def _late(self, trial: Trial) -> str:
+        """Why there is no time to certify it; empty where there is."""
+        late = (needed := self._needed(trial)) > self.deadline.left
+        return f"there was no time left to certify it, which takes about {math.ceil(needed)} s" if late else ""
+
     def _needed(self, trial: Trial) -> float:
         """Seconds to make it of all rows, and without those of each fold that certifies, and to ask it and the parent
         for the test rows."""
@@ -375,9 +376,8 @@ class Job:
         said = last.judge(ready, self.power.margin) if ready else []
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
-            self.judged, trials, decided, last, self.power, self.wanted.max_loss, self.fallen, self.parent_bytes,
-            self._parent_footprint(), self.wanted.callers, self.before, self.prospect.of,
-            (self.deadline.seconds, self.spent_before),
+            self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
+            self._parent_footprint(), self.before, self.prospect.of, (self.deadline.seconds, self.spent_before),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

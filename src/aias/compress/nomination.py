@@ -9,7 +9,7 @@ the gain as a logarithm, and chances as if they did not hang together.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -60,11 +60,13 @@ class Prospect:
     def likely(self, trial: Trial) -> bool:
         return not trial.reason and self.of(trial) >= LIKELY
 
-    def nominate(self, trials: Sequence[Trial]) -> list[Trial]:
-        """In the order in which they are to be judged; the others are told why they are not among them."""
+    def nominate(self, trials: Sequence[Trial], *, late: Callable[[Trial], str] = lambda _: "") -> list[Trial]:
+        """In the order in which they are to be judged; the others are told why they are not among them. `late`: why
+        there is no time to certify one, or nothing: it would take another's place."""
         able = [each for each in trials if not each.reason]
         for each in able:
-            if (chance := self.of(each)) < CHANCE_MIN:
+            each.reason = late(each)
+            if not each.reason and (chance := self.of(each)) < CHANCE_MIN:
                 each.reason = f"{self.rows:,} rows would certify it with a chance of {100 * chance:.0f} %"
         able = [each for each in able if not each.reason]
         most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]

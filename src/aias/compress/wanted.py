@@ -31,3 +31,17 @@ class Wanted:
                 f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
                 hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
             )
+
+    def missed(self, row_us: float, size_bytes: int, *, meant: str = "") -> str:
+        """What was asked for and is not kept; `meant`: what the time of a row is."""
+        if self.latency_us is not None and row_us > self.latency_us:
+            return f"a row takes {row_us:,.0f} µs{meant}, more than the {self.latency_us:,.0f} that were asked for"
+        if self.size_bytes is not None and size_bytes > self.size_bytes:
+            return f"{size_bytes:,} bytes are more than the {self.size_bytes:,} that were asked for"
+        return ""
+
+    def beyond(self, row_us: float, size_bytes: int) -> float:
+        """How many times as much as was asked for: the product of both, neither of which counts below 1."""
+        slow = row_us / self.latency_us if self.latency_us else 1.0
+        large = size_bytes / self.size_bytes if self.size_bytes else 1.0
+        return max(slow, 1.0) * max(large, 1.0)

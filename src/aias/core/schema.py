@@ -13,7 +13,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Role = Literal["input", "target", "ignored"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-NUMBER_FORMATS: Final = ("decimal-comma", "spaced", "spaced-comma", "lakh", "clock")
+NUMBER_FORMATS: Final = ("decimal-comma", "spaced", "spaced-comma", "lakh", "clock", "true-false")
 """How numbers may be written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `17:45`; none is said of `1,200.50`."""
 
 NAMES_SHOWN: Final = 20

@@ -23,6 +23,7 @@ _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _SPACED: Final = re.compile(r"[1-9][0-9]{0,2}([ '\u2019\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]*)?")
 _LAKH: Final = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])\.?[Mm]\.?)?")
+_FLAGS: Final = {"true": 1.0, "false": 0.0}
 _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
 _CURRENCIES: Final = "$€£¥₹%"
@@ -105,7 +106,8 @@ class Number:
             raise self._refusal(text)
         if not self._decimal_comma and PLAIN.fullmatch(bare):
             return float(bare)
-        number = _hours(bare) if self._format == "clock" else self._undressed(bare)
+        flag = _FLAGS.get(bare.lower()) if self._format == "true-false" else None
+        number = flag if flag is not None else _hours(bare) if self._format == "clock" else self._undressed(bare)
         if number is None:
             raise self._refusal(text)
         return number

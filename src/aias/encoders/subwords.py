@@ -34,6 +34,11 @@ CHARS_PER_TOKEN: Final = 64
 WORDS_KEPT: Final = 16_384
 """Words whose tokens are remembered: some megabytes, and nearly all that a language uses."""
 
+UNKNOWN: Final = "\U0010fffd"
+"""A character that no vocabulary has: some tokenizers fail on it, and would when they are asked."""
+
+AS_PUBLISHED: Final = "use the folder as it was published"
+
 _OTHER: Final = (
     "send texts, or the ids of the model's own tokenizer; LangChain sends those of another model unless it is told "
     "`check_embedding_ctx_length=False`"
@@ -60,10 +65,9 @@ class Subwords:
             tokenizer = _parsed(_text_of(folder / "tokenizer.json"))
         except ValueError as fault:
             raise UserError(f"the tokenizer in {folder} cannot be read: {fault}", hint="try another encoder") from None
-        config = msgspec.json.decode(_text_of(folder / "config.json"))
+        config = _settings_of(folder / "config.json")
         sentence = folder / "sentence_bert_config.json"
-        said = msgspec.json.decode(sentence.read_bytes()) if sentence.is_file() else {}
-        if isinstance(said, dict) and said.get("do_lower_case"):
+        if sentence.exists() and _settings_of(sentence).get("do_lower_case"):
             from tokenizers import normalizers
 
             first = normalizers.Lowercase()
@@ -249,12 +253,25 @@ def _parsed(text: str) -> Any:
     except ImportError:
         raise UserError("sentence encoders need `tokenizers`", hint="pip install 'aias[text]'") from None
     try:
-        return Tokenizer.from_str(text)
+        found = Tokenizer.from_str(text)
+        found.encode(UNKNOWN)
     except Exception as fault:  # noqa: BLE001  the library raises bare exceptions
         raise ValueError(str(fault)) from None
+    return found
+
+
+def _settings_of(path: Path) -> dict[str, Any]:
+    """Raises `UserError`."""
+    try:
+        found = msgspec.json.decode(_text_of(path))
+    except (ValueError, RecursionError) as fault:
+        raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}", hint=AS_PUBLISHED) from None
+    return found if isinstance(found, dict) else {}
 
 
 def _text_of(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        raise UserError(f"`{path.name}` is not a regular file", hint=AS_PUBLISHED)
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:

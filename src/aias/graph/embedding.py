@@ -20,7 +20,7 @@ from aias.artifact.vector_card import vector_card
 from aias.core.errors import UserError
 from aias.core.schema import Field
 from aias.core.task import Task
-from aias.encoders.subwords import Subwords
+from aias.encoders.subwords import AS_PUBLISHED, Subwords
 from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.nasty import NASTY
@@ -113,9 +113,9 @@ def length_of(folder: Path) -> int:
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
         path = folder / name
         try:
-            found = msgspec.json.decode(path.read_bytes()).get(key) if path.exists() else None
-        except (OSError, msgspec.MsgspecError, AttributeError) as fault:
-            raise UserError(f"the sentence encoder's {name} cannot be read: {fault}") from None
+            found = msgspec.json.decode(path.read_bytes()).get(key) if path.is_file() else None
+        except (OSError, ValueError, RecursionError, AttributeError) as fault:
+            raise UserError(f"the sentence encoder's {name} cannot be read: {fault}", hint=AS_PUBLISHED) from None
         if isinstance(found, int) and found > 2:
             return found
     return _UNBOUNDED  # as many as it has positions

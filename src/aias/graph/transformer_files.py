@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from aias.core.errors import UserError
+from aias.encoders.subwords import AS_PUBLISHED
 from aias.graph.transformer import Affine, Layer, Norm, Transformer, Weights
 
 BYTES_MAX: Final = 1_900_000_000
@@ -43,12 +44,10 @@ PADDED_POSITIONS: Final = ("roberta", "xlm-roberta", "camembert")
 """Whose first position is the one after the padding token's id."""
 
 
-AS_PUBLISHED: Final = "use the folder as it was published"
-
 POSITIONS_MIN: Final = 3
 """The first token, one of the text, and the last."""
 
-_Count = Annotated[int, Meta(ge=1)]
+_Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
 class _Config(msgspec.Struct):
@@ -63,7 +62,7 @@ class _Config(msgspec.Struct):
     num_hidden_layers: _Count | None = None
     n_layers: _Count | None = None
     layer_norm_eps: Annotated[float, Meta(gt=0)] = 1e-12
-    pad_token_id: Annotated[int, Meta(ge=0)] | None = None
+    pad_token_id: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
     id2label: dict[str, Any] | None = None
 
 
@@ -102,7 +101,7 @@ def read_folder(folder: Path) -> tuple[Transformer, Mapping[str, Weights], Mappi
     try:
         found = Transformer(
             *_embeddings(tensors, config), _layers(tensors, NAMES[model_type], config),
-            heads=config.get("num_attention_heads") or config["n_heads"],
+            heads=_count(config, "num_attention_heads", "n_heads"),
             epsilon=float(config.get("layer_norm_eps", 1e-12)),
             activation=activation, pooling=_pooling(folder, modules), normalised="Normalize" in modules,  # type: ignore[arg-type]
         )  # fmt: skip
@@ -160,7 +159,7 @@ def _embeddings(tensors: Mapping[str, Weights], config: Mapping[str, Any]) -> tu
 
 
 def _layers(tensors: Mapping[str, Weights], names: Mapping[str, str], config: Mapping[str, Any]) -> tuple[Layer, ...]:
-    count = config.get("num_hidden_layers") or config["n_layers"]
+    count = _count(config, "num_hidden_layers", "n_layers")
     parts: dict[str, Callable[[Mapping[str, Weights], str], Any]] = {
         name: _norm if name.endswith("norm") else affine for name in names if name != "layer"
     }
@@ -168,6 +167,14 @@ def _layers(tensors: Mapping[str, Weights], names: Mapping[str, str], config: Ma
         Layer(**{part: make(tensors, names["layer"].format(i) + names[part]) for part, make in parts.items()})
         for i in range(count)
     )
+
+
+def _count(config: Mapping[str, Any], *names: str) -> int:
+    """By the first of these names that says one. Raises `KeyError`."""
+    found = next((config[name] for name in names if config.get(name)), None)
+    if found is None:
+        raise KeyError(names[0])
+    return int(found)
 
 
 def affine(tensors: Mapping[str, Weights], name: str) -> Affine:
@@ -249,7 +256,7 @@ def _json(path: Path) -> Any:
             f"`{path.parent}` holds no `{path.name}`, as a folder in the Hugging Face format does",
             hint="give such a folder, or the path of a model's file",
         ) from None
-    except (OSError, msgspec.MsgspecError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:  # msgspec's own are ValueErrors
         raise UserError(f"the sentence encoder's {path.name} cannot be read: {fault}", hint=AS_PUBLISHED) from None
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from aias.encoders.number import Number
 from aias.encoders.rows import RowEncoder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Input, UnfitModel, Values, apart
+
+FLAGS: Final = {"true", "false"}
+"""As pandas and others write Booleans into text; a model that reads numbers knows them as 1 and 0."""
 
 WAYS = (
     "`--columns a,b,c`, or `columns=`, names the columns in the model's order, `--target`, or `target=`, the one that "
@@ -113,7 +117,8 @@ def _field(field: Field, each: Input) -> Field:
         "number": "the model reads a number", "whole": "the model reads a whole number; a missing value counts as 0",
         "flag": "the model asks whether it is 0; a missing value counts as 0",
     }[each.kind]  # fmt: skip
-    kept = field if field.kind == "number" else replace(field, format=None, unit=None)
+    flags = "true-false" if field.categories and set(map(str.lower, field.categories)) <= FLAGS else None
+    kept = field if field.kind == "number" else replace(field, format=flags, unit=None)
     example = field.example if isinstance(field.example, int | float) else 0.0
     return replace(kept, kind="number", role="input", categories=None, reason=reason, example=example)
 

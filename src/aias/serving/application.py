@@ -304,7 +304,7 @@ class Application:
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
-                request.bill = self._doors.quotas.bill(key)
+                request.bill = self._doors.quotas.bill(key, request.slot)
                 request.bill.enter(only_look=only_look, guess=partial(_rows_of, request, model))
 
     def _admit(self, request: Request) -> None:

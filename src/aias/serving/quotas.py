@@ -3,6 +3,8 @@
     key ─▶ one request ─429 or─▶ body ─▶ decoded: its rows ─429 or─▶ run ─▶ answer, with what is left in its headers
                                                                     └─ 503: given back
 
+A request that is answered again, as its worker died, has paid: what it took stands in the slot of its connection.
+
 Keys without quotas never come here.
 """
 
@@ -16,6 +18,7 @@ from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import RATES, Quota, Unit
 from aias.serving.refusals import Busy, QuotaSpent
+from aias.serving.survival.journal import Slot
 
 _DAY_SECONDS: Final = 86_400
 
@@ -32,8 +35,8 @@ class Quotas:
         self._ledger: Ledger | None = None
         self._accounts: dict[str, tuple[Key, list[Owed], bytes]] = {}
 
-    def bill(self, key: Key) -> "Bill":
-        """For one request of a key. Raises `Busy`, `StorageFailed`, `Damaged`."""
+    def bill(self, key: Key, slot: Slot | None = None) -> "Bill":
+        """For one request of a key, on a connection that has a slot. Raises `Busy`, `StorageFailed`, `Damaged`."""
         found = self._accounts.get(key.id)
         if found is None or (found[0] is not key and found[0] != key):
             try:
@@ -46,7 +49,7 @@ class Quotas:
                 raise _busy(fault) from None
             policy = b", ".join(_policy(each, whose) for whose, account in owed for each in account.quotas)
             found = self._accounts[key.id] = key, owed, policy
-        return Bill(*found[1:])
+        return Bill(*found[1:], slot)
 
     def used(self, keys: Iterable[Key]) -> list[tuple[Key, Usage]]:
         """What keys have used of each of their quotas, at any worker."""
@@ -73,36 +76,59 @@ class Quotas:
 class Bill:
     """What one request has taken of its key's quotas, and of its tenant's."""
 
-    __slots__ = ("_accounts", "_owed", "_policy", "_taken")
+    __slots__ = ("_accounts", "_ahead", "_owed", "_policy", "_slot", "_taken", "_turn")
 
-    def __init__(self, owed: list[Owed], policy: bytes) -> None:
+    def __init__(self, owed: list[Owed], policy: bytes, slot: Slot | None = None) -> None:
         self._owed, self._policy = owed, policy
         self._accounts = [account for _, account in owed]
         self._taken: dict[Unit, int] = {}
+        self._slot, self._turn = slot, 0 if slot is None else slot.turn
+        self._ahead = _unpacked(slot.prepaid) if slot is not None and slot.prepaid else {}
 
     def enter(self, *, only_look: bool = False, guess: Callable[[], int] = lambda: 1) -> None:
         """One request; refused too when there is not a row left. Raises `QuotaSpent`, `Busy`.
 
         `guess`: its rows, as far as can be told before it is read. So many must be there when it comes again.
         """
-        self._take("rows", 1, only_look=True, guess=guess)
-        self._take("requests", 1, only_look=only_look)
-        self._taken["requests"] = int(not only_look)
+        if not self._ahead.get("rows"):
+            self._take("rows", 1, only_look=True, guess=guess)
+        if not only_look:
+            self._pay("requests", 1)
+        elif not self._ahead.get("requests"):
+            self._take("requests", 1, only_look=True)
 
     def rows(self, count: int) -> None:
         """So many rows. Raises `QuotaSpent`, `Busy`."""
         if count:
-            self._take("rows", count)
-            self._taken["rows"] = self._taken.get("rows", 0) + count
+            self._pay("rows", count)
 
     def rows_again(self) -> None:
         """The same rows will be counted once more, as another version is asked."""
         self._give_back("rows")
+        self._tell()
 
     def cancel(self) -> None:
         """It was not answered, for reasons of ours."""
-        for unit in tuple(self._taken):
+        for unit in {*self._taken, *self._ahead}:
             self._give_back(unit)
+        self._tell()
+
+    def _pay(self, unit: Unit, count: int) -> None:
+        ahead = self._ahead.get(unit, 0) if self._ahead else 0
+        if count > ahead:
+            self._take(unit, count - ahead)
+        if ahead:
+            self._ahead[unit] = max(0, ahead - count)
+        self._taken[unit] = self._taken.get(unit, 0) + count
+        self._tell()
+
+    def _tell(self) -> None:
+        """Write down what is paid, for a worker that has to answer in our place."""
+        slot = self._slot
+        # Its caller may have hung up, and the slot be another's.
+        if slot is not None and slot.turn == self._turn:
+            ahead = _packed(self._ahead) if self._ahead else 0
+            slot.pays(_packed(self._taken) + ahead, ahead=ahead)
 
     def _take(
         self, unit: Unit, amount: int, *, only_look: bool = False, guess: Callable[[], int] | None = None
@@ -125,7 +151,7 @@ class Bill:
 
     def _give_back(self, unit: Unit) -> None:
         # What cannot be given back now stays taken: better than to keep the caller waiting.
-        amount = self._taken.pop(unit, 0)
+        amount = self._taken.pop(unit, 0) + self._ahead.pop(unit, 0)
         for account in self._accounts:
             with contextlib.suppress(LedgerBusy):
                 account.give_back(unit, amount)
@@ -137,6 +163,14 @@ class Bill:
             for whose, account in self._owed for each in account.usage()
         )  # fmt: skip
         return (b"ratelimit-policy", self._policy), (b"ratelimit", left)
+
+
+def _packed(amounts: dict[Unit, int]) -> int:
+    return amounts.get("requests", 0) << 32 | amounts.get("rows", 0)
+
+
+def _unpacked(word: int) -> dict[Unit, int]:
+    return {"requests": word >> 32, "rows": word & 0xFFFFFFFF}
 
 
 def _name(quota: Quota, whose: str) -> bytes:

@@ -5,8 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from aias.compress.conclusion import Conclusion
+from aias.compress.conclusion import Conclusion, nearest
 from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.wanted import Wanted
 from aias.core.events import nobody
 from aias.core.host import host
 from aias.data.read import read
@@ -31,6 +32,43 @@ def test_where_no_candidate_can_be_served_the_reason_is_told() -> None:
 def test_where_no_technique_can_help_their_reasons_are_told() -> None:
     fallen = [Point("int8", "int8", FELL, "no sentence encoder reads its texts")]
     assert said(fallen=fallen) == "no technique can help: int8: no sentence encoder reads its texts"
+
+
+def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: object = True) -> Any:
+    evidence = SimpleNamespace(value=loss)
+    return SimpleNamespace(name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, race=race)
+
+
+def chance(each: Any) -> float:
+    left = 0.01 - float(each.evidence.value)
+    return left if left > 0 else 0.0
+
+
+def named(wanted: Wanted, trials: list[Any]) -> str:
+    return nearest(trials, wanted=wanted, margin=0.005, chance=chance).name
+
+
+FAR = [
+    trial("two of four", 0.0001, 35, 500_773), trial("100 trees", 0.0002, 9, 40_896),
+    trial("50 trees", 0.001, 7, 20_960), trial("stumps", 0.012, 6, 4_950), trial("untimed", 0.3, 0, 0, race=None),
+]  # fmt: skip
+
+
+def test_who_came_nearest_is_who_misses_least_of_what_was_asked_for() -> None:
+    assert named(Wanted(size_bytes=1_000), FAR) == "50 trees"
+    assert named(Wanted(latency_us=8), FAR) == "50 trees"
+    assert named(Wanted(latency_us=20, size_bytes=100_000), FAR) == "100 trees"
+    assert named(Wanted(), FAR) == "two of four"
+
+
+def test_where_all_lose_too_much_the_likeliest_came_nearest() -> None:
+    assert named(Wanted(size_bytes=1_000), [trial("a", 0.009, 5, 9_000), trial("b", 0.02, 5, 2_000)]) == "a"
+
+
+def test_where_nobody_has_a_chance_who_loses_least_came_nearest() -> None:
+    lost = [trial("linear", 1.9, 5, 900), trial("odd", float("nan"), 5, 900), trial("trees", 0.28, 6, 9_000)]
+    assert named(Wanted(), lost) == "trees"
+    assert named(Wanted(), lost[::-1]) == "trees"
 
 
 def test_of_what_was_not_timed_no_latency_is_explained() -> None:

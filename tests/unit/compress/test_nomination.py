@@ -37,6 +37,15 @@ def test_what_would_hardly_be_certified_is_not_nominated_and_is_told_so():
     assert "would certify it with a chance of 0 %" in worse.reason
 
 
+def test_who_cannot_be_certified_in_time_takes_nobodys_place():
+    long, short = trial("long", 0, 0, 40.0), trial("short", 0, 0, 30.0)
+
+    found = PROSPECT.nominate([long, short], late=lambda each: "it takes too long" if each is long else "")
+
+    assert found == [short]
+    assert long.reason == "it takes too long"
+
+
 def test_never_more_are_nominated_than_can_be_finished():
     many = [trial(str(i), 10 * i, 10 * i, 2.0 + i) for i in range(10)]
     found = PROSPECT.nominate(many)

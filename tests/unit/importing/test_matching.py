@@ -4,6 +4,7 @@ import pytest
 
 from aias.core.limits import CATEGORIES_MAX
 from aias.core.schema import Field, Schema, SchemaMismatch
+from aias.encoders.number import Number
 from aias.importing.formats.contract import Description, Input, UnfitModel
 from aias.importing.matching import matched
 
@@ -50,6 +51,20 @@ def test_categories_that_rows_cannot_tell_apart_are_refused(known: tuple[str, ..
 
     with pytest.raises(UnfitModel, match="apart"):
         matched(description, COLUMNS, target=None, columns=())
+
+
+@pytest.mark.parametrize(
+    ("written", "format_"), [(("False", "True"), "true-false"), (("true",), "true-false"), (("no", "yes"), None)]
+)
+def test_flags_written_as_texts_are_the_numbers_that_the_model_knows(
+    written: tuple[str, ...], format_: str | None
+) -> None:
+    schema = Schema((Field("a", "category", categories=written),))
+    (field,) = matched(described("a"), schema, target=None, columns=()).fields
+
+    assert (field.kind, field.format) == ("number", format_)
+    if format_:
+        assert Number(field).column(["TRUE", "false", True, "0", 1, ""]).ravel()[:5].tolist() == [1, 0, 1, 0, 1]
 
 
 def test_a_category_that_the_model_knows_is_not_missing() -> None:

@@ -9,8 +9,14 @@ from typing import Any
 
 import pytest
 
+from aias.access.keys import Key
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota, checked
+from aias.serving.quotas import Quotas
+from aias.serving.refusals import QuotaSpent
+from aias.serving.survival.journal import Layout, Pages, Slot
+from aias.serving.survival.keeper import can_keep
+from aias.serving.survival.verdicts import Left
 from serving_house import House, Response, Rule, Shelf, eventually, house, samples
 
 NOON = int(datetime(2026, 5, 6, 12, tzinfo=UTC).timestamp()) * 10**9
@@ -222,3 +228,48 @@ def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> 
         assert [ask(server, "shop").status for _ in range(2)] == [200, 429]
         change(())
         assert [ask(server, "shop").status for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, clock: Clock) -> None:
+    key = Key("once", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["1/day", "3 rows/day"]))
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+    pages = Pages.make(Layout(threads=1, slots=2))
+    dead, heir = Slot(pages, 0), Slot(pages, 1)
+    dead.open(7, start=0, written=0)
+    bill = quotas.bill(key, dead)
+    bill.enter()
+    bill.rows(2)
+
+    heir.open(8, start=0, written=0, paid=Left.of(pages, 0).paid_by(0))
+    quotas.bill(key, heir).enter(only_look=True)
+    again = quotas.bill(key, heir)
+    again.enter()
+    again.rows(2)
+
+    assert [each.used for _, each in quotas.used([key])] == [1, 2]
+    assert Left.of(pages, 1).paid == Left.of(pages, 0).paid
+    heir.answered()
+    with pytest.raises(QuotaSpent):
+        quotas.bill(key, heir).enter()
+    again.cancel()
+    assert [each.used for _, each in quotas.used([key])] == [0, 0]
+
+
+@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+def test_who_died_before_its_rows_were_counted_pays_for_them_and_gives_all_back(tmp_path: Path, clock: Clock) -> None:
+    key = Key("once", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["1/day", "3 rows/day"]))
+    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
+    pages = Pages.make(Layout(threads=1, slots=2))
+    dead, heir = Slot(pages, 0), Slot(pages, 1)
+    dead.open(7, start=0, written=0)
+    quotas.bill(key, dead).enter()
+
+    heir.open(8, start=0, written=0, paid=Left.of(pages, 0).paid_by(0))
+    again = quotas.bill(key, heir)
+    again.enter()
+    again.rows(3)
+    assert [each.used for _, each in quotas.used([key])] == [1, 3]
+    again.cancel()
+    assert [each.used for _, each in quotas.used([key])] == [0, 0]
+    assert (heir.prepaid, Left.of(pages, 1).paid) == (0, 0)

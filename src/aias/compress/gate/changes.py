@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import betaincinv
 
-from aias.compress.gate.evidence import RISK, Floats
+from aias.compress.gate.evidence import RISK
 
 BINS: Final = 15
 
@@ -44,8 +44,7 @@ def flips(y: Any, before: Any, after: Any) -> Flips:
     return Flips(share(int(other.sum()), len(y)), share(int((other & (before == y)).sum()), len(y)))
 
 
-def calibration_gap(said: Floats, came: Any) -> float:
+def calibration_gap(said: Any, came: Any) -> float:
     """Between what was said and what came, the mean over 15 bins of equally many rows (Nguyen and O'Connor 2015)."""
-    order = np.argsort(said, kind="stable")
-    off = (said - came)[order]
+    off = (np.asarray(said) - np.asarray(came))[np.argsort(said, kind="stable")]
     return float(sum(abs(part.sum()) for part in np.array_split(off, min(BINS, len(off)))) / len(off))

@@ -118,11 +118,17 @@ def one_row(own: Any) -> Any:
 def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of losses of each row, (rows,), lower is better. `groups`: the number of each row's group, (rows,); what groups
     add is independent, what rows of one add is not (Liang and Zeger 1986)."""
-    return _paired(float(np.mean(after) - np.mean(before)), before, after, groups)
+    before, after = _of_rows(before, after)
+    if not _known(before, after):
+        return Unknown(len(before))
+    return _paired(float(after.mean() - before.mean()), before, after, groups)
 
 
 def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of the roots of the means of squared errors of each row, (rows,)."""
+    before, after = _of_rows(before, after)
+    if not _known(before, after):
+        return Unknown(len(before))
     roots = [float(np.sqrt(np.mean(each))) for each in (before, after)]
     if min(roots) == 0:
         return mean_loss(before, after, groups) if max(roots) == 0 else Unknown(len(before))
@@ -133,7 +139,10 @@ def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
 def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
     of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
-    found = [_placements(*each) for each in zip(*map(_columns, (positive, before, after)), strict=True)]
+    flags, *scores = map(_columns, _of_rows(positive, before, after))
+    if np.isnan(scores).any():
+        return Unknown(len(before))
+    found = [_placements(*each) for each in zip(flags != 0, *scores, strict=True)]
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
@@ -142,9 +151,23 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     return _evidence(float(np.mean(values)), _summed(np.mean(parts, axis=0), groups), doubt, len(before))
 
 
+def _of_rows(*sides: Any) -> list[Floats]:
+    """Raises `ValueError` where they are not of the same rows."""
+    found = [np.asarray(each, np.float64) for each in sides]
+    if len({each.shape for each in found}) > 1:
+        given = " and ".join(str(each.shape) for each in found)
+        raise ValueError(f"both models answer the same rows: {given} were given")
+    return found
+
+
+def _known(before: Floats, after: Floats) -> bool:
+    return bool(len(before) and np.isfinite(before).all() and np.isfinite(after).all())
+
+
 def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
     own, other = [_summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
-    parts, doubt, many = other - own, one_row(own), len(own)
+    with np.errstate(over="ignore"):
+        parts, doubt, many = other - own, one_row(own), len(own)
     found = _evidence(value, parts, doubt, len(before))
     if not isinstance(found, Studentised):
         return found
@@ -169,8 +192,8 @@ def _together(groups: Ints | None) -> float:
 
 
 def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
-    """`parts`: of rows, or of groups of them."""
-    if len(parts) < 2 or not np.isfinite(value):
+    """`parts`: of rows, or of groups of them. Of numbers whose squares are none nothing is known."""
+    if len(parts) < 2 or not (np.isfinite(value) and np.isfinite(doubt)):
         return Unknown(rows)
     scale = max(float(np.abs(parts).max()), float(np.sqrt(doubt))) or 1.0  # their fourth powers are to be numbers
     error, skewness, freedom = map(float, moments(parts / scale, (np.sqrt(doubt) / scale) ** 2))

@@ -12,6 +12,7 @@ import grpc
 import msgspec
 
 from aias.serving.inference.requests import LENGTH_HEADER
+from aias.serving.wishes import DEADLINE
 
 Asgi = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
@@ -37,10 +38,21 @@ CODES: Final = {
 _DEADLINE_MS_MAX: Final = 86_400_000
 """A day; clients that would wait for ever say so with numbers beyond all sense."""
 
-_TOLD: Final = ("retry-after", "retry-after-ms", "x-request-id", "traceresponse")
+_TOLD: Final = (
+    *("retry-after", "retry-after-ms", "ratelimit", "ratelimit-policy", "x-cache", "x-request-id", "traceresponse"),
+)
 """Headers that go on as the call's trailers."""
 
-_CARRIED: Final = frozenset(("authorization", "traceparent", "tracestate"))
+_OF_HTTP: Final = frozenset(
+    (
+        *("accept", "accept-encoding", "connection", "cookie", "expect", "host", "idempotency-key", "keep-alive"),
+        *("origin", "referer", "te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""What a message of gRPC says in its own way, or has no use for; never carried."""
+
+_OF_OTHERS: Final = ("content-", "grpc-", "inference-", "proxy-", "sec-", ":")
+"""How names begin of which the same is true."""
 
 
 class Declined(Exception):
@@ -102,7 +114,7 @@ class Wire:
         self.told: tuple[tuple[str, str], ...] = ()
         self.headers = [(b"host", b"localhost"), *carried(metadata)]
         if seconds_left is not None:
-            self.headers.append((b"x-deadline-ms", b"%d" % max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000)))))
+            self.headers = _by(max(1, min(_DEADLINE_MS_MAX, int(seconds_left * 1000))), self.headers)
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
@@ -147,9 +159,18 @@ class Wire:
 
 
 def carried(metadata: Iterable[tuple[str, str | bytes]]) -> list[tuple[bytes, bytes]]:
-    """What of a call's metadata goes on as headers: the key, the trace, and whatever begins with `x-`."""
+    """What of a call's metadata goes on as headers: all that is not HTTP's own, as an endpoint may tell its callers
+    apart by any of it."""
     return [
         (name.encode(), value if isinstance(value, bytes) else value.encode("utf-8", "replace"))
         for name, value in metadata
-        if (name in _CARRIED or name.startswith("x-")) and not name.endswith("-bin") and name != "x-deadline-ms"
+        if name not in _OF_HTTP and not name.startswith(_OF_OTHERS) and not name.endswith("-bin")
     ]
+
+
+def _by(most_ms: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers with the call's own deadline, unless they name a sooner one, or something that will be refused."""
+    named = [value for name, value in headers if name == DEADLINE]
+    if named and not (len(named) == 1 and named[0].isdigit() and int(named[0][:9]) > most_ms):
+        return headers
+    return [*(pair for pair in headers if pair[0] != DEADLINE), (DEADLINE, b"%d" % most_ms)]

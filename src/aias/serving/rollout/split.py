@@ -58,13 +58,13 @@ class Split:
                     request.model = each.model
             return
         request.split = self
-        if not self.canaries:
-            return
+        # In whose run a worker has died it is not tried a second time: its caller is to see no failure.
+        if self.canaries and not _comes_again(request) and (found := self._canary_of(request)) is not None:
+            request.model = found.model
+
+    def _canary_of(self, request: "Request") -> Canary | None:
         at = self.point(request)
-        for each in self.canaries:
-            if at < each.upper:
-                request.model = each.model
-                return
+        return next((each for each in self.canaries if at < each.upper), None)
 
     def point(self, request: "Request") -> int:
         if self._by_request:
@@ -95,6 +95,13 @@ class Split:
 
     def note(self, request: "Request", reply: "Reply") -> None:
         """Note what became of a request, and let the shadows have it."""
+        if self.canaries and _comes_again(request):
+            tried = self._canary_of(request)
+            for each in self.canaries:
+                if tried is None or each is tried:
+                    each.cells.see(Seen(tried is not None, _kind(request), True, None))
+            if tried is not None:
+                return
         late = reply.status == 504 and request.deadline is None
         if reply.status == 200 and reply.phases is not None:
             failed, seconds = False, sum(reply.phases)
@@ -110,6 +117,11 @@ class Split:
                 each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
         for mirror in self._mirrors:
             mirror.offer(request)
+
+
+def _comes_again(request: "Request") -> bool:
+    """Whether a worker died when it ran before."""
+    return request.slot is not None and request.slot.tries > 0
 
 
 def _may_be_the_versions(fault: Exception) -> bool:

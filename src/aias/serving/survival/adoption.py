@@ -89,7 +89,8 @@ class Adopter:
         slot.text[:length] = pages.view[at : at + length]
         tries = kept.tries + (index in estate.died)
         slot.open(
-            connection.fileno(), start=kept.start, written=counted.written, answered=verdict.skip, tries=tries
+            connection.fileno(), start=kept.start, written=counted.written, answered=verdict.skip, tries=tries,
+            paid=kept.paid_by(verdict.skip),
         )  # fmt: skip
         slot.fault = _fault(tries, stuck=index in estate.stuck)
         self._note("told" if slot.fault else "repeated" if index in estate.died else "kept")

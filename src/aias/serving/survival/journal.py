@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of these pages and of the letters about them (`adoption.Estate`): who changes what they mean counts it up, so that a
 server of another release does not take them for its own."""
 
@@ -32,11 +32,11 @@ VERSION_BYTES: Final = 112
 """A name has 63, a number behind it fewer."""
 
 RUN_WORDS: Final = 16
-SLOT_WORDS: Final = 8
+SLOT_WORDS: Final = 9
 SINCE, BEAT, NAME_BYTES_AT = 0, 1, 16
 ENDS: Final = RUN_WORDS + 1
 """Words that no run needs: how often the loop has come round, and whether the worker is to end for good."""
-DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS = range(8)
+DESCRIPTOR, START, BEFORE, TOTAL, COMPLETED, RUN, TRIES, STREAMS, PAID = range(9)
 ANSWERED_SHIFT: Final = 48
 """`before` and how many requests were answered before that are one word, so that they change at once."""
 
@@ -115,31 +115,37 @@ class Pages:
 
 
 class Slot:
-    """What is kept of one connection. `fault`: what its first request is answered with instead of another try."""
+    """What is kept of one connection. `fault`: what its first request is answered with instead of another try;
+    `prepaid`: what of its quotas that request took of a worker that died. `turn` is another one for each request."""
 
     __slots__ = (
         "_at",
         "_known",
+        "_pays",
         "_running",
         "_streams",
         "_words",
         "completed",
         "fault",
         "index",
+        "prepaid",
         "text",
         "total",
         "tries",
+        "turn",
     )
 
     def __init__(self, pages: Pages, index: int) -> None:
         self.index, self._words, self._at = index, pages.words, pages.layout.slot(index)
         begin = pages.layout.text(index)
         self.text = pages.view[begin : begin + TEXT_BYTES]
-        self.total = self.completed = self._known = self.tries = 0
-        self._running = self._streams = False
+        self.total = self.completed = self._known = self.tries = self.prepaid = self.turn = 0
+        self._running = self._streams = self._pays = False
         self.fault: Exception | None = None
 
-    def open(self, descriptor: int, *, start: int, written: int, answered: int = 0, tries: int = 0) -> None:
+    def open(
+        self, descriptor: int, *, start: int, written: int, answered: int = 0, tries: int = 0, paid: int = 0
+    ) -> None:
         """Begin to keep a connection; the descriptor comes last, for with it the slot counts."""
         words, at = self._words, self._at
         self.total, self.completed, self._known, self.tries, self.fault = written, answered, answered, tries, None
@@ -147,6 +153,8 @@ class Slot:
         words[at + TOTAL], words[at + COMPLETED] = written, answered
         words[at + RUN], words[at + TRIES], self._running = 0, tries, False
         words[at + STREAMS], self._streams = 0, False
+        words[at + PAID] = self.prepaid = paid
+        self._pays, self.turn = paid != 0, self.turn + 1
         words[at + DESCRIPTOR] = descriptor + 1
 
     def close(self) -> None:
@@ -173,6 +181,10 @@ class Slot:
 
     def answered(self) -> None:
         """A request is answered, and all of its answer written."""
+        self.turn += 1
+        if self._pays:
+            # First, or the next request would have paid.
+            self.pays(0, ahead=0)
         self.completed = self._words[self._at + COMPLETED] = self.completed + 1
         if self._running:
             self.runs_at(None)
@@ -184,6 +196,11 @@ class Slot:
         """The answer will come in more than one write."""
         self._streams = True
         self._words[self._at + STREAMS] = 1
+
+    def pays(self, paid: int, *, ahead: int) -> None:
+        """What its request has taken of quotas, and how much of that is left of what it took of another worker."""
+        self.prepaid, self._pays = ahead, paid != 0
+        self._words[self._at + PAID] = paid
 
     def take_fault(self) -> Exception:
         """The fault, which is for one request only."""

@@ -19,6 +19,7 @@ from aias.serving.survival.journal import (
     ANSWERED_SHIFT,
     BEFORE,
     COMPLETED,
+    PAID,
     RUN,
     START,
     STREAMS,
@@ -54,17 +55,23 @@ class Left:
     place: int | None
     tries: int
     streams: bool = False
+    paid: int = 0
 
     @classmethod
     def of(cls, pages: Pages, index: int) -> "Left":
         at = pages.layout.slot(index)
-        words = pages.words[at : at + STREAMS + 1].tolist()
+        words = pages.words[at : at + PAID + 1].tolist()
         packed, run = words[BEFORE], words[RUN]
         before, answered = packed & ((1 << ANSWERED_SHIFT) - 1), packed >> ANSWERED_SHIFT
         place = run - 1 if run else None
         return cls(
-            words[START], before, answered, words[TOTAL], words[COMPLETED], place, words[TRIES], bool(words[STREAMS])
-        )
+            words[START], before, answered, words[TOTAL], words[COMPLETED], place, words[TRIES], bool(words[STREAMS]),
+            words[PAID],
+        )  # fmt: skip
+
+    def paid_by(self, skip: int) -> int:
+        """What the first request after so many took of its quotas; nothing where that was the one before it."""
+        return self.paid if skip == self.completed else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from aias.compress import gate
 from aias.compress.gate.changes import calibration_gap, flips, share
 from aias.compress.gate.evidence import Unknown, loss_of
 from aias.compress.gate.power import Power, guessed
@@ -18,7 +19,7 @@ from aias.compress.gate.verdict import Claim, Sealed, holm, in_order, judge
 def test_the_gate_loads_numpy_and_scipy_and_nothing_else():
     names = ("evidence", "proportions", "studentised", "resampled", "power", "changes", "verdict")
     script = (
-        "import sys\nbefore = set(sys.modules)\n"
+        "import sys\nbefore = set(sys.modules)\nfrom aias.compress.gate import *\n"
         + "\n".join(f"import aias.compress.gate.{name}" for name in names)
         + "\nfound = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)"
         "\nprint(*sorted(name for name in found if not name.startswith('_')))"
@@ -28,6 +29,51 @@ def test_the_gate_loads_numpy_and_scipy_and_nothing_else():
 
     of_theirs = {"cython_runtime", "charset_normalizer"}  # numpy.f2py takes the second where it is installed
     assert set(done.stdout.split()) - of_theirs == {"aias", "numpy", "scipy"}
+
+
+def test_its_public_names_are_all_that_an_example_needs():
+    assert gate.judge is judge and gate.mean_loss is mean_loss
+    assert all(getattr(gate, name).__module__.startswith("aias.compress.gate.") for name in gate.__all__)
+
+
+def test_flags_may_be_numbers_and_rows_lists():
+    flags, first, second = [1, 0, 0, 1, 1, 0] * 20, np.arange(120.0) % 17, np.arange(120.0) % 13
+
+    found = auc_loss(flags, first.tolist(), second.tolist())
+
+    assert found == auc_loss(np.array(flags) == 1, first, second)
+    assert mean_loss(first.tolist(), second.tolist()).limit(0.9) == mean_loss(first, second).limit(0.9)
+    assert root_loss(first.tolist(), second.tolist()).limit(0.9) == root_loss(first, second).limit(0.9)
+    assert calibration_gap(first.tolist(), second.tolist()) == calibration_gap(first, second)
+
+
+@pytest.mark.parametrize("loss", [mean_loss, root_loss, lambda *two: auc_loss(np.arange(5) > 2, *two)])
+def test_who_gives_other_rows_is_refused(loss):
+    with pytest.raises(ValueError, match="the same rows"):
+        loss(np.arange(5.0), np.arange(1.0))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize("loss", [mean_loss, root_loss])
+def test_of_losses_that_are_no_numbers_nothing_is_certain(loss, odd):
+    losses = np.where(np.arange(50) == 3, odd, 1.0)
+    for pair in [(losses, losses), (np.ones(50), losses), (losses, np.ones(50))]:
+        assert isinstance(loss(*pair), Unknown)
+        assert loss(*pair).limit(0.95) == np.inf
+
+
+def test_of_losses_whose_squares_are_no_numbers_nothing_is_certain():
+    losses = 1e300 * (1 + np.arange(50) % 7)
+    assert mean_loss(losses, 1.5 * losses).limit(0.95) == np.inf
+    assert not judge([Claim("a", mean_loss(losses, 1.5 * losses))], metric="mae", margin=1e299, part_margin=1)[
+        0
+    ].certified
+
+
+def test_scores_that_are_no_numbers_are_in_no_order():
+    scores = np.arange(50.0)
+    assert isinstance(auc_loss(scores > 20, scores, np.where(scores == 3, np.nan, scores)), Unknown)
 
 
 def test_the_score_interval_of_one_row_lost_and_none_won():

@@ -10,6 +10,8 @@ from aias.serving.messages import Reply, Request
 from aias.serving.models import Model, warm
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
+from aias.serving.survival.journal import Layout, Pages, Slot
+from aias.serving.survival.keeper import can_keep
 from serving_house import AT, Rule
 
 
@@ -122,3 +124,21 @@ def test_answers_of_versions_in_processes_of_their_own_are_counted_too() -> None
     found = canary.cells.take()
     assert found is not None
     assert (found.errors.live_asked, found.errors.asked) == (1, 1)
+
+
+@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_has_failed() -> None:
+    def came(split: Split, *, tries: int) -> Request:
+        slot = Slot(Pages.make(Layout(threads=1, slots=1)), 0)
+        slot.open(7, start=0, written=0, tries=tries)
+        request = Request("POST", "/predict/churn", "1", {}, {"endpoint": "churn"}, tenant="k", slot=slot)
+        split.choose(request)
+        split.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
+        return request
+
+    everyone, few = split(10_000), split(1)
+
+    assert [came(everyone, tries=tries).asked.number for tries in (0, 1)] == [2, 1]
+    assert came(few, tries=1).asked.number == 1
+    found = [[(each.trial, each.failed) for each in split.canaries[0].cells._seen] for split in (everyone, few)]
+    assert found == [[(True, False), (True, True)], [(False, True), (False, False)]]

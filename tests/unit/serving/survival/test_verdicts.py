@@ -172,3 +172,20 @@ def test_an_inherited_connection_can_be_left_again(pages: Pages) -> None:
     assert after(pages, 160, 580) == Verdict("kept", 60, skip=2)
     slot.rest(160)
     assert Left.of(pages, 1).tries == 0
+
+
+def test_what_a_request_has_paid_is_left_to_it_and_to_no_other(pages: Pages) -> None:
+    slot = opened(pages)
+    slot.pays(5, ahead=0)
+    assert Left.of(pages, 1).paid_by(0) == 5
+    slot.write(80)
+    assert Left.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
+    slot.answered()
+    assert Left.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
+    slot.pays(7, ahead=0)
+    assert Left.of(pages, 1).paid_by(after(pages, 60, 80).skip) == 7
+
+    slot.open(7, start=0, written=80, paid=7)
+    assert (slot.prepaid, Left.of(pages, 1).paid) == (7, 7)
+    slot.answered()
+    assert (slot.prepaid, Left.of(pages, 1).paid) == (0, 0)
