@@ -17,16 +17,13 @@ from aias.encoders.contract import Floats
 from aias.learners.contract import State
 from aias.networks.arithmetic import Arithmetic, Graph, Numpy
 from aias.networks.inputs import BOUND, UNSEEN, Inputs
-from aias.networks.network import Array, Dense, Network, linked, spanned
+from aias.networks.network import Array, Dense, Network, in_parts, linked, spanned
 
 READ_MAX: Final = 600
 """Pieces of all columns together, beyond which the first layer takes longer than the operations that are saved."""
 
 CODES_SPAN: Final = 0.25
 """Up to where the codes of a category are scaled: within it the bound is nearly a straight line."""
-
-SCORED_AT_ONCE: Final = 1 << 22
-"""Numbers of one layer while scoring: some 16 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +43,9 @@ class PlainNetwork:
     judged: Floats | None = None
 
     def scores(self, x: Any) -> Floats:
-        rows = max(1, SCORED_AT_ONCE // max(len(self.low), *(len(each.bias) for each in self.dense)))
-        parts = [self._scores(Numpy(), x[start : start + rows]) for start in range(0, max(len(x), 1), rows)]
-        return np.concatenate(parts)
+        widest = max(len(self.low), *(len(each.bias) for each in self.dense))
+        found: Floats = in_parts(lambda part: self._scores(Numpy(), part), x, widest=widest)
+        return found
 
     def export(self, graph: GraphWriter, x: str) -> str:
         return str(self._scores(Graph(graph), x))

@@ -15,7 +15,7 @@ from aias.learners.contract import Examples, Fit, State
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
-from aias.networks.network import Network
+from aias.networks.network import Network, in_parts
 from aias.networks.rows import Rows, rows_of
 from aias.networks.smaller import network_made_smaller
 from aias.networks.training import Training
@@ -47,9 +47,6 @@ CHOSEN: Final = ("learning_rate", "width", "batch_rows", "epochs", "patience", "
 CODE_ROWS_MIN: Final = 20
 """Rows of a code, on average, from which codes get vectors."""
 
-SCORED_AT_ONCE: Final = 1 << 22
-"""Numbers of one layer while scoring: some 16 MB."""
-
 SMALLER_ROWS: Final = 2_000
 """By which it is told what neurons say, where some are left out."""
 
@@ -64,9 +61,8 @@ class FittedMlp:
     def scores(self, x: Floats) -> Floats:
         members, _, width = self.network.adapter.shape
         widest = max([width, *(len(layer.bias) for layer in self.network.dense)])
-        rows = max(1, SCORED_AT_ONCE // (members * widest))
-        parts = [x[start : start + rows] for start in range(0, max(len(x), 1), rows)]
-        return np.concatenate([self.network.scores(Numpy(), part) for part in parts])
+        found: Floats = in_parts(lambda part: self.network.scores(Numpy(), part), x, widest=members * widest)
+        return found
 
     def export(self, graph: GraphWriter, x: str) -> str:
         return str(self.network.scores(Graph(graph), x))

@@ -25,6 +25,9 @@ ACTIVATIONS: Final = ("none", "relu", "silu")
 
 EXPANSIONS: Final = ("pieces", "waves")
 
+SCORED_AT_ONCE: Final = 1 << 22
+"""Numbers of one layer while scoring: some 16 MB."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expansion:
@@ -85,6 +88,12 @@ def spanned(do: Arithmetic, answers: Any, link: str, span: Array) -> Any:
         return answers
     shift, scale, least, most = span
     return do.clip(do.add(do.multiply(answers, scale), shift), least, most)
+
+
+def in_parts(score: Callable[[Any], Any], x: Any, *, widest: int) -> Any:
+    """`score` of so many rows at a time as a layer of so many numbers a row allows."""
+    rows = max(1, SCORED_AT_ONCE // widest)
+    return np.concatenate([score(x[start : start + rows]) for start in range(0, max(len(x), 1), rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

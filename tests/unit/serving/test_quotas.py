@@ -230,11 +230,15 @@ def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> 
         assert [ask(server, "shop").status for _ in range(2)] == [200, 200]
 
 
+def one_a_day(home: Path, clock: Clock) -> tuple[Key, Quotas, Pages]:
+    """A key of one request and three rows a day, and pages of two connections."""
+    key = Key("once", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["1/day", "3 rows/day"]))
+    return key, Quotas(partial(Ledger.open, home, clock=clock)), Pages.make(Layout(threads=1, slots=2))
+
+
 @pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, clock: Clock) -> None:
-    key = Key("once", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["1/day", "3 rows/day"]))
-    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
-    pages = Pages.make(Layout(threads=1, slots=2))
+    key, quotas, pages = one_a_day(tmp_path, clock)
     dead, heir = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
     bill = quotas.bill(key, dead)
@@ -258,9 +262,7 @@ def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, cl
 
 @pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 def test_who_died_before_its_rows_were_counted_pays_for_them_and_gives_all_back(tmp_path: Path, clock: Clock) -> None:
-    key = Key("once", "shop", frozenset(), "0000", datetime.now(UTC), quotas=checked(["1/day", "3 rows/day"]))
-    quotas = Quotas(partial(Ledger.open, tmp_path, clock=clock))
-    pages = Pages.make(Layout(threads=1, slots=2))
+    key, quotas, pages = one_a_day(tmp_path, clock)
     dead, heir = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
     quotas.bill(key, dead).enter()
