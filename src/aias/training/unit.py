@@ -34,7 +34,7 @@ from aias.training.table import Table
 KEEP_EVERY_SECONDS: Final = 2.0
 """Between two states that are kept in case the fit has to be killed."""
 
-KEEP_SHARE_MAX: Final = 0.1
+KEEP_SHARE_MAX: Final = 0.03
 """Of the time of a fit that may go into keeping."""
 
 BLOCK_SHARE: Final = 0.4
@@ -210,7 +210,7 @@ class Bench:
         return ColumnsPipeline(blocks, fitted)
 
     def _keeper(self, key: str, finished: Callable[..., Entry]) -> Callable[[Callable[[], Fitted]], None]:
-        """Keeps a state at most every two seconds, and for at most a tenth of the time."""
+        """Keeps a state at most every two seconds, and for little of the time."""
         last, spent = time.perf_counter(), 0.0
         began = last
 

@@ -66,6 +66,20 @@ def odd_rows() -> np.ndarray:
     return x
 
 
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_the_score_that_is_told_is_that_of_the_trees_so_far(classes: int) -> None:
+    told, valid = [], examples(classes, 301)
+
+    def score(y, scores):
+        assert y is valid.y
+        told.append(scores)
+        return 0.0
+
+    how = Fit(TASKS[classes], 0, Deadline.after(60), 1, nobody, {"rounds": 1}, categories=(4,), score=score)
+    trees = BoostedTrees.fit(examples(classes), valid, how)
+    np.testing.assert_allclose(told[0], trees.scores(valid.x), rtol=1e-6)
+
+
 @pytest.mark.parametrize("missing", [0.0, 0.1])
 def test_a_regression_in_the_graph_is_equal_to_the_last_bit(missing: float) -> None:
     trees = fit(0, train=examples(0, missing=missing), rounds=80)
