@@ -60,12 +60,12 @@ def deploy(
         if canary is None and shadow is None:
             before = _live(registry, endpoint)
             moved = registry.deploy(endpoint, parsed)
-            warned = "" if before is None else _misread(registry, moved.ref, before, "from now on")
+            misread = "" if before is None else _misread(registry, moved.ref, before, "from now on")
             if as_json:
                 return give(msgspec.to_builtins(moved), as_json=True)
             click.echo(f"/predict/{moved.name} → {moved.ref}")
-            if warned:
-                say("", mark=warned, style="yellow", err=True)
+            if misread:
+                say("", mark=misread, style="yellow", err=True)
             return hint("aias serve")
         if canary is not None and shadow is not None:
             raise click.UsageError("--canary or --shadow: one of them")
