@@ -49,7 +49,7 @@ class OnLoop:
         model = request.asked
         self._slices.check(
             model.seconds_for(body_bytes), payer=request.payer, objective_seconds=model.lane.objective_seconds,
-            deadline=request.deadline,
+            deadline=request.deadline, priority=request.priority,
         )  # fmt: skip
 
     def is_long(self, model: Model, body_bytes: int) -> bool:
