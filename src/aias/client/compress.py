@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import WORK, Model, publish_one
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
@@ -22,7 +22,7 @@ KEPT: Final = "cache/compress"
 """Where in the home what was made is kept for a run that was killed; a cache, which may be deleted."""
 
 FRONTIERS: Final = "frontiers"
-"""Where in the home the last frontier of each version is kept."""
+"""Where in the home the last frontier of each version is kept that does not say less than the one before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,12 @@ def compress(
         own=model.registry.home / KEPT / model.ref,
         number=model.version.number, split=split, techniques=techniques, inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
-    if len(outcome.frontier.points) > 1 or not _place(model).is_file():  # one with nobody beside the parent says less
+    before = _before(model)
+    if before is None or not outcome.frontier.says_less(before):
         _keep(model, outcome.frontier)
+    else:
+        said = f"`aias frontier {model.ref}` still shows the run before, which measured more"
+        watch(Event("compress.less", said))
     if outcome.trained is None:
         return Compressed(model, False, outcome.frontier)
     found = publish_one(model.registry, outcome.trained, watch=watch)
@@ -150,13 +154,24 @@ def _sorted_out(
 
 
 def frontier_of(model: Model) -> "Frontier":
-    """What compressing this version last came to or, of a compressed one, what it comes from. Raises `NotFound`."""
+    """What compressing this version last came to, but for runs that said less than the one before; of a compressed one,
+    what it comes from. Raises `NotFound`."""
     from aias.compress.frontier import FRONTIER, read_frontier
 
     for path in (_place(model), model.folder / FRONTIER):
         if path.is_file():
             return read_frontier(path.read_bytes())
     raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}")
+
+
+def _before(model: Model) -> "Frontier | None":
+    """The frontier that is kept, if it can be read."""
+    from aias.compress.frontier import read_frontier
+
+    try:
+        return read_frontier(_place(model).read_bytes())
+    except (OSError, Damaged):
+        return None
 
 
 def _place(model: Model) -> Path:

@@ -92,6 +92,12 @@ class Frontier:
     def as_bytes(self) -> bytes:
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")
 
+    def says_less(self, before: "Frontier") -> bool:
+        """Than one of the same version: nothing was published, and fewer candidates were measured."""
+        if any(each.state == PUBLISHED for each in self.points):
+            return False
+        return sum(each.measured for each in self.points) < sum(each.measured for each in before.points)
+
     def markdown(self) -> str:
         """The last word, the table of those that were measured, and the others with their reasons."""
         points = list(self.ordered())

@@ -195,7 +195,7 @@ class Job:
         Halving(self.judged, self._tried, lambda: self._over, self.prospect.promise).run(trials)
         for name in LAST:  # before what is repaired, which takes far longer
             trials += self._going_on(name, trials) if name in able else []
-        trials += repaired(trials, good=self.prospect.likely, attempt=self._tried_whole, over=lambda: self._over)
+        trials += repaired(trials, self.prospect, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
             longest = max(other.make_seconds for other in trials if other.technique == each.technique)
             self.make_seconds[each.technique] = longest

@@ -57,6 +57,12 @@ class Prospect:
         """Its chance, times what it gains."""
         return self.of(trial) * _worth(trial)
 
+    def mendable(self, trial: Trial) -> float:
+        """What it gains, for each margin that it loses: what loses many, the next milder form does not mend."""
+        assert trial.evidence is not None
+        lost = trial.evidence.value / self.margin
+        return trial.gain / (lost if lost > 1 else 1.0)
+
     def likely(self, trial: Trial) -> bool:
         return not trial.reason and self.of(trial) >= LIKELY
 

@@ -51,6 +51,14 @@ def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
     assert "15× (14 to 16)" in lines[1]
 
 
+def test_a_run_that_published_nothing_says_less_if_it_measured_fewer():
+    nothing = replace(FRONTIER, points=(WORSE, PARENT_POINT))
+
+    assert nothing.says_less(FRONTIER)
+    assert not FRONTIER.says_less(replace(FRONTIER, points=(WORSE, WORSE, *FRONTIER.points)))  # it published one
+    assert not replace(FRONTIER, points=(WORSE, WORSE, PARENT_POINT)).says_less(FRONTIER)
+
+
 def test_who_was_never_measured_stands_below_with_the_reason():
     unable = Point("int4", "int4", FELL, "no sentence encoder reads its texts")
     text = replace(FRONTIER, points=(unable, *FRONTIER.points)).markdown()

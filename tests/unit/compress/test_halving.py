@@ -8,6 +8,7 @@ import numpy as np
 
 from aias.compress.gate.proportions import Proportions
 from aias.compress.halving import LEFT_MIN, NO_TIME, Halving
+from aias.compress.nomination import Prospect
 from aias.compress.repair import TRIES_MAX, repaired
 from aias.compress.techniques.contract import Candidate
 from aias.compress.trial import Judged, Trial
@@ -92,12 +93,19 @@ def test_when_the_time_is_over_each_stands_on_what_it_was_judged_on():
     assert [each.evidence.rows for each in trials[:5]] == [200] * 5
 
 
-def harsh(milder: list[str], *, technique: str = "some", speed: float = 9.0) -> Trial:
+def harsh(milder: list[str], *, technique: str = "some", speed: float = 9.0, lost: int = 20) -> Trial:
     found = trial("bad 1", speed=speed)
     found.technique = technique
     found.candidate = Candidate("bad", lambda _fold: None, None, lambda: [trial(name).candidate for name in milder])
-    found.reason, found.loses = "it loses", True
+    found.reason, found.loses, found.evidence = "it loses", True, Proportions(lost, 0, 1_000)
     return found
+
+
+class ByReason(Prospect):
+    """Whoever did not fall is good."""
+
+    def likely(self, trial: Trial) -> bool:
+        return not trial.reason
 
 
 def tried(trials: list[Trial], attempts: Attempts) -> list[Trial]:
@@ -105,7 +113,7 @@ def tried(trials: list[Trial], attempts: Attempts) -> list[Trial]:
         attempts(each, np.arange(10))
         each.race = trial("x").race
 
-    return list(repaired(trials, good=lambda each: not each.reason, attempt=attempt, over=attempts.over))
+    return list(repaired(trials, ByReason(margin=0.01, rows=1_000), attempt=attempt, over=attempts.over))
 
 
 def test_the_harshest_form_that_is_good_enough_is_found_by_halving():
@@ -145,6 +153,14 @@ def test_of_two_that_are_repaired_no_technique_has_both_while_another_has_one():
 
     assert [each.name for each in both] == ["bad fast", "bad slower"]
     assert [each.name for each in other] == ["bad fast", "bad other"]
+
+
+def test_who_loses_little_is_repaired_before_who_is_faster_and_loses_much():
+    """The margin is 10 of 1,000."""
+    far, near = harsh(["bad far"], speed=12.0, lost=140), harsh(["bad near"], technique="other", speed=8.0, lost=17)
+    another = harsh(["bad third"], technique="third", speed=9.0, lost=30)
+
+    assert [each.name for each in tried([far, near, another], Attempts())] == ["bad near", "bad third"]
 
 
 def test_samples_of_real_rows_go_fold_after_fold():

@@ -60,7 +60,7 @@ class Unknown:
 
 
 ROUNDING: Final = 1e-12
-"""Sums of the same numbers in another order lie so far apart."""
+"""Sums of the same numbers in another order lie so far apart, of what they come to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,13 @@ class Loss:
 
 
 def signed(value: float) -> str:
-    """Two digits of a loss; what is left of rounding is none."""
-    return f"{value if abs(value) > ROUNDING else 0.0:+.2g}"
+    """Two digits of a loss."""
+    return f"{value:+.2g}"
+
+
+def lost(before: float, after: float) -> float:
+    """By how much a metric is larger; what is left of rounding is none, however small its unit."""
+    return 0.0 if abs(after - before) <= ROUNDING * max(abs(before), abs(after)) else after - before
 
 
 def loss_of(metric: str, evidence: Evidence, *, risk: float = RISK) -> Loss:

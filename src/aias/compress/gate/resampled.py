@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown
+from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown, lost
 
 RESAMPLES: Final = 2_000
 """A limit then varies by a thirtieth of the interval."""
@@ -61,7 +61,7 @@ def resampled_loss(
     `doubt`: by how much one row not seen may move the loss, at least.
     """
     drawn = _Drawn(rows, seed, None if groups is None else np.unique(groups, return_inverse=True)[1])
-    value = float((after(np.ones((1, rows))) - before(np.ones((1, rows))))[0])
+    value = lost(*(float(each(np.ones((1, rows)))[0]) for each in (before, after)))
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
     losses = np.sort(_doubted(found[0], found[1], drawn, doubt))
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:

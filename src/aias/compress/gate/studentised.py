@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown
+from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost
 from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
@@ -121,7 +121,7 @@ def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
     before, after = _of_rows(before, after)
     if not _known(before, after):
         return Unknown(len(before))
-    return _paired(float(after.mean() - before.mean()), before, after, groups)
+    return _paired(lost(float(before.mean()), float(after.mean())), before, after, groups)
 
 
 def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
@@ -133,7 +133,7 @@ def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
     if min(roots) == 0:
         return mean_loss(before, after, groups) if max(roots) == 0 else Unknown(len(before))
     hanging = [each / (2 * root) for each, root in zip((before, after), roots, strict=True)]
-    return _paired(roots[1] - roots[0], hanging[0], hanging[1], groups)
+    return _paired(lost(*roots), hanging[0], hanging[1], groups)
 
 
 def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
@@ -210,12 +210,13 @@ def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, 
     if min(map(len, classes)) < 2:
         return None
     first, second = (_wins(scores, *classes) for scores in (before, after))
-    lost, doubt = np.zeros(len(positive)), 0.0
+    parts, doubt = np.zeros(len(positive)), 0.0
     for rows in classes:
         off, count, area = first[rows] - second[rows], len(rows), first[rows].mean()
-        lost[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
+        parts[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
         doubt += max(area * (1 - area), area == 1) / count**2  # a perfect order has no spread at all
-    return float((first - second)[classes[0]].mean()), lost, float(np.sqrt(doubt))
+    own = classes[0]
+    return lost(float(second[own].mean()), float(first[own].mean())), parts, float(np.sqrt(doubt))
 
 
 def _wins(scores: Any, ones: Any, zeros: Any) -> Floats:

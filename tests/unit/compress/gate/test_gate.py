@@ -226,3 +226,17 @@ def test_what_comes_true_as_often_as_said_has_no_gap():
 
     assert calibration_gap(said, came) < 0.005
     assert calibration_gap(said, 1 - came) > 0.7
+
+
+def test_sums_in_another_order_lose_nothing_and_a_small_unit_is_no_rounding():
+    rng = np.random.default_rng(0)
+    before = rng.exponential(size=1_000)
+    other = before.copy()
+    other[[0, 1]] += (1e-16, -1e-16)
+    worse = before * (1 + 1e-3 * rng.random(1_000))
+
+    assert "+0 (" in str(loss_of("mae", mean_loss(before, other)))
+    for unit in (1.0, 1e-20):
+        assert mean_loss(unit * before, unit * worse).value == pytest.approx(5e-4 * unit, rel=0.1)
+        assert root_loss(unit * before, unit * worse).value > 0
+    assert "+5" in str(loss_of("mae", mean_loss(1e-20 * before, 1e-20 * worse)))
