@@ -37,9 +37,9 @@ FILTERS: Final = (96, 192)
 MANY: Final = 20
 """Classes, from which on the second: of 77 they got 1 % more right (docs/log.md)."""
 
-DIRECTIONS: Final = (384, 128)
-"""Of tokens' vectors, those in which they differ most: of eight classes 1 % more right by 384 than by 128. A row takes
-no longer, and learning twice as long: so not of as many classes (docs/log.md)."""
+DIRECTIONS: Final = 384
+"""Of tokens' vectors, those in which they differ most: by 384 windows got 1 % more right than by 128, and a row takes
+no longer (docs/log.md)."""
 
 WIDER: Final = (2, 3, 4)
 """Times as many numbers, for what loses too much: a row takes a tenth longer for twice as many. They are learned apart,
@@ -53,10 +53,11 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
     found = reader(shop)
     if shop.prepared.dataset.rows < ROWS_MIN:
         raise CannotHelp(f"{shop.prepared.dataset.rows} rows are too few to learn windows of tokens from")
-    filters, directions = ((few, many)[shop.task.outputs >= MANY] for few, many in (FILTERS, DIRECTIONS))
     table = read_first(found.sentences.whole)
-    vectors = narrow(table - table.mean(axis=0), directions)
+    vectors = narrow(table - table.mean(axis=0), DIRECTIONS)
     vectors = np.asarray(vectors / vectors.std(), np.float32)
+    few, many = FILTERS
+    filters = few if shop.task.outputs < MANY else many
 
     def candidate(times: int) -> Candidate:
         name = f"windows of three tokens, {times * filters} numbers"
