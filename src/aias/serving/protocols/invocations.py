@@ -84,7 +84,7 @@ class Invocations:
     def named(self, request: Request) -> str:
         """The endpoint that is meant, and which version of it. Raises `UnnamedEndpoint`."""
         if variant := request.headers.get(VARIANT):
-            request.named_version = variant.decode("latin-1").rpartition("@")[2]
+            request.named_version = variant.decode("latin-1")
         target = request.headers.get(TARGET)
         if target is not None:
             return target.decode("latin-1").removeprefix("/").removesuffix(".tar.gz")
