@@ -249,7 +249,7 @@ class OnnxRuntime:
         if len(predictions) == 1:  # by the shortest way
             place = bisect_right(edges, value := predictions[0])
             low, high = value + lower[place], value + upper[place]
-            return [(floor if floor > low else low, floor if floor > high else high)]
+            return [(max(low, floor), max(high, floor))]
         places = [bisect_right(edges, value) for value in predictions]
         return [
             (max(value + lower[i], floor), max(value + upper[i], floor))
