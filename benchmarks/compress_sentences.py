@@ -23,7 +23,7 @@ from typing import Any, Final
 from text.sets import SETS
 
 import aias
-from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.frontier import FELL, Point
 from aias.core.quantities import seconds_of
 from aias.runtimes import latency
 
@@ -73,21 +73,29 @@ def measured(name: str, args: argparse.Namespace) -> bool:
             train, target="label", name="parent", time=args.train, test=test, metric="accuracy", encoder=args.encoder,
             learners=("linear",), home=Path(home),
         ).quality  # fmt: skip
-        value = next(one.value for one in parent.manifest.measurements if one.metric == "accuracy")
+        value = accuracy(parent.manifest.measurements)
         print(f"{name}: accuracy {value:.4f} on the test")
-        found = parent.compress(data=train, max_loss=args.max_loss, time=args.time).frontier
-        encoders = [each for each in shown(found) if each.technique in ENCODERS and each.state != FELL]
+        made = parent.compress(data=train, max_loss=args.max_loss, time=args.time)
+        encoders = [each for each in shown(made, test) if each.technique in ENCODERS and each.state != FELL]
         good = judged(f"{name}/encoder", encoders, ENCODER_GOAL)
         if seconds_of(args.distil) == 0:
             return good
         times, points = DISTILLED_GOAL
-        found = parent.compress(data=train, max_loss=points / value, time=args.distil, techniques=DISTILLED).frontier
-    return judged(f"{name}/distilled", [each for each in shown(found) if lost(each) <= points], times) and good
+        made = parent.compress(data=train, max_loss=points / value, time=args.distil, techniques=DISTILLED)
+        distilled = [each for each in shown(made, test) if lost(each) <= points]
+    return judged(f"{name}/distilled", distilled, times) and good
 
 
-def shown(frontier: Frontier) -> list[Point]:
+def accuracy(measured: Any) -> float:
+    return float(next(one.value for one in measured if one.metric == "accuracy"))
+
+
+def shown(made: Any, test: Any) -> list[Point]:
     """Those that were timed, the slowest first."""
+    frontier = made.frontier
     print(f"  within {frontier.margin:.4f}: {frontier.verdict}")
+    if made.better:
+        print(f"  as published: accuracy {accuracy(made.model.evaluate(test)):.4f} on the test")
     timed = [each for each in frontier.points if each.speed and each.pace]
     timed.sort(key=lambda point: point.speed.value)
     for each in timed:
@@ -96,9 +104,11 @@ def shown(frontier: Frontier) -> list[Point]:
 
 
 def told(each: Any) -> str:
-    low, high = each.speed.low, each.speed.high
+    """Of the median row or, where some go on to another, on average."""
+    mean = bool(each.sent and each.average and each.pace.mean)
+    speed, row = (each.average, each.pace.mean) if mean else (each.speed, each.pace.p50)
     return (
-        f"{each.speed.value:7.2f}× ({low:.2f} to {high:.2f})  {each.pace.p50.value:8.0f} µs  "
+        f"{speed.value:7.2f}× ({speed.low:.2f} to {speed.high:.2f})  {row.value:8.0f} µs  "
         f"{each.smaller:6.1f}× as small  loss {lost(each):+.4f} ({each.loss.limits if each.loss else ''})  "
         f"{each.state:9}  {each.name}"
     )

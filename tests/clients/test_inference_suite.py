@@ -4,9 +4,10 @@ import importlib.util
 import io
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -357,7 +358,9 @@ def parrot(body: bytes) -> Iterator[str]:
             server.shutdown()
 
 
-@pytest.mark.parametrize("body", [b"null", b"5", b'["a"]', b'[{"x": 1}]', b'{"models": []}', b"<html>", b"[NaN]"])
+@pytest.mark.parametrize(
+    "body", [b"null", b"5", b'["a"]', b'[{"x": 1}]', b'{"models": []}', b"<html>", b"[NaN]", b"[" * 200_000]
+)
 def test_an_index_in_another_form_names_no_model_and_ends_nothing_in_a_crash(
     body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -368,6 +371,42 @@ def test_an_index_in_another_form_names_no_model_and_ends_nothing_in_a_crash(
 
     assert status == 1
     assert "fail" in results.values()
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
+def test_an_answer_that_never_ends_is_waited_for_as_long_as_was_said(
+    head: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    over = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            client.sendall(head)
+            while not over.wait(0.01):
+                client.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        talker = threading.Thread(target=trickle, args=(listener,), daemon=True)
+        talker.start()
+        status = main([f"http://127.0.0.1:{listener.getsockname()[1]}", "--model", "m", "--timeout", "0.2"])
+        over.set()
+        talker.join(10)
+
+    assert status == 2
+    assert "no whole answer to GET /v2/models/m within 0.2 s" in capsys.readouterr().err
+
+
+def test_words_that_no_check_has_and_times_that_are_none_are_told(
+    server: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = (server.address, "--header", "Authorization: Bearer all-key")
+
+    assert main([*asked, "--only", "healht"]) == 2
+    assert "no check has the words 'healht'" in capsys.readouterr().err
+    for seconds in ("0", "-1", "nan", "inf", "soon"):
+        with pytest.raises(SystemExit):
+            main([*asked, "--timeout", seconds])
 
 
 @pytest.mark.parametrize(

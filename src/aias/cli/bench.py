@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from aias.cli.main import option_json
 from aias.cli.show import give
@@ -66,7 +67,7 @@ is made in AIAS_HOME and removed afterwards. Ctrl-C gives the result so far.
 @click.option(
     "--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Workers of a server started here."
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of the random times.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the random times.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the latencies, or goodput by rate, as SVG.")
 @option_json
 def bench(
@@ -80,12 +81,17 @@ def bench(
 
     if sum((rate is not None, connections is not None, peak)) > 1:
         raise click.UsageError("--rate, --connections and --peak are three kinds of load; choose one")
-    if body is not None and data is not None:
-        raise click.UsageError("--body is sent as it is; --data is for rows")
+    given = {name for name in ("rows", "media_type", "path", "workers") if _is_given(name)}
+    if body is not None and (data is not None or "rows" in given):
+        raise click.UsageError("--body is sent as it is; --data and --rows are for rows")
+    if body is None and given & {"media_type", "path"}:
+        raise click.UsageError("--path and --type say where and what a --body is; rows go to /predict/ENDPOINT as JSON")
+    if url is not None and "workers" in given:
+        raise click.UsageError("--workers are those of a server started here; --url names one that is there")
     if plot is not None and plot.suffix.lower() not in ("", ".svg"):
         raise click.UsageError(f"--plot draws SVG; `{plot.name}` would not be what its name says: try {plot.stem}.svg")
-    if plot is not None and not plot.parent.is_dir():
-        raise click.UsageError(f"--plot: there is no folder {plot.parent}")
+    if plot is not None and (plot.is_dir() or not plot.parent.is_dir()):
+        raise click.UsageError(f"--plot: {plot} is a folder" if plot.is_dir() else f"--plot: no folder {plot.parent}")
     plan = Plan(
         _seconds(time_, "--time"), warm_up=_seconds(warm_up, "--warm-up", least=0.0), seed=seed,
         timeout=_seconds(timeout, "--timeout"), objective=_seconds(objective, "--objective"),
@@ -148,6 +154,10 @@ class _Session:
         told = f"{named}  {elapsed:.0f} of {plan.warm_up + plan.seconds:.0f} s"
         told += f"  {result.throughput:,.0f} answers/s  {result.failed:,} failed"
         click.echo(f"\r\033[K{told}", nl=False, err=True)
+
+
+def _is_given(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT
 
 
 def _open(rate: float) -> str:
@@ -225,12 +235,13 @@ def _tell(loads: "dict[str, Result]", subject: "Subject", plan: "Plan", *, plot:
     from aias.cli.bench_text import show_loads
     from aias.client.load.plot import draw_latencies
 
-    if plot is not None:
-        _write(plot, draw_latencies(loads, title=f"Latency of {subject.version or subject.path}"))
     if as_json:
         give(_about(subject, plan) | {"loads": [each.as_dict() for each in loads.values()]}, as_json=True)
     else:
         show_loads(loads, subject)
+    if plot is not None:
+        # Last: what it could not write must not take the figures with it.
+        _write(plot, draw_latencies(loads, title=f"Latency of {subject.version or subject.path}"))
     return any(each.interrupted for each in loads.values())
 
 
@@ -238,12 +249,12 @@ def _tell_peak(peak: "Peak", subject: "Subject", plan: "Plan", *, plot: Path | N
     from aias.cli.bench_text import show_peak
     from aias.client.load.plot import draw_peak
 
-    if plot is not None:
-        _write(plot, draw_peak(peak, title=f"Goodput of {subject.version or subject.path}"))
     if as_json:
         give(_about(subject, plan) | {"peak": peak.as_dict()}, as_json=True)
     else:
         show_peak(peak, subject)
+    if plot is not None:
+        _write(plot, draw_peak(peak, title=f"Goodput of {subject.version or subject.path}"))
     return any(each.interrupted for each in peak.steps)
 
 

@@ -8,8 +8,10 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.show import give, hint, say, table, warn
+from aias.core.errors import AiasError
 
 if TYPE_CHECKING:
+    from aias.core.names import Ref
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import Guard, Trial
     from aias.registry.values import Endpoint, Move
@@ -56,10 +58,14 @@ def deploy(
         raise click.UsageError("--sticky parts the callers of a canary or shadow; say --canary SHARE or --shadow SHARE")
     with Registry.open(home()) as registry:
         if canary is None and shadow is None:
+            before = _live(registry, endpoint)
             moved = registry.deploy(endpoint, parsed)
+            misread = "" if before is None else _misread(registry, moved.ref, before, "from now on")
             if as_json:
                 return give(msgspec.to_builtins(moved), as_json=True)
             click.echo(f"/predict/{moved.name} → {moved.ref}")
+            if misread:
+                say("", mark=misread, style="yellow", err=True)
             return hint("aias serve")
         if canary is not None and shadow is not None:
             raise click.UsageError("--canary or --shadow: one of them")
@@ -68,13 +74,13 @@ def deploy(
             sticky=sticky, guard=guard,
         )  # fmt: skip
         live = registry.endpoint(endpoint)
-        warned = _who(registry, trial, live.revision)
+        warned = [_who(registry, trial, live.revision), _misread(registry, trial.ref, live.ref, "once it is live")]
     if as_json:
         return give(told(trial), as_json=True)
     what = f"answers {trial.part} of the callers" if trial.role == "canary" else f"is compared on {trial.part}"
     click.echo(f"/predict/{endpoint} → {live.ref}; {trial.ref} {what}")
-    if warned:
-        say("", mark=warned, style="yellow", err=True)
+    for each in filter(None, warned):
+        say("", mark=each, style="yellow", err=True)
     return hint(f"aias endpoints {endpoint}")
 
 
@@ -241,6 +247,27 @@ def _times(text: str) -> float:
     if not 0 < found < float("inf"):
         raise UserError(f"{text!r} cannot be --max-slower", hint="write it as 1.5x")
     return found
+
+
+def _live(registry: "Registry", endpoint: str) -> "Ref | None":
+    """The version that answers, if there is one."""
+    return next((each.ref for each in registry.endpoints() if each.name == endpoint), None)
+
+
+def _misread(registry: "Registry", new: "Ref", old: "Ref", since: str) -> str:
+    """What becomes of rows without names where inputs stand in another order; empty where nothing does."""
+    try:
+        inputs, before = ([each.name for each in registry.manifest(registry.version(ref)).inputs] for ref in (new, old))
+    except AiasError:
+        # What is damaged or gone misreads nothing.
+        return ""
+    if len(inputs) != len(before) or inputs == before:
+        return ""
+    first, other = next((a, b) for a, b in zip(inputs, before, strict=True) if a != b)
+    return (
+        f"{new} takes its inputs in another order than {old}, `{first}` where that has `{other}`: rows without names "
+        f"(at /invocations, lists and CSV without a header) are read in its order {since}."
+    )
 
 
 def _who(registry: "Registry", trial: "Trial", revision: int) -> str:

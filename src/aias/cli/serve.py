@@ -1,5 +1,7 @@
 """`aias serve`."""
 
+import contextlib
+
 import click
 
 from aias.core.events import Event
@@ -104,4 +106,6 @@ def _say(event: Event) -> None:
         click.echo(event.facts["secret"])
         click.echo(err=True)
     else:
-        click.secho(event.message, fg="yellow" if event.level == "warning" else None, err=True)
+        # A full disk, or nobody who reads any more, is no reason to end: what is served goes on.
+        with contextlib.suppress(OSError):
+            click.secho(event.message, fg="yellow" if event.level == "warning" else None, err=True)

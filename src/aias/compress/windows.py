@@ -112,12 +112,15 @@ def _gradients(
     from scipy import sparse
 
     kernel, bias, head, intercept = state
-    tokens, mask = lesson.tokens, lesson.mask
+    tokens, mask, filters = lesson.tokens, lesson.mask, len(bias)
     kept = mask & (rng.random(mask.shape) >= TOKENS_GONE)
-    read = windows(vectors[tokens] * kept[:, :, None])  # (texts, length + 2, PLACES * width)
-    flat = read.reshape(-1, read.shape[2])
-    # One product: in many small ones threads wait for each other, a hundred times as long on a busy machine.
-    sums = (flat @ kernel).reshape(*read.shape[:2], -1)
+    used, which = np.unique(tokens, return_inverse=True)
+    e = np.vstack([vectors[used], np.zeros_like(vectors[:1])])  # the last for what is gone, and beyond the ends
+    near = windows(np.where(kept, which.reshape(tokens.shape), len(used)), beyond=len(used))
+    # One product, of each token once: in many small ones threads wait for each other, a hundred times as long on a busy
+    # machine.
+    tables = (e @ np.hstack(np.split(kernel, PLACES))).reshape(len(e), PLACES, filters)
+    sums = sum(tables[near[:, :, place], place] for place in range(PLACES))
     sums[:, 1:-1] += bias * mask[:, :, None]
     at = sums.argmax(axis=1)  # (texts, filters)
     most = np.take_along_axis(sums, at[:, None], axis=1)[:, 0]
@@ -130,14 +133,16 @@ def _gradients(
     off = ((off - lesson.targets) / lesson.rows).astype(np.float32)
     back = ((off @ head.T).reshape(most.shape) * there * (most > 0)).astype(np.float32)
     text = np.arange(len(at))[:, None]
-    places = (np.tile(np.arange(at.shape[1]), len(at)), (text * read.shape[1] + at).ravel())
-    largest = sparse.csr_matrix((back.ravel(), places), shape=(at.shape[1], len(flat)))  # hardly one in a hundred
+    places = np.arange(PLACES)[:, None, None] * filters + np.arange(filters)  # (PLACES, 1, filters)
+    where = np.broadcast_arrays(places, np.moveaxis(near[text, at], 2, 0), back)
+    row, token, value = (each.ravel() for each in where)
+    largest = sparse.csr_matrix((value, (row, token)), shape=(PLACES * filters, len(e)))  # hardly one in a hundred
+    towards = np.vstack(np.split((largest @ e).T, PLACES, axis=1))
     centred = np.pad(mask, ((0, 0), (1, 1)))[text, at]
-    return [(largest @ flat).T, (back * centred).sum(axis=0), r.T @ off, off.sum(axis=0)]
+    return [towards, (back * centred).sum(axis=0), r.T @ off, off.sum(axis=0)]
 
 
-def windows(e: Singles) -> Singles:
-    """Each three neighbours side by side, those that reach beyond an end too: (texts, length, width) → (texts,
-    length + 2, PLACES * width)."""
-    held = np.pad(e, ((0, 0), (2, 2), (0, 0)))
-    return np.concatenate([held[:, :-2], held[:, 1:-1], held[:, 2:]], axis=2)
+def windows(tokens: Ints, *, beyond: int) -> Ints:
+    """Each three neighbours, those that reach beyond an end too: (texts, length) → (texts, length + 2, PLACES)."""
+    held = np.pad(tokens, ((0, 0), (2, 2)), constant_values=beyond)
+    return np.stack([held[:, :-2], held[:, 1:-1], held[:, 2:]], axis=2)

@@ -51,8 +51,8 @@ def read_first(whole: Transformer) -> Weights:
     return np.asarray(x * whole.norm.scale + whole.norm.bias, np.float32)
 
 
-def narrow(table: Weights) -> Weights:
-    """By principal components, (vocabulary, NARROW)."""
+def narrow(table: Weights, width: int = NARROW) -> Weights:
+    """By principal components, (vocabulary, width)."""
     centred = table - table.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)
-    return np.asarray(table @ vectors[:, -NARROW:], np.float32)
+    return np.asarray(table @ vectors[:, -width:], np.float32)

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -113,13 +113,14 @@ class Application:
         self._note(request, reply, time.perf_counter() - started)
 
     def at_once(
-        self, head: Head, body: bytes, more: Headers, slot: Slot | None = None, deliver: Deliver | None = None
-    ) -> bytes | None:
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None = None, deliver: Deliver | None = None,
+        has_gone: Callable[[], bool] = lambda: False,
+    ) -> bytes | None:  # fmt: skip
         """The whole response to a request that has nothing to wait for, with the headers `more`; None when it has.
 
         Then nothing has been done for it yet. A task and its futures cost several times what a tiny model does. Where
         the caller can take it later, no bytes may be all there is: then `deliver` is given them in this turn of the
-        loop still, as the request is answered `together` with others.
+        loop still, as the request is answered `together` with others, or later, in its turn, if it has not gone.
         """
         if slot is not None and slot.fault is not None:
             return None
@@ -144,7 +145,7 @@ class Application:
                     if request.bill is not None:
                         request.bill.cancel()
                     return None
-                self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver))
+                self._loop.later(head.route, request, partial(self._deliver, request, more, started, deliver), has_gone)
                 return b""
             if deliver is None or not self.together.wants(model):
                 reply = self._loop.inline(head.route, request)
@@ -163,9 +164,12 @@ class Application:
     def _deliver(
         self, request: Request, more: Headers, started: float, deliver: Deliver, outcome: Reply | Exception
     ) -> None:
-        """Answer a request that has waited for its turn on the loop."""
+        """Answer a request that has waited for its turn on the loop; nobody, where its caller has not."""
+        if isinstance(outcome, ClientGone):
+            self.observing.gone(request, time.perf_counter() - started)
+            return deliver(b"")
         reply = self._refusal(outcome, request) if isinstance(outcome, Exception) else outcome
-        deliver(self._response(request, reply, more, started))
+        return deliver(self._response(request, reply, more, started))
 
     def _finish(self, waiting: Waiting, answers: Answers | Exception, run_seconds: float) -> None:
         """Answer a request that has been run together with others."""
@@ -269,7 +273,7 @@ class Application:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
             if self._loop.must_wait(request, len(request.body)):
-                return await self._loop.in_turn(route, request)
+                return await self._loop.in_turn(route, request, partial(_gone, receive))
             return self._loop.inline(route, request)
         return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
 

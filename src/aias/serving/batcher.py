@@ -210,10 +210,14 @@ class Batcher:
         self._release(ticket)
 
     def _release(self, ticket: Ticket) -> None:
-        """It waits no longer. Its place in the heap is cleared when it comes up."""
+        """It waits no longer. Its place in the heap is cleared when it comes up, or when most of those there are."""
         queue = self._queues.get(ticket.tenant)
-        if queue is not None and queue.let_go(ticket) and not queue.held:
+        if queue is None or not queue.let_go(ticket):
+            return
+        if not queue.held:
             del self._queues[ticket.tenant]
+        elif ticket.over:
+            queue.tidy(ticket.lane)
 
     def _dispatch(self) -> None:
         while self._queues:
@@ -294,11 +298,12 @@ class Batcher:
         queue = lanes.get(lane, [])
         while queue:
             ticket = queue[0][2]
-            if not ticket.over and ticket.taken == 0 and ticket.until <= now:
+            if ticket.over or ticket.taken == ticket.rows:
+                heappop(queue)
+            elif ticket.taken == 0 and ticket.until <= now:
                 self._fail(ticket, too_late())
-            if not ticket.over and ticket.taken < ticket.rows:
+            else:
                 return ticket
-            heappop(queue)
         lanes.pop(lane, None)
         return None
 

@@ -216,7 +216,8 @@ class Executor:
         batcher = self._batcher_of(ticket)
         batcher.submit(ticket, let_in=self.withdraw(request))
         watcher = None
-        if ticket.started_at is None:
+        if ticket.taken < ticket.rows:
+            # Or some of it does not run yet: of what is large, the parts to come.
             watcher = loop.create_task(caller.leave(gone))
         try:
             found: list[Any] = await caller.future

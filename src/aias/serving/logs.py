@@ -6,7 +6,6 @@ Never a body, never a secret. Whoever reads it too slowly loses lines, and is to
 """
 
 import atexit
-import contextlib
 import os
 import random
 import sys
@@ -67,7 +66,7 @@ class AccessLog:
     def __init__(self) -> None:
         self.share = 0.0
         self._lines: deque[Facts] = deque()
-        self._lost = 0
+        self._lost, self._torn = 0, False
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -97,23 +96,35 @@ class AccessLog:
         self._thread = None
 
     def _write_on(self, descriptor: int) -> None:
-        with contextlib.suppress(OSError):  # nobody reads any more
-            while not self._over.wait(_EVERY_SECONDS):
-                self._write_waiting(descriptor)
+        while not self._over.wait(_EVERY_SECONDS):
             self._write_waiting(descriptor)
+        self._write_waiting(descriptor)
 
     def _write_waiting(self, descriptor: int) -> None:
-        block = b""
+        block, count = b"", 0
         while self._lines:
             told = _told(self._lines.popleft())
             if block and len(block) + len(told) > _BLOCK_BYTES:
-                _write_all(descriptor, block)
-                block = b""
-            block += told
+                self._write(descriptor, block, count)
+                block, count = b"", 0
+            block, count = block + told, count + 1
+        if block:
+            self._write(descriptor, block, count)
         if self._lost:
             lost, self._lost = self._lost, 0
-            block += msgspec.json.encode({"at": _iso(time.time()), "lost": lost}) + b"\n"
-        _write_all(descriptor, block)
+            self._write(descriptor, msgspec.json.encode({"at": _iso(time.time()), "lost": lost}) + b"\n", lost)
+
+    def _write(self, descriptor: int, block: bytes, count: int) -> None:
+        """Lines, so many; what cannot be written is lost, and the next may come through: a disk that is full has room
+        again some day. What of a line got out ends before the next one begins."""
+        data = b"\n" * self._torn + block
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
+        except OSError:
+            self._lost += count - block[: max(0, written - self._torn)].count(b"\n")
+        self._torn = data[written - 1 : written] != b"\n" if written else self._torn
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -145,11 +156,6 @@ def _iso(at: float) -> str:
 @lru_cache(2)
 def _second(at: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 ACCESS: Final = AccessLog()

@@ -42,10 +42,10 @@ class Request:
     `tenant`: which key it came with, and `key` the name of that; `payer`: who has a share of the time, the key or the
     tenant that has it; `bill`: what it takes of the quotas of both, where there are any. `route`: the path that
     answers, with its open parts; `fault`: the code of why it was refused; `span`: where it is traced. `split`: of an
-    endpoint with several versions. `named_version`: the number of the one that its caller wants, where headers say it
-    and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`. `late_seconds`:
-    how long it had lain here when it was first looked at. `read`: what of its body was understood on the way to its
-    model. `name`: by which it is known again, where it must not be done twice.
+    endpoint with several versions. `named_version`: the one that its caller wants, by number or wholly, where headers
+    say it and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`.
+    `late_seconds`: how long it had lain here when it was first looked at. `read`: what of its body was understood on
+    the way to its model. `name`: by which it is known again, where it must not be done twice.
     """
 
     method: str

@@ -57,7 +57,8 @@ class Histogram:
 
     @property
     def held(self) -> "Counts":
-        return self.counts, self.sum
+        """As it is now: counting goes on while another thread writes this down."""
+        return self.counts.copy(), self.sum
 
     def cumulative(self) -> list[tuple[str, float]]:
         """The buckets as Prometheus wants them: all that took at most so long."""

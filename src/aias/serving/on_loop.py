@@ -7,12 +7,13 @@ a row that may have company ─▶ asking ─▶ `together.py`
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import cast
 
 from aias.core.events import Event, Watch
 from aias.encoders.rows import Encoded
+from aias.serving.bodies import ClientGone
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import answered, begun, reply_of, told
 from aias.serving.messages import Conversation, Reply, Request
@@ -48,22 +49,27 @@ class OnLoop:
         model = request.asked
         self._slices.check(
             model.seconds_for(body_bytes), payer=request.payer, objective_seconds=model.lane.objective_seconds,
-            deadline=request.deadline,
+            deadline=request.deadline, priority=request.priority,
         )  # fmt: skip
 
     def is_long(self, model: Model, body_bytes: int) -> bool:
         """What takes less cannot make anybody wait too long, as there are only so many connections."""
         return model.seconds_for(body_bytes) * self._bounds.connections > model.lane.objective_seconds
 
-    def later(self, route: Route, request: Request, done: Callable[[Reply | Exception], None]) -> None:
-        """Run it when it is its turn."""
+    def later(
+        self, route: Route, request: Request, done: Callable[[Reply | Exception], None],
+        has_gone: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        """Run it when it is its turn, unless its caller has gone by then: `done` is told `ClientGone`."""
         asked_at = time.perf_counter()
 
         def work() -> None:
             waited = time.perf_counter() - asked_at
             try:
+                if has_gone():
+                    raise ClientGone  # noqa: TRY301  like any other fault of the run
                 if request.deadline is not None and time.monotonic() > request.deadline:
-                    raise too_late()  # noqa: TRY301  like any other fault of the run
+                    raise too_late()  # noqa: TRY301
                 reply = self.inline(route, request)
             except Exception as fault:  # noqa: BLE001  whoever waits is told
                 done(fault)
@@ -76,8 +82,8 @@ class OnLoop:
         seconds = request.asked.seconds_for(len(request.body))
         self._slices.add(seconds, work, payer=request.payer, priority=request.priority)
 
-    async def in_turn(self, route: Route, request: Request) -> Reply:
-        """The same for a request that comes the long way."""
+    async def in_turn(self, route: Route, request: Request, gone: Callable[[], Awaitable[None]]) -> Reply:
+        """The same for a request that comes the long way; `gone` ends when its caller has hung up."""
         found: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def done(outcome: Reply | Exception) -> None:
@@ -88,8 +94,12 @@ class OnLoop:
             else:
                 found.set_result(outcome)
 
-        self.later(route, request, done)
-        return await found
+        leaving = asyncio.ensure_future(gone())
+        self.later(route, request, done, leaving.done)
+        try:
+            return await found
+        finally:
+            leaving.cancel()
 
     def inline(self, route: Route, request: Request) -> Reply:
         """Its reply, now."""

@@ -13,6 +13,8 @@ from aias.serving.bounded import ANSWER, BODY, IDLE, Bounded
 from aias.serving.echoes import Echoes
 from aias.serving.heads import Head, Heads
 from aias.serving.survival.journal import Slot
+from aias.serving.survival.kernel import has_ended
+from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers
@@ -33,8 +35,9 @@ class AtOnce(Protocol):
     def together(self) -> Waiting: ...
 
     def at_once(
-        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None
-    ) -> bytes | None: ...
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None,
+        has_gone: Callable[[], bool],
+    ) -> bytes | None: ...  # fmt: skip
 
     def will_answer(self, head: Head) -> bool: ...
 
@@ -139,7 +142,7 @@ class Prompt(Bounded):
     def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
         if not head.plain:
             return False
-        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver)
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver, self._has_gone)
         if response is None:
             return False
         if response:
@@ -160,6 +163,18 @@ class Prompt(Bounded):
             self.loop.call_soon(self._hear_behind)
         elif self._ended:
             self.transport.close()
+
+    def _has_gone(self) -> bool:
+        """Whether nobody would read an answer; the kernel hears of it before the loop does."""
+        return self._line.is_closing() or (self._ended and has_ended(self._line.get_extra_info("socket").fileno()))
+
+    def _probe(self) -> None:
+        if self._is_waiting and self._probes < PROBES_MAX:
+            # In its turn on the loop; who comes that far speaks 1.1.
+            self._probes += 1
+            self._line.write(CONTINUE)
+        else:
+            super()._probe()
 
     def _turn_away(self, head: Head, to_come: int | None) -> bool:
         """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.

@@ -1,6 +1,12 @@
 """What one tenant has waiting for the batcher."""
 
+from heapq import heapify
+from typing import Final
+
 from aias.serving.tickets import Lane, Ticket
+
+_OVER_MAX: Final = 64
+"""Of a heap, that need not be looked for."""
 
 
 class Queue:
@@ -34,6 +40,13 @@ class Queue:
         estimate = self.held.pop(ticket, None)
         self._add(ticket, -(estimate or 0.0))
         return estimate is not None
+
+    def tidy(self, lane: Lane) -> None:
+        """Clear away what is over, once that is most of a heap: what may wait longest might never come up."""
+        heap = self.lanes.get(lane, [])
+        if len(heap) > _OVER_MAX + 2 * len(self.held):
+            heap[:] = [entry for entry in heap if not entry[2].over]
+            heapify(heap)
 
     def _add(self, ticket: Ticket, seconds: float) -> None:
         self._by_priority[ticket.priority] = max(0.0, self._by_priority.get(ticket.priority, 0.0) + seconds)

@@ -47,13 +47,22 @@ Work = Callable[[], None]
 
 
 class _Queue:
-    """What one payer has waiting: a heap of priority, arrival, seconds, work; `seconds` of all."""
+    """What one payer has waiting: a heap of priority, arrival, seconds, work; `seconds` of all, and by priority."""
 
-    __slots__ = ("heap", "seconds")
+    __slots__ = ("_by_priority", "heap", "seconds")
 
     def __init__(self) -> None:
         self.heap: list[tuple[int, int, float, Work]] = []
         self.seconds = 0.0
+        self._by_priority: dict[int, float] = {}
+
+    def seconds_before(self, priority: int) -> float:
+        """Of what one of this priority would wait for."""
+        return sum(seconds for other, seconds in self._by_priority.items() if other <= priority)
+
+    def add(self, priority: int, seconds: float) -> None:
+        self.seconds += seconds
+        self._by_priority[priority] = self._by_priority.get(priority, 0.0) + seconds
 
 
 def soon(work: Work) -> None:
@@ -102,9 +111,11 @@ class Slices:
         self._later(self._run)
         return True
 
-    def check(self, seconds: float, *, payer: str, objective_seconds: float, deadline: float | None) -> None:
+    def check(
+        self, seconds: float, *, payer: str, objective_seconds: float, deadline: float | None, priority: int = 1
+    ) -> None:  # fmt: skip
         """Refuse what would begin after its objective, or be answered after its deadline. Raises `Overloaded`."""
-        wait = self._pace.of(self._ahead(seconds, payer))
+        wait = self._pace.of(self._ahead(seconds, payer, priority))
         over, bound = wait - objective_seconds, "more waits than can be answered in time"
         if deadline is not None:
             over, bound = self._clock() + wait + seconds - deadline, "it would be answered after its deadline"
@@ -120,12 +131,12 @@ class Slices:
             self._shares.enter(payer)
             queue = self._queues[payer] = _Queue()
         heappush(queue.heap, (priority, next(self._serial), seconds, work))
-        queue.seconds += seconds
+        queue.add(priority, seconds)
 
-    def _ahead(self, seconds: float, payer: str) -> float:
-        """What runs before: all of its payer's own, and as much of each other's."""
+    def _ahead(self, seconds: float, payer: str, priority: int) -> float:
+        """What runs before: its payer's own, but for what may wait longer, and as much of each other's."""
         mine = self._queues.get(payer)
-        own = mine.seconds if mine else 0.0
+        own = mine.seconds_before(priority) if mine else 0.0
         return own + sum(min(own + seconds, each.seconds) for each in self._queues.values() if each is not mine)
 
     def _run(self) -> None:
@@ -159,8 +170,8 @@ class Slices:
     def _next(self, payer: str) -> tuple[float, Work]:
         self._shares.serve(payer)
         queue = self._queues[payer]
-        _, _, seconds, work = heappop(queue.heap)
-        queue.seconds -= seconds
+        priority, _, seconds, work = heappop(queue.heap)
+        queue.add(priority, -seconds)
         if not queue.heap:
             del self._queues[payer]
         return seconds, work

@@ -9,6 +9,7 @@
 A request knows how long each phase took; they are laid end to end before the moment of its answer.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ def exporter(environment: Mapping[str, str]) -> SpanExporter:
     if name == "console":
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
-        return ConsoleSpanExporter()
+        # A worker's standard output is for whoever has started it.
+        return ConsoleSpanExporter(out=sys.stderr)
     if name != "otlp":
         raise ValueError(f"OTEL_TRACES_EXPORTER={name} is not known here; otlp, console and none are")
     protocol = next((environment[each] for each in _PROTOCOLS if environment.get(each)), _HTTP).strip().lower()

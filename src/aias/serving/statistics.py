@@ -5,7 +5,7 @@ Counted on the event loop's own thread, like the metrics.
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -33,26 +33,19 @@ class Duration:
         self.ns += other.ns
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Phases:
-    """How many requests, and the seconds of each phase of theirs."""
+    """How many requests, and the seconds of each phase of theirs. Never changes, as other threads read it."""
 
     count: int = 0
     decode: float = 0.0
     run: float = 0.0
     encode: float = 0.0
 
-    def add(self, decode: float, run: float, encode: float) -> None:
-        self.count += 1
-        self.decode += decode
-        self.run += run
-        self.encode += encode
-
-    def merge(self, other: "Phases") -> None:
-        self.count += other.count
-        self.decode += other.decode
-        self.run += other.run
-        self.encode += other.encode
+    def plus(self, other: "Phases") -> "Phases":
+        return Phases(
+            self.count + other.count, self.decode + other.decode, self.run + other.run, self.encode + other.encode
+        )
 
 
 @dataclass(slots=True)
@@ -72,7 +65,7 @@ class VersionStatistics:
         """Of requests of any size."""
         total = Phases()
         for phases in self.sizes.values():
-            total.merge(phases)
+            total = total.plus(phases)
         return total
 
     def merge(self, other: "VersionStatistics") -> None:
@@ -83,7 +76,16 @@ class VersionStatistics:
         self.fail.merge(other.fail)
         self.repeated.merge(other.repeated)
         for size, phases in other.sizes.items():
-            self.sizes.setdefault(size, Phases()).merge(phases)
+            self.count(size, phases)
+
+    def count(self, size: int, phases: Phases) -> None:
+        """Of requests of so many rows."""
+        known = self.sizes.get(size)
+        self.sizes[size] = phases if known is None else known.plus(phases)
+
+    def copy(self) -> "VersionStatistics":
+        success, queue, fail, repeated = map(replace, (self.success, self.queue, self.fail, self.repeated))
+        return VersionStatistics(self.last_at_ms, self.rows, success, queue, fail, repeated, self.sizes.copy())
 
 
 Counted = list[tuple[str, int, VersionStatistics]]
@@ -113,10 +115,7 @@ class Statistics:
         found.success.add(seconds)
         found.queue.add(queue)
         found.rows += reply.rows
-        sizes = found.sizes.get(reply.rows)
-        if sizes is None:
-            sizes = found.sizes[reply.rows] = Phases()
-        sizes.add(*reply.phases)
+        found.count(reply.rows, Phases(1, *reply.phases))
 
     def failed(self, endpoint: str, number: int, times: int, at: float) -> None:
         """Count requests that were turned away in no time, the last of them at that time."""
@@ -136,10 +135,11 @@ class Statistics:
         for size in np.unique(block.rows):
             of_it = block.rows == size
             phases = (float(each[of_it].sum()) for each in (block.decode, block.run, block.encode))
-            found.sizes.setdefault(int(size), Phases()).merge(Phases(int(of_it.sum()), *phases))
+            found.count(int(size), Phases(int(of_it.sum()), *phases))
 
     def counted(self) -> Counted:
-        return [(endpoint, number, found) for (endpoint, number), found in self._versions.items()]
+        """As it is now, whatever is counted afterwards."""
+        return [(endpoint, number, found.copy()) for (endpoint, number), found in self._versions.items()]
 
     def add(self, more: Counted) -> None:
         """Count what another process of the same server has counted too."""

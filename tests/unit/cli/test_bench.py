@@ -86,7 +86,9 @@ def test_any_body_goes_to_any_path_and_the_peak_is_looked_for(run: Run, deployed
     assert (tmp_path / "peak.svg").read_bytes().startswith(b"<svg")
 
 
-@pytest.mark.parametrize(("plot", "said"), [("load.png", "try load.svg"), ("none/load.svg", "there is no folder")])
+@pytest.mark.parametrize(
+    ("plot", "said"), [("load.png", "try load.svg"), ("none/load.svg", "no folder"), ("", "is a folder")]
+)
 def test_a_plot_that_could_not_be_what_it_is_called_is_refused_before_the_load(
     run: Run, tmp_path: Path, plot: str, said: str
 ) -> None:
@@ -123,6 +125,7 @@ def test_what_stands_in_the_way_is_told_with_what_to_do(
     assert refused("churn", "--url", "http://192.0.2.1:9999x") == (2, "aias.bad-input")
     with Background(deployed) as server:
         at = ("--url", server.url)
+        assert refused("ch run", *at) == (3, "load.no-such-endpoint")
         assert refused("chrun", *at) == (3, "load.no-such-endpoint")
         assert refused("churn", *at, "--data", tmp_path / "other.csv") == (2, "aias.bad-input")
         assert refused("churn", *at, "--data", tmp_path / "none.csv") == (3, "data.no-such-file")
@@ -132,9 +135,20 @@ def test_what_stands_in_the_way_is_told_with_what_to_do(
         assert refused("churn", *at) == (4, "load.key-refused")
 
 
-@pytest.mark.parametrize("more", [("--rate", "5", "--peak"), ("--body", "b", "--data", "d"), ("--rate", "0")])
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--rate", "5", "--peak"), ("--body", "b", "--data", "d"), ("--rate", "0"), ("--seed", "-1"),
+        # What would be passed over in silence.
+        ("--path", "/v2/models/churn/infer"), ("--type", "text/csv"), ("--body", "b", "--rows", "1"),
+        ("--url", "http://127.0.0.1:9", "--workers", "2"),
+    ],
+)  # fmt: skip
 def test_what_contradicts_itself_is_refused(run: Run, more: tuple[str, ...]) -> None:
-    assert run("bench", "churn", *more).status == 2
+    done = run("bench", "churn", *more)
+
+    assert done.status == 2
+    assert "Usage: aias bench" in done.err
 
 
 def test_nothing_heavy_is_loaded_and_no_server_asked_for_help(run: Run) -> None:

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -73,6 +74,22 @@ def test_what_a_share_means_is_said_where_few_keys_ask(run: Run, churn_home: Reg
     # Also later, as long as nobody has been answered.
     assert "no answer yet" in " ".join(shown.out.split())
     assert "1 of 1 keys fall into it: shop" in shown.err
+
+
+def test_inputs_in_another_order_are_told_of_before_rows_without_names_are_read_in_it(
+    run: Run, churn_home: Registry
+) -> None:
+    other = artifacts.manifest(seed=3)
+    churn_home.publish("churn", artifacts.files(3), replace(other, inputs=other.inputs[::-1]))
+
+    canary = " ".join(run("deploy", "churn@3", "--canary", "5%").err.split())
+    same = run("deploy", "churn@2").err
+    live = " ".join(run("deploy", "churn@3").err.split())
+
+    said = "churn@3 takes its inputs in another order than churn@{}, `plan` where that has `age`: rows without names"
+    assert said.format(1) in canary and "are read in its order once it is live." in canary
+    assert "another order" not in same
+    assert said.format(2) in live and "from now on" in live
 
 
 def test_a_shadow_is_begun_and_how_it_fares_is_shown_in_words(run: Run, churn_home: Registry) -> None:

@@ -135,6 +135,25 @@ def test_who_hangs_up_leaves_the_queue() -> None:
     assert machine.answered(last)
 
 
+@pytest.mark.parametrize("ends", ["by hanging up", "too late"])
+def test_what_is_over_and_never_comes_up_is_not_kept_for_ever(ends: str) -> None:
+    machine, model = Machine(), lane()
+    machine.ask(model)
+    urgent = [machine.ask(model, priority=0) for _ in range(20)]
+    for at in range(1_000):
+        late = machine.ask(model, priority=2)
+        if ends == "too late":
+            late.until = machine.now
+            machine.batcher.expire()
+        else:
+            machine.batcher.cancel(late)
+        assert len(machine.batcher._queues[late.tenant].lanes[model]) < 200, at
+    last = machine.ask(model, priority=2)
+    machine.run()
+
+    assert all(machine.outcomes[each] for each in [*urgent, last])
+
+
 def test_who_hangs_up_while_running_harms_nobody() -> None:
     machine, model = Machine(), lane(rows_max=2, objective=10)
     gone, last = machine.ask(model, rows=8), machine.ask(model)

@@ -3,23 +3,27 @@
 import asyncio
 import json
 import socket
+import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
 from aias.core.events import nobody
+from aias.runtimes.contract import Answers, Row
 from aias.serving.messages import Reply, Request
 from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import TooLate
 from aias.serving.routes import Route
 from aias.serving.slices import Slices
 from raw_requests import POST
-from serving_house import BOUNDS, House, Joined, Shelf, house
+from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house
 
 AGES = (20, 50)
 SAID = {20: "no", 50: "yes"}
@@ -27,9 +31,9 @@ LONG = replace(BOUNDS, connections=1_000_000)
 """Every request is long beside its share of the objective."""
 
 
-def whole(age: int) -> bytes:
+def whole(age: int, *, more: bytes = b"") -> bytes:
     body = b'[{"age": %d}]' % age
-    return POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    return POST + more + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
 
 def answer_of(client: socket.socket) -> tuple[int, str]:
@@ -98,6 +102,36 @@ def test_who_sends_no_more_or_has_gone_is_answered_or_forgotten() -> None:
             assert all(answer_of(each) == (200, "yes") for each in callers[1::2])
             assert all(answer_of(each) == (200, "yes") for each in callers[::4])
         assert server.call("POST", "/predict/churn", [{"age": 20}]).json[0]["prediction"] == "no"  # type: ignore[index]
+
+
+class Counted(Rule):
+    runs = 0
+
+    def predict(self, rows: Sequence[Row]) -> Answers:
+        self.runs += 1
+        return super().predict(rows)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("resets", [True, False])
+def test_who_has_gone_before_its_turn_on_the_loop_is_not_run(known: bool, resets: bool) -> None:
+    shelf, model, more = Shelf(), Counted(), b"" if known else b"X-Unknown: %d\r\nExpect: nothing\r\n"
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=LONG) as server:
+        # One request in each turn, so that the loop hears of all others meanwhile.
+        server.gateway.application._loop._slices = Slices(seconds=1e-9, share=0.0)
+        with crowd(server, 40) as (callers, go_on):
+            model.runs = 0
+            for at, each in enumerate(callers):
+                each.sendall(whole(50, more=more % at if more else b""))
+                if at >= 20:
+                    if resets:
+                        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    each.close()
+            go_on.set()
+            assert {answer_of(each) for each in callers[:20]} == {(200, "yes")}
+        eventually(lambda: server.gateway.metrics.refusals["serving.caller-gone", "churn", "churn@1"] >= 10)
+        assert 20 <= model.runs <= 30
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from aias.runtimes.contract import Row
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
+from raw_requests import POST
 from serving_house import BOUNDS, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
@@ -150,6 +151,25 @@ def test_who_hangs_up_is_not_run() -> None:
         metrics = line.server.gateway.metrics
         assert metrics.refusals["serving.caller-gone", "churn", "churn@1"] == 1
         assert metrics.requests["churn", "churn@1", 499] == 1
+
+
+def test_of_a_large_request_that_runs_in_parts_nothing_more_is_run_once_its_caller_has_hung_up() -> None:
+    shelf, model = Shelf(), Joined()
+    shelf.deploy("churn", 1, model)
+    with house(shelf, bounds=replace(THREADS, batch_rows=4), places=1) as server:
+        model.stall.clear()
+        while model.started.acquire(blocking=False):
+            pass
+        model.runs.clear()
+        body = json.dumps([{"age": 50}] * 40).encode()
+        with server.socket() as client:
+            client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            assert model.started.acquire(timeout=5)
+        eventually(lambda: server.gateway.metrics.refusals["serving.caller-gone", "churn", "churn@1"] == 1)
+        model.stall.set()
+
+        assert shares(server.call("POST", "/predict/churn", [{"age": 20}])) == [0.25]
+        assert model.runs == [4, 1]
 
 
 def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_again() -> None:

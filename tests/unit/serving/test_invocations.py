@@ -1,13 +1,21 @@
 """`/invocations` as SageMaker and MLflow ask it: four bodies of one and three types of the other."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Response, Rule, Shelf, house
+from aias.registry.rollout.trial import WHOLE, Guard, Trial
+from aias.serving.bounds import Bounds
+from aias.serving.messages import Request
+from aias.serving.models import warm
+from aias.serving.protocols.contract import House as Home
+from aias.serving.protocols.invocations import Invocations
+from aias.serving.rollout.cells import Cells
+from aias.serving.rollout.split import Canary, Split
+from serving_house import AT, BOUNDS, Doubler, House, Response, Rule, Shelf, house
 
 LINES = {"Content-Type": "application/jsonlines"}
 CSV = {"Content-Type": "text/csv"}
@@ -211,6 +219,47 @@ def test_a_variant_is_the_version_that_answers(several: House) -> None:
     for name in ("2", "price@2"):
         assert invoke(several, {"inputs": ["2"]}, **{TO: "price", variant: name}).status == 200
     assert fault(invoke(several, {"inputs": ["2"]}, **{TO: "price", variant: "1"})) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"[[50, 3], [20, 4]]", {}),
+        (b'{"instances": [{"features": [50, 3]}, {"features": [20, 4]}]}', {}),
+        (b'{"dataframe_split": {"data": [[50, 3], [20, 4]]}}', {}),
+        (b"[50, 3]\n[20, 4]\n", {b"content-type": b"application/jsonlines"}),
+        (b"50,3\n20,4\n", {b"content-type": b"text/csv"}),
+        (b"age,plan\n50,3\n20,4\n", {b"content-type": b"text/csv"}),
+    ],
+)
+def test_rows_without_names_are_in_the_order_of_the_live_version_also_to_a_canary(
+    body: bytes, headers: dict[bytes, bytes]
+) -> None:
+    other = Rule()
+    other.manifest = replace(other.manifest, inputs=other.manifest.inputs[::-1])
+    live, canary = (warm(each, version=f"churn@{at}", number=at) for at, each in ((1, Rule()), (2, other)))
+    trial = Trial(7, "churn", "churn", 2, "d", "canary", WHOLE, "key", Guard(), AT)
+    split = Split("churn", 1, live=live, canaries=[Canary(trial, canary, Cells(trial.guard), WHOLE)])
+    nobody = cast("Any", None)
+    invocations = Invocations(Home(Bounds(), lambda: True, nobody, nobody, nobody, nobody, list, nobody))
+    read = list[object]()
+    for more in ({}, {b"x-amzn-sagemaker-target-variant": b"2"}):
+        request = Request("POST", "/invocations", "1", headers | more, {"endpoint": "churn"}, body, tenant="k")
+        request.named_version = "2" if more else None
+        split.choose(request)
+        assert request.asked is canary
+        read.append({name: [float(str(each)) for each in values] for name, values in asked(invocations, request)})
+
+    unnamed, named = read
+    assert unnamed == {"age": [50, 20], "plan": [3, 4]}
+    # Who names a version means its order.
+    assert named == (unnamed if body.startswith(b"age") else {"plan": [50, 20], "age": [3, 4]})
+
+
+def asked(invocations: Invocations, request: Request) -> Iterator[tuple[str, Sequence[object]]]:
+    ask = next(invocations.invoke(request))
+    assert ask.columns is not None
+    return iter(ask.columns.items())
 
 
 def test_probes_need_no_key_and_the_version_does(server: House) -> None:

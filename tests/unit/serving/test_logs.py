@@ -3,13 +3,14 @@
 import json
 import os
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from aias.serving import logs
 from aias.serving.logs import ACCESS, AccessLog, Facts
-from serving_house import Joined, Shelf, house
+from serving_house import Joined, Shelf, eventually, house
 
 
 def facts(rows: int = 0) -> Facts:
@@ -124,6 +125,36 @@ def test_a_reader_that_is_too_slow_loses_lines_and_is_told_how_many(monkeypatch:
     assert lost > 0
     assert len(kept) + lost == 20_000
     assert kept == sorted(kept)
+
+
+def test_what_cannot_be_written_for_a_while_is_lost_and_the_log_goes_on() -> None:
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    log = AccessLog()
+    log.start(into)
+    for at in range(3_000):
+        log.add(facts(at))
+    eventually(lambda: not log._lines and log._lost)
+    raw = os.read(out, 1 << 20)
+    for at in range(3_000, 3_010):
+        log.add(facts(at))
+    eventually(lambda: not log._lines and not log._lost)
+    log.stop()
+    os.close(into)
+    with os.fdopen(out, "rb") as rest:
+        lines = [_line_or_none(each) for each in (raw + rest.read()).split(b"\n") if each]
+
+    kept = [each["rows"] for each in lines if each and "rows" in each]
+    assert kept[-10:] == list(range(3_000, 3_010))
+    assert sum(each["lost"] for each in lines if each and "lost" in each) + len(kept) == 3_010
+    assert lines.count(None) <= 1
+
+
+def _line_or_none(raw: bytes) -> dict[str, Any] | None:
+    """None for one that was torn."""
+    with suppress(ValueError):
+        return dict(json.loads(raw))
+    return None
 
 
 def test_a_log_that_nobody_reads_any_more_ends_quietly() -> None:

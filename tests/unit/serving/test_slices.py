@@ -38,7 +38,7 @@ class Loop:
             work()
             return "at once"
         try:
-            self.slices.check(seconds, payer=payer, objective_seconds=OBJECTIVE, deadline=deadline)
+            self.slices.check(seconds, payer=payer, objective_seconds=OBJECTIVE, deadline=deadline, priority=priority)
         except Overloaded:
             return "refused"
         self.slices.add(seconds, work, payer=payer, priority=priority)
@@ -52,6 +52,22 @@ def test_the_first_of_a_turn_does_not_wait_and_the_others_do() -> None:
     loop.turn()
     assert loop.slices.waiting == 0
     assert loop.ask(0.001) == "at once"
+
+
+def test_of_too_many_those_that_may_wait_are_refused_first_and_run_last() -> None:
+    loop, done = Loop(), list[str]()
+    loop.ask(0.01)
+    low = [loop.ask(0.01, priority=2, then=lambda: done.append("low")) for _ in range(300)]
+    normal = [loop.ask(0.01, then=lambda: done.append("normal")) for _ in range(300)]
+    more_low = loop.ask(0.01, priority=2)
+    high = loop.ask(0.01, priority=0, then=lambda: done.append("high"))
+    while loop.slices.waiting:
+        loop.turn()
+
+    assert 95 <= low.count("waits") <= 105
+    assert 95 <= normal.count("waits") <= 105
+    assert (more_low, high) == ("refused", "waits")
+    assert done == ["high", *["normal"] * normal.count("waits"), *["low"] * low.count("waits")]
 
 
 def test_between_two_slices_the_sockets_are_heard() -> None:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aias.serving import sums
+from aias.serving.messages import Reply
 from aias.serving.metrics import BUCKETS_SECONDS, Metrics
 from aias.serving.sums import Counts, Sums
 
@@ -166,3 +168,27 @@ def test_buckets_of_another_release_are_left_out_whole(tmp_path: Path) -> None:
 
     assert total.requests["a", "m@1", 200] == 1
     assert sum(total.work["a", "m@1"].whole.counts) == 1
+
+
+def test_what_is_counted_while_a_thread_writes_is_in_the_next_snapshot_and_not_in_this_one() -> None:
+    metrics = Metrics()
+
+    def all_kinds(rows: int) -> None:
+        metrics.answered("churn", "churn@1", 503)
+        metrics.refused("serving.busy", "churn", "churn@1")
+        metrics.predicted("churn", "churn@1", rows, (0.1, 0.2, 0.3), seconds=0.7, queue=0.1, number=1)
+        metrics.ran("churn@1", rows)
+        metrics.unrun("churn", 1, Reply(b"", phases=None), 0.1)
+        metrics.unrun("churn", 1, Reply(b"", phases=(0.1, 0.1, 0.1), rows=rows), 0.1)
+        metrics.load_seconds.add(0.1)
+        metrics.statistics.failed("churn", 1, 2, 3.0)
+
+    all_kinds(1)
+    held = metrics.snapshot()
+    before = msgspec.json.encode(held)
+    for rows in (1, 2):
+        all_kinds(rows)
+        metrics.snapshot()
+
+    assert msgspec.json.encode(held) == before
+    assert msgspec.json.encode(metrics.snapshot()) != before

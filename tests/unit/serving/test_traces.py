@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import artifacts
 from aias.core.events import Event
 from aias.serving.traces import Parent, Sampling, open_spans, parent_of, sampling_of
 from serving_house import house
@@ -108,6 +109,24 @@ def test_what_cannot_be_had_is_told_and_stops_nothing(environment: dict[str, str
     assert open_spans(told.append, environment) is None
     assert [(each.name, each.level) for each in told] == [("serve.not-traced", "warning")]
     assert said in told[0].message
+
+
+def test_on_the_console_spans_are_not_where_a_worker_tells_its_supervisor_what_happens() -> None:
+    """Its standard output; spans there were read as events, and lost."""
+    pytest.importorskip("opentelemetry.sdk", reason="needs the extra `otel`")
+    program = """
+from serving_house import house
+with house() as server:
+    server.call("POST", "/predict/churn", [{"age": 50}])
+"""
+    environment = artifacts.importable() | {"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "always_on"}
+    path = f"import sys\nsys.path[:0] = {[each for each in sys.path if each]!r}\n"
+    ran = subprocess.run(
+        [sys.executable, "-c", path + program], capture_output=True, text=True, env=environment, check=True
+    )
+
+    assert '"name": "POST /predict/{endpoint}"' in ran.stderr
+    assert ran.stdout == ""
 
 
 NOTHING_IMPORTED = """

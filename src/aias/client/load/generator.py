@@ -214,7 +214,10 @@ class _Run:
         answer, intended = line.answer, line.intended
         line.busy = False
         self._underway -= 1
-        if intended >= self._from:
+        if intended >= self._from and now - line.since > self._plan.timeout:
+            # It would have been given up, had anybody looked.
+            self.result.failures["timeout"] += 1
+        elif intended >= self._from:
             self._count(now - intended, answer.status, answer.code if answer.status >= 300 else "")
         if answer.closes:
             self._drop(line)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -61,7 +62,7 @@ def from_body(address: Address, path: str, key: str, file: Path, media_type: str
 
 def describe(address: Address, endpoint: str, key: str) -> Any:
     """What the server says of an endpoint. Raises `NoServer`, `KeyRefused`, `NoSuchEndpoint`, `RequestRefused`."""
-    status, body = address.ask("GET", f"/predict/{endpoint}", headers=_authorized(key))
+    status, body = address.ask("GET", f"/predict/{quote(endpoint, safe='')}", headers=_authorized(key))
     if status == 404:
         raise NoSuchEndpoint(
             f"{address.name} has no endpoint `{endpoint}`", hint=f"`aias deploy {endpoint}` makes one; `aias ls` lists"

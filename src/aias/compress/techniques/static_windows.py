@@ -15,6 +15,7 @@ from math import ceil
 from typing import Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
@@ -37,9 +38,16 @@ FILTERS: Final = (96, 192)
 MANY: Final = 20
 """Classes, from which on the second: of 77 they got 1 % more right (docs/log.md)."""
 
+DIRECTIONS: Final = 384
+"""Of tokens' vectors, those in which they differ most: by 384 windows got 1 % more right than by 128, and a row takes
+no longer (docs/log.md)."""
+
 WIDER: Final = (2, 3, 4)
 """Times as many numbers, for what loses too much: a row takes a tenth longer for twice as many. They are learned apart,
 from other beginnings: each errs where the others do not."""
+
+THREADS: Final = 1
+"""Of the linear algebra: two are no faster in products this small, and beside a busy neighbour take twice as long."""
 
 ROWS_MIN: Final = 200
 """With fewer, windows are learned by heart."""
@@ -50,7 +58,7 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
     if shop.prepared.dataset.rows < ROWS_MIN:
         raise CannotHelp(f"{shop.prepared.dataset.rows} rows are too few to learn windows of tokens from")
     table = read_first(found.sentences.whole)
-    vectors = narrow(table - table.mean(axis=0))
+    vectors = narrow(table - table.mean(axis=0), DIRECTIONS)
     vectors = np.asarray(vectors / vectors.std(), np.float32)
     few, many = FILTERS
     filters = few if shop.task.outputs < MANY else many
@@ -105,10 +113,11 @@ def _kernel(
     if not learned_before:
         began = time.monotonic()
         lesson, epochs, _ = _lesson(shop, found, fold)
-        kernel = learned(
-            lesson, vectors, filters=filters, classes=bool(shop.task.classes), seed=shop.seed + number, deadline=until,
-            epochs=epochs,
-        )  # fmt: skip
+        with threadpool_limits(THREADS, "blas"):
+            kernel = learned(
+                lesson, vectors, filters=filters, classes=bool(shop.task.classes), seed=shop.seed + number,
+                deadline=until, epochs=epochs,
+            )  # fmt: skip
         check_whole(until.seconds, left=until.left, less=until.passed)
         shop.memo[key] = kernel, time.monotonic() - began
     held, seconds = shop.memo[key]

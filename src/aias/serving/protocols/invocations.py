@@ -84,7 +84,7 @@ class Invocations:
     def named(self, request: Request) -> str:
         """The endpoint that is meant, and which version of it. Raises `UnnamedEndpoint`."""
         if variant := request.headers.get(VARIANT):
-            request.named_version = variant.decode("latin-1").rpartition("@")[2]
+            request.named_version = variant.decode("latin-1")
         target = request.headers.get(TARGET)
         if target is not None:
             return target.decode("latin-1").removeprefix("/").removesuffix(".tar.gz")
@@ -122,9 +122,10 @@ class Invocations:
         return Reply(body, media_type=form, headers=headers, rows=rows, phases=phases)
 
     def _read(self, request: Request, model: Model) -> tuple[Columns, Parameters]:
-        names = [field.name for field in model.manifest.inputs]
-        others = [field.name for field in model.manifest.ignored]
-        tables = Tables(names, others=[*others, model.manifest.task.target], rows_max=self._rows_max)
+        # Rows without names mean the same to everybody: whoever does not name a canary does not know of it.
+        known = (model if request.split is None else request.split.live).manifest
+        names, others = [field.name for field in known.inputs], [field.name for field in known.ignored]
+        tables = Tables(names, others=[*others, known.task.target], rows_max=self._rows_max)
         media_type = request.media_type
         if media_type in (b"", JSON) or request.looks_like_json:
             return tables.json(request.body)

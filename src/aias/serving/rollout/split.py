@@ -53,9 +53,8 @@ class Split:
         """Give the request the version that answers it. Who names a version gets it, and is not counted."""
         request.model = self.live
         if (named := request.places.get("version", request.named_version)) is not None:
-            for each in self.canaries:
-                if str(each.model.number) == named:
-                    request.model = each.model
+            if not _is_called(self.live, named):
+                request.model = next((each.model for each in self.canaries if _is_called(each.model, named)), self.live)
             return
         request.split = self
         # In whose run a worker has died it is not tried a second time: its caller is to see no failure.
@@ -117,6 +116,11 @@ class Split:
                 each.cells.see(Seen(not by_live, _kind(request), failed, seconds))
         for mirror in self._mirrors:
             mirror.offer(request)
+
+
+def _is_called(model: Model, named: str) -> bool:
+    """By its number, or wholly: a canary of another model may have the live version's number."""
+    return named in (str(model.number), model.version)
 
 
 def _comes_again(request: "Request") -> bool:

@@ -65,6 +65,15 @@ def untaken(descriptor: int) -> int:
         return 0
 
 
+def has_ended(descriptor: int) -> bool:
+    """Whether neither side can say anything more; False where the kernel does not tell."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as connection:
+            return _info(connection)[0] not in (_ESTABLISHED, _CLOSE_WAIT)
+    except (OSError, AttributeError, struct.error):
+        return False
+
+
 def name_of(descriptor: int) -> bytes:
     """Of a connection, as long as it lives, whichever process answers it; no other has had it."""
     with socket.socket(fileno=os.dup(descriptor)) as connection:

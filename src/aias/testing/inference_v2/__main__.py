@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,6 +43,13 @@ def checks(only: str = "", *, grpc: bool = True) -> list[Check]:
     return [check for check in found if only in check.section or only in check.sentence]
 
 
+def _chosen(only: str, *, grpc: bool) -> list[Check]:
+    found = checks(only, grpc=grpc)
+    if not found:
+        raise ValueError(f"no check has the words {only!r}; without --only all are listed")
+    return found
+
+
 def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -> int:
     """What the command line says, done."""
     out = out or sys.stdout
@@ -52,12 +60,13 @@ def main(arguments: Sequence[str] | None = None, *, out: TextIO | None = None) -
         example = _example(Path(options.request)) if options.request else None
         probe = Probe(wire, options.model or _first_model(wire), example=example, also=options.also, remote=remote)
         probe.check_admission()
+        chosen = _chosen(options.only, grpc=remote is not None)
     except (Failed, OSError, ValueError, ImportError) as fault:
         print(f"the server cannot be asked: {fault}", file=sys.stderr)
         return 2
     outcomes: list[Outcome] = []
     try:
-        for outcome in run(checks(options.only, grpc=probe.remote is not None), probe):
+        for outcome in run(chosen, probe):
             outcomes.append(outcome)
             if not options.json:
                 print(_line(outcome), file=out)
@@ -84,9 +93,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--also", action="append", default=[], metavar="EXTENSION", help="though it is not claimed")
     parser.add_argument("--only", default="", metavar="WORDS", help="the checks whose section or sentence has them")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for each request")
+    parser.add_argument("--timeout", type=_seconds, default=30.0, metavar="SECONDS", help="for each request")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
+
+
+def _seconds(text: str) -> float:
+    with suppress(ValueError):
+        if 0 < (found := float(text)) <= 86_400:
+            return found
+    raise argparse.ArgumentTypeError(f"{text[:40]!r} is no time in seconds, such as 30")
 
 
 def _header(text: str) -> tuple[str, str]:

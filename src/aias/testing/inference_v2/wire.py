@@ -2,14 +2,20 @@
 
 import http.client
 import json
-from collections.abc import Iterable, Mapping
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aias.testing.inference_v2.checks import Failed
 
 Headers = Iterable[tuple[str, str]]
+
+ANSWER_BYTES_MAX: Final = 256 << 20
+"""Far more than any that a check asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Answer:
 def strict_json(body: bytes) -> Any:
     try:
         return json.loads(body, parse_constant=_refuse)
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise Failed(f"the body is no JSON ({fault}): {body[:200]!r}") from None
 
 
@@ -84,19 +90,53 @@ class Wire:
         if body is not None and "content-type" not in names:
             binary = "inference-header-content-length" in names
             sent.append(("Content-Type", "application/octet-stream" if binary else "application/json"))
+        late = threading.Event()
         try:
-            connection.putrequest(method, self._root + path, skip_accept_encoding=True)
-            for name, value in sent:
-                connection.putheader(name, value)
-            connection.endheaders()
-            if body:
-                _send(connection, body)
-            response = connection.getresponse()
-            return Answer(
-                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-            )
+            if connection.sock is None:
+                connection.connect()
+            with _cut(connection.sock, self._timeout_seconds, late):
+                connection.putrequest(method, self._root + path, skip_accept_encoding=True)
+                for name, value in sent:
+                    connection.putheader(name, value)
+                connection.endheaders()
+                if body:
+                    _send(connection, body)
+                response = connection.getresponse()
+                found = _whole(response)
         except (OSError, http.client.HTTPException) as fault:
-            raise Failed(f"no answer to {method} {path[:100]}: {type(fault).__name__}: {fault}") from None
+            if not late.is_set():
+                raise Failed(f"no answer to {method} {path[:100]}: {type(fault).__name__}: {fault}") from None
+        if late.is_set():
+            raise Failed(f"no whole answer to {method} {path[:100]} within {self._timeout_seconds:g} s")
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, found)
+
+
+@contextmanager
+def _cut(connection: socket.socket, seconds: float, late: threading.Event) -> Iterator[None]:
+    """End it when its time is over, however steadily an answer trickles, or goes on."""
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _whole(response: http.client.HTTPResponse) -> bytes:
+    parts, left = list[bytes](), ANSWER_BYTES_MAX
+    while part := response.read(min(left + 1, 1 << 20)):
+        parts.append(part)
+        left -= len(part)
+        if left < 0:
+            raise http.client.HTTPException(f"more than {ANSWER_BYTES_MAX:,} bytes")
+    return b"".join(parts)
 
 
 def _send(connection: http.client.HTTPConnection, body: bytes) -> None:

@@ -182,6 +182,18 @@ def test_what_takes_too_long_is_given_up() -> None:
         release.set()
 
     assert result.failures == {"timeout": result.sent}
+
+
+def test_what_comes_after_its_time_is_no_answer_however_seldom_it_is_looked_at() -> None:
+    def late(_before: int) -> bytes:
+        time.sleep(0.02)
+        return OK
+
+    with server(late) as address:
+        result = load(address, Plan(0.2, connections=2, warm_up=0.0, timeout=0.01))
+
+    assert result.answered.count == 0
+    assert result.failures == {"timeout": result.sent}
     assert result.sent > 2
 
 

@@ -142,3 +142,17 @@ def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_has_failed
     assert came(few, tries=1).asked.number == 1
     found = [[(each.trial, each.failed) for each in split.canaries[0].cells._seen] for split in (everyone, few)]
     assert found == [[(True, False), (True, True)], [(False, True), (False, False)]]
+
+
+def test_who_names_a_number_gets_the_live_version_also_beside_a_canary_of_another_model_with_that_number() -> None:
+    other = warm(Rule(), version="trees@1", number=1)
+    trial = Trial(9, "churn", "trees", 1, "d", "canary", 10_000, "key", Guard(), AT)
+    both = Split("churn", 1, live=LIVE, canaries=[Canary(trial, other, Cells(trial.guard), 10_000)])
+    found = []
+    for named in ("1", "churn@1", "trees@1", "trees@2"):
+        request = Request("POST", "/invocations", "1", {}, {"endpoint": "churn"}, tenant="k", named_version=named)
+        both.choose(request)
+        found.append((request.asked.version, request.split))
+
+    assert asked(both).asked is other
+    assert found == [("churn@1", None), ("churn@1", None), ("trees@1", None), ("churn@1", None)]
