@@ -1,6 +1,10 @@
 """Files that nobody should have sent: each is refused in words, and nothing is published."""
 
 import os
+import signal
+import subprocess
+import sys
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,8 @@ from onnx import TensorProto, helper
 
 import aias
 from aias.core.errors import AiasError
+from aias.graph.builder import Builder
+from aias.importing import process
 from aias.importing.formats.contract import UnfitModel, UnreadableModel, UnsafeModel
 from aias.importing.safety import loaded
 from aias.importing.sandbox import Sandbox
@@ -188,6 +194,32 @@ def test_a_reader_that_dies_is_told_of(tmp_path: Path) -> None:
         box._process.kill()
         with pytest.raises(UnsafeModel, match="ended"):
             box.read("onnx", softmax_model(tmp_path / "m.onnx"))
+
+
+def test_a_reader_that_takes_more_of_the_processor_than_its_file_may_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"few")
+    lines = (
+        "from aias.importing import process", "from pathlib import Path", "process.READ_SECONDS_MAX = 0, 1",
+        "process.bound()", f"with process._at_most(Path({str(tmp_path / 'm.onnx')!r})):", "    while True: pass",
+    )  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=False)
+    assert done.returncode == -signal.SIGXCPU
+
+    with Sandbox() as box:
+        box._process.send_signal(signal.SIGXCPU)
+        with pytest.raises(UnsafeModel, match="far longer than a file of its size"):
+            box.read("onnx", softmax_model(tmp_path / "m.onnx"))
+
+
+def test_what_would_take_minutes_for_many_rows_is_refused_by_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    builder, clock = Builder(width=3, texts=0), count()
+    graph = builder.finish(builder.op("Gather", builder.columns, builder.constant(np.array([0])), axis=1), classes=())
+
+    monkeypatch.setattr(process.time, "process_time", lambda: 0.6 * next(clock))
+    assert process._tried(graph, 3) == graph
+    monkeypatch.setattr(process.time, "process_time", lambda: 6.4 * next(clock))
+    with pytest.raises(UnfitModel, match=r"a row takes 0.1 s, 4,096 at once would take 410 s"):
+        process._tried(graph, 3)
 
 
 def test_a_reader_has_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

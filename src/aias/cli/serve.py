@@ -1,10 +1,15 @@
 """`aias serve`."""
 
 import contextlib
+import sys
+from typing import Final
 
 import click
 
 from aias.core.events import Event
+
+_PATIENCE_SECONDS: Final = 1.0
+"""With a reader that is slow; what one has not read by then it is not waited for again."""
 
 
 @click.command()
@@ -68,7 +73,7 @@ def serve(
         pinned=pinned,
         replacing=replace,
         bounds=Bounds() if memory is None else Bounds(memory_bytes=_bytes(memory)),
-        announce=_say,
+        announce=Voice(),
     )
 
 
@@ -100,12 +105,31 @@ def _share(text: str) -> float:
     return found
 
 
-def _say(event: Event) -> None:
-    if event.name == "serve.first-key":
-        click.echo("The first key, with every scope. It is shown only now; `aias keys` makes others:\n", err=True)
-        click.echo(event.facts["secret"])
-        click.echo(err=True)
-    else:
-        # A full disk, or nobody who reads any more, is no reason to end: what is served goes on.
-        with contextlib.suppress(OSError):
-            click.secho(event.message, fg="yellow" if event.level == "warning" else None, err=True)
+class Voice:
+    """Says on standard error what happens. A full disk, or nobody who reads any more, or for now, is no reason to end
+    or to stand still: what is served goes on."""
+
+    def __init__(self) -> None:
+        self._unsaid = 0
+
+    def __call__(self, event: Event) -> None:
+        if event.name == "serve.first-key":
+            click.echo("The first key, with every scope. It is shown only now; `aias keys` makes others:\n", err=True)
+            click.echo(event.facts["secret"])
+            click.echo(err=True)
+        elif self._is_heard():
+            with contextlib.suppress(OSError):
+                if self._unsaid:
+                    click.secho(f"{self._unsaid} messages before this found no reader", fg="yellow", err=True)
+                self._unsaid = 0
+                click.secho(event.message, fg="yellow" if event.level == "warning" else None, err=True)
+        else:
+            self._unsaid += 1
+
+    def _is_heard(self) -> bool:
+        from aias.serving.terminal import is_heard
+
+        try:
+            return is_heard(sys.stderr.fileno(), 0.0 if self._unsaid else _PATIENCE_SECONDS)
+        except (OSError, ValueError, AttributeError):
+            return True

@@ -3,9 +3,13 @@
 Memory, processor time and the size of what is written are bounded before anything is read.
 """
 
+import math
 import os
 import resource
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -24,8 +28,18 @@ DATA_BYTES_MAX: Final = 4 << 30
 
 PROCESSOR_SECONDS_MAX: Final = 300
 
-TRIED_ROWS: Final = (1, 3, 4_096)
-"""One, a few, and as many as go into a graph at once."""
+READ_SECONDS_MAX: Final = 30, 100
+"""Of the processor, to read a file and to ask it for two rows: of any, and more for each GB beside it. What makes much
+of few bytes is ended then; whole files of 1 GB take some 20 s."""
+
+TRIED_ROWS: Final = (1, 3, 64, 4_096)
+"""One, a few, what tells how long many take, and as many as go into a graph at once."""
+
+MANY_ROWS: Final = 64
+"""Of so many, a row takes as long as of more."""
+
+TRIED_SECONDS_MAX: Final = 100.0
+"""For as many, by what fewer took: the parent waits a little longer."""
 
 WRITTEN_BYTES_MAX: Final = 1 << 30
 """CatBoost tells its trees through a file."""
@@ -57,7 +71,8 @@ def main() -> None:
                 form, path, shown = arguments
                 for name in BY_ROWS.get(form, ()):
                     sys.modules.pop(name, None)
-                foreign = member("importing.formats", form).read(Path(path), *([shown] if form in BY_ROWS else []))
+                with _at_most(Path(path)):
+                    foreign = member("importing.formats", form).read(Path(path), *([shown] if form in BY_ROWS else []))
                 found = foreign.description
             else:
                 assert foreign is not None, "a model is read before it is asked"
@@ -83,6 +98,23 @@ def bound() -> None:
         resource.setrlimit(what, (most, most))
 
 
+@contextmanager
+def _at_most(path: Path) -> Iterator[None]:
+    """What takes more of the processor than such a file may ends here (`SIGXCPU`)."""
+    least, more = READ_SECONDS_MAX
+    try:
+        held = sum(each.stat().st_size for each in path.parent.iterdir() if each.is_file())
+    except OSError:  # a folder that may not be listed
+        held = path.stat().st_size
+    seconds = least + more * held / (1 << 30)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(math.ceil(time.process_time() + seconds), hard), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
 def _asked(foreign: Foreign, verb: str, arguments: Any) -> Any:
     plan = msgspec.convert(arguments[0], Plan)
     if verb == "write":
@@ -98,10 +130,19 @@ def _tried(graph: bytes, width: int) -> bytes:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    row_seconds = 0.0
     for rows in TRIED_ROWS:
+        if (seconds := rows * row_seconds) > TRIED_SECONDS_MAX:
+            raise UnfitModel(
+                f"a row takes {row_seconds:.2g} s, {rows:,} at once would take {seconds:,.0f} s",
+                hint="import a smaller one",
+            )
         try:
             session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            began = time.process_time()
             session.run(None, {"columns": np.zeros((rows, width))})
+            # Of few rows each takes longer than of many.
+            row_seconds = (time.process_time() - began) / rows if rows >= MANY_ROWS else 0.0
         except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
             raise UnfitModel(
                 f"what was made of it does not answer {rows} rows at once: {fault}"[:300],

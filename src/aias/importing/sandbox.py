@@ -9,6 +9,7 @@ with Sandbox() as box:
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -125,6 +126,11 @@ class Sandbox:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(2)
         status = self._process.poll()
+        if status == -signal.SIGXCPU:
+            return UnsafeModel(
+                "reading it takes far longer than a file of its size should",
+                hint="export it again, with its constants folded",
+            )
         why = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
         return UnsafeModel(
             f"the process that read it ended ({why}): it is damaged, forged, or takes too much memory",

@@ -246,6 +246,10 @@ class OnnxRuntime:
         if self._bins is None:
             return None
         edges, lower, upper, floor = self._bins
+        if len(predictions) == 1:  # by the shortest way
+            place = bisect_right(edges, value := predictions[0])
+            low, high = value + lower[place], value + upper[place]
+            return [(max(low, floor), max(high, floor))]
         places = [bisect_right(edges, value) for value in predictions]
         return [
             (max(value + lower[i], floor), max(value + upper[i], floor))

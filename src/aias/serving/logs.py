@@ -6,6 +6,8 @@ Never a body, never a secret. Whoever reads it too slowly loses lines, and is to
 """
 
 import atexit
+import contextlib
+import logging
 import os
 import random
 import sys
@@ -13,9 +15,11 @@ import threading
 import time
 from collections import deque
 from functools import lru_cache
-from typing import Final
+from typing import Final, TextIO
 
 import msgspec
+
+from aias.serving.terminal import is_heard
 
 LINES_WAITING_MAX: Final = 20_000
 """Some 6 MB; a second of the busiest worker."""
@@ -160,6 +164,16 @@ def _second(at: int) -> str:
 
 ACCESS: Final = AccessLog()
 """Of this process."""
+
+
+class Faults(logging.StreamHandler[TextIO]):
+    """Tracebacks on standard error, unless its reader would hold up the event loop with them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            if not is_heard(self.stream.fileno()):
+                return
+        super().emit(record)
 
 
 def log_accesses(share: float = 1.0) -> None:

@@ -1,10 +1,18 @@
-"""What SIGHUP means: a terminal is gone; or the server is to be renewed, where it has none or has it still."""
+"""Who listens: what SIGHUP means (a terminal is gone, or the server is to be renewed, where it has none or has it
+still), and whether a message can be left."""
 
 import os
 import select
 import signal
 from contextlib import suppress
 from typing import Literal
+
+
+def is_heard(descriptor: int, seconds: float = 0.0) -> bool:
+    """Whether what is written there need not wait for its reader, at the latest after so many seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return bool(poll.poll(1_000 * seconds))
 
 
 class Terminal:

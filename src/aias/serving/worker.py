@@ -1,5 +1,6 @@
 """One of several gateways: started by the supervisor, told by its command line, and gone when the supervisor is."""
 
+import logging
 import os
 import signal
 import socket
@@ -37,12 +38,13 @@ def main(orders: Orders) -> None:
     from aias.core.events import Event
     from aias.serving.background import stop_with_parent, tell
     from aias.serving.bounds import Bounds
-    from aias.serving.logs import log_accesses
+    from aias.serving.logs import Faults, log_accesses
     from aias.serving.serve import answer_on
     from aias.serving.sums import Sums
 
     ends = () if kept is None else (kept.journal.pages.end,)
     threading.Thread(target=stop_with_parent, args=ends, daemon=True).start()
+    logging.getLogger("aias.serving").addHandler(Faults())
     if orders.access_log:
         log_accesses(orders.access_log)
     listeners = [socket.socket(fileno=each) for each in orders.descriptors]

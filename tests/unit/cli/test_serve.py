@@ -1,12 +1,15 @@
 """What `aias serve` says, and to whom."""
 
 import io
+import logging
+import os
 import sys
 
 import pytest
 
-from aias.cli.serve import _say
+from aias.cli.serve import Voice
 from aias.core.events import Event
+from aias.serving.logs import Faults
 
 
 class Full(io.StringIO):
@@ -19,12 +22,40 @@ class Full(io.StringIO):
 def test_a_log_that_takes_nothing_more_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Full())
 
-    _say(Event("serve.loaded", "`churn` answers with churn@1"))
-    _say(Event("serve.worker-died", "worker 0 ended", "warning"))
+    say = Voice()
+    say(Event("serve.loaded", "`churn` answers with churn@1"))
+    say(Event("serve.worker-died", "worker 0 ended", "warning"))
 
 
 def test_a_first_key_that_cannot_be_shown_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", Full())
 
     with pytest.raises(OSError, match="No space"):
-        _say(Event("serve.first-key", "the first key", facts={"secret": "aias_x"}))
+        Voice()(Event("serve.first-key", "the first key", facts={"secret": "aias_x"}))
+
+
+def test_a_reader_that_does_not_read_holds_up_nobody_and_is_told_later_how_much_it_has_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out, into = os.pipe()
+    os.set_blocking(into, False)
+    with os.fdopen(out, "rb") as reader, os.fdopen(into, "w") as pipe:
+        monkeypatch.setattr(sys, "stderr", pipe)
+        monkeypatch.setattr("aias.cli.serve._PATIENCE_SECONDS", 0.01)
+        filled = 0
+        while True:
+            try:
+                filled += os.write(into, b"." * 4096)
+            except BlockingIOError:
+                break
+        os.set_blocking(into, True)
+        say, faults = Voice(), Faults(pipe)
+        for at in range(3):
+            say(Event("serve.loaded", f"message {at}"))
+            faults.emit(logging.makeLogRecord({"msg": f"fault {at}"}))
+        assert reader.read(filled) == b"." * filled
+        say(Event("serve.loaded", "at last"))
+        faults.emit(logging.makeLogRecord({"msg": "a fault"}))
+        pipe.close()
+
+        assert reader.read() == b"3 messages before this found no reader\nat last\na fault\n"

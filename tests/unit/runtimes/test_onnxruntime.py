@@ -30,8 +30,10 @@ def test_no_interval_of_amounts_that_are_never_negative_goes_below_zero(tmp_path
     rows = {"n": n.tolist(), "y": np.maximum(n + rng.normal(size=120), 0).tolist()}
     model = aias.train(rows, target="y", name="amount", time=10, learners=("linear",), home=tmp_path, inline=True)
 
-    answers = OnnxRuntime.load(model.folder, model.manifest).predict([{"n": each} for each in (-5.0, 0.0, 0.5)])
+    loaded, rows = OnnxRuntime.load(model.folder, model.manifest), [{"n": each} for each in (-5.0, 0.0, 0.5)]
+    answers = loaded.predict(rows)
 
+    assert [loaded.predict([row]).intervals for row in rows] == [[each] for each in answers.intervals or ()]
     assert answers.intervals is not None
     assert model.manifest.intervals is not None and model.manifest.intervals["floor"] == 0.0
     assert min(low for low, _ in answers.intervals) == 0.0
