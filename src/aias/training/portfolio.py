@@ -168,6 +168,11 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if many_classes:
         yield trees("drawn", 1.2, {**DRAWN, **OF_CLASSES})
     yield replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
+    deep = trees("deep", 2.5, DEEP)
+    if not few_rows:  # of many rows large trees learn more than all that differs from them
+        if shape.layout.categories:
+            yield trees("fine", 2.0, FINE)
+        yield deep
     log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     if few_rows:
         yield from log
@@ -187,7 +192,8 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield from (*log, *drawn)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("random", 4.0, RANDOM)
-    yield trees("deep", 2.5, DEEP)
+    if few_rows:
+        yield deep
     if not few_rows:
         yield from different[1:]
     yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
@@ -251,6 +257,11 @@ DEEP: Final[dict[str, Any]] = {
     "min_data_in_leaf": 4,
     "lambda_l2": 0.8,
 }
+FINE: Final[dict[str, Any]] = {
+    "learning_rate": 0.03, "num_leaves": 176, "min_data_in_leaf": 10, "lambda_l2": 0.01, "cat_l2": 3.0, "cat_smooth": 1.2,
+}  # fmt: skip
+"""Values of categories are told apart by few rows."""
+
 STUMPY: Final[dict[str, Any]] = {
     "learning_rate": 0.03, "num_leaves": 7, "extra_trees": True, "feature_fraction": 0.5, "lambda_l2": 5.0,
     "min_data_in_leaf": 10,

@@ -48,3 +48,9 @@ def test_a_tree_of_few_columns_sees_all_of_them() -> None:
         found = [each.settings for each in portfolio(shape, only={"boosted_trees": {}})]
         shares = [key for settings in found for key in settings if key.startswith("feature_fraction")]
         assert shares and set(shares) == {name}
+
+
+def test_categories_are_told_apart_finely_where_there_are_many_rows() -> None:
+    categories, numbers = Layout(3, (0,), (1, 2), (4, 9), 0, 0), Layout(3, (0, 1, 2), (), (), 0, 0)
+    for rows, layout, there in ((20_000, categories, True), (20_000, numbers, False), (2_000, categories, False)):
+        assert there == ("boosted_trees fine" in [each.name for each in portfolio(Shape(LABELS, rows, layout))])
