@@ -192,10 +192,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield from (*log, *drawn)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("random", 4.0, RANDOM)
-    if few_rows:
-        yield deep
-    if not few_rows:
-        yield from different[1:]
+    yield from [deep] if few_rows else different[1:]
     yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
     yield Configuration("mlp", "mlp", {}, text, read, 4.0 / once)
     yield trees("stumpy", 1.5, STUMPY)
@@ -258,7 +255,8 @@ DEEP: Final[dict[str, Any]] = {
     "lambda_l2": 0.8,
 }
 FINE: Final[dict[str, Any]] = {
-    "learning_rate": 0.03, "num_leaves": 176, "min_data_in_leaf": 10, "lambda_l2": 0.01, "cat_l2": 3.0, "cat_smooth": 1.2,
+    "learning_rate": 0.03, "num_leaves": 176, "min_data_in_leaf": 10, "lambda_l2": 0.01,
+    "cat_l2": 3.0, "cat_smooth": 1.2,
 }  # fmt: skip
 """Values of categories are told apart by few rows."""
 
