@@ -168,11 +168,11 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     if many_classes:
         yield trees("drawn", 1.2, {**DRAWN, **OF_CLASSES})
     yield replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
-    deep = trees("deep", 2.5, DEEP)
-    if not few_rows:  # of many rows large trees learn more than all that differs from them
-        if shape.layout.categories:
-            yield trees("fine", 2.0, FINE)
-        yield deep
+    fine = [trees("fine", 2.0, FINE)] if shape.layout.categories and not few_rows else []
+    large = [*fine, trees("deep", 2.5, DEEP)]
+    large_first = not few_rows and not many_classes  # of many rows these learn more than all that differs from them
+    if large_first:
+        yield from large
     log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     if few_rows:
         yield from log
@@ -192,7 +192,10 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
         yield from (*log, *drawn)
     yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
     yield trees("random", 4.0, RANDOM)
-    yield from [deep] if few_rows else different[1:]
+    if not large_first:
+        yield from large
+    if not few_rows:
+        yield from different[1:]
     yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
     yield Configuration("mlp", "mlp", {}, text, read, 4.0 / once)
     yield trees("stumpy", 1.5, STUMPY)

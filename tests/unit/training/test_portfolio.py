@@ -50,6 +50,16 @@ def test_a_tree_of_few_columns_sees_all_of_them() -> None:
         assert shares and set(shares) == {name}
 
 
+def test_of_many_rows_large_trees_come_first_unless_each_round_has_one_for_each_class() -> None:
+    def place(task: Task, rows: int) -> int:
+        names = [each.name for each in portfolio(Shape(task, rows, NUMBERS))]
+        return names.index("boosted_trees deep") - names.index("boosted_trees random")
+
+    classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    assert place(LABELS, 20_000) < 0 and place(AMOUNTS, 20_000) < 0
+    assert place(classes, 20_000) > 0 and place(LABELS, 2_000) > 0
+
+
 def test_categories_are_told_apart_finely_where_there_are_many_rows() -> None:
     categories, numbers = Layout(3, (0,), (1, 2), (4, 9), 0, 0), Layout(3, (0, 1, 2), (), (), 0, 0)
     for rows, layout, there in ((20_000, categories, True), (20_000, numbers, False), (2_000, categories, False)):
