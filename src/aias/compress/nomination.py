@@ -5,7 +5,9 @@ one. Of all such orders that one is taken from which most is to be expected,
 
     Σ of each    the chance that it and all before it pass    times    what it gains more than the one before it
 
-the gain as a logarithm, and chances as if they did not hang together.
+the gain as a logarithm, and chances as if they did not hang together. A milder form loses no more than a harsher one:
+where the rows say otherwise, that is chance, and both are taken to lose their mean (pool adjacent violators, Ayer et
+al. 1955).
 """
 
 import math
@@ -15,6 +17,7 @@ from functools import lru_cache
 from itertools import combinations
 from typing import Final
 
+from scipy.optimize import isotonic_regression
 from scipy.special import ndtr, ndtri
 
 from aias.compress.gate.evidence import Evidence
@@ -39,9 +42,10 @@ class Prospect:
     margin: float
     rows: int
 
-    def chance(self, found: Evidence) -> float:
-        """That they certify it: what was lost where it was searched is itself known no better than those rows tell."""
-        left = self.margin - found.value
+    def chance(self, found: Evidence, lost: float | None = None) -> float:
+        """That they certify it: what was lost where it was searched is itself known no better than those rows tell.
+        `lost`: where more is known of that than these rows say."""
+        left = self.margin - (found.value if lost is None else lost)
         spread = max(found.spread, 1e-12)
         if not left > 0 or not math.isfinite(spread):
             return 0.0
@@ -51,7 +55,7 @@ class Prospect:
 
     def of(self, trial: Trial) -> float:
         assert trial.evidence is not None
-        return self.chance(trial.evidence)
+        return self.chance(trial.evidence, trial.pooled)
 
     def promise(self, trial: Trial) -> float:
         """Its chance, times what it gains."""
@@ -70,6 +74,7 @@ class Prospect:
         """In the order in which they are to be judged; the others are told why they are not among them. `late`: why
         there is no time to certify one, or nothing: it would take another's place."""
         able = [each for each in trials if not each.reason]
+        _pool(able)
         for each in able:
             each.reason = late(each)
             if not each.reason and (chance := self.of(each)) < CHANCE_MIN:
@@ -94,6 +99,20 @@ class Prospect:
             total += passed * (_worth(each) - before) if _worth(each) > before else -math.inf
             before = _worth(each)
         return total
+
+
+def _pool(trials: Sequence[Trial]) -> None:
+    ladders: dict[int, list[tuple[int, Trial]]] = {}
+    for each in trials:
+        harsher, place = each.milder_than or (each, -1)
+        ladders.setdefault(id(harsher), []).append((place, each))
+    for ladder in ladders.values():
+        found = [(each, each.evidence) for _, each in sorted(ladder, key=lambda step: step[0]) if each.evidence]
+        if len(found) > 1:
+            values, rows = zip(*((evidence.value, evidence.rows) for _, evidence in found), strict=True)
+            pooled = isotonic_regression(values, weights=rows, increasing=False).x
+            for (each, _), lost in zip(found, pooled, strict=True):
+                each.pooled = float(lost)
 
 
 @lru_cache(maxsize=64)

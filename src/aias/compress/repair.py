@@ -49,6 +49,7 @@ def repaired(
             child = known.get((trial.technique, options[middle].name))
             if child is None:
                 child = known[trial.technique, options[middle].name] = Trial(options[middle], trial.technique)
+                child.milder_than = trial, middle
                 attempt(child)
                 yield child
             low, high = (low, middle) if good(child) else (middle + 1, high)

@@ -138,6 +138,10 @@ class Trial:
     """What it says of all rows that judge in a fold, by the fold: (rows of the fold, outputs)."""
     make_seconds: float = 0.0
     """To make it for one fold, the last time."""
+    milder_than: "tuple[Trial, int] | None" = None
+    """What it is a milder form of, and its place among those, the harshest first."""
+    pooled: float | None = None
+    """What it is taken to lose where a harsher form of it seemed to lose less."""
 
     @property
     def name(self) -> str:

@@ -120,9 +120,10 @@ def test_the_harshest_form_that_is_good_enough_is_found_by_halving():
     attempts = Attempts()
     forms = [f"bad {i}" for i in range(3)] + [f"good {i}" for i in range(4)]
 
-    found = tried([harsh(forms)], attempts)
+    found = tried([first := harsh(forms)], attempts)
 
     assert [name for name, _ in attempts.log] == ["good 0", "bad 1", "bad 2"]
+    assert [each.milder_than for each in found] == [(first, 3), (first, 1), (first, 2)]
     assert len(found) <= TRIES_MAX
     assert [each.name for each in found if not each.reason] == ["good 0"]
 

@@ -15,7 +15,8 @@ PROSPECT = Prospect(margin=0.005, rows=5_000)
 
 
 def trial(name: str, lost: int, won: int, gain: float, *, rows: int = 5_000) -> Any:
-    return SimpleNamespace(name=name, evidence=Proportions(lost, won, rows), gain=gain, reason="")
+    found = Proportions(lost, won, rows)
+    return SimpleNamespace(name=name, evidence=found, gain=gain, reason="", milder_than=None, pooled=None)
 
 
 def test_the_safest_stands_first_and_who_gains_more_behind_it():
@@ -44,6 +45,24 @@ def test_who_cannot_be_certified_in_time_takes_nobodys_place():
 
     assert found == [short]
     assert long.reason == "it takes too long"
+
+
+def test_a_milder_form_is_safer_though_by_chance_it_lost_more():
+    harsh, mild = trial("harsh", 70, 60, 80.0), trial("mild", 62, 50, 60.0)
+    assert PROSPECT.of(harsh) > PROSPECT.of(mild)
+    mild.milder_than = harsh, 1
+
+    assert [each.name for each in PROSPECT.nominate([harsh, mild])] == ["mild", "harsh"]
+    assert harsh.pooled == mild.pooled == pytest.approx(11 / 5_000)
+
+
+def test_of_a_milder_form_that_lost_less_the_rows_say_it_themselves():
+    harsh, mild = trial("harsh", 70, 50, 80.0), trial("mild", 62, 55, 60.0)
+    mild.milder_than = harsh, 0
+
+    PROSPECT.nominate([harsh, mild])
+
+    assert harsh.pooled == pytest.approx(harsh.evidence.value) and mild.pooled == pytest.approx(mild.evidence.value)
 
 
 def test_never_more_are_nominated_than_can_be_finished():
