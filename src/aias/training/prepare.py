@@ -37,7 +37,7 @@ from aias.training.own import drawn, folds_of, test_of
 from aias.training.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
-TEST_FROM_ROWS: Final = 50_000
+TEST_FROM_ROWS: Final = 100_000
 """Below this a tenth of the rows is worth more to what is fitted than to the measurement, which the folds give too."""
 
 ClassWeights = str | dict[str, float] | None
