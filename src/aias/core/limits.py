@@ -96,7 +96,7 @@ INLINE_ROW_SECONDS_MAX: Final = 0.001
 """A model that takes longer per row always runs in a thread; beside that the hop of some 20 µs does not matter."""
 
 WAITING_REQUESTS_MAX: Final = 1_024
-"""Requests waiting for their turn, each with its body in memory; further ones are refused and may try again."""
+"""Requests of one key or tenant waiting for their turn, its share where others wait too; further ones are refused."""
 
 OBJECTIVE_SECONDS: Final = 1.0
 """What a run, and the wait for it, should take at most; people do not wait longer, so a longer queue serves nobody."""
