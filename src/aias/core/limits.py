@@ -81,7 +81,7 @@ HEADER_BYTES_MAX: Final = 32 << 10
 """All headers of one request with its target; browsers and proxies stay below 16 KiB."""
 
 BODIES_BYTES_MAX: Final = 256 << 20
-"""All bodies being read or answered at one time; decoded they take several times as much."""
+"""All bodies being read or answered at one time, three quarters for one key or tenant; decoded they take more."""
 
 UNREAD_BYTES_MAX: Final = 256 << 20
 """Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
