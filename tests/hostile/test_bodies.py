@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import zlib
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -111,6 +112,16 @@ def test_too_many_bodies_at_once_are_told_to_come_again() -> None:
             client.sendall(closing(length=100_000) + b" " * 99_000)
             eventually(lambda: server.call("POST", "/predict/churn", b" " * 90_000 + BODY, headers=JSON).status == 503)
         eventually(lambda: server.call("POST", "/predict/churn", b" " * 90_000 + BODY, headers=JSON).status == 200)
+
+
+def test_who_lets_bodies_trickle_leaves_room_for_those_of_others() -> None:
+    small = b" " * 30_000 + BODY
+    with house(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=70_000)) as server, ExitStack() as sockets:
+        for _ in range(3):
+            slow = sockets.enter_context(server.socket())
+            slow.sendall(closing(length=60_000) + b" " * 49_000)
+        eventually(lambda: server.call("POST", "/predict/churn", small, headers=JSON).status == 503)
+        assert server.call("POST", "/predict/churn", small, headers=JSON, key="predict-key").status == 200
 
 
 # JSON

@@ -154,6 +154,51 @@ def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
     assert first_said == b""
 
 
+def test_who_was_answered_and_dawdles_over_the_next_head_gives_way_too() -> None:
+    alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        house(bounds=replace(BOUNDS, connections=3, give_way_seconds=1e-6)) as server,
+        contextlib.ExitStack() as sockets,
+    ):
+        for _ in range(3):
+            dawdling = sockets.enter_context(server.socket())
+            dawdling.sendall(alive)
+            assert dawdling.recv(1000).startswith(b"HTTP/1.1 200 ")
+            dawdling.sendall(alive[:20])
+        eventually(lambda: phases(server) == ["HEAD"] * 3)
+        with server.socket() as late:
+            late.sendall(alive)
+            assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
+    model, shelf = Joined(), Shelf()
+    shelf.deploy("churn", 1, model)
+    bounds = replace(BOUNDS, connections=3, give_way_seconds=1e-6, inline_row_seconds=1e-12)
+    with house(shelf, bounds=bounds, places=1) as server, contextlib.ExitStack() as sockets:
+        model.stall.clear()
+        sockets.callback(model.stall.set)
+        running = sockets.enter_context(server.socket())
+        running.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY)
+        eventually(lambda: server.gateway.executor.batcher.running == 1)
+        for _ in range(2):
+            refused = sockets.enter_context(server.socket())
+            refused.sendall(HEAD + b"X-Deadline-Ms: 1\r\nContent-Length: 9999\r\n\r\n")
+            assert refused.recv(1000).startswith(b"HTTP/1.1 503 ")
+        assert phases(server) == ["ANSWER", "BODY", "BODY"]
+        with server.socket() as late:
+            late.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
+        model.stall.set()
+        assert running.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def phases(server: House) -> list[str]:
+    """What each connection is at."""
+    found = [*server.gateway._server.server_state.connections]
+    return sorted(each._phase.name for each in found if isinstance(each, Connection))
+
+
 def test_when_all_are_busy_the_next_is_told_so() -> None:
     with house(bounds=replace(BOUNDS, connections=3)) as server, contextlib.ExitStack() as sockets:
         for _ in range(3):

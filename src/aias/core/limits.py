@@ -81,7 +81,7 @@ HEADER_BYTES_MAX: Final = 32 << 10
 """All headers of one request with its target; browsers and proxies stay below 16 KiB."""
 
 BODIES_BYTES_MAX: Final = 256 << 20
-"""All bodies being read or answered at one time; decoded they take several times as much."""
+"""All bodies being read or answered at one time, three quarters for one key or tenant; decoded they take more."""
 
 UNREAD_BYTES_MAX: Final = 256 << 20
 """Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
@@ -96,7 +96,7 @@ INLINE_ROW_SECONDS_MAX: Final = 0.001
 """A model that takes longer per row always runs in a thread; beside that the hop of some 20 µs does not matter."""
 
 WAITING_REQUESTS_MAX: Final = 1_024
-"""Requests waiting for their turn, each with its body in memory; further ones are refused and may try again."""
+"""Requests of one key or tenant waiting for their turn, its share where others wait too; further ones are refused."""
 
 OBJECTIVE_SECONDS: Final = 1.0
 """What a run, and the wait for it, should take at most; people do not wait longer, so a longer queue serves nobody."""

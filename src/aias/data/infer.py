@@ -15,6 +15,7 @@ from aias.core.schema import Field, Schema
 from aias.data.conform import conform
 from aias.data.dataset import column_content
 from aias.data.kinds import SPELLINGS, SURE_SPELLINGS, Guess, guess, odd_note
+from aias.data.times_in_digits import times_in_digits
 
 _ID_NAME: Final = re.compile(r"(id|index|rownames?|row_?(id|number|num|no)?|unnamed: 0|.*[_ ]id|c0)", re.IGNORECASE)
 _CAMEL_ID: Final = re.compile(r".*[a-z]I[dD]")
@@ -48,7 +49,8 @@ def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl
 
 
 def _field(column: pl.Series, *, is_target: bool) -> tuple[Field, Guess]:
-    found = _guess(column.alias(""), SURE_SPELLINGS if is_target else SPELLINGS)
+    found = None if is_target else times_in_digits(column.alias(""), column.name)  # what is predicted is an amount
+    found = found or _guess(column.alias(""), SURE_SPELLINGS if is_target else SPELLINGS)
     missing = (*found.missing, *(text for text, _ in found.odd))
     field = Field(column.name, found.kind, missing=missing, format=found.format, unit=found.unit, reason=found.reason)
     return replace(field, role="ignored") if found.id_like else field, found

@@ -26,6 +26,7 @@ SHARE_MIN: Final = 0.995
 ODD_MAX: Final = 20
 """Different odd values that a field may list."""
 
+_SPELLING_CHARS_MAX: Final = 10
 _SAMPLE: Final = 200
 _CODES_SHARE: Final = 0.01
 _DAYS: Final = (
@@ -35,6 +36,12 @@ _DAYS: Final = (
 _HOURS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
 _NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
 _MONTHS: Final = ("%Y-%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y", "%B %Y")
+_PARTS_OF_YEARS: Final = ("%G-W%V", "%G-W%V-%u", "%GW%V", "%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
+_TIGHT: Final = tuple(
+    f"%Y%m%d{hour}{zone}"
+    for hour in ("T%H%M%S", "T%H%M", " %H:%M", " %H:%M:%S", " %H%M%S", "-%H%M%S", "_%H%M%S")
+    for zone in ("", "%z")
+)
 _LOGS: Final = (
     "%a, %d %b %Y %H:%M:%S %z",
     "%a %b %d %H:%M:%S %Y",
@@ -42,7 +49,10 @@ _LOGS: Final = (
     "%A, %d %B %Y",
     "%A, %B %d, %Y",
 )
-_FORMATS: Final = (*(day + hour for day in (*_DAYS, *_NAMED_MONTHS) for hour in _HOURS), *_MONTHS, *_LOGS)
+_FORMATS: Final = (
+    *(day + hour for day in (*_DAYS, *_NAMED_MONTHS) for hour in _HOURS),
+    *(*_MONTHS, *_LOGS, *_PARTS_OF_YEARS, *_TIGHT),
+)
 """Of two that read equally many values the first is taken: the month before the day."""
 
 _UNITS: Final = frozenset(
@@ -104,7 +114,8 @@ def counted(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Counted
     bare = column.cast(pl.String).str.strip_chars().alias("v")  # a column's own name could be a pattern to Polars
     counts = bare.drop_nulls().value_counts(name="n").filter(pl.col("v") != "")
     counts = counts.sort(["n", "v"], descending=[True, False])
-    means_missing = pl.col("v").str.len_chars().le(6) & pl.col("v").str.to_lowercase().is_in(list(spellings))
+    short = pl.col("v").str.len_chars() <= _SPELLING_CHARS_MAX
+    means_missing = short & pl.col("v").str.to_lowercase().is_in(list(spellings))
     missing = counts.filter(means_missing)["v"].to_list()
     kept = counts.filter(~means_missing)
     return Counted(kept["v"].to_list(), kept["n"].to_list(), tuple(missing))

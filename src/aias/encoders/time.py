@@ -2,6 +2,7 @@
 
 import functools
 import math
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -43,17 +44,29 @@ _DIRECTIVES: Final = {
     "a": r"[A-Za-z]{3}",
     "A": r"[A-Za-z]{6,9}",
     "z": r"(?P<z>[Zz]|[+-][0-9]{2}:?[0-9]{2})",
+    "G": r"(?P<G>[0-9]{4})",
+    "V": r"(?P<V>[0-9]{2})",
+    "u": r"(?P<u>[1-7])",
+    "q": r"(?P<q>[1-4])",
+    "s": r"(?P<s>[0-9]{1,11}(?:\.[0-9]{1,9})?)",
+    "Q": r"(?P<Q>[0-9]{1,14}(?:\.[0-9]{1,6})?)",
     "%": "%",
 }
 _NOTHING: Final = (math.nan,) * len(PARTS)
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+_WHOLE: Final = re.compile(r"([0-9]+)\.0+")
+"""Whole numbers as programs write them that have no others."""
+
+_DIGITS_MAX: Final = 1e15
+"""Whole numbers below are exact as floats."""
 
 
 class Time:
     """One point in time as the numbers of `PARTS`. Times with a zone are taken to UTC; others are left as they are.
 
     `field.format` holds one pattern of `strptime` directives, or several divided by `|`, tried in order after ISO.
-    Month names are English whatever the locale.
+    Besides those of Python there are `%q` (a quarter), `%s` and `%Q` (seconds and milliseconds since 1970).
+    Month names are English whatever the locale. A number is read as its digits, where there is a format.
     """
 
     kind: ClassVar[Kind] = "time"
@@ -62,7 +75,9 @@ class Time:
 
     def __init__(self, field: Field) -> None:
         self._missing = frozenset(field.missing) | {""}
-        self._patterns = (ISO, *(pattern_of(part) for part in (field.format or "").split("|") if part))
+        given = tuple(pattern_of(part) for part in (field.format or "").split("|") if part)
+        self._patterns = (ISO, *given)
+        self._of_digits = tuple(map(_in_full, given))
         self._example = field.example if isinstance(field.example, str) else "2026-11-23 14:30:00"
 
     @classmethod
@@ -92,7 +107,8 @@ class Time:
                 moment = read_time(pattern, bare)
                 if moment is not None:
                     return moment
-            raise self._refusal(value)
+            whole = _WHOLE.fullmatch(bare)
+            return self._digits(value, whole[1] if whole else "")
         if value is None or value != value:  # None, NaN, NaT
             return None
         if isinstance(value, datetime):
@@ -101,6 +117,8 @@ class Time:
             return datetime(value.year, value.month, value.day)
         if isinstance(value, np.datetime64):
             return self.moment(value.astype("datetime64[us]").item())
+        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+            return self._digits(value, _spelt(float(value)))
         raise self._refusal(value)
 
     def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
@@ -125,6 +143,16 @@ class Time:
                 raise BadValue(bad.message, row=row, hint=bad.hint) from None
             out.append(moment)
         return out
+
+    def _digits(self, value: object, digits: str) -> datetime | None:
+        """What a number means: 20240131 is 31 January 2024 where the format says `%Y%m%d`."""
+        if digits in self._missing and digits:
+            return None
+        for pattern in self._of_digits:
+            moment = read_time(pattern, digits)
+            if moment is not None:
+                return moment
+        raise self._refusal(value)
 
     def _naive(self, moment: datetime) -> datetime:
         if moment.tzinfo is None:
@@ -157,6 +185,15 @@ def pattern_of(form: str) -> re.Pattern[str]:
         raise BadValue(f"the time format {form!r} names a part twice", hint="use each directive once") from None
 
 
+def _in_full(pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """The same where no digit is left out: 2024111 could be two days."""
+    return re.compile(pattern.pattern.replace("{1,2}", "{2}"))
+
+
+def _spelt(number: float) -> str:
+    return str(int(number)) if number.is_integer() and abs(number) < _DIGITS_MAX else repr(number)
+
+
 def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
     """The time that `text` spells, in UTC when it names a zone, or None when it does not fit `pattern`."""
     found = pattern.fullmatch(text)
@@ -166,6 +203,10 @@ def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
     try:
         if pattern is ISO and len(text) == len("2026-11-23 14:30:00"):  # in this form all Pythons agree
             return datetime.fromisoformat(text)
+        if part.get("s") or part.get("Q"):
+            return _since(part)
+        if part.get("V"):
+            return datetime.fromisocalendar(int(part.get("G") or 0), int(part["V"] or 0), int(part.get("u") or 1))
         moment = datetime(
             _year(part),
             _month(part),
@@ -180,6 +221,11 @@ def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
         return None
 
 
+def _since(part: dict[str, str | None]) -> datetime:
+    seconds, milliseconds = float(part.get("s") or 0), float(part.get("Q") or 0)
+    return datetime(1970, 1, 1) + timedelta(seconds=seconds, milliseconds=milliseconds)
+
+
 def _year(part: dict[str, str | None]) -> int:
     if part.get("Y"):
         return int(part["Y"] or 0)
@@ -189,6 +235,8 @@ def _year(part: dict[str, str | None]) -> int:
 
 def _month(part: dict[str, str | None]) -> int:
     name = part.get("b")
+    if part.get("q"):
+        return 3 * int(part["q"] or 1) - 2
     return _MONTHS.index(name[:3].lower()) + 1 if name else int(part.get("m") or 1)
 
 

@@ -251,7 +251,7 @@ class Application:
         if route.once:
             take_name(request)
         packed = encoding_of(request.headers) is not None
-        body = request.body = await self._bodies.read(request.headers, receive)
+        body = request.body = await self._bodies.read(request.headers, receive, request.payer)
         try:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
@@ -266,7 +266,7 @@ class Application:
                 request, run, partial(_gone, receive), follows=partial(self.executor.withdraw, request)
             )
         finally:
-            self._bodies.drop(len(body))
+            self._bodies.drop(len(body), request.payer)
 
     async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
         if self.suspects and request.model is not None:

@@ -119,7 +119,9 @@ class Batcher:
             bound = "it would be answered after its deadline"
         if over > 0:
             raise Overloaded(bound, retry_seconds=over)
-        if self.waiting >= self._waiting_max:
+        # Who has so many waiting keeps nobody else out, nor its own that are in more of a hurry.
+        mine = self._queues.get(ticket.tenant)
+        if mine and mine.count_before(ticket.priority) >= max(1, self._waiting_max // len(self._queues)):
             raise Busy("too many requests are waiting", hint="try again in a moment")
 
     def expected_wait(self, ticket: Ticket) -> float:

@@ -1,6 +1,7 @@
 """A request's body, whole and unpacked, and never larger than it may be."""
 
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeVar
 
@@ -17,6 +18,9 @@ ENCODINGS: Final = (b"gzip", b"deflate")
 _MEMBERS_MAX: Final = 100
 """Of one gzip body. Each copies what follows it, so a million empty ones would take an hour."""
 
+
+PAYER_SHARE: Final = 0.75
+"""Of the room for bodies, for those of one key or tenant: whatever it does with them, others find some."""
 
 Object = TypeVar("Object", bound=msgspec.Struct)
 
@@ -38,13 +42,14 @@ class ClientGone(Exception):
 
 
 class Bodies:
-    """Counts the bytes of all bodies in memory. `read` takes them on; `drop` lets them go."""
+    """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on; `drop` lets them go."""
 
     def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
-        self._bytes = 0
+        self._bounds, self._bytes = bounds, 0
+        self._payer_bytes: Counter[str] = Counter()
+        self._payer_bytes_max = max(bounds.body_bytes, PAYER_SHARE * bounds.bodies_bytes)
 
-    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def read(self, headers: dict[bytes, bytes], receive: Receive, payer: str) -> bytes:
         """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `ClientGone`."""
         # The parser has seen to it that the length is a number, and that there is one only.
         if int(headers.get(b"content-length", b"0")) > self._bounds.body_bytes:
@@ -52,22 +57,25 @@ class Bodies:
         message = await receive()
         if message["type"] == "http.request" and not message["more_body"]:
             body: bytes = message["body"]
-            self._take(len(body))
+            self._take(len(body), payer)
             if len(body) > self._bounds.body_bytes:
-                self.drop(len(body))
+                self.drop(len(body), payer)
                 self._refuse()
             return body
-        return await self._read_on(message, receive)
+        return await self._read_on(message, receive, payer)
 
-    def drop(self, size: int) -> None:
+    def drop(self, size: int, payer: str) -> None:
         self._bytes -= size
+        self._payer_bytes[payer] -= size
+        if not self._payer_bytes[payer]:
+            del self._payer_bytes[payer]
 
-    async def _read_on(self, message: MutableMapping[str, Any], receive: Receive) -> bytes:
+    async def _read_on(self, message: MutableMapping[str, Any], receive: Receive, payer: str) -> bytes:
         body = bytearray()
         try:
             while message["type"] == "http.request":
                 piece = message["body"]
-                self._take(len(piece))
+                self._take(len(piece), payer)
                 body += piece
                 if len(body) > self._bounds.body_bytes:
                     self._refuse()
@@ -76,13 +84,15 @@ class Bodies:
                 message = await receive()
             raise ClientGone  # noqa: TRY301  so that what was taken on is let go in one place
         except BaseException:
-            self.drop(len(body))
+            self.drop(len(body), payer)
             raise
 
-    def _take(self, size: int) -> None:
-        if self._bytes + size > self._bounds.bodies_bytes:
+    def _take(self, size: int, payer: str) -> None:
+        payers = self._payer_bytes[payer] + size
+        if self._bytes + size > self._bounds.bodies_bytes or payers > self._payer_bytes_max:
             raise Busy("too many bodies at once", hint="try again in a moment")
         self._bytes += size
+        self._payer_bytes[payer] = payers
 
     def _refuse(self) -> None:
         raise BodyTooLarge(

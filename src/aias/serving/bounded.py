@@ -118,9 +118,13 @@ class Bounded(HttpToolsProtocol):
         """Since when this connection has had nothing to answer; None while it has, or closes."""
         if self.transport.is_closing():
             return None
-        if self._phase is IDLE or (self._phase is HEAD and self.cycle is None):
+        if self._phase is IDLE:
             return max(self._began_at, self._moved_at)
-        return None
+        answers = self.cycle is not None and not self.cycle.response_complete
+        if answers or self.pipeline:
+            return None
+        # A head that is to come, or the rest of what has its answer: however steadily it trickles.
+        return self._began_at if self._phase is HEAD or (self._phase is BODY and (self._rest or self.skip)) else None
 
     def give_way(self) -> None:
         """Make room for another (`room.py`)."""

@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from aias.core.schema import Field, Schema
 from aias.data.read import read
 from aias.data.target import task_for
 
@@ -177,6 +178,10 @@ def test_a_text_keeps_its_spaces():
         (["2024-01", "2024-12", "1999-07"], "%Y-%m"),
         (["Jan 2024", "Dec 2023"], "%b %Y"),
         (["Jan-24", "Dec-23"], "%b-%y"),
+        (["2024-W05", "2023-W52", "2024-W01"], "%G-W%V"),
+        (["2024-W05-3", "2023-W52-1", "2024-W01-7"], "%G-W%V-%u"),
+        (["2024-Q1", "2023-Q4", "2024-Q3"], "%Y-Q%q"),
+        (["20240131T093000Z", "20231224T000000Z"], "%Y%m%dT%H%M%S%z"),
     ],
 )
 def test_times_are_found_in_their_format(values, form):
@@ -225,3 +230,60 @@ def test_short_titles_that_are_all_different_are_read_by_their_words():
     field = field_of([f"{('good', 'bad')[i % 2]} shirt{i}" for i in range(60)])[0]
     assert (field.kind, field.role) == ("text", "input")
     assert field_of([f"user{i * 7919}" for i in range(60)])[0].role == "ignored"
+
+
+DAYS = [f"2024{month:02}{day:02}" for month in range(1, 9) for day in range(1, 28)]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "form"),
+    [
+        ("x", DAYS, "%Y%m%d"),
+        ("x", [int(day) for day in DAYS], "%Y%m%d"),
+        ("x", [f"{day}.0" for day in DAYS], "%Y%m%d"),
+        ("orderDate", DAYS[:3], "%Y%m%d"),
+        ("x", [f"{day}093000" for day in DAYS], "%Y%m%d%H%M%S"),
+        ("month", ["202401", "202402", "202312"] * 5, "%Y%m"),
+        ("created_at", [990_000_000 + i * 997 * 1000 for i in range(90)], "%s"),
+        ("timestamp", [f"{1_700_000_000_123 + i * 997}" for i in range(90)], "%Q"),
+    ],
+)
+def test_whole_numbers_that_spell_times_are_times_and_may_be_declared_numbers(name, values, form):
+    field, dataset = field_of(shuffled(values), name)
+    assert (field.kind, field.format, field.role) == ("time", form, "input")
+    assert "set its kind to number" in field.reason
+    again = read({name: values, "other": values}, schema=Schema((Field(name, "number"),)))
+    assert again.values(name)[0] == float(values[0])
+    assert dataset.frame[name].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("amount", ["20240131", "20240201", "20231224"] * 5),
+        ("amount", [20_240_000 + i for i in range(1, 90)]),
+        ("amount", [20_240_100 + i for i in range(1, 29)]),
+        ("amount", [202_401 + i for i in range(12)] * 3),
+        ("amount", [1_700_000_000 + i * 997 for i in range(90)]),
+        ("timestamp", [17_000 + i * 997 for i in range(90)]),
+        ("date", [2_024_0131.5 + i for i in range(20)]),
+        ("year", [2020, 2021, 2024] * 5),
+    ],
+)
+def test_other_whole_numbers_stay_numbers(name, values):
+    assert field_of(shuffled(values), name)[0].kind == "number"
+
+
+def test_a_target_in_digits_stays_an_amount():
+    assert read({"x": list(range(len(DAYS))), "date": DAYS}, target="date").schema["date"].kind == "number"
+
+
+def test_days_that_are_not_known_are_missing_in_digits_too():
+    field, dataset = field_of([0 if i % 5 == 0 else int(day) for i, day in enumerate(DAYS)], "due")
+    assert (field.kind, field.missing) == ("time", ("0",))
+    assert dataset.frame["due"].null_count() == len(DAYS[::5])
+    assert dataset.frame["due"][1].isoformat() == "2024-01-02T00:00:00"
+    odd = [*DAYS, *DAYS, "20241399"]
+    field, dataset = field_of(odd, "due")
+    assert (field.missing, dataset.frame["due"].null_count()) == (("20241399",), 1)
+    assert any("1 value is no time" in note.message for note in dataset.notes)

@@ -229,6 +229,29 @@ def test_no_more_than_so_many_wait() -> None:
     assert isinstance(machine.outcomes[tickets[3]][0], Busy)
 
 
+def test_who_has_as_many_waiting_as_may_wait_refuses_nobody_else() -> None:
+    machine, model = Machine(waiting_max=8), lane(objective=100)
+
+    flood = [machine.ask(model, tenant="flood") for _ in range(10)]
+    others = [machine.ask(model, tenant=each) for each in ("one", "two", "one", "one", "one")]
+    machine.run()
+
+    assert [machine.answered(each) for each in flood] == [True] * 9 + [False]
+    # A third each, as three have something waiting.
+    assert [machine.answered(each) for each in others] == [True, True, True, False, False]
+
+
+def test_as_many_as_may_wait_that_are_in_no_hurry_refuse_nobody_who_is() -> None:
+    machine, model = Machine(waiting_max=2), lane(objective=100)
+
+    low = [machine.ask(model, priority=2) for _ in range(4)]
+    high = [machine.ask(model, priority=0) for _ in range(3)]
+    machine.run()
+
+    assert [machine.answered(each) for each in low] == [True, True, True, False]
+    assert [machine.answered(each) for each in high] == [True, True, False]
+
+
 def test_a_delay_waits_for_company_and_no_longer() -> None:
     machine, model = Machine(), lane(delay=0.02)
 
