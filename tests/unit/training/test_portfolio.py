@@ -64,3 +64,10 @@ def test_categories_are_told_apart_finely_where_there_are_many_rows() -> None:
     categories, numbers = Layout(3, (0,), (1, 2), (4, 9), 0, 0), Layout(3, (0, 1, 2), (), (), 0, 0)
     for rows, layout, there in ((20_000, categories, True), (20_000, numbers, False), (2_000, categories, False)):
         assert there == ("boosted_trees fine" in [each.name for each in portfolio(Shape(LABELS, rows, layout))])
+
+
+def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows_are_few() -> None:
+    classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    for rows, first in ((2_000, True), (20_000, False)):
+        names = [each.name for each in portfolio(Shape(classes, rows, NUMBERS))]
+        assert first == (names.index("boosted_trees drawn") < names.index("boosted_trees"))
