@@ -17,6 +17,9 @@ from aias.serving.worker import keep
 DEADLY, ENDLESS = 13, 14
 """The ages at which they do."""
 
+BROKEN = 15
+"""The age at which a run fails, and no more."""
+
 GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 """In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
 
@@ -31,6 +34,8 @@ def models() -> dict[str, object]:
             os.abort()
         if ENDLESS in ages:
             time.sleep(1_000)
+        if BROKEN in ages:
+            raise ValueError("the graph broke")
 
     class Mortal(Rule):
         def predict(self, rows: Sequence[Row]) -> Answers:

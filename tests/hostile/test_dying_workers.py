@@ -13,13 +13,14 @@ from dataclasses import replace
 import mortal_worker
 import pytest
 from mortal_server import HEADERS, PATIENCE, Server, load, more, serving
-from mortal_worker import DEADLY, ENDLESS, GREEDY
+from mortal_worker import BROKEN, DEADLY, ENDLESS, GREEDY
 
 import artifacts
+from aias.core.errors import AiasError
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
 from aias.serving.allowance import allowed
-from aias.serving.refusals import RunEnded, TooLate
+from aias.serving.refusals import RunEnded, TooLate, may_be_shown, status_of
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
@@ -263,6 +264,20 @@ def test_who_sets_short_deadlines_has_no_version_quarantined(hung: Hung) -> None
         hung.run(ENDLESS, seconds=0.1)
 
     assert hung.told == ["late"]
+
+
+def test_a_run_that_fails_apart_is_one_callers_fault_and_its_process_goes_on(hung: Hung) -> None:
+    hung.run(50, seconds=PATIENCE)
+    before = hung.runtime._process
+    for _ in range(3):
+        with pytest.raises(AiasError, match="the graph broke") as failed:
+            hung.run(BROKEN, seconds=PATIENCE)
+        assert status_of(failed.value) == 500
+        assert not may_be_shown(failed.value)
+
+    assert hung.run(20, seconds=PATIENCE) == ["no"]
+    assert hung.runtime._process is before
+    assert hung.told == []
 
 
 def test_what_is_killed_for_good_is_not_started_again(hung: Hung) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
-from aias.core.errors import BadValue
+from aias.core.errors import AiasError, BadValue
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
 from aias.serving.allowance import allowance
@@ -43,6 +44,9 @@ START_SECONDS_MAX: Final = 60.0
 
 GROWTH_BYTES_MAX: Final = 256 << 20
 """A process that has grown by so much since it was warm is started anew between two runs."""
+
+_FRAMES_TOLD: Final = 8
+"""The last ones, of what has failed there."""
 
 WARM_RUNS: Final = 32
 """Before them its caches fill. Also how often its memory is looked at: a look takes 50 us."""
@@ -71,7 +75,7 @@ class Apart:
         self._starts_until: float | None = None
 
     def predict(self, rows: Sequence[Row]) -> Answers:
-        """Raises `BadValue`, `RunEnded`, `TooLate`."""
+        """Raises `BadValue`, `RunEnded`, `TooLate`; `AiasError` where the run fails."""
         return self._ask("predict", list(rows))
 
     def predict_columns(self, columns: Mapping[str, Any], rows: int) -> Answers:
@@ -216,9 +220,16 @@ def write_fault(fault: BadValue) -> bytes:
     return msgspec.msgpack.encode({"fault": (fault.message, fault.hint, fault.field, fault.row)})
 
 
+def write_failure(fault: Exception) -> bytes:
+    """For the parent's log."""
+    return msgspec.msgpack.encode({"failed": "".join(traceback.format_exception(fault, limit=-_FRAMES_TOLD))})
+
+
 def read_answers(frame: bytes) -> Answers:
-    """The answers in a frame. Raises the `BadValue` in it."""
+    """The answers in a frame. Raises the `BadValue` in it, or `AiasError` where the run has failed."""
     found: dict[str, Any] = msgspec.msgpack.decode(frame)
+    if "failed" in found:
+        raise AiasError(f"the run failed in the process of its version: {found['failed']}")
     if "fault" in found:
         message, hint, field, row = found["fault"]
         raise BadValue(message, hint=hint, field=field, row=row)
