@@ -20,6 +20,9 @@ DEADLY, ENDLESS = 13, 14
 BROKEN = 15
 """The age at which a run fails, and no more."""
 
+LONG, LONG_SECONDS = 16, 1.0
+"""The age at which it takes so long."""
+
 GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 """In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
 
@@ -34,6 +37,8 @@ def models() -> dict[str, object]:
             os.abort()
         if ENDLESS in ages:
             time.sleep(1_000)
+        if LONG in ages:
+            time.sleep(LONG_SECONDS)
         if BROKEN in ages:
             raise ValueError("the graph broke")
 

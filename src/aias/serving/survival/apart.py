@@ -45,6 +45,9 @@ START_SECONDS_MAX: Final = 60.0
 GROWTH_BYTES_MAX: Final = 256 << 20
 """A process that has grown by so much since it was warm is started anew between two runs."""
 
+RETIRE_SECONDS: Final = 5.0
+"""Without a question, until a process ends that nobody new comes to. Who waits for it has it run all the while."""
+
 _FRAMES_TOLD: Final = 8
 """The last ones, of what has failed there."""
 
@@ -68,6 +71,7 @@ class Apart:
         self._late, self._closed = late, False
         self.manifest, self._renewed = manifest, renewed
         self._runs, self._warm_bytes = 0, 0
+        self._asked_at = time.monotonic()
         self._program, self._answer_seconds, self._died = program, answer_seconds, died
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,13 +91,29 @@ class Apart:
     def embed(self, texts: Sequence[Text]) -> Answers:
         return self._ask("embed", list(texts))
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def kill(self) -> None:
         """End the process, whatever it is at, for good."""
         self._closed = True
         if (process := self._process) is not None:
             process.kill()
 
+    def retire(self) -> None:
+        """Answer those that wait, and end the process when nobody has come for a while."""
+        threading.Thread(target=self._end_idle, name="aias-retire", daemon=True).start()
+
+    def _end_idle(self) -> None:
+        while not self._closed:
+            time.sleep(RETIRE_SECONDS)
+            if time.monotonic() - self._asked_at >= RETIRE_SECONDS and self._lock.acquire(blocking=False):
+                self.kill()
+                self._lock.release()
+
     def _ask(self, verb: str, *arguments: object) -> Answers:
+        self._asked_at = time.monotonic()
         try:
             question = msgspec.msgpack.encode((verb, arguments))
         except OverflowError:
@@ -105,6 +125,7 @@ class Apart:
                 with contextlib.suppress(Ended):
                     return read_answers(self._asked(question))
         finally:
+            self._asked_at = time.monotonic()
             self._lock.release()
         raise RunEnded(
             "the process that answered this request died, and so did the next", hint="the server's log has more"
