@@ -16,6 +16,7 @@ from aias.client.export import export_folder
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import Ref, check_name
+from aias.core.nested import flat
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
 from aias.core.task import Measurement, Task
@@ -162,7 +163,7 @@ class Model:
         if not isinstance(row, Mapping):
             raise BadValue(f"a row is a mapping from field names to values; this is a {type(row).__name__}")
         profile = read_profile((self.folder / "profile.json").read_bytes())
-        return explained(self.runtime, profile, row, of=of, seed=seed)
+        return explained(self.runtime, profile, flat(row), of=of, seed=seed)
 
     def evaluate(
         self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = nobody

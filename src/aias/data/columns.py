@@ -2,14 +2,17 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 
+from aias.core.errors import BadValue
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
+from aias.core.nested import JOINT, LEVELS_MAX, flat, is_nested, is_nothing, parents
 from aias.data.errors import TooLarge, Unreadable
 
 _SIMPLE = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
@@ -32,7 +35,12 @@ def series(name: str, values: Sequence[object]) -> pl.Series:
 
 
 def from_rows(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
-    """Rows as mappings; a key that a row lacks is missing there."""
+    """Rows as mappings; a key that a row lacks is missing there. What objects hold are columns of their own.
+
+    Raises `TooLarge`, and `BadValue` where a row has two values of one name.
+    """
+    if any(map(is_nested, rows)):
+        rows = _flattened(rows)
     names: dict[str, None] = {}
     for row in rows:
         names.update(dict.fromkeys(row))
@@ -41,18 +49,68 @@ def from_rows(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
     return pl.DataFrame([series(str(name), [row.get(name) for row in rows]) for name in names])
 
 
+def columns_of(name: str, values: Sequence[object]) -> list[pl.Series]:
+    """One column, or of objects one for each of their fields, `name.field`."""
+    if not any(isinstance(value, dict) for value in values):
+        return [series(name, values)]
+    return from_rows([{name: value} for value in values]).get_columns()
+
+
 def simplified(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Event, ...]]:
     """Only text, numbers, booleans, categories, dates and date-times (naive, UTC); what is changed is noted."""
     if frame.width > COLUMNS_MAX:
         raise TooLarge(f"the table has {frame.width:,} columns; at most {COLUMNS_MAX:,} are read")
     notes: list[Event] = []
     columns: list[pl.Series] = []
-    for column in frame.iter_columns():
+    for column in _without_records(frame, notes):
         kept, note = _simple(column)
         columns.append(kept)
         if note:
             notes.append(Event("data.converted", f"`{column.name}` {note}", "info"))
     return pl.DataFrame(columns), tuple(notes)
+
+
+def _flattened(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    out = []
+    for place, row in enumerate(rows):
+        try:
+            out.append(flat({str(name): value for name, value in row.items()}))
+        except BadValue as bad:
+            raise bad.at(field=bad.field, row=place) from None
+    absent = parents({name for row in out for name in row})
+    return [{name: value for name, value in row.items() if name not in absent or not is_nothing(value)} for row in out]
+
+
+def _without_records(frame: pl.DataFrame, notes: list[Event]) -> list[pl.Series]:
+    """The columns, with a column of its own for each field of a record. Raises `Unreadable`, `TooLarge`."""
+    if not any(isinstance(kind, pl.Struct) for kind in frame.dtypes):
+        return frame.get_columns()
+    columns: list[pl.Series] = []
+    for column in frame.iter_columns():
+        parts = list(_parts(column, LEVELS_MAX))
+        columns += parts
+        if isinstance(column.dtype, pl.Struct):
+            said = ", ".join(f"`{part.name}`" for part in parts[:5]) + (", ..." if len(parts) > 5 else "")
+            message = (
+                f"`{column.name}` holds records; their fields are columns of their own: {said or 'there are none'}"
+            )
+            notes.append(Event("data.converted", message, "info"))
+    if len(columns) > COLUMNS_MAX:
+        raise TooLarge(f"the table has {len(columns):,} columns; at most {COLUMNS_MAX:,} are read")
+    names = Counter(column.name for column in columns)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise Unreadable(f"`{twice}` is a column, and a field of a record as well", hint="rename one of them")
+    return columns
+
+
+def _parts(column: pl.Series, levels: int) -> Iterator[pl.Series]:
+    kind = column.dtype
+    if not isinstance(kind, pl.Struct) or levels < 2:
+        yield column
+        return
+    for part in column.struct.unnest():
+        yield from _parts(part.alias(f"{column.name}{JOINT}{part.name}"), levels - 1)
 
 
 def _simple(column: pl.Series) -> tuple[pl.Series, str]:

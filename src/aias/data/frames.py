@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from aias.core.events import Event
-from aias.data.columns import from_rows, series, simplified
+from aias.data.columns import columns_of, from_rows, series, simplified
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import Table
 
@@ -57,20 +57,20 @@ def _columns(source: Mapping[object, object]) -> pl.DataFrame:
     for name, values in source.items():
         if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
             raise Unreadable(f"the column `{name}` is a {type(values).__name__}, not a list", hint=_WANTED)
-        columns.append(_column(str(name), values))
+        columns += _columns_of(str(name), values)
     lengths = {column.name: len(column) for column in columns}
     if len(set(lengths.values())) > 1:
         raise Unreadable(f"the columns have different lengths: {lengths}", hint="give each a value for every row")
     return pl.DataFrame(columns)
 
 
-def _column(name: str, values: object) -> pl.Series:
+def _columns_of(name: str, values: object) -> list[pl.Series]:
     if isinstance(values, pl.Series):
-        return values.alias(name)
+        return [values.alias(name)]
     if isinstance(values, np.ndarray):
-        return pl.Series(name, values) if values.dtype.kind in "fiubM" else series(name, values.tolist())
+        return [pl.Series(name, values)] if values.dtype.kind in "fiubM" else columns_of(name, values.tolist())
     assert hasattr(values, "__iter__")
-    return series(name, [_plain(value) for value in values])
+    return columns_of(name, [_plain(value) for value in values])
 
 
 def _plain(value: object) -> object:
@@ -90,13 +90,14 @@ def _foreign(source: object) -> pl.DataFrame | None:
     except ValueError as fault:  # duplicate names in pandas
         raise Unreadable(f"the table cannot be taken: {fault}", hint="give every column its own name") from None
     if isinstance(frame, nw.DataFrame) and not frame.implementation.is_pyarrow():
-        return pl.DataFrame([_foreign_column(str(name), frame, i) for i, name in enumerate(frame.columns)])
+        found = [_foreign_columns(str(name), frame, i) for i, name in enumerate(frame.columns)]
+        return pl.DataFrame([column for columns in found for column in columns])
     if hasattr(source, "__arrow_c_stream__"):
         return pl.DataFrame(source)
     return None
 
 
-def _foreign_column(name: str, frame: object, place: int) -> pl.Series:
+def _foreign_columns(name: str, frame: object, place: int) -> list[pl.Series]:
     import narwhals as nw
 
     assert isinstance(frame, nw.DataFrame)
@@ -104,10 +105,11 @@ def _foreign_column(name: str, frame: object, place: int) -> pl.Series:
     if column.dtype.is_numeric() or column.dtype == nw.Boolean:
         values = column.to_numpy()
         if values.dtype.kind in "fiub":
-            return pl.Series(name, values).fill_nan(None) if values.dtype.kind == "f" else pl.Series(name, values)
-    plain = series(name, [_plain(value) for value in column.to_list()])
-    categorical = column.dtype in {nw.Categorical, nw.Enum} and plain.dtype == pl.String
-    return plain.cast(pl.Categorical) if categorical else plain
+            return [pl.Series(name, values).fill_nan(None) if values.dtype.kind == "f" else pl.Series(name, values)]
+    plain = columns_of(name, [_plain(value) for value in column.to_list()])
+    if column.dtype in {nw.Categorical, nw.Enum}:
+        return [each.cast(pl.Categorical) if each.dtype == pl.String else each for each in plain]
+    return plain
 
 
 def _index_note(source: object) -> tuple[Event, ...]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from aias.core.catalog import member
 from aias.core.errors import BadValue
 from aias.core.near import did_you_mean
+from aias.core.nested import flat, is_nested, is_nothing, parents
 from aias.core.schema import Field
 from aias.encoders.contract import ColumnEncoder, Floats, Ints
 from aias.encoders.json_row import JsonRow
@@ -121,6 +122,7 @@ class RowEncoder:
         self.encoders = dict(encoders)
         self._others = tuple(others)
         self._known = frozenset(field.name for field in fields) | frozenset(others)
+        self._parents = parents(self._known)
         self._columns: list[tuple[str, ColumnEncoder]] = []
         self._texts: list[tuple[str, Text, int]] = []
         terms = 0
@@ -176,7 +178,7 @@ class RowEncoder:
     def one(self, row: Mapping[str, object]) -> Encoded:
         """One row, by the shortest way: the hot path of an endpoint."""
         if not row.keys() <= self._known:
-            self._refuse_unknown(row, 0)
+            row = self._flat(row, 0)
         numbers: list[float] = []
         name = ""
         try:
@@ -225,15 +227,17 @@ class RowEncoder:
         """Many rows; equal to `one` of each."""
         if len(rows) == 1:
             return self.one(rows[0])
-        for place, row in enumerate(rows):
-            if not row.keys() <= self._known:
-                self._refuse_unknown(row, place)
+        if not all(row.keys() <= self._known for row in rows):
+            rows = [row if row.keys() <= self._known else self._flat(row, at) for at, row in enumerate(rows)]
         return self.columns({field.name: [row.get(field.name) for row in rows] for field in self.fields}, len(rows))
 
     def columns(self, values: Mapping[str, Any], rows: int) -> Encoded:
         """The same from columns of `rows` values each; a field that is absent is missing on every row."""
         if not values.keys() <= self._known:
-            self._refuse_unknown(values, None)
+            absent = [name for name in values if name in self._parents and _is_empty(values[name])]
+            values = {name: values[name] for name in values if name not in absent}
+            if not values.keys() <= self._known:
+                self._refuse_unknown(values, None)
         columns = np.empty((rows, self.layout.width))
         at = 0
         for name, encoder in self._columns:
@@ -297,6 +301,19 @@ class RowEncoder:
         except ValueError:  # of a name that has to be escaped
             return None
 
+    def _flat(self, row: Mapping[str, object], place: int) -> Mapping[str, object]:
+        """The row with what its objects hold as fields of their own. Raises `BadValue` for what the model knows not."""
+        try:
+            found = flat(row, self._parents)
+        except BadValue as bad:
+            raise bad.at(field=bad.field[:100], row=place) from None
+        for name, value in row.items():
+            if is_nested({name: value}) and name in self._known:
+                raise BadValue("an object came; this field takes one value").at(field=name[:100], row=place)
+        if not found.keys() <= self._known:
+            self._refuse_unknown(found, place)
+        return found
+
     def _refuse_unknown(self, row: Mapping[str, object], place: int | None) -> None:
         # Looking for the nearest of a name of megabytes takes seconds, and nobody would read it.
         name = str(next(name for name in row if name not in self._known))[:100]
@@ -304,6 +321,10 @@ class RowEncoder:
         listed = "the fields are: " + ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
         hint = did_you_mean(name, names) or listed
         raise BadValue("the model knows no such field", hint=hint).at(field=name, row=place)
+
+
+def _is_empty(values: Any) -> bool:
+    return not isinstance(values, np.ndarray) and all(map(is_nothing, values))
 
 
 _NO_COLUMNS = np.empty((1, 0))

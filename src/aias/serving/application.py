@@ -71,19 +71,17 @@ class Application:
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
-        self._lag = Lag()
         self.observing = Observing(metrics, spans=spans)
-        self.executor = executor
+        self.executor, self._lag = executor, Lag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
-        self._threads = Threads(executor, bounds)
+        self._threads, self.fetching = Threads(executor, bounds), Fetching(router.bring, bounds)
         self.look = Threshold(
             self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
             bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
-        self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -222,7 +220,10 @@ class Application:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
         self.executor.expire()
         self.echoes.forget()
-        self.repeats.keep_only({version for _, version in self._router.loaded()})
+        versions = self._router.versions()
+        self.repeats.keep_only(versions)
+        if self.suspects is not None:
+            self.suspects.keep_only(versions)
 
     def close(self) -> None:
         self.fetching.close()
@@ -349,8 +350,7 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        size = size_of(request, packed=packed)
-        endpoint = name() if light else await self.executor.step(name, body_bytes=size)
+        endpoint = name() if light else await self.executor.step(name, body_bytes=size_of(request, packed=packed))
         request.places = {"endpoint": endpoint}
         if not self._find(request, endpoint):
             await self._fetch(request, endpoint)

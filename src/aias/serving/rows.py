@@ -1,4 +1,4 @@
-"""JSON bodies → rows: objects of plain values, and nothing deeper."""
+"""JSON bodies → rows: objects of plain values, or of a few levels of such objects, which become fields `a.b`."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,12 @@ import msgspec
 from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
+from aias.core.nested import flat
 from aias.serving.refusals import BadBody, TooManyRows
 
 Scalar = str | float | int | bool | None
+Nested = Scalar | dict[str, Scalar | dict[str, Scalar | dict[str, Scalar]]]
+"""As deep as `core.nested` reads, which is bounded here before anything is made of it."""
 
 _SMALL_BYTES: Final = 64 << 10
 """Up to here one call decodes all; beyond, row by row, so that other threads come in between."""
@@ -32,7 +35,8 @@ _rows = msgspec.json.Decoder(list[dict[str, Scalar]])
 _row = msgspec.json.Decoder(dict[str, Scalar])
 _raw_rows = msgspec.json.Decoder(list[msgspec.Raw])
 _raw_row = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_value = msgspec.json.Decoder(Scalar)
+_nested_row = msgspec.json.Decoder(dict[str, Nested])
+_value = msgspec.json.Decoder(Nested)
 
 
 def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
@@ -123,6 +127,12 @@ def _read_row(raw: bytes | msgspec.Raw, at: int) -> dict[str, Any]:
         raise BadBody(f"row {at} has far more than {COLUMNS_MAX:,} fields", hint="send the model's fields only")
     try:
         return _row.decode(raw)
+    except Faults:
+        pass
+    try:
+        return flat(_nested_row.decode(raw))
+    except BadValue as bad:
+        raise bad.at(field=bad.field[:100], row=at) from None
     except Faults:
         return _explain(raw, at)
 

@@ -38,7 +38,7 @@ def examples(classes: int, rows: int = 800) -> Examples:
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, metric: str = "", **settings):
     task = Task("y", "regression", metric) if metric else TASKS[classes]
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,), category_sizes=(30,))
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, settings, categories=(4,), category_sizes=(30,))
     return CatBoost.fit(train or examples(classes), valid, how)
 
 
@@ -94,10 +94,10 @@ def test_categories_are_columns_of_their_own_in_the_forest() -> None:
 
 
 def test_without_categories_nothing_is_added() -> None:
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5})
+    how = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {"rounds": 5})
     trees = CatBoost.fit(Examples(examples(2).x[:, :4], examples(2).y), None, how)
     assert trees.extra_width == 0 and trees.export_extra(None, "x") is None
-    only = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5}, categories=(0,), category_sizes=(30,))
+    only = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {"rounds": 5}, categories=(0,), category_sizes=(30,))
     trees = CatBoost.fit(Examples(examples(2).x[:, 4:], examples(2).y), None, only)
     assert trees.extra_width > 0
 

@@ -26,7 +26,9 @@ def examples(classes: int, rows: int = 500) -> Examples:
 
 
 def how(classes: int, **changes) -> Fit:
-    return Fit(TASKS[classes], 0, changes.pop("deadline", Deadline.after(60)), 1, changes.pop("watch", nobody), changes)
+    return Fit(
+        TASKS[classes], 0, changes.pop("deadline", Deadline.after(600)), 1, changes.pop("watch", nobody), changes
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])

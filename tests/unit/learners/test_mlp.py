@@ -36,7 +36,7 @@ def examples(classes: int, rows: int = 500, *, seed: int = 0) -> Examples:
     return Examples(x, y)
 
 
-def how(classes: int, *, seconds: float = 60, watch=nobody, task: Task | None = None, **settings) -> Fit:
+def how(classes: int, *, seconds: float = 600, watch=nobody, task: Task | None = None, **settings) -> Fit:
     chosen = SMALL | settings
     deadline = Deadline.after(seconds)
     return Fit(task or TASKS[classes], 0, deadline, 1, watch, chosen, categories=(4, 5), category_sizes=(6, 30))
@@ -213,8 +213,8 @@ from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
 from aias.learners.mlp import Mlp
 part = Examples(np.arange(40.0)[:, None], np.arange(40.0))
-Mlp.fit(part, part, Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"epochs": 2}))
+Mlp.fit(part, part, Fit(Task("y", "regression", "rmse"), 0, Deadline.after(600), 1, nobody, {"epochs": 2}))
 loaded = {"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)
 assert "torch" in sys.modules and not loaded, loaded
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -31,7 +31,7 @@ def examples(classes: int, rows: int = 400, *, seed: int = 0) -> Examples:
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, watch=nobody, **settings):
     how = Fit(
-        TASKS[classes], 0, Deadline.after(60), 1, watch, settings, categories=(3,), category_sizes=(50,)
+        TASKS[classes], 0, Deadline.after(600), 1, watch, settings, categories=(3,), category_sizes=(50,)
     )  # fmt: skip
     return Nearest.fit(train or examples(classes), valid, how)
 

@@ -40,7 +40,7 @@ def examples(classes: int, rows: int = 800) -> Examples:
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, metric: str = "", **settings):
     task = Task("y", "regression", metric) if metric else TASKS[classes]
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,), category_sizes=(30,))
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, settings, categories=(4,), category_sizes=(30,))
     return XGBoost.fit(train or examples(classes), valid, how)
 
 
@@ -149,9 +149,9 @@ from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
 from aias.learners.xgboost import XGBoost
 assert "xgboost" not in sys.modules
-how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"rounds": 3})
+how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(600), 1, nobody, {"rounds": 3})
 part = Examples(np.arange(40.0)[:, None], np.arange(40.0))
 XGBoost.fit(part, part, how).scores(part.x)
 assert not {"sklearn", "pandas", "xgboost"} & set(sys.modules), set(sys.modules)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

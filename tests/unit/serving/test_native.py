@@ -175,7 +175,8 @@ def test_a_bad_value_names_its_row_and_field(server: House) -> None:
     ("rows", "row", "field"),
     [
         ([{"age": 1}, {"age": [1]}], 1, "age"),
-        ([{"age": 1, "plan": {"a": {}}}], 0, "plan"),
+        ([{"age": 1, "plan": {"a": []}}], 0, "plan"),
+        ([{"age": 1, "plan": {"a": {}}}], 0, "plan.a"),
         ([{"shoe": 1}], 0, "shoe"),
     ],
 )
@@ -191,7 +192,7 @@ def test_what_is_no_plain_value_or_no_field_is_named_too(
 
 @pytest.mark.parametrize("large", [False, True])
 def test_a_bad_row_is_named_however_large_the_body(server: House, *, large: bool) -> None:
-    rows = [{"age": 1, "plan": "x" * 50}] * (2_000 if large else 2) + [{"age": {}}]
+    rows = [{"age": 1, "plan": "x" * 50}] * (2_000 if large else 2) + [{"age": []}]
 
     problem = server.call("POST", "/predict/churn", rows).json["error"]  # type: ignore[index]
 
