@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,9 @@ import pytest
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.rows import Layout
-from aias.graph.compile import compile_graph
 from aias.learners.boosted_trees import BoostedTrees
 from aias.learners.contract import Examples, Fit
-from aias.runtimes.onnxruntime import _session
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
+from learned import LAYOUT, TASKS, answered
 
 
 def examples(classes: int, rows: int = 800, *, missing: float = 0.1) -> Examples:
@@ -37,22 +30,7 @@ def fit(classes: int, *, train: Examples | None = None, valid: Examples | None =
     return BoostedTrees.fit(train or examples(classes), valid, how)
 
 
-class Whole:
-    """A pipeline that is nothing but trees."""
-
-    def __init__(self, trees) -> None:
-        self.trees = trees
-
-    def export(self, graph) -> str:
-        return self.trees.export(graph, graph.columns)
-
-
-LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
-
-
-def run(trees, classes: int, x):
-    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
-    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+run = partial(answered, LAYOUT)
 
 
 def odd_rows() -> np.ndarray:

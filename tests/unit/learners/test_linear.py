@@ -6,15 +6,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.side_by_side import SideBySide
-from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import RATIO_MIN, Linear
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
+from learned import TASKS
 
 
 def examples(classes: int, rows: int = 500) -> Examples:
