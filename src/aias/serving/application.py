@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aias.core.errors import AiasError
 from aias.core.events import Watch, nobody
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
+from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, gone
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import reply_of, told
 from aias.serving.doors import Doors
@@ -98,9 +98,9 @@ class Application:
             take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
-        except ClientGone as gone:
+        except ClientGone as fault:
             # A task that has failed is held by the frame that waited for it, and that by the fault.
-            forget_frames(gone)
+            forget_frames(fault)
             self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
@@ -219,6 +219,7 @@ class Application:
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
         self.executor.expire()
+        self._loop.expire()
         self.echoes.forget()
         versions = self._router.versions()
         self.repeats.keep_only(versions)
@@ -264,7 +265,7 @@ class Application:
             if request.model is None or not self.repeats.pay(request.model, len(request.body)):
                 return await run()
             return await self.repeats.answer(
-                request, run, partial(_gone, receive), follows=partial(self.executor.withdraw, request)
+                request, run, partial(gone, receive), follows=partial(self.executor.withdraw, request)
             )
         finally:
             self._bodies.drop(len(body), request.payer)
@@ -274,9 +275,9 @@ class Application:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
             if self._loop.must_wait(request, len(request.body)):
-                return await self._loop.in_turn(route, request, partial(_gone, receive))
+                return await self._loop.in_turn(route, request, partial(gone, receive))
             return self._loop.inline(route, request)
-        return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
+        return await self._threads.reply(route, request, partial(gone, receive), packed=packed)
 
     def _find(self, request: Request, endpoint: str) -> bool:
         """Whether its model is in memory; and that, in the request."""
@@ -392,9 +393,3 @@ def _rows_of(request: Request, model: Model | None) -> int:
     if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
         return 1
     return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))
-
-
-async def _gone(receive: Receive) -> None:
-    """Ends when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

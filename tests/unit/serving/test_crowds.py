@@ -199,6 +199,24 @@ def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
     assert isinstance(told[1], Reply)
 
 
+@pytest.mark.parametrize(
+    ("told", "bound"), [(b"", {"answer_seconds": 0.5}), (b"X-Deadline-Ms: 1500\r\n", {"answer_seconds": 300.0})]
+)
+@pytest.mark.parametrize("length", [b"Content-Length: 13\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\nd\r\n"])
+def test_who_waits_on_the_loop_behind_others_without_end_is_told_when_its_time_is_over(
+    told: bytes, bound: dict[str, float], length: bytes
+) -> None:
+    stuck = Slices(later=[].append)
+    stuck.begins()
+    with house(bounds=replace(LONG, **bound)) as server, server.socket() as client:
+        server.gateway.application._loop._slices = stuck
+        client.sendall(POST + b"X-Priority: low\r\n" + told + length + b'[{"age": 50}]')
+        if b"chunked" in length:
+            client.sendall(b"\r\n0\r\n\r\n")
+
+        assert answer_of(client) == (504, "serving.too-late")
+
+
 def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
     quotas = {"some": (Quota(5, "requests", "day"),)}
     with house(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
