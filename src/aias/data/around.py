@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from aias.data.kinds import SPELLINGS
+from aias.data.spellings import SPELLINGS
 
 Row = Sequence[str]
 Ints = npt.NDArray[np.int64]
