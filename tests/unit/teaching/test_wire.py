@@ -40,7 +40,7 @@ def speaking(say: Callable[[socket.socket], object]) -> Iterator[str]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(60)
 
 
 def quick(url: str, *, seconds: float = 0.3, bytes_max: int = 1_000) -> Wire:
