@@ -22,6 +22,7 @@ from aias.serving.on_loop import OnLoop
 from aias.serving.refusals import TooLate
 from aias.serving.routes import Route
 from aias.serving.slices import Slices
+from aias.serving.survival.verdicts import CONTINUE
 from raw_requests import POST
 from serving_house import BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house
 
@@ -41,6 +42,8 @@ def answer_of(client: socket.socket) -> tuple[int, str]:
     data = b""
     while b"\r\n\r\n" not in data:
         data += client.recv(1)
+        if data == CONTINUE:  # a sweep came by before its turn: one that sends no more is asked whether it is there
+            data = b""
     length, body = int(data.lower().partition(b"content-length: ")[2].split(b"\r\n")[0]), b""
     while len(body) < length:
         body += client.recv(length - len(body))
