@@ -23,11 +23,11 @@ from aias.serving.refusals import TooLate
 from aias.serving.routes import Route
 from aias.serving.slices import Slices
 from raw_requests import POST
-from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house
 
 AGES = (20, 50)
 SAID = {20: "no", 50: "yes"}
-LONG = replace(BOUNDS, connections=1_000_000)
+LONG = replace(BOUNDS, connections=1_000_000_000)
 """Every request is long beside its share of the objective."""
 
 
@@ -60,11 +60,11 @@ def crowd(server: House, count: int) -> Iterator[tuple[list[socket.socket], thre
 
         def stand_still() -> None:
             stands.set()
-            go_on.wait(10)
+            go_on.wait(PATIENCE)
 
         loop = next(iter(server.gateway._server.server_state.connections)).loop
         loop.call_soon_threadsafe(stand_still)
-        assert stands.wait(5)
+        assert stands.wait(PATIENCE)
         yield callers, go_on
         go_on.set()
 
@@ -256,8 +256,8 @@ def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_sam
     head = POST + b"Content-Length: %d\r\n\r\n" % len(body)
     stuck = Slices(later=[].append)
     stuck.begins()
-    stuck.add(5.0, lambda: None, payer="another", priority=1)
-    stuck.add(5.0, lambda: None, payer="all-key", priority=1)
+    stuck.add(PATIENCE, lambda: None, payer="another", priority=1)
+    stuck.add(PATIENCE, lambda: None, payer="all-key", priority=1)
     with house(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
         on_loop = server.gateway.application._loop
         on_loop._slices = stuck

@@ -21,10 +21,10 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import AiasError, BadValue
+from aias.core.frames import TimeUp, give_frame, take_frame
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
 from aias.serving.allowance import allowance
-from aias.serving.frames import TimeUp, give_frame, take_frame
 from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate, too_late
 
 GRACE_SECONDS: Final = 0.5

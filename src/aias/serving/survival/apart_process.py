@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from aias.core.errors import BadValue
-from aias.serving.frames import read_frame, write_frame
+from aias.core.frames import read_frame, write_frame
 from aias.serving.survival.apart import write_answers, write_failure, write_fault
 
 
