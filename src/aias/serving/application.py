@@ -291,7 +291,7 @@ class Application:
 
     async def _fetch(self, request: Request, endpoint: str) -> None:
         """The model, when it is in memory."""
-        request.model = await self.fetching.model(endpoint, request.deadline)
+        request.model = await self.fetching.model(endpoint, request.deadline, payer=request.payer)
         self._choose(request, endpoint)
 
     def _choose(self, request: Request, endpoint: str) -> None:
