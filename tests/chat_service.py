@@ -87,4 +87,4 @@ def serving(rule: Rule, **more: Any) -> Iterator[Service]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

@@ -32,7 +32,16 @@ from aias.serving.rollout.stage import Book, Shadowing
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-BOUNDS = Bounds(sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=5.0, cache_bytes=0)
+
+PATIENCE = 120.0
+"""Seconds until what has to come is given up: nothing waits so long but a test that fails, and a busy machine may need
+them."""
+
+BOUNDS = Bounds(
+    sweep_seconds=0.02, poll_seconds=0.02, drain_seconds=30.0, objective_seconds=PATIENCE, header_seconds=PATIENCE,
+    body_idle_seconds=PATIENCE, loop_seconds=PATIENCE, cache_bytes=0,
+)  # fmt: skip
+"""Nobody is cut off or refused because the machine is busy; what a test wants to see cut has a bound of its own."""
 
 
 class Rule:
@@ -47,7 +56,7 @@ class Rule:
     def predict(self, rows: Sequence[Row]) -> Answers:
         if self.gate is not None:
             self.started.release()
-            self.gate.wait(10)
+            self.gate.wait(PATIENCE)
         ages = [self._age(row, at) for at, row in enumerate(rows)]
         yes = np.array([self.share if age >= 40 else 1 - self.share for age in ages], np.float32)
         labels = ["yes" if share > 0.5 else "no" for share in yes.tolist()]
@@ -86,7 +95,7 @@ class Joined(Rule):
 
     def answer(self, encoded: Encoded) -> Answers:
         self.started.release()
-        self.stall.wait(10)
+        self.stall.wait(PATIENCE)
         ages = encoded.columns[:, 0].tolist()
         self.runs.append(len(ages))
         if self.breaks & set(ages):
@@ -226,7 +235,7 @@ class House:
         if body is not None and not isinstance(body, bytes | str):
             body = json.dumps(body)
             sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
@@ -236,7 +245,7 @@ class House:
             connection.close()
 
     def socket(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def raw(self, data: bytes) -> bytes:
         """Send bytes as they are, and read until the server closes or says nothing more."""
@@ -308,15 +317,15 @@ def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[Hou
     thread = threading.Thread(target=gateway.run, args=(listener,), kwargs={"when_ready": up.set})
     thread.start()
     try:
-        assert up.wait(10), "the server did not start"
+        assert up.wait(PATIENCE), "the server did not start"
         yield House(gateway, shelf, listener.getsockname()[1], thread, events)
     finally:
         gateway.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive(), "the server did not stop"
 
 
-def eventually(condition: "object", seconds: float = 5.0) -> None:
+def eventually(condition: "object", seconds: float = PATIENCE) -> None:
     """Wait until it holds; for what another thread is about to do."""
     wait = threading.Event()
     for _ in range(int(seconds / 0.005)):

@@ -20,7 +20,7 @@ from aias.testing.inference_v2.checks import run
 from aias.testing.inference_v2.probe import Probe
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.wire import Answer, Wire
-from serving_house import BOUNDS, Doubler, House, Joined, Shelf, eventually, house
+from serving_house import BOUNDS, PATIENCE, Doubler, House, Joined, Shelf, eventually, house
 from serving_house import Rule as Churn
 from tiny_inference import tiny
 
@@ -391,7 +391,7 @@ def test_an_answer_that_never_ends_is_waited_for_as_long_as_was_said(
         talker.start()
         status = main([f"http://127.0.0.1:{listener.getsockname()[1]}", "--model", "m", "--timeout", "0.2"])
         over.set()
-        talker.join(10)
+        talker.join(PATIENCE)
 
     assert status == 2
     assert "no whole answer to GET /v2/models/m within 0.2 s" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Rule, Shelf, Squarer, house
+from serving_house import BOUNDS, PATIENCE, Doubler, House, Rule, Shelf, Squarer, house
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 triton = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc], which the extra `dev` brings")
@@ -106,7 +106,7 @@ def test_a_stream_goes_on_after_a_refusal(client: Any) -> None:
     client.start_stream(lambda result, error: answers.put((result, error)), headers=KEY)
     for name in ("churn", "chum", "churn"):
         client.async_stream_infer(name, tensors(), request_id=name, enable_empty_final_response=True)
-    found = [answers.get(timeout=10) for _ in range(3)]
+    found = [answers.get(timeout=PATIENCE) for _ in range(3)]
     client.stop_stream()
 
     checked(found[0][0])
@@ -185,7 +185,7 @@ def infer(server: House, name: str = "churn", **request: Any) -> Any:
     with grpc.insecure_channel(server.grpc) as channel:
         stub = stubs.GRPCInferenceServiceStub(channel)
         sent = messages.ModelInferRequest(model_name=name, **request)
-        return stub.ModelInfer(sent, metadata=tuple(KEY.items()), timeout=10)
+        return stub.ModelInfer(sent, metadata=tuple(KEY.items()), timeout=PATIENCE)
 
 
 def refusal(server: House, name: str = "churn", **request: Any) -> tuple[str, str]:

@@ -47,8 +47,8 @@ def shop(request, tmp_path_factory) -> Workshop:
     """Of trees; a linear model, which knows of no products, loses too much."""
     home, frame = tmp_path_factory.mktemp("home"), table(request.param)
     model = aias.train(
-        frame, target="y", name="m", time="60s", folds=2, learners={"boosted_trees": {"rounds": 30}}, inline=True,
-        home=home,
+        frame, target="y", name="m", time="600s", folds=2, learners={"boosted_trees": {"rounds": 30}}, search=False,
+        inline=True, home=home,
     ).quality  # fmt: skip
     return opened(model, frame, home)
 

@@ -1,7 +1,6 @@
 """What the techniques for a version with a sentence encoder promise: what they make can be served and is proved."""
 
 import random
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +22,6 @@ from aias.compress.techniques.cascade import Split, _candidate
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.catalog import member
-from aias.core.deadline import Deadline
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.schema import Field
@@ -38,7 +36,7 @@ from aias.training.parent import NoTime
 from aias.training.pipeline import LinearPipeline
 from aias.training.prepare import encoded_of
 from tiny_encoder import encoder_into
-from workshops import opened
+from workshops import opened, standing
 
 TECHNIQUES = ("int8", "fewer_layers", "static_embeddings", "static_windows", "encoder_vocabulary")
 
@@ -63,7 +61,7 @@ def shop(tmp_path_factory) -> Workshop:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("aias.training.board.PATIENCE", (1, 1))
         model = aias.train(
-            frame, target="mood", name="m", time="90s", folds=2, learners=("linear",), inline=True, home=home,
+            frame, target="mood", name="m", time="600s", folds=2, learners=("linear",), inline=True, home=home,
             encoder=folder,
         ).quality  # fmt: skip
     return opened(model, frame, home)
@@ -185,8 +183,7 @@ def test_windows_begin_with_what_words_say_of_rows_that_they_do_not_know(shop):
 
 
 def test_what_is_nominated_may_read_texts_in_the_time_kept_free_for_it(shop):
-    now = time.monotonic()
-    late = replace(shop, deadline=Deadline(now + 150.0, 1_000.0), seed=7, memo={}, _read={})
+    late = replace(shop, deadline=standing(left=150.0, of=1_000.0), seed=7, memo={}, _read={})
     (candidate,) = member("compress.techniques", "static_windows")(late)
 
     made = candidate.make(ALL)
@@ -288,7 +285,7 @@ def test_without_a_sentence_encoder_they_say_so(shop, monkeypatch):
 
 
 def test_texts_are_not_read_in_the_time_that_is_kept_for_finishing(shop, monkeypatch, tmp_path):
-    monkeypatch.setattr(shop, "deadline", Deadline(time.monotonic() + 20, 100.0))
+    monkeypatch.setattr(shop, "deadline", standing(left=20.0, of=100.0))
     monkeypatch.setattr(shop.bench, "ledger", Ledger(tmp_path))  # which knows no vectors
     monkeypatch.setattr(shop, "_read", {})
     (candidate, *_) = member("compress.techniques", "static_embeddings")(shop)

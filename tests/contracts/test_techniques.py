@@ -66,7 +66,7 @@ def shop(request, tmp_path_factory):
     home, frame = tmp_path_factory.mktemp("home"), DATA[request.param]
     learners = LEARNERS.get(request.param, TREES)
     model = aias.train(
-        frame, target="y", name="m", time="60s", folds=3, learners=learners, search=False, inline=True, home=home,
+        frame, target="y", name="m", time="600s", folds=3, learners=learners, search=False, inline=True, home=home,
     ).quality  # fmt: skip
     return opened(model, frame, home)
 
@@ -256,7 +256,7 @@ def test_trees_that_are_not_cut_are_refitted_to_themselves(single: bool):
     x = np.column_stack([rng.normal(size=(400, 2)), rng.integers(0, 8, 400)])
     y = x[:, 0] * x[:, 1] + (x[:, 2] > 4)
     task = Task("y", "regression", "rmse")
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, {"rounds": 12}, categories=(2,), category_sizes=(8,))
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, {"rounds": 12}, categories=(2,), category_sizes=(8,))
     forest = BoostedTrees.fit(Examples(x, y), None, how).forest()
     forest = in_single(forest, x) if single else forest
 

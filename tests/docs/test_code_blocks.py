@@ -30,7 +30,7 @@ def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
 
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("page.py")), str(page)],
-        cwd=tmp_path / "work", env=os.environ | homes, capture_output=True, text=True, check=False, timeout=600,
+        cwd=tmp_path / "work", env=os.environ | homes, capture_output=True, text=True, check=False, timeout=3_600,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr

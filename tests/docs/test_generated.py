@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from aias.artifact.manifest import Candidate, EncoderEntry, FileEntry, Lineage, Manifest, Parity
 from aias.core.catalog import member, members
 from aias.core.task import METRICS
 
@@ -52,3 +54,14 @@ def test_every_encoder_has_its_specification(name: str) -> None:
 @pytest.mark.parametrize("name", [*METRICS, *members("learners")])
 def test_every_metric_and_learner_is_written_about(name: str) -> None:
     assert f"`{name}`" in (DOCS / "how-to" / "train.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", members("compress.techniques"))
+def test_every_technique_is_written_about(name: str) -> None:
+    assert f"| `{name}` |" in (DOCS / "how-to" / "compress.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", [Manifest, Candidate, FileEntry, EncoderEntry, Lineage, Parity])
+def test_every_key_of_a_manifest_is_written_about(kind: type) -> None:
+    told = (DOCS / "artifact.md").read_text("utf-8").partition("## The manifest")[2].partition("\n## ")[0]
+    assert not [each.name for each in fields(kind) if f"`{each.name}`" not in told]

@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 
-from serving_house import House, Rule, Shelf, eventually, house
+from serving_house import PATIENCE, House, Rule, Shelf, eventually, house
 
 VERSIONS, CLIENTS = 20, 4
 ROWS = [{"age": 50}, {"age": 20}, {"age": 50}]
@@ -25,7 +25,7 @@ class Client(threading.Thread):
         self.faults: list[str] = []
 
     def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         while not self.enough.is_set():
             try:
                 self.ask(connection)

@@ -32,7 +32,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
 
 
 def test_an_imported_version_teaches_a_smaller_one(parent: aias.Model) -> None:
-    found = parent.compress(max_loss="20%", time="30s", data=rows()[0], inline=True)
+    found = parent.compress(max_loss="20%", time="600s", data=rows()[0], inline=True)
 
     assert found.better, found.frontier.verdict
     manifest = found.model.manifest
@@ -57,11 +57,11 @@ def test_rows_that_belong_together_certify_together(parent: aias.Model) -> None:
     teacher = Parent(parent.ref, parent.manifest, parent.runtime, parent.folder)
 
     dataset, _ = rows_of(teacher, held, split="group:who", watch=nobody)
-    table = teacher.taught(dataset, how="group:who", seconds=10.0, watch=nobody).table
+    table = teacher.taught(dataset, how="group:who", seconds=600.0, watch=nobody).table
     assert all(len(set(table.folds[who == each])) == 1 for each in range(300))
     assert table.judged_groups is not None and len(set(table.judged_groups)) == 300
 
-    asked: dict[str, Any] = {"data": held, "max_loss": "30%", "time": "60s", "inline": True}
+    asked: dict[str, Any] = {"data": held, "max_loss": "30%", "time": "600s", "inline": True}
     found = parent.compress(**asked, split="group:who", techniques=["distill"])
     assert found.better, found.frontier.verdict
     assert found.model.manifest.lineage.settings["proof"]["split"] == "group:who"  # type: ignore[index]
@@ -81,7 +81,7 @@ def test_rows_without_labels_certify_that_a_smaller_one_agrees(parent: aias.Mode
     told: list[Event] = []
 
     found = parent.compress(
-        max_loss="5%", time="300s", data=bare, techniques=["distill"], inline=True, watch=told.append
+        max_loss="5%", time="600s", data=bare, techniques=["distill"], inline=True, watch=told.append
     )  # fmt: skip
 
     assert found.better, found.frontier.verdict

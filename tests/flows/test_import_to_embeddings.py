@@ -32,7 +32,7 @@ def test_an_encoder_is_published_deployed_and_asked_in_every_dialect(tmp_path: P
             sent = urllib.request.Request(server.url + path, json.dumps(body).encode(), method="POST")
             sent.add_header("Authorization", f"Bearer {server.first_key}")
             sent.add_header("Content-Type", "application/json")
-            with urllib.request.urlopen(sent, timeout=30) as answer:
+            with urllib.request.urlopen(sent, timeout=600) as answer:
                 return json.load(answer)
 
         native = ask("/predict/tiny", [{"text": text} for text in TEXTS])

@@ -24,7 +24,7 @@ def dying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Bac
 
 
 def post(server: Background, key: str, body: object, headers: dict[str, str]) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=600)
     try:
         connection.request("POST", "/keys", json.dumps(body), {"Authorization": f"Bearer {key}"} | headers)
         answer = connection.getresponse()

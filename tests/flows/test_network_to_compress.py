@@ -28,7 +28,7 @@ def test_an_imported_network_is_made_smaller_by_fewer_bits(tmp_path: Path) -> No
     )
 
     found = model.compress(
-        data=held, max_loss="20%", time="60s", techniques=("int8", "half_weights", "prune_weights"), inline=True
+        data=held, max_loss="20%", time="600s", techniques=("int8", "half_weights", "prune_weights"), inline=True
     )
 
     points = {point.name: point for point in found.frontier.points}
@@ -75,7 +75,7 @@ def test_channels_that_repeat_others_go_and_rows_without_labels_show_that_it_agr
         home=tmp_path,
     )
 
-    found = model.compress(data=bare, max_loss="20%", time="300s", techniques=("prune_channels",), inline=True)
+    found = model.compress(data=bare, max_loss="20%", time="600s", techniques=("prune_channels",), inline=True)
 
     points = {point.name: point for point in found.frontier.points}
     half = points["50 % of the channels"]

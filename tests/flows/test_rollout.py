@@ -18,7 +18,7 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.registry.values import Endpoint
-from serving_house import House, Response, Rule, eventually, house, samples
+from serving_house import PATIENCE, House, Response, Rule, eventually, house, samples
 
 ROWS = [{"age": 50}]
 GUARD = Guard(slower=100.0)
@@ -273,7 +273,7 @@ class Client(threading.Thread):
         self.faults: list[str] = []
 
     def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         while not self.enough.is_set():
             who = f"user-{self.seed}-{len(self.seen) % 50}"
             headers = {"Authorization": "Bearer all-key", "X-Aias-Sticky": who, "Content-Type": "application/json"}
@@ -303,7 +303,7 @@ def test_a_hundred_swaps_under_load_fail_nobody_and_every_answer_is_of_one_versi
             client.start()
         for at in range(100):
             steps[at % len(steps)]()
-            eventually(lambda: server.gateway.router._generation == home.generation(), seconds=30)
+            eventually(lambda: server.gateway.router._generation == home.generation())
         for client in clients:
             client.enough.set()
         for client in clients:

@@ -11,7 +11,7 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.serving.background import Background
-from serving_house import eventually
+from serving_house import PATIENCE, eventually
 from tiny_versions import MANIFEST, files
 
 TIMES = {1: 2.0, 2: 3.0}
@@ -19,7 +19,7 @@ TIMES = {1: 2.0, 2: 3.0}
 
 def ask(url: str, key: str, who: str) -> int:
     """The number of the version that answered, by its header and by its answer; on a connection of its own."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
     try:
         connection.request(
             "POST", "/predict/m", b'[{"n": 5}]', {"Authorization": f"Bearer {key}", "X-Aias-Sticky": who}
@@ -58,7 +58,7 @@ def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path
             first[:] = [ask(server.url, key, who) for who in users]
             return first == [ask(server.url, key, who) for who in users] and 2 in first
 
-        eventually(all_follow, seconds=60)
+        eventually(all_follow)
         assert 5 <= first.count(2) <= 25
 
         def seen() -> int:
@@ -69,10 +69,10 @@ def test_workers_follow_a_canary_alike_and_their_evidence_adds_up(tmp_path: Path
         for who in users:
             assert ask(server.url, key, who) == first[users.index(who)]
         # Of each worker the last cell may still be open.
-        eventually(lambda: seen() >= asked + 10, seconds=60)
+        eventually(lambda: seen() >= asked + 10)
 
         registry.rollouts.rollback("m")
-        eventually(lambda: {ask(server.url, key, who) for who in users} == {1}, seconds=60)
+        eventually(lambda: {ask(server.url, key, who) for who in users} == {1})
 
 
 def test_a_shadow_is_shown_what_all_workers_are_asked(tmp_path: Path) -> None:
@@ -92,5 +92,5 @@ def test_a_shadow_is_shown_what_all_workers_are_asked(tmp_path: Path) -> None:
                 eventually(lambda: counted() >= before + 30)
             return counted() == before + 30
 
-        eventually(none_is_missed, seconds=60)
-        eventually(lambda: registry.endpoint("m").trials[0].evidence.mirrored.requests > 0, seconds=60)
+        eventually(none_is_missed)
+        eventually(lambda: registry.endpoint("m").trials[0].evidence.mirrored.requests > 0)

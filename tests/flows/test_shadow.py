@@ -67,7 +67,7 @@ def test_a_shadow_sees_what_the_live_version_is_asked_and_answers_nobody(home: P
     with serving(home) as (server, registry):
         assert {ask(server, [{"n": float(at)}, {"n": 3.0}]) for at in range(20)} == {"m@1"}
 
-        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20, seconds=30)
+        eventually(lambda: trial_of(registry).evidence.mirrored.requests == 20)
         seen = trial_of(registry).evidence.mirrored
         assert (seen.rows, seen.failed, seen.live_failed) == (40, 0, 0)
         assert seen.alike == 40
@@ -110,7 +110,7 @@ def test_a_shadow_goes_on_where_who_was_to_take_its_place_did_not_stay(home: Pat
 
             first.take()
             line.offer(Request("POST", "/predict/m", "1", {b"host": b"x"}, {"endpoint": "m"}, b'[{"n": 1.0}]'))
-            eventually(lambda: trial_of(registry).evidence.mirrored.requests == 1, seconds=60)
+            eventually(lambda: trial_of(registry).evidence.mirrored.requests == 1)
             assert line.take() is None
             third = Shadow(home, trial, registry.endpoint("m"), book=books, folder=folder)
             assert not second._here.exists()
@@ -126,7 +126,7 @@ def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
     with serving(home) as (server, registry):
         killed = set()
         for _ in range(DEATHS_MAX + 1):
-            eventually(lambda: shadow_of(server).pid not in killed, seconds=20)
+            eventually(lambda: shadow_of(server).pid not in killed)
             killed.add(shadow_of(server).pid)
             os.kill(shadow_of(server).pid, signal.SIGKILL)
             assert ask(server, [{"n": 1.0}]) == "m@1"

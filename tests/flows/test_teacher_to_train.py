@@ -33,11 +33,11 @@ def test_a_service_teaches_a_model_that_needs_no_service(tmp_path: Path, monkeyp
 
     with serving(mood) as service:
         model = aias.train(
-            path, target="mood", time="120s", learners=("linear",), folds=2, search=False, inline=True,
+            path, target="mood", time="600s", learners=("linear",), folds=2, search=False, inline=True,
             teacher=aias.Teacher(service.url, "tiny"),
         )  # fmt: skip
     student = aias.train(
-        path, target="mood", name="student", time="120s", learners=("linear",), folds=2, search=False, inline=True,
+        path, target="mood", name="student", time="600s", learners=("linear",), folds=2, search=False, inline=True,
         teacher=model.ref,
     )  # fmt: skip
 
@@ -56,10 +56,10 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
     y = np.where(rng.random(2_400) < 0.3 / (1 + np.exp(-3 * a)), "yes", "no")
     frame = pl.DataFrame({"a": a, "b": b, "y": y})
     how: dict[str, Any] = {"learners": ("boosted_trees",), "folds": 3, "search": False, "inline": True, "home": home}
-    big = aias.train(frame[:1200], target="y", name="big", time="120s", **how)
+    big = aias.train(frame[:1200], target="y", name="big", time="600s", **how)
     own = frame[1200:].with_columns(y=pl.when(pl.int_range(1200) < 300).then("y"))
 
-    student = aias.train(own, target="y", name="small", time="120s", teacher=aias.Teacher(big.ref, made_up=1), **how)
+    student = aias.train(own, target="y", name="small", time="600s", teacher=aias.Teacher(big.ref, made_up=1), **how)
 
     taught = student.manifest.lineage.settings["teacher"]
     assert taught["soft"] == taught["answered"] == 900 + 1050 and taught["own"] == 300
@@ -71,7 +71,7 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
     parent = Parent(student.ref, student.manifest, student.runtime)
     rows = Path(taught["opinions"]).parent
     found = parent.prepared(
-        *rows_of(parent, student.manifest.lineage.settings["source"], watch=nobody), ledger=None, seconds=20.0,
+        *rows_of(parent, student.manifest.lineage.settings["source"], watch=nobody), ledger=None, seconds=600.0,
         watch=nobody,
     )  # fmt: skip
     unit = Unit(parent.configurations[0], 0, parent.recipe.seed)
@@ -79,4 +79,4 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
 
     Path(taught["opinions"]).unlink()
     with pytest.raises(NoSuchFile, match=f"no longer whole in {rows}"):
-        parent.prepared(*rows_of(parent, None, watch=nobody), ledger=None, seconds=20.0, watch=nobody)
+        parent.prepared(*rows_of(parent, None, watch=nobody), ledger=None, seconds=600.0, watch=nobody)

@@ -1,5 +1,6 @@
 """A version is made better where that is certain, and left alone where it is not."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,22 @@ import aias
 from aias.core.events import Event
 from aias.training.parent import OtherRows
 
-LINEAR = {"target": "y", "time": "5s", "learners": ("linear",), "folds": 4, "inline": True}
+LINEAR = {"target": "y", "time": "600s", "learners": ("linear",), "folds": 4, "inline": True}
+
+
+class Until:
+    """Ends a search by what it has found, the same on every machine: so many `candidates`, of which the parent's are
+    told first, and together so good. `told`: all that was said."""
+
+    def __init__(self, candidates: int, *, good: float = 0.0) -> None:
+        self.candidates, self.good, self.told = candidates, good, list[Event]()
+        self.stop = threading.Event()
+
+    def watch(self, event: Event) -> None:
+        self.told.append(event)
+        found = [each.facts["ensemble"] for each in self.told if each.name == "train.candidate"]
+        if len(found) >= self.candidates and found[-1] >= self.good:
+            self.stop.set()
 
 
 def xor(rows: int = 400) -> pl.DataFrame:
@@ -24,10 +40,10 @@ def test_what_was_bad_becomes_better_and_says_how(tmp_path: Path) -> None:
     xor().write_csv(file)
     model = aias.train(str(file), name="xor", home=tmp_path, **LINEAR)
 
-    told: list[Event] = []
-    found = model.optimize(time="9s", inline=True, watch=told.append)
+    until = Until(8, good=0.95)
+    found = model.optimize(time="600s", inline=True, stop=until.stop, watch=until.watch)
 
-    begun = [event.facts["configuration"] for event in told if event.name == "train.unit"]
+    begun = [event.facts["configuration"] for event in until.told if event.name == "train.unit"]
     assert begun
     assert "linear" not in begun  # what training left is not fitted again
     assert found.better
@@ -48,7 +64,8 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
     frame = pl.DataFrame({"a": rng.normal(size=300), "b": rng.normal(size=300), "y": rng.choice(["n", "y"], 300)})
     model = aias.train(frame, name="noise", home=tmp_path, **LINEAR)
 
-    found = model.optimize(time="5s", data=frame, inline=True)
+    until = Until(6)
+    found = model.optimize(time="600s", data=frame, inline=True, stop=until.stop, watch=until.watch)
 
     assert not found.better
     assert found.model is model
@@ -63,15 +80,15 @@ def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Pa
         monkeypatch.setattr(f"aias.training.opening.{share}", 0.0)
     learners = ("linear", "extra_trees")
     model = aias.train(
-        xor(2_000), name="xor", home=tmp_path, target="y", time="20s", learners=learners, inline=True, search=False
+        xor(2_000), name="xor", home=tmp_path, target="y", time="600s", learners=learners, inline=True, search=False
     )  # fmt: skip
     manifest = model.quality.manifest
     assert (manifest.rows["folds"], manifest.rows["judging"]) == (8, 4)
     assert manifest.measurements[0].n == 1_000
 
-    told: list[Event] = []
-    found = model.optimize(time="5s", data=xor(2_000), inline=True, watch=told.append)
+    until = Until(4)
+    found = model.optimize(time="600s", data=xor(2_000), inline=True, stop=until.stop, watch=until.watch)
 
-    assert not any(event.facts["fold"] >= 4 for event in told if event.name == "train.unit")
+    assert not any(event.facts["fold"] >= 4 for event in until.told if event.name == "train.unit")
     rows = found.model.quality.manifest.rows
     assert (rows["folds"], rows["judging"]) == (8, 4)

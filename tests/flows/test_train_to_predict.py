@@ -95,7 +95,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     file = folder / "data.csv"
     story.frame.write_csv(file)
     both = ("linear", "boosted_trees")
-    model = aias.train(file, target=story.target, time=20, folds=2, learners=both, home=folder / "home")
+    model = aias.train(file, target=story.target, time=600, folds=2, learners=both, search=False, home=folder / "home")
     yield Told(story, model, folder / "home", file)
 
 
@@ -189,7 +189,16 @@ def test_training_on_a_frame_is_training_on_the_file_it_was_written_to(told: Tol
     if "since" in frame:
         frame["since"] = pd.to_datetime(frame["since"])
 
-    other = aias.train(frame, target=told.story.target, name="other", time=20, folds=2, home=tmp_path, inline=True)
+    other = aias.train(
+        frame,
+        target=told.story.target,
+        name="other",
+        time=600,
+        folds=2,
+        learners=("linear",),
+        home=tmp_path,
+        inline=True,
+    )
 
     assert [(each.name, each.kind) for each in other.manifest.inputs] == [
         (each.name, each.kind) for each in told.model.manifest.inputs
@@ -247,7 +256,7 @@ def test_a_column_may_be_called_what_others_take_for_a_pattern(tmp_path: Path, s
         "^y$": ["p" if number > 0.5 else "q" for number in numbers],
     }
 
-    model = aias.train(data, target="^y$", split=split, learners=("linear",), time=20, home=tmp_path, inline=True)
+    model = aias.train(data, target="^y$", split=split, learners=("linear",), time=600, home=tmp_path, inline=True)
 
     assert (model.predict(data) == np.array(data["^y$"])).mean() > 0.9
 

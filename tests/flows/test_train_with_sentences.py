@@ -23,7 +23,7 @@ from aias.graph.sentences import SentenceEncoder, Texts
 from tiny_encoder import encoder_into
 
 ROWS = 160
-TRAIN = {"target": "mood", "time": "30s", "learners": ("linear",), "folds": 2, "inline": True}
+TRAIN = {"target": "mood", "time": "600s", "learners": ("linear",), "folds": 2, "inline": True}
 
 
 def frame(folder: Path, *, texts: int = 1) -> pl.DataFrame:
@@ -95,7 +95,7 @@ def test_an_exported_model_answers_without_aias(model: Any, tmp_path: Path) -> N
     chosen = next(each for each in (model, model.quality) if "subwords" in read_by(each))
     out = chosen.export(tmp_path / "out")
     guard = "import sys, runpy; sys.modules['aias'] = None; runpy.run_path('predict.py', run_name='__main__')"
-    said = subprocess.run([sys.executable, "-c", guard], cwd=out, capture_output=True, text=True, timeout=60)
+    said = subprocess.run([sys.executable, "-c", guard], cwd=out, capture_output=True, text=True, timeout=600)
     assert "label" in said.stdout, said.stderr
 
 
@@ -107,7 +107,7 @@ def test_a_latency_that_no_encoder_keeps_leaves_it_out_of_the_serving_form(folde
 
 
 def test_trees_learn_from_sentences_beside_other_columns(folder: Path, tmp_path: Path) -> None:
-    both = {**TRAIN, "learners": ("linear", "boosted_trees"), "time": "20s"}
+    both = {**TRAIN, "learners": ("linear", "boosted_trees"), "time": "600s"}
     model = aias.train(frame(folder), name="both", encoder=folder, home=tmp_path, **both)
     assert "boosted_trees sentences" in {each.name for each in model.manifest.leaderboard}
 
@@ -141,7 +141,7 @@ def test_texts_that_were_read_are_not_read_again(folder: Path, tmp_path: Path, m
 def test_its_encoder_is_compressed_and_every_form_is_on_the_frontier(folder: Path, tmp_path: Path) -> None:
     rows = frame(folder)
     model = aias.train(rows, name="less", encoder=folder, home=tmp_path, test=0.2, **TRAIN).quality
-    found = model.compress(data=rows, max_loss="50%", time="60s", inline=True).frontier
+    found = model.compress(data=rows, max_loss="50%", time="600s", inline=True).frontier
     points = {each.technique: each for each in found.points if each.technique}
     for technique in ("int8", "fewer_layers", "static_embeddings"):
         assert points[technique].speed is not None, points[technique].reason
@@ -167,7 +167,7 @@ def test_a_published_encoder_understands_words_that_training_never_saw(tmp_path:
         metric="log_loss",
         encoder=package.MODEL_DIR,
         home=tmp_path,
-        **{**TRAIN, "time": "300s"},  # it ends much earlier, but a busy machine may take its time
+        **TRAIN,
     )
     said = model.quality.predict(pl.DataFrame({"text": ["superb, delightful", "terrible and tedious"]}))
     assert list(said) == ["good", "bad"]

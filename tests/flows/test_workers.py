@@ -21,7 +21,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.orders import Orders
 from aias.serving.ports import PortInUse, listen
 from aias.serving.supervisor import Supervisor, WorkerFailed
-from serving_house import eventually
+from serving_house import PATIENCE, eventually
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
 ASKED = 'aias_requests_total{endpoint="m",status="200"'
@@ -30,7 +30,7 @@ ASKED = 'aias_requests_total{endpoint="m",status="200"'
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    aias.train(ROWS, target="y", name="m", time=30, learners=("linear",), home=home, inline=True).deploy()
+    aias.train(ROWS, target="y", name="m", time=600, learners=("linear",), home=home, inline=True).deploy()
     return home
 
 
@@ -50,7 +50,7 @@ def server(home: Path, key: str) -> Iterator[Background]:
 
 def call(url: str, key: str, path: str = "/predict/m", body: bytes | None = b'[{"n": 15}]') -> tuple[int, bytes]:
     """One request on a connection of its own, which the kernel gives to either worker."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE)
     try:
         connection.request("POST" if body else "GET", path, body, {"Authorization": f"Bearer {key}"})
         response = connection.getresponse()
@@ -90,7 +90,7 @@ def test_a_worker_that_is_killed_comes_back_and_no_call_is_refused_meanwhile(ser
 
     os.kill(victim, signal.SIGKILL)
     statuses = [call(server.url, key)[0] for _ in range(30)]
-    eventually(lambda: len(set(children(server.pid)) - {victim}) == 2, seconds=20)
+    eventually(lambda: len(set(children(server.pid)) - {victim}) == 2)
 
     assert statuses == [200] * 30
     assert "serve.worker-died" in [event.name for event in server.events]
@@ -101,19 +101,19 @@ def test_told_to_stop_all_workers_finish_what_they_have_begun(home: Path, key: s
     with Background(home, workers=2) as running:
         workers = children(running.pid)
         host, port = running.url.removeprefix("http://").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE)
         connection.putrequest("POST", "/predict/m")
         connection.putheader("Authorization", f"Bearer {key}")
         connection.putheader("Content-Length", "11")
         connection.endheaders()
         connection.send(b'[{"n"')
-        eventually(lambda: "aias_open_connections 2.0" in call(running.url, key, "/metrics", None)[1].decode(), 20)
+        eventually(lambda: "aias_open_connections 2.0" in call(running.url, key, "/metrics", None)[1].decode())
         os.kill(running.pid, signal.SIGTERM)
         connection.send(b": 15}]")
         response = connection.getresponse()
         assert response.status == 200
         response.read()
-        running.exit_status = running._process.wait(40)
+        running.exit_status = running._process.wait(PATIENCE)
 
     assert running.exit_status == 0
     assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
@@ -123,9 +123,9 @@ def test_workers_do_not_outlive_their_supervisor(home: Path, key: str) -> None:
     with Background(home, workers=2) as running:
         workers = children(running.pid)
         os.kill(running.pid, signal.SIGKILL)
-        running.exit_status = running._process.wait(10)
+        running.exit_status = running._process.wait(PATIENCE)
 
-    eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()], seconds=20)
+    eventually(lambda: not [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()])
 
 
 def test_a_port_that_workers_share_is_taken_for_everybody_else(server: Background, home: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_worker_that_cannot_start_is_told_and_leaves_nothing_running(tmp_path:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join(60)
+    thread.join(PATIENCE)
 
     assert "did not start" in str(failed[0])
     assert not [pid for pid in supervisor.pids if Path(f"/proc/{pid}/cmdline").exists()]

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import struct
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from aias.core.frames import framed, read_frame, write_frame
 from aias.runtimes.contract import Answers
-from aias.serving.frames import read_frame, write_frame
 from aias.serving.survival.apart import write_answers
 
 STOPS, ENDS, DEAF, STARTS = "stops", "ends", "deaf", "starts"
@@ -26,7 +25,7 @@ def main(how: str, mark: Path) -> None:
     while read_frame(questions) is not None:
         answer = write_answers(Answers(["yes"], None))
         if first and how in (STOPS, ENDS):
-            answers.write(struct.pack("<I", len(answer)) + answer[: len(answer) // 2])
+            answers.write(framed(answer)[: -len(answer) // 2])
             answers.flush()
             stop(ends=how == ENDS)
         write_frame(answers, answer)

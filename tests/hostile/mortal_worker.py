@@ -17,6 +17,12 @@ from aias.serving.worker import keep
 DEADLY, ENDLESS = 13, 14
 """The ages at which they do."""
 
+BROKEN = 15
+"""The age at which a run fails, and no more."""
+
+LONG, LONG_SECONDS = 16, 1.0
+"""The age at which it takes so long."""
+
 GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 """In the environment: there is a model that holds the interpreter for some 50 ms of each run."""
 
@@ -31,6 +37,10 @@ def models() -> dict[str, object]:
             os.abort()
         if ENDLESS in ages:
             time.sleep(1_000)
+        if LONG in ages:
+            time.sleep(LONG_SECONDS)
+        if BROKEN in ages:
+            raise ValueError("the graph broke")
 
     class Mortal(Rule):
         def predict(self, rows: Sequence[Row]) -> Answers:

@@ -153,7 +153,7 @@ def test_a_whole_sound_artifact_under_another_ones_name_is_refused(tmp_path: Pat
         verify(folder, digest)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(MEMBERS), st.integers(0), st.integers(1, 255))
 def test_any_byte_of_any_file_matters(tmp_path: Path, member: str, at: int, mask: int):
     folder, digest = sealed(tmp_path)

@@ -8,22 +8,24 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import mortal_worker
 import pytest
 from mortal_server import HEADERS, PATIENCE, Server, load, more, serving
-from mortal_worker import DEADLY, ENDLESS, GREEDY
+from mortal_worker import BROKEN, DEADLY, ENDLESS, GREEDY, LONG
 
 import artifacts
+from aias.core.errors import AiasError
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
 from aias.serving.allowance import allowed
-from aias.serving.refusals import RunEnded, TooLate
+from aias.serving.refusals import RunEnded, TooLate, may_be_shown, status_of
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
-from serving_house import BOUNDS, Joined, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -257,12 +259,27 @@ def test_only_a_run_that_takes_far_longer_than_its_like_counts_as_a_death(
     assert hung.told == told
 
 
-def test_who_sets_short_deadlines_has_no_version_quarantined(hung: Hung) -> None:
+def test_who_sets_short_deadlines_has_no_version_quarantined(hung: Hung, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "FAR_SECONDS", PATIENCE)  # a busy machine may make a second of any deadline
     hung.run(50, seconds=PATIENCE)
     with pytest.raises(TooLate):
         hung.run(ENDLESS, seconds=0.1)
 
     assert hung.told == ["late"]
+
+
+def test_a_run_that_fails_apart_is_one_callers_fault_and_its_process_goes_on(hung: Hung) -> None:
+    hung.run(50, seconds=PATIENCE)
+    before = hung.runtime._process
+    for _ in range(3):
+        with pytest.raises(AiasError, match="the graph broke") as failed:
+            hung.run(BROKEN, seconds=PATIENCE)
+        assert status_of(failed.value) == 500
+        assert not may_be_shown(failed.value)
+
+    assert hung.run(20, seconds=PATIENCE) == ["no"]
+    assert hung.runtime._process is before
+    assert hung.told == []
 
 
 def test_what_is_killed_for_good_is_not_started_again(hung: Hung) -> None:
@@ -347,3 +364,58 @@ def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypa
 
     assert status == 200
     assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+@contextmanager
+def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House, Suspects]]:
+    """A server whose `churn@1` runs in a process of its own."""
+    monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
+    monkeypatch.setattr(apart, "RETIRE_SECONDS", 0.1)
+    bounds = replace(BOUNDS, objective_seconds=PATIENCE)
+    with house(shelf, bounds=bounds) as running:
+        suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
+        suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
+        running.gateway.application.suspects = suspects
+        yield running, suspects
+        suspects.close()
+
+
+def call_patiently(running: House, age: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
+    connection.request("POST", "/predict/churn", json.dumps([{"age": age}]), HEADERS)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_a_version_that_is_released_answers_those_that_wait_for_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with serving_apart(shelf, monkeypatch) as (running, suspects), ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(call_patiently, running, LONG) for _ in range(3)]
+        line = running.gateway.executor
+        eventually(lambda: "churn@1" in line._apart and line._apart["churn@1"].batcher.waiting == 2, PATIENCE)
+        runtime = suspects._models["churn@1"].runtime
+        eventually(lambda: runtime._process is not None, PATIENCE)
+        process = runtime._process
+        suspects.set(quarantined=frozenset(), apart=frozenset())
+        assert [each.result(PATIENCE) for each in asked] == [200] * 3
+        assert call_patiently(running, 50) == 200
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_the_process_of_a_version_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with serving_apart(shelf, monkeypatch) as (running, suspects):
+        assert call_patiently(running, 50) == 200
+        process = suspects._models["churn@1"].runtime._process
+        shelf.deploy("churn", 2, Rule())
+        eventually(lambda: not suspects._models, PATIENCE)
+        assert process.wait(PATIENCE) == -signal.SIGKILL
+        assert call_patiently(running, 50) == 200
+        # Back again, it has another.
+        shelf.deploy("churn", 1, Rule())
+        eventually(lambda: running.gateway.router.find("churn").version == "churn@1", PATIENCE)
+        assert call_patiently(running, 50) == 200
+        assert suspects._models["churn@1"].runtime._process.poll() is None

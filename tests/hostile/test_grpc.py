@@ -11,15 +11,15 @@ import pytest
 
 from aias.runtimes.contract import Answers
 from aias.serving.ports import listen
-from serving_house import BOUNDS, House, Rule, Shelf, eventually, house, read_all
+from serving_house import BOUNDS, PATIENCE, House, Rule, Shelf, eventually, house, read_all
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 
 KEY = (("authorization", "Bearer all-key"),)
 SERVICE = "/inference.GRPCInferenceService/"
-SMALL = replace(
-    BOUNDS, body_bytes=1 << 20, header_seconds=0.4, body_seconds=0.4, grpc_calls=12, grpc_watchers=2, drain_seconds=5
-)
+SMALL = replace(BOUNDS, body_bytes=1 << 20, grpc_calls=12, grpc_watchers=2)
+HASTY = replace(SMALL, header_seconds=0.4, body_seconds=0.4)
+"""For callers who never say what they have to."""
 
 THREADS = replace(SMALL, inline_row_seconds=1e-9)
 """Nothing runs on the event loop."""
@@ -34,7 +34,7 @@ class Slow(Rule):
 
     def predict_columns(self, columns: Mapping[str, Sequence[object]], rows: int) -> Answers:
         self.asked.set()
-        self.let.wait(10)
+        self.let.wait(PATIENCE)
         return super().predict_columns(columns, rows)
 
 
@@ -44,10 +44,16 @@ def server() -> Iterator[House]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[House]:
+    with house(bounds=HASTY, grpc=True) as running:
+        yield running
+
+
 def call(server: House, method: str, body: bytes = b"", **more: Any) -> bytes:
-    """One call with a key and five seconds, unless told otherwise."""
+    """One call with a key and all the time it takes, unless told otherwise."""
     with grpc.insecure_channel(server.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
-        answer: bytes = channel.unary_unary(method)(body, **{"metadata": KEY, "timeout": 5, **more})
+        answer: bytes = channel.unary_unary(method)(body, **{"metadata": KEY, "timeout": PATIENCE, **more})
         return answer
 
 
@@ -104,7 +110,7 @@ def test_a_message_that_is_too_large_is_refused(server: House) -> None:
 def test_a_bomb_is_refused_while_it_is_unpacked(server: House, packing: str) -> None:
     bomb, packed = bytes(24 << 20), getattr(grpc.Compression, packing)
 
-    code, details = refusal(server, f"{SERVICE}ModelInfer", bomb, compression=packed, timeout=30)
+    code, details = refusal(server, f"{SERVICE}ModelInfer", bomb, compression=packed)
 
     assert (code, "Decompressed" in details) == ("RESOURCE_EXHAUSTED", True)
 
@@ -169,15 +175,15 @@ def test_a_header_of_http_cannot_be_brought_in(server: House) -> None:
     assert call(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, ("x-bin", b"\xff\x00")))
 
 
-def test_a_call_whose_message_never_comes_is_ended(server: House) -> None:
+def test_a_call_whose_message_never_comes_is_ended(hasty: House) -> None:
     never = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        never.wait(20)
+        never.wait(PATIENCE)
         yield b""
 
-    with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as ended:
-        channel.stream_unary(f"{SERVICE}ModelInfer")(nothing(), metadata=KEY, timeout=15)
+    with grpc.insecure_channel(hasty.grpc) as channel, pytest.raises(grpc.RpcError) as ended:
+        channel.stream_unary(f"{SERVICE}ModelInfer")(nothing(), metadata=KEY, timeout=PATIENCE)
     never.set()
     assert ended.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "did not come in time" in ended.value.details()
@@ -185,15 +191,15 @@ def test_a_call_whose_message_never_comes_is_ended(server: House) -> None:
 
 def test_a_call_without_a_message_is_refused(server: House) -> None:
     with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as refused:
-        channel.stream_unary(f"{SERVICE}ModelInfer")(iter(()), metadata=KEY, timeout=5)
+        channel.stream_unary(f"{SERVICE}ModelInfer")(iter(()), metadata=KEY, timeout=PATIENCE)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_connection_that_says_nothing_is_cut(server: House) -> None:
+def test_a_connection_that_says_nothing_is_cut(hasty: House) -> None:
     import socket
 
-    host, port = server.grpc.split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as silent:
+    host, port = hasty.grpc.split(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as silent:
         read_all(silent)
 
 
@@ -202,7 +208,7 @@ def test_idle_connections_keep_no_newcomer_out_and_are_closed_after_a_while() ->
 
     with house(bounds=replace(SMALL, grpc_calls=2, grpc_connections=8, grpc_idle_seconds=1.0), grpc=True) as server:
         host, port = server.grpc.split(":")
-        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(6)]
+        idle = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(6)]
         for each in idle:
             each.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
 
@@ -228,7 +234,7 @@ def test_only_so_many_may_watch_and_others_go_on(server: House) -> None:
 
 def watchers(server: House) -> int:
     with grpc.insecure_channel(server.grpc) as channel:
-        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=5)
+        watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=PATIENCE)
         try:
             return 0 if next(watch) == b"\x08\x01" else 1
         except grpc.RpcError:
@@ -259,9 +265,9 @@ def test_a_server_that_stops_finishes_the_calls_that_it_has_begun() -> None:
         slow.let.clear()
         slow.asked.clear()
         body = infer_body()
-        asking = threading.Thread(target=lambda: answers.append(call(server, f"{SERVICE}ModelInfer", body, timeout=9)))
+        asking = threading.Thread(target=lambda: answers.append(call(server, f"{SERVICE}ModelInfer", body)))
         asking.start()
-        assert slow.asked.wait(5)
+        assert slow.asked.wait(PATIENCE)
         server.gateway.stop()
         eventually(lambda: not server.gateway.ready)
         slow.let.set()
@@ -273,16 +279,16 @@ def test_who_watches_or_waits_does_not_keep_a_server_from_stopping() -> None:
     never = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        never.wait(20)
+        never.wait(PATIENCE)
         yield from ()
 
-    with house(bounds=replace(SMALL, drain_seconds=60, body_seconds=60), grpc=True) as server:
+    with house(bounds=replace(SMALL, drain_seconds=10 * PATIENCE, body_seconds=10 * PATIENCE), grpc=True) as server:
         channel = grpc.insecure_channel(server.grpc)
         watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
         assert next(watching) == b"\x08\x01"
         stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(nothing(), metadata=KEY)
         eventually(lambda: call(server, f"{SERVICE}ServerLive"))
-    # The house waits ten seconds for its server, and fails.
+    # The house waits for its server, and fails long before that.
     assert list(watching) == [b"\x08\x02"]
     assert list(stream) == []
     never.set()
@@ -390,16 +396,16 @@ def test_processes_of_one_server_may_share_the_port() -> None:
     ready = threading.Barrier(3)
     listeners = [listen("127.0.0.1", 0) for _ in gateways]
     threads = [
-        threading.Thread(target=each.run, args=(own,), kwargs={"when_ready": lambda: ready.wait(10)})
+        threading.Thread(target=each.run, args=(own,), kwargs={"when_ready": lambda: ready.wait(PATIENCE)})
         for each, own in zip(gateways, listeners, strict=True)
     ]
     for thread in threads:
         thread.start()
-    ready.wait(10)
+    ready.wait(PATIENCE)
     assert [each.grpc_port for each in gateways] == [port, port]
     for each, thread, own in zip(gateways, threads, listeners, strict=True):
         each.stop()
-        thread.join(10)
+        thread.join(PATIENCE)
         own.close()
 
 

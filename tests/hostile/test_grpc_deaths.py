@@ -112,9 +112,9 @@ def test_who_is_to_come_again_is_told_when_in_grpcs_own_words(tmp_path: Path) ->
     opened = partial(Ledger.open, tmp_path)
     with house(grpc=True, quotas=quotas, ledger=opened) as server, grpc.insecure_channel(server.grpc) as channel:
         infer, key = channel.unary_unary(INFER), (("authorization", "Bearer few"),)
-        infer(question("churn"), metadata=key, timeout=10)
+        infer(question("churn"), metadata=key, timeout=PATIENCE)
         with pytest.raises(grpc.RpcError) as refused:
-            infer(question("churn"), metadata=key, timeout=10)
+            infer(question("churn"), metadata=key, timeout=PATIENCE)
 
     told = dict(refused.value.trailing_metadata())
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

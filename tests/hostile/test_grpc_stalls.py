@@ -78,6 +78,42 @@ def test_who_needs_no_key_and_sends_nothing_gives_way_too() -> None:
         eventually(lambda: is_answered(server), PATIENCE)
 
 
+def test_of_those_without_a_key_a_few_are_read_at_one_time_and_give_way_to_others() -> None:
+    check, bounds = "/grpc.health.v1.Health/Check", replace(BOUNDS, grpc_watchers=2, give_way_seconds=0.2)
+    with house(bounds=replace(bounds, header_seconds=1_000.0), grpc=True) as server:
+        handlers = server.gateway._server._second._handlers  # type: ignore[union-attr]
+        read, reading, most = handlers._raw_until, set[object](), [0]
+
+        async def counted(over: object, *more: object, **named: object) -> object:
+            reading.add(over)
+            most[0] = max(most[0], len(reading))
+            try:
+                return await read(over, *more, **named)
+            finally:
+                reading.discard(over)
+
+        handlers._raw_until = counted
+        with deaf(server, check, None, calls=6, key=False):
+            eventually(lambda: len(reading) == 2, PATIENCE)
+            assert call(server, check, metadata=(), timeout=PATIENCE) == b"\x08\x01"
+
+    assert most == [2]
+
+
+def test_whether_it_lives_is_told_before_a_message_has_come() -> None:
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(PATIENCE)
+        yield b""
+
+    with house(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
+        asked = channel.stream_unary(f"{SERVICE}ServerLive")(nothing(), timeout=PATIENCE)
+        never.set()
+
+    assert asked == b"\x08\x01"
+
+
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelStreamInfer"])
 def test_who_has_a_key_and_sends_nothing_gives_way_where_all_calls_are_taken(method: str) -> None:
     with house(bounds=FEW, grpc=True) as server, deaf(server, SERVICE + method, None, calls=CALLS) as client:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving_house import House, house
+from serving_house import PATIENCE, House, house
 
 TRIALS = 400
 
@@ -54,7 +54,7 @@ def changed(body: bytes, chance: random.Random) -> bytes:
 def test_changed_requests_are_answered_or_refused_in_words(server: House) -> None:
     body, length = whole()
     chance = random.Random(7)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     seen = set()
     for trial in range(TRIALS):
         sent = body if trial == 0 else changed(body, chance)
@@ -99,7 +99,7 @@ def test_changed_messages_are_answered_or_refused_in_words() -> None:
         for trial in range(TRIALS):
             sent = body if trial == 0 else changed(body, chance)
             try:
-                infer(sent, metadata=(("authorization", "Bearer all-key"),), timeout=10)
+                infer(sent, metadata=(("authorization", "Bearer all-key"),), timeout=PATIENCE)
                 seen.add("OK")
             except grpc.RpcError as refused:
                 seen.add(refused.code().name)

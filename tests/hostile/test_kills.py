@@ -28,9 +28,11 @@ OURS = [step for step in STEPS if not step.startswith("train.")]
 """Those of a training are walked where there is one."""
 
 RANDOM_KILLS = int(os.environ.get("AIAS_TEST_KILLS", "150"))
-KILLS_MAX = 10 * RANDOM_KILLS
-LIFE_SECONDS_MAX = 0.15
-"""Some fifteen operations."""
+LINES_MAX = 20
+"""That a child says before it is killed; some fifteen operations."""
+
+FIRST_SECONDS = 0.03
+"""Of a child that is killed before it has said anything; the first things it does are looked at as well."""
 
 HOME_KILLS = 15
 """Then a new home, so that its first moments are hit as well."""
@@ -80,7 +82,7 @@ class Publisher:
         assert word == "pid"
         return int(pid)
 
-    def line(self, timeout_seconds: float = 30) -> str:
+    def line(self, timeout_seconds: float = 600) -> str:
         """The next line; the empty string when none came in time."""
         assert self._process.stdout
         while b"\n" not in self._rest:
@@ -98,6 +100,22 @@ class Publisher:
             assert line, "a child that neither works nor dies"
             promises.hear(line)
         return int(line.split()[1])
+
+    def kill_after(self, pid: int, promises: Promises, *, lines: int, moment: float) -> None:
+        """Once the child has said so many lines, somewhere within what it does for the next two: `moment` of that."""
+        began = time.monotonic()
+        for _ in range(lines):
+            line = self.line()
+            assert line, "a child that does not work"
+            promises.hear(line)
+        spent = time.monotonic() - began
+        deadline = time.monotonic() + moment * (2 * spent / lines if lines else FIRST_SECONDS)
+        while line := self.line(max(0.0, deadline - time.monotonic())):
+            promises.hear(line)
+            if time.monotonic() > deadline:
+                break
+        os.kill(pid, signal.SIGKILL)
+        assert self.until_gone(promises) == -signal.SIGKILL
 
     def close(self) -> None:
         self._process.communicate()
@@ -154,26 +172,17 @@ def test_a_kill_at_this_step_loses_no_promise_and_leaves_nothing_half(tmp_path: 
 
 
 def test_kills_at_random_moments_lose_no_promise_and_leave_nothing_half(tmp_path: Path, publisher: Publisher):
-    chance = random.Random(20_260_506)
-    promised = 0
-    # Kills among work that was never acknowledged would prove nothing: where a machine is slow, there are more.
-    for kill in range(KILLS_MAX):
-        if kill >= RANDOM_KILLS and kill % HOME_KILLS == 0 and promised > RANDOM_KILLS:
-            break
+    chance, told = random.Random(20_260_506), list[Promises]()
+    for kill in range(RANDOM_KILLS):
         if kill % HOME_KILLS == 0:
             home, promises = tmp_path / f"home-{kill}", Promises()
+            told.append(promises)
         pid = publisher.start(home, seed=kill * 50, rounds=10_000)
-        deadline = time.monotonic() + chance.uniform(0, LIFE_SECONDS_MAX)
-        while (line := publisher.line(max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
-            promises.hear(line)
-        promises.hear(line)
-        os.kill(pid, signal.SIGKILL)
-        assert publisher.until_gone(promises) == -signal.SIGKILL
+        publisher.kill_after(pid, promises, lines=chance.randrange(LINES_MAX), moment=chance.random())
         check(home, promises)
-        if kill % HOME_KILLS == HOME_KILLS - 1:
-            promised += len(promises.versions) + len(promises.endpoints) + len(promises.secrets)
 
-    assert promised > RANDOM_KILLS
+    promised = sum(len(each.versions) + len(each.endpoints) + len(each.secrets) for each in told)
+    assert promised > RANDOM_KILLS, "kills among work that was never acknowledged would prove nothing"
 
 
 def test_every_step_that_is_named_is_in_the_code_and_the_other_way_round():

@@ -15,15 +15,16 @@ import pytest
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
 from aias.registry.rollout.trial import Guard, Trial
+from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
-from serving_house import AT, BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all, samples
+from serving_house import AT, BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'
-BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12, body_idle_seconds=1.5)
+BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12)
 REFUSED = (("endpoint", "churn"), ("reason", "serving.overloaded"), ("version", "churn@1"))
 
 
@@ -39,12 +40,12 @@ LATE = "X-Deadline-Ms: 1"
 
 
 @contextmanager
-def full(tmp_path: Path) -> Iterator[tuple[House, Joined]]:
+def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[House, Joined]]:
     """A server whose only place is taken, with one caller waiting."""
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
     quotas = {"spent": (Quota(1, "requests", "day"),), "some": (Quota(5, "requests", "day"),)}
-    with house(shelf, bounds=BOUNDS_HERE, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+    with house(shelf, bounds=bounds, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
         server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
         assert server.call("POST", "/predict/churn", [{"age": 1}], key="spent").status == 200
         model.stall.clear()
@@ -133,12 +134,13 @@ def test_of_a_large_body_no_more_is_read_and_the_connection_ends(server: House) 
         assert client.recv(10) == b""
 
 
-def test_who_never_sends_the_rest_of_a_refused_body_is_cut_without_a_second_answer(server: House) -> None:
-    for _ in range(2):
-        with server.socket() as client:
-            client.sendall(head(len(BODY), LATE) + BODY[:4])
-            assert_refused(answer_of(client))
-            assert read_all(client) == b""
+def test_who_never_sends_the_rest_of_a_refused_body_is_cut_without_a_second_answer(tmp_path: Path) -> None:
+    with full(tmp_path, replace(BOUNDS_HERE, body_idle_seconds=0.5)) as (running, _):
+        for _ in range(2):
+            with running.socket() as client:
+                client.sendall(head(len(BODY), LATE) + BODY[:4])
+                assert_refused(answer_of(client))
+                assert read_all(client) == b""
 
 
 def test_nobody_is_told_to_send_a_body_that_is_refused(server: House) -> None:
@@ -315,7 +317,7 @@ def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
     csv = {"Content-Type": "text/csv"}
     with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
         for _ in range(5):
-            assert slow.started.acquire(timeout=5)  # the trials at loading
+            assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
         gate.clear()
         statuses: list[int] = []
 
@@ -324,13 +326,13 @@ def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
 
         threads = [threading.Thread(target=ask) for _ in range(2)]
         threads[0].start()
-        assert slow.started.acquire(timeout=5)
+        assert slow.started.acquire(timeout=PATIENCE)
         threads[1].start()
         eventually(lambda: server.gateway.executor.batcher.waiting == 1)
         third = server.call("POST", "/predict/churn", "age\n50\n", headers=csv)
         gate.set()
         for thread in threads:
-            thread.join(5)
+            thread.join(PATIENCE)
 
     assert statuses == [200, 200]
     assert (third.status, third.headers["retry-after"]) == (503, "1")

@@ -10,23 +10,25 @@ import pytest
 
 from aias.serving.bounds import within_descriptors
 from aias.serving.connection import Connection
-from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house, read_all
+from serving_house import BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
 
 
+HASTY = replace(BOUNDS, body_idle_seconds=0.3, body_seconds=0.8, keep_alive_seconds=0.3, linger_seconds=0.2)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    bounds = replace(
-        BOUNDS,
-        header_seconds=0.3,
-        body_idle_seconds=0.3,
-        body_seconds=0.8,
-        keep_alive_seconds=0.3,
-        linger_seconds=0.2,
-    )
-    with house(bounds=bounds) as running:
+    """It waits for headers, and for nothing else."""
+    with house(bounds=HASTY) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[House]:
+    with house(bounds=replace(HASTY, header_seconds=0.3)) as running:
         yield running
 
 
@@ -49,21 +51,21 @@ def drip(client: socket.socket, pieces: Iterator[bytes], *, every_seconds: float
     pytest.fail("the server never cut this client off")
 
 
-def test_a_silent_connection_is_cut(server: House) -> None:
-    with server.socket() as client:
+def test_a_silent_connection_is_cut(hasty: House) -> None:
+    with hasty.socket() as client:
         assert read_all(client).startswith(b"HTTP/1.1 408 ")
 
 
-def test_headers_that_trickle_are_cut(server: House) -> None:
-    with server.socket() as client:
+def test_headers_that_trickle_are_cut(hasty: House) -> None:
+    with hasty.socket() as client:
         client.sendall(b"GET /")
         said = drip(client, (b"a" for _ in range(200)), every_seconds=0.05)
 
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_header_after_header_is_cut(server: House) -> None:
-    with server.socket() as client:
+def test_header_after_header_is_cut(hasty: House) -> None:
+    with hasty.socket() as client:
         client.sendall(HEAD)
         said = drip(client, (b"X-%d: 1\r\n" % at for at in range(200)), every_seconds=0.05)
 
@@ -216,7 +218,7 @@ def test_stopping_finishes_what_has_begun() -> None:
     shelf.deploy("churn", 1, slow)
     with house(shelf) as server, server.socket() as asking, server.socket() as sending, server.socket() as idle:
         for _ in range(5):
-            assert slow.started.acquire(timeout=5)  # the trials at loading
+            assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
         idle.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert idle.recv(65536).startswith(b"HTTP/1.1 200 ")
         sending.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
@@ -224,7 +226,7 @@ def test_stopping_finishes_what_has_begun() -> None:
         gate.clear()
         csv = b"age\n50\n"
         asking.sendall(HEAD + b"Content-Type: text/csv\r\nContent-Length: %d\r\n\r\n" % len(csv) + csv)
-        assert slow.started.acquire(timeout=5)
+        assert slow.started.acquire(timeout=PATIENCE)
 
         server.gateway.stop()
         assert not server.gateway.ready
@@ -236,7 +238,7 @@ def test_stopping_finishes_what_has_begun() -> None:
 
         assert read_all(asking).startswith(b"HTTP/1.1 200 ")
         assert read_all(sending).startswith(b"HTTP/1.1 200 ")
-        server.thread.join(5)
+        server.thread.join(PATIENCE)
         assert not server.thread.is_alive()
 
 
@@ -250,7 +252,7 @@ def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is
         sending.sendall(BODY[3:])
 
         assert read_all(sending).startswith(b"HTTP/1.1 200 ")
-        server.thread.join(5)
+        server.thread.join(PATIENCE)
         assert not server.thread.is_alive()
 
 
@@ -263,7 +265,7 @@ def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:
         stuck.sendall(HEAD + b"Content-Length: 13\r\n\r\n[")
         eventually(lambda: "aias_open_connections 2.0" in server.call("GET", "/metrics").body.decode())
         server.gateway.stop()
-        server.thread.join(5)
+        server.thread.join(PATIENCE)
         assert not server.thread.is_alive()
 
 

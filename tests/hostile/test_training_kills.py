@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from test_kills import HERE, Promises, Publisher, check
 from aias.core.failpoints import STEPS
 
 RANDOM_KILLS = int(os.environ.get("AIAS_TEST_TRAINING_KILLS", "20"))
-LIFE_SECONDS_MAX = 1.2
-"""Some three trainings."""
+LINES_MAX = 6
+"""That a child says before it is killed; three trainings."""
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +36,6 @@ def test_kills_at_random_moments_of_training_lose_no_promise(tmp_path: Path, tra
     promises = Promises()
     for kill in range(RANDOM_KILLS):
         pid = trainer.start(tmp_path / "home", seed=kill * 50, rounds=10_000)
-        deadline = time.monotonic() + chance.uniform(0, LIFE_SECONDS_MAX)
-        while (line := trainer.line(max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
-            promises.hear(line)
-        promises.hear(line)
-        os.kill(pid, signal.SIGKILL)
-        assert trainer.until_gone(promises) == -signal.SIGKILL
+        trainer.kill_after(pid, promises, lines=chance.randrange(LINES_MAX), moment=chance.random())
         check(tmp_path / "home", promises)
     assert promises.versions, "kills among work that was never acknowledged would prove nothing"

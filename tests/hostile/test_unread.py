@@ -6,6 +6,8 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import pytest
+
 from aias.runtimes.contract import Answers, Row
 from aias.serving.connection import Connection
 from aias.serving.unread import CUT, Unread
@@ -211,3 +213,35 @@ def status_of(came: "socket.SocketIO") -> int:
     headers = dict(line.rstrip().lower().split(b": ", 1) for line in iter(came.readline, b"\r\n"))
     came.read(int(headers[b"content-length"]))
     return status
+
+
+ALIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(("idle", "left"), [(0, 1), (1, 2)])
+def test_when_all_connections_are_in_use_who_reads_nothing_gives_way_but_whoever_idles_before(
+    idle: int, left: int
+) -> None:
+    bounds = replace(BOUNDS, connections=2 + idle, give_way_seconds=1e-6, header_seconds=1_000.0)
+    with house(bounds=bounds) as server, contextlib.ExitStack() as sockets:
+        for _ in range(2):
+            known = connections(server)
+            client = sockets.enter_context(server.socket())
+            client.sendall(ALIVE)
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            [new] = {*connections(server)} - {*known}
+            pause(new)
+            client.sendall(ALIVE)
+            eventually(lambda new=new: new._unbegun is not None, PATIENCE)
+        idling = [sockets.enter_context(server.socket()) for _ in range(idle)]
+        eventually(lambda: len(connections(server)) == 2 + idle, PATIENCE)
+        eventually(lambda: lets_in(server), PATIENCE)
+
+        assert sum(each.flow.write_paused for each in connections(server)) == left
+        assert [each.recv(10) for each in idling] == [b""] * idle
+
+
+def lets_in(server: House) -> bool:
+    with server.socket() as newcomer:
+        newcomer.sendall(ALIVE)
+        return newcomer.recv(1000).startswith(b"HTTP/1.1 200 ")

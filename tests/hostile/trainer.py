@@ -43,7 +43,7 @@ def table(seed: int) -> dict[str, list[object]]:
 def work(home: Path, first_seed: int, rounds: int) -> None:
     for seed in range(first_seed, first_seed + rounds):
         model = aias.client.train.train(
-            table(seed), target="y", name=f"model-{seed % 2}", time=20, folds=2, home=home, inline=True
+            table(seed), target="y", name=f"model-{seed % 2}", time=600, folds=2, home=home, inline=True
         )
         say("version", model.ref, model.version.digest)
         endpoint = model.deploy()

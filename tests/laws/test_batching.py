@@ -36,7 +36,7 @@ ASKS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     asks=st.lists(ASKS, max_size=30),
     places=st.integers(1, 3),

@@ -13,7 +13,7 @@ NAMES = ("name", "what was said")
 texts = st.text(st.sampled_from("ab1,;|\t\"' \n\u00e9\u4e1c."), max_size=8)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(texts, texts), min_size=1, max_size=12),
     st.sampled_from(",\t;|"),

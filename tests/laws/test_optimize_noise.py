@@ -45,11 +45,11 @@ def gained(seed: int, home: Path) -> "tuple[bool, int, float]":
     """Whether a version was published, after how many candidates, and what it seemed to gain."""
     frame = best_already(seed)
     parent = aias.train(
-        frame, name="best", home=home, target="y", time="60s", learners=("linear",), folds=4, search=False, inline=True,
-        seed=seed,
+        frame, name="best", home=home, target="y", time="600s", learners=("linear",), folds=4, search=False,
+        inline=True, seed=seed,
     )  # fmt: skip
     stop, watch = stopped_after(CANDIDATES)
-    found = parent.optimize(time="90s", data=frame, learners=LEARNERS, inline=True, stop=stop, watch=watch)
+    found = parent.optimize(time="600s", data=frame, learners=LEARNERS, inline=True, stop=stop, watch=watch)
     return found.better, sum(len(each.tried) for each in found.axes), found.gain.value
 
 

@@ -103,7 +103,7 @@ ROOM = tempfile.TemporaryDirectory()
 def fitted(made: Bench, learner: str, fold: int) -> Any:
     derived = () if learner == "linear" else DERIVED
     unit = Unit(Configuration(learner, learner, SMALL.get(learner, {}), derived), fold, 0)
-    made.fit(unit, deadline=Deadline.after(60), threads=1, watch=nobody)
+    made.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
     return made.pipeline(unit)
 
 
@@ -177,7 +177,7 @@ def rows(draw: Callable[..., Any]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("learner", "task"), [(a, b) for a, b, columns in CASES if columns == "mixed"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=st.lists(rows(), min_size=1, max_size=12))
 @example(batch=[{"title": "STRA", "job": "0", "fare": -13.0, "note": None, "age": None}])
 def test_any_rows_are_answered_alike_alone_and_in_any_batch(
@@ -229,7 +229,7 @@ def test_settings_given_back_fit_without_rows_that_judge(learner: str) -> None:
     derived = () if learner == "linear" else DERIVED
     unit = Unit(Configuration(learner, learner, dict(first.settings), derived), ALL, 0)
 
-    made.fit(unit, deadline=Deadline.after(60), threads=1, watch=nobody)
+    made.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
 
     again = made.pipeline(unit)
     assert dict(again.settings) == dict(first.settings)

@@ -23,7 +23,7 @@ COUNTED = st.builds(Quota, amount=st.integers(1, 50), unit=st.just("rows"), per=
 ASKS = st.lists(st.tuples(st.integers(0, 40 * 10**9), st.integers(0, 2), st.integers(1, 20)), max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(quota=STEADY, asks=ASKS)
 def test_no_stretch_of_time_lets_through_more_than_the_burst_and_the_rate(
     quota: Quota, asks: list[tuple[int, int, int]]
@@ -37,7 +37,7 @@ def test_no_stretch_of_time_lets_through_more_than_the_burst_and_the_rate(
             assert total <= quota.burst + (end - begin) * quota.amount / RATES[quota.per]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(quota=STEADY, asks=ASKS)
 def test_nobody_is_refused_what_the_rate_allows(quota: Quota, asks: list[tuple[int, int, int]]) -> None:
     """The bucket of the textbook (an amount that grows with time), beside which ours must not be stricter."""
@@ -52,7 +52,7 @@ def test_nobody_is_refused_what_the_rate_allows(quota: Quota, asks: list[tuple[i
             level -= amount
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(quota=COUNTED, asks=ASKS, hours=st.integers(1, 40))
 def test_no_day_and_no_month_lets_through_more_than_its_amount(
     quota: Quota, asks: list[tuple[int, int, int]], hours: int
@@ -65,7 +65,7 @@ def test_no_day_and_no_month_lets_through_more_than_its_amount(
     assert max(totals.values(), default=0) <= quota.amount
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(quota=STEADY | COUNTED, asks=ASKS, given_back=st.sets(st.integers(0, 59)))
 def test_giving_back_never_makes_room_for_more_than_was_given(
     quota: Quota, asks: list[tuple[int, int, int]], given_back: set[int]

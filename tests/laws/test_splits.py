@@ -44,7 +44,7 @@ def parts_of(done) -> list[np.ndarray]:
 rows = st.lists(st.integers(0, 40), min_size=3, max_size=120)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows, st.integers(0, 2**32 - 1), st.data())
 def test_a_random_split_divides_all_rows_and_no_copies(values, seed, data):
     y = np.array(data.draw(st.lists(st.integers(0, 1), min_size=len(values), max_size=len(values))))
@@ -60,7 +60,7 @@ def test_a_random_split_divides_all_rows_and_no_copies(values, seed, data):
     assert not (held[0] & held[1] or held[0] & held[2] or held[1] & held[2])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows, st.integers(0, 2**32 - 1))
 def test_the_same_seed_gives_the_same_split(values, seed):
     dataset, y = dataset_of(values), np.zeros(len(values))
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_split(values, seed):
     assert all(np.array_equal(one, other) for one, other in zip(parts_of(first), parts_of(again), strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), min_size=3, max_size=120), st.integers(0, 99))
 def test_a_group_never_straddles_and_copies_are_left_out(pairs, seed):
     values, groups = [value for value, _ in pairs], [group for _, group in pairs]
@@ -86,7 +86,7 @@ def test_a_group_never_straddles_and_copies_are_left_out(pairs, seed):
         assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 27)), min_size=3, max_size=120))
 def test_a_split_by_time_never_looks_ahead(pairs):
     values, days = [value for value, _ in pairs], np.array([day for _, day in pairs])
@@ -100,7 +100,7 @@ def test_a_split_by_time_never_looks_ahead(pairs):
     assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 27)), min_size=3, max_size=120), st.integers(1, 8))
 def test_folds_under_time_lead_forward(pairs, count):
     values, days = [value for value, _ in pairs], np.array([day for _, day in pairs])
@@ -192,7 +192,7 @@ def test_a_split_that_cannot_be_is_refused(how, sentence):
 THREE = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(rows, st.integers(2, 8), st.data())
 def test_every_label_that_can_be_learned_elsewhere_judges_and_no_other(values, count, data):
     y = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(values), max_size=len(values))))

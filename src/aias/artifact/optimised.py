@@ -1,6 +1,7 @@
 """What optimising gave, as the version that came of it says in its lineage: for the card, and for a terminal."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -12,12 +13,20 @@ def gained(value: float) -> str:
     return f"{value:+.4f}" if round(value, 4) else "0.0000"
 
 
-class Gained(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """How much better by the metric; above 0 is better, whatever its direction. With 95 % confidence the gain is above
+    `low`, and with the same below `high`."""
+
     metric: str
     value: float
     low: float
     high: float
     rows: int
+
+    @property
+    def certain(self) -> bool:
+        return self.low > 0
 
     def __str__(self) -> str:
         return f"{self.metric} {gained(self.value)} ({gained(self.low)} to {gained(self.high)}, {self.rows:,} rows)"
@@ -36,7 +45,7 @@ class Optimised(msgspec.Struct, frozen=True):
 
     better_than: str
     compared: str
-    gain: Gained
+    gain: Gain
     axes: tuple[Axis, ...]
 
     def rows(self, manifest: Manifest) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:

@@ -11,7 +11,7 @@ from aias.core.events import Watch, nobody
 from aias.core.quantities import seconds_of
 
 if TYPE_CHECKING:
-    from aias.optimize.certify import Gain
+    from aias.artifact.optimised import Gain
     from aias.optimize.outcome import AxisReport
 
 

@@ -132,7 +132,8 @@ GRPC_IDLE_SECONDS_MAX: Final = 20.0
 """Between calls, before a gRPC connection is closed to make room: its client opens another for the next call."""
 
 GRPC_WATCHERS_MAX: Final = 16
-"""gRPC callers that watch the health at one time, which needs no key and keeps a call open."""
+"""gRPC callers that watch the health at one time, which needs no key and keeps a call open; and messages without a key
+that are being read, each of which may take as much memory as a body."""
 
 LIGHT_SECONDS: Final = 0.001
 """Larger bodies too, if decoding is measured to take less: threads would not read more at a time, and each switch

@@ -14,7 +14,8 @@ from aias.core.events import Event
 from aias.core.schema import Field, Schema
 from aias.data.conform import conform
 from aias.data.dataset import column_content
-from aias.data.kinds import SPELLINGS, SURE_SPELLINGS, Guess, guess, odd_note
+from aias.data.kinds import Guess, guess, odd_note
+from aias.data.spellings import SPELLINGS, SURE_SPELLINGS
 from aias.data.times_in_digits import times_in_digits
 
 _ID_NAME: Final = re.compile(r"(id|index|rownames?|row_?(id|number|num|no)?|unnamed: 0|.*[_ ]id|c0)", re.IGNORECASE)

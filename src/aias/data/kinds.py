@@ -1,7 +1,7 @@
 """What a column of texts holds: numbers, times, categories or free text, and why we think so."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import polars as pl
@@ -9,16 +9,9 @@ import polars as pl
 from aias.core.errors import BadValue, shown
 from aias.core.schema import Field, Kind
 from aias.data.conform import is_plain
+from aias.data.spellings import AMONG_AMOUNTS, BEFORE, BESIDE, SPELLINGS
 from aias.encoders.number import Number
 from aias.encoders.time import ISO, pattern_of, read_time
-
-SPELLINGS: Final = frozenset(
-    {"?", "na", "n/a", "#n/a", "nan", "null", "none", "-", "--", ".", "nat", "<na>", "\\n", "nil", "#null!"}
-)
-"""What people write for "no value here", in lower case."""
-
-SURE_SPELLINGS: Final = frozenset({"?", "n/a", "#n/a", "nan", "null", "nat", "<na>", "\\n", "#null!"})
-"""Those that are no plausible label: in a target, `none` and `-` may be answers."""
 
 SHARE_MIN: Final = 0.995
 """A column is of a kind when all but 1 value in 200 are; the odd ones are reported and read as missing."""
@@ -26,7 +19,10 @@ SHARE_MIN: Final = 0.995
 ODD_MAX: Final = 20
 """Different odd values that a field may list."""
 
-_SPELLING_CHARS_MAX: Final = 10
+_SPELLING_CHARS_MAX: Final = 13
+_DIFFERENT_MIN: Final = 3
+"""Amounts or times, beside words that mean missing."""
+
 _SAMPLE: Final = 200
 _CODES_SHARE: Final = 0.01
 _DAYS: Final = (
@@ -55,15 +51,9 @@ _FORMATS: Final = (
 )
 """Of two that read equally many values the first is taken: the month before the day."""
 
-_UNITS: Final = frozenset(
-    "kg g mg lb lbs oz m cm mm km mi ft in s ms min h hr hrs d yr yrs years months days C F °C °F mph km/h kWh kW W V"  # noqa: SIM905 one line a person can read
-    " Hz kHz MHz GHz GB MB KB TB kB px hp bhp cc l ml L USD EUR GBP CHF dollars $ € £ ¥ ₹ %".split()
-)
-_BEFORE: Final = frozenset({"USD", "EUR", "GBP", "CHF", "$", "€", "£", "¥", "₹", "%"})
-"""Units that may stand before the number; of others `m2`, `C7` and `g12` are names."""
-
 _BESIDE: Final = re.compile(
-    r"[(\s+-]*([^\d\s.,()+-]{0,8})[\s+-]*\d(?:[\d.,]|['\u2019\s](?=\d))*\s*([^\d\s.,()]{0,8})[)\s]*"
+    r"[(\s+-]*([^\W\d_]{2,4}\.|[^\d\s.,()+-]{0,8})[\s+-]*\d(?:[\d.,]|['\u2019\s](?=\d))*\s*"
+    r"([^\W\d_]{2,4}\.|[^\d\s.,()]{0,8})[)\s]*"
 )
 _GAP: Final = re.compile(r"\d['\u2019\s]\d{3}(?!\d)")
 """Where thousands are divided by a space or an apostrophe."""
@@ -130,7 +120,22 @@ def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
-    return _number(found) or _time(found) or _words(found)
+    return _number(found) or _time(found) or _with_gaps(bare, spellings, found) or _words(found)
+
+
+def _with_gaps(bare: pl.Series, spellings: frozenset[str], words: Counted) -> Guess | None:
+    """The guess that a column holds numbers or times, and words that say that there is none."""
+    found = counted(bare, AMONG_AMOUNTS) if spellings is SPELLINGS else words  # in a target they may be labels
+    if len(found.values) == len(words.values) or len(found.values) < _DIFFERENT_MIN:
+        return None
+    guess = _number(found) or _time(found)
+    if guess is None:
+        return None
+    said = [text for text in guess.missing if text not in words.missing]
+    gaps = words.rows - found.rows
+    rows = "1 row says" if gaps == 1 else f"{gaps:,} rows say"
+    reason = f"{guess.reason}; {rows} {', '.join(map(shown, said[:3]))}, read as missing"
+    return replace(guess, reason=reason)
 
 
 def _number(found: Counted) -> Guess | None:
@@ -202,11 +207,11 @@ def _unit(dressed: list[str]) -> str | None:
     """What stands beside the numbers, when it is the same almost everywhere and looks like a unit."""
     sample = dressed[:_SAMPLE]
     matches = [match for text in sample if (match := _BESIDE.fullmatch(text))]
-    found = [match[1] or match[2] for match in matches if not match[1] or match[1] in _BEFORE]
+    found = [match[1] or match[2] for match in matches if not match[1] or match[1] in BEFORE]
     if not found:
         return None
     unit = max(set(found), key=lambda one: (found.count(one), one))
-    return unit if unit in _UNITS and found.count(unit) >= 0.9 * len(sample) else None
+    return unit if unit in BESIDE and found.count(unit) >= 0.9 * len(sample) else None
 
 
 def _time(found: Counted) -> Guess | None:

@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from aias.data.kinds import ODD_MAX, SHARE_MIN, SPELLINGS, Counted, Guess, counted
+from aias.data.kinds import ODD_MAX, SHARE_MIN, Counted, Guess, counted
+from aias.data.spellings import AMONG_AMOUNTS
 from aias.encoders.time import pattern_of, read_time
 
 _YEARS: Final = (1800, 2200)
@@ -65,7 +66,7 @@ def times_in_digits(column: pl.Series, name: str) -> Guess | None:
     texts = _texts(column) if forms else None
     if not texts:
         return None
-    found = counted(pl.Series("", texts, pl.String), SPELLINGS | _NO_DAY)
+    found = counted(pl.Series("", texts, pl.String), AMONG_AMOUNTS | _NO_DAY)
     return next((guess for form in forms if (guess := _fitting(found, form, name))), None)
 
 

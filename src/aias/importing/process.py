@@ -18,6 +18,7 @@ import numpy as np
 
 from aias.core.catalog import member
 from aias.core.errors import AiasError
+from aias.core.frames import read_frame, write_frame
 from aias.importing.formats.contract import Foreign, Plan, UnfitModel, UnreadableModel, UnsafeModel, said
 
 MEMORY_BYTES_MAX: Final = 8 << 30
@@ -52,9 +53,6 @@ HIDDEN: Final = (
 BY_ROWS: Final[dict[str, tuple[str, ...]]] = {"catboost": ("pandas",), "xgboost": ()}
 """Formats whose files do not hold the values of all categories, and are told those in the rows; and what their
 libraries import for such rows all the same."""
-
-FRAME: Final = 8
-"""Bytes that say how long a frame is."""
 
 
 def main() -> None:
@@ -156,19 +154,6 @@ def _own_output() -> BinaryIO:
     own = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return own
-
-
-def read_frame(stream: BinaryIO) -> bytes | None:
-    """One frame, or None at the end of the stream."""
-    head = stream.read(FRAME)
-    if len(head) < FRAME:
-        return None
-    return stream.read(int.from_bytes(head, "little"))
-
-
-def write_frame(stream: BinaryIO, body: bytes) -> None:
-    stream.write(len(body).to_bytes(FRAME, "little") + body)
-    stream.flush()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from aias.core.errors import AiasError, UserError
+from aias.core.frames import HEAD, framed, size_of
 from aias.importing.formats.contract import (
     Description,
     Floats,
@@ -33,7 +34,6 @@ from aias.importing.formats.contract import (
     UnsafeModel,
     Values,
 )
-from aias.importing.process import FRAME
 
 SECONDS_MAX: Final = 120.0
 """For one question. A file of 1 GB is read in some 20 s; what takes longer never ends."""
@@ -89,12 +89,11 @@ class Sandbox:
 
     def _ask(self, verb: str, *arguments: object) -> Any:
         until = time.monotonic() + self.seconds
-        body = msgspec.msgpack.encode((verb, arguments))
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(len(body).to_bytes(FRAME, "little") + body)
+            self._process.stdin.write(framed(msgspec.msgpack.encode((verb, arguments))))
             self._process.stdin.flush()
-            size = int.from_bytes(self._bytes(FRAME, until), "little")
+            size = size_of(self._bytes(HEAD, until))
             if size > ANSWER_BYTES_MAX:
                 raise UnsafeModel(f"it becomes {size:,} bytes", hint=f"{ANSWER_BYTES_MAX:,} are the most")
             fault, found = msgspec.msgpack.decode(self._bytes(size, until))

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from aias.artifact.optimised import gained
+from aias.artifact.optimised import Gain, gained
 from aias.compress.paired import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
@@ -27,7 +27,7 @@ from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
 from aias.encoders.contract import Floats
-from aias.optimize.certify import Gain, certify
+from aias.optimize.certify import certify
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters
 from aias.optimize.situation import Axis, Situation, asked_of

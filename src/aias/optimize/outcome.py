@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aias.artifact.optimised import Gain
 from aias.encoders.contract import Floats
-from aias.optimize.certify import Gain
 from aias.training.board import Board
 from aias.training.metrics import measure
 from aias.training.train import Results

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aias.core.errors import AiasError
 from aias.core.events import Watch, nobody
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of
+from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, gone
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import reply_of, told
 from aias.serving.doors import Doors
@@ -71,19 +71,17 @@ class Application:
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
-        self._lag = Lag()
         self.observing = Observing(metrics, spans=spans)
-        self.executor = executor
+        self.executor, self._lag = executor, Lag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
-        self._threads = Threads(executor, bounds)
+        self._threads, self.fetching = Threads(executor, bounds), Fetching(router.bring, bounds)
         self.look = Threshold(
             self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
             bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
-        self.fetching = Fetching(router.bring, bounds)
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
@@ -100,9 +98,9 @@ class Application:
             take_id(request)
             self.observing.begin(request, scope.get("via", "http"))
             reply = await self._answer(request, receive)
-        except ClientGone as gone:
+        except ClientGone as fault:
             # A task that has failed is held by the frame that waited for it, and that by the fault.
-            forget_frames(gone)
+            forget_frames(fault)
             self.observing.gone(request, time.perf_counter() - started)
             return
         except Exception as fault:  # noqa: BLE001  a caller always gets an answer, and never sees our insides
@@ -221,8 +219,12 @@ class Application:
     def tidy(self) -> None:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
         self.executor.expire()
+        self._loop.expire()
         self.echoes.forget()
-        self.repeats.keep_only({version for _, version in self._router.loaded()})
+        versions = self._router.versions()
+        self.repeats.keep_only(versions)
+        if self.suspects is not None:
+            self.suspects.keep_only(versions)
 
     def close(self) -> None:
         self.fetching.close()
@@ -263,7 +265,7 @@ class Application:
             if request.model is None or not self.repeats.pay(request.model, len(request.body)):
                 return await run()
             return await self.repeats.answer(
-                request, run, partial(_gone, receive), follows=partial(self.executor.withdraw, request)
+                request, run, partial(gone, receive), follows=partial(self.executor.withdraw, request)
             )
         finally:
             self._bodies.drop(len(body), request.payer)
@@ -273,9 +275,9 @@ class Application:
             request.model = self.suspects.instead(request.model)
         if self._runs_inline(request, packed=packed):
             if self._loop.must_wait(request, len(request.body)):
-                return await self._loop.in_turn(route, request, partial(_gone, receive))
+                return await self._loop.in_turn(route, request, partial(gone, receive))
             return self._loop.inline(route, request)
-        return await self._threads.reply(route, request, partial(_gone, receive), packed=packed)
+        return await self._threads.reply(route, request, partial(gone, receive), packed=packed)
 
     def _find(self, request: Request, endpoint: str) -> bool:
         """Whether its model is in memory; and that, in the request."""
@@ -289,7 +291,7 @@ class Application:
 
     async def _fetch(self, request: Request, endpoint: str) -> None:
         """The model, when it is in memory."""
-        request.model = await self.fetching.model(endpoint, request.deadline)
+        request.model = await self.fetching.model(endpoint, request.deadline, payer=request.payer)
         self._choose(request, endpoint)
 
     def _choose(self, request: Request, endpoint: str) -> None:
@@ -349,8 +351,7 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        size = size_of(request, packed=packed)
-        endpoint = name() if light else await self.executor.step(name, body_bytes=size)
+        endpoint = name() if light else await self.executor.step(name, body_bytes=size_of(request, packed=packed))
         request.places = {"endpoint": endpoint}
         if not self._find(request, endpoint):
             await self._fetch(request, endpoint)
@@ -392,9 +393,3 @@ def _rows_of(request: Request, model: Model | None) -> int:
     if model is None or encoding_of(request.headers) is not None or is_table(request.headers, b""):
         return 1
     return int(model.units_of(int(request.headers.get(b"content-length", b"0"))))
-
-
-async def _gone(receive: Receive) -> None:
-    """Ends when the client has hung up."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

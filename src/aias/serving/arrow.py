@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aias.serving.frames import TimeUp, give_frame, take_frame
+from aias.core.frames import TimeUp, give_frame, take_frame
 from aias.serving.refusals import BadBody, Busy, TooLate
 
 Columns = dict[str, list[object]]

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
+from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
 from aias.core.nested import JOINT, LEVELS_MAX
 from aias.serving.arrow import IDLE_SECONDS, Columns
-from aias.serving.frames import read_frame, write_frame
 
 MEMORY_BYTES_MAX: Final = 2 << 30
 """Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""

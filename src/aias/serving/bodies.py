@@ -41,6 +41,12 @@ class ClientGone(Exception):
     """The client hung up before its body was whole."""
 
 
+async def gone(receive: Receive) -> None:
+    """Ends when the client has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 class Bodies:
     """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on; `drop` lets them go."""
 

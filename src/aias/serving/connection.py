@@ -105,6 +105,13 @@ class Connection(Prompt):
         self.transport.abort()
 
     @property
+    def waits_since(self) -> float | None:
+        """Also since when its client has read nothing of what it has asked for."""
+        if self.flow.write_paused and not self.transport.is_closing():
+            return self._unread.since(self)
+        return super().waits_since
+
+    @property
     def at_rest(self) -> bool:
         """Whether all that has come is answered, and nothing has begun since."""
         return self._phase is IDLE

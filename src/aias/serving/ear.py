@@ -1,7 +1,7 @@
 """The supervisor's ear: a socket in the home, for whoever may write into the home.
 
     home/run/serve-127.0.0.1-8000 ◀─ `aias serve --replace`: I take your place      succession.py
-                                  ◀─ `aias endpoints`: what is quarantined?         hearing.py
+                                  ◀─ `aias endpoints`: what is quarantined?         supervisor.py
                                   ◀─ `aias release`: let it run again
 
 One question a connection, one JSON message each way. A socket of a server that was killed is found deaf, and replaced.

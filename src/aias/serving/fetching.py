@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,11 +25,11 @@ class Fetching:
         self._seconds_max = min(FETCH_SECONDS_MAX, bounds.answer_seconds)
         self._thread = ThreadPoolExecutor(1, "aias-fetch")
         self._under_way: dict[str, asyncio.Future[Model]] = {}
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()
 
-    async def model(self, endpoint: str, deadline: float | None = None) -> Model:
-        """Raises `NotReady`, `TooLate`, `Busy`."""
-        if self._waiting >= self._waiting_max:
+    async def model(self, endpoint: str, deadline: float | None = None, *, payer: str = "") -> Model:
+        """Raises `NotReady`, `TooLate`, `Busy`; that only of a payer who has his share of those that may wait."""
+        if self._waiting[payer] >= max(1, self._waiting_max // len({*self._waiting, payer})):
             raise Busy("too many requests are waiting for models to be loaded", hint="try again in a moment")
         under_way = self._under_way.get(endpoint)
         if under_way is None:
@@ -36,7 +37,7 @@ class Fetching:
             self._under_way[endpoint] = under_way
             under_way.add_done_callback(lambda done: self._arrived(endpoint, done))
         seconds = min(self._seconds_max, math.inf if deadline is None else deadline - time.monotonic())
-        self._waiting += 1
+        self._waiting[payer] += 1
         try:
             return await asyncio.wait_for(asyncio.shield(under_way), seconds)
         except TimeoutError:
@@ -44,7 +45,9 @@ class Fetching:
                 raise TooLate("its model is being loaded, beyond the deadline", hint="allow more time") from None
             raise NotReady(f"endpoint `{endpoint}` is still being loaded", hint="try again in a moment") from None
         finally:
-            self._waiting -= 1
+            self._waiting[payer] -= 1
+            if not self._waiting[payer]:
+                del self._waiting[payer]
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

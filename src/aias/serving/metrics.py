@@ -130,8 +130,8 @@ class Metrics:
     def __init__(self) -> None:
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
-        # By reason, endpoint, version, its number where there is one, and status.
-        self._tallies: dict[tuple[str, str, str, int | None, int], Tally] = {}
+        # By reason, endpoint, version, and status.
+        self._tallies: dict[tuple[str, str, str, int], Tally] = {}
         self.load_failures: Counter[str] = Counter()
         self.loads: Counter[str] = Counter()
         self.unloads: Counter[str] = Counter()
@@ -159,9 +159,9 @@ class Metrics:
         """`endpoint` and `version` where the request had come to a model."""
         self._refusals[reason, endpoint, version] += 1
 
-    def tally(self, reason: str, endpoint: str, version: str, *, number: int | None, status: int) -> Tally:
-        """Where refusals are counted that are the same for many. `number`: of the version, where there is one."""
-        return self._tallies.setdefault((reason, endpoint, version, number, status), Tally())
+    def tally(self, reason: str, endpoint: str, version: str, *, status: int) -> Tally:
+        """Where refusals are counted that are the same for many. `version`: "" where they had come to none."""
+        return self._tallies.setdefault((reason, endpoint, version, status), Tally())
 
     def predicted(
         self,
@@ -172,17 +172,16 @@ class Metrics:
         *,
         seconds: float,
         queue: float | None = None,
-        number: int = 0,
         status: int = 200,
     ) -> None:
         """Note a request that a model has answered, its rows, and the seconds that each phase and the whole took; of
-        the run, `queue` was spent waiting. `number`: of the version."""
-        if self._seen.add((endpoint, version, number), seconds, phases, queue, rows, status):
+        the run, `queue` was spent waiting."""
+        if self._seen.add((endpoint, version), seconds, phases, queue, rows, status):
             self._add_up()
 
-    def unrun(self, endpoint: str, number: int, reply: Reply, seconds: float) -> None:
+    def unrun(self, endpoint: str, version: str, reply: Reply, seconds: float) -> None:
         """Note a request that has come to a model, and was answered without a run."""
-        self._statistics.note(endpoint, number, reply, seconds)
+        self._statistics.note(endpoint, version, reply, seconds)
 
     def repeated(self, endpoint: str, version: str, rows: int) -> None:
         """Note the rows of a request that was answered without a run."""
@@ -209,15 +208,15 @@ class Metrics:
         return self._statistics
 
     def _add_up(self) -> None:
-        for (reason, endpoint, version, number, status), tally in self._tallies.items():
+        for (reason, endpoint, version, status), tally in self._tallies.items():
             times, tally.times = tally.times, 0
             if times:
                 self._refusals[reason, endpoint, version] += times
                 self._requests[endpoint, version, status] += times
-                if number is not None:
-                    self._statistics.failed(endpoint, number, times, tally.at)
-        for (endpoint, version, number), block in self._seen.take():
-            self._statistics.ran(endpoint, number, block)
+                if version:
+                    self._statistics.failed(endpoint, version, times, tally.at)
+        for (endpoint, version), block in self._seen.take():
+            self._statistics.ran(endpoint, version, block)
             for status, count in zip(*np.unique(block.status, return_counts=True), strict=True):
                 self._requests[endpoint, version, int(status)] += int(count)
             work = self._work.setdefault((endpoint, version), Work())

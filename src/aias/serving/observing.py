@@ -38,13 +38,12 @@ class Observing:
         model = request.model
         if model is not None and reply.phases is not None:
             self._metrics.predicted(
-                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, number=model.number,
-                status=reply.status,
-            )  # fmt: skip
+                endpoint, version, reply.rows, reply.phases, seconds=seconds, queue=reply.queue, status=reply.status
+            )
         else:
             self._metrics.answered(endpoint, version, reply.status)
             if model is not None and request.method == "POST":
-                self._metrics.unrun(endpoint, model.number, reply, seconds)
+                self._metrics.unrun(endpoint, version, reply, seconds)
         if ACCESS.share and ACCESS.wants():
             ACCESS.add((
                 time.time(), request.id, trace_id(request), request.key, request.method, request.path, endpoint,
@@ -61,8 +60,7 @@ class Observing:
     def tally(self, request: Request, reply: Reply, code: str) -> Tally:
         """Where refusals like this one are counted, of which nothing else is kept."""
         endpoint, version = asked(request)
-        number = None if request.model is None else request.model.number
-        return self._metrics.tally(code, endpoint, version, number=number, status=reply.status)
+        return self._metrics.tally(code, endpoint, version, status=reply.status)
 
     def gone(self, request: Request, seconds: float) -> None:
         """Its caller has hung up before there was an answer."""

@@ -52,6 +52,10 @@ class OnLoop:
             deadline=request.deadline, priority=request.priority,
         )  # fmt: skip
 
+    def expire(self) -> None:
+        """Give up every request whose time is over; to be called now and then."""
+        self._slices.expire()
+
     def is_long(self, model: Model, body_bytes: int) -> bool:
         """What takes less cannot make anybody wait too long, as there are only so many connections."""
         return model.seconds_for(body_bytes) * self._bounds.connections > model.lane.objective_seconds
@@ -60,15 +64,18 @@ class OnLoop:
         self, route: Route, request: Request, done: Callable[[Reply | Exception], None],
         has_gone: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        """Run it when it is its turn, unless its caller has gone by then: `done` is told `ClientGone`."""
-        asked_at = time.perf_counter()
+        """Run it when it is its turn, unless its caller has gone by then, or its time is over: `done` is told
+        `ClientGone`, `TooLate`."""
+        asked_at, until = time.perf_counter(), time.monotonic() + self._bounds.answer_seconds
+        if request.deadline is not None:
+            until = min(until, request.deadline)
 
         def work() -> None:
             waited = time.perf_counter() - asked_at
             try:
                 if has_gone():
                     raise ClientGone  # noqa: TRY301  like any other fault of the run
-                if request.deadline is not None and time.monotonic() > request.deadline:
+                if time.monotonic() > until:
                     raise too_late()  # noqa: TRY301
                 reply = self.inline(route, request)
             except Exception as fault:  # noqa: BLE001  whoever waits is told
@@ -80,7 +87,9 @@ class OnLoop:
             done(reply)
 
         seconds = request.asked.seconds_for(len(request.body))
-        self._slices.add(seconds, work, payer=request.payer, priority=request.priority)
+        self._slices.add(
+            seconds, work, payer=request.payer, priority=request.priority, until=until, over=lambda: done(too_late())
+        )
 
     async def in_turn(self, route: Route, request: Request, gone: Callable[[], Awaitable[None]]) -> Reply:
         """The same for a request that comes the long way; `gone` ends when its caller has hung up."""

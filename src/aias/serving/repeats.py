@@ -124,7 +124,10 @@ class Repeats:
 
     async def _run(self, key: bytes, request: Request, run: Callable[[], Awaitable[Reply]]) -> Reply:
         flight = _Flight(request.priority, asyncio.get_running_loop().create_future())
-        first = self._flights.setdefault(key, flight)
+        known = self._flights.get(key)
+        if known is None or flight.priority < known.priority:
+            # Whoever comes now shares the more urgent run.
+            self._flights[key] = flight
         useful: Reply | None = None
         try:
             reply = await run()
@@ -133,7 +136,7 @@ class Repeats:
                 self._keep(key, useful, request.asked.version)
         finally:
             flight.future.set_result(useful)
-            if first is flight:
+            if self._flights.get(key) is flight:
                 del self._flights[key]
         self._metrics.cache_misses[request.places["endpoint"]] += 1
         reply.headers += ((b"x-cache", b"miss"),)

@@ -1,8 +1,8 @@
 """Room for one more connection, where there are as many as there may be.
 
     accept ─ below the bound ───────────────▶ in
-             └ the longest idle gives way ──▶ in
-               └ nobody idles ──▶ 503 and the end, before anything is made for it; a few a turn
+             └ the longest idle gives way, or who reads nothing ──▶ in
+               └ nobody does ──▶ 503 and the end, before anything is made for it; a few a turn
 
 Whom a turn has no time to refuse the kernel keeps waiting, or sends away. All that costs those who are in next to
 nothing: at five times the capacity of a tiny model there are more newcomers than could be told anything.
@@ -67,9 +67,12 @@ class Room:
             if now - self._found_none_at < LOOK_SECONDS:
                 return False
             until = now - self._bounds.give_way_seconds
-            found = [(each.waits_since, each.serial, each) for each in self._connections if isinstance(each, Bounded)]
-            found = [entry for entry in found if entry[0] is not None and entry[0] <= until]
-            self._idle = [entry[2] for entry in sorted(found, reverse=True)]
+            found = [
+                # Who has something to read only where nobody idles.
+                (each.flow.write_paused, since, each.serial, each) for each in self._connections
+                if isinstance(each, Bounded) and (since := each.waits_since) is not None and since <= until
+            ]  # fmt: skip
+            self._idle = [entry[3] for entry in sorted(found, reverse=True)]
             if last and not self._idle:
                 self._found_none_at = now
         return False

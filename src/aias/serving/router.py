@@ -147,6 +147,10 @@ class Router:
         """The same of those that are in memory."""
         return [(name, model.version) for name, model in self._models.items()]
 
+    def versions(self) -> set[str]:
+        """All that are in memory to answer, on trial too."""
+        return {version for _, version in (*self.loaded(), *self.stage.loaded())}
+
     def tiers(self) -> list[tuple[str, str]]:
         """Each endpoint in memory, and where its model runs."""
         return [(name, model.tier.name) for name, model in self._models.items()]

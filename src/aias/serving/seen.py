@@ -41,20 +41,20 @@ class Block(NamedTuple):
 
 class Seen:
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, int], list[bytes]] = {}
+        self._seen: dict[tuple[str, str], list[bytes]] = {}
 
     def add(
-        self, which: tuple[str, str, int], seconds: float, phases: tuple[float, float, float], queue: float | None,
+        self, which: tuple[str, str], seconds: float, phases: tuple[float, float, float], queue: float | None,
         rows: int, status: int = 200,
     ) -> bool:  # fmt: skip
-        """Put a request down; `which`: endpoint, version, and its number. Whether it is time to add up."""
+        """Put a request down; `which`: endpoint and version. Whether it is time to add up."""
         seen = self._seen.get(which)
         if seen is None:
             seen = self._seen[which] = []
         seen.append(_pack(seconds, *phases, -1.0 if queue is None else queue, rows, status, time.time()))
         return len(seen) >= REQUESTS_MAX
 
-    def take(self) -> Iterator[tuple[tuple[str, str, int], Block]]:
+    def take(self) -> Iterator[tuple[tuple[str, str], Block]]:
         """All that was put down since."""
         for which, seen in self._seen.items():
             if seen:

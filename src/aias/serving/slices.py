@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
@@ -45,14 +45,17 @@ three turns until it is heard, is heard out first: with long slices from the sta
 
 Work = Callable[[], None]
 
+_Entry = tuple[int, int, float, Work, float, Work]
+
 
 class _Queue:
-    """What one payer has waiting: a heap of priority, arrival, seconds, work; `seconds` of all, and by priority."""
+    """What one payer has waiting: a heap of priority, arrival, seconds, work, until when, and what is done where that
+    is over; `seconds` of all, and by priority."""
 
     __slots__ = ("_by_priority", "heap", "seconds")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[int, int, float, Work]] = []
+        self.heap: list[_Entry] = []
         self.seconds = 0.0
         self._by_priority: dict[int, float] = {}
 
@@ -123,15 +126,34 @@ class Slices:
             self._refuses_until = self._clock() + REFUSING_SECONDS
             raise Overloaded(bound, retry_seconds=over)
 
-    def add(self, seconds: float, work: Work, *, payer: str, priority: int) -> None:
-        """Do some work, that should take so long, when it is its turn. It must not raise."""
+    def add(
+        self, seconds: float, work: Work, *, payer: str, priority: int, until: float = math.inf,
+        over: Work = lambda: None,
+    ) -> None:  # fmt: skip
+        """Do some work, that should take so long, when it is its turn; `over` where that has not come `until` then.
+        Neither may raise."""
         assert self._has_begun, "the first of a turn need not wait"
         queue = self._queues.get(payer)
         if queue is None:
             self._shares.enter(payer)
             queue = self._queues[payer] = _Queue()
-        heappush(queue.heap, (priority, next(self._serial), seconds, work))
+        heappush(queue.heap, (priority, next(self._serial), seconds, work, until, over))
         queue.add(priority, seconds)
+
+    def expire(self) -> None:
+        """Give up what has waited until its time was over, as others go first; to be called now and then."""
+        now, late = self._clock(), list[_Entry]()
+        for payer, queue in [*self._queues.items()]:
+            if mine := [each for each in queue.heap if each[4] <= now]:
+                late += mine
+                queue.heap = [each for each in queue.heap if each[4] > now]
+                heapify(queue.heap)
+                for priority, _, seconds, *_rest in mine:
+                    queue.add(priority, -seconds)
+                if not queue.heap:
+                    del self._queues[payer]
+        for each in late:
+            each[5]()
 
     def _ahead(self, seconds: float, payer: str, priority: int) -> float:
         """What runs before: its payer's own, but for what may wait longer, and as much of each other's."""
@@ -170,7 +192,7 @@ class Slices:
     def _next(self, payer: str) -> tuple[float, Work]:
         self._shares.serve(payer)
         queue = self._queues[payer]
-        priority, _, seconds, work = heappop(queue.heap)
+        priority, _, seconds, work, *_ = heappop(queue.heap)
         queue.add(priority, -seconds)
         if not queue.heap:
             del self._queues[payer]

@@ -4,7 +4,7 @@ Counted on the event loop's own thread, like the metrics.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -88,8 +88,9 @@ class VersionStatistics:
         return VersionStatistics(self.last_at_ms, self.rows, success, queue, fail, repeated, self.sizes.copy())
 
 
-Counted = list[tuple[str, int, VersionStatistics]]
-"""What a server has counted, by endpoint and version's number: plain values, for another process to add up."""
+Counted = list[tuple[str, str | int, VersionStatistics]]
+"""What a server has counted, by endpoint and version: plain values, for another process to add up. An older release
+tells the version's number only."""
 
 
 class Statistics:
@@ -97,13 +98,13 @@ class Statistics:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._versions: dict[tuple[str, int], VersionStatistics] = {}
+        self._versions: dict[tuple[str, str], VersionStatistics] = {}
 
-    def note(self, endpoint: str, number: int, reply: Reply, seconds: float, *, queue: float = 0.0) -> None:
+    def note(self, endpoint: str, version: str, reply: Reply, seconds: float, *, queue: float = 0.0) -> None:
         """Count an answered request, or one that failed with a model at hand. `queue`: seconds that it waited."""
-        found = self._versions.get((endpoint, number))
+        found = self._versions.get((endpoint, version))
         if found is None:
-            found = self._versions[endpoint, number] = VersionStatistics()
+            found = self._versions[endpoint, version] = VersionStatistics()
         found.last_at_ms = round(self._clock() * 1000)
         if reply.repeated:
             found.success.add(seconds)
@@ -117,17 +118,17 @@ class Statistics:
         found.rows += reply.rows
         found.count(reply.rows, Phases(1, *reply.phases))
 
-    def failed(self, endpoint: str, number: int, times: int, at: float) -> None:
+    def failed(self, endpoint: str, version: str, times: int, at: float) -> None:
         """Count requests that were turned away in no time, the last of them at that time."""
-        found = self._versions.setdefault((endpoint, number), VersionStatistics())
+        found = self._versions.setdefault((endpoint, version), VersionStatistics())
         found.last_at_ms = max(found.last_at_ms, round(at * 1000))
         found.fail.count += times
 
-    def ran(self, endpoint: str, number: int, block: Block) -> None:
+    def ran(self, endpoint: str, version: str, block: Block) -> None:
         """Count answered requests, all at once."""
-        found = self._versions.get((endpoint, number))
+        found = self._versions.get((endpoint, version))
         if found is None:
-            found = self._versions[endpoint, number] = VersionStatistics()
+            found = self._versions[endpoint, version] = VersionStatistics()
         found.last_at_ms = max(found.last_at_ms, round(float(block.at[-1]) * 1000))
         found.rows += int(block.rows.sum())
         found.success.add_all(block.seconds)
@@ -139,23 +140,28 @@ class Statistics:
 
     def counted(self) -> Counted:
         """As it is now, whatever is counted afterwards."""
-        return [(endpoint, number, found.copy()) for (endpoint, number), found in self._versions.items()]
+        return [(endpoint, version, found.copy()) for (endpoint, version), found in self._versions.items()]
 
     def add(self, more: Counted) -> None:
         """Count what another process of the same server has counted too."""
-        for endpoint, number, found in more:
-            self._versions.setdefault((endpoint, number), VersionStatistics()).merge(found)
+        for endpoint, version, found in more:
+            # Most endpoints have the name of their model.
+            whole = version if isinstance(version, str) else f"{endpoint}@{version}"
+            self._versions.setdefault((endpoint, whole), VersionStatistics()).merge(found)
 
-    def of(self, known: Iterable[tuple[str, str]]) -> Iterator[dict[str, object]]:
-        """What the extension calls `model_stats`: of `known` (endpoint, number), asked or not, and of versions before.
+    def of(self, known: Collection[tuple[str, str]]) -> Iterator[dict[str, object]]:
+        """What the extension calls `model_stats`: of `known` (endpoint, version), asked or not, and of versions before.
 
-        Nothing is counted as a miss of the cache: whether a request could have been there, its cost decides.
+        The extension tells versions by their number: of those of several models the one that is known has it, or else
+        the last that was asked. Nothing is counted as a miss of the cache: whether a request could have been there, its
+        cost decides.
         """
         names = {name for name, _ in known}
-        pairs = {(name, int(number)) for name, number in known}
-        pairs |= {pair for pair in self._versions if pair[0] in names}
-        for name, number in sorted(pairs):
-            yield _described(name, number, self._versions.get((name, number), VersionStatistics()))
+        before = sorted((found.last_at_ms, *of) for of, found in self._versions.items() if of[0] in names)
+        pairs = [*((name, version) for _, name, version in before), *known]
+        shown = {(name, int(version.rpartition("@")[2])): version for name, version in pairs}
+        for (name, number), version in sorted(shown.items()):
+            yield _described(name, number, self._versions.get((name, version), VersionStatistics()))
 
 
 def _described(name: str, number: int, found: VersionStatistics) -> dict[str, object]:

@@ -61,6 +61,11 @@ class Unread:
         if not self._paused:
             self._at_most = 0
 
+    def since(self, connection: Paused) -> float | None:
+        """Since when a paused one has read nothing, as far as was looked."""
+        least = self._paused.get(connection)
+        return None if least is None else least.since
+
     def tidy(self) -> None:
         """Cut who has read nothing for too long; to be called now and then."""
         now = self._clock()

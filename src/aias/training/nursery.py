@@ -34,7 +34,8 @@ from typing import Final
 import msgspec
 
 from aias.core.catalog import member, members
-from aias.training.worker import FRAME, hide, work
+from aias.core.frames import HEAD, framed, size_of
+from aias.training.worker import hide, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 """Pools that libraries open at import; workers together have one thread a core."""
@@ -249,10 +250,10 @@ def _serve(folder: Path, channel: socket.socket) -> None:
 
 
 def _asked(channel: socket.socket) -> tuple[Birth | Opening | Burial, list[int]] | None:
-    head, descriptors, _, _ = socket.recv_fds(channel, FRAME, 2)
-    if len(head) < FRAME:
+    head, descriptors, _, _ = socket.recv_fds(channel, HEAD, 2)
+    if len(head) < HEAD:
         return None
-    body = channel.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL)
+    body = channel.recv(size_of(head), socket.MSG_WAITALL)
     return msgspec.msgpack.decode(body, type=Birth | Opening | Burial), list(descriptors)
 
 
@@ -312,13 +313,12 @@ def _bury(order: Burial, channel: socket.socket) -> None:
 
 
 def _send(channel: socket.socket, message: msgspec.Struct, descriptors: Sequence[int] = ()) -> None:
-    body = msgspec.msgpack.encode(message)
-    socket.send_fds(channel, [len(body).to_bytes(FRAME, "little") + body], list(descriptors))
+    socket.send_fds(channel, [framed(msgspec.msgpack.encode(message))], list(descriptors))
 
 
 def _received(channel: socket.socket) -> bytes | None:
-    head = channel.recv(FRAME, socket.MSG_WAITALL)
-    return channel.recv(int.from_bytes(head, "little"), socket.MSG_WAITALL) if len(head) == FRAME else None
+    head = channel.recv(HEAD, socket.MSG_WAITALL)
+    return channel.recv(size_of(head), socket.MSG_WAITALL) if len(head) == HEAD else None
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import msgspec
 from aias.core.deadline import Deadline
 from aias.core.errors import AiasError
 from aias.core.events import Event
+from aias.core.frames import framed, read_frame
 from aias.training.configuration import Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.table import Table
@@ -26,9 +27,6 @@ HIDDEN: Final = ("graphviz", "matplotlib", "pandas", "plotly", "pyarrow", "rich"
 
 PLACE: Final = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+: ")
 """Where in its source a library failed, which CatBoost says first: nobody here can look there."""
-
-FRAME: Final = 4
-"""Bytes that say how long a frame is."""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -91,19 +89,9 @@ def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
 
 
 def _say(words: BinaryIO, word: Word) -> None:
-    body = msgspec.msgpack.encode(word, enc_hook=_plain)
-    words.write(len(body).to_bytes(FRAME, "little") + body)
+    words.write(framed(msgspec.msgpack.encode(word, enc_hook=_plain)))
 
 
 def _plain(value: object) -> object:
     """NumPy's scalars as Python's."""
     return value.item() if hasattr(value, "item") else str(value)
-
-
-def read_frame(stream: BinaryIO) -> bytes | None:
-    """One frame, or None at the end of the stream."""
-    head = stream.read(FRAME)
-    if len(head) < FRAME:
-        return None
-    body = stream.read(int.from_bytes(head, "little"))
-    return body or None

@@ -13,9 +13,10 @@ from typing import Any, BinaryIO, Final, Self
 import msgspec
 
 from aias.core.catalog import member
+from aias.core.frames import HEAD, framed, size_of
 from aias.training.nursery import Nursery, Ward
 from aias.training.unit import Bench
-from aias.training.worker import FRAME, Order, Word, obey
+from aias.training.worker import Order, Word, obey
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
@@ -66,12 +67,12 @@ class Process:
         return bool(read)
 
     def _frames(self, *, births_only: bool = False) -> Iterator[Word]:
-        while len(self._unread) >= FRAME and not (births_only and self.known_pid is not None):
-            size = int.from_bytes(self._unread[:FRAME], "little")
-            if len(self._unread) < FRAME + size:
+        while len(self._unread) >= HEAD and not (births_only and self.known_pid is not None):
+            end = HEAD + size_of(self._unread[:HEAD])
+            if len(self._unread) < end:
                 return
-            word = msgspec.msgpack.decode(bytes(self._unread[FRAME : FRAME + size]), type=Word)
-            del self._unread[: FRAME + size]
+            word = msgspec.msgpack.decode(bytes(self._unread[HEAD:end]), type=Word)
+            del self._unread[:end]
             if word.kind == "born":
                 self.known_pid = int(word.facts["pid"])
             else:
@@ -137,9 +138,8 @@ class Workers:
             self._end(worker)
             worker.process = self._born(modules | worker.process.modules)
             self._listen_to(worker)
-        body = msgspec.msgpack.encode(order)
         with contextlib.suppress(BrokenPipeError):  # it died while idle; `listen` will say so
-            worker.process.orders.write(len(body).to_bytes(FRAME, "little") + body)
+            worker.process.orders.write(framed(msgspec.msgpack.encode(order)))
 
     def listen(self, seconds: float) -> Iterator[tuple[Worker, Word]]:
         """What is said within this time. A child that died says `gone`; another then stands in its place."""

@@ -47,7 +47,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, churn: Path) -> Path:
     import aias
 
     home = tmp_path_factory.mktemp("home")
-    aias.train(churn, target="left", learners=("linear",), seed=1, time=20, home=home, inline=True)
+    aias.train(churn, target="left", learners=("linear",), seed=1, time=600, home=home, inline=True)
     return home
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 from aias.access.keys import Keys
 from aias.cli.bench_text import bars, took
 from aias.client.load.latencies import Latencies
+from aias.client.load.schedule import poisson
 from aias.client.load.subject import borrowed_key
 from aias.serving.background import Background
 from shell import Run
@@ -99,9 +100,15 @@ def test_a_plot_that_could_not_be_what_it_is_called_is_refused_before_the_load(
     assert list(tmp_path.glob("**/load.*")) == []
 
 
-def test_an_interruption_gives_the_result_so_far(run: Run, deployed: Path) -> None:
+def test_an_interruption_gives_the_result_so_far(run: Run, deployed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*asked: float, **more: int) -> Iterator[float]:
+        for number, at in enumerate(poisson(*asked, **more)):
+            if number == 50:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield at
+
+    monkeypatch.setattr("aias.client.load.generator.poisson", interrupted)
     with Background(deployed) as server:
-        threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
         done = run("bench", "churn", "--url", server.url, "--rate", 50, "--time", "10m", "--warm-up", "0s", "--json")
 
     assert done.status == 130

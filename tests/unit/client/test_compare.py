@@ -19,7 +19,7 @@ def rows(count: int, seed: int) -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     return aias.train(
-        rows(300, 0), target="y", name="m", time="120s", learners=("linear",), folds=2, search=False, inline=True,
+        rows(300, 0), target="y", name="m", time="600s", learners=("linear",), folds=2, search=False, inline=True,
         home=tmp_path_factory.mktemp("home"),
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_an_axis_or_technique_or_setting_that_there_is_not_is_refused_by_name(mo
 
 def test_a_learner_with_settings_is_fitted_with_them_once(tmp_path: Path) -> None:
     found = aias.train(
-        rows(120, 0), target="y", name="n", time="120s", learners={"text_mlp": {"width": 4, "epochs": 3}}, folds=1,
+        rows(120, 0), target="y", name="n", time="600s", learners={"text_mlp": {"width": 4, "epochs": 3}}, folds=1,
         search=False, inline=True, home=tmp_path,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ def trained(tmp_path_factory):
     (folder / "meals.csv").write_bytes(f"评论,标签\n{ROWS}".encode("gbk"))
     (folder / "test.csv").write_text(f"评论,标签\n{ROWS}", encoding="utf-8")
     return folder, aias.train(
-        str(folder / "meals.csv"), target="标签", name="meals", test=str(folder / "test.csv"), time=3,
+        str(folder / "meals.csv"), target="标签", name="meals", test=str(folder / "test.csv"), time=600,
         learners=["linear"], inline=True, home=folder / "home",
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     left = np.where((age < 40) * 1.0 + (note == "cold and rude") + chance.normal(size=400) / 4 > 1, "yes", "no")
     columns = {"age": age, "noise": noise, "plan": plan, "note": note, "left": left}
     home: Path = tmp_path_factory.mktemp("home")
-    return aias.train(columns, target="left", learners=["linear"], time=20, home=home, inline=True)
+    return aias.train(columns, target="left", learners=["linear"], time=600, home=home, inline=True)
 
 
 ROW = {"age": 20.0, "noise": 0.0, "plan": "basic", "note": "cold and rude"}

@@ -34,7 +34,7 @@ def boosted(x: np.ndarray, said: np.ndarray, kind: str) -> PlainTrees:
         settings["objective"] = "cross_entropy"
     if kind == "multiclass":
         rows, y, weight = np.repeat(x, 3, axis=0), np.tile(np.arange(3), len(x)), said.ravel()
-    how = Fit(Task("y", kind, "log_loss", classes), 1, Deadline.after(60), 1, nobody, settings)
+    how = Fit(Task("y", kind, "log_loss", classes), 1, Deadline.after(600), 1, nobody, settings)
     return plain(member("learners", "boosted_trees").fit(Examples(rows, y, weight), None, how), two=kind == "binary")
 
 

@@ -31,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     home = tmp_path_factory.mktemp("home")
     frame = pl.DataFrame({"t": texts, "y": labels})
     model = aias.train(
-        frame, target="y", name="m", time="60s", folds=3, learners=("linear",), search=False, inline=True, home=home
+        frame, target="y", name="m", time="600s", folds=3, learners=("linear",), search=False, inline=True, home=home
     ).quality
     found, more = opened(model, frame, home), list[Member]()
     found.plan.run([Configuration("linear held back", "linear", {"C": 0.1})], lambda each: not more.append(each))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     table = {"a": [float(i % 7) for i in range(80)], "y": ["n", "y"] * 40}
     home = tmp_path_factory.mktemp("home")
-    return aias.train(table, target="y", name="m", time=120, search=False, learners=("linear",), inline=True, home=home)
+    return aias.train(table, target="y", name="m", time=600, search=False, learners=("linear",), inline=True, home=home)
 
 
 def files_of(model: aias.Model) -> dict[str, bytes]:

@@ -33,7 +33,7 @@ def fitted(task: Task, **settings: object) -> FittedMlp:
     score = np.nan_to_num(x[:, 0]) + x[:, 2] + (x[:, 3] > 20)
     y = np.digitize(score, np.quantile(score, [0.4, 0.7])[: len(task.classes) - 1]) if task.classes else score
     chosen = {"members": 1, "width": 16, "epochs": 4, **settings}
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, chosen, categories=(2, 3), category_sizes=SIZES)
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, chosen, categories=(2, 3), category_sizes=SIZES)
     return Mlp.fit(Examples(x, y, None), None, how)
 
 

@@ -39,7 +39,7 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
     x = np.random.default_rng(0).normal(size=(300, 2))
     frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.where(x.sum(axis=1) > 0, "p", "q")})
     model = aias.train(
-        frame, target="y", name="m", time="60s", folds=2, learners={"linear": {"C": 0.001}}, search=False, inline=True,
+        frame, target="y", name="m", time="600s", folds=2, learners={"linear": {"C": 0.001}}, search=False, inline=True,
         home=tmp_path,
     ).quality  # fmt: skip
     parent, ledger = Parent(model.ref, model.manifest, model.runtime), Ledger(tmp_path / "work" / "m")
@@ -57,10 +57,10 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
 
 
 def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:
-    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=60, watch=nobody)
+    prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=600, watch=nobody)
     bench = Bench(prepared.table, ledger)
     plan = Plan(
         prepared.table, ledger, InlineWorkers(bench, threads=1), seed=parent.recipe.seed,
-        fit_ends_at=lambda: time.monotonic() + 60, memory=Memory(), watch=nobody,
+        fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
     return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())

@@ -2,7 +2,7 @@ import base64
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aias.core import packed
@@ -11,7 +11,6 @@ from aias.core.packed import pack, unpack
 TERMS = st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\n"), max_size=120), max_size=30)
 
 
-@settings(deadline=None)
 @given(TERMS)
 def test_what_is_packed_comes_back_in_its_order(terms: list[str]) -> None:
     assert unpack(pack(terms)) == terms

@@ -41,6 +41,6 @@ def test_a_linear_learner_finds_the_same_in_both(classes: int) -> None:
     y: Any = np.digitize(signal, np.quantile(signal, np.arange(1, classes) / classes)) if classes else signal
     kind = {0: "regression", 2: "binary", 3: "multiclass"}[classes]
     task = Task("y", kind, "rmse" if not classes else "accuracy", tuple("abc"[:classes]))  # type: ignore[arg-type]
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings={"C": 1.0})
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, settings={"C": 1.0})
     apart, whole = (Linear.fit(Examples(x, y), None, how) for x in (BOTH, WHOLE))
     np.testing.assert_allclose(apart.scores(BOTH), whole.scores(WHOLE), atol=1e-6)

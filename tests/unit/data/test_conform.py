@@ -1,6 +1,6 @@
 import numpy as np
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aias.core.schema import Field, Schema
@@ -16,7 +16,6 @@ numbers = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(numbers, min_size=1))
 def test_a_number_in_training_is_the_number_that_serving_reads(texts):
     field = Field("a", "number", missing=("?",))
@@ -24,7 +23,6 @@ def test_a_number_in_training_is_the_number_that_serving_reads(texts):
     assert np.array_equal(trained, Number(field).column(texts)[:, 0], equal_nan=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(max_size=4) | st.sampled_from(["?", " ? ", "3.0", " red "]) | st.none(), min_size=1))
 def test_a_category_in_training_is_the_category_that_serving_reads(texts):
     field = Field("a", "category", missing=("?",))

@@ -27,6 +27,11 @@ def shuffled(values):
         (["12 kg", "7 kg", "0.5 kg"], [12.0, 7.0, 0.5], "kg"),
         (["1.200,50", "3,5", "7"], [1200.5, 3.5, 7.0], None),
         (["1,200", "35", "-7"], [1200.0, 35.0, -7.0], None),
+        (["kr 1,200.50", "kr 7", "-kr 3"], [1200.5, 7.0, -3.0], "kr"),
+        (["Rs. 500", "Rs.1,200", "Rs. 7.5"], [500.0, 1200.0, 7.5], "Rs."),
+        (["817.44 zł", "3 zł", "0.5 zł"], [817.44, 3.0, 0.5], "zł"),
+        (["R$ 1.769,55", "R$ 3,5", "R$ 7"], [1769.55, 3.5, 7.0], "R$"),
+        (["US$1,200", "US$35", "-US$7"], [1200.0, 35.0, -7.0], "US$"),
     ],
 )
 def test_numbers_in_texts_are_numbers(texts, numbers, unit):
@@ -85,6 +90,28 @@ def test_blanks_are_missing_without_a_spelling():
     field, dataset = field_of(["1.5", " ", "", "2", "2"])
     assert (field.kind, field.missing) == ("number", ())
     assert dataset.frame["column"].null_count() == 2
+
+
+@pytest.mark.parametrize("word", ["unknown", "N.A.", "Missing", "k.A.", "..", "–", "#DIV/0!", "неизвестно", "(blank)"])
+def test_a_word_for_no_value_among_numbers_is_missing_however_often_and_a_word_among_words(word):
+    numbers = [word if i % 3 == 0 else str(i * 37 % 101) for i in range(60)]
+    field, dataset = field_of(numbers)
+    assert (field.kind, field.missing) == ("number", (word,))
+    assert (dataset.frame["column"].null_count(), "20 rows say" in field.reason) == (20, True)
+    field, dataset = field_of([word if i % 3 == 0 else "Oslo" for i in range(60)])
+    assert (field.kind, field.missing, dataset.frame["column"].null_count()) == ("category", (), 0)
+
+
+def test_unknown_may_be_a_label_beside_numbers_in_a_target():
+    grades = ["unknown", "1", "2", "3"] * 10
+    assert read({"x": list(range(40)), "y": grades}, target="y").schema["y"].kind == "category"
+
+
+def test_days_that_are_unknown_are_missing_days():
+    field, dataset = field_of(["unknown" if i % 4 == 0 else f"2024-01-{i % 28 + 1:02}" for i in range(60)])
+    assert (field.kind, dataset.frame["column"].null_count()) == ("time", 15)
+    field, dataset = field_of(["unknown" if i % 4 == 0 else day for i, day in enumerate(DAYS)])
+    assert (field.kind, field.missing, dataset.frame["column"].null_count()) == ("time", ("unknown",), 54)
 
 
 def test_a_few_odd_values_among_many_numbers_are_reported_and_read_as_missing():

@@ -42,7 +42,7 @@ fields = st.builds(
 ).map(lambda field: replace(field, format="spaced") if field.kind == "number" and field.format else field)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(fields, max_size=3, unique_by=lambda field: field.name))
 def test_what_is_written_is_read_back_equal(tmp_path_factory, listed):
     path = tmp_path_factory.mktemp("schema") / "schema.yaml"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aias.core.errors import AiasError
@@ -56,7 +56,7 @@ def test_what_needs_judging_is_left_to_the_long_way(body: bytes) -> None:
     assert ENCODER.json(body) is None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(
     st.dictionaries(
         st.sampled_from(["age", "how much (in €)", "plan", "answer", "other"]),

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,9 @@ import pytest
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.rows import Layout
-from aias.graph.compile import compile_graph
 from aias.learners.boosted_trees import BoostedTrees
 from aias.learners.contract import Examples, Fit
-from aias.runtimes.onnxruntime import _session
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
+from learned import LAYOUT, TASKS, answered
 
 
 def examples(classes: int, rows: int = 800, *, missing: float = 0.1) -> Examples:
@@ -33,26 +26,11 @@ def examples(classes: int, rows: int = 800, *, missing: float = 0.1) -> Examples
 
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, **settings):
-    how = Fit(TASKS[classes], 0, Deadline.after(60), 1, nobody, settings, categories=(4,))
+    how = Fit(TASKS[classes], 0, Deadline.after(600), 1, nobody, settings, categories=(4,))
     return BoostedTrees.fit(train or examples(classes), valid, how)
 
 
-class Whole:
-    """A pipeline that is nothing but trees."""
-
-    def __init__(self, trees) -> None:
-        self.trees = trees
-
-    def export(self, graph) -> str:
-        return self.trees.export(graph, graph.columns)
-
-
-LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
-
-
-def run(trees, classes: int, x):
-    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
-    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+run = partial(answered, LAYOUT)
 
 
 def odd_rows() -> np.ndarray:
@@ -75,7 +53,7 @@ def test_the_score_that_is_told_is_that_of_the_trees_so_far(classes: int) -> Non
         told.append(scores)
         return 0.0
 
-    how = Fit(TASKS[classes], 0, Deadline.after(60), 1, nobody, {"rounds": 1}, categories=(4,), score=score)
+    how = Fit(TASKS[classes], 0, Deadline.after(600), 1, nobody, {"rounds": 1}, categories=(4,), score=score)
     trees = BoostedTrees.fit(examples(classes), valid, how)
     np.testing.assert_allclose(told[0], trees.scores(valid.x), rtol=1e-6)
 
@@ -111,7 +89,7 @@ def test_settings_of_a_fit_repeat_its_rounds_without_validation_rows() -> None:
 
 @pytest.mark.parametrize(("metric", "objective"), [("mae", "regression_l1"), ("rmse", "regression")])
 def test_the_objective_follows_the_metric(metric: str, objective: str) -> None:
-    how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 3}, categories=(4,))
+    how = Fit(Task("y", "regression", metric), 0, Deadline.after(600), 1, nobody, {"rounds": 3}, categories=(4,))
     trees = BoostedTrees.fit(examples(0), None, how)
     assert f"\nobjective={objective}" in trees._text()
     np.testing.assert_array_equal(run(trees, 0, odd_rows()), trees.scores(odd_rows())[:, 0])
@@ -144,7 +122,7 @@ from aias.learners.boosted_trees import BoostedTrees
 from aias.learners.contract import Examples, Fit
 x = np.random.default_rng(0).normal(size=(3000, 5))
 examples = Examples(x, x[:, 0])
-how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"rounds": 3})
+how = Fit(Task("y", "regression", "rmse"), 0, Deadline.after(600), 1, nobody, {"rounds": 3})
 BoostedTrees.fit(examples, None, how)
 before = len(os.listdir("/proc/self/task"))
 BoostedTrees.fit(examples, examples, how).scores(x)
@@ -152,7 +130,7 @@ assert len(os.listdir("/proc/self/task")) == before
 """
     if not Path("/proc/self/task").exists():
         pytest.skip("threads are counted in /proc")
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 def test_lightgbm_comes_without_what_it_only_serves() -> None:
@@ -163,7 +141,7 @@ assert _lightgbm().Booster and not {"sklearn", "pandas", "lightgbm"} & set(sys.m
 import lightgbm, sklearn
 assert issubclass(lightgbm.LGBMRegressor, sklearn.base.BaseEstimator)
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +151,7 @@ def test_what_is_learned_is_what_the_metric_wants(metric: str, share: float) -> 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2_000, 1))
     y = 3 * x[:, 0] + rng.exponential(size=2_000)
-    how = Fit(Task("y", "regression", metric), 0, Deadline.after(60), 1, nobody, {"rounds": 100})
+    how = Fit(Task("y", "regression", metric), 0, Deadline.after(600), 1, nobody, {"rounds": 100})
     below = float((y <= BoostedTrees.fit(Examples(x, y), None, how).scores(x)[:, 0]).mean())
     assert abs(below - share) < 0.06
 
@@ -185,6 +163,6 @@ def test_rows_are_let_go_as_soon_as_lightgbm_has_its_own_form_of_them():
     def watch(_event):
         there.append(rows() is not None)
 
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, watch, {"rounds": 3}, categories=(4,))
+    how = Fit(TASKS[2], 0, Deadline.after(600), 1, watch, {"rounds": 3}, categories=(4,))
     BoostedTrees.fit(held.pop(), examples(2, 100), how)
     assert there and not any(there)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -6,66 +7,21 @@ import pytest
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.rows import Layout
 from aias.forests.catboost import FLOAT32_MAX, widest
-from aias.graph.compile import compile_graph
 from aias.learners.catboost import CatBoost, Trees, _loss
 from aias.learners.contract import Examples, Fit
-from aias.runtimes.onnxruntime import _session
+from learned import LAYOUT, TASKS, answered, examples, odd_rows
 
 pytest.importorskip("catboost", reason="the extra `catboost` is not installed")
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
-
-LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (30,), 0, 0)
-
-
-def examples(classes: int, rows: int = 800) -> Examples:
-    rng = np.random.default_rng(classes)
-    x = rng.normal(size=(rows, 5))
-    x[:, 3] = np.round(x[:, 3], 1)
-    x[:, 4] = rng.integers(2, 30, rows)
-    z = x[:, 0] + np.isin(x[:, 4] % 7, [1, 3]) * 2 + rng.normal(size=rows) / 3
-    x[:, :4][rng.random((rows, 4)) < 0.1] = np.nan
-    x[:9, 1], x[9:18, 1] = np.inf, -np.inf
-    y = {2: (z > 1).astype(np.int64), 3: np.digitize(z, [0, 1]).astype(np.int64), 0: 1e9 + z}[classes]
-    return Examples(x, y)
 
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, metric: str = "", **settings):
     task = Task("y", "regression", metric) if metric else TASKS[classes]
-    how = Fit(task, 0, Deadline.after(60), 1, nobody, settings, categories=(4,), category_sizes=(30,))
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, settings, categories=(4,), category_sizes=(30,))
     return CatBoost.fit(train or examples(classes), valid, how)
 
 
-class Whole:
-    """A pipeline that is nothing but trees."""
-
-    def __init__(self, trees) -> None:
-        self.trees = trees
-
-    def export(self, graph) -> str:
-        return self.trees.export(graph, graph.columns)
-
-
-def run(trees, classes: int, x):
-    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
-    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
-
-
-def odd_rows() -> np.ndarray:
-    x = examples(2, 400).x.copy()
-    odd = [np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 16777217, 0.0, FLOAT32_MAX, -FLOAT32_MAX, 1e-45, 0.1]
-    x[:48, :4] = np.repeat(odd, 4)[:, None]
-    x[:12, 1:4] = x[100:112, 1:4]
-    x[50:60, 4] = 1  # unseen
-    x[60:70, 4] = 0  # missing
-    x[70:80, 4] = 29
-    return x
+run = partial(answered, LAYOUT)
 
 
 @pytest.mark.parametrize("classes", [0, 2, 3])
@@ -94,10 +50,10 @@ def test_categories_are_columns_of_their_own_in_the_forest() -> None:
 
 
 def test_without_categories_nothing_is_added() -> None:
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5})
+    how = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {"rounds": 5})
     trees = CatBoost.fit(Examples(examples(2).x[:, :4], examples(2).y), None, how)
     assert trees.extra_width == 0 and trees.export_extra(None, "x") is None
-    only = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"rounds": 5}, categories=(0,), category_sizes=(30,))
+    only = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {"rounds": 5}, categories=(0,), category_sizes=(30,))
     trees = CatBoost.fit(Examples(examples(2).x[:, 4:], examples(2).y), None, only)
     assert trees.extra_width > 0
 

@@ -1,21 +1,16 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
-from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.graph.compile import compile_graph
 from aias.learners import extra_trees
 from aias.learners.contract import Examples, Fit
 from aias.learners.extra_trees import ExtraTrees
-from aias.runtimes.onnxruntime import _session
+from learned import TASKS, answered
 
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
 LAYOUT = Layout(4, (0, 1, 2), (3,), (30,), 0, 0)
 
 
@@ -31,23 +26,11 @@ def examples(classes: int, rows: int = 400, *, missing: float = 0.1) -> Examples
 
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, seed: int = 0, **settings):
-    how = Fit(TASKS[classes], seed, Deadline.after(60), 1, nobody, {"trees": 8, **settings}, categories=(3,))
+    how = Fit(TASKS[classes], seed, Deadline.after(600), 1, nobody, {"trees": 8, **settings}, categories=(3,))
     return ExtraTrees.fit(train or examples(classes), valid, how)
 
 
-class Whole:
-    """A pipeline that is nothing but trees."""
-
-    def __init__(self, trees) -> None:
-        self.trees = trees
-
-    def export(self, graph) -> str:
-        return self.trees.export(graph, graph.columns)
-
-
-def run(trees, classes: int, x):
-    session = _session(compile_graph(Whole(trees), LAYOUT, classes=TASKS[classes].classes))
-    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+run = partial(answered, LAYOUT)
 
 
 def odd_rows() -> np.ndarray:
@@ -92,7 +75,7 @@ def test_there_are_more_trees_where_they_are_small(monkeypatch) -> None:
     grown = {}
     for most in (20_000, 2_000, 200):
         monkeypatch.setattr(extra_trees, "NODES_MAX", most)
-        how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {}, categories=(3,))
+        how = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {}, categories=(3,))
         grown[most] = ExtraTrees.fit(examples(2), None, how)
     assert [each.settings["trees"] for each in grown.values()] == [10, 10, 5]
     assert all(each.forest().nodes <= most for most, each in grown.items())
@@ -118,7 +101,7 @@ def test_the_number_of_nodes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 def test_rows_count_by_their_weight_and_states_are_kept() -> None:
     kept: list = []
     x, y = np.zeros((40, 4)), np.arange(40) % 2
-    how = Fit(TASKS[2], 0, Deadline.after(60), 1, nobody, {"trees": 3}, keep=lambda make: kept.append(make()))
+    how = Fit(TASKS[2], 0, Deadline.after(600), 1, nobody, {"trees": 3}, keep=lambda make: kept.append(make()))
     ExtraTrees.fit(Examples(x, y, weight=np.tile([1.5, 0.5], 20)), Examples(x, y), how)
     np.testing.assert_allclose(kept[0].scores(x[:1]), [[0.75, 0.25]])
 

@@ -6,15 +6,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.side_by_side import SideBySide
-from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import RATIO_MIN, Linear
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
+from learned import TASKS
 
 
 def examples(classes: int, rows: int = 500) -> Examples:
@@ -26,7 +20,9 @@ def examples(classes: int, rows: int = 500) -> Examples:
 
 
 def how(classes: int, **changes) -> Fit:
-    return Fit(TASKS[classes], 0, changes.pop("deadline", Deadline.after(60)), 1, changes.pop("watch", nobody), changes)
+    return Fit(
+        TASKS[classes], 0, changes.pop("deadline", Deadline.after(600)), 1, changes.pop("watch", nobody), changes
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 3])

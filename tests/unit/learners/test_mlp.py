@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,18 +9,11 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.graph.compile import compile_graph
 from aias.learners.contract import Examples, Fit
 from aias.learners.mlp import Mlp
-from aias.runtimes.onnxruntime import _session
+from learned import TASKS, session_of
 
 pytest.importorskip("torch", reason="the extra `deep` is not installed")
-
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
 
 SMALL = {"members": 3, "width": 16, "epochs": 3, "expansion_parts": 4}
 
@@ -36,7 +30,7 @@ def examples(classes: int, rows: int = 500, *, seed: int = 0) -> Examples:
     return Examples(x, y)
 
 
-def how(classes: int, *, seconds: float = 60, watch=nobody, task: Task | None = None, **settings) -> Fit:
+def how(classes: int, *, seconds: float = 600, watch=nobody, task: Task | None = None, **settings) -> Fit:
     chosen = SMALL | settings
     deadline = Deadline.after(seconds)
     return Fit(task or TASKS[classes], 0, deadline, 1, watch, chosen, categories=(4, 5), category_sizes=(6, 30))
@@ -47,19 +41,7 @@ def fit(classes: int, *, valid: bool = True, **settings):
     return Mlp.fit(examples(classes), judges, how(classes, **settings))
 
 
-class Whole:
-    """A pipeline that is nothing but a network."""
-
-    def __init__(self, fitted) -> None:
-        self.fitted = fitted
-
-    def export(self, graph) -> str:
-        return self.fitted.export(graph, graph.columns)
-
-
-def session(fitted, classes: int):
-    layout = Layout(6, (0, 1, 2, 3), (4, 5), (6, 30), 0, 0)
-    return _session(compile_graph(Whole(fitted), layout, classes=TASKS[classes].classes))
+session = partial(session_of, Layout(6, (0, 1, 2, 3), (4, 5), (6, 30), 0, 0))
 
 
 def odd_rows() -> np.ndarray:
@@ -213,8 +195,8 @@ from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
 from aias.learners.mlp import Mlp
 part = Examples(np.arange(40.0)[:, None], np.arange(40.0))
-Mlp.fit(part, part, Fit(Task("y", "regression", "rmse"), 0, Deadline.after(60), 1, nobody, {"epochs": 2}))
+Mlp.fit(part, part, Fit(Task("y", "regression", "rmse"), 0, Deadline.after(600), 1, nobody, {"epochs": 2}))
 loaded = {"torch._dynamo", "torch._inductor", "sympy"} & set(sys.modules)
 assert "torch" in sys.modules and not loaded, loaded
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)

@@ -1,20 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
-from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.graph.compile import compile_graph
 from aias.learners.contract import Examples, Fit
 from aias.learners.nearest import Nearest
-from aias.runtimes.onnxruntime import _session
+from learned import TASKS, answered
 
-TASKS = {
-    2: Task("y", "binary", "roc_auc", ("a", "b")),
-    3: Task("y", "multiclass", "log_loss", ("a", "b", "c")),
-    0: Task("y", "regression", "rmse"),
-}
 LAYOUT = Layout(4, (0, 1, 2), (3,), (50,), 0, 0)
 
 
@@ -31,24 +26,12 @@ def examples(classes: int, rows: int = 400, *, seed: int = 0) -> Examples:
 
 def fit(classes: int, *, train: Examples | None = None, valid: Examples | None = None, watch=nobody, **settings):
     how = Fit(
-        TASKS[classes], 0, Deadline.after(60), 1, watch, settings, categories=(3,), category_sizes=(50,)
+        TASKS[classes], 0, Deadline.after(600), 1, watch, settings, categories=(3,), category_sizes=(50,)
     )  # fmt: skip
     return Nearest.fit(train or examples(classes), valid, how)
 
 
-class Whole:
-    """A pipeline that is nothing but neighbours."""
-
-    def __init__(self, fitted) -> None:
-        self.fitted = fitted
-
-    def export(self, graph) -> str:
-        return self.fitted.export(graph, graph.columns)
-
-
-def run(fitted, classes: int, x):
-    session = _session(compile_graph(Whole(fitted), LAYOUT, classes=TASKS[classes].classes))
-    return session.run(["probabilities" if classes else "prediction"], {"columns": x})[0]
+run = partial(answered, LAYOUT)
 
 
 def odd_rows() -> np.ndarray:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from aias.artifact.optimised import Gained
+from aias.artifact.optimised import Gain
 from aias.compress.gate.evidence import RISK
 from aias.compress.paired import Answered
 from aias.core.task import Task
-from aias.optimize.certify import Gain, certify
+from aias.optimize.certify import certify
 
 BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
 AMOUNTS = Task("y", "regression", "rmse")
@@ -72,4 +72,4 @@ def test_where_the_metric_cannot_be_had_nothing_is_certain():
 
 def test_what_rounds_to_nothing_has_no_sign():
     assert str(Gain("rmse", -0.00001, -0.00004, 0.00005, 9)) == "rmse 0.0000 (0.0000 to +0.0001, 9 rows)"
-    assert str(Gained("rmse", -0.0, -0.25, 0.5, 9)) == "rmse 0.0000 (-0.2500 to +0.5000, 9 rows)"
+    assert str(Gain("rmse", -0.0, -0.25, 0.5, 9)) == "rmse 0.0000 (-0.2500 to +0.5000, 9 rows)"

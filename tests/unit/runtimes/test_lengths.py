@@ -18,7 +18,7 @@ def cost(longest: list[int], ends: tuple[int, ...]) -> float:
     return sum(RUN_TOKENS + (end - start) * longest[end - 1] ** 2 * ATTENTION for start, end in spans)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lengths=st.lists(st.integers(1, 128), min_size=1, max_size=8))
 def test_no_other_cuts_cost_less(lengths: list[int]) -> None:
     longest = sorted(lengths)
@@ -29,7 +29,7 @@ def test_no_other_cuts_cost_less(lengths: list[int]) -> None:
 
 
 @pytest.mark.parametrize("unpadded", [True, False])
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(lengths=LENGTHS)
 def test_every_row_is_in_one_run_and_no_run_is_too_large(lengths: list[int], *, unpadded: bool) -> None:
     there = np.array(lengths)

@@ -21,13 +21,17 @@ SOME = [{"n": each / 4} for each in range(60)]
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
-    return aias.train(ROWS, target="y", name="m", time=10, learners=("mlp",), home=home, inline=True)
+    return aias.train(
+        ROWS, target="y", name="m", time=600, learners={"mlp": {"width": 16}}, search=False, home=home, inline=True
+    )
 
 
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
-    return aias.train(ROWS, target="y", name="t", time=10, learners=("extra_trees",), home=home, inline=True)
+    return aias.train(
+        ROWS, target="y", name="t", time=600, learners=("extra_trees",), search=False, home=home, inline=True
+    )
 
 
 @pytest.fixture(autouse=True)

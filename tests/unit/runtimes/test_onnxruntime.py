@@ -15,7 +15,7 @@ ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
-    return aias.train(ROWS, target="y", name="m", time=10, learners=("linear",), home=home, inline=True)
+    return aias.train(ROWS, target="y", name="m", time=600, learners=("linear",), home=home, inline=True)
 
 
 def test_a_version_answers_as_the_model_that_was_trained(model: aias.Model) -> None:
@@ -28,7 +28,7 @@ def test_no_interval_of_amounts_that_are_never_negative_goes_below_zero(tmp_path
     rng = np.random.default_rng(0)
     n = rng.random(120)
     rows = {"n": n.tolist(), "y": np.maximum(n + rng.normal(size=120), 0).tolist()}
-    model = aias.train(rows, target="y", name="amount", time=10, learners=("linear",), home=tmp_path, inline=True)
+    model = aias.train(rows, target="y", name="amount", time=600, learners=("linear",), home=tmp_path, inline=True)
 
     loaded, rows = OnnxRuntime.load(model.folder, model.manifest), [{"n": each} for each in (-5.0, 0.0, 0.5)]
     answers = loaded.predict(rows)

@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ TEXTS = {"note": NOTES, "n": [1.0, 2.0] * 30, "mood": ["good", "bad"] * 30}
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> aias.Model:
     home = tmp_path_factory.mktemp("home")
-    return aias.train(TEXTS, target="mood", name="m", time=10, learners=("linear",), home=home, inline=True)
+    return aias.train(TEXTS, target="mood", name="m", time=600, learners=("linear",), home=home, inline=True)
 
 
 class Rival:
@@ -159,18 +160,22 @@ def test_rows_to_race_by_are_as_many_as_a_batch_and_their_texts_end_elsewhere(mo
     assert rows[-1] == {}
 
 
-def test_the_measurement_itself_finds_the_faster_one(model: aias.Model) -> None:
-    import time
-
+def test_the_measurement_itself_finds_the_faster_one(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(racing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     runtime = OnnxRuntime.load(model.folder, model.manifest)
     ours, rows = runtime.session, runtime.encoder.rows(example_rows(model.manifest))
 
-    def slow(*asked: Any) -> Any:
-        time.sleep(0.01)
-        return ours.engine_run(*asked)
+    def taking(seconds: float) -> Session:
+        def run(*asked: Any) -> Any:
+            now[0] += seconds
+            return ours.engine_run(*asked)
 
-    assert racing._speed(ours.behind(slow, name="slow"), ours, rows) > 5
-    assert racing._speed(ours, ours.behind(slow, name="slow"), rows) < 0.2
+        return ours.behind(run, name=f"takes {seconds} s")
+
+    slow, quick = taking(0.01), taking(0.002)
+    assert racing._speed(slow, quick, rows) == pytest.approx(5)
+    assert racing._speed(quick, slow, rows) == pytest.approx(0.2)
 
 
 def test_engines_are_timed_by_the_same_rows_and_by_others_in_each_pair_of_calls(model: aias.Model) -> None:

@@ -103,9 +103,9 @@ def test_what_is_said_again_counts_among_what_its_version_has_failed_to_answer()
     scene.refuse(Overloaded(), model=Thing())
     scene.echoes.of(scene.head)
     scene.echoes.of(scene.head)
-    (_, number, found), *others = scene.metrics.statistics.counted()
+    (_, version, found), *others = scene.metrics.statistics.counted()
 
-    assert (number, found.fail.count, others) == (1, 2, [])
+    assert (version, found.fail.count, others) == ("m@1", 2, [])
     assert found.last_at_ms > 0
     assert scene.metrics.refusals == {("serving.overloaded", "churn", "m@1"): 2}
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
 from aias.serving.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
 from raw_requests import POST
-from serving_house import BOUNDS, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
+from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 """No model is as fast as that, so every one runs in threads."""
@@ -33,7 +34,7 @@ class Busy:
         return self.server.gateway.executor.batcher.waiting
 
     def ask(self, name: str, body: object, path: str = "/predict/churn", **headers: str) -> None:
-        """Have a caller of its own ask, and wait until it waits."""
+        """Have a caller of its own ask, and wait until it waits, or has its answer."""
         before = self.waiting
 
         def call() -> None:
@@ -42,12 +43,12 @@ class Busy:
 
         self.threads.append(threading.Thread(target=call))
         self.threads[-1].start()
-        eventually(lambda: self.waiting > before)
+        eventually(lambda: self.waiting > before or name in self.answers)
 
     def go_on(self) -> None:
         self.model.stall.set()
         for thread in self.threads:
-            thread.join(10)
+            thread.join(PATIENCE)
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def busy(bounds: Bounds = THREADS) -> Iterator[Busy]:
         first = threading.Thread(target=lambda: server.call("POST", "/predict/churn", [{"age": 1}]))
         found.threads.append(first)
         first.start()
-        assert model.started.acquire(timeout=5)
+        assert model.started.acquire(timeout=PATIENCE)
         model.runs.clear()
         try:
             yield found
@@ -164,7 +165,7 @@ def test_of_a_large_request_that_runs_in_parts_nothing_more_is_run_once_its_call
         body = json.dumps([{"age": 50}] * 40).encode()
         with server.socket() as client:
             client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            assert model.started.acquire(timeout=5)
+            assert model.started.acquire(timeout=PATIENCE)
         eventually(lambda: server.gateway.metrics.refusals["serving.caller-gone", "churn", "churn@1"] == 1)
         model.stall.set()
 
@@ -216,7 +217,8 @@ def test_a_large_body_that_would_be_answered_too_late_is_not_even_read() -> None
 
 def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
     with busy() as line:
-        line.ask("late", [{"age": 50}], X_Deadline_Ms="700")
+        line.ask("late", [{"age": 50}], X_Deadline_Ms="200000")
+        line.server.gateway.executor.batcher._clock = lambda: time.monotonic() + 200  # it is so much later
         eventually(lambda: "late" in line.answers)
 
         assert line.answers["late"].status == 504
@@ -332,7 +334,7 @@ class Slow(Joined):
     def encode(self, rows: Sequence[Row]) -> Encoded:
         if len(rows) > 1_000:
             self.reads.set()
-            self.goes_on.wait(10)
+            self.goes_on.wait(PATIENCE)
         return super().encode(rows)
 
 
@@ -344,13 +346,13 @@ def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
         rows = [{"age": 50}] * 8_000
         large = threading.Thread(target=lambda: found.append(server.call("POST", "/predict/churn", rows)))
         large.start()
-        assert model.reads.wait(5)
+        assert model.reads.wait(PATIENCE)
         try:
             small = server.call("POST", "/predict/churn", [{"age": 20}] * 500)
             assert not found
         finally:
             model.goes_on.set()
-            large.join(10)
+            large.join(PATIENCE)
 
         assert shares(small) == [0.25] * 500
         assert shares(found[0]) == [0.75] * 8_000

@@ -18,7 +18,7 @@ from aias.serving.connection import Connection
 from aias.serving.garbage import LOOK_SECONDS, collect_by_time
 from aias.serving.messages import Request
 from raw_requests import POST
-from serving_house import BOUNDS, Joined, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, PATIENCE, Joined, Rule, Shelf, eventually, house
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 
@@ -108,7 +108,7 @@ def test_what_hung_up_before_its_answer_is_gone_at_once(joins: bool, waits: bool
         for _ in range(3):
             hold()
             clients = [send()]
-            assert model.started.acquire(timeout=5)
+            assert model.started.acquire(timeout=PATIENCE)
             if waits:
                 clients.append(send())
                 eventually(lambda: server.gateway.executor.batcher.waiting == 1)

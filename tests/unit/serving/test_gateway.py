@@ -20,7 +20,7 @@ from aias.registry.registry import Registry
 from aias.serving.background import Background, DidNotStart
 from aias.serving.ports import PortInUse, listen
 from aias.serving.serve import OpenToAll, serve
-from serving_house import eventually
+from serving_house import PATIENCE, eventually
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for word in each
     ]
     for _ in range(2):
-        train(pl.DataFrame(rows), target="mood", name="moods", learners=("linear",), time=60, home=home, inline=True)
+        train(pl.DataFrame(rows), target="mood", name="moods", learners=("linear",), time=600, home=home, inline=True)
     with Registry.open(home) as registry:
         registry.deploy("moods", Ref("moods", 1))
     return home
@@ -53,7 +53,7 @@ def server(trained: Path) -> Iterator[Background]:
 
 def ask(url: str, secret: str, path: str = "/predict/moods", body: object = None) -> tuple[int, str, object]:
     host = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=PATIENCE)
     sent = None if body is None else json.dumps(body)
     connection.request("GET" if body is None else "POST", path, sent, {"Authorization": f"Bearer {secret}"})
     response = connection.getresponse()
@@ -125,7 +125,7 @@ def test_a_server_that_is_told_to_stop_ends_well(trained: Path) -> None:
     for told in (signal.SIGTERM, signal.SIGINT):
         with Background(trained) as running:
             os.kill(running.pid, told)
-            running.exit_status = running._process.wait(10)
+            running.exit_status = running._process.wait(PATIENCE)
         assert running.exit_status == 0
 
 
@@ -133,7 +133,7 @@ def test_a_server_whose_parent_is_gone_stops(trained: Path) -> None:
     with Background(trained) as running:
         assert running._process.stdin is not None
         running._process.stdin.close()
-        running.exit_status = running._process.wait(10)
+        running.exit_status = running._process.wait(PATIENCE)
 
     assert running.exit_status == 0
 
@@ -174,9 +174,12 @@ def test_a_second_port_answers_the_same_over_grpc(trained: Path) -> None:
         ready = next(event for event in map(json.loads, server.stdout) if event["name"] == "serve.ready")
         with grpc.insecure_channel(ready["facts"]["grpc"]) as channel:
             ask = channel.unary_unary("/inference.GRPCInferenceService/ModelReady")
-            assert ask(b"\x0a\x05moods", metadata=(("authorization", f"Bearer {secret}"),), timeout=10) == b"\x08\x01"
+            assert (
+                ask(b"\x0a\x05moods", metadata=(("authorization", f"Bearer {secret}"),), timeout=PATIENCE)
+                == b"\x08\x01"
+            )
         server.terminate()
-        assert server.wait(10) == 0
+        assert server.wait(PATIENCE) == 0
 
 
 def test_grpc_that_is_not_installed_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

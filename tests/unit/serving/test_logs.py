@@ -115,9 +115,9 @@ def test_a_reader_that_is_too_slow_loses_lines_and_is_told_how_many(monkeypatch:
     reading = threading.Thread(target=lambda: reader.append(read(out)))
     reading.start()
     stopped.start()
-    stopped.join(30)
+    stopped.join(600)
     os.close(into)
-    reading.join(30)
+    reading.join(600)
 
     (lines,) = reader
     lost = sum(each.get("lost", 0) for each in lines)

@@ -90,8 +90,8 @@ def test_what_is_added_up_later_is_what_was_seen() -> None:
         waited = seconds / 4 if at % 3 else None
         reply = Reply(b"", rows=1 + at % 2, phases=(0.1 * seconds, 0.5 * seconds, 0.2 * seconds), queue=waited)
         assert reply.phases is not None
-        metrics.predicted("churn", "churn@7", reply.rows, reply.phases, seconds=seconds, queue=waited, number=7)
-        plain.note("churn", 7, reply, seconds, queue=waited or 0.0)
+        metrics.predicted("churn", "churn@7", reply.rows, reply.phases, seconds=seconds, queue=waited)
+        plain.note("churn", "churn@7", reply, seconds, queue=waited or 0.0)
         whole.add(seconds)
         run.add(reply.phases[1] - (waited or 0.0))
         if waited is not None:
@@ -102,7 +102,7 @@ def test_what_is_added_up_later_is_what_was_seen() -> None:
         assert found.counts == expected.counts
         assert found.sum == pytest.approx(expected.sum)
     assert metrics.requests["churn", "churn@7", 200] == 2 * REQUESTS_MAX + 7
-    (added,), (noted,) = (list(each.of([("churn", "7")])) for each in (metrics.statistics, plain))
+    (added,), (noted,) = (list(each.of([("churn", "churn@7")])) for each in (metrics.statistics, plain))
     assert work.rows == added["inference_count"] == noted["inference_count"]
     assert flat(added) == pytest.approx(flat(noted), rel=1e-6, abs=1e4)
 

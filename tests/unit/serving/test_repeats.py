@@ -216,8 +216,29 @@ def test_who_is_in_a_hurry_does_not_wait_for_who_is_not(repeats: Repeats, model:
         assert [told(each) for each in await asyncio.gather(*asked)] == [
             (b"1", b"miss"),
             (b"2", b"miss"),
-            (b"1", b"shared"),
+            (b"2", b"shared"),
         ]
+
+    run(story)
+
+
+def test_those_who_are_in_a_hurry_share_a_run_beside_that_of_who_is_not() -> None:
+    repeats, model = Repeats(Bounds(cache_bytes=0), Metrics()), Model()
+
+    async def story() -> None:
+        model.gate = asyncio.Event()
+        each = [request() for _ in range(4)]
+        each[0].priority, each[3].priority = 2, 2
+        asked = [asyncio.ensure_future(ask(repeats, model, one)) for one in each]
+        await asyncio.sleep(0)
+        model.gate.set()
+        assert [told(one) for one in await asyncio.gather(*asked)] == [
+            (b"1", b"miss"),
+            (b"2", b"miss"),
+            (b"2", b"shared"),
+            (b"2", b"shared"),
+        ]
+        assert not repeats._flights
 
     run(story)
 

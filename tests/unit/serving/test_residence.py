@@ -16,7 +16,7 @@ from aias.serving.refusals import NotReady
 from aias.serving.residence import AT_START_MAX, GROWN_MAX, OWN_BYTES, OneAtATime, Residence, taken_bytes
 from aias.serving.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
-from serving_house import BOUNDS, Response, Rule, Shelf, eventually, house, samples
+from serving_house import BOUNDS, PATIENCE, Response, Rule, Shelf, eventually, house, samples
 
 ONE = OWN_BYTES
 """What a rule takes: it has no files."""
@@ -188,7 +188,7 @@ def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
     def first() -> None:
         with line.turn():
             inside.set()
-            go.wait(5)
+            go.wait(PATIENCE)
 
     def next_one(name: str, *, hurry: bool) -> None:
         with line.turn(hurry=hurry):
@@ -196,7 +196,7 @@ def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
 
     with ThreadPoolExecutor(3) as pool:
         pool.submit(first)
-        inside.wait(5)
+        inside.wait(PATIENCE)
         pool.submit(next_one, "later", hurry=False)
         eventually(lambda: len(line._changed._waiters) == 1)  # type: ignore[attr-defined]
         pool.submit(next_one, "hurried", hurry=True)
@@ -224,7 +224,7 @@ class Counted(Shelf):
     def load(self, endpoint: Endpoint) -> Rule:
         self.loads.append(endpoint.name)
         self.begun.release()
-        self.open.wait(10)
+        self.open.wait(PATIENCE)
         return super().load(endpoint)
 
 
@@ -248,7 +248,7 @@ def test_requests_for_a_model_that_is_not_there_wait_for_one_load_and_neighbours
         assert server.call("POST", f"/predict/{here}", row).status == 200
         late = server.call("POST", f"/predict/{gone}", row, headers={"X-Deadline-Ms": "20"})
         shelf.open.set()
-        answers: list[Response] = [each.result(10) for each in asked]
+        answers: list[Response] = [each.result(PATIENCE) for each in asked]
 
         assert (late.status, late.json["error"]["code"]) == (504, "serving.too-late")  # type: ignore[index]
         assert [each.status for each in answers] == [200] * 4

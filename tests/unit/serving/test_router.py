@@ -3,7 +3,7 @@ import threading
 from aias.serving.metrics import Metrics
 from aias.serving.models import warm
 from aias.serving.router import KEEP_SECONDS, RETRY_SECONDS, Router
-from serving_house import BOUNDS, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, PATIENCE, Rule, Shelf, eventually, house
 
 
 class Clock:
@@ -191,12 +191,12 @@ def test_a_request_that_waits_for_a_thread_finishes_on_the_version_it_began_with
             )
         )
         for _ in range(5):
-            assert slow.started.acquire(timeout=5)  # the trials at loading
+            assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
         asking.start()
-        assert slow.started.acquire(timeout=5)
+        assert slow.started.acquire(timeout=PATIENCE)
         shelf.deploy("churn", 2, Rule())
         eventually(lambda: server.call("GET", "/predict/churn").headers["x-aias-version"] == "churn@2")
         gate.set()
-        asking.join(5)
+        asking.join(PATIENCE)
 
     assert versions == ["churn@1"]

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,8 @@ class Loop:
         return work
 
     def ask(self, seconds: float, *, takes: float | None = None, deadline: float | None = None,
-            then: Callable[[], None] = lambda: None, payer: str = "one", priority: int = 1) -> str:  # fmt: skip
+            then: Callable[[], None] = lambda: None, payer: str = "one", priority: int = 1,
+            **until: Any) -> str:  # fmt: skip
         work = self.takes(seconds if takes is None else takes, then)
         if self.slices.begins():
             work()
@@ -41,7 +43,7 @@ class Loop:
             self.slices.check(seconds, payer=payer, objective_seconds=OBJECTIVE, deadline=deadline, priority=priority)
         except Overloaded:
             return "refused"
-        self.slices.add(seconds, work, payer=payer, priority=priority)
+        self.slices.add(seconds, work, payer=payer, priority=priority, **until)
         return "waits"
 
 
@@ -68,6 +70,26 @@ def test_of_too_many_those_that_may_wait_are_refused_first_and_run_last() -> Non
     assert 95 <= normal.count("waits") <= 105
     assert (more_low, high) == ("refused", "waits")
     assert done == ["high", *["normal"] * normal.count("waits"), *["low"] * low.count("waits")]
+
+
+def test_what_waits_behind_others_without_end_is_given_up_when_its_time_is_over() -> None:
+    loop, told = Loop(), list[str]()
+    loop.ask(0.01)
+    for name, until in (("soon", 0.5), ("later", 5.0)):
+        loop.ask(0.01, priority=2, then=lambda name=name: told.append(f"{name} ran"), until=until,
+                 over=lambda name=name: told.append(f"{name} over"))  # fmt: skip
+    while loop.now < 1.0:
+        loop.ask(0.01)
+        loop.turn()
+        loop.slices.expire()
+    assert told == ["soon over"]
+    while loop.slices.waiting:
+        loop.turn()
+
+    assert told == ["soon over", "later ran"]
+    # What was given up is not reckoned with.
+    assert loop.ask(0.01) in ("at once", "waits")
+    assert loop.slices._ahead(0.01, "one", 2) <= 0.011
 
 
 def test_between_two_slices_the_sockets_are_heard() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from aias.serving.messages import Reply, Request
 from aias.serving.routes import Route, RouteTable
 from aias.serving.streams import AHEAD_MAX
-from serving_house import BOUNDS, House, eventually, house, read_all
+from serving_house import BOUNDS, PATIENCE, House, eventually, house, read_all
 
 HEAD = b"POST /talk/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\nConnection: close\r\n"
 ASK = HEAD + b"Content-Length: 1\r\n\r\n?"
@@ -27,7 +27,7 @@ class Talk:
     def talk(self) -> Iterator[bytes]:
         try:
             for at in range(self.pieces):
-                assert self.go_on.acquire(timeout=10)
+                assert self.go_on.acquire(timeout=PATIENCE)
                 self.made += 1
                 yield b"piece %d\n" % at
             if self.breaks:
@@ -73,7 +73,7 @@ def test_who_hangs_up_ends_the_making_of_pieces() -> None:
         with server.socket() as client:
             client.sendall(ASK)
             assert client.recv(100)
-        assert talk.closed.wait(10)
+        assert talk.closed.wait(PATIENCE)
         eventually(lambda: server.gateway.executor.batcher.running == 0)
 
     assert talk.made < 1_000_000
@@ -92,7 +92,7 @@ def test_a_caller_that_does_not_read_holds_up_the_making() -> None:
             made = talk.made
             threading.Event().wait(0.3)
         client.close()
-        assert talk.closed.wait(10)
+        assert talk.closed.wait(PATIENCE)
 
     assert made < 10_000
 

@@ -176,12 +176,12 @@ def test_what_is_counted_while_a_thread_writes_is_in_the_next_snapshot_and_not_i
     def all_kinds(rows: int) -> None:
         metrics.answered("churn", "churn@1", 503)
         metrics.refused("serving.busy", "churn", "churn@1")
-        metrics.predicted("churn", "churn@1", rows, (0.1, 0.2, 0.3), seconds=0.7, queue=0.1, number=1)
+        metrics.predicted("churn", "churn@1", rows, (0.1, 0.2, 0.3), seconds=0.7, queue=0.1)
         metrics.ran("churn@1", rows)
-        metrics.unrun("churn", 1, Reply(b"", phases=None), 0.1)
-        metrics.unrun("churn", 1, Reply(b"", phases=(0.1, 0.1, 0.1), rows=rows), 0.1)
+        metrics.unrun("churn", "churn@1", Reply(b"", phases=None), 0.1)
+        metrics.unrun("churn", "churn@1", Reply(b"", phases=(0.1, 0.1, 0.1), rows=rows), 0.1)
         metrics.load_seconds.add(0.1)
-        metrics.statistics.failed("churn", 1, 2, 3.0)
+        metrics.statistics.failed("churn", "churn@1", 2, 3.0)
 
     all_kinds(1)
     held = metrics.snapshot()

@@ -14,7 +14,7 @@ import pytest
 import artifacts
 from aias.core.events import Event
 from aias.serving.traces import Parent, Sampling, open_spans, parent_of, sampling_of
-from serving_house import house
+from serving_house import PATIENCE, house
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
@@ -115,7 +115,7 @@ def test_on_the_console_spans_are_not_where_a_worker_tells_its_supervisor_what_h
     """Its standard output; spans there were read as events, and lost."""
     pytest.importorskip("opentelemetry.sdk", reason="needs the extra `otel`")
     program = """
-from serving_house import house
+from serving_house import PATIENCE, house
 with house() as server:
     server.call("POST", "/predict/churn", [{"age": 50}])
 """
@@ -132,7 +132,7 @@ with house() as server:
 NOTHING_IMPORTED = """
 import sys
 sys.path[:0] = PATH
-from serving_house import house
+from serving_house import PATIENCE, house
 with house() as server:
     server.call("POST", "/predict/churn", [{"age": 50}], headers={"traceparent": "SAMPLED"})
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
@@ -232,7 +232,7 @@ def test_a_call_of_grpc_is_traced_under_its_callers_trace(collector: Collector) 
         ask = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
         request = message("ModelMetadataRequest")(name="churn").SerializeToString()
         metadata = ("authorization", "Bearer all-key"), ("traceparent", SAMPLED), ("x-request-id", "mine")
-        _, call = ask.with_call(request, metadata=metadata, timeout=20)
+        _, call = ask.with_call(request, metadata=metadata, timeout=PATIENCE)
 
     span = collector.named("GET /v2/models/{endpoint}")
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, SPAN)
@@ -274,7 +274,7 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(collector: Coll
     begun.end()
     spans.close()
 
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE)
     assert not given_up.is_set()
     answers.set()
 
@@ -282,7 +282,7 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(collector: Coll
 LOGGED = """
 import sys
 sys.path[:0] = PATH
-from serving_house import house
+from serving_house import PATIENCE, house
 from aias.serving.logs import log_accesses
 log_accesses()
 with house() as server:

@@ -16,7 +16,7 @@ def back(values: "np.ndarray[tuple[int], np.dtype[np.float32]]") -> bytes:
     return np.array(json.loads(floats(values)), np.float64).astype(np.float32).tobytes()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(VALUES, max_size=20))
 def test_what_is_written_is_read_back_as_it_was(values: list[float]) -> None:
     held = np.array(values, np.float32)

@@ -27,7 +27,7 @@ def without_labels(frame: pl.DataFrame) -> pl.DataFrame:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home")
     rows(0).write_csv(folder / "learned.csv")
-    aias.train(folder / "learned.csv", target="left", name="big", learners=["linear"], time="4s", home=folder)
+    aias.train(folder / "learned.csv", target="left", name="big", learners=["linear"], time="600s", home=folder)
     return folder
 
 
@@ -64,7 +64,7 @@ def test_of_a_file_that_is_gone_nothing_is_known(home: Path, tmp_path: Path) -> 
 
 
 def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
-    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="4s", home=tmp_path)
+    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="600s", home=tmp_path)
 
     for manifest in (model.manifest, model.quality.manifest):
         assert seen(manifest, rows(0)[:50], home=tmp_path) == (50, 50)
@@ -78,6 +78,6 @@ def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
 def test_where_rows_cannot_be_kept_the_version_is_there_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
 
-    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="4s", home=tmp_path)
+    model = aias.train(rows(0), target="left", name="held", learners=["linear"], time="600s", home=tmp_path)
 
     assert model.ref == "held@2" and seen(model.manifest, rows(0), home=tmp_path) == (0, 0)

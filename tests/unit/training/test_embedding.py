@@ -131,13 +131,13 @@ def test_an_encoder_that_is_not_ready_in_its_share_is_not_waited_for() -> None:
     late = threading.Event()
 
     def make(watch: Any) -> None:
-        go_on.wait(60)
+        go_on.wait(600)
         watch(Event("train.sentences", "the sentence encoder reads 3 rows"))
         late.set()
 
     assert ready_in_time(make, deadline=Deadline.after(0.1), watch=told.append) is None
     go_on.set()
-    assert late.wait(60)
+    assert late.wait(600)
     assert [event.message for event in told] == ["the sentence encoder was not ready after 0 s: left out"]
 
 

@@ -38,6 +38,11 @@ def judged(rows: int = 400) -> tuple[Judged, RowEncoder]:
     return Judged(dataset, encoded, y, _scores(encoded.columns), answer), encoder
 
 
+def standing(seconds: float) -> Deadline:
+    """So much is left, however long anything takes."""
+    return Deadline.after(seconds, lambda: 0.0)
+
+
 def _scores(columns):
     positive = 1 / (1 + np.exp(-3 * columns[:, 0] - 3 * (columns[:, 2] == columns[:, 2].max())))
     return np.stack([1 - positive, positive], axis=1)
@@ -63,7 +68,7 @@ def made(rows: int = 400, left: float = 60.0) -> dict[str, bytes]:
     found, encoder = judged(rows)
     return report(
         BINARY, found, encoder, measured=[Measurement("roc_auc", 0.9, rows, 0.88, 0.92)], history=history(),
-        best="deep", deadline=Deadline.after(left), seed=0,
+        best="deep", deadline=standing(left), seed=0,
     )  # fmt: skip
 
 
@@ -75,7 +80,7 @@ def test_parts_of_the_rows_are_several() -> None:
     alone = alone.with_schema(rows.dataset.schema)
     files = report(
         BINARY, replace(rows, dataset=alone), encoder, measured=(), history=history(), best="deep",
-        deadline=Deadline.after(60.0), seed=0,
+        deadline=standing(60.0), seed=0,
     )  # fmt: skip
     parts = {each.column for each in read_report(files["report.json"]).slices}
     assert parts and "plan" not in parts
@@ -88,7 +93,7 @@ def test_slices_of_a_report_reckon_by_the_groups_of_the_rows() -> None:
     def width(groups):
         files = report(
             Task("y", "binary", "accuracy", ("a", "b")), replace(found, y=y, scores=scores, groups=groups), encoder,
-            measured=[], history=history(), best="deep", deadline=Deadline.after(60.0), seed=0,
+            measured=[], history=history(), best="deep", deadline=standing(60.0), seed=0,
         )  # fmt: skip
         first = read_report(files["report.json"]).slices[0].measurement
         return first.high - first.low
@@ -120,7 +125,7 @@ def test_without_time_the_importance_is_left_out_and_said_so() -> None:
     found, encoder = judged()
     events: list[Event] = []
     files = report(
-        BINARY, found, encoder, measured=[], history=History(), best="", deadline=Deadline.after(0.0), seed=0,
+        BINARY, found, encoder, measured=[], history=History(), best="", deadline=standing(0.0), seed=0,
         watch=events.append,
     )  # fmt: skip
 
@@ -146,7 +151,7 @@ def test_texts_are_mixed_up_too() -> None:
         return np.stack([1 - positive, positive], axis=1)
 
     found = Judged(dataset, encoded, y, answer(encoded, None), answer)
-    files = report(BINARY, found, encoder, measured=[], history=History(), best="", deadline=Deadline.after(60), seed=0)
+    files = report(BINARY, found, encoder, measured=[], history=History(), best="", deadline=standing(60.0), seed=0)
 
     importance = read_report(files["report.json"]).importance
     assert importance[0].field == "note"
@@ -172,7 +177,7 @@ def test_a_row_out_of_fold_is_answered_by_what_did_not_see_it(seconds: float, of
     members = [(0.75, units("heavy")), (0.25, units("light")), (0.0, units("unused"))]
     answer = OutOfFold(
         members, folds, lambda unit: Constant({"heavy": 0.1, "light": 0.5}[unit.configuration.name] * unit.fold),
-        lambda parts: Ensemble(BINARY, 3, parts), Deadline.after(seconds),
+        lambda parts: Ensemble(BINARY, 3, parts), standing(seconds),
     )  # fmt: skip
     places = np.array([5, 0, 1, 7])
 

@@ -41,7 +41,7 @@ def table(rows: int = 300) -> dict[str, list[object]]:
     return {"age": age.tolist(), "job": chance.choice(["a", "b", "c"], rows).tolist(), "note": notes, "y": y}
 
 
-LINEAR = Recipe(target="y", name="m", seconds=30, learners=("linear",), search=False)
+LINEAR = Recipe(target="y", name="m", seconds=600, learners=("linear",), search=False)
 TREES = replace(LINEAR, learners=("extra_trees",))
 BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
 
@@ -76,7 +76,7 @@ def test_the_first_model_is_there_and_answers_before_the_others_are_fitted() -> 
         told.append(Event("taken", ""))
 
     columns = {name: [*values, values[0]] for name, values in table().items()}
-    results = train(read(columns), replace(BOTH, seconds=200), inline=True, first=take, watch=told.append)
+    results = train(read(columns), BOTH, inline=True, first=take, watch=told.append)
 
     (trained,) = first
     assert trained.manifest.form == "first" and trained.manifest.measurements[0].metric == "roc_auc"
@@ -92,8 +92,7 @@ def test_the_same_seed_and_data_give_the_same_graph() -> None:
     columns = table()
     del columns["note"]  # how strongly its model is regularised is chosen in a share of the time
     data = read(columns)
-    unhurried = replace(BOTH, seconds=200)
-    first, again = (train(data, unhurried, inline=True).quality.files for _ in range(2))
+    first, again = (train(data, BOTH, inline=True).quality.files for _ in range(2))
     assert {path for path in first if first[path] != again[path]} <= HOLD_SECONDS
 
 
@@ -166,7 +165,7 @@ def test_a_training_that_is_stopped_gives_what_it_has() -> None:
         if event.name == "train.candidate":
             stop.set()
 
-    results = train(read(table()), replace(BOTH, seconds=300), stop=stop, watch=watch)
+    results = train(read(table()), BOTH, stop=stop, watch=watch)
     assert len(results.quality.manifest.leaderboard) == 1
 
 
@@ -220,10 +219,9 @@ def test_what_was_noticed_is_on_the_card() -> None:
 
 def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None:
     told: list[Event] = []
-    unhurried = replace(LINEAR, seconds=200)  # what the time cuts short is fitted again
-    train(read(table()), unhurried, work=tmp_path, inline=True)
+    train(read(table()), LINEAR, work=tmp_path, inline=True)
 
-    train(read(table()), replace(LINEAR, seconds=300), work=tmp_path, resume=True, inline=True, watch=told.append)
+    train(read(table()), replace(LINEAR, seconds=900), work=tmp_path, resume=True, inline=True, watch=told.append)
 
     assert "train.candidate" in {event.name for event in told}
     assert not {"train.round", "train.anew"} & {event.name for event in told}
@@ -380,8 +378,8 @@ def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: 
         raise RuntimeError("no such luck")
 
     monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
-    with pytest.raises(NoModel, match=r"no learner was ready within 100 s: linear ratios, no such luck; linear"):
-        train(read(table(), target="y"), replace(LINEAR, seconds=100), inline=True)
+    with pytest.raises(NoModel, match=r"no learner was ready within 600 s: linear ratios, no such luck; linear"):
+        train(read(table(), target="y"), LINEAR, inline=True)
 
 
 def test_what_was_odd_in_the_file_is_on_the_card(tmp_path: Path) -> None:

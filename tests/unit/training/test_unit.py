@@ -33,7 +33,7 @@ def bench(tmp_path):
 
 def fit(bench, settings, fold=0, learner="boosted_trees"):
     unit = Unit(Configuration("one", learner, settings), fold, 0)
-    entry = bench.fit(unit, deadline=Deadline.after(20), threads=1, watch=nobody)
+    entry = bench.fit(unit, deadline=Deadline.after(600), threads=1, watch=nobody)
     return unit, entry
 
 

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def order(configuration: Configuration, fold: int = 0) -> Order:
-    return Order(configuration, fold, 0, 60.0, time.monotonic() + 60.0, 1)
+    return Order(configuration, fold, 0, 600.0, time.monotonic() + 600.0, 1)
 
 
 def heard(workers: Workers, *, kind: str, seconds: float = 600.0) -> tuple[Worker, Word]:
@@ -45,7 +45,7 @@ def heard(workers: Workers, *, kind: str, seconds: float = 600.0) -> tuple[Worke
     raise AssertionError(f"nobody said {kind}")
 
 
-def gone(pid: int, *, seconds: float = 60.0) -> bool:
+def gone(pid: int, *, seconds: float = 600.0) -> bool:
     """Or a zombie by then."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -176,7 +176,7 @@ def test_a_worker_whose_trainer_is_gone_ends(folder: Path) -> None:
     workers = Workers(folder, count=1, threads=1)
     pid = workers.all[0].process.pid
     workers._nursery._wards[0].channel.close()  # as the system does when the trainer is killed
-    workers._nursery._process.wait(60)
+    workers._nursery._process.wait(600)
     assert gone(pid)
     for pipe in (workers.all[0].process.orders, workers.all[0].process.words):
         pipe.close()

@@ -36,7 +36,7 @@ def test_a_learner_takes_what_is_drawn_from_its_space(name):
     columns = np.column_stack([rng.normal(size=120), rng.integers(0, 4, 120)])
     x = sparse.csr_matrix(columns) if learner.sparse else columns
     task = Task("y", "binary", "roc_auc", ("a", "b"))
-    how = Fit(task, 0, Deadline.after(30), 1, nobody, settings, categories=(1,), category_sizes=(4,))
+    how = Fit(task, 0, Deadline.after(600), 1, nobody, settings, categories=(1,), category_sizes=(4,))
     fitted = learner.fit(Examples(x, (columns[:, 0] > 0).astype(np.int64)), None, how)
     assert fitted.scores(x).shape == (120, 2)
 

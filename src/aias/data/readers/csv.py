@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,15 +11,16 @@ import polars as pl
 
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
+from aias.data.around import beside
 from aias.data.decode import decoded, head_of
 from aias.data.errors import TooLarge, Unreadable
+from aias.data.foot import without_foot
+from aias.data.header_line import from_header, without_comments
+from aias.data.headings import has_header, is_number, judged
 from aias.data.layout import Layout, Records, records, sniff
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_NUMBER: Final = re.compile(r"\s*[($€£-]*[0-9.][0-9.,]*(?:e[+-]?[0-9]+)?\s*[%)]?\s*", re.IGNORECASE)
-_NAME: Final = re.compile(r"[^\W\d][\w .:/()#%?'-]{0,63}")
-_NOTHING: Final = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-"})
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
 """A first line by which Excel is told the separator."""
 
@@ -27,14 +29,13 @@ _AGAIN: Final = 10_000
 
 _MARKED_UP: Final = (b"<!doctype html", b"<html", b"<?xml")
 _RAGGED_SHARE_MAX: Final = 0.01
-_SAMPLE_ROWS: Final = 1_000
 
 
 def fits(file: File) -> float:
     if file.suffix in _SUFFIXES:
         return NAMED
     head = head_of(file.data, file.encoding)
-    layout = sniff(head)
+    layout = sniff(without_comments(head))
     if layout.separator is None or head.count(b"\n") < 1 or layout.share < 0.95:
         return NO
     return LIKELY if file.suffix in {".data", ".dat", ".txt", ""} else PERHAPS + 0.1
@@ -48,19 +49,25 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` is a web page or XML, not a table", hint="look at it: a download that failed?")
     said = _SAID.match(data)
     data = data[said.end() :] if said else data
-    layout = sniff(data, prefer=said[1].decode() if said else _SUFFIXES.get(file.suffix))
+    layout = sniff(without_comments(data), prefer=said[1].decode() if said else _SUFFIXES.get(file.suffix))
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
-    frame, ragged = _parsed(data, layout, file.name)
+    cut = from_header(
+        data, layout, file.name, is_number=is_number,
+        judge=lambda rows, surely: judged(rows, options, surely=surely),
+    )  # fmt: skip
+    frame, ragged = _parsed(cut.data, layout, file.name, above=cut.lines + bool(said))
     frame, headed = _named(frame, options, file.name)
-    return Table(frame, (*notes, *ragged, *headed))
+    frame, below = without_foot(frame, file.name)
+    return Table(frame, (*notes, *cut.notes, *ragged, *headed, *below))
 
 
-def _parsed(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple[Event, ...]]:
-    """Every record as a row of texts, the header among them."""
+def _parsed(data: bytes, layout: Layout, name: str, *, above: int) -> tuple[pl.DataFrame, tuple[Event, ...]]:
+    """Every record as a row of texts, the header among them. `above`: the lines that stood above it."""
     if layout.quoted and (not layout.regular or layout.spaced):
-        return _parsed_leniently(data, layout, name)
+        return _parsed_leniently(data, layout, name, above)
     found = records(data, layout.separator, quoted=layout.quoted)
+    found = replace(found, lines=found.lines + above)
     separator = layout.separator or _spare(data, name)
     data, height, width, notes = _squared(data, found, separator, name)
     frame = pl.read_csv(
@@ -72,7 +79,7 @@ def _parsed(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple
         raise_if_empty=False,
     )
     if frame.height != height:  # Polars and we see other records: trust the slow one
-        return _parsed_leniently(data, layout, name)
+        return _parsed_leniently(data, layout, name, above)
     if layout.spaced:
         frame = frame.with_columns(pl.all().str.strip_prefix(" "))
     return frame, notes
@@ -91,9 +98,11 @@ def _squared(data: bytes, found: Records, separator: str, name: str) -> tuple[by
     fields = found.fields
     width = _width(fields[~found.blank], name)
     blank = found.blank if width > 1 else found.blank & (np.arange(len(fields)) == len(fields) - 1)
-    short, long = ~blank & (fields < width), fields > width
-    notes = _ragged_notes(short, long, found, width, name)
-    keep = ~blank & ~long
+    comments = (fields == 1) & (np.frombuffer(data, np.uint8)[np.minimum(found.starts, len(data) - 1)] == ord("#"))
+    alone = beside(fields, found.blank, comments, width)
+    short, long = ~blank & ~alone & (fields < width), fields > width
+    notes = (*_ragged_notes(short, long, found, width, name), *_beside_notes(found.lines[alone], name))
+    keep = ~blank & ~long & ~alone
     if keep.all() and not short.any():
         return data, len(fields), width, notes
     rows = zip(found.starts[keep].tolist(), found.ends[keep].tolist(), (width - fields[keep]).tolist(), strict=True)
@@ -141,7 +150,7 @@ def _ragged_notes(
     return tuple(notes)
 
 
-def _parsed_leniently(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFrame, tuple[Event, ...]]:
+def _parsed_leniently(data: bytes, layout: Layout, name: str, above: int) -> tuple[pl.DataFrame, tuple[Event, ...]]:
     """Python's reader takes quotes anywhere; three times slower."""
     text = data.decode().split("\n")
     rows: list[list[str]] = []
@@ -163,8 +172,14 @@ def _parsed_leniently(data: bytes, layout: Layout, name: str) -> tuple[pl.DataFr
         csv.field_size_limit(limit)
     fields = np.array([len(row) for row in rows])
     width = _width(fields, name)
-    at = np.array(lines)
-    notes = _ragged_notes(fields < width, fields > width, Records(at, at + 1, fields, at), width, name)
+    at = np.array(lines) + above
+    alone = beside(fields, fields == 0, np.array([row[0].startswith("#") for row in rows]), width)
+    if alone.any():
+        told = _beside_notes(at[alone], name)
+        rows, fields, at = [rows[place] for place in np.flatnonzero(~alone)], fields[~alone], at[~alone]
+    else:
+        told = ()
+    notes = told + _ragged_notes(fields < width, fields > width, Records(at, at + 1, fields, at), width, name)
     kept = [row + [""] * (width - len(row)) for row in rows if len(row) <= width]
     return pl.DataFrame(kept, schema={f"c{i}": pl.String for i in range(width)}, orient="row"), notes
 
@@ -176,7 +191,7 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
             f"`{name}` has {frame.width} columns, and {len(options.names)} names were given",
             hint="give one name for each column",
         )
-    if _has_header(first, frame, options):
+    if has_header(first, frame, options):
         names, notes = unique_names(list(options.names or first), name)
         rest, again = _without_headers(frame.slice(1), first, name)
         return rest.rename(dict(zip(frame.columns, names, strict=True))), (*notes, *again)
@@ -213,42 +228,6 @@ def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -
         raise Unreadable(message, hint="close it, or double it if it is data") from None
 
 
-def _has_header(first: Sequence[str], frame: pl.DataFrame, options: Options) -> bool:
-    """What the caller knows decides; else the values do."""
-    if options.target in first and not _is_number(options.target or ""):
-        return True
-    known = options.known | frozenset(options.names or ())
-    found = len(known & set(first))
-    if found and found * 2 >= min(len(known), len(first)):
-        return True
-    return not (known and frame.height < 2) and _is_header(first, frame.slice(1, _SAMPLE_ROWS))
-
-
-def _is_header(first: Sequence[str], rest: pl.DataFrame) -> bool:
-    """A text above numbers is a name; a number above numbers is a value; else names are short, new and unlike data."""
-    below = [[text for text in column.to_list() if _says_something(text)] for column in rest.iter_columns()]
-    numeric = [bool(values) and sum(map(_is_number, values)) >= 0.95 * len(values) for values in below]
-    pairs = list(zip(first, numeric, strict=True))
-    if any(is_numeric and _says_something(text) and not _is_number(text) for text, is_numeric in pairs):
-        return True
-    if any(is_numeric and _is_number(text) for text, is_numeric in pairs):
-        return False
-    names = [text for text in first if text]
-    if not names or len(set(names)) < 0.9 * len(names) or any(_is_number(text) for text in names):
-        return False
-    if any(text in values for text, values in zip(first, below, strict=True) if text):
-        return False
-    return all(_NAME.fullmatch(text) and len(text.split()) <= 4 for text in names)
-
-
-def _says_something(text: str | None) -> bool:
-    return text is not None and text.strip().lower() not in _NOTHING
-
-
-def _is_number(text: str) -> bool:
-    return _NUMBER.fullmatch(text) is not None
-
-
 def unique_names(raw: list[str], file: str) -> tuple[list[str], tuple[Event, ...]]:
     """Empty names become `c<position>`, repeated ones get a number; both are noted."""
     taken = {name for name in raw if name}
@@ -266,6 +245,14 @@ def unique_names(raw: list[str], file: str) -> tuple[list[str], tuple[Event, ...
         seen.add(given)
         names.append(given)
     return names, tuple(notes)
+
+
+def _beside_notes(lines: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> tuple[Event, ...]:
+    if not len(lines):
+        return ()
+    which = "line {} is a comment or a note" if len(lines) == 1 else "lines {} are comments or notes"
+    said = f"`{name}`: {which.format(_some(lines))} of a single value, and left out"
+    return (_note(said),)
 
 
 def _rows_have(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:

@@ -2,18 +2,25 @@
 
 import io
 import zipfile
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from aias.core.events import Event
 from aias.core.limits import UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
+from aias.data.around import header_at
 from aias.data.columns import simplified
 from aias.data.errors import TooLarge, Unreadable
+from aias.data.foot import without_foot, without_units
+from aias.data.headings import judged
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
 
 _SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _SLACK: Final = 64 << 20
+_NAMELESS: Final = "__UNNAMED__"
+"""What calamine calls columns without a name: a title above a table leaves most of them so."""
+
+_HEAD: Final = 200
 
 
 def fits(file: File) -> float:
@@ -33,13 +40,32 @@ def read(file: File, options: Options) -> Table:
         if sheet not in sheets:
             raise Unreadable(f"`{file.name}` has no sheet `{sheet}`", hint=f"its sheets are: {', '.join(sheets)}")
         frame = pl.DataFrame(book.load_sheet(sheet))
+        above = _above(book, sheet, options) if any(name.startswith(_NAMELESS) for name in frame.columns) else 0
+        frame = pl.DataFrame(book.load_sheet(sheet, header_row=above)) if above else frame
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
         raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {fault}", hint="save it as CSV") from None
+    frame, units = without_units(frame, file.name)
+    frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
+    notes = (*units, *foot, *notes)
+    if above:
+        which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
+        message = f"`{file.name}`: {which} above the table, and left out"
+        notes += (Event("data.read", message, "warning"),)
     if not options.part and len(sheets) > 1:
         message = f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{sheets[1]}`"
         notes += (Event("data.read", message, "warning"),)
     return Table(frame, notes)
+
+
+def _above(book: Any, sheet: str, options: Options) -> int:
+    """How many rows stand above the header, whose names tell it from titles."""
+    head = pl.DataFrame(book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=_HEAD, dtypes="string"))
+    rows = [["" if value is None else str(value).strip() for value in row] for row in head.rows()]
+    rows = [row if any(row) else [] for row in rows]
+    return header_at(
+        rows, head.width, lambda at, surely: judged([row for row in rows[at:] if row], options, surely=surely)
+    )
 
 
 def _check_size(file: File) -> None:

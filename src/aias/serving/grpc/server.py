@@ -85,6 +85,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
         self._watchers = self.port = 0
+        self._keyless = asyncio.Semaphore(bounds.grpc_watchers)
         self.stalls = Stalls(bounds, note, lambda peer: cut(peer, self.port), lambda peers: received(peers, self.port))
         self._answering: set[asyncio.Future[None]] = set()
         once, often = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
@@ -129,7 +130,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:
-            request = await self._read(kind, context, keyless=keyless)
+            # What needs no key asks nothing in its message.
+            request = kind() if keyless else await self._read(kind, context)
             reply = await self._asked(answer, request, context)
             if isinstance(reply, Declined):
                 await _abort(context, reply)
@@ -219,16 +221,20 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
 
     async def _raw(self, context: Any, *, in_stream: bool, keyless: bool = False) -> Any:
-        """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken."""
+        """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken, or
+        others wait. gRPC would take a whole body of each: so only a few messages without a key are read at one time."""
         with self.stalls.awaiting(context, in_stream=in_stream) as over:
-            return await self._raw_until(over, context, keyless=keyless)
+            if not keyless:
+                return await self._raw_until(over, context, keyless=False)
+            async with self._keyless:
+                return await self._raw_until(over, context, keyless=True)
 
     async def _raw_until(self, over: asyncio.Future[None], context: Any, *, keyless: bool) -> Any:
         bounds, reading = self._bounds, asyncio.ensure_future(context.read())
         try:
             if keyless:
                 await asyncio.wait((reading,), timeout=min(bounds.give_way_seconds, bounds.header_seconds))
-                seconds = 0.0 if self.stalls.is_full else bounds.header_seconds
+                seconds = 0.0 if self.stalls.is_full or self._keyless.locked() else bounds.header_seconds
             else:
                 seconds = bounds.body_seconds
             if not reading.done():

@@ -46,9 +46,13 @@ class Repository:
     def __init__(self, router: Router, control: Control | None) -> None:
         self._router, self._control = router, control
 
+    def versions(self) -> list[tuple[str, str]]:
+        """Every endpoint that can answer, and its version."""
+        return sorted(self._router.answering())
+
     def answering(self) -> list[tuple[str, str]]:
-        """Every endpoint that can answer, and the number of its version."""
-        return sorted((name, version.rpartition("@")[2]) for name, version in self._router.answering())
+        """The same with the number of its version."""
+        return [(name, version.rpartition("@")[2]) for name, version in self.versions()]
 
     def names(self, _request: Request) -> Reply:
         """The names of all endpoints that can answer."""

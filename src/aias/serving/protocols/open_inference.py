@@ -84,9 +84,10 @@ class OpenInference:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
         name, version = request.places["endpoint"], request.places.get("version")
         number, counted = self._number(request), self._counted()
+        whole = str(self._pointer(name).ref) if request.model is None else request.model.version
 
         def told() -> bytes:
-            found = list(counted().statistics.of([(name, str(number))]))
+            found = list(counted().statistics.of([(name, whole)]))
             if version is not None:
                 found = [each for each in found if each["version"] == version]
                 if not found:
@@ -97,7 +98,7 @@ class OpenInference:
 
     def tell_all_statistics(self, _request: Request) -> Reply:
         """The same for every endpoint."""
-        known, counted = list(self._repository.answering()), self._counted()
+        known, counted = self._repository.versions(), self._counted()
         return Reply(
             b"",
             media_type=JSON,

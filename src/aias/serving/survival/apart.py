@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +20,11 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
-from aias.core.errors import BadValue
+from aias.core.errors import AiasError, BadValue
+from aias.core.frames import TimeUp, give_frame, take_frame
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
 from aias.serving.allowance import allowance
-from aias.serving.frames import TimeUp, give_frame, take_frame
 from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate, too_late
 
 GRACE_SECONDS: Final = 0.5
@@ -43,6 +44,12 @@ START_SECONDS_MAX: Final = 60.0
 
 GROWTH_BYTES_MAX: Final = 256 << 20
 """A process that has grown by so much since it was warm is started anew between two runs."""
+
+RETIRE_SECONDS: Final = 5.0
+"""Without a question, until a process ends that nobody new comes to. Who waits for it has it run all the while."""
+
+_FRAMES_TOLD: Final = 8
+"""The last ones, of what has failed there."""
 
 WARM_RUNS: Final = 32
 """Before them its caches fill. Also how often its memory is looked at: a look takes 50 us."""
@@ -64,6 +71,7 @@ class Apart:
         self._late, self._closed = late, False
         self.manifest, self._renewed = manifest, renewed
         self._runs, self._warm_bytes = 0, 0
+        self._asked_at = time.monotonic()
         self._program, self._answer_seconds, self._died = program, answer_seconds, died
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,7 +79,7 @@ class Apart:
         self._starts_until: float | None = None
 
     def predict(self, rows: Sequence[Row]) -> Answers:
-        """Raises `BadValue`, `RunEnded`, `TooLate`."""
+        """Raises `BadValue`, `RunEnded`, `TooLate`; `AiasError` where the run fails."""
         return self._ask("predict", list(rows))
 
     def predict_columns(self, columns: Mapping[str, Any], rows: int) -> Answers:
@@ -83,13 +91,29 @@ class Apart:
     def embed(self, texts: Sequence[Text]) -> Answers:
         return self._ask("embed", list(texts))
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def kill(self) -> None:
         """End the process, whatever it is at, for good."""
         self._closed = True
         if (process := self._process) is not None:
             process.kill()
 
+    def retire(self) -> None:
+        """Answer those that wait, and end the process when nobody has come for a while."""
+        threading.Thread(target=self._end_idle, name="aias-retire", daemon=True).start()
+
+    def _end_idle(self) -> None:
+        while not self._closed:
+            time.sleep(RETIRE_SECONDS)
+            if time.monotonic() - self._asked_at >= RETIRE_SECONDS and self._lock.acquire(blocking=False):
+                self.kill()
+                self._lock.release()
+
     def _ask(self, verb: str, *arguments: object) -> Answers:
+        self._asked_at = time.monotonic()
         try:
             question = msgspec.msgpack.encode((verb, arguments))
         except OverflowError:
@@ -101,6 +125,7 @@ class Apart:
                 with contextlib.suppress(Ended):
                     return read_answers(self._asked(question))
         finally:
+            self._asked_at = time.monotonic()
             self._lock.release()
         raise RunEnded(
             "the process that answered this request died, and so did the next", hint="the server's log has more"
@@ -216,9 +241,16 @@ def write_fault(fault: BadValue) -> bytes:
     return msgspec.msgpack.encode({"fault": (fault.message, fault.hint, fault.field, fault.row)})
 
 
+def write_failure(fault: Exception) -> bytes:
+    """For the parent's log."""
+    return msgspec.msgpack.encode({"failed": "".join(traceback.format_exception(fault, limit=-_FRAMES_TOLD))})
+
+
 def read_answers(frame: bytes) -> Answers:
-    """The answers in a frame. Raises the `BadValue` in it."""
+    """The answers in a frame. Raises the `BadValue` in it, or `AiasError` where the run has failed."""
     found: dict[str, Any] = msgspec.msgpack.decode(frame)
+    if "failed" in found:
+        raise AiasError(f"the run failed in the process of its version: {found['failed']}")
     if "fault" in found:
         message, hint, field, row = found["fault"]
         raise BadValue(message, hint=hint, field=field, row=row)

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from aias.core.errors import BadValue
-from aias.serving.frames import read_frame, write_frame
-from aias.serving.survival.apart import write_answers, write_fault
+from aias.core.frames import read_frame, write_frame
+from aias.serving.survival.apart import write_answers, write_failure, write_fault
 
 
 def answer_for(runtime: Any) -> None:
-    """Answer until the parent closes its end. Whatever but `BadValue` goes wrong ends the process."""
+    """Answer until the parent closes its end. A run that fails is its caller's alone, as it is in a worker."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions = sys.stdin.buffer
     # What a library prints must not end up among the answers.
@@ -27,6 +27,8 @@ def answer_for(runtime: Any) -> None:
             answer = write_answers(getattr(runtime, verb)(*arguments))
         except BadValue as fault:
             answer = write_fault(fault)
+        except Exception as fault:  # noqa: BLE001  the parent says so, and goes on
+            answer = write_failure(fault)
         write_frame(answers, answer)
 
 

@@ -1,7 +1,7 @@
 """Versions in whose runs workers have ended: run in a process of their own, or not at all."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,14 +32,24 @@ class Suspects:
         self.quarantined: frozenset[str] = frozenset()
         self.apart: frozenset[str] = frozenset()
         self._models: dict[str, Model] = {}
+        self._retired: list[Apart] = []
 
     def __bool__(self) -> bool:
         return bool(self.quarantined or self.apart)
 
     def set(self, *, quarantined: frozenset[str], apart: frozenset[str]) -> None:
         self.quarantined, self.apart = quarantined, apart
-        for version in self._models.keys() - (apart - quarantined):
-            self._close(self._models.pop(version))
+        for version in self._models.keys() & quarantined:
+            # A run that is on there ends with it, and its caller is told.
+            _process_of(self._models.pop(version)).kill()
+        self.keep_only(apart)
+
+    def keep_only(self, versions: Collection[str]) -> None:
+        """Let go of the processes of all others, when they have answered those that wait."""
+        for version in [each for each in self._models if each not in versions]:
+            retired = _process_of(self._models.pop(version))
+            self._retired = [each for each in self._retired if not each.is_closed] + [retired]
+            retired.retire()
 
     def held(self, version: str) -> str | None:
         """`quarantined`, `apart`, or neither."""
@@ -98,7 +108,10 @@ class Suspects:
         return found
 
     def close(self) -> None:
-        self.set(quarantined=frozenset(), apart=frozenset())
+        self.quarantined = self.apart = frozenset()
+        for each in (*map(_process_of, self._models.values()), *self._retired):
+            each.kill()
+        self._models, self._retired = {}, []
 
     def _moved(self, model: Model) -> Model:
         version = model.version
@@ -124,7 +137,7 @@ class Suspects:
         tier = Tier(fast=False, bounds=self._bounds)
         return replace(model, runtime=runtime, lane=model.lane.set_apart(), joins=None, reads=None, tier=tier)
 
-    def _close(self, model: Model) -> None:
-        # A run that is on there ends with it, and its caller is told.
-        if isinstance(model.runtime, Apart):
-            model.runtime.kill()
+
+def _process_of(model: Model) -> Apart:
+    assert isinstance(model.runtime, Apart), "they are made for nothing else"
+    return model.runtime

@@ -1,11 +1,13 @@
 """Loads upon a small server of raw sockets that does as each test says."""
 
+import itertools
 import math
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +74,16 @@ def read_request(client: socket.socket) -> bool:
     return True
 
 
+@pytest.fixture
+def by_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that goes on by a millisecond with each look at it: a closed loop asks as often on any machine."""
+    looks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: 0.001 * next(looks), thread_time=time.thread_time)
+    for module in ("generator", "line"):
+        monkeypatch.setattr(f"aias.client.load.{module}.time", clock)
+    monkeypatch.setattr("aias.client.load.generator._PAUSE_SECONDS", 0.002)
+
+
 def load(address: Address, plan: Plan, *, bodies: tuple[bytes, ...] = (BODY,), **more: object) -> Result:
     return put_load(Target.of(address, "/predict/m", bodies, {}), plan, **more)  # type: ignore[arg-type]
 
@@ -110,6 +122,7 @@ def test_who_would_have_come_while_the_server_stood_still_has_waited() -> None:
     assert result.waited >= len(waited) - 1
 
 
+@pytest.mark.usefixtures("by_looks")
 def test_callers_of_a_closed_loop_ask_again_once_they_are_answered() -> None:
     lock, now, most = threading.Lock(), [0], [0]
 
@@ -139,8 +152,13 @@ def test_refusals_are_counted_by_status_and_code_and_apart_from_answers() -> Non
     assert result.good == result.answered.count
 
 
-@pytest.mark.parametrize("plan", [Plan(0.3, rate=60, warm_up=0.0), Plan(0.3, connections=2, warm_up=0.0)])
-def test_a_server_that_ends_every_connection_is_called_anew(plan: Plan) -> None:
+OPEN, CLOSED = Plan(0.3, rate=60, warm_up=0.0), Plan(0.3, connections=2, warm_up=0.0)
+
+
+@pytest.mark.parametrize("plan", [OPEN, CLOSED])
+def test_a_server_that_ends_every_connection_is_called_anew(plan: Plan, request: pytest.FixtureRequest) -> None:
+    if plan is CLOSED:
+        request.getfixturevalue("by_looks")
     with server(lambda _: CLOSES) as address:
         result = load(address, plan)
 
@@ -148,8 +166,12 @@ def test_a_server_that_ends_every_connection_is_called_anew(plan: Plan) -> None:
     assert result.failures == {}
 
 
-@pytest.mark.parametrize("plan", [Plan(0.3, rate=60, warm_up=0.0), Plan(0.3, connections=2, warm_up=0.0)])
-def test_a_server_that_hangs_up_or_talks_nonsense_is_told_and_does_not_hold_it_up(plan: Plan) -> None:
+@pytest.mark.parametrize("plan", [OPEN, CLOSED])
+def test_a_server_that_hangs_up_or_talks_nonsense_is_told_and_does_not_hold_it_up(
+    plan: Plan, request: pytest.FixtureRequest
+) -> None:
+    if plan is CLOSED:
+        request.getfixturevalue("by_looks")
     answers = {0: OK, 1: b"", 2: b"nonsense"}
     with server(lambda before: answers[before % 3]) as address:
         result = load(address, plan)
@@ -174,7 +196,7 @@ def test_what_takes_too_long_is_given_up() -> None:
     release = threading.Event()
 
     def never(_: int) -> bytes:
-        release.wait(20)
+        release.wait(600)
         return b""
 
     with server(never) as address:
@@ -190,7 +212,7 @@ def test_what_comes_after_its_time_is_no_answer_however_seldom_it_is_looked_at()
         return OK
 
     with server(late) as address:
-        result = load(address, Plan(0.2, connections=2, warm_up=0.0, timeout=0.01))
+        result = load(address, Plan(0.2, rate=60, warm_up=0.0, timeout=0.01))
 
     assert result.answered.count == 0
     assert result.failures == {"timeout": result.sent}
@@ -218,9 +240,18 @@ def test_told_to_stop_it_gives_what_it_has() -> None:
 
 
 def test_once_a_second_it_tells_how_far_it_is() -> None:
-    told: list[float] = []
-    with server(lambda _: OK) as address:
-        load(address, Plan(1.3, rate=20, warm_up=0.0), tick=lambda _result, elapsed: told.append(elapsed))
+    told, heard = list[float](), threading.Event()
+
+    def once_told(_: int) -> bytes:
+        heard.wait(600)
+        return OK
+
+    def tick(_: Result, elapsed: float) -> None:
+        told.append(elapsed)
+        heard.set()
+
+    with server(once_told) as address:
+        load(address, Plan(1.3, rate=20, warm_up=0.0, timeout=600), tick=tick)
 
     assert told
     assert all(each >= 1 for each in told)

@@ -1,6 +1,7 @@
-"""Frames between a process and another that answers it, over pipes: a length, and so many bytes.
+"""Frames between two processes, over pipes or sockets: a length, and so many bytes.
 
-The side that asks never waits beyond a time, whatever the other does: it may stop, or end, in the midst of a frame.
+A side that gives and takes them by a time never waits beyond it, whatever the other does: that one may stop, or end, in
+the midst of a frame.
 """
 
 import os
@@ -9,7 +10,10 @@ import struct
 import time
 from typing import IO, Final
 
-_LENGTH: Final = struct.Struct("<I")
+_LENGTH: Final = struct.Struct("<Q")
+
+HEAD: Final = _LENGTH.size
+"""Bytes that say how long a frame is."""
 
 _PIECE_BYTES: Final = 1 << 16
 """What a pipe holds."""
@@ -19,12 +23,21 @@ class TimeUp(Exception):
     """The other side did not take a frame, or give one, in time."""
 
 
+def framed(body: bytes) -> bytes:
+    return _LENGTH.pack(len(body)) + body
+
+
+def size_of(head: bytes | bytearray) -> int:
+    """How many bytes come behind this head."""
+    return int(_LENGTH.unpack(head)[0])
+
+
 def read_frame(pipe: IO[bytes]) -> bytes | None:
     """The next frame, however long it takes; None at the end."""
-    head = pipe.read(_LENGTH.size)
-    if len(head) < _LENGTH.size:
+    head = pipe.read(HEAD)
+    if len(head) < HEAD:
         return None
-    (size,) = _LENGTH.unpack(head)
+    size = size_of(head)
     frame = pipe.read(size)
     return frame if len(frame) == size else None
 
@@ -39,7 +52,7 @@ def write_frame(pipe: IO[bytes], frame: bytes) -> None:
 def give_frame(pipe: IO[bytes], frame: bytes, *, until: float) -> None:
     """Write a frame to an unbuffered pipe by a time of the monotonic clock. Raises `TimeUp`, `OSError`."""
     os.set_blocking(pipe.fileno(), False)
-    left = memoryview(_LENGTH.pack(len(frame)) + frame)
+    left = memoryview(framed(frame))
     while left:
         _wait(pipe, select.POLLOUT, until)
         left = left[os.write(pipe.fileno(), left) :]
@@ -48,16 +61,16 @@ def give_frame(pipe: IO[bytes], frame: bytes, *, until: float) -> None:
 def take_frame(pipe: IO[bytes], *, until: float) -> bytes | None:
     """The frame that is next in an unbuffered pipe; None if it ends before. Raises `TimeUp`, `OSError`."""
     os.set_blocking(pipe.fileno(), False)
-    held, size = bytearray(), _LENGTH.size
+    held, size = bytearray(), HEAD
     while len(held) < size:
         _wait(pipe, select.POLLIN, until)
         piece = os.read(pipe.fileno(), max(_PIECE_BYTES, size - len(held)))
         if not piece:
             return None
         held += piece
-        if len(held) >= _LENGTH.size:
-            size = _LENGTH.size + _LENGTH.unpack_from(held)[0]
-    return bytes(memoryview(held)[_LENGTH.size : size])
+        if len(held) >= HEAD:
+            size = HEAD + size_of(held[:HEAD])
+    return bytes(memoryview(held)[HEAD:size])
 
 
 def _wait(pipe: IO[bytes], event: int, until: float) -> None:
