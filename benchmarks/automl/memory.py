@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -59,11 +60,10 @@ def _family(pid: int) -> list[int]:
     while todo:
         one = todo.pop()
         found.append(one)
-        for listed in Path(f"/proc/{one}/task").glob("*/children"):
-            try:
-                todo += [int(child) for child in listed.read_text().split()]
-            except OSError:  # a thread or process that has just ended
-                continue
+        with suppress(OSError):  # of a process that has just ended
+            for listed in Path(f"/proc/{one}/task").glob("*/children"):
+                with suppress(OSError):  # or of a thread
+                    todo += [int(child) for child in listed.read_text().split()]
     return found
 
 

@@ -70,9 +70,10 @@ def family() -> list[int]:
     """This process and all that it started, and that these did."""
     found = [os.getpid()]
     for pid in found:  # which grows meanwhile
-        for listed in Path(f"/proc/{pid}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                found += [int(child) for child in listed.read_text(encoding="ascii").split()]
+        with contextlib.suppress(OSError):  # of a process that has just ended
+            for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):  # or of a thread
+                    found += [int(child) for child in listed.read_text(encoding="ascii").split()]
     return found
 
 

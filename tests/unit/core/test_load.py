@@ -1,8 +1,13 @@
 """How much longer everything takes: by how long threads ran, and how long they waited."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from aias.core.load import LOOK_SECONDS, RAN_SECONDS_MIN, WINDOW_SECONDS, Load, Seconds, threads
+import pytest
+
+from aias.core.load import LOOK_SECONDS, RAN_SECONDS_MIN, WINDOW_SECONDS, Load, Seconds, family, threads
 
 
 class Machine:
@@ -61,3 +66,11 @@ def test_of_nobody_and_of_who_is_gone_nothing_is_told() -> None:
 def test_this_very_process_has_run() -> None:
     found = threads(os.getpid())
     assert not found or found[os.getpid()][0] > 0
+
+
+def test_a_process_that_ends_while_it_is_looked_at_started_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path, pattern: str) -> Iterator[Any]:
+        raise FileNotFoundError(path, pattern)
+
+    monkeypatch.setattr(Path, "glob", gone)
+    assert family() == [os.getpid()]
