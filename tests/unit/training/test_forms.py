@@ -12,7 +12,7 @@ from aias.training.forms import NEAR_ENOUGH, STRETCHED, Forms
 from aias.training.train import Recipe, train
 
 RECIPE = Recipe(
-    target="y", name="m", seconds=60, learners=("boosted_trees", "extra_trees"), search=False, folds=3, latency_us=None
+    target="y", name="m", seconds=600, learners=("boosted_trees", "extra_trees"), search=False, folds=3, latency_us=None
 )
 
 
@@ -24,7 +24,10 @@ def rows(count: int = 300) -> dict[str, list[object]]:
     return {"a": a.tolist(), "b": b.tolist(), "y": y.tolist()}
 
 
-def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_what_has_seen_all_rows(monkeypatch) -> None:
+@pytest.mark.parametrize(("folds", "all_rows"), [(3, 2 / 3), (5, 1 / 2)])
+def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_or_more_what_has_seen_all_rows(
+    monkeypatch, folds: int, all_rows: float
+) -> None:
     made: dict[str, dict[str, list[float]]] = {"quality": {}, "serving": {}}
     fits = Forms._fits
 
@@ -36,10 +39,11 @@ def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_what_has_seen
         return parts
 
     monkeypatch.setattr(Forms, "_fits", noted)
-    train(read(rows(), target="y"), replace(RECIPE, latency_us=1e6), inline=True)
+    train(read(rows(), target="y"), replace(RECIPE, latency_us=1e6, folds=folds), inline=True)
     boosted = [shares for name, shares in made["quality"].items() if name.startswith("boosted_trees")]
     random = [shares for name, shares in made["quality"].items() if name.startswith("extra_trees")]
-    assert boosted and all(shares == pytest.approx([0.5, 0.25, 0.25]) for shares in boosted)
+    left = (1 - all_rows) / (folds - 1)
+    assert boosted and all(shares == pytest.approx([all_rows] + [left] * (folds - 1)) for shares in boosted)
     assert all(shares == [1.0] for shares in random), "a mean of parts has seen all rows where one fit has"
 
 
