@@ -167,7 +167,8 @@ def test_who_was_answered_and_dawdles_over_the_next_head_gives_way_too() -> None
             dawdling.sendall(alive)
             assert dawdling.recv(1000).startswith(b"HTTP/1.1 200 ")
             dawdling.sendall(alive[:20])
-        eventually(lambda: phases(server) == ["HEAD"] * 3)
+        # Where there is no more room one of them may give way already.
+        eventually(lambda: phases(server) in (["HEAD"] * 2, ["HEAD"] * 3))
         with server.socket() as late:
             late.sendall(alive)
             assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
