@@ -54,6 +54,8 @@ def main() -> int:
     asked.add_argument("--rows", type=int)
     asked.add_argument("--parts", type=int, default=2)
     args = asked.parse_args()
+    if args.parts < 2:
+        asked.error("--parts: from 2 on, as each part judges what was learned from the others")
     if not args.data.is_dir() or not args.python.exists():
         print(f"skipped: {args.data} or {args.python} is not here; name them")
         return 0

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -12,8 +12,9 @@ import polars as pl
 from aias.core.errors import BadValue
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
-from aias.core.nested import JOINT, LEVELS_MAX, flat, is_nested, is_nothing, parents
+from aias.core.nested import flat, is_nested, is_nothing, parents
 from aias.data.errors import TooLarge, Unreadable
+from aias.data.records import parts
 
 _SIMPLE = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
 
@@ -87,10 +88,10 @@ def _without_records(frame: pl.DataFrame, notes: list[Event]) -> list[pl.Series]
         return frame.get_columns()
     columns: list[pl.Series] = []
     for column in frame.iter_columns():
-        parts = list(_parts(column, LEVELS_MAX))
-        columns += parts
+        fields = list(parts(column))
+        columns += fields
         if isinstance(column.dtype, pl.Struct):
-            said = ", ".join(f"`{part.name}`" for part in parts[:5]) + (", ..." if len(parts) > 5 else "")
+            said = ", ".join(f"`{each.name}`" for each in fields[:5]) + (", ..." if len(fields) > 5 else "")
             message = (
                 f"`{column.name}` holds records; their fields are columns of their own: {said or 'there are none'}"
             )
@@ -102,15 +103,6 @@ def _without_records(frame: pl.DataFrame, notes: list[Event]) -> list[pl.Series]
     if twice is not None:
         raise Unreadable(f"`{twice}` is a column, and a field of a record as well", hint="rename one of them")
     return columns
-
-
-def _parts(column: pl.Series, levels: int) -> Iterator[pl.Series]:
-    kind = column.dtype
-    if not isinstance(kind, pl.Struct) or levels < 2:
-        yield column
-        return
-    for part in column.struct.unnest():
-        yield from _parts(part.alias(f"{column.name}{JOINT}{part.name}"), levels - 1)
 
 
 def _simple(column: pl.Series) -> tuple[pl.Series, str]:

@@ -4,14 +4,12 @@ import io
 import resource
 import select
 import sys
-from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
 
 from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
-from aias.core.nested import JOINT, LEVELS_MAX
 from aias.serving.arrow import IDLE_SECONDS, Columns
 
 MEMORY_BYTES_MAX: Final = 2 << 30
@@ -39,6 +37,8 @@ def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
     """What is wrong with a body, or else its columns."""
     import polars as pl
 
+    from aias.data.records import parts
+
     try:
         if body[:4] == b"PAR1":
             table = pl.read_parquet(body, n_rows=rows_max + 1)
@@ -49,7 +49,7 @@ def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
         if table.estimated_size() > UNPACKED_BYTES_MAX:
             return f"the Arrow body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", {}
         columns: Columns = {}
-        for column in (part for each in table for part in _parts(each, LEVELS_MAX)):
+        for column in (part for each in table for part in parts(each)):
             if column.name in columns:
                 return f"`{column.name}` is a column, and a field of a record as well", {}
             values = _plain(column)
@@ -72,17 +72,6 @@ def write(columns: Columns, *, as_file: bool) -> bytes:
     else:
         table.write_ipc_stream(buffer, compat_level=level)
     return buffer.getvalue()
-
-
-def _parts(column: Any, levels: int) -> Iterator[Any]:
-    """A column; of one of records a column for each field, `column.field`."""
-    import polars as pl
-
-    if not isinstance(column.dtype, pl.Struct) or levels < 2:
-        yield column
-        return
-    for part in column.struct.unnest():
-        yield from _parts(part.alias(f"{column.name}{JOINT}{part.name}"), levels - 1)
 
 
 def _plain(column: Any) -> list[object] | None:
