@@ -57,8 +57,10 @@ def test_no_counter_falls_whoever_takes_over_or_dies(tmp_path: Path, old: Server
     for _ in range(5):
         assert old.call("good", 50)[0] == 200
     eventually(lambda: old.counted() == 5, PATIENCE)
+    before = {*old.supervisor.pids}
     old.supervisor.renew()
-    eventually(lambda: old.whole() and len(list(tmp_path.glob("*-gone.json"))) == 1, PATIENCE)
+    eventually(lambda: old.whole() and before.isdisjoint(old.supervisor.pids), PATIENCE)
+    assert len(list(tmp_path.glob("*-gone.json"))) == 1
     assert old.counted() == 5
 
     with serving(workers=2, home=tmp_path, takes=old.port) as new:

@@ -1,8 +1,8 @@
 """Metrics of several workers as if there were one: each leaves its counts in a file, and whoever is asked adds them up.
 
-    worker ─▶ 71-0.json ─┐
-    worker ─▶ 71-2.json ─┼─ `total`, of whoever is asked
-    gone   ─▶ 71-gone.json ◀─ `settle`: the files of all that have ended, as one
+    worker ─▶ 71-ab12-0.json ─┐
+    worker ─▶ 71-ab12-2.json ─┼─ `total`, of whoever is asked
+    gone   ─▶ 71-ab12-gone.json ◀─ `settle`: the files of all that have ended, as one
 
 A worker writes once a second when something has changed, and before it answers: what has been shown once is never taken
 back. Dying, it may take the counts of its last second with it. What those leave that have ended goes into one file, and
@@ -12,6 +12,7 @@ additions in memory. The loop only copies what it has counted; reading, adding u
 
 import contextlib
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterable
 from itertools import count
@@ -85,10 +86,15 @@ class Sums:
 
 
 class Counts:
-    """What the workers of one server leave, for who starts them; nothing, where the `folder` is ""."""
+    """What the workers of one server leave, for who starts them; nothing, where the `folder` is "".
 
-    def __init__(self, folder: str) -> None:
-        self._folder, self._server, self._serials = Path(folder) if folder else None, str(os.getpid()), count()
+    `process`: the server's id. Another in the folder may have the same, in another container, or after it has come
+    again: so there is more in a name.
+    """
+
+    def __init__(self, folder: str, process: int | None = None) -> None:
+        self._folder, self._serials = Path(folder) if folder else None, count()
+        self._server = f"{process or os.getpid()}-{secrets.token_hex(4)}"
         self._inherited: set[str] = set()
 
     def name(self) -> str:
@@ -115,9 +121,10 @@ class Counts:
     def inherit(self, server: int) -> None:
         """Settle what another server has left, which is not there any more. Its workers may be, and write once more
         what they have counted: that is not looked at."""
-        if self._folder is None or str(server) == self._server:
+        if self._folder is None:
             return
-        found = sorted(self._folder.glob(f"{server}-*.json"))
+        ours = f"{self._server}-"
+        found = [path for path in sorted(self._folder.glob(f"{server}-*.json")) if not path.name.startswith(ours)]
         for path in found:
             left = _read(path)
             self._inherited.update((path.name, *(() if left is None else left.instead_of)))
