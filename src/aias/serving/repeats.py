@@ -1,7 +1,8 @@
 """Requests that repeat: answered from memory, or together with one that is under way.
 
     key ─ in memory? ──hit──▶ the same answer
-           └ under way? ──shared──▶ its answer; where it fails or hangs up, the next one runs by itself
+           └ under way? ──shared──▶ its answer, or what is wrong with them all; where it hangs up or is out of time
+              │                     the next one runs, where it fails otherwise each of them
               └ run ──miss──▶ answered, and kept while there is room
 
 What a request means is all that could change its answer: whose key asks (nobody is ever told what another asked), the
@@ -16,17 +17,19 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from enum import Enum
 from hashlib import blake2b
 from itertools import chain
 from timeit import repeat
 from typing import Final
 
+from aias.core.errors import AiasError
 from aias.serving.bodies import ClientGone
 from aias.serving.bounds import Bounds
 from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.models import Model
-from aias.serving.refusals import TooLate
+from aias.serving.refusals import TooLate, status_of
 
 _ENTRY_BYTES: Final = 1_024
 """Of an answer, beside its body."""
@@ -55,12 +58,21 @@ class _Kept:
     size: int
 
 
+_OF_THE_BODY: Final = frozenset((400, 406, 413, 415, 422))
+"""What is wrong with a request so is wrong with every equal one."""
+
+Otherwise = Enum("Otherwise", ("NEXT", "EACH"))
+NEXT, EACH = Otherwise
+"""Who of those that wait runs, as there is nothing to share: the next one where it was their first that did not wait
+for its answer, else each, or they would fail one after another."""
+
+
 @dataclass(eq=False, slots=True)
 class _Flight:
-    """A request under way; its future is the reply, or None when it came to nothing that others could use."""
+    """A request under way; its future is the reply, or what is wrong with every equal request."""
 
     priority: int
-    future: "asyncio.Future[Reply | None]"
+    future: "asyncio.Future[Reply | AiasError | Otherwise]"
 
 
 _LIKELY: Final = 0.1
@@ -102,19 +114,22 @@ class Repeats:
         wish = _wish(request.headers.get(b"cache-control", b""))
         if wish is None:
             return await run()
-        key = _key(request)
+        key, alone = _key(request), False
         while True:
             if (found := self._kept.get(key)) is not None and self._clock() - found.at <= wish:
                 self._kept.move_to_end(key)
                 return self._again(found.reply, request, "hit", self._clock() - found.at)
             flight = self._flights.get(key)
             # Who is in no hurry must not hold up who is; and who wants a fresh run gets one.
-            if flight is None or flight.priority > request.priority or wish <= 0:
+            if flight is None or flight.priority > request.priority or wish <= 0 or alone:
                 return await self._run(key, request, run)
             follows()
-            reply = await self._follow(flight, request, gone)
-            if reply is not None:
-                return self._again(reply, request, "shared", 0.0)
+            outcome = await self._follow(flight, request, gone)
+            if isinstance(outcome, Reply):
+                return self._again(outcome, request, "shared", 0.0)
+            if isinstance(outcome, AiasError):
+                raise outcome
+            alone = outcome is EACH
 
     def keep_only(self, versions: Collection[str]) -> None:
         """Forget the answers of versions that are no longer loaded."""
@@ -128,21 +143,27 @@ class Repeats:
         if known is None or flight.priority < known.priority:
             # Whoever comes now shares the more urgent run.
             self._flights[key] = flight
-        useful: Reply | None = None
+        outcome: Reply | AiasError | Otherwise = NEXT
         try:
             reply = await run()
+            outcome = EACH
             if reply.status == 200 and reply.stream is None:
-                useful = replace(reply)
-                self._keep(key, useful, request.asked.version)
+                outcome = replace(reply)
+                self._keep(key, outcome, request.asked.version)
+        except (ClientGone, TooLate):
+            raise
+        except Exception as fault:
+            outcome = fault if isinstance(fault, AiasError) and status_of(fault) in _OF_THE_BODY else EACH
+            raise
         finally:
-            flight.future.set_result(useful)
+            flight.future.set_result(outcome)
             if self._flights.get(key) is flight:
                 del self._flights[key]
         self._metrics.cache_misses[request.places["endpoint"]] += 1
         reply.headers += ((b"x-cache", b"miss"),)
         return reply
 
-    async def _follow(self, flight: _Flight, request: Request, gone: Gone) -> Reply | None:
+    async def _follow(self, flight: _Flight, request: Request, gone: Gone) -> Reply | AiasError | Otherwise:
         now = time.monotonic()
         until = now + self._bounds.answer_seconds if request.deadline is None else request.deadline
         leaving = asyncio.ensure_future(gone())

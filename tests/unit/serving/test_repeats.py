@@ -13,7 +13,7 @@ from aias.serving.bodies import ClientGone
 from aias.serving.bounds import Bounds
 from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
-from aias.serving.refusals import Overloaded, TooLate
+from aias.serving.refusals import BadBody, Overloaded, TooLate
 from aias.serving.repeats import Repeats
 from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, samples
 
@@ -158,18 +158,42 @@ def test_equal_requests_under_way_are_run_once(repeats: Repeats, model: Model) -
     assert model.asked == 1
 
 
-def test_a_failure_of_the_first_is_its_own(repeats: Repeats, model: Model) -> None:
+def test_a_failure_of_the_first_is_its_own_and_the_others_run_together(repeats: Repeats, model: Model) -> None:
     async def story() -> None:
-        model.gate, model.fault = asyncio.Event(), Overloaded()
-        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(3)]
+        model.gate, model.fault = gate, _ = asyncio.Event(), Overloaded()
+        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(4)]
+        await asyncio.sleep(0)
+        model.gate = asyncio.Event()
+        gate.set()
+        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert model.asked == 4
+        # Who comes now shares the run of one of them.
+        late = asyncio.ensure_future(ask(repeats, model, request()))
         await asyncio.sleep(0)
         model.gate.set()
         first, *others = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(first, Overloaded)
-        assert {each.body for each in others} == {b"2"}  # type: ignore[union-attr]
+        assert {told(each)[1] for each in others} == {b"miss"}  # type: ignore[arg-type]
+        assert told(await late)[1] == b"shared"
 
     run(story)
-    assert model.asked == 2
+    assert model.asked == 4
+
+
+def test_what_is_wrong_with_the_body_of_one_is_told_to_all_that_wait_for_it(repeats: Repeats, model: Model) -> None:
+    async def story() -> None:
+        model.gate, model.fault = asyncio.Event(), BadBody("it is no JSON")
+        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(3)]
+        await asyncio.sleep(0)
+        model.gate.set()
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert found == [model.fault] * 3
+        # It is not kept: what is wrong costs nothing to be told again.
+        assert told(await ask(repeats, model, request())) == (b"2", b"miss")
+
+    run(story)
 
 
 def test_a_first_that_hangs_up_takes_nobody_along(repeats: Repeats, model: Model) -> None:
