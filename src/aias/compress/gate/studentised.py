@@ -22,7 +22,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost
-from aias.compress.gate.unseen import Unseen, unseen
+from aias.compress.gate.unseen import Unseen, unseen, unseen_in_order
 
 TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""
@@ -146,9 +146,13 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
-    values, parts, doubts = zip(*known, strict=True)
-    doubt = float(np.mean(doubts)) ** 2 * _together(groups) ** 2
-    return _evidence(float(np.mean(values)), _summed(np.mean(parts, axis=0), groups), doubt, len(before))
+    values, parts, doubts, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
+    value, added, together = float(values), _summed(parts, groups), _together(groups)
+    seen = _evidence(value, added, float(doubts * together) ** 2, len(before))
+    if not isinstance(seen, Studentised):
+        return seen
+    losses, most = value + len(added) * added, len(added) * together * most.max(axis=1)
+    return Guarded(seen, unseen_in_order(losses, float(most[0])), unseen_in_order(-losses, float(most[1])))
 
 
 def _of_rows(*sides: Any) -> list[Floats]:
@@ -200,8 +204,9 @@ def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
     return Studentised(value, error * scale, skewness, freedom, rows)
 
 
-def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float] | None:
-    """The loss, what each row adds to its error, and the doubt of one row of each class; None without both classes.
+def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float, Floats] | None:
+    """The loss, what each row adds to its error, the doubt of one row of each class, and what a row can lose and win at
+    most, (2, rows); None without both classes.
 
     Of few rows of a class those seen may all be easy, and spread too little. Shares of a mean A have a spread of
     √(A (1 - A)) at most, as where each row beats all of the other class or none: by that a row not seen may be off.
@@ -210,13 +215,14 @@ def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, 
     if min(map(len, classes)) < 2:
         return None
     first, second = (_wins(scores, *classes) for scores in (before, after))
-    parts, doubt = np.zeros(len(positive)), 0.0
+    parts, most, doubt = np.zeros(len(positive)), np.zeros((2, len(positive))), 0.0
     for rows in classes:
         off, count, area = first[rows] - second[rows], len(rows), first[rows].mean()
+        most[:, rows] = np.array([[area], [second[rows].mean()]]) / count
         parts[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
         doubt += max(area * (1 - area), area == 1) / count**2  # a perfect order has no spread at all
     own = classes[0]
-    return lost(float(second[own].mean()), float(first[own].mean())), parts, float(np.sqrt(doubt))
+    return lost(float(second[own].mean()), float(first[own].mean())), parts, float(np.sqrt(doubt)), most
 
 
 def _wins(scores: Any, ones: Any, zeros: Any) -> Floats:

@@ -14,6 +14,11 @@ e      how many rows the standard error is made of, (Σd²)² / Σd⁴ (Kish 196
 
 and the rows are weighted by exp(t d), so that their mean is the loss that is asked about. Its standard error is that of
 the weighted rows. Of accuracy this is the score interval: 0 of n rows lost leave a limit of 2.7 / n.
+
+In an order (AUC) a row can lose no more than its place before all others does, the area A over the rows of its class.
+So much is reckoned with where few rows make the error, and less where many do,
+
+    h = worst + (A - worst) min((6 / e)², 1)
 """
 
 from dataclasses import dataclass
@@ -90,13 +95,27 @@ class Unseen:
 def unseen(losses: Floats, spread: float) -> Unseen:
     """`losses`: of each row, (rows,); `spread`: of the first model's own."""
     far, largest = FAR * spread, float(np.abs(losses).max())
-    shares = np.abs(losses) / (largest or 1.0)
-    squares = shares**2
-    many, made_of = float(shares[losses > 0].sum()), float(squares.sum() ** 2 / ((squares**2).sum() or 1.0))
-    times = min((ENOUGH / max(made_of, 1.0)) ** 2, TIMES_MAX)
+    many = float(losses[losses > 0].sum()) / (largest or 1.0)
     doubt = FEW_DIFFER if largest else FEW
-    worst = max(far, float(losses.max(initial=0.0)) + max(times * largest, doubt * far / (max(many, 1) + 0.5)))
-    unit = max(worst, largest) or 1.0
+    more = max(min(_few(losses), TIMES_MAX) * largest, doubt * far / (max(many, 1) + 0.5))
+    return _beside(losses, max(far, float(losses.max(initial=0.0)) + more))
+
+
+def unseen_in_order(losses: Floats, most: float) -> Unseen:
+    """`losses`: what each row, or group, adds to that of an area, (rows,); `most`: what one can add."""
+    worst = float(losses.max(initial=0.0))
+    return _beside(losses, worst + max(0.0, most - worst) * min(_few(losses), 1.0))
+
+
+def _few(losses: Floats) -> float:
+    """(6 / e)²."""
+    squares = (losses / (float(np.abs(losses).max()) or 1.0)) ** 2
+    made_of = float(squares.sum() ** 2 / ((squares**2).sum() or 1.0))
+    return float((ENOUGH / max(made_of, 1.0)) ** 2)
+
+
+def _beside(losses: Floats, worst: float) -> Unseen:
+    unit = max(worst, float(np.abs(losses).max())) or 1.0
     found, counts = np.unique(losses, return_counts=True)
     return Unseen(
         float(losses.mean()), unit, np.append(found, worst) / unit, np.append(counts, 1).astype(np.float64), len(losses)

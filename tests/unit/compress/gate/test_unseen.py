@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from aias.compress.gate.studentised import mean_loss, root_loss
+from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
 from aias.compress.gate.verdict import SPENT
 
 RUNS = 400
@@ -119,3 +119,48 @@ def test_equal_answers_leave_a_loss_that_falls_with_the_rows():
     few, many = (mean_loss(each, each).limit(0.95) for each in (rng.exponential(size=400), rng.exponential(size=4_000)))
 
     assert 0 < many < few / 5
+
+
+@pytest.mark.parametrize(
+    ("positives", "others", "apart", "turned"), [(100, 100, 3.0, 0.005), (30, 30, 3.0, 0.02), (6, 54, 1.5, 0.15)]
+)
+def test_who_turns_the_order_of_few_rows_passes_no_more_often_than_the_risk(positives, others, apart, turned):
+    """Of the two first about one row is turned, or none; of the last about one of the positives."""
+    positive = np.arange(positives + others) < positives
+
+    def scores(rng, flags):
+        z = apart * rng.normal(size=len(flags)) + apart**2 * (flags - 0.5)
+        some = rng.random(len(flags)) < turned
+        return z, np.where(some & (flags | (positives == others)), -z - 6 * np.sign(z), z)
+
+    rng = np.random.default_rng(7)
+    many = np.arange(200_000) < 200_000 * positives // len(positive)
+    margin = auc_loss(many, *scores(rng, many)).value
+    found = [auc_loss(positive, *scores(rng, positive)) for _ in range(RUNS)]
+
+    assert np.mean([1 - each.confidence(margin) < SPENT for each in found]) < 0.05 + LUCK
+    assert np.mean([1 - each.seen.confidence(margin) < SPENT for each in found]) > 0.1
+
+
+def test_an_order_that_differs_everywhere_is_certified_as_by_what_was_seen_alone():
+    rng, positive, limits = np.random.default_rng(8), np.arange(1_000) < 300, []
+    for _ in range(50):
+        before = rng.normal(size=1_000) + 1.5 * positive
+        found = auc_loss(positive, before, before + 0.3 * rng.normal(size=1_000))
+        limits.append((found.seen.limit(1 - SPENT), found.limit(1 - SPENT)))
+    seen, guarded = np.array(limits).T
+
+    assert (guarded >= seen).all()
+    assert guarded.mean() - seen.mean() < 0.05 * seen.mean()
+
+
+@pytest.mark.parametrize("groups", [None, np.arange(200) // 4])
+def test_a_gain_in_order_is_a_loss_seen_from_the_other_side(groups):
+    rng, positive = np.random.default_rng(9), np.arange(200) % 7 == 0
+    before, after = rng.normal(size=(2, 200)) * [[1], [0.2]] + positive
+    after = np.where(np.arange(200) < 5, after, before)
+    forth, back = auc_loss(positive, before, after, groups), auc_loss(positive, after, before, groups)
+
+    for wanted in (0.05, 0.4, 0.95):
+        assert forth.more.limit(0.9) == pytest.approx(back.other.limit(0.9))
+        assert forth.confidence(forth.limit(wanted)) == pytest.approx(wanted, abs=1e-6)
