@@ -32,8 +32,7 @@ class Nodes:
 
     def __init__(self, learner: dict[str, Any]) -> None:
         model = learner["gradient_booster"]["model"]
-        self.trees = model["trees"]
-        assert not any(int(tree["tree_param"]["num_deleted"]) for tree in self.trees), "every node has its place"
+        self.trees = [_kept(tree) if int(tree["tree_param"]["num_deleted"]) else tree for tree in model["trees"]]
         self.counts = np.array([len(tree["left_children"]) for tree in self.trees])
         self.starts = np.cumsum(self.counts) - self.counts
         self.output = np.array(model["tree_info"], np.int64)  # (trees,)
@@ -52,6 +51,22 @@ class Nodes:
         at = np.repeat(self.starts, [len(tree["categories_nodes"]) for tree in self.trees])
         sizes[at + self.joined("categories_nodes")] = self.joined("categories_sizes")
         return sizes[inner], self.joined("categories", np.float64)
+
+
+def _kept(tree: dict[str, Any]) -> dict[str, Any]:
+    """Without the nodes that pruning took away (`gamma` with `tree_method="exact"`): leaves that nothing leads to."""
+    left, right = (np.array(tree[name], np.int64) for name in ("left_children", "right_children"))
+    kept = np.zeros(len(left), np.bool_)
+    kept[[0, *left[left >= 0], *right[left >= 0]]] = True
+    assert not tree["categories_nodes"], "no tree that is pruned reads sets"
+    assert (~kept).sum() == int(tree["tree_param"]["num_deleted"]), "every other node has its place"
+    place = np.cumsum(kept) - 1
+    found: dict[str, Any] = {
+        name: np.array(tree[name])[kept] for name in ("split_conditions", "split_indices", "split_type", "default_left")
+    }
+    children = {name: np.where(side < 0, side, place[side])[kept]
+                for name, side in (("left_children", left), ("right_children", right))}  # fmt: skip
+    return tree | found | children
 
 
 def texts_of(raw: bytes, ends: Sequence[int], rows: Sequence[str]) -> list[str] | None:

@@ -123,6 +123,8 @@ XGBOOST = {
     "dart": ({"objective": "binary:logistic", "booster": "dart", "rate_drop": 0.5, "one_drop": 1}, "binary"),
     "forest": ({"objective": "binary:logistic", "num_parallel_tree": 3, "subsample": 0.5}, "binary"),
     "codes": ({"objective": "reg:squarederror", "max_cat_to_onehot": 1}, "regression"),
+    "pruned": ({"objective": "binary:logistic", "tree_method": "exact", "gamma": 1.5}, "binary"),
+    "all pruned": ({"objective": "binary:logistic", "tree_method": "exact", "gamma": 20.0}, "binary"),
 }  # fmt: skip
 
 
@@ -180,6 +182,7 @@ CATBOOST = {
     "binary": ({"loss_function": "Logloss"}, "binary"), "l2": ({"loss_function": "RMSE"}, "regression"),
     "multi": ({"loss_function": "MultiClass"}, "multiclass"), "hits": ({"loss_function": "Poisson"}, "regression"),
     "each": ({"loss_function": "MultiClassOneVsAll"}, "multiclass"),
+    "focal": ({"loss_function": "Focal:focal_alpha=0.5;focal_gamma=1.0"}, "binary"),
     "levels": ({"loss_function": "Logloss", "grow_policy": "Depthwise"}, "binary"),
     "leaves": ({"loss_function": "RMSE", "grow_policy": "Lossguide", "max_leaves": 6}, "regression"),
     "uneven": ({"loss_function": "MultiClass", "grow_policy": "Lossguide"}, "multiclass"),

@@ -43,7 +43,8 @@ __all__ = ["CatBoost"]
 
 LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
     "Logloss": ("binary", "sigmoid"), "CrossEntropy": ("binary", "sigmoid"), "MultiClass": ("multiclass", "softmax"),
-    "MultiClassOneVsAll": ("multiclass", "each"), "Poisson": ("regression", "exp"), "Tweedie": ("regression", "exp"),
+    "Focal": ("binary", "sigmoid"), "MultiClassOneVsAll": ("multiclass", "each"), "Poisson": ("regression", "exp"),
+    "Tweedie": ("regression", "exp"),
 }  # fmt: skip
 """Of its losses; all others give the sum itself."""
 
