@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -370,3 +371,33 @@ def test_a_refusal_that_does_not_wait_for_the_body_says_that_the_connection_ends
 
     assert said.startswith(b"HTTP/1.1 401 ")
     assert said.lower().count(b"\r\nconnection: close\r\n") == 1
+
+
+IN_TIME = HEAD + b"X-Deadline-Ms: 20\r\nContent-Type: application/json\r\nContent-Length: 13\r\n"
+
+
+def test_a_body_that_comes_after_its_deadline_is_not_answered() -> None:
+    with house() as server, server.socket() as client:
+        client.sendall(IN_TIME + b"\r\n" + BODY[:3])
+        eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
+        [waits] = connections(server)
+        eventually(lambda: time.monotonic() > waits._began_at + 0.03)
+
+        client.sendall(BODY[3:])
+
+        answer = client.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert b"serving.too-late" in answer
+        # The connection goes on.
+        client.sendall(HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY)
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_does_not_come_is_not_waited_for_beyond_its_deadline() -> None:
+    with house() as server, server.socket() as client:
+        client.sendall(IN_TIME + b"Expect: 100-continue\r\n\r\n")
+
+        answer = read_all(client)
+
+        assert b"HTTP/1.1 504 " in answer
+        assert b"connection: close" in answer

@@ -29,7 +29,7 @@ from aias.serving.models import Model
 from aias.serving.named import take_name
 from aias.serving.observing import Observing, trace_id
 from aias.serving.on_loop import OnLoop
-from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, wrong_method
+from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
 from aias.serving.repeats import Repeats
 from aias.serving.responses import Send, response_of, send_reply
 from aias.serving.router import Router
@@ -91,6 +91,7 @@ class Application:
         started = time.perf_counter()
         request = Request(scope["method"], scope["raw_path"].decode("latin-1"), next(self._ids), {}, {})
         request.slot, request.coming = scope.get("slot"), scope.get("coming")
+        request.dawdled_seconds = scope.get("dawdled", 0.0)
         if (came_at := scope.get("came_at")) is not None:
             request.late_seconds = max(0.0, time.monotonic() - came_at)
         try:
@@ -253,7 +254,8 @@ class Application:
         if route.once:
             take_name(request)
         packed = encoding_of(request.headers) is not None
-        body = request.body = await self._bodies.read(request.headers, receive, request.payer)
+        body = await self._bodies.read(request.headers, receive, request.payer, deadline=request.deadline)
+        request.body = body
         try:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
@@ -317,6 +319,8 @@ class Application:
         """Refuse what comes too late already, as the loop is behind, or would wait too long: before its body is."""
         model, now = request.asked, time.monotonic()
         if request.deadline is not None and now > request.deadline:
+            if request.dawdled_seconds:
+                raise too_late()
             raise Overloaded("it would be answered after its deadline", retry_seconds=request.late_seconds)
         if request.coming is not None:
             # It was asked by its head.

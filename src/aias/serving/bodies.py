@@ -1,5 +1,7 @@
 """A request's body, whole and unpacked, and never larger than it may be."""
 
+import asyncio
+import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -9,7 +11,7 @@ import msgspec
 
 from aias.core.json_faults import Faults, in_words
 from aias.serving.bounds import Bounds
-from aias.serving.refusals import BadBody, BodyTooLarge, Busy, UnsupportedType
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy, UnsupportedType, too_late
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -55,8 +57,29 @@ class Bodies:
         self._payer_bytes: Counter[str] = Counter()
         self._payer_bytes_max = max(bounds.body_bytes, PAYER_SHARE * bounds.bodies_bytes)
 
-    async def read(self, headers: dict[bytes, bytes], receive: Receive, payer: str) -> bytes:
-        """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `ClientGone`."""
+    async def read(
+        self, headers: dict[bytes, bytes], receive: Receive, payer: str, *, deadline: float | None = None
+    ) -> bytes:
+        """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `ClientGone`, `TooLate`."""
+        if deadline is None:
+            return await self._read(headers, receive, payer)
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                body = await self._read(headers, receive, payer)
+        except TimeoutError:
+            raise too_late() from None
+        if time.monotonic() > deadline:
+            self.drop(len(body), payer)
+            raise too_late()
+        return body
+
+    def drop(self, size: int, payer: str) -> None:
+        self._bytes -= size
+        self._payer_bytes[payer] -= size
+        if not self._payer_bytes[payer]:
+            del self._payer_bytes[payer]
+
+    async def _read(self, headers: dict[bytes, bytes], receive: Receive, payer: str) -> bytes:
         # The parser has seen to it that the length is a number, and that there is one only.
         if int(headers.get(b"content-length", b"0")) > self._bounds.body_bytes:
             self._refuse()
@@ -69,12 +92,6 @@ class Bodies:
                 self._refuse()
             return body
         return await self._read_on(message, receive, payer)
-
-    def drop(self, size: int, payer: str) -> None:
-        self._bytes -= size
-        self._payer_bytes[payer] -= size
-        if not self._payer_bytes[payer]:
-            del self._payer_bytes[payer]
 
     async def _read_on(self, message: MutableMapping[str, Any], receive: Receive, payer: str) -> bytes:
         body = bytearray()

@@ -304,6 +304,9 @@ class Connection(Prompt):
         self._coming, self._is_looked_at = None, False
         # Who speaks 1.0 does not know of it, and would take it for the answer (RFC 9110, 10.1.1).
         self.url, self.expect_100_continue = url, expects and self.parser.get_http_version() == "1.1"
+        # A body that was waited for.
+        if (dawdled := self.loop.time() - self._began_at) > 0:
+            self.scope["dawdled"] = dawdled  # type: ignore[typeddict-unknown-key]
         # Before others that came at the same time are looked at.
         self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         self.headers.extend(headers)

@@ -18,6 +18,7 @@ from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
 from aias.serving.threshold import SKIP_BYTES_MAX
 from aias.serving.tickets import Ticket
 from aias.serving.transport import Headers
+from aias.serving.wishes import DEADLINE
 
 
 class Waiting(Protocol):
@@ -131,13 +132,17 @@ class Prompt(Bounded):
         """Answer a request that the parser has read; remember its head if it was alone in its read."""
         data, self._read = self._read, b""
         head = None if self._is_looked_at else self._head()
-        if head is None or not (self._answer(head, body) or self._turn_away(head, 0)):
+        if head is None or self._has_dawdled(head) or not (self._answer(head, body) or self._turn_away(head, 0)):
             return False
         self._held = None
         end = data.find(b"\r\n\r\n") + 4
         if head.plain and len(data) == end + len(body):
             self._heads.remember(data[:end], head)
         return True
+
+    def _has_dawdled(self, head: Head) -> bool:
+        """Whether some of its time is over: the long way counts it from the head."""
+        return DEADLINE in head.headers and self.loop.time() > self._began_at
 
     def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
         if not head.plain:

@@ -13,8 +13,8 @@ _PRIORITIES: Final = {b"high": 0, b"normal": 1, b"low": 2}
 
 
 def read_wishes(request: Request) -> None:
-    """`X-Deadline-Ms`: within how many milliseconds of its coming an answer is of use. `X-Priority`: which of this
-    caller's own requests go first. Raises `BadRequest`."""
+    """`X-Deadline-Ms`: within how many milliseconds of the coming of its head an answer is of use. `X-Priority`: which
+    of this caller's own requests go first. Raises `BadRequest`."""
     given = request.headers.get(DEADLINE)
     if given is not None:
         # Nine digits at most: `int` takes signs, blanks and underscores, and time for a million digits.
@@ -22,7 +22,8 @@ def read_wishes(request: Request) -> None:
             raise BadRequest(
                 "X-Deadline-Ms must be a number of milliseconds, 1 or more", hint="send `X-Deadline-Ms: 500`"
             )
-        request.deadline = time.monotonic() - request.late_seconds + int(given) / 1_000
+        came_at = time.monotonic() - request.late_seconds - request.dawdled_seconds
+        request.deadline = came_at + int(given) / 1_000
     priority = request.headers.get(PRIORITY)
     if priority is not None:
         if priority not in _PRIORITIES:
