@@ -14,7 +14,9 @@ HEADED: Final = 0.1
 """Of the records, whose fields count as much as those of the first: of `a;b` above `1,5;2` and `?,5` the comma fits all
 lines but the first."""
 
-_HEAD: Final = 1 << 19
+HEAD_BYTES: Final = 1 << 19
+"""By which a layout is told."""
+
 _QUOTE, _LINE_END, _SPACE = 34, 10, 32
 Ints = npt.NDArray[np.int64]
 
@@ -88,10 +90,10 @@ def records(data: bytes, separator: str | None, *, quoted: bool) -> Records:
 
 
 def _head(data: bytes) -> bytes:
-    if len(data) <= _HEAD:
+    if len(data) <= HEAD_BYTES:
         return data
-    end = data.rfind(b"\n", 0, _HEAD)
-    return data[: end + 1] if end > 0 else data[:_HEAD]
+    end = data.rfind(b"\n", 0, HEAD_BYTES)
+    return data[: end + 1] if end > 0 else data[:HEAD_BYTES]
 
 
 def _fit(head: bytes, separator: str, *, cut: bool) -> Layout | None:

@@ -12,6 +12,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
 from aias.data.around import beside
+from aias.data.blanks import divided_by_blanks, with_tabs
 from aias.data.decode import decoded, head_of
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.foot import without_foot
@@ -36,6 +37,8 @@ def fits(file: File) -> float:
         return NAMED
     head = head_of(file.data, file.encoding)
     layout = sniff(without_comments(head))
+    if divided_by_blanks(head, layout):
+        return LIKELY
     if layout.separator is None or head.count(b"\n") < 1 or layout.share < 0.95:
         return NO
     return LIKELY if file.suffix in {".data", ".dat", ".txt", ""} else PERHAPS + 0.1
@@ -50,6 +53,11 @@ def read(file: File, options: Options) -> Table:
     said = _SAID.match(data)
     data = data[said.end() :] if said else data
     layout = sniff(without_comments(data), prefer=said[1].decode() if said else _SUFFIXES.get(file.suffix))
+    if not said and divided_by_blanks(data, layout) and not _is_known(data, layout, options):
+        data = with_tabs(data)
+        layout = replace(sniff(without_comments(data), prefer="\t"), separator="\t")
+        said_so = "was read as values divided by blanks, each run of them; if they are not, divide them by commas"
+        notes += (_note(f"`{file.name}` {said_so}"),)
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
     cut = from_header(
@@ -60,6 +68,12 @@ def read(file: File, options: Options) -> Table:
     frame, headed = _named(frame, options, file.name)
     frame, below = without_foot(frame, file.name)
     return Table(frame, (*notes, *cut.notes, *ragged, *headed, *below))
+
+
+def _is_known(data: bytes, layout: Layout, options: Options) -> bool:
+    """Whether the first line without blanks as separators holds names that are looked for."""
+    names = data.partition(b"\n")[0].decode("utf-8", "replace").split(layout.separator or "\n")
+    return not (options.known | {options.target}).isdisjoint(name for name in names if " " in name)
 
 
 def _parsed(data: bytes, layout: Layout, name: str, *, above: int) -> tuple[pl.DataFrame, tuple[Event, ...]]:
