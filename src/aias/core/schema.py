@@ -13,8 +13,11 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Role = Literal["input", "target", "ignored"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-NUMBER_FORMATS: Final = ("decimal-comma", "spaced", "spaced-comma", "lakh", "clock", "true-false")
-"""How numbers may be written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `17:45`; none is said of `1,200.50`."""
+NUMBER_FORMATS: Final = (
+    *("decimal-comma", "spaced", "spaced-comma", "lakh", "magnitude", "clock", "duration", "stopwatch", "true-false"),
+)
+"""How numbers may be written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `1.2M`, `17:45`, `30:15:00` or `1h 30m`,
+`45:30` above `1:02:30`; none is said of `1,200.50`."""
 
 NAMES_SHOWN: Final = 20
 """In a hint: more of them nobody reads."""

@@ -9,7 +9,7 @@ import polars as pl
 from aias.core.errors import BadValue, shown
 from aias.core.schema import Field, Kind
 from aias.data.conform import is_plain
-from aias.data.spellings import AMONG_AMOUNTS, BEFORE, BESIDE, SPELLINGS
+from aias.data.spellings import AMONG_AMOUNTS, BEFORE, BESIDE, MONEY, SPELLINGS
 from aias.encoders.number import Number
 from aias.encoders.time import ISO, pattern_of, read_time
 
@@ -58,6 +58,20 @@ _BESIDE: Final = re.compile(
 _GAP: Final = re.compile(r"\d['\u2019\s]\d{3}(?!\d)")
 """Where thousands are divided by a space or an apostrophe."""
 
+_LONG: Final = re.compile(r"[+-]?(?:[0-9]+ ?d|([0-9]+):)", re.IGNORECASE)
+_HOUR_MAX: Final = 23
+_SPAN: Final = re.compile(
+    r"[+-]?P(?:[0-9.]+D)?T?[0-9.]+[DHMS].*|[0-9.]+ ?h(?:(?:ou)?rs?)?,? ?[0-9.]+ ?m.*|[+-]?[0-9]+ ?days?,? .*:.*"
+)
+"""One such among the values, and they are no codes."""
+
+_LETTER: Final = re.compile(
+    r"([^\W\d]{0,3}[^\w\s.,-]?)\s?[+-]?[0-9][0-9.,]*\s?"
+    r"([kmbt]|[mbt]n|m(?:io|ln|rd)\.?|(?:m|b|tr)illions?|[\u4e07\u842c\u4ebf\u5104])\s?([^\W\d]{0,3}[^\w\s.,-]?)",
+    re.IGNORECASE,
+)
+_AMOUNT_CHARS_MAX: Final = 40
+_SURE_LETTERS: Final = frozenset("kKM\u4e07\u842c\u4ebf\u5104") | {"million", "billion"}
 _CLOCK_VALUES_MIN: Final = 20
 """Fewer different times of day are slots, and stay categories."""
 
@@ -66,7 +80,10 @@ _HOW: Final = {
     "spaced": " with spaces or apostrophes between thousands",
     "spaced-comma": " with spaces between thousands and a decimal comma",
     "lakh": " grouped as in India",
+    "magnitude": " with a letter or a word for thousands or millions",
     "clock": ": hours of a time of day",
+    "duration": ": hours, also more than those of a day",
+    "stopwatch": ": hours, written in minutes and seconds",
 }
 """What to say of each format of numbers."""
 
@@ -159,12 +176,32 @@ def _number(found: Counted) -> Guess | None:
 def _other_formats(values: list[str], dressed: list[str]) -> list[str]:
     """Ways to write numbers that these texts hint at, the likeliest first."""
     comma = any("," in text for text in dressed)
+    some = [text for text in dressed[:_SAMPLE] if len(text) <= _AMOUNT_CHARS_MAX]
     found = ["decimal-comma", "lakh"] if comma else []
     if any(map(_GAP.search, dressed)) and len({len(text) for text in values}) > 1:  # of one length they are codes
         found += ["spaced", "spaced-comma"] if comma else ["spaced"]
     if len(values) > _CLOCK_VALUES_MIN and all(":" in text for text in dressed[:_SAMPLE]):
-        found.append("clock")
-    return found
+        found.append(_clock(dressed))
+    elif len(values) >= _DIFFERENT_MIN and any(map(_SPAN.fullmatch, some)):
+        found.append("duration")
+    return [*found, "magnitude"] if _have_magnitudes(some) else found
+
+
+def _clock(texts: list[str]) -> str:
+    """Times of day, or how long something took: then more than 24 hours are among them."""
+    long = [text for text in texts if (found := _LONG.match(text)) and int(found[1] or 99) > _HOUR_MAX]
+    if not long:
+        return "clock"
+    mixed = len({text.count(":") for text in texts}) > 1
+    return "stopwatch" if mixed and any(text.count(":") == 1 for text in long) else "duration"
+
+
+def _have_magnitudes(texts: list[str]) -> bool:
+    """Whether letters beside numbers are thousands and millions: those of one kind may as well be a size or a grade."""
+    found = [match for text in texts if (match := _LETTER.fullmatch(text))]
+    letters = {match[2] for match in found}
+    surely = any(match[1] in BEFORE or match[3] in MONEY or "." in match[0] for match in found)
+    return len(letters) > 1 or (bool(letters) and letters <= _SURE_LETTERS and surely)
 
 
 def _number_written(found: Counted, plain: list[bool], field: Field) -> Guess | None:

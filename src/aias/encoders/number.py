@@ -23,6 +23,33 @@ _GROUPED: Final = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _SPACED: Final = re.compile(r"[1-9][0-9]{0,2}([ '\u2019\u2009])[0-9]{3}(?:\1[0-9]{3})*(?:\.[0-9]*)?")
 _LAKH: Final = re.compile(r"[1-9][0-9]?(?:,[0-9]{2})*,[0-9]{3}(?:\.[0-9]*)?")
 _CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?(?: ?([AaPp])\.?[Mm]\.?)?")
+_COUNT: Final = r"([0-9]+(?:\.[0-9]+)?)"
+_SPANS: Final = (
+    re.compile(
+        r"(?P<of_days>[+-])?(?:([0-9]+) ?(?:d|days?),? ?(?:(?=[0-9+])|\Z))?"
+        r"\+?(?:([0-9]+):([0-5][0-9])(?::([0-5][0-9](?:\.[0-9]{1,9})?))?)?"
+    ),
+    re.compile(rf"([+-])?P(?:{_COUNT}D)?(?:T(?=[0-9])(?:{_COUNT}H)?(?:{_COUNT}M)?(?:{_COUNT}S)?)?"),
+    re.compile(
+        rf"([+-])?(?:{_COUNT} ?d(?:ays?)?,? ?)?(?:{_COUNT} ?h(?:(?:ou)?rs?)?,? ?)?"
+        rf"(?:{_COUNT} ?m(?:in(?:ute)?s?)?,? ?)?(?:{_COUNT} ?s(?:ec(?:ond)?s?)?)?",
+        re.IGNORECASE,
+    ),
+)
+"""Sign, days, hours, minutes and seconds: `1 day 02:03:04`, `30:15:00`, ISO 8601's `P1DT2H`, `1h 30m`."""
+
+_HOURS: Final = (24, 1, 1 / 60, 1 / 3600)
+_MAGNITUDE: Final = re.compile(r"([0-9.,]*[0-9])\s?([^\W\d_]{1,8}\.?)")
+_TENS: Final = {
+    **dict.fromkeys(("k", "tsd", "thousand"), 3),
+    **dict.fromkeys(("m", "mn", "mln", "mio", "million", "millions"), 6),
+    **dict.fromkeys(("b", "bn", "bln", "mrd", "billion", "billions"), 9),
+    **dict.fromkeys(("t", "tn", "trillion", "trillions"), 12),
+    **dict.fromkeys("\u4e07\u842c", 4),
+    **dict.fromkeys("\u4ebf\u5104", 8),
+}
+"""The power of ten that each stands for; the Chinese signs are of 10,000 and 100 million."""
+
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
 _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
@@ -107,7 +134,10 @@ class Number:
         if not self._decimal_comma and PLAIN.fullmatch(bare):
             return float(bare)
         flag = _FLAGS.get(bare.lower()) if self._format == "true-false" else None
-        number = flag if flag is not None else _hours(bare) if self._format == "clock" else self._undressed(bare)
+        if self._format in _TIMES:
+            number = _TIMES[self._format](bare)
+        else:
+            number = self._undressed(bare) if flag is None else flag
         if number is None:
             raise self._refusal(text)
         return number
@@ -126,7 +156,7 @@ class Number:
         if self._decimal_comma:
             swapped = bare.replace(",", "\0").replace(".", ",").replace("\0", ".")
             bare = swapped if bare.count(",") <= 1 else bare
-        bare = self._ungrouped(bare)
+        bare = self._ungrouped(bare) if self._format != "magnitude" else _written_out(bare)
         if PLAIN.fullmatch(bare) and bare[0] not in "+-":
             return sign * float(bare)
         number = _NOT_FINITE.get(bare.lower())
@@ -139,8 +169,7 @@ class Number:
                 bare = bare.replace(",", ".")
             found = _SPACED.fullmatch(bare)
             return bare.replace(found[1], "") if found else bare
-        known = _GROUPED.fullmatch(bare) or (self._format == "lakh" and _LAKH.fullmatch(bare))
-        return bare.replace(",", "") if known else bare
+        return bare.replace(",", "") if self._format == "lakh" and _LAKH.fullmatch(bare) else _without_commas(bare)
 
     def _without_unit(self, bare: str) -> str:
         if self._unit:
@@ -166,3 +195,37 @@ def _hours(bare: str) -> float | None:
         return None
     hour = hour % 12 + 12 * (half == "p") if half else hour
     return hour + int(found[2]) / 60 + float(found[3] or 0) / 3600
+
+
+def _span(bare: str) -> float | None:
+    """`30:15:00`, `1 day 02:03:04`, `PT36H`, `1h 30m` in hours. As Python writes it, a sign before days is theirs."""
+    for pattern in _SPANS:
+        found = pattern.fullmatch(bare)
+        parts = found.groups()[1:] if found else ()
+        if found and any(parts):
+            hours = [float(part or 0) * each for part, each in zip(parts, _HOURS, strict=True)]
+            sign = -1.0 if found[1] == "-" else 1.0
+            of_days = parts[0] and "of_days" in pattern.groupindex
+            return sign * hours[0] + sum(hours[1:]) if of_days else sign * sum(hours)
+    return None
+
+
+def _stopped(bare: str) -> float | None:
+    """`45:30` is of minutes and seconds."""
+    hours = _span(bare)
+    return hours / 60 if hours is not None and bare.count(":") == 1 else hours
+
+
+def _written_out(bare: str) -> str:
+    """`1.2M` as `1.2e6`, which is the nearest float to 1,200,000."""
+    found = _MAGNITUDE.fullmatch(bare)
+    power = _TENS.get(found[2].lower().rstrip(".")) if found else None
+    return _without_commas(bare) if found is None or power is None else f"{_without_commas(found[1])}e{power}"
+
+
+def _without_commas(bare: str) -> str:
+    return bare.replace(",", "") if _GROUPED.fullmatch(bare) else bare
+
+
+_TIMES: Final = {"clock": _hours, "duration": _span, "stopwatch": _stopped}
+"""Read in hours."""

@@ -49,6 +49,16 @@ def test_numbers_in_texts_are_numbers(texts, numbers, unit):
         ([f"{i + 1},{i % 90 + 10},500" for i in range(90)], "lakh", 110500),
         ([f"{i % 24}:{i % 60:02}" for i in range(90)], "clock", 0),
         ([f"{i % 12 + 1}:{i % 60:02} PM" for i in range(90)], "clock", 13),
+        ([f"{i + 1}:{i % 60:02}:00" for i in range(90)], "duration", 1),
+        ([f"{i} days 0{i % 10}:30:00" for i in range(90)], "duration", 0.5),
+        (["PT36H", "P1DT2H", "PT45M"] * 9, "duration", 36),
+        ([*("2h 30m", "5h", "19h 5m") * 9, "45m"], "duration", 2.5),
+        ([*(f"{i % 60}:{i % 59:02}" for i in range(90)), "1:02:30"], "stopwatch", 0),
+        (["€1.2M", "€350K", "€0", "€7M"] * 9, "magnitude", 1.2e6),
+        (["1.2M", "350k", "3.4B"] * 9, "magnitude", 1.2e6),
+        (["12.5k", "7k", "110k"] * 9, "magnitude", 12500),
+        (["$3.5 million", "$12 million", "$1.1 billion"] * 9, "magnitude", 3.5e6),
+        (["1.2万", "5600", "3万", "1.1亿"] * 9, "magnitude", 12000),
     ],
 )
 def test_numbers_and_times_of_day_in_other_spellings_are_no_identifiers(texts, form, first):
@@ -64,6 +74,13 @@ def test_numbers_and_times_of_day_in_other_spellings_are_no_identifiers(texts, f
         [f"{i * 37 % 900 + 100} {i * 7 % 90 + 10}" for i in range(90)],
         [f"{i % 9 + 8}:30" for i in range(90)],
         ["20:15", "19:00", "n. V."] * 30,
+        ["1B", "2B", "3B", "12B"] * 9,
+        ["9.5B", "10B", "8T"] * 9 + ["9D"] * 3,
+        ["4G", "5G", "3G", "4G"] * 9,
+        ["5K", "10K", "42K", "21K Run"] * 9,
+        ["2d", "1h", "3s", "9d"] * 9,
+        ["3M", "12M", "6M", "1Y"] * 9,
+        ["2 rooms", "1 day 2", "PT Cruiser"] * 9,
     ],
 )
 def test_telephone_numbers_codes_and_slots_are_no_amounts(texts):
