@@ -217,6 +217,11 @@ class _Job:
     def _proved(self, box: Sandbox, plan: Plan, runtime: OnnxRuntime, usual: list[dict[str, object]]) -> Parity:
         spread = np.unique(np.linspace(0, len(usual) - 1, min(len(usual), PROVED_ROWS_MAX)).astype(int))
         first, gaps = prove(box, plan, self.match, runtime, [usual[at] for at in spread])
+        if gaps == first.rows:
+            raise NotProved(
+                f"the model has no answer (NaN) for any of the {gaps:,} given rows, so nothing can be compared",
+                hint="nothing was published; give rows without missing values, if it takes none",
+            )
         nasty = nasty_rows(runtime.manifest.inputs, usual[:50])
         second, nasty_gaps = prove(box, plan, self.match, runtime, nasty)
         proof = merged(first, second)
@@ -245,6 +250,11 @@ class _Job:
         encoded, answer = encoded_of(rows, trained.runtime.encoder), at_once(trained.runtime.run)
         scores = answer(encoded, np.arange(rows.rows))
         sound = ~np.isnan(scores).any(axis=1)
+        if not sound.any():
+            raise UserError(
+                f"the model has no answer (NaN) for any of the {rows.rows:,} rows that hold `{task.target}`",
+                hint="give others, or leave out the target: then nothing is measured",
+            )
         if not sound.all():
             kept = np.flatnonzero(sound)
             rows, encoded, scores = rows.take(kept), encoded.take(kept), scores[kept]

@@ -185,7 +185,7 @@ def _bring(tensor: TensorProto, folder: Path, left: int) -> None:
     entries = {each.key: each.value for each in tensor.external_data}
     name = entries.get("location", "")
     parts = Path(name).parts
-    if not name or "\0" in name or Path(name).is_absolute() or ".." in parts or "\\" in name or len(parts) > 4:
+    if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts or "\\" in name or len(parts) > 4:
         raise UnsafeModel(
             f"it asks for the file {name[:100]!r}, which is not beside it in its folder",
             hint="export it with its weights in one file, or beside it",

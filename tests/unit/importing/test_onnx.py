@@ -90,6 +90,20 @@ def test_rows_that_know_each_other_are_not_proved(tmp_path: Path) -> None:
     assert not aias.models(home=tmp_path)
 
 
+def test_who_has_an_answer_for_no_row_is_not_proved_nor_measured(tmp_path: Path) -> None:
+    """Nobody knows a missing value there, and of each row one is missing; or of each whose answer is known."""
+    path, held = softmax_model(tmp_path / "m.onnx"), rows()
+    for place in range(40):
+        held["ab"[place % 2]][place] = None
+    colours = [LABELS[place % 3] for place in range(40)]
+    with pytest.raises(NotProved, match="no answer"):
+        aias.import_model(path, like=held | {"colour": colours}, target="colour", home=tmp_path, classes=LABELS)
+
+    held["a"][0], colours[0] = 0.5, None
+    with pytest.raises(UserError, match="39 rows that hold `colour`"):
+        aias.import_model(path, like=held | {"colour": colours}, target="colour", home=tmp_path, classes=LABELS)
+
+
 def test_labels_of_its_own_that_are_not_the_most_probable_are_not_proved(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("MatMul", ["input", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
