@@ -187,6 +187,26 @@ def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, paren
     assert found.frontier.certified_rows > 300
 
 
+def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Event] = []
+    taught, extra = distill.taught, set[int]()
+
+    def noted(shop: Any, size: Any, fold: int) -> Any:
+        extra.add(shop.extra.rows if shop.extra else 0)
+        return taught(shop, size, fold)
+
+    monkeypatch.setattr(distill, "taught", noted)
+    monkeypatch.setattr(job, "repaired", lambda *_, **__: [])
+    settings: dict[str, Any] = {"max_loss": "20%", "time": "602s", "techniques": ("distill",), "inline": True}
+    for rows, new in ((amounts().drop("y"), 0), (pl.concat([amounts(), amounts(300)]).drop("y"), 300)):
+        extra.clear()
+        parent.compress(unlabelled=rows, watch=told.append, **settings)
+        assert extra == {new}
+        assert told.pop(next(i for i, each in enumerate(told) if each.name == "compress.known-rows")).facts == {
+            "rows": 1_500, "of": 1_500 + new,
+        }  # fmt: skip
+
+
 def test_what_was_taught_on_rows_without_labels_is_found_again_with_these_rows_alone(parent: aias.Model) -> None:
     rows = amounts(300).drop("y")
     settings: dict[str, Any] = {"max_loss": "60%", "time": "600s", "techniques": ("distill",), "inline": True}

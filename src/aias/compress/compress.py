@@ -20,6 +20,7 @@ from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
+from aias.data.copies import strangers
 from aias.data.dataset import Dataset
 from aias.training.ledger import Ledger
 from aias.training.parent import NoTime, Parent
@@ -61,6 +62,7 @@ def compress(
     first = trained or parent
     try:
         prepared = _prepared(first, dataset, test, split, _ledger(work, own), deadline, watch)
+        extra = _only_new(extra, prepared, watch)
         bagged = prepared.table.fold_count > 1 and not first.imported  # both forms are means of several fits
         if bagged and not prepared.test.rows:
             watch(Event("compress.one-fit", f"{ONE_FIT} {prepared.table.fold_count}", "warning"))
@@ -85,6 +87,19 @@ def _prepared(
     if first.imported:
         return first.taught(dataset, how=split, seconds=deadline.left, watch=watch)
     return first.prepared(dataset, test, ledger=ledger, seconds=deadline.left, watch=watch)
+
+
+def _only_new(extra: Dataset | None, prepared: Prepared, watch: Watch) -> Dataset | None:
+    """Without copies of rows that judge: who was taught the parent's answers to these repeats them there, and nowhere
+    else."""
+    if extra is None:
+        return None
+    known = [each for each in (prepared.dataset, prepared.test) if each.rows]
+    new = strangers(extra, known)
+    if gone := extra.rows - len(new):
+        said = f"{gone:,} of the {extra.rows:,} rows to be taught on besides are known already, and left out"
+        watch(Event("compress.known-rows", said, facts={"rows": gone, "of": extra.rows}))
+    return extra.take(new) if len(new) else None
 
 
 def _ledger(work: Path | None, own: Path | None) -> Ledger | None:

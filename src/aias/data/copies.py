@@ -1,20 +1,23 @@
 """Rows with equal inputs: copies of one another, or alike by chance because their columns have few values."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.schema import Field
 from aias.data.dataset import Dataset, Ints
 
 CHANCE_MIN: Final = 2.0
 """Other rows that equal a row by chance: with more, rows to come will, too, and to have seen them is no flattery."""
 
 
-def keys_of(dataset: Dataset) -> pl.Series | None:
-    """A key for each row, equal where its inputs are; None where there are no inputs."""
-    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(dataset.schema.inputs)]
+def keys_of(dataset: Dataset, fields: Sequence[Field] | None = None) -> pl.Series | None:
+    """A key for each row, equal where its inputs, or these fields, are; None where there are none."""
+    fields = dataset.schema.inputs if fields is None else fields
+    inputs = [dataset.frame[field.name].alias(str(place)) for place, field in enumerate(fields)]
     return pl.DataFrame(inputs).hash_rows() if inputs else None  # two rows in 2^64 could be kept together for nothing
 
 
@@ -24,6 +27,16 @@ def copies(dataset: Dataset) -> Ints:
     if keys is None or alike_by_chance(dataset):
         return np.arange(dataset.rows)
     return numbered(keys.to_numpy())
+
+
+def strangers(dataset: Dataset, known: Sequence[Dataset]) -> Ints:
+    """The rows whose inputs are in no row of the known datasets, which may have other columns besides; all where rows
+    are alike by chance."""
+    if alike_by_chance(dataset):
+        return np.arange(dataset.rows)
+    keys = [keys_of(each, dataset.schema.inputs) for each in (dataset, *known)]
+    numbers = [each.to_numpy() for each in keys if each is not None]
+    return np.flatnonzero(~np.isin(numbers[0], np.concatenate(numbers[1:]))) if numbers else np.arange(dataset.rows)
 
 
 def alike_by_chance(dataset: Dataset) -> bool:
