@@ -18,6 +18,7 @@ from aias.core.errors import Conflict
 from aias.serving import ear as ear_module
 from aias.serving.ear import FOLDER, Deaf, Ear, Question, ask, call, name_of
 from aias.serving.succession import Predecessor
+from aias.serving.survival import pulse
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.keeper import can_keep
 from serving_house import eventually
@@ -29,6 +30,12 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep
 def old(tmp_path: Path) -> Iterator[Server]:
     with serving(workers=2, home=tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is stopped stays so, however long a busy machine takes to start another server."""
+    monkeypatch.setattr(pulse, "STOPPED_SECONDS_MAX", PATIENCE)
 
 
 def successor(home: Path, server: Server) -> Predecessor:
@@ -112,6 +119,7 @@ def test_one_that_dies_after_it_was_ready_leaves_connections_and_port_to_the_old
         assert ask(tmp_path / FOLDER / name_of("127.0.0.1", old.port), Question("suspects")) is not None
 
 
+@pytest.mark.usefixtures("patient")
 def test_one_that_is_replaced_while_the_one_before_still_leaves_stays_until_that_has_gone(tmp_path: Path) -> None:
     with serving(workers=1, home=tmp_path, drain_seconds=PATIENCE) as old:
         held_up = old.supervisor.pids
@@ -135,6 +143,7 @@ def test_one_that_is_replaced_while_the_one_before_still_leaves_stays_until_that
     assert old.told("serve.left-alone") == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_one_that_is_told_to_stop_while_it_leaves_does_not_come_back(tmp_path: Path) -> None:
     with serving(workers=1, home=tmp_path, drain_seconds=PATIENCE) as old:
         held_up = old.supervisor.pids
