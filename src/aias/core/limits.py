@@ -151,5 +151,9 @@ CACHE_RUNS_MIN: Final = 50.0
 LINGER_SECONDS_MAX: Final = 2.0
 """How long a refused client may go on sending before its connection is closed, so that it can read the refusal."""
 
+LOADS_MAX: Final = 2
+"""Models that are loaded at one time, so that a slow load keeps out no other; each takes a core, and memory that is
+counted only when it is there."""
+
 MEMORY_SHARE: Final = 0.5
 """Share of the machine's or container's memory for the models of `aias serve`; the rest is for requests and others."""

@@ -1,4 +1,9 @@
-"""Requests for a model that is not in memory: they wait on the event loop while a thread loads it, once for all."""
+"""Requests for models that are not in memory: they wait on the event loop while a thread loads each, once for all.
+
+request ─ its model is being loaded ─────────────────────▶ waits for that
+          └ in its payer's queue ─ a thread is free: next ─▶ loaded
+                                   come, by turns, those of each payer
+"""
 
 import asyncio
 import math
@@ -6,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 from typing import Final
 
+from aias.core.limits import LOADS_MAX
 from aias.serving.bounds import Bounds
 from aias.serving.models import Model
 from aias.serving.refusals import Busy, NotReady, TooLate
@@ -23,8 +29,11 @@ class Fetching:
     def __init__(self, bring: Callable[[str], Model], bounds: Bounds) -> None:
         self._bring, self._waiting_max = bring, bounds.waiting_requests
         self._seconds_max = min(FETCH_SECONDS_MAX, bounds.answer_seconds)
-        self._thread = ThreadPoolExecutor(1, "aias-fetch")
+        self._threads = ThreadPoolExecutor(LOADS_MAX, "aias-fetch")
         self._under_way: dict[str, asyncio.Future[Model]] = {}
+        # By payer, who was served last at the end; a model that several want is in the queue of each.
+        self._queues: dict[str, dict[str, None]] = {}
+        self._loading: set[str] = set()
         self._waiting: Counter[str] = Counter()
 
     async def model(self, endpoint: str, deadline: float | None = None, *, payer: str = "") -> Model:
@@ -33,9 +42,10 @@ class Fetching:
             raise Busy("too many requests are waiting for models to be loaded", hint="try again in a moment")
         under_way = self._under_way.get(endpoint)
         if under_way is None:
-            under_way = asyncio.get_running_loop().run_in_executor(self._thread, self._bring, endpoint)
-            self._under_way[endpoint] = under_way
-            under_way.add_done_callback(lambda done: self._arrived(endpoint, done))
+            under_way = self._under_way[endpoint] = asyncio.get_running_loop().create_future()
+        if endpoint not in self._loading:
+            self._queues.setdefault(payer, {})[endpoint] = None
+            self._load_next()
         seconds = min(self._seconds_max, math.inf if deadline is None else deadline - time.monotonic())
         self._waiting[payer] += 1
         try:
@@ -50,10 +60,29 @@ class Fetching:
                 del self._waiting[payer]
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _arrived(self, endpoint: str, done: "asyncio.Future[Model]") -> None:
-        del self._under_way[endpoint]
-        # Who waited has been told; where nobody waits any more, the log has it.
-        with suppress(asyncio.CancelledError):
-            done.exception()
+    def _load_next(self) -> None:
+        while self._queues and len(self._loading) < LOADS_MAX:
+            payer, queue = next(iter(self._queues.items()))
+            endpoint = next(iter(queue))
+            del queue[endpoint], self._queues[payer]
+            if queue:
+                self._queues[payer] = queue
+            if endpoint in self._under_way and endpoint not in self._loading:
+                self._loading.add(endpoint)
+                loading = asyncio.get_running_loop().run_in_executor(self._threads, self._bring, endpoint)
+                loading.add_done_callback(partial(self._arrived, endpoint))
+
+    def _arrived(self, endpoint: str, loaded: "asyncio.Future[Model]") -> None:
+        self._loading.discard(endpoint)
+        waiting = self._under_way.pop(endpoint)
+        if loaded.cancelled():
+            waiting.cancel()
+        elif (fault := loaded.exception()) is not None:
+            waiting.set_exception(fault)
+            # Who waited has been told; where nobody waits any more, the log has it.
+            waiting.exception()
+        else:
+            waiting.set_result(loaded.result())
+        self._load_next()

@@ -103,23 +103,28 @@ class Grown:
 
 
 @dataclass(slots=True)
-class OneAtATime:
-    """A lock that goes first to who is in a hurry: a request that waits, before what nobody waits for."""
+class Loads:
+    """So many at one time as `most` says by then, each of another version. First comes who is in a hurry: a request
+    that waits, before what nobody waits for."""
 
+    most: Callable[[], int] = lambda: 1
     _changed: threading.Condition = field(default_factory=threading.Condition)
-    _busy: bool = False
+    _under_way: set[str] = field(default_factory=set)
     _hurrying: int = 0
 
     @contextmanager
-    def turn(self, *, hurry: bool = False) -> Iterator[None]:
+    def turn(self, digest: str, *, hurry: bool = False) -> Iterator[None]:
         with self._changed:
             self._hurrying += hurry
-            self._changed.wait_for(lambda: not self._busy and (hurry or not self._hurrying))
+            self._changed.wait_for(lambda: self._is_room(digest) and (hurry or not self._hurrying))
             self._hurrying -= hurry
-            self._busy = True
+            self._under_way.add(digest)
         try:
             yield
         finally:
             with self._changed:
-                self._busy = False
+                self._under_way.discard(digest)
                 self._changed.notify_all()
+
+    def _is_room(self, digest: str) -> bool:
+        return not self._under_way or (digest not in self._under_way and len(self._under_way) < self.most())

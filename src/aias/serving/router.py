@@ -13,6 +13,7 @@ from typing import Final, NoReturn, Protocol
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
+from aias.core.limits import LOADS_MAX
 from aias.core.memory import give_back
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Sharing
@@ -24,7 +25,7 @@ from aias.serving.residence import (
     AT_START_MAX,
     START_SECONDS,
     Grown,
-    OneAtATime,
+    Loads,
     Residence,
     Stay,
     longest_ago,
@@ -79,7 +80,7 @@ class Router:
         self._asked_before = {name: place for place, name in enumerate(asked_before)}
         self._width = width or (lambda endpoint: load(endpoint).manifest.task.width)
         self._widths: dict[str, int] = {}
-        self.stage = Stage(book, warmed=self._warmed, watch=watch, clock=clock, shadow=shadow)
+        self.stage = Stage(book, warmed=self._tried, watch=watch, clock=clock, shadow=shadow)
         self._models: dict[str, Model] = {}
         self._alone: dict[str, Model] = {}
         self._before: dict[str, tuple[str, Model, float]] = {}
@@ -90,7 +91,7 @@ class Router:
         self._generation: int | None = None
         self._retry_at: float | None = None
         self._stop = threading.Event()
-        self._refreshing, self._loading = threading.Lock(), OneAtATime()
+        self._refreshing, self._changing, self._loading = threading.Lock(), threading.RLock(), Loads(self._loads_max)
 
     @property
     def ready(self) -> bool:
@@ -118,8 +119,12 @@ class Router:
 
     def bring(self, endpoint: str) -> Model:
         """The model behind an endpoint, loaded now where it is not in memory. Raises `UnknownEndpoint`, `NotReady`."""
-        with self._loading.turn(hurry=True):
-            return self._brought(endpoint)
+        while True:
+            pointer = self.pointer(endpoint)
+            with self._loading.turn(pointer.digest, hurry=True):
+                model = self._brought(pointer)
+            if model is not None:
+                return model
 
     def pointer(self, endpoint: str) -> Endpoint:
         """What an endpoint answers with. Raises `UnknownEndpoint`, `NotReady`."""
@@ -185,8 +190,9 @@ class Router:
     def _refresh(self) -> None:
         self._note_asked()
         if self._before:
-            now = self._clock()
-            self._before = {name: kept for name, kept in self._before.copy().items() if kept[2] > now}
+            with self._changing:
+                now = self._clock()
+                self._before = {name: kept for name, kept in self._before.items() if kept[2] > now}
         generation = self._directory.generation()
         retry = self._retry_at is not None and self._clock() >= self._retry_at
         if generation == self._generation and not retry:
@@ -219,7 +225,7 @@ class Router:
         self._retry_at = None
         began, first = self._clock(), self._generation is None
         for name in self._endpoints.keys() - wanted.keys():
-            with self._loading.turn():
+            with self._changing:
                 self._put(name, None, None)
                 self._before.pop(name, None)
         self._on_trial = frozenset(each.name for each in wanted.values() if each.trials)
@@ -228,14 +234,15 @@ class Router:
             same = now is not None and (now.digest, now.ref) == (endpoint.digest, endpoint.ref)
             if same and (here or not self._stays_put(endpoint.name)):
                 continue
-            with self._loading.turn():
-                if first and not self._stays_put(endpoint.name) and not self._room(began, endpoint.name):
-                    self._endpoints[endpoint.name] = endpoint
-                else:
-                    self._replace(endpoint)
-        with self._loading.turn():
+            if first and not self._stays_put(endpoint.name) and not self._room(began, endpoint.name):
+                self._endpoints[endpoint.name] = endpoint
+                continue
+            with self._loading.turn(endpoint.digest):
+                self._replace(endpoint)
+        with self._changing:
             self._missing = frozenset(wanted.keys() - self._endpoints.keys())
-            self.stage.follow(wanted.values(), self._models)
+        self.stage.follow(wanted.values(), self._models)
+        with self._changing:
             self._tell_alone()
 
     def _rank(self, endpoint: Endpoint) -> tuple[bool, int, float]:
@@ -258,25 +265,29 @@ class Router:
 
     def _load_next(self) -> None:
         """One of those for which there was no time at the start."""
-        if self._soon and (name := self._soon.popleft()) in self._endpoints:
-            with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn():
-                self._brought(name)
+        if self._soon and (endpoint := self._endpoints.get(self._soon.popleft())) is not None:
+            with contextlib.suppress(NotReady, UnknownEndpoint), self._loading.turn(endpoint.digest):
+                self._brought(endpoint)
 
-    def _brought(self, name: str) -> Model:
-        model = self._models.get(name)
-        if model is None:
-            endpoint = self.pointer(name)
-            self._replace(endpoint)
-            model = self._models.get(name)
-            if model is None:
+    def _loads_max(self) -> int:
+        """Where room is short, one load after the other: of each it shows only then what it takes."""
+        largest = max((stay.bytes for _, stay in self._stays()), default=0)
+        return 1 if self.residence.surplus(self.held_bytes + LOADS_MAX * largest) else LOADS_MAX
+
+    def _brought(self, endpoint: Endpoint) -> Model | None:
+        """The model behind an endpoint; None where that points elsewhere by now."""
+        name = endpoint.name
+        model = self._models.get(name) or self._replace(endpoint, only_where=endpoint)
+        with self._changing:
+            if model is None and self._endpoints.get(name) is endpoint:
                 # It is tried again like any other that cannot be loaded; until then nobody waits for it.
                 del self._endpoints[name]
                 self._missing |= {name}
                 self._refuse(name)
         return model
 
-    def _replace(self, endpoint: Endpoint) -> None:
-        old = self._models.get(endpoint.name)
+    def _replace(self, endpoint: Endpoint, *, only_where: Endpoint | None = None) -> Model | None:
+        """Load it, and have it answer, where its name stands for what it did before; None where it cannot."""
         try:
             with Grown() as grown:
                 model = self._warmed(endpoint)
@@ -289,10 +300,13 @@ class Router:
             if now is not None and now.digest != endpoint.digest:
                 message += f"; {now.ref} goes on answering"
             self._watch(Event("serve.load-failed", message, "warning", {"endpoint": endpoint.name}))
-            return
-        if old is not None:
-            self._before[endpoint.name] = self._endpoints[endpoint.name].digest, old, self._clock() + KEEP_SECONDS
-        self._put(endpoint.name, endpoint, model)
+            return None
+        with self._changing:
+            if only_where is not None and self._endpoints.get(endpoint.name) is not only_where:
+                return None
+            if (old := self._models.get(endpoint.name)) is not None:
+                self._before[endpoint.name] = self._endpoints[endpoint.name].digest, old, self._clock() + KEEP_SECONDS
+            self._put(endpoint.name, endpoint, model)
         self._metrics.loads[endpoint.name] += 1
         self._metrics.load_seconds.add(grown.seconds)
         facts: dict[str, object] = {
@@ -305,7 +319,14 @@ class Router:
             "bytes": model.stay.bytes,
         }
         self._watch(Event("serve.loaded", f"`{endpoint.name}` answers with {model.version}", facts=facts))
-        self._make_room(endpoint.name)
+        with self._changing:
+            self._make_room(endpoint.name)
+        return model
+
+    def _tried(self, endpoint: Endpoint) -> Model:
+        """For a trial."""
+        with self._loading.turn(endpoint.digest):
+            return self._warmed(endpoint)
 
     def _warmed(self, endpoint: Endpoint) -> Model:
         here = [*((e.digest, self._models[n]) for n, e in self._endpoints.items() if n in self._models)]

@@ -13,7 +13,7 @@ from aias.registry.values import Endpoint
 from aias.serving.bounds import Bounds
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import NotReady
-from aias.serving.residence import AT_START_MAX, GROWN_MAX, OWN_BYTES, OneAtATime, Residence, taken_bytes
+from aias.serving.residence import AT_START_MAX, GROWN_MAX, OWN_BYTES, Loads, Residence, taken_bytes
 from aias.serving.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
 from serving_house import BOUNDS, PATIENCE, Response, Rule, Shelf, eventually, house, samples
@@ -182,16 +182,16 @@ def test_of_mapped_weights_each_worker_counts_its_part_beside_what_is_its_own() 
 
 
 def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
-    line, order = OneAtATime(), list[str]()
+    line, order = Loads(), list[str]()
     inside, go = threading.Event(), threading.Event()
 
     def first() -> None:
-        with line.turn():
+        with line.turn("first"):
             inside.set()
             go.wait(PATIENCE)
 
     def next_one(name: str, *, hurry: bool) -> None:
-        with line.turn(hurry=hurry):
+        with line.turn(name, hurry=hurry):
             order.append(name)
 
     with ThreadPoolExecutor(3) as pool:
@@ -204,6 +204,54 @@ def test_who_is_in_a_hurry_comes_before_those_who_are_not() -> None:
         go.set()
 
     assert order == ["hurried", "later"]
+
+
+def test_loads_of_two_versions_go_on_beside_each_other_and_no_version_is_loaded_twice() -> None:
+    line, inside, go = Loads(lambda: 2), list[str](), threading.Event()
+
+    def load(digest: str) -> None:
+        with line.turn(digest, hurry=True):
+            inside.append(digest)
+            go.wait(PATIENCE)
+
+    with ThreadPoolExecutor(4) as pool:
+        for digest, loading, waiting in (("a", 1, 0), ("a", 1, 1), ("b", 2, 1), ("c", 2, 2)):
+            pool.submit(load, digest)
+            eventually(lambda now=(loading, waiting): (len(inside), line._hurrying) == now)
+        assert inside == ["a", "b"]
+        go.set()
+
+    assert sorted(inside[2:]) == ["a", "c"]
+
+
+def test_where_room_is_short_one_is_loaded_after_the_other() -> None:
+    shelf = many(3)
+
+    assert [router(shelf, Clock(), room=room)._loads_max() for room in (0, 3, 10)] == [2, 1, 2]
+
+
+def test_an_endpoint_that_is_moved_while_its_old_version_is_loaded_answers_with_the_new_one() -> None:
+    clock, shelf = Clock(), Counted()
+    for number in (1, 2):
+        shelf.deploy(f"e{number}", number, Rule())
+    table = router(shelf, clock, room=1)
+    [gone] = {"e1", "e2"} - {*names(table)}
+    table.residence = Residence()
+    shelf.open.clear()
+    shelf.loads.clear()
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(table.bring, gone)
+        eventually(lambda: shelf.loads == [gone])
+        shelf.deploy(gone, 9, Rule())
+        # What is not in memory is loaded as soon as it is deployed, beside the version that is asked.
+        moved = pool.submit(table.refresh)
+        eventually(lambda: shelf.loads == [gone, gone])
+        shelf.open.set()
+        moved.result(PATIENCE)
+        asked.result(PATIENCE)
+
+    assert table.known(gone).version == "churn@9"  # type: ignore[union-attr]
+    assert str(table.pointer(gone).ref) == "churn@9"
 
 
 def test_a_container_s_bound_is_known(tmp_path: Path) -> None:
@@ -259,6 +307,34 @@ def test_requests_for_a_model_that_is_not_there_wait_for_one_load_and_neighbours
         assert told["aias_unloads_total", (("endpoint", here),)] == 1
         assert (told["aias_models_bytes", ()], told["aias_models_bytes_max", ()]) == (ONE, ONE)
         assert told["aias_load_seconds_count", ()] == 2
+
+
+def test_who_asks_for_another_model_does_not_wait_for_a_slow_load() -> None:
+    slow = threading.Event()
+    shelf = Counted()
+    for number in range(1, 4):
+        shelf.deploy(f"e{number}", number, Rule())
+
+    def load(endpoint: Endpoint) -> Rule:
+        if endpoint.name == gone[0] and shelf.loads:
+            slow.wait(PATIENCE)
+        return Shelf.load(shelf, endpoint)
+
+    gone: list[str] = [""]
+    with house(shelf, bounds=replace(BOUNDS, memory_bytes=ONE), load=load) as server, ThreadPoolExecutor(2) as pool:
+        router = server.gateway.router
+        [(here, _)] = router.loaded()
+        router.residence = Residence()
+        gone[:] = [name for name in ("e1", "e2", "e3") if name != here]
+        shelf.loads.append("from now on")
+        asked = pool.submit(server.call, "POST", f"/predict/{gone[0]}", [{"age": 50}])
+        eventually(lambda: router._loading._under_way)
+
+        assert server.call("POST", f"/predict/{gone[1]}", [{"age": 50}]).status == 200
+
+        assert not asked.done()
+        slow.set()
+        assert asked.result(PATIENCE).status == 200
 
 
 def test_what_is_not_in_memory_is_ready_and_said_to_be_loaded_when_it_is_asked() -> None:

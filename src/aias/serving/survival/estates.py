@@ -100,7 +100,8 @@ class Life:
         seen = {}
         running = self.ward.pages.running()
         # Loading takes what it takes.
-        running.pop(self.ward.pages.layout.loading, None)
+        for place in self.ward.pages.layout.loading:
+            running.pop(place, None)
         for place, (version, since) in running.items():
             seconds = in_thread if place else on_loop
             seen[place, since] = self._seen.get((place, since), 0) + 1
@@ -122,8 +123,8 @@ class Life:
         repeated = {found[0] for place, found in running.items() if place in again}
         if self.process.returncode in FROM_OUTSIDE:
             return dict.fromkeys(repeated, 1.0)
-        if loading := running.pop(pages.layout.loading, None):
-            return {loading[0]: LOADING_DEATHS}
+        if loading := {running[place][0] for place in pages.layout.loading if place in running}:
+            return {version: LOADING_DEATHS / len(loading) for version in loading}
         if repeated:
             return dict.fromkeys(repeated, AGAIN_DEATHS)
         versions = {version for version, _ in running.values()}

@@ -1,6 +1,6 @@
 """What a worker is at, in memory that outlives it: the supervisor holds the same pages.
 
-    runs    since · version                          one for the event loop, one for each thread, one for loading
+    runs    since · version                          one for the event loop, one for each thread, some for loading
     slots   descriptor · start · before · total · …  one for each connection
     texts   1 MiB each                               what its connection has read since it was last at rest
 
@@ -15,7 +15,9 @@ import time
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-FORMAT: Final = 2
+from aias.core.limits import LOADS_MAX
+
+FORMAT: Final = 3
 """Of these pages and of the letters about them (`adoption.Estate`): who changes what they mean counts it up, so that a
 server of another release does not take them for its own."""
 
@@ -46,8 +48,8 @@ class Layout:
 
     def __init__(self, *, threads: int, slots: int) -> None:
         self.threads, self.slots = threads, slots
-        self.loading, self.runs = threads + 1, threads + 2
-        runs = self.runs
+        self.runs = runs = threads + 1 + LOADS_MAX
+        self.loading = range(threads + 1, runs)
         self.slots_at = runs * RUN_WORDS
         words = self.slots_at + slots * SLOT_WORDS
         page = mmap.PAGESIZE
@@ -231,14 +233,14 @@ class Slot:
 
 
 class Runs:
-    """Which versions run now, and for whom. Place 0 is the event loop itself, the last for what is being loaded."""
+    """Which versions run now, and for whom. Place 0 is the event loop itself, the last are for what is being loaded."""
 
     LOOP: Final = 0
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self._names = [""] * pages.layout.runs
-        self._free = list(range(pages.layout.threads, 0, -1))
+        self._free, self._free_to_load = list(range(pages.layout.threads, 0, -1)), list(pages.layout.loading)
         self._slots: dict[int, list[Slot]] = {}
 
     def beat(self) -> None:
@@ -275,12 +277,15 @@ class Runs:
                 slot.runs_at(None)
         self._free.append(place)
 
-    def load(self, version: str) -> None:
-        """A version is about to be loaded and tried out, by the one thread that does."""
-        self._mark(self._pages.layout.loading, version)
+    def load(self, version: str) -> int:
+        """A version is about to be loaded and tried out; its place, for `loaded`."""
+        place = self._free_to_load.pop()
+        self._mark(place, version)
+        return place
 
-    def loaded(self) -> None:
-        self._pages.words[self._pages.layout.loading * RUN_WORDS + SINCE] = 0
+    def loaded(self, place: int) -> None:
+        self._pages.words[place * RUN_WORDS + SINCE] = 0
+        self._free_to_load.append(place)
 
     def _mark(self, place: int, version: str) -> None:
         if self._names[place] != version:

@@ -89,11 +89,11 @@ class Suspects:
 
         def marked(endpoint: Endpoint) -> Answering:
             self.check(str(endpoint.ref))
-            runs.load(str(endpoint.ref))
+            place = runs.load(str(endpoint.ref))
             try:
                 return load(endpoint)
             finally:
-                runs.loaded()
+                runs.loaded(place)
 
         return marked
 

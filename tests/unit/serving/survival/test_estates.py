@@ -47,10 +47,17 @@ def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one:
 
 
 def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_takes(one: Life) -> None:
-    journal(one).runs.load("a@1")
+    runs = journal(one).runs
+    runs.load("a@1")
 
     assert one.suspects() == {"a@1": LOADING_DEATHS}
     assert not one.find_stuck(2**62, on_loop=0.1, in_thread=0.1, every=1.0)
+
+    other = runs.load("b@1")
+    assert one.suspects() == {"a@1": LOADING_DEATHS / 2, "b@1": LOADING_DEATHS / 2}
+    assert not one.find_stuck(2**62, on_loop=0.1, in_thread=0.1, every=1.0)
+    runs.loaded(other)
+    assert one.suspects() == {"a@1": LOADING_DEATHS}
 
 
 def test_nobody_is_to_blame_for_a_kill_from_outside_but_who_ran_a_request_that_had_seen_one_before() -> None:
