@@ -27,11 +27,23 @@ _SAMPLE: Final = 200
 _CODES_SHARE: Final = 0.01
 _DAYS: Final = (
     *("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%m/%d/%y", "%d/%m/%y"),
-    *("%d.%m.%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d"),
+    *("%d.%m.%y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%y/%m/%d"),
+    *("%y.%m.%d", "%Y\u5e74%m\u6708%d\u65e5", "%Y\ub144 %m\uc6d4 %d\uc77c", "%Y. %m. %d."),
 )
+_LAST_YEAR: Final = re.compile(r"%[md]([-/.])%[md]\1%y")
+_SHORT: Final = re.compile(r"%.-%.-%[yd]")
+_SHORT_MIN: Final = 10
+"""Different dates of two digits each: fewer may be codes."""
 _HOURS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y")
-_MONTHS: Final = ("%Y-%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y", "%B %Y")
+_NAMED_MONTHS: Final = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d %b %y")
+_ANY_MONTHS: Final = (
+    *("%e %L %Y", "%L %e, %Y", "%e de %L de %Y", "%e-%L-%Y", "%e-%L-%y", "%e %L %y", "%e/%L/%Y", "%l, %e %L %Y"),
+    *("%l %e %L %Y", "%l, %e de %L de %Y", "%l, %L %e, %Y"),
+)
+_MONTHS: Final = (
+    *("%Y-%m", "%m/%Y", "%b %Y", "%b-%Y", "%b-%y", "%B %Y", "%L %Y", "%L-%Y", "%L-%y", "%L de %Y"),
+    *("%Y\u5e74%m\u6708", "%Y\ub144 %m\uc6d4"),
+)
 _PARTS_OF_YEARS: Final = ("%G-W%V", "%G-W%V-%u", "%GW%V", "%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y")
 _TIGHT: Final = tuple(
     f"%Y%m%d{hour}{zone}"
@@ -48,6 +60,7 @@ _LOGS: Final = (
 _FORMATS: Final = (
     *(day + hour for day in (*_DAYS, *_NAMED_MONTHS) for hour in _HOURS),
     *(*_MONTHS, *_LOGS, *_PARTS_OF_YEARS, *_TIGHT),
+    *(day + hour for day in _ANY_MONTHS for hour in _HOURS),
 )
 """Of two that read equally many values the first is taken: the month before the day."""
 
@@ -259,7 +272,7 @@ def _time(found: Counted) -> Guess | None:
         chosen: list[str] = []
     else:
         chosen = _formats(sample)
-        if not chosen:
+        if not chosen or (len(found.values) < _SHORT_MIN and any(map(_SHORT.match, chosen))):
             return None
     patterns = [ISO, *map(pattern_of, chosen)]
     left = [
@@ -271,7 +284,7 @@ def _time(found: Counted) -> Guess | None:
         return None
     form = "|".join(chosen) or None
     reason = f"every value is a time ({form or 'ISO 8601'})"
-    if chosen and chosen[0].startswith("%m/%d") and not _settled(found.values):
+    if chosen and re.match("%m.%d", chosen[0]) and not _settled(found.values):
         reason += "; day and month could be the other way round"
     return Guess("time", reason, found.missing, form, odd=tuple(left))
 
@@ -285,9 +298,21 @@ def _formats(sample: list[str]) -> list[str]:
         score, best = max(scores, key=lambda pair: pair[0])  # the first of the best: month before day
         if score < 0.05 * len(sample):
             break
+        best = _year_first(best, left)
         chosen.append(best)
         left = [text for text in left if read_time(pattern_of(best), text) is None]
     return chosen if len(left) <= 0.02 * len(sample) else []
+
+
+def _year_first(form: str, texts: list[str]) -> str:
+    """`24-01-31` may be of 2024 or of 2031: taken for the one whose days are closer together by half."""
+    other = _LAST_YEAR.sub(r"%y\1%m\1%d", form)
+    ends, begins = ([read_time(pattern_of(each), text) for text in texts] for each in (form, other))
+    pairs = [(one, two) for one, two in zip(ends, begins, strict=True) if one is not None]
+    if other == form or any(two is None for _, two in pairs):
+        return form
+    spans = [max(each) - min(each) for each in zip(*pairs, strict=True)]
+    return other if spans[1] * 2 < spans[0] else form
 
 
 def _settled(values: list[str]) -> bool:

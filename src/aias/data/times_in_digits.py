@@ -33,6 +33,9 @@ _OF_DAYS: Final = frozenset(
     "date dates datetime day time timestamp ts at when created updated modified since until from to start end dob birth"  # noqa: SIM905 one line a person can read
     " epoch unix ymd yyyymmdd datum tag zeit fecha dia data dt jour giorno dag 日期 日付 날짜 дата".split()
 )
+_OF_EXCEL: Final = frozenset({"date", "dates", "datum", "fecha", "dob", "дата", "日期", "日付", "날짜"})
+"""Numbers of five digits are many things."""
+
 _OF_MONTHS: Final = _OF_DAYS | {"month", "months", "monat", "mois", "mes", "mese", "maand", "ym", "yyyymm", "period"}
 
 
@@ -53,8 +56,11 @@ _FORMS: Final = (
     _Form("%Y%m", range(6, 7), named=True, what="months written YYYYMM"),
     _Form("%s", range(9, 11), named=True, what="seconds since 1970"),
     _Form("%Q", range(12, 14), named=True, what="milliseconds since 1970"),
+    _Form("%N", range(5, 6), named=True, what="days as Excel counts them"),
 )
-_SINCE: Final = {"%s": (631_152_000, 2_524_608_000), "%Q": (631_152_000_000, 2_524_608_000_000)}
+_SINCE: Final = {
+    "%s": (631_152_000, 2_524_608_000), "%Q": (631_152_000_000, 2_524_608_000_000), "%N": (32_874, 54_789),
+}  # fmt: skip
 """1990 to 2050: so long after 1970 that nothing else is likely to be as large and as much alike."""
 
 
@@ -83,7 +89,7 @@ def _texts(column: pl.Series) -> list[str] | None:
 
 def _named(form: _Form, name: str) -> bool:
     return not {word.lower() for word in _WORDS.findall(name)}.isdisjoint(
-        _OF_MONTHS if form.format == "%Y%m" else _OF_DAYS
+        {"%Y%m": _OF_MONTHS, "%N": _OF_EXCEL}.get(form.format, _OF_DAYS)
     )
 
 

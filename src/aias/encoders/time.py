@@ -14,6 +14,7 @@ import numpy.typing as npt
 from aias.core.errors import BadValue, Damaged, shown
 from aias.core.schema import Field, Kind
 from aias.encoders.contract import Floats
+from aias.encoders.month_names import month_of
 
 __all__ = ["Time"]
 
@@ -50,6 +51,10 @@ _DIRECTIVES: Final = {
     "q": r"(?P<q>[1-4])",
     "s": r"(?P<s>[0-9]{1,11}(?:\.[0-9]{1,9})?)",
     "Q": r"(?P<Q>[0-9]{1,14}(?:\.[0-9]{1,6})?)",
+    "e": r"(?P<d>[0-9]{1,2})(?:st|nd|rd|th|er|\.|\u00ba)?",
+    "L": r"(?P<L>[^\W\d_]{3,12}\.?)",
+    "l": r"[^\W\d_]{2,13}(?:-[^\W\d_]{5})?\.?",
+    "N": r"(?P<N>[0-9]{1,6}(?:\.[0-9]{1,12})?)",
     "%": "%",
 }
 _NOTHING: Final = (math.nan,) * len(PARTS)
@@ -65,8 +70,9 @@ class Time:
     """One point in time as the numbers of `PARTS`. Times with a zone are taken to UTC; others are left as they are.
 
     `field.format` holds one pattern of `strptime` directives, or several divided by `|`, tried in order after ISO.
-    Besides those of Python there are `%q` (a quarter), `%s` and `%Q` (seconds and milliseconds since 1970).
-    Month names are English whatever the locale. A number is read as its digits, where there is a format.
+    Besides those of Python there are `%q` (a quarter), `%s` and `%Q` (seconds and milliseconds since 1970), `%N` (days
+    as Excel counts them), `%L` (a month in one of several languages), `%l` (a weekday) and `%e` (`3`, `3.`, `3rd`).
+    `%b` and `%B` are English whatever the locale. A number is read as its digits, where there is a format.
     """
 
     kind: ClassVar[Kind] = "time"
@@ -203,7 +209,7 @@ def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
     try:
         if pattern is ISO and len(text) == len("2026-11-23 14:30:00"):  # in this form all Pythons agree
             return datetime.fromisoformat(text)
-        if part.get("s") or part.get("Q"):
+        if part.get("s") or part.get("Q") or part.get("N"):
             return _since(part)
         if part.get("V"):
             return datetime.fromisocalendar(int(part.get("G") or 0), int(part["V"] or 0), int(part.get("u") or 1))
@@ -222,6 +228,8 @@ def read_time(pattern: re.Pattern[str], text: str) -> datetime | None:
 
 
 def _since(part: dict[str, str | None]) -> datetime:
+    if part.get("N"):  # the 60 that Excel calls 29 February 1900 is not told from the 28th
+        return datetime(1899, 12, 30) + timedelta(seconds=round(float(part["N"] or 0) * 86_400))
     seconds, milliseconds = float(part.get("s") or 0), float(part.get("Q") or 0)
     return datetime(1970, 1, 1) + timedelta(seconds=seconds, milliseconds=milliseconds)
 
@@ -235,6 +243,8 @@ def _year(part: dict[str, str | None]) -> int:
 
 def _month(part: dict[str, str | None]) -> int:
     name = part.get("b")
+    if part.get("L"):
+        return month_of(part["L"] or "")
     if part.get("q"):
         return 3 * int(part["q"] or 1) - 2
     return _MONTHS.index(name[:3].lower()) + 1 if name else int(part.get("m") or 1)

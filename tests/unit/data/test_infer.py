@@ -1,3 +1,5 @@
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
@@ -226,11 +228,37 @@ def test_a_text_keeps_its_spaces():
         (["2024-W05-3", "2023-W52-1", "2024-W01-7"], "%G-W%V-%u"),
         (["2024-Q1", "2023-Q4", "2024-Q3"], "%Y-Q%q"),
         (["20240131T093000Z", "20231224T000000Z"], "%Y%m%dT%H%M%S%z"),
+        (["31. März 2024", "1. Mai 2024", "24. Dezember 2023"], "%e %L %Y"),
+        (["1er janvier 2024", "14 juillet 2024", "24 août 2023"], "%e %L %Y"),
+        (["lundi 1 janvier 2024", "dimanche 14 juillet 2024"], "%l %e %L %Y"),
+        (["31 de enero de 2024", "1 de diciembre de 2023"], "%e de %L de %Y"),
+        (["31 gen 2024 10:30", "1 giu 2024 0:00", "24 ott 2023 9:15"], "%e %L %Y %H:%M"),
+        (["31-mrt-2024", "1-mei-2024", "24-okt-2023"], "%e-%L-%Y"),
+        (["fevereiro de 2024", "maio de 2023"], "%L de %Y"),
+        (["March 3rd, 2024", "May 21st, 2024", "June 11th, 2023"], "%L %e, %Y"),
+        (["2024年3月5日", "2023年12月24日"], "%Y年%m月%d日"),
+        (["2024년 3월 5일", "2023년 12월 24일"], "%Y년 %m월 %d일"),
+        (["2024. 3. 5.", "2023. 12. 24."], "%Y. %m. %d."),
+        (["31 Jan 24", "1 Feb 24", "24 Dec 23"], "%d %b %y"),
     ],
 )
 def test_times_are_found_in_their_format(values, form):
     field, _ = field_of(values)
     assert (field.kind, field.format) == ("time", form)
+
+
+@pytest.mark.parametrize(
+    "form", ["%y-%m-%d", "%d-%m-%y", "%m-%d-%y", "%y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%y.%m.%d %H:%M"]
+)
+def test_of_two_digits_those_are_years_that_keep_the_days_together(form):
+    days = [dt.datetime(2021, 3, 1) + dt.timedelta(i * 37 % 1_000) for i in range(90)]
+    field, dataset = field_of([f"{day:{form}}" for day in days])
+    assert (field.format, dataset.frame["column"].to_list()) == (form, days)
+
+
+def test_few_numbers_of_two_digits_each_are_codes():
+    assert field_of(["10-10-20", "05-10-10", "12-12-12"] * 9)[0].kind == "category"
+    assert field_of([f"{i % 28 + 20}-{i % 17 + 1:02}-{i % 60:02}" for i in range(90)])[0].kind == "category"
 
 
 def test_a_date_that_can_be_read_two_ways_says_so():
@@ -290,6 +318,7 @@ DAYS = [f"2024{month:02}{day:02}" for month in range(1, 9) for day in range(1, 2
         ("month", ["202401", "202402", "202312"] * 5, "%Y%m"),
         ("created_at", [990_000_000 + i * 997 * 1000 for i in range(90)], "%s"),
         ("timestamp", [f"{1_700_000_000_123 + i * 997}" for i in range(90)], "%Q"),
+        ("Order Date", [45_292 + i * 7 for i in range(90)], "%N"),
     ],
 )
 def test_whole_numbers_that_spell_times_are_times_and_may_be_declared_numbers(name, values, form):
@@ -312,6 +341,9 @@ def test_whole_numbers_that_spell_times_are_times_and_may_be_declared_numbers(na
         ("timestamp", [17_000 + i * 997 for i in range(90)]),
         ("date", [2_024_0131.5 + i for i in range(20)]),
         ("year", [2020, 2021, 2024] * 5),
+        ("amount", [45_292 + i * 7 for i in range(90)]),
+        ("days", [45_292 + i * 7 for i in range(90)]),
+        ("date", [5_292 + i * 7 for i in range(90)]),
     ],
 )
 def test_other_whole_numbers_stay_numbers(name, values):

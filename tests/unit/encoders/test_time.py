@@ -42,6 +42,12 @@ def test_a_date_is_its_midnight():
         ("%d.%m.%y|%m/%d/%Y %I:%M %p", "6/1/1930 10:00 PM"),
         ("%d %b %Y %H:%M", "1 Jun 1930 22:00"),
         ("%A, %B %d, %Y %Hh%M", "Sunday, June 1, 1930 22h00"),
+        ("%e %L %Y %H:%M", "1. Juni 1930 22:00"),
+        ("%e %L %Y %H:%M", "1er juin 1930 22:00"),
+        ("%l, %e %L %Y %H:%M", "Domenica, 1 giu. 1930 22:00"),
+        ("%l %e %L %Y %H:%M", "воскресенье 1 июня 1930 22:00"),
+        ("%Y年%m月%d日 %H:%M", "1930年6月1日 22:00"),
+        ("%N", "11110.9166666667"),
     ],
 )
 def test_a_time_is_read_in_the_format_of_its_field(form, text):
@@ -172,3 +178,16 @@ def test_a_time_has_no_table():
     assert Time.load(field, Time.fit(field, []).table()).width == 7
     with pytest.raises(Damaged):
         Time.load(field, {"first": "2024"})
+
+
+@pytest.mark.parametrize("name", ["jui", "ma", "foo", "junk", "marzipan"])
+def test_what_is_no_month_or_the_beginning_of_several_is_refused(name):
+    with pytest.raises(BadValue):
+        Time(Field("at", "time", format="%e %L %Y")).encode(f"1 {name} 1930")
+
+
+def test_the_days_that_excel_counts_are_those_since_the_end_of_1899():
+    column = Time(Field("at", "time", format="%N"))
+    for number in (45_292, 45_292.0, "45292", "45292.0"):
+        assert column.encode(number) == ISO.encode("2024-01-01")
+    assert column.encode(45_292.75) == ISO.encode("2024-01-01 18:00")
