@@ -45,20 +45,25 @@ def without_comments(data: bytes) -> bytes:
     return data[at:] if data[at:].strip() else data
 
 
-def from_header(data: bytes, layout: Layout, file: str, *, judge: Judge, is_number: Callable[[str], bool]) -> Cut:
-    """The data without what stands above its header. A file without a header, or of one column, stays as it is."""
+def from_header(
+    data: bytes, layout: Layout, file: str, *, judge: Judge, is_number: Callable[[str], bool], above: int = 0
+) -> Cut:
+    """The data without what stands above its header. A file without a header, or of one column, stays as it is.
+
+    `above`: the lines that stood above the data.
+    """
     if layout.separator is None:
-        return Cut(data)
+        return Cut(data, above)
     head = data[: data.rfind(b"\n", 0, _HEAD) + 1] if len(data) > _HEAD else data
     if not head:
-        return Cut(data)
+        return Cut(data, above)
     found = records(head, layout.separator, quoted=layout.quoted)
     count = min(len(found.starts), ABOVE_MAX + _ROWS)
-    rows = [_cells(head[found.starts[at] : found.ends[at]], layout) for at in range(count)]
+    rows = [cells_of(head[found.starts[at] : found.ends[at]], layout) for at in range(count)]
     width = int(np.bincount([len(row) for row in rows if row]).argmax()) if any(rows) else 0
     place = header_at(rows, width, lambda at, surely: judge(_whole(rows[at:], width), surely))
     notes: list[Event] = []
-    start, lines = int(found.starts[place]), int(found.lines[place]) - 1
+    start, lines = int(found.starts[place]), int(found.lines[place]) - 1 + above
     if place:
         notes.append(_note(file, lines, rows[:place]))
     header, below = rows[place], [row for row in rows[place + 1 :] if row]
@@ -72,7 +77,9 @@ def from_header(data: bytes, layout: Layout, file: str, *, judge: Judge, is_numb
         end, first = int(found.ends[units]) - start + 1, int(found.starts[units]) - start
         cut = cut[:first] + b"\n" * cut.count(b"\n", first, end) + cut[end:]
         said = shown(", ".join(filter(None, rows[units]))[:60])
-        notes.append(_told(f"`{file}`: line {found.lines[units]} holds units, or dashes, and is left out: {said}"))
+        notes.append(
+            _told(f"`{file}`: line {found.lines[units] + above} holds units, or dashes, and is left out: {said}")
+        )
     return Cut(cut, lines, tuple(notes))
 
 
@@ -93,7 +100,8 @@ def _holds_units(cells: _Row, below: Sequence[_Row], width: int, is_number: Call
     return len(cells) == width and len(rows) > 1 and is_below_header(cells, numeric)
 
 
-def _cells(record: bytes, layout: Layout) -> list[str]:
+def cells_of(record: bytes, layout: Layout) -> list[str]:
+    """The values of one record, without their quotes."""
     text = record.decode("utf-8", "replace")
     if not layout.quoted:
         return text.split(layout.separator) if text else []

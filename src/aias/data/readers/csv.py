@@ -19,6 +19,7 @@ from aias.data.foot import without_foot
 from aias.data.header_line import from_header, without_comments
 from aias.data.headings import has_header, is_number, judged
 from aias.data.layout import Layout, Records, records, sniff
+from aias.data.one_table import one_table, without_title
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
@@ -60,14 +61,19 @@ def read(file: File, options: Options) -> Table:
         notes += (_note(f"`{file.name}` {said_so}"),)
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
+    wanted = options.known | {options.target, *(options.names or ())}
+    if layout.separator is None:
+        table = without_title(data, file.name, is_number=is_number, wanted=wanted)
+    else:
+        table = one_table(data, layout, file.name, wanted=wanted)
     cut = from_header(
-        data, layout, file.name, is_number=is_number,
+        table.data, layout, file.name, is_number=is_number, above=table.lines + bool(said),
         judge=lambda rows, surely: judged(rows, options, surely=surely),
     )  # fmt: skip
-    frame, ragged = _parsed(cut.data, layout, file.name, above=cut.lines + bool(said))
+    frame, ragged = _parsed(cut.data, layout, file.name, above=cut.lines)
     frame, headed = _named(frame, options, file.name)
     frame, below = without_foot(frame, file.name)
-    return Table(frame, (*notes, *cut.notes, *ragged, *headed, *below))
+    return Table(frame, (*notes, *table.notes, *cut.notes, *ragged, *headed, *below))
 
 
 def _is_known(data: bytes, layout: Layout, options: Options) -> bool:
