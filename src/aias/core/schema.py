@@ -14,10 +14,11 @@ Role = Literal["input", "target", "ignored"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 NUMBER_FORMATS: Final = (
-    *("decimal-comma", "spaced", "spaced-comma", "lakh", "magnitude", "clock", "duration", "stopwatch", "true-false"),
+    *("decimal-comma", "spaced", "spaced-comma", "lakh", "magnitude", "other-digits", "clock", "duration", "stopwatch"),
+    "true-false",
 )
-"""How numbers may be written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `1.2M`, `17:45`, `30:15:00` or `1h 30m`,
-`45:30` above `1:02:30`; none is said of `1,200.50`."""
+"""How they are written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `1.2M`, `１２`, `17:45`, `30:15:00` or
+`1h 30m`, `45:30` above `1:02:30`; none is said of `1,200.50`."""
 
 NAMES_SHOWN: Final = 20
 """In a hint: more of them nobody reads."""

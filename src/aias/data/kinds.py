@@ -83,8 +83,12 @@ _LETTER: Final = re.compile(
     r"([kmbt]|[mbt]n|m(?:io|ln|rd)\.?|(?:m|b|tr)illions?|[\u4e07\u842c\u4ebf\u5104])\s?([^\W\d]{0,3}[^\w\s.,-]?)",
     re.IGNORECASE,
 )
+_OTHER_DIGIT: Final = re.compile(r"(?![0-9])\d")
 _AMOUNT_CHARS_MAX: Final = 40
 _SURE_LETTERS: Final = frozenset("kKM\u4e07\u842c\u4ebf\u5104") | {"million", "billion"}
+_AFTER: Final = re.compile(
+    r"[+-]?[0-9][0-9.,]*(?:\s+|(?=[^\w\s.,:;/()*+#-]))([^\W\d_][^\s,;]{0,15}(?: [a-z]{1,8})?|[^\w\s])"
+)
 _CLOCK_VALUES_MIN: Final = 20
 """Fewer different times of day are slots, and stay categories."""
 
@@ -94,6 +98,7 @@ _HOW: Final = {
     "spaced-comma": " with spaces between thousands and a decimal comma",
     "lakh": " grouped as in India",
     "magnitude": " with a letter or a word for thousands or millions",
+    "other-digits": " in digits of another script",
     "clock": ": hours of a time of day",
     "duration": ": hours, also more than those of a day",
     "stopwatch": ": hours, written in minutes and seconds",
@@ -150,7 +155,10 @@ def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
-    return _number(found) or _time(found) or _with_gaps(bare, spellings, found) or _words(found)
+    guess = _number(found) or _time(found)
+    if guess is None and spellings is SPELLINGS and len(found.values) >= _DIFFERENT_MIN:  # a target may be `3 dwarfs`
+        guess = _number(found, unit=_same_word(found.values))
+    return guess or _with_gaps(bare, spellings, found) or _words(found)
 
 
 def _with_gaps(bare: pl.Series, spellings: frozenset[str], words: Counted) -> Guess | None:
@@ -168,13 +176,14 @@ def _with_gaps(bare: pl.Series, spellings: frozenset[str], words: Counted) -> Gu
     return replace(guess, reason=reason)
 
 
-def _number(found: Counted) -> Guess | None:
+def _number(found: Counted, *, unit: str | None = None) -> Guess | None:
+    """`unit`: what stands beside the numbers, where it is none that is known."""
     texts = pl.Series("v", found.values)
     plain = is_plain(texts).to_list()
     dressed = [text for text, good in zip(found.values, plain, strict=True) if not good]
     if not dressed:
         return _plain_number(texts, found.missing)
-    unit = _unit(dressed)
+    unit = unit or _unit(dressed)
     tidy = _number_written(found, plain, Field("", "number", unit=unit))
     if tidy:
         return tidy
@@ -197,6 +206,8 @@ def _other_formats(values: list[str], dressed: list[str]) -> list[str]:
         found.append(_clock(dressed))
     elif len(values) >= _DIFFERENT_MIN and any(map(_SPAN.fullmatch, some)):
         found.append("duration")
+    if any(map(_OTHER_DIGIT.search, dressed[:_SAMPLE])):
+        found.append("other-digits")
     return [*found, "magnitude"] if _have_magnitudes(some) else found
 
 
@@ -262,6 +273,12 @@ def _unit(dressed: list[str]) -> str | None:
         return None
     unit = max(set(found), key=lambda one: (found.count(one), one))
     return unit if unit in BESIDE and found.count(unit) >= 0.9 * len(sample) else None
+
+
+def _same_word(values: list[str]) -> str | None:
+    """What follows the number in every value, if a space is between them or it begins with a sign: `7A` is a code."""
+    words = {match[1] for text in values[:_SAMPLE] if (match := _AFTER.fullmatch(text))}
+    return words.pop() if len(words) == 1 and all(map(_AFTER.fullmatch, values[:_SAMPLE])) else None
 
 
 def _time(found: Counted) -> Guess | None:

@@ -38,7 +38,7 @@ UNITS: Final = frozenset(
     " Hz kHz MHz GHz GB MB KB TB kB px hp bhp cc l ml L".split()
 )
 MONEY: Final = frozenset(
-    "USD EUR GBP CHF $ € £ ¥ ₹ % US$ A$ AU$ C$ CA$ NZ$ HK$ S$ NT$ R$ AUD CAD NZD HKD SGD JPY CNY RMB INR KRW THB IDR"  # noqa: SIM905 one line a person can read
+    "USD EUR GBP CHF $ € £ ¥ ₹ % ‰ US$ A$ AU$ C$ CA$ NZ$ HK$ S$ NT$ R$ AUD CAD NZD HKD SGD JPY CNY RMB INR KRW THB IDR"  # noqa: SIM905 one line a person can read
     " BRL MXN ZAR TRY RUB PLN CZK HUF RON SEK NOK DKK ISK Rs Rs. Rp RM kr kr. Kč zł Ft lei лв ₽ руб руб. ₩ ₪ ₫ ₺ ฿ ₴"
     " ₦ ₱ 元 円 원 Fr. SFr.".split()
 )

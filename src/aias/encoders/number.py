@@ -3,6 +3,7 @@
 import math
 import numbers
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import ClassVar, Final
@@ -53,6 +54,7 @@ _TENS: Final = {
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
 _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
+_ARABIC: Final = str.maketrans({"\u066b": ".", "\u066c": ",", "\u066a": "%"})
 _CURRENCIES: Final = "$€£¥₹%"
 _CHARS_MAX: Final = 400
 """A float of 1e308 written out has 309 digits; longer is no number."""
@@ -144,7 +146,7 @@ class Number:
 
     def _undressed(self, bare: str) -> float | None:
         """Take off, in this order: brackets or a sign, then unit, currency and percent, then separators."""
-        bare = bare.translate(_SIGNS)
+        bare = (_in_ascii(bare) if self._format == "other-digits" else bare).translate(_SIGNS)
         bracketed = len(bare) > 2 and bare[0] == "(" and bare[-1] == ")"
         if bracketed:
             bare = bare[1:-1].strip()
@@ -221,6 +223,12 @@ def _written_out(bare: str) -> str:
     found = _MAGNITUDE.fullmatch(bare)
     power = _TENS.get(found[2].lower().rstrip(".")) if found else None
     return _without_commas(bare) if found is None or power is None else f"{_without_commas(found[1])}e{power}"
+
+
+def _in_ascii(bare: str) -> str:
+    """Digits of any script, and what stands among those of full width and of Arabic."""
+    plain = unicodedata.normalize("NFKC", bare).translate(_ARABIC)
+    return "".join(each if each.isascii() else str(unicodedata.decimal(each, each)) for each in plain)
 
 
 def _without_commas(bare: str) -> str:

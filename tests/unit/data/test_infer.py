@@ -8,6 +8,8 @@ from aias.core.schema import Field, Schema
 from aias.data.read import read
 from aias.data.target import task_for
 
+WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+ARABIC = {ord("0") + digit: 0x0660 + digit for digit in range(10)}
 SEED = np.random.default_rng(0)
 
 
@@ -61,6 +63,13 @@ def test_numbers_in_texts_are_numbers(texts, numbers, unit):
         (["12.5k", "7k", "110k"] * 9, "magnitude", 12500),
         (["$3.5 million", "$12 million", "$1.1 billion"] * 9, "magnitude", 3.5e6),
         (["1.2万", "5600", "3万", "1.1亿"] * 9, "magnitude", 12000),
+        ([f"{i % 40 + 1}".translate(WIDE) for i in range(90)], "other-digits", 1),
+        ([f"{i % 40 + 1}".translate(ARABIC) for i in range(90)], "other-digits", 1),
+        ([f"{i + 1},5 m²" for i in range(90)], "decimal-comma", 1.5),
+        ([f"{i * 7 % 40 + 1} kWh/100km" for i in range(90)], None, 1),
+        ([f"{i * 7 % 40 + 1} sq ft" for i in range(90)], None, 1),
+        ([f"{i * 7 % 40 + 1}°" for i in range(90)], None, 1),
+        ([f"{i + 1}.5 ‰" for i in range(90)], None, 1.5),
     ],
 )
 def test_numbers_and_times_of_day_in_other_spellings_are_no_identifiers(texts, form, first):
@@ -83,6 +92,9 @@ def test_numbers_and_times_of_day_in_other_spellings_are_no_identifiers(texts, f
         ["2d", "1h", "3s", "9d"] * 9,
         ["3M", "12M", "6M", "1Y"] * 9,
         ["2 rooms", "1 day 2", "PT Cruiser"] * 9,
+        [f"{i}A" for i in range(90)],
+        [f"{i} {('Main', 'High')[i % 2]} Street" for i in range(90)],
+        [f"{i} of many words" for i in range(90)],
     ],
 )
 def test_telephone_numbers_codes_and_slots_are_no_amounts(texts):
@@ -363,3 +375,9 @@ def test_days_that_are_not_known_are_missing_in_digits_too():
     field, dataset = field_of(odd, "due")
     assert (field.missing, dataset.frame["due"].null_count()) == (("20241399",), 1)
     assert any("1 value is no time" in note.message for note in dataset.notes)
+
+
+def test_a_word_behind_every_number_is_a_unit_but_of_a_target_a_label():
+    rows = {"x": [f"{i % 5} doors" for i in range(90)], "y": [f"{i % 3} dwarfs" for i in range(90)]}
+    schema = read(rows, target="y").schema
+    assert [(field.kind, field.unit) for field in schema] == [("number", "doors"), ("category", None)]

@@ -117,6 +117,10 @@ def test_a_decimal_comma_is_read_when_the_field_says_so():
         ("magnitude", "2.3Mio. €", 2_300_000),
         ("magnitude", "3.5万", 35_000),
         ("magnitude", "1,200", 1200),
+        ("other-digits", "\uff11\uff0c\uff12\uff10\uff10\uff0e\uff15", 1200.5),
+        ("other-digits", "\u0661\u066b\u0665 CHF", 1.5),
+        ("other-digits", "-\u096a\u0968", -42),
+        ("other-digits", "7", 7),
     ],
 )
 def test_numbers_are_read_as_the_format_of_the_field_says(form, text, expected):
@@ -149,6 +153,8 @@ def test_numbers_are_read_as_the_format_of_the_field_says(form, text, expected):
         ("magnitude", "1e3k"),
         ("magnitude", "2,5k"),
         (None, "1.2M"),
+        (None, "\uff11\uff12"),
+        ("other-digits", "\u4e09"),
         (None, "1h 30m"),
         (None, "1 234"),
         (None, "1'234"),
