@@ -2,7 +2,7 @@
 
 from aias.core.task import Task
 from aias.encoders.rows import Layout
-from aias.training.portfolio import Shape, portfolio
+from aias.training.portfolio import Shape, fold_count, portfolio
 
 LABELS = Task("y", "binary", "accuracy", ("a", "b"))
 AMOUNTS = Task("y", "regression", "rmse")
@@ -71,3 +71,11 @@ def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows
     for rows, first in ((2_000, True), (20_000, False)):
         names = [each.name for each in portfolio(Shape(classes, rows, NUMBERS))]
         assert first == (names.index("boosted_trees drawn") < names.index("boosted_trees"))
+
+
+def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_time_there_is() -> None:
+    def count(rows: int, seconds: float) -> int:
+        return fold_count(Shape(LABELS, rows, NUMBERS), seconds=seconds, workers=2)
+
+    assert [count(rows, 1e6) for rows in (20_000, 20_001, 50_000, 50_001)] == [8, 5, 5, 1]
+    assert [count(20_000, seconds) for seconds in (1e6, 10, 5, 1)] == [8, 5, 3, 1]
