@@ -40,6 +40,7 @@ FEW_ROWS: Final = 10_000
 SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What the order depends on."""
@@ -62,6 +63,7 @@ class Shape:
         start, each = ROUND_SECONDS
         return self.outputs * (start + each * self.rows * (self.layout.width + 1))
 
+
 def fold_count(shape: Shape, *, seconds: float, workers: int) -> int:
     """As many folds as rows need and the time allows; 1 is a holdout."""
     each = ROUNDS[shape.outputs > 1] * shape.round_seconds
@@ -70,9 +72,11 @@ def fold_count(shape: Shape, *, seconds: float, workers: int) -> int:
             return count
     return 1
 
+
 def holdout_share(rows: int) -> float:
     """At most a fifth; so many rows that weights are chosen well, and no more, since none of them is fitted on."""
     return min(0.2, HOLDOUT_ROWS / rows)
+
 
 def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = None) -> Iterator[Configuration]:
     """Configurations in their order, for the learners that are there and can take part.
@@ -99,16 +103,19 @@ def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = No
                 each = replace(each, name=each.learner, settings=dict(settings))  # noqa: PLW2901
             yield each
 
+
 def families(configurations: Iterable[Configuration]) -> tuple[list[Configuration], list[Configuration]]:
     """The first of each learner, and all the others."""
     first: dict[str, Configuration] = {}
     others = [each for each in configurations if first.setdefault(each.learner, each) is not each]
     return list(first.values()), others
 
+
 def _within(learner: Any, shape: Shape) -> bool:
     """Whether the data is no larger than the learner is good for."""
     rows_max = getattr(learner, "rows_max", shape.rows)
     return bool(shape.rows <= rows_max and shape.outputs <= getattr(learner, "classes_max", shape.outputs))
+
 
 def _ordered(shape: Shape) -> Iterator[Configuration]:
     text = ("text_sums",) if shape.layout.terms or shape.sentences else ()
@@ -192,6 +199,7 @@ def _ordered(shape: Shape) -> Iterator[Configuration]:
     yield Configuration("nearest", "nearest", {}, text, read, 0.5)
     yield trees("random deep", 4.0, RANDOM_DEEP)
     yield Configuration("text_mlp", "text_mlp", cost=4.0)
+
 
 WORDS_FIRST: Final = 10.0
 RATIOS_FIRST: Final = 3.0

@@ -8,10 +8,12 @@ all of them say once: the best of many is partly luck, and other rows know anoth
     log_loss, brier and all of regression           itself
     roc_auc, pr_auc, accuracy, precision, recall    itself on at most 20,000 rows and, to break ties, the squared error
     f1*, balanced_accuracy, mcc, ece                the log loss: labels are decided, and scores calibrated, afterwards
+
+Every other sample for an AUC chooses by the squared error, which errs less where one class has few rows.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -47,6 +49,7 @@ EQUAL: Final = 1e-9
 """Relative difference of two losses that are taken for the same."""
 
 _SQUARED: Final = frozenset({"rmse", "r2", "brier"})
+_RANKS: Final = frozenset({"roc_auc", "roc_auc_ovr"})
 _AFTERWARDS: Final = frozenset({"f1", "f1_macro", "f1_micro", "f1_weighted", "balanced_accuracy", "mcc", "ece"})
 
 Flags = npt.NDArray[np.bool_]
@@ -81,9 +84,10 @@ def _sampled(y: Any, members: Floats, *, task: Task, seed: int, steps: int, samp
     if len(usable) < 2 or len(y) < 2 * len(usable):
         return None
     rng, total = np.random.default_rng(seed), np.zeros(len(members))
-    for _ in range(samples):
+    for sample in range(samples):
         rows = _half(y, task, rng)
-        losses = _losses(y[rows], members[np.ix_(usable, rows)], task=task, seed=seed)
+        by = replace(task, metric="brier") if sample % 2 and task.metric in _RANKS else task
+        losses = _losses(y[rows], members[np.ix_(usable, rows)], task=by, seed=seed)
         free = np.zeros(len(usable))
         total[usable] += _chosen(losses, steps=steps, costs=free, cost_max=np.inf) / samples
     while (small := total[total > 0].min()) < WEIGHT_MIN:
@@ -95,7 +99,7 @@ def _sampled(y: Any, members: Floats, *, task: Task, seed: int, steps: int, samp
 def _is_quick(task: Task) -> bool:
     """Whether a step needs no measurement of each member by itself."""
     name = task.metric.partition(":")[0]
-    return not task.classes or name in _SQUARED | _AFTERWARDS | {"log_loss", "roc_auc", "roc_auc_ovr"}
+    return not task.classes or name in _SQUARED | _AFTERWARDS | _RANKS | {"log_loss"}
 
 
 def _half(y: Any, task: Task, rng: np.random.Generator) -> Ints:

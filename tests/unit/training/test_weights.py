@@ -152,3 +152,15 @@ def test_the_same_seed_gives_the_same_weights_on_a_sample() -> None:
     y, members = classified(members=3, rows=30_000)
     task = task_of("roc_auc")
     assert np.array_equal(greedy(y, members, task=task, seed=7), greedy(y, members, task=task, seed=7))
+
+
+def test_half_of_what_chooses_for_an_auc_goes_by_the_squared_error() -> None:
+    rng = np.random.default_rng(0)
+    y = (np.arange(600) % 10 == 0).astype(int)
+    sure = np.clip(0.1 + 0.2 * (y - 0.1) + 0.1 * rng.normal(size=600), 0.01, 0.99)
+    ranks = np.clip(sure + 0.5 + 0.02 * y, 0, 1)  # a little better in order, and far too large
+    members = np.stack([np.column_stack([1 - each, each]) for each in (ranks, sure)])
+
+    by = {name: greedy(y, members, task=task_of(name), seed=0).tolist() for name in ("roc_auc", "brier")}
+
+    assert by == {"roc_auc": [0.5, 0.5], "brier": [0.0, 1.0]}, "by the AUC alone it would be [1, 0]"
