@@ -11,6 +11,7 @@ from aias.core.json_faults import Faults, in_words
 from aias.data.columns import from_rows
 from aias.data.decode import decoded
 from aias.data.errors import Unreadable
+from aias.data.one_object import rows_of
 from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table
 
 _SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
@@ -19,6 +20,8 @@ _ESCAPE: Final = re.compile(
 )
 """What follows a backslash: a whole pair, half of one, or anything."""
 
+_NO_NUMBER: Final = re.compile(rb'"(?:\\.|[^"\\])*"|(NaN|-?Infinity)\b')
+_NO_NUMBERS: Final = {b"NaN": b"null", b"Infinity": b'"inf"', b"-Infinity": b'"-inf"'}
 _SHAPE: Final = 'write one object a line, {"age": 39, "label": "yes"}, or an array of such objects'
 
 
@@ -29,17 +32,23 @@ def fits(file: File) -> float:
     return LIKELY if head.startswith((b'{"', b"[{", b"[\n", b"{ ")) else NO
 
 
-def read(file: File, options: Options) -> Table:  # noqa: ARG001 JSON names its columns itself
+def read(file: File, options: Options) -> Table:
     data, notes = decoded(file.data, name=file.name, encoding=file.encoding)
     if not data.strip():
         raise Unreadable(f"`{file.name}` is empty", hint=_SHAPE)
     try:
         rows = _rows(data, file.name)
     except Unreadable:
-        data, mended = whole_pairs(data, file.name)
-        if not mended:
+        data, pairs = whole_pairs(data, file.name)
+        data, numbers = without_nan(data, file.name)
+        if not pairs and not numbers:
             raise
-        rows, notes = _rows(data, file.name), (*notes, *mended)
+        rows, notes = _rows(data, file.name), (*notes, *pairs, *numbers)
+    table = rows_of(rows[0]) if len(rows) == 1 and options.known.isdisjoint(rows[0]) else None
+    if table:
+        rows, how = table
+        said = f"`{file.name}` is one object, and was read as {how}"
+        notes += (Event("data.read", said, "warning"),)
     if not rows:
         raise Unreadable(f"`{file.name}` holds no rows", hint=_SHAPE)
     frame = from_rows(rows)
@@ -68,6 +77,21 @@ def whole_pairs(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
     return out, (Event("data.decoded", message, "warning"),)
 
 
+def without_nan(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:
+    """What Python's `json` writes and JSON has not: NaN becomes null, infinity a word that is read as one."""
+    found: list[int] = []
+
+    def written(match: re.Match[bytes]) -> bytes:
+        if match[1] is None:
+            return match[0]
+        found.append(match.start())
+        return _NO_NUMBERS[match[1]]
+
+    out = _NO_NUMBER.sub(written, data)
+    message = f"`{name}` holds NaN or Infinity, which JSON has not ({len(found):,} times); NaN was read as missing"
+    return out, (Event("data.decoded", message, "warning"),) if found else ()
+
+
 def _rows(data: bytes, name: str) -> list[dict[str, object]]:
     return _array(data, name) if data.lstrip().startswith(b"[") else _lines(data, name)
 
@@ -92,6 +116,8 @@ def _lines(data: bytes, name: str) -> list[dict[str, object]]:
         try:
             row = decoder.decode(line)
         except Faults as fault:
+            if not rows and (whole := _object(data)) is not None:
+                return [whole]
             if number == 1 and data.lstrip().startswith(b"{\n"):
                 raise Unreadable(f"`{name}` is one object over many lines, not rows", hint=_SHAPE) from None
             raise Unreadable(f"`{name}`, line {number}: {in_words(fault, line)}", hint=_SHAPE) from None
@@ -99,3 +125,12 @@ def _lines(data: bytes, name: str) -> list[dict[str, object]]:
             raise Unreadable(f"`{name}`: line {number} is a {type(row).__name__}, not an object", hint=_SHAPE)
         rows.append(row)
     return rows
+
+
+def _object(data: bytes) -> dict[str, object] | None:
+    """The one object over many lines that all of it is."""
+    try:
+        found = msgspec.json.decode(data)
+    except Faults:
+        return None
+    return found if isinstance(found, dict) and rows_of(found) else None
