@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from test_grpc import KEY, SERVICE, call, infer_body
 
+from aias.serving.bounds import Bounds
 from aias.serving.unread import CUT
 from serving_house import BOUNDS, House, eventually, house
 
@@ -155,9 +156,9 @@ def test_a_message_that_is_on_its_way_is_waited_for_and_so_is_a_stream_where_the
     async def scene() -> list[bool]:
         held = stalls.Stalls(BOUNDS, lambda _code: None, lambda _peer: None, received, lambda: now[0])
         with (
-            held.awaiting(Context("slow"), in_stream=False) as slow,
-            held.awaiting(Context("silent"), in_stream=False) as silent,
-            held.awaiting(Context("stream"), in_stream=True) as stream,
+            held.awaiting(Context("slow"), "a", in_stream=False) as slow,
+            held.awaiting(Context("silent"), "a", in_stream=False) as silent,
+            held.awaiting(Context("stream"), "a", in_stream=True) as stream,
         ):
             for _ in range(3):
                 now[0] += BOUNDS.body_idle_seconds + 1
@@ -236,7 +237,7 @@ def test_while_a_call_is_busy_its_caller_has_nothing_to_read() -> None:
 
     async def scene() -> None:
         held = stalls.Stalls(BOUNDS, lambda _code: None, cut.append, lambda _peers: {}, lambda: now[0])
-        held.enter(Context())
+        held.enter(Context(), "a", in_stream=False)
         with held.busy(Context()):
             now[0] += 2 * BOUNDS.unread_seconds
             held.tidy()
@@ -250,3 +251,70 @@ def test_while_a_call_is_busy_its_caller_has_nothing_to_read() -> None:
     asyncio.run(scene())
 
     assert cut == ["ipv4:127.0.0.1:1"]
+
+
+HALF = b"\0" + struct.pack(">I", 90_000) + b" " * 1_000
+
+
+@contextmanager
+def halves(server: House, method: str, *, calls: int) -> Iterator[socket.socket]:
+    """A client of `all-key` that makes so many calls, and sends the beginning of a message in each."""
+    with deaf(server, SERVICE + method, None, calls=calls) as client:
+        for at in range(calls):
+            client.sendall(frame(DATA, 0, 2 * at + 1, HALF))
+        yield client
+
+
+def told(server: House, method: str, key: str) -> grpc.Call | None:
+    """Why a call is refused; nothing where it is answered."""
+    try:
+        call(server, SERVICE + method, infer_body(), metadata=(("authorization", f"Bearer {key}"),), timeout=PATIENCE)
+    except grpc.RpcError as fault:
+        return fault
+    return None
+
+
+ROOMY = replace(BOUNDS, bodies_bytes=400_000, body_bytes=100_000, give_way_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("method", "bounds"),
+    [
+        ("ModelInfer", ROOMY),
+        ("ModelInfer", replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE)),
+        ("ModelStreamInfer", replace(BOUNDS, grpc_streams=3)),
+    ],
+)
+def test_halves_of_messages_of_one_key_leave_room_for_those_of_others(method: str, bounds: Bounds) -> None:
+    with house(bounds=bounds, grpc=True) as server, halves(server, method, calls=3):
+        held = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
+        # That none of them gives way is as if a little came of each now and then.
+        held.messages_wait = lambda: False
+        eventually(lambda: len(held._awaited) == 3, PATIENCE)
+
+        refused = told(server, method, "all-key")
+
+        assert refused is not None
+        assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert dict(refused.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
+        assert told(server, method, "predict-key") is None
+
+
+def test_those_without_a_key_have_a_share_of_all_calls_by_their_address() -> None:
+    with house(bounds=replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE), grpc=True) as server:
+        check = "/grpc.health.v1.Health/Check"
+        with deaf(server, check, None, calls=3, key=False):
+            stalls = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
+            eventually(lambda: len(stalls._awaited) == 3, PATIENCE)
+
+            with pytest.raises(grpc.RpcError) as refused:
+                call(server, check, metadata=(), timeout=PATIENCE)
+
+            assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert told(server, "ModelInfer", "all-key") is None
+
+
+def test_who_sends_nothing_of_a_message_gives_way_to_messages_that_wait() -> None:
+    bounds = replace(ROOMY, give_way_seconds=1.0)
+    with house(bounds=bounds, grpc=True) as server, deaf(server, f"{SERVICE}ModelInfer", None, calls=3):
+        eventually(lambda: told(server, "ModelInfer", "all-key") is None, PATIENCE)

@@ -1,10 +1,12 @@
 """Clients that take their time: each is cut off at its deadline, and nobody else waits for it."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -205,9 +207,9 @@ def phases(server: House) -> list[str]:
 
 def test_when_all_are_busy_the_next_is_told_so() -> None:
     with house(bounds=replace(BOUNDS, connections=3)) as server, contextlib.ExitStack() as sockets:
-        for _ in range(3):
+        for head in (HEAD, HEAD, HEAD.replace(b"all-key", b"predict-key")):
             busy = sockets.enter_context(server.socket())
-            busy.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
+            busy.sendall(head + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
             assert busy.recv(100).startswith(b"HTTP/1.1 100 ")
         with server.socket() as late:
             assert read_all(late).startswith(b"HTTP/1.1 503 ")
@@ -401,3 +403,28 @@ def test_a_body_that_does_not_come_is_not_waited_for_beyond_its_deadline() -> No
 
         assert b"HTTP/1.1 504 " in answer
         assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize("how", [b"Content-Length: 13\r\n\r\n[", b"Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n"])
+def test_bodies_of_one_key_that_do_not_come_take_no_more_than_its_share_of_connections(how: bytes) -> None:
+    with house(bounds=replace(BOUNDS, connections=8, give_way_seconds=0.05)) as server, ExitStack() as sockets:
+        slow = [sockets.enter_context(server.socket()) for _ in range(7)]
+        for each in slow:
+            each.sendall(HEAD + b"Content-Type: application/json\r\n" + how)
+
+        ready = select.select(slow, [], [], PATIENCE)[0]
+
+        [refused] = [read_all(each) for each in ready]
+        assert refused.startswith(b"HTTP/1.1 429 ")
+        assert b"retry-after: 1\r\n" in refused
+        assert b"serving.too-many-at-once" in refused
+        assert server.call("POST", "/predict/churn", BODY, key="predict-key").status == 200
+
+
+def test_who_has_been_refused_and_lingers_gives_way() -> None:
+    bounds = replace(BOUNDS, connections=1, give_way_seconds=0.05, linger_seconds=PATIENCE)
+    with house(bounds=bounds) as server, server.socket() as refused:
+        refused.sendall(b"NONSENSE\r\n\r\n")
+        assert refused.recv(65536).startswith(b"HTTP/1.1 400 ")
+
+        eventually(lambda: server.call("GET", "/health/live").status == 200)

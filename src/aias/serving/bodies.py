@@ -10,8 +10,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from aias.core.json_faults import Faults, in_words
-from aias.serving.bounds import Bounds
-from aias.serving.refusals import BadBody, BodyTooLarge, Busy, UnsupportedType, too_late
+from aias.serving.bounds import Bounds, share_of
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooManyAtOnce, UnsupportedType, too_late
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -20,9 +20,6 @@ ENCODINGS: Final = (b"gzip", b"deflate")
 _MEMBERS_MAX: Final = 100
 """Of one gzip body. Each copies what follows it, so a million empty ones would take an hour."""
 
-
-PAYER_SHARE: Final = 0.75
-"""Of the room for bodies, for those of one key or tenant: whatever it does with them, others find some."""
 
 Object = TypeVar("Object", bound=msgspec.Struct)
 
@@ -50,25 +47,34 @@ async def gone(receive: Receive) -> None:
 
 
 class Bodies:
-    """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on; `drop` lets them go."""
+    """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on; `drop` lets them go. Counts
+    too how many of a payer's are still to come, each of which keeps a connection."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._bytes = bounds, 0
         self._payer_bytes: Counter[str] = Counter()
-        self._payer_bytes_max = max(bounds.body_bytes, PAYER_SHARE * bounds.bodies_bytes)
+        self._payer_bytes_max = max(bounds.body_bytes, share_of(bounds.bodies_bytes))
+        self._coming: Counter[str] = Counter()
+        self._coming_max = share_of(bounds.connections)
 
     async def read(
         self, headers: dict[bytes, bytes], receive: Receive, payer: str, *, deadline: float | None = None
     ) -> bytes:
-        """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `ClientGone`, `TooLate`."""
-        if deadline is None:
-            return await self._read(headers, receive, payer)
+        """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `TooManyAtOnce`, `ClientGone`,
+        `TooLate`."""
+        if self._coming[payer] >= self._coming_max:
+            raise TooManyAtOnce("bodies")
+        self._coming[payer] += 1
         try:
-            async with asyncio.timeout(deadline - time.monotonic()):
+            async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                 body = await self._read(headers, receive, payer)
         except TimeoutError:
             raise too_late() from None
-        if time.monotonic() > deadline:
+        finally:
+            self._coming[payer] -= 1
+            if not self._coming[payer]:
+                del self._coming[payer]
+        if deadline is not None and time.monotonic() > deadline:
             self.drop(len(body), payer)
             raise too_late()
         return body
@@ -112,7 +118,9 @@ class Bodies:
 
     def _take(self, size: int, payer: str) -> None:
         payers = self._payer_bytes[payer] + size
-        if self._bytes + size > self._bounds.bodies_bytes or payers > self._payer_bytes_max:
+        if payers > self._payer_bytes_max:
+            raise TooManyAtOnce("bodies")
+        if self._bytes + size > self._bounds.bodies_bytes:
             raise Busy("too many bodies at once", hint="try again in a moment")
         self._bytes += size
         self._payer_bytes[payer] = payers

@@ -115,11 +115,13 @@ class Bounded(HttpToolsProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when this connection has had nothing to answer; None while it has, or closes."""
+        """Since when this connection has had nothing to answer, or nothing more; None while it has, or closes."""
         if self.transport.is_closing():
             return None
         if self._phase is IDLE:
             return max(self._began_at, self._moved_at)
+        if self._phase is LINGER:
+            return self._moved_at
         answers = self.cycle is not None and not self.cycle.response_complete
         if answers or self.pipeline:
             return None

@@ -356,6 +356,12 @@ class Connection(Prompt):
             if self._phase is ANSWER:
                 self._phase = IDLE
 
+    def sweep(self, now: float) -> None:
+        if self._phase is BODY and self._held is not None and now - self._began_at > self._bounds.give_way_seconds:
+            # Not as good as here: it counts among those of its key whose bodies are still to come.
+            self._begin()
+        super().sweep(now)
+
     def shutdown(self) -> None:
         """The server stops: finish what has begun."""
         if self._is_waiting:

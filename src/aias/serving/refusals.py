@@ -203,6 +203,18 @@ class QuotaSpent(Refusal):
             self.come_again(retry_seconds)
 
 
+class TooManyAtOnce(Refusal):
+    """A key or tenant, or without a key an address, has as much under way as one may have at a time"""
+
+    code = "serving.too-many-at-once"
+    status = 429
+    retry_seconds = 1.0
+    headers = _SOON
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"too many {what} of yours are under way", hint="let some of them end first")
+
+
 class TooLate(Refusal):
     """The request's deadline passed before it could be answered"""
 

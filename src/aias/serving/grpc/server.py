@@ -15,6 +15,7 @@ from aias.serving.doors import Doors
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
 from aias.serving.grpc.proto import Schema, schema
+from aias.serving.grpc.readings import Readings
 from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.refusals import status_of
@@ -85,8 +86,9 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
         self._watchers = self.port = 0
-        self._keyless = asyncio.Semaphore(bounds.grpc_watchers)
+        self._keyless, self._readings = asyncio.Semaphore(bounds.grpc_watchers), Readings(bounds)
         self.stalls = Stalls(bounds, note, lambda peer: cut(peer, self.port), lambda peers: received(peers, self.port))
+        self.stalls.messages_wait = lambda: self._readings.waiting
         self._answering: set[asyncio.Future[None]] = set()
         once, often = grpc.stream_unary_rpc_method_handler, grpc.stream_stream_rpc_method_handler
         self._calls: dict[str, tuple[str, Call, Callable[[Call], Any]]] = {
@@ -104,19 +106,25 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         if found is None:
             return None
         scope, call, kind = found
-        refusal = self._refusal(scope, details.invocation_metadata)
-        return kind(self._entered(call if refusal is None else _refuses(refusal)))
+        refusal, payer = self._refusal(scope, details.invocation_metadata)
+        in_stream = bool(scope) and kind is grpc.stream_stream_rpc_method_handler
+        return kind(self._entered(call if refusal is None else _refuses(refusal), payer, in_stream=in_stream))
 
-    def _entered(self, call: Call) -> Call:
+    def _entered(self, call: Call, payer: str, *, in_stream: bool) -> Call:
         async def entered(messages: Any, context: Any) -> Any:
-            self.stalls.enter(context)
+            try:
+                self.stalls.enter(context, payer or context.peer().rpartition(":")[0], in_stream=in_stream)
+            except AiasError as fault:
+                self._note(fault.code)
+                await _abort(context, _declined(fault))
             return await call(messages, context)
 
         return entered
 
-    def _refusal(self, scope: str, metadata: Any) -> Declined | None:
+    def _refusal(self, scope: str, metadata: Any) -> tuple[Declined | None, str]:
+        """Why a call is refused before it begins, and whose key it has."""
         if not scope:
-            return None
+            return None, ""
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
         try:
             key = self._doors.check_key(route, dict(carried(metadata)))
@@ -125,8 +133,8 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
                 self._doors.quotas.bill(key).enter(only_look=True)
         except AiasError as fault:
             self._note(fault.code)
-            return _declined(fault)
-        return None
+            return _declined(fault), ""
+        return None, "" if key is None else key.payer
 
     def _answers(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         async def call(_messages: Any, context: Any) -> Any:
@@ -202,14 +210,14 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     async def _read(self, kind: Any, context: Any, *, keyless: bool = False) -> Any:
         """The message. Ends the call when it does not come, or is none."""
         with self.stalls.busy(context):
-            raw = await self._raw(context, keyless=keyless, in_stream=False)
+            raw = await self._raw(context, self.stalls.payer, keyless=keyless, in_stream=False)
         if raw is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
         return await _parsed(kind, raw, context)
 
     async def _next(self, kind: Any, context: Any) -> Any:
         """The next message of a stream; None when there is none, or the server stops."""
-        reading = asyncio.ensure_future(self._raw(context, in_stream=True))
+        reading = asyncio.ensure_future(self._raw(context, self.stalls.payer, in_stream=True))
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:
             with self.stalls.busy(context):
@@ -220,14 +228,22 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             stopping.cancel()
         return None if raw is grpc.aio.EOF else await _parsed(kind, raw, context)
 
-    async def _raw(self, context: Any, *, in_stream: bool, keyless: bool = False) -> Any:
+    async def _raw(self, context: Any, payer: str, *, in_stream: bool, keyless: bool = False) -> Any:
         """Whoever needs no key sends a few bytes, and has less time for them: a second where all calls are taken, or
-        others wait. gRPC would take a whole body of each: so only a few messages without a key are read at one time."""
-        with self.stalls.awaiting(context, in_stream=in_stream) as over:
-            if not keyless:
+        others wait. gRPC takes a whole body of each: so only a few messages are read at one time. Not so of streams,
+        which may wait for a message as long as they like: there are fewer of them."""
+        with self.stalls.awaiting(context, payer, in_stream=in_stream) as over:
+            if in_stream:
                 return await self._raw_until(over, context, keyless=False)
-            async with self._keyless:
-                return await self._raw_until(over, context, keyless=True)
+            if keyless:
+                async with self._keyless:
+                    return await self._raw_until(over, context, keyless=True)
+            try:
+                async with self._readings.turn(payer):
+                    return await self._raw_until(over, context, keyless=False)
+            except AiasError as fault:
+                self._note(fault.code)
+                return await _abort(context, _declined(fault))
 
     async def _raw_until(self, over: asyncio.Future[None], context: Any, *, keyless: bool) -> Any:
         bounds, reading = self._bounds, asyncio.ensure_future(context.read())

@@ -5,6 +5,9 @@
 
     message ─ nothing comes on its connection for half a minute, or, where all calls are taken, a second ─▶ over
 
+No payer, a key or a tenant or without a key an address, has more than its share of all calls, nor of streams; who has
+it all is treated as if all calls were taken.
+
 A caller that gives no window for its answer, or stops reading, would keep a call of those that there may be at one
 time, and the memory of its answer; some need no key for that. gRPC has no way to end such a call, so its connection is.
 Of a message that is on its way gRPC tells nothing before it is whole, but the kernel counts what comes.
@@ -15,13 +18,15 @@ import contextlib
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from aias.serving.bounds import Bounds
+from aias.serving.bounds import Bounds, share_of
+from aias.serving.refusals import TooManyAtOnce
 from aias.serving.survival.kernel import received_bytes
 from aias.serving.unread import CUT
 
@@ -39,6 +44,7 @@ class _Awaited:
     """A message that is to come; `moved_at`: when something has last come on its connection, for all we know."""
 
     peer: str
+    payer: str
     moved_at: float
     in_stream: bool
     bytes: int = -1
@@ -53,9 +59,14 @@ class Stalls:
         received: Callable[[Collection[str]], dict[str, int]], clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._bounds, self._note, self._cut, self._received, self._clock = bounds, note, cut, received, clock
+        self.messages_wait: Callable[[], bool] = lambda: False
+        """Whether some could be read in the place of one of which nothing comes."""
         self._awaited: dict[asyncio.Future[None], _Awaited] = {}
         self._looked_at = -LOOK_SECONDS
-        self._open: set[asyncio.Task[Any]] = set()
+        # Whose calls are answered; how many of each payer, and how many of those are streams.
+        self._open: dict[asyncio.Task[Any], tuple[str, bool]] = {}
+        self._calls: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
         # Whose callers are to read, since when, and who they are; the first has waited for longest.
         self._unread: dict[asyncio.Task[Any], tuple[float, str]] = {}
 
@@ -64,12 +75,28 @@ class Stalls:
         """Whether there are as many calls as there may be."""
         return len(self._open) >= self._bounds.grpc_calls
 
-    def enter(self, context: Any) -> None:
-        """The running task answers a call; whenever it is not `busy`, its caller has to read."""
+    def enter(self, context: Any, payer: str, *, in_stream: bool) -> None:
+        """The running task answers a call; whenever it is not `busy`, its caller has to read. Raises `TooManyAtOnce`
+        of a payer who has his share."""
         task = _this()
-        self._open.add(task)
+        self._open[task] = payer, in_stream
+        self._calls[payer] += 1
+        self._streams[payer] += in_stream
         self._unread[task] = (self._clock(), context.peer())
         task.add_done_callback(self._leave)
+        if self._calls[payer] > share_of(self._bounds.grpc_calls):
+            raise TooManyAtOnce("calls")
+        if self._streams[payer] > self._bounds.grpc_streams:
+            raise TooManyAtOnce("streams")
+
+    @property
+    def payer(self) -> str:
+        """Of the call that the running task answers."""
+        return self._open[_this()][0]
+
+    def is_pressed(self, payer: str) -> bool:
+        """Whether another call of that payer would be refused."""
+        return self.is_full or self._calls[payer] >= share_of(self._bounds.grpc_calls)
 
     @contextlib.contextmanager
     def busy(self, context: Any) -> Iterator[None]:
@@ -82,10 +109,10 @@ class Stalls:
             self._unread[task] = (self._clock(), context.peer())
 
     @contextlib.contextmanager
-    def awaiting(self, context: Any, *, in_stream: bool) -> Iterator[asyncio.Future[None]]:
+    def awaiting(self, context: Any, payer: str, *, in_stream: bool) -> Iterator[asyncio.Future[None]]:
         """While its caller is to send a message; the future is done when that is to be waited for no longer."""
         over = asyncio.get_running_loop().create_future()
-        self._awaited[over] = _Awaited(context.peer(), self._clock(), in_stream)
+        self._awaited[over] = _Awaited(context.peer(), payer, self._clock(), in_stream)
         try:
             yield over
         finally:
@@ -95,9 +122,12 @@ class Stalls:
         """Cut who has not read for too long, end what waits for a message of which nothing comes; both sooner where all
         calls are taken. To be called now and then."""
         self._end_idle()
-        seconds = self._bounds.give_way_seconds if self.is_full else self._bounds.unread_seconds
-        until = self._clock() - seconds
-        late = {task: peer for task, (since, peer) in self._unread.items() if since < until}
+        now, bounds = self._clock(), self._bounds
+        late = dict[asyncio.Task[Any], str]()
+        for task, (since, peer) in self._unread.items():
+            pressed = self.is_pressed(self._open[task][0])
+            if now - since > (bounds.give_way_seconds if pressed else bounds.unread_seconds):
+                late[task] = peer
         for task in late:
             # Told once, should its connection not be found.
             del self._unread[task]
@@ -107,13 +137,13 @@ class Stalls:
 
     def _end_idle(self) -> None:
         """A stream may wait for as long as it likes, where there is room."""
-        now, full = self._clock(), self.is_full
-        seconds = self._bounds.give_way_seconds if full else self._bounds.body_idle_seconds
-        late = [
-            (over, each) for over, each in self._awaited.items()
-            if now - each.moved_at > seconds and (full or not each.in_stream) and not over.done()
-        ]  # fmt: skip
-        if not late or now - self._looked_at < min(LOOK_SECONDS, seconds):
+        now, bounds, late = self._clock(), self._bounds, []
+        for over, each in self._awaited.items():
+            pressed = self.is_pressed(each.payer) or (not each.in_stream and self.messages_wait())
+            seconds = bounds.give_way_seconds if pressed else bounds.body_idle_seconds
+            if now - each.moved_at > seconds and (pressed or not each.in_stream) and not over.done():
+                late.append((over, each))
+        if not late or now - self._looked_at < min(LOOK_SECONDS, bounds.give_way_seconds, bounds.body_idle_seconds):
             return
         self._looked_at = now
         came = self._received({each.peer for _, each in late})
@@ -123,11 +153,15 @@ class Stalls:
                 idle.append(over)
             else:
                 each.bytes, each.moved_at = came.get(each.peer, -1), now
-        for over in idle[: max(1, self._bounds.grpc_calls // ROOM_SHARE)] if full else idle:
+        for over in idle[: max(1, bounds.grpc_calls // ROOM_SHARE)] if self.is_full else idle:
             over.set_result(None)
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
-        self._open.discard(task)
+        payer, in_stream = self._open.pop(task)
+        self._calls[payer] -= 1
+        self._streams[payer] -= in_stream
+        if not self._calls[payer]:
+            del self._calls[payer], self._streams[payer]
         self._unread.pop(task, None)
 
 
