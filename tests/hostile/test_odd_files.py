@@ -1,8 +1,11 @@
 """Files as they come from the world: each is read rightly or refused with a sentence and a hint."""
 
+import bz2
 import contextlib
+import functools
 import gzip
 import io
+import lzma
 import os
 import tarfile
 import zipfile
@@ -264,10 +267,21 @@ def test_a_quoted_text_longer_than_what_is_looked_at_first_divides_nothing(give)
     assert dataset.frame["note"][1] == long.replace('""', '"').strip()
 
 
-def test_a_gzip_bomb_is_refused_before_it_is_unpacked(give, monkeypatch):
+@pytest.mark.parametrize(
+    ("pack", "suffix"),
+    [(gzip.compress, "gz"), (bz2.compress, "bz2"), (functools.partial(lzma.compress, preset=0), "xz")],
+)
+def test_a_packed_bomb_is_refused_before_it_is_unpacked(give, monkeypatch, pack, suffix):
     monkeypatch.setattr(unpack, "_SLACK", 1 << 20)
-    bomb = give(gzip.compress(b"0" * 200_000_000, compresslevel=9), "bomb.csv.gz")
+    monkeypatch.setattr(unpack, "UNPACKED_BYTES_MAX", 1 << 20)
+    bomb = give(pack(b"0" * 40_000_000), f"bomb.csv.{suffix}")
     assert "unpacks to more than" in refused(bomb, TooLarge)
+
+
+def test_what_is_packed_in_a_format_that_is_not_read_is_told_by_its_name(give):
+    for begins, name in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x01", "RAR")):
+        assert f"is packed as {name}" in refused(give(begins + b"\0" * 50, "a.csv"))
+    assert read(give("BZhour,b\n1,2\n3,4\n5,6\n")).schema.names == ("BZhour", "b")
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(give, monkeypatch):
@@ -312,6 +326,8 @@ def tarred() -> bytes:
 
 WHOLES = {
     "data.csv.gz": lambda: gzip.compress(WHOLE),
+    "data.csv.bz2": lambda: bz2.compress(WHOLE),
+    "data.csv.xz": lambda: lzma.compress(WHOLE),
     "data.zip": lambda: zipped(**{"data.csv": WHOLE}),
     "data.tar.gz": tarred,
     "data.parquet": parquet,

@@ -22,7 +22,7 @@ from aias.data.opened import opened
 from aias.data.readers import readers
 from aias.data.readers.contract import File, Options, Table
 from aias.data.schema_file import read_schema
-from aias.data.unpack import gunzip, is_gzip, is_prose, is_tar, is_zip, members, texts
+from aias.data.unpack import is_packed, is_prose, is_tar, is_zip, members, packed_otherwise, texts, unpacked
 
 _DEPTH_MAX: Final = 3
 """A gzip in a zip in a tar; deeper is a riddle."""
@@ -102,8 +102,10 @@ def _folder(path: Path, encoding: str | None) -> Table:
 def _table(file: File, part: str, options: Options, *, depth: int) -> Table:
     if depth > _DEPTH_MAX:
         raise Unreadable(f"`{file.name}` is an archive in an archive in an archive", hint="unpack it yourself")
-    if is_gzip(file.data):
-        return _table(gunzip(file), part, options, depth=depth + 1)
+    if is_packed(file.data):
+        return _table(unpacked(file), part, options, depth=depth + 1)
+    if foreign := packed_otherwise(file.data):
+        raise Unreadable(f"`{file.name}` is packed as {foreign}", hint="unpack it, or pack it as gzip, xz or zip")
     if is_tar(file.data) or (is_zip(file.data) and file.suffix not in _SHEETS and b"xl/workbook" not in file.data):
         return _archive(file, part, options, depth)
     if not file.data:

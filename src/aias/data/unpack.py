@@ -1,11 +1,14 @@
-"""gzip, zip and tar, in memory and bounded. A name inside an archive is a label, never used as a path."""
+"""gzip, bzip2, xz, zip and tar, in memory and bounded. A name inside an archive is a label, never used as a path."""
 
+import bz2
+import functools
 import io
+import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import IO, Final
+from collections.abc import Callable, Iterator
+from typing import IO, Any, Final
 
 from aias.core.limits import ARCHIVE_FILES_MAX, UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
 from aias.data.errors import TooLarge, Unreadable
@@ -15,11 +18,30 @@ _PIECE: Final = 1 << 20
 _SLACK: Final = 64 << 20
 """Below this a bomb does no harm, and small files of constants shrink more than a bomb's ratio."""
 
+_STREAMS: Final[dict[bytes, tuple[str, dict[str, str], Callable[[], Any]]]] = {
+    b"\x1f\x8b": ("gzip", {".gz": "", ".tgz": ".tar", ".gzip": ""}, functools.partial(zlib.decompressobj, wbits=31)),
+    b"BZh": ("bzip2", {".bz2": "", ".tbz2": ".tar"}, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\0": ("xz", {".xz": "", ".txz": ".tar"}, lzma.LZMADecompressor),
+}
+"""How each begins: its name, its suffixes, and what unpacks it."""
+
+_BLOCK: Final = b"1AY&SY"
+"""How what bzip2 packed goes on: `BZh` alone may be the name of a column."""
+
+_FOREIGN: Final = {
+    b"\x28\xb5\x2f\xfd": "zstd", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "RAR", b"\x04\x22\x4d\x18": "LZ4",
+}  # fmt: skip
 _PROSE: Final = (".names", ".md", ".pdf", ".html", ".htm", ".py", ".r", ".sh", ".bib")
 
 
-def is_gzip(data: bytes) -> bool:
-    return data.startswith(b"\x1f\x8b")
+def is_packed(data: bytes) -> bool:
+    """Whether it is one file in gzip, bzip2 or xz."""
+    return data.startswith(tuple(_STREAMS)) and (data[:3] != b"BZh" or data[4:10] == _BLOCK)
+
+
+def packed_otherwise(data: bytes) -> str:
+    """The format of what is packed and cannot be unpacked, "" where there is none."""
+    return next((name for magic, name in _FOREIGN.items() if data.startswith(magic)), "")
 
 
 def is_zip(data: bytes) -> bool:
@@ -30,28 +52,31 @@ def is_tar(data: bytes) -> bool:
     return data[257:262] == b"ustar"
 
 
-def gunzip(file: File) -> File:
-    """The one file in a gzip file. Raises `TooLarge` on a bomb, `Unreadable` on a damaged one."""
+def unpacked(file: File) -> File:
+    """The one file in a packed one. Raises `TooLarge` on a bomb, `Unreadable` on a damaged one."""
+    magic = next(magic for magic in _STREAMS if file.data.startswith(magic))
+    what, suffixes, open_one = _STREAMS[magic]
     limit = _limit(len(file.data))
     out: list[bytes] = []
     size, rest = 0, file.data
     try:
-        while rest.startswith(b"\x1f\x8b"):
-            unpacker = zlib.decompressobj(wbits=31)
+        while rest.startswith(magic):
+            unpacker = open_one()
             piece = unpacker.decompress(rest, _PIECE)
             while piece or not unpacker.eof:
-                if not piece and not unpacker.unconsumed_tail:
+                left = getattr(unpacker, "unconsumed_tail", b"")  # of gzip; the others keep it themselves
+                if not piece and not left and getattr(unpacker, "needs_input", True):
                     raise Unreadable(f"`{file.name}` ends too early", hint="copy it again: its end is missing")
                 out.append(piece)
                 size += len(piece)
                 if size > limit:
                     raise _bomb(file.name, limit)
-                piece = unpacker.decompress(unpacker.unconsumed_tail, _PIECE)
+                piece = b"" if unpacker.eof else unpacker.decompress(left, _PIECE)
             rest = unpacker.unused_data
-    except zlib.error as fault:
-        raise Unreadable(f"`{file.name}` is a damaged gzip file: {fault}", hint="copy it again") from None
+    except (zlib.error, lzma.LZMAError, OSError) as fault:
+        raise Unreadable(f"`{file.name}` is a damaged {what} file: {fault}", hint="copy it again") from None
     name = file.name
-    for suffix, instead in ((".gz", ""), (".tgz", ".tar"), (".gzip", "")):
+    for suffix, instead in suffixes.items():
         name = name[: -len(suffix)] + instead if name.lower().endswith(suffix) else name
     return File(name, b"".join(out))
 
