@@ -2,6 +2,7 @@
 
 import pytest
 
+from aias.data.errors import Unreadable
 from aias.data.read import read
 
 SMALL = "city,people\n" + "".join(f"c{i},{i * 7 % 5}\n" for i in range(4))
@@ -77,3 +78,32 @@ def test_a_title_above_a_single_column_is_left_out_and_told(give):
         assert "above the table, and left out" in told(dataset)[0]
     for text in (column, column.replace("\n", "\n(EUR)\n", 1), "word\nmonthly\nsales\n" + "7\n" * 3):
         assert not any("title" in message for message in told(read(give(text)))), text
+
+
+def test_a_sheet_with_another_table_below_keeps_its_numbers(give, tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+
+    def sheet(*lines, empty_first=False):
+        book = openpyxl.Workbook()
+        page = book.create_sheet("Data") if empty_first else book.active
+        for line in lines:
+            page.append([None if value == "" else float(value) if value[:1].isdigit() else value for value in line])
+        book.save(tmp_path / "book.xlsx")
+        return read(tmp_path / "book.xlsx")
+
+    large, small = ([line.split(",") for line in table.splitlines()] for table in (LARGE, SMALL))
+    alone = sheet(*large)
+    for title in ([], [["Table 1"], []]):
+        dataset = sheet(*title, *large, [], *small)
+        assert dataset.digest == alone.digest
+        assert "another table begins below row 30 of the first, and is left out" in " ".join(told(dataset))
+    gaps = sheet(*large[:9], [], *large[9:])
+    assert (gaps.rows, told(gaps)) == (31, [])
+    second = sheet(*large, empty_first=True)
+    assert (second.digest, "`Data` was read" in told(second)[0]) == (alone.digest, True)
+
+
+def test_text_that_is_called_a_spreadsheet_is_read_as_text_and_a_web_page_called_one(give):
+    assert read(give(LARGE.replace(",", "\t"), "a.xls")).digest == read(give(LARGE)).digest
+    with pytest.raises(Unreadable, match="is a web page"):
+        read(give("<html><table></table></html>", "a.xls"))

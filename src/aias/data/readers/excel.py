@@ -1,6 +1,7 @@
 """Excel and OpenDocument sheets, through calamine."""
 
 import io
+import logging
 import zipfile
 from typing import Any, Final
 
@@ -10,8 +11,9 @@ from aias.core.events import Event
 from aias.core.limits import UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
 from aias.data.around import header_at
 from aias.data.columns import simplified
+from aias.data.decode import looks_binary
 from aias.data.errors import TooLarge, Unreadable
-from aias.data.foot import without_foot, without_units
+from aias.data.foot import rows_of_first, without_foot, without_units
 from aias.data.headings import judged
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
 
@@ -24,14 +26,17 @@ _HEAD: Final = 200
 
 
 def fits(file: File) -> float:
-    if file.suffix in _SUFFIXES:
-        return NAMED
+    if file.suffix in _SUFFIXES:  # programs call text so, that Excel may open it
+        return NAMED if looks_binary(file.data) or file.data.lstrip()[:1] == b"<" else NO
     return SURE if file.data.startswith(b"PK") and b"xl/workbook" in file.data else NO
 
 
 def read(file: File, options: Options) -> Table:
     import fastexcel
 
+    logging.getLogger("fastexcel").setLevel(logging.ERROR)  # it tells of columns of which nobody asked
+    if file.data.lstrip()[:1] == b"<":
+        raise Unreadable(f"`{file.name}` is a web page or XML, not a spreadsheet", hint="open it, and save it as CSV")
     _check_size(file)
     try:
         book = fastexcel.read_excel(file.data)
@@ -40,21 +45,31 @@ def read(file: File, options: Options) -> Table:
         if sheet not in sheets:
             raise Unreadable(f"`{file.name}` has no sheet `{sheet}`", hint=f"its sheets are: {', '.join(sheets)}")
         frame = pl.DataFrame(book.load_sheet(sheet))
+        if not frame.width and not options.part:
+            sheet = next((name for name in sheets if book.load_sheet(name, n_rows=1).width), sheet)
+            frame = pl.DataFrame(book.load_sheet(sheet))
         above = _above(book, sheet, options) if any(name.startswith(_NAMELESS) for name in frame.columns) else 0
         frame = pl.DataFrame(book.load_sheet(sheet, header_row=above)) if above else frame
+        height, rows = frame.height, rows_of_first(frame)
+        if rows < height:  # once more, for the other's values made texts of numbers
+            frame = pl.DataFrame(book.load_sheet(sheet, header_row=above, n_rows=rows))
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
-        raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {fault}", hint="save it as CSV") from None
+        said = str(fault).partition("\n")[0]
+        raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {said}", hint="save it as CSV") from None
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
     notes = (*units, *foot, *notes)
     if above:
         which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
-        message = f"`{file.name}`: {which} above the table, and left out"
-        notes += (Event("data.read", message, "warning"),)
+        notes += (_told(f"`{file.name}`: {which} above the table, and left out"),)
+    if rows < height:
+        message = f"`{file.name}`: another table begins below row {rows} of the first, and is left out; give it a sheet"
+        notes += (_told(message),)
     if not options.part and len(sheets) > 1:
-        message = f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{sheets[1]}`"
-        notes += (Event("data.read", message, "warning"),)
+        other = next(name for name in sheets if name != sheet)
+        message = f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{other}`"
+        notes += (_told(message),)
     return Table(frame, notes)
 
 
@@ -80,3 +95,7 @@ def _check_size(file: File) -> None:
         raise TooLarge(
             f"`{file.name}` says that it unpacks to {total:,} bytes", hint="save the sheet as CSV or Parquet"
         )
+
+
+def _told(message: str) -> Event:
+    return Event("data.read", message, "warning")
