@@ -142,9 +142,7 @@ class Job:
         rows, self.last = judged.searched, Sealed(Last(judged))
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
-        if not np.isfinite(value):
-            raise UserError(f"{task.metric} cannot be measured on the {len(rows):,} rows to search by")
-        self.margin = max(self.wanted.max_loss * abs(value), np.finfo(np.float64).eps)
+        self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
         alike = judged.loss(rows, parent).spread * math.sqrt(judged.units(rows))  # one row of doubt
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may

@@ -3,7 +3,7 @@
 accuracy, f1_micro                              the score interval for paired proportions; of rows in groups as a mean
 roc_auc, roc_auc_ovr                            DeLong
 log_loss, brier, mae, mape, quantile_loss       Student's t, corrected for skewness
-rmse, rmsle                                     the same, of how the root hangs on each row
+rmse, rmsle, r2                                 the same, of how the root, or the ratio, hangs on each row
 all others                                      the paired bootstrap
 """
 
@@ -17,7 +17,7 @@ from aias.compress.doubt import doubt
 from aias.compress.gate.evidence import Evidence, Unknown
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import Metric, resampled_loss
-from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
+from aias.compress.gate.studentised import auc_loss, explained_loss, mean_loss, root_loss
 from aias.core.task import LABEL_METRICS, Task
 from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
@@ -66,6 +66,8 @@ def evidence(
         return mean_loss(ROW_LOSSES[name](one), ROW_LOSSES[name](other), groups)
     if name in ROW_SQUARES:
         return root_loss(ROW_SQUARES[name](one), ROW_SQUARES[name](other), groups)
+    if name == "r2":
+        return explained_loss(y, one.errors**2, other.errors**2, groups)
     return _resampled(task, y, before, after, seed=seed, groups=groups)
 
 

@@ -1,5 +1,7 @@
 """What is asked of a compression."""
 
+import math
+import sys
 from dataclasses import dataclass
 
 from aias.core.errors import UserError
@@ -31,6 +33,16 @@ class Wanted:
                 f"{self.callers} callers cannot ask at once: at least 2 and at most {CALLERS_MAX}",
                 hint="how many requests an endpoint usually has in flight; one caller is timed in any case",
             )
+
+    def margin(self, metric: str, value: float, *, rows: int) -> float:
+        """What may be lost where the parent's own value is this. Raises `UserError` where that is none."""
+        if not math.isfinite(value) or not value:
+            said = "is 0, of which no share can be lost," if value == 0 else "cannot be measured"
+            raise UserError(
+                f"{metric} {said} on the {rows:,} rows to search by",
+                hint="train, or import, by another metric (`--metric`, or `metric=`)",
+            )
+        return max(self.max_loss * abs(value), sys.float_info.epsilon)
 
     def missed(self, row_us: float, size_bytes: int, *, meant: str = "") -> str:
         """What was asked for and is not kept; `meant`: what the time of a row is."""

@@ -10,10 +10,10 @@ from aias.compress.gate.evidence import Evidence, Loss, loss_of
 from aias.compress.gate.power import Power
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
-from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
+from aias.compress.gate.studentised import auc_loss, explained_loss, mean_loss, root_loss
 from aias.compress.gate.verdict import Claim, Sealed, Verdict, judge
 
 __all__ = [
-    "Claim", "Evidence", "Loss", "Power", "Proportions", "Sealed", "Verdict", "auc_loss", "calibration_gap", "flips",
-    "judge", "loss_of", "mean_loss", "resampled_loss", "root_loss",
+    "Claim", "Evidence", "Loss", "Power", "Proportions", "Sealed", "Verdict", "auc_loss", "calibration_gap",
+    "explained_loss", "flips", "judge", "loss_of", "mean_loss", "resampled_loss", "root_loss",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ distribution with as many. `tests/unit/compress/gate` measures the coverage.
 
     mean losses     log loss, Brier, absolute errors                        the differences themselves
     root of a mean  RMSE, RMSLE     r₂ - r₁, each r = √mean(e²)             (e² - r²) / 2 r, how r hangs on each row
+    ratio of means  R²              s₂ - s₁, each s = mean(e²) / mean(d²)   (e² - s d²) / mean(d²); d from the mean
     AUC             DeLong, DeLong and Clarke-Pearson 1988                  what each row wins against the other class
 """
 
@@ -136,6 +137,21 @@ def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
     return _paired(lost(*roots), hanging[0], hanging[1], groups)
 
 
+def explained_loss(y: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
+    """Of R². `y`: amounts, `before`, `after`: squared errors, (rows,) each."""
+    y, before, after = _of_rows(y, before, after)
+    if not (_known(before, after) and np.isfinite(y).all() and np.ptp(y)):
+        return Unknown(len(before))
+    squares = (y - np.median(y) - np.mean(y - np.median(y))) ** 2
+    variance = float(squares.mean())
+    if not 0 < variance < np.inf:
+        return Unknown(len(before))
+    shares = [float(each.mean()) / variance for each in (before, after)]
+    hanging = [each / variance - share * (squares / variance - 1)
+               for each, share in zip((before, after), shares, strict=True)]  # fmt: skip
+    return _paired(lost(*shares), hanging[0], hanging[1], groups)
+
+
 def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
     of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
@@ -171,7 +187,10 @@ def _known(before: Floats, after: Floats) -> bool:
 def _paired(value: float, before: Floats, after: Floats, groups: Ints | None) -> Evidence:
     own, other = [_summed((each - np.mean(each)) / len(each), groups) for each in (before, after)]
     with np.errstate(over="ignore"):
-        parts, doubt, many = other - own, one_row(own), len(own)
+        parts, many, alike = other - own, len(own), not np.ptp(before)
+        doubt = (max(np.abs(each).mean() for each in (before, after)) / many) ** 2 if alike else one_row(own)
+    if not doubt:  # nobody has ever been off: how far a row can be nothing tells
+        return Unknown(len(before))
     found = _evidence(value, parts, doubt, len(before))
     if not isinstance(found, Studentised):
         return found

@@ -98,6 +98,13 @@ def test_a_perfect_order_of_few_rows_proves_little():
     assert found.limit(0.05) == pytest.approx(-found.limit(0.95))
 
 
+@pytest.mark.parametrize("loss", [mean_loss, root_loss])
+def test_where_no_row_has_ever_been_off_nobody_knows_how_far_one_can_be(loss):
+    assert loss(np.zeros(500), np.zeros(500)).limit(0.95) == np.inf
+    for some in (np.arange(500) == 7.0, np.full(500, 0.3)):
+        assert 1e-4 < loss(some, some).limit(0.95) < 0.1
+
+
 def test_limits_and_confidence_are_inverses():
     rng = np.random.default_rng(0)
     first, second = rng.exponential(size=(2, 400))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from aias.compress.gate.studentised import auc_loss, mean_loss, root_loss
+from aias.compress.gate.studentised import auc_loss, explained_loss, mean_loss, root_loss
 from aias.compress.gate.verdict import SPENT
 
 RUNS = 400
@@ -140,6 +140,25 @@ def test_who_turns_the_order_of_few_rows_passes_no_more_often_than_the_risk(posi
 
     assert np.mean([1 - each.confidence(margin) < SPENT for each in found]) < 0.05 + LUCK
     assert np.mean([1 - each.seen.confidence(margin) < SPENT for each in found]) > 0.1
+
+
+def explained(rng, rows, differing, apart):
+    y, error = 3 * rng.normal(size=rows), rng.normal(size=rows)
+    other = error + np.where(rng.random(rows) < differing, apart * rng.normal(size=rows), 0)
+    return explained_loss(y, error**2, other**2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "differing", "apart", "more"), [(60, 0.02, 3, 0.0), (60, 0.1, 1.5, 0.0), (300, 1.0, 0.5, 0.01)]
+)
+def test_who_explains_few_rows_worse_passes_no_more_often_than_the_risk(rows, differing, apart, more):
+    rng = np.random.default_rng(10)
+    margin = explained(rng, 1_000_000, differing, apart).value
+
+    found = [explained(rng, rows, differing, apart) for _ in range(RUNS)]
+
+    assert np.mean([1 - each.confidence(margin) < SPENT for each in found]) < 0.05 + LUCK + more
+    assert np.mean([each.limit(0.05) > margin for each in found]) < 0.05 + LUCK + more
 
 
 def test_an_order_that_differs_everywhere_is_certified_as_by_what_was_seen_alone():

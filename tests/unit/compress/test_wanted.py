@@ -1,0 +1,17 @@
+"""`compress/wanted.py`: what may be lost is a share of what there is."""
+
+import pytest
+
+from aias.compress.wanted import Wanted
+from aias.core.errors import UserError
+
+
+def test_what_may_be_lost_is_a_share_of_the_parents_own_value():
+    assert Wanted(max_loss=0.1).margin("r2", -0.5, rows=10) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0, "is 0, of which no share"), (float("nan"), "cannot be measured")])
+def test_where_there_is_nothing_to_lose_another_metric_is_asked_for(value, said):
+    with pytest.raises(UserError, match=said) as fault:
+        Wanted().margin("rmse", value, rows=300)
+    assert "--metric" in fault.value.hint
