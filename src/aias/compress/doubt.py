@@ -38,13 +38,14 @@ def doubt(task: Task, y: Any, scores: Floats, labels: Any) -> float:
 
 
 def _wrong(task: Task, y: Any, scores: Floats, labels: Any) -> float:
-    even = np.ones((1, len(y)))
-    right, formula = np.flatnonzero(labels == y), FORMULAS[task.metric]
-    _, first = np.unique(y[right], return_index=True)
+    even, formula = np.ones((1, len(y))), FORMULAS[task.metric]
     was, costs = formula(Case(task.metric, y, scores, labels))(even), [0.0]
-    for row in right[first]:
+    for label in np.unique(y):
+        right = np.flatnonzero((y == label) & (labels == y))
+        # Where none of a class was right, one that is gains as much as it would lose.
+        row, said = (right[0], (label + 1) % len(task.classes)) if len(right) else (np.argmax(y == label), label)
         other = labels.copy()
-        other[row] = (y[row] + 1) % len(task.classes)
+        other[row] = said
         costs.append(float(np.abs(formula(Case(task.metric, y, scores, other))(even) - was)[0]))
     return WRONG * float(np.nanmax(costs))
 

@@ -29,6 +29,13 @@ def test_one_row_of_a_class_of_few_is_in_doubt(metric, few):
     assert same.limit(0.95) > one.value > 0
 
 
+def test_a_class_of_which_none_was_right_is_in_doubt_as_well():
+    y = (np.arange(300) < 15).astype(int)
+    task, none = Task("y", "binary", "balanced_accuracy", ("a", "b")), Answered(np.eye(2)[np.zeros(300, int)])
+
+    assert evidence(task, y, none, none, seed=0).limit(0.95) > 1 / 30
+
+
 @pytest.mark.parametrize(("few", "right"), [(5, 0.7), (8, 1.0), (20, 1.0)])
 def test_who_loses_much_of_a_class_of_few_passes_no_more_often_than_the_risk(few, right):
     """Of the rows of that class such a share that of all of them none would be lost once in seven times."""
