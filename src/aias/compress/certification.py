@@ -15,6 +15,7 @@ from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
 from aias.compress.mixture import fair
 from aias.compress.paired import Answered, evidence
+from aias.compress.parts import columns_of
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.errors import UserError
@@ -32,9 +33,6 @@ from aias.training.slices import SLICE_ROWS_MIN, each_value, parted
 
 PART_TIMES: Final = 4.0
 """The margin of a part of the rows, in margins of all: what is lost there may be won elsewhere, but not much of it."""
-
-COLUMNS_MAX: Final = 3
-"""By whose values the rows are parted."""
 
 __all__ = ["FRONTIER", "Finished", "Last", "finish"]
 
@@ -153,7 +151,11 @@ class Last:
         before = self.parent
         answered = [self.answers(each) for each in nominated]
         claims = [
-            Claim(each.trial.name, self._loss(before, after, np.arange(len(self.y))), self._parts(before, after))
+            Claim(
+                each.trial.name,
+                self._loss(before, after, np.arange(len(self.y))),
+                self._parts(before, after, columns_of(self.judged, each.trial)),
+            )
             for each, after in zip(nominated, answered, strict=True)
         ]
         found = judge(claims, metric=self.judged.shop.metric, margin=margin, part_margin=PART_TIMES * margin)
@@ -175,16 +177,17 @@ class Last:
         groups = None if self.groups is None else self.groups[rows]
         return evidence(task, self.y[rows], before.take(rows), after.take(rows), seed=seed, groups=groups)
 
-    def _parts(self, before: Answered, after: Answered) -> dict[str, Evidence]:
-        return {name: self._loss(before, after, rows) for name, rows in self._named() if len(rows) >= SLICE_ROWS_MIN}
+    def _parts(self, before: Answered, after: Answered, columns: Sequence[str]) -> dict[str, Evidence]:
+        return {
+            name: self._loss(before, after, rows)
+            for name, rows in self._named(columns) if len(rows) >= SLICE_ROWS_MIN
+        }  # fmt: skip
 
-    def _named(self) -> Any:
-        """`job is clerk` and its rows, of the first categories or, where there are none, numbers."""
+    def _named(self, columns: Sequence[str]) -> Any:
+        """`job is clerk` and its rows."""
         prepared = self.judged.shop.prepared
         reserved = prepared.dataset.take(prepared.table.judged[self.reserved])
-        fields = prepared.encoder.fields
-        names = [[each.name for each in fields if each.kind == kind][:COLUMNS_MAX] for kind in ("category", "number")]
-        for name in names[0] or names[1]:
+        for name in columns:
             values = np.concatenate([each_value(each.values(name)) for each in (prepared.test, reserved) if each.rows])
             for value, rows in parted(values):
                 yield f"`{name}` is {value}", rows

@@ -96,7 +96,7 @@ def _reads_alike(judged: Judged, trial: Trial) -> bool:
 
 def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
     """With probabilities that come true, as those of the large one do: both are compared at the seam."""
-    rows, scores = _out_of_fold(judged, trial)
+    rows, scores = out_of_fold(judged, trial)
     found = None
     if not judged.shop.prepared.answers_of:
         found = choose(judged.y[rows], scores, folds=judged.folds[rows], seed=judged.seed)
@@ -104,7 +104,7 @@ def _student(judged: Judged, trial: Trial, parent_us: float) -> Known:
 
 
 def _large(judged: Judged, trial: Trial, parent_us: float) -> Known:
-    return _known(trial, parent_us, *_out_of_fold(judged, trial), trial.answering.calibration)
+    return _known(trial, parent_us, *out_of_fold(judged, trial), trial.answering.calibration)
 
 
 def _known(trial: Trial, parent_us: float, rows: Ints, scores: Floats, calibration: Calibration | None) -> Known:
@@ -120,7 +120,7 @@ def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:
     return Known(judged.shop.parent.ref, rows, judged.parent.scores[rows], calibration, row_us, size_bytes)
 
 
-def _out_of_fold(judged: Judged, trial: Trial) -> tuple[Ints, Floats]:
+def out_of_fold(judged: Judged, trial: Trial) -> tuple[Ints, Floats]:
     """The rows to search by of which it is known what it says, and that."""
     rows = judged.searched
     if trial.candidate.scores is None:
