@@ -15,11 +15,12 @@ from aias.artifact.manifest import read_manifest
 from aias.cli import version
 from aias.cli.main import aias as command_line
 from aias.cli.version import draw
+from aias.client import compress as client
 from aias.compress import job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Prospect
 from aias.compress.techniques import distill
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import NotFound, StorageFailed, UserError
 from aias.core.events import Event
 from aias.core.host import host
 from aias.registry.registry import Registry
@@ -185,6 +186,28 @@ def test_rows_without_labels_are_taught_on_and_certify_nothing(home: Path, paren
 
     assert "compress.unlabelled" in {event.name for event in told}
     assert found.frontier.certified_rows > 300
+
+
+def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(
+    parent: aias.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "FRONTIERS", "elsewhere")
+    settings: dict[str, Any] = {"max_loss": "60%", "time": "600s", "techniques": ("drop_members",), "inline": True}
+    told: list[Event] = []
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise StorageFailed("the disk is full")
+
+    parent.compress(watch=told.append, **settings)
+    assert "compress.judged-again" not in {each.name for each in told}
+    parent.compress(watch=told.append, **settings)
+    (again,) = [each for each in told if each.name == "compress.judged-again"]
+    assert again.facts == {"runs": 2} and "10 %" in again.message
+    before = client._place(parent).read_bytes()
+    monkeypatch.setattr(client, "publish_one", full)
+    with pytest.raises(StorageFailed):
+        parent.compress(watch=told.append, **settings)
+    assert client._place(parent).read_bytes() == before  # what was not published is not said to be
 
 
 def test_rows_that_judge_are_not_taught_on_besides(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
