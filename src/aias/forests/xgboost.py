@@ -38,9 +38,7 @@ class Nodes:
         self.output = np.array(model["tree_info"], np.int64)  # (trees,)
         self.left, self.right = self.joined("left_children"), self.joined("right_children")
         self.value = self.joined("split_conditions", np.float32).astype(np.float64)  # of leaves; thresholds of others
-        base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32).astype(np.float64).ravel()
-        with np.errstate(divide="ignore"):
-            self.base = _MARGINS.get(learner["objective"]["name"], np.asarray)(base)
+        self.base = base_of(learner)
 
     def joined(self, name: str, kind: Any = np.int64) -> Any:
         return np.concatenate([np.array(tree[name], kind) for tree in self.trees])
@@ -51,6 +49,13 @@ class Nodes:
         at = np.repeat(self.starts, [len(tree["categories_nodes"]) for tree in self.trees])
         sizes[at + self.joined("categories_nodes")] = self.joined("categories_sizes")
         return sizes[inner], self.joined("categories", np.float64)
+
+
+def base_of(learner: dict[str, Any]) -> Floats:
+    """What is added to the sums, (outputs,)."""
+    base = np.array(json.loads(learner["learner_model_param"]["base_score"]), np.float32).astype(np.float64).ravel()
+    with np.errstate(divide="ignore"):
+        return np.asarray(_MARGINS.get(learner["objective"]["name"], np.asarray)(base))
 
 
 def _kept(tree: dict[str, Any]) -> dict[str, Any]:

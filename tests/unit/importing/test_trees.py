@@ -124,6 +124,8 @@ XGBOOST = {
     "forest": ({"objective": "binary:logistic", "num_parallel_tree": 3, "subsample": 0.5}, "binary"),
     "codes": ({"objective": "reg:squarederror", "max_cat_to_onehot": 1}, "regression"),
     "pruned": ({"objective": "binary:logistic", "tree_method": "exact", "gamma": 1.5}, "binary"),
+    "linear": ({"objective": "binary:logistic", "booster": "gblinear"}, "binary"),
+    "linear of three": ({"objective": "multi:softprob", "num_class": 3, "booster": "gblinear"}, "multiclass"),
     "all pruned": ({"objective": "binary:logistic", "tree_method": "exact", "gamma": 20.0}, "binary"),
 }  # fmt: skip
 
@@ -167,6 +169,23 @@ def test_categories_that_xgboost_cut_off_are_made_whole_by_the_rows(towns: tuple
     assert model.manifest.inputs[1].categories == towns
     assert trees_in((model.folder / "model.onnx").read_bytes()) is not None  # they can be cut
     np.testing.assert_allclose(model.predict(held), booster.predict(data), rtol=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["reg:squarederror", "count:poisson", "reg:logistic"])
+def test_a_linear_booster_is_proved_on_difficult_rows_too(objective: str, tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    x, amount = rows()
+    y = (amount > 1) * 1.0 if objective == "reg:logistic" else amount - amount.min()
+    settings = {"nthread": 1, "verbosity": 0, "booster": "gblinear", "objective": objective}
+    booster = xgboost.train(settings, xgboost.DMatrix(x, y, feature_names=["a", "b", "c"], nthread=1), 7)
+    booster.save_model(tmp_path / "model.ubj")
+    asked = [{name: None if np.isnan(v) else v for name, v in zip("abc", each, strict=True)} for each in x.tolist()]
+
+    model = imported(tmp_path / "model.ubj", x, tmp_path)
+
+    said = booster.predict(xgboost.DMatrix(x, feature_names=["a", "b", "c"], nthread=1))
+    np.testing.assert_allclose(model.predict(asked), said, rtol=1e-5)
+    assert model.predict([{"a": 1e200, "b": 0.0, "c": 0.0}]) == model.predict([{"a": 1e30, "b": 0.0, "c": 0.0}])
 
 
 def test_categories_that_rows_do_not_make_whole_are_told_of() -> None:

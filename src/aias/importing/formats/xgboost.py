@@ -12,7 +12,7 @@ from aias.core.errors import UserError, shown
 from aias.core.forest import Forest
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
-from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of, texts_of
+from aias.forests.xgboost import FLOAT32_MAX, Nodes, base_of, forest_of, texts_of
 from aias.importing.columns import codes_of
 from aias.importing.formats.contract import (
     Description,
@@ -25,6 +25,7 @@ from aias.importing.formats.contract import (
     Values,
     shown_in,
 )
+from aias.importing.linear import AMOUNT_MAX, Weights, weights_of
 from aias.importing.links import Link
 from aias.importing.trees import check_forest, graph_of
 
@@ -44,7 +45,6 @@ RAW: Final = "binary:logitraw"
 
 UNFIT: Final = {
     "binary:hinge": "gives labels without probabilities (`binary:hinge`)",
-    "gblinear": "is linear (`gblinear`)",
 }
 
 
@@ -52,34 +52,33 @@ class XGBoost:
     title: ClassVar[str] = "XGBoost"
 
     def __init__(self, booster: Any, learner: dict[str, Any], library: str, shown: Shown = ()) -> None:
-        boosting, objective = learner["gradient_booster"], learner["objective"]["name"]
-        for name in (objective, boosting["name"]):
-            if name in UNFIT:
-                raise UnfitModel(f"it {UNFIT[name]}", hint="train it with trees and `binary:logistic`")
+        boosting, self.objective = learner["gradient_booster"], learner["objective"]["name"]
+        if self.objective in UNFIT:
+            raise UnfitModel(f"it {UNFIT[self.objective]}", hint="train it by `binary:logistic`")
         drop = boosting.get("weight_drop")
         if drop is not None:  # of `dart`: trees with weights
             boosting = boosting["gbtree"]
-        if not boosting["model"]["trees"]:
+        if not (boosting["model"].get("trees") or "weights" in boosting["model"]):
             raise UnfitModel("it has no trees", hint="train it for a round at least")
-        task, self.link = LINKS.get(objective, ("regression", "identity"))
-        nodes = Nodes(learner | {"gradient_booster": boosting})
-        if "size_leaf_vector" in learner_sizes(boosting) or (task == "regression" and len(nodes.base) > 1):
+        task, self.link = LINKS.get(self.objective, ("regression", "identity"))
+        base = base_of(learner)
+        if "size_leaf_vector" in learner_sizes(boosting) or (task == "regression" and len(base) > 1):
             raise UnfitModel("it gives several numbers a row", hint="import one model a number")
-        if drop is not None:
-            is_leaf = nodes.left < 0
-            nodes.value = np.where(is_leaf, nodes.value * np.repeat(np.array(drop), nodes.counts), nodes.value)
-        self.objective = objective
+        if not np.isfinite(base).all():
+            raise UnreadableModel(f"its base score gives {base.tolist()}", hint="write the file again")
         self.booster, self.width = booster, int(booster.num_features())
         self.kinds = list(learner.get("feature_types") or ["q"] * self.width)
         self.inputs = _inputs(learner, boosting, self.width, shown)
-        self.forest: Forest = forest_of(nodes, np.zeros(self.width, np.int64))
-        check_forest(self.forest, self.width)
-        if not np.isfinite(self.forest.base).all():
-            raise UnreadableModel(f"its base score gives {self.forest.base.tolist()}", hint="write the file again")
+        self.forest: Forest | None = None
+        self.weights: Weights | None = None
+        if boosting["name"] == "gblinear":
+            self.weights = weights_of(boosting["model"], base, width=self.width, outputs=len(base))
+        else:
+            self.forest = _forest(Nodes(learner | {"gradient_booster": boosting}), drop, self.width)
         self.description = Description(
             "XGBoost", self.inputs, bool(learner.get("feature_names")), task,
-            2 if task == "binary" else len(nodes.base), trees=self.forest.trees,
-            notes=_notes(learner, boosting, objective), libraries={"xgboost": library},
+            2 if task == "binary" else len(base), trees=self.forest.trees if self.forest else 0,
+            notes=_notes(learner, boosting, self.objective), libraries={"xgboost": library},
         )  # fmt: skip
 
     @classmethod
@@ -108,7 +107,8 @@ class XGBoost:
     def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
         import xgboost
 
-        x = np.clip(codes_of(self.inputs, values), -FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+        most = AMOUNT_MAX if self.weights else FLOAT32_MAX
+        x = np.clip(codes_of(self.inputs, values), -most, most).astype(np.float32)
         data = xgboost.DMatrix(x, feature_names=self.booster.feature_names, feature_types=self.kinds, nthread=1)
         if self.link == "softmax":  # `multi:softmax` itself tells the label only
             sums = self.booster.predict(data, output_margin=True, strict_shape=True).astype(np.float64)
@@ -119,12 +119,24 @@ class XGBoost:
         return np.hstack([1 - found, found]) if self.link == "sigmoid" else found, None
 
     def write(self, plan: Plan) -> bytes:
+        if self.weights:
+            return self.weights.graph(self.inputs, plan, self.link)
+        assert self.forest is not None, "trees, where there are no weights"
         return graph_of(self.inputs, plan, self.forest, self.link, down=True)
+
+
+def _forest(nodes: Nodes, drop: Sequence[float] | None, width: int) -> Forest:
+    """`drop`: the weights of the trees, of `dart`."""
+    if drop is not None:
+        nodes.value = np.where(nodes.left < 0, nodes.value * np.repeat(np.array(drop), nodes.counts), nodes.value)
+    forest = forest_of(nodes, np.zeros(width, np.int64))
+    check_forest(forest, width)
+    return forest
 
 
 def learner_sizes(boosting: dict[str, Any]) -> set[str]:
     """`size_leaf_vector`, where a leaf of any tree holds several values."""
-    trees = boosting["model"]["trees"]
+    trees = boosting["model"].get("trees", ())
     return {"size_leaf_vector" for each in trees if int(each["tree_param"].get("size_leaf_vector", 1)) > 1}
 
 
@@ -182,7 +194,7 @@ def _notes(learner: dict[str, Any], boosting: dict[str, Any], objective: str) ->
     notes = []
     best = learner.get("attributes", {}).get("best_iteration")
     per_round = max(1, int(learner["learner_model_param"].get("num_class", 0)))
-    rounds = len(boosting["model"]["trees"]) // per_round
+    rounds = len(boosting["model"].get("trees", ())) // per_round
     if best is not None and best.isdigit() and int(best) + 1 < rounds:
         notes.append(
             f"the file says that round {int(best)} was the best of {rounds}: all of them are taken, as "
