@@ -12,6 +12,7 @@ from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
 from aias.importing.columns import FIRST_KNOWN, write_codes
 from aias.importing.formats.contract import Input, Plan, UnreadableModel
+from aias.importing.linear_leaves import LinearLeaves
 from aias.importing.links import Link, write_link
 
 NODES_MAX: Final = 20_000_000
@@ -41,12 +42,13 @@ def check_forest(forest: Forest, width: int) -> None:
 
 
 def graph_of(
-    inputs: Sequence[Input], plan: Plan, forest: Forest, link: Link, *, zeros: Sequence[int] = (), down: bool = False
-) -> bytes:
+    inputs: Sequence[Input], plan: Plan, forest: Forest, link: Link, *, zeros: Sequence[int] = (), down: bool = False,
+    linear: LinearLeaves | None = None,
+) -> bytes:  # fmt: skip
     """`zeros`: columns whose zeros count as missing. Where sets read numbers, these lose their fractions: towards zero,
-    or `down`."""
+    or `down`. `linear`: what stands in the leaves, where they are no values."""
     layout = Layout(len(inputs), tuple(range(len(inputs))), (), (), 0, 0)
-    return compile_graph(_Written(inputs, forest, link, zeros, down), layout, classes=plan.classes)
+    return compile_graph(_Written(inputs, forest, link, zeros, down, linear), layout, classes=plan.classes)
 
 
 def on_codes(forest: Forest, inputs: Sequence[Input]) -> Forest | None:
@@ -71,12 +73,16 @@ class _Written:
     link: Link
     zeros: Sequence[int]
     down: bool
+    linear: LinearLeaves | None
 
     def export(self, graph: GraphWriter) -> str:
         forest = on_codes(self.forest, self.inputs)
         x = graph.columns if forest is not None else write_codes(graph, self.inputs)
         x = self._whole(graph, self._without_zeros(graph, x))
-        return write_link(graph, (forest or self.forest).write(graph, x), self.link)
+        forest = forest or self.forest
+        if self.linear is not None:
+            return write_link(graph, self.linear.write(graph, self.linear.places(forest).write(graph, x)), self.link)
+        return write_link(graph, forest.write(graph, x), self.link)
 
     def _without_zeros(self, graph: GraphWriter, x: str) -> str:
         if not len(self.zeros):

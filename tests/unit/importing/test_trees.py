@@ -17,6 +17,7 @@ from aias.core.task import TaskType
 from aias.forests.xgboost import texts_of
 from aias.graph.trees import trees_in
 from aias.importing.formats.contract import Plan, UnfitModel, UnreadableModel
+from aias.importing.proof import largest
 
 lightgbm = pytest.importorskip("lightgbm")
 
@@ -57,7 +58,7 @@ def apart(form: str, path: Path, x: Any) -> tuple[TaskType, float]:
     found = graph.run([graph.get_outputs()[0].name], {"columns": x})[0].reshape(len(x), -1)
     scores, labels = foreign.answer(list(x.T), plan)
     assert labels is None
-    return said.task, float(np.abs(found - scores).max())
+    return said.task, largest(found, scores, relative=False)
 
 
 LIGHTGBM = {
@@ -67,6 +68,11 @@ LIGHTGBM = {
     "multi": ({"objective": "multiclass", "num_class": 3}, "multiclass"),
     "each": ({"objective": "multiclassova", "num_class": 3}, "multiclass"),
     "zeros": ({"objective": "regression", "zero_as_missing": True}, "regression"),
+    "linear": ({"objective": "binary", "linear_tree": True}, "binary"),
+    "linear codes": ({"objective": "binary", "linear_tree": True, "max_cat_to_onehot": 1, "cat_smooth": 1.0,
+                      "min_data_per_group": 1}, "binary"),
+    "linear of three": ({"objective": "multiclass", "num_class": 3, "linear_tree": True}, "multiclass"),
+    "linear of none": ({"objective": "binary", "linear_tree": True, "min_data_in_leaf": 100}, "binary"),
     "forest": (
         {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "feature_fraction": 0.7},
         "binary",
@@ -85,7 +91,7 @@ def test_lightgbm_answers_alike(name: str, tmp_path: Path) -> None:
     ]
     if name == "cross":
         y = (amount - amount.min()) / np.ptp(amount)
-    sets = [2] if name == "codes" else []
+    sets = [2] if "codes" in name else []
     data = lightgbm.Dataset(x, y, categorical_feature=sets, params=QUIET | settings)
     booster = lightgbm.train(QUIET | settings, data, 7)
     booster.save_model(tmp_path / "model.txt")
@@ -319,12 +325,18 @@ def test_trees_that_are_not_symmetric_and_read_categories_say_why(tmp_path: Path
         member("importing.formats", "catboost").read(tmp_path / "model.cbm", [])
 
 
-def test_what_cannot_be_one_forest_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "harmed"), [("leaf_features=0", "leaf_features=9"), ("leaf_coeff=", "leaf_coeff=nan "),
+                         ("num_features=", "num_features=7 "), ("leaf_const=", "leaf_const=inf ")],
+)  # fmt: skip
+def test_leaves_that_hold_no_linear_models_are_refused(line: str, harmed: str, tmp_path: Path) -> None:
     x, amount = rows()
     settings = QUIET | {"objective": "regression", "linear_tree": True}
-    lightgbm.train(settings, lightgbm.Dataset(x, amount, params=settings), 3).save_model(tmp_path / "linear.txt")
+    text = lightgbm.train(settings, lightgbm.Dataset(x[:, :1], amount, params=settings), 3).model_to_string()
+    assert line in text
+    (tmp_path / "linear.txt").write_text(text.replace(line, harmed, 1), encoding="utf-8")
 
-    with pytest.raises(UnfitModel, match="linear models"):
+    with pytest.raises(UnreadableModel):
         member("importing.formats", "lightgbm").read(tmp_path / "linear.txt")
 
 

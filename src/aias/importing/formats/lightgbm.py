@@ -14,6 +14,7 @@ from aias.encoders.category import text_of
 from aias.forests.lightgbm import forest_of, zeros_are_missing
 from aias.importing.columns import codes_of
 from aias.importing.formats.contract import Description, Floats, Input, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.linear_leaves import LinearLeaves, linear_leaves
 from aias.importing.links import Link
 from aias.importing.trees import check_forest, graph_of
 
@@ -40,8 +41,6 @@ class LightGBM:
         width = _whole(head, "max_feature_idx", 0, 1_000_000) + 1
         if len(names) != width:
             raise UnreadableModel(f"the file names {len(names)} features and has {width}", hint="write it again")
-        if re.search(r"^is_linear=1$", text, re.MULTILINE):
-            raise UnfitModel("its leaves hold linear models (`linear_tree`)", hint="train it without `linear_tree`")
         objective = head.get("objective", "custom").split(" ")
         task, self.link = LINKS.get(objective[0], ("regression", "identity"))
         if objective[-1] == "sqrt":
@@ -50,13 +49,17 @@ class LightGBM:
             raise UnfitModel(
                 f"it gives {self.outputs} numbers a row, by `{objective[0]}`", hint="import one model a number"
             )
-        self.forest = _forest(text, self.outputs)
+        self.forest, self.linear = _forest(text, self.outputs)
         check_forest(self.forest, width)
+        if self.linear and not 0 <= self.linear.columns.min() <= self.linear.columns.max() < width:
+            raise UnreadableModel("a leaf asks for a column that is not there", hint="write the file again")
         self.zeros = zeros_are_missing(text)
         rounds = max(1, self.forest.trees // self.outputs)
         sigmoid = next((float(each[8:]) for each in objective if each.startswith("sigmoid:")), 1.0)
         scale = (sigmoid if self.link in {"sigmoid", "each"} else 1.0) / (rounds if "average_output" in head else 1)
-        self.forest = self.forest.scaled(scale) if scale != 1 else self.forest
+        if scale != 1:
+            self.forest = self.forest.scaled(scale)
+            self.linear = self.linear and self.linear.scaled(scale)
         self.inputs = _inputs(names, text, self.forest)
         import lightgbm
 
@@ -82,14 +85,14 @@ class LightGBM:
         return found.reshape(-1, self.outputs), None
 
     def write(self, plan: Plan) -> bytes:
-        return graph_of(self.inputs, plan, self.forest, self.link, zeros=self.zeros)
+        return graph_of(self.inputs, plan, self.forest, self.link, zeros=self.zeros, linear=self.linear)
 
 
-def _forest(text: str, outputs: int) -> Forest:
+def _forest(text: str, outputs: int) -> tuple[Forest, LinearLeaves | None]:
     if "\nend of trees" not in text:
         raise UnreadableModel("the file ends in the middle of its trees", hint="copy it again, or write it again")
     try:
-        return forest_of(text, outputs)
+        return forest_of(text, outputs), linear_leaves(text, outputs)
     except (AssertionError, ValueError, IndexError, KeyError, OverflowError) as fault:
         raise UnreadableModel(f"its trees do not fit together: {fault!r}"[:200], hint="write the file again") from None
 
