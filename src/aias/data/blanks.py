@@ -27,7 +27,7 @@ def divided_by_blanks(data: bytes, layout: Layout) -> bool:
     if layout.separator in {";", "|"}:
         return False
     rows = _rows(without_comments(data))
-    if not rows or any(all(value.endswith(b",") for value in values) for values in zip(*rows[1:], strict=True)):
+    if not rows or any(all(value.endswith((b",", b":")) for value in values) for values in zip(*rows[1:], strict=True)):
         return False
     below = rows[1:] if len(rows) > 1 else rows
     numeric = [all(map(_is_number, values)) for values in zip(*below, strict=True)]

@@ -64,7 +64,7 @@ def from_header(
     place = header_at(rows, width, lambda at, surely: judge(_whole(rows[at:], width), surely))
     notes: list[Event] = []
     start, lines = int(found.starts[place]), int(found.lines[place]) - 1 + above
-    if place:
+    if any(map(any, rows[:place])):
         notes.append(_note(file, lines, rows[:place]))
     header, below = rows[place], [row for row in rows[place + 1 :] if row]
     cut = data[start:] if start else data

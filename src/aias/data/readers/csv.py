@@ -14,6 +14,7 @@ from aias.core.limits import COLUMNS_MAX
 from aias.data.around import beside
 from aias.data.blanks import divided_by_blanks, with_tabs
 from aias.data.decode import decoded, head_of
+from aias.data.drawn import is_drawn, undrawn
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.foot import without_foot
 from aias.data.header_line import from_header, without_comments
@@ -26,6 +27,9 @@ _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
 """A first line by which Excel is told the separator."""
 
+_ESCAPED: Final = b'\\"'
+"""A quote within quotes as MySQL and Spark write it."""
+
 _AGAIN: Final = 10_000
 """Rows that begin like the header; of more than these none is looked at."""
 
@@ -37,6 +41,8 @@ def fits(file: File) -> float:
     if file.suffix in _SUFFIXES:
         return NAMED
     head = head_of(file.data, file.encoding)
+    if is_drawn(head):
+        return LIKELY
     layout = sniff(without_comments(head))
     if divided_by_blanks(head, layout):
         return LIKELY
@@ -51,9 +57,17 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
     if data.lstrip()[:14].lower().startswith(_MARKED_UP):
         raise Unreadable(f"`{file.name}` is a web page or XML, not a table", hint="look at it: a download that failed?")
+    data = undrawn(data) if is_drawn(data) else data
     said = _SAID.match(data)
     data = data[said.end() :] if said else data
-    layout = sniff(without_comments(data), prefer=said[1].decode() if said else _SUFFIXES.get(file.suffix))
+    prefer = said[1].decode() if said else _SUFFIXES.get(file.suffix)
+    layout = sniff(without_comments(data), prefer=prefer)
+    if not layout.regular and _ESCAPED in data:
+        doubled = data.replace(_ESCAPED, b'""')
+        other = sniff(without_comments(doubled), prefer=prefer)
+        if other.quoted and other.regular:
+            data, layout = doubled, other
+            notes += (_note(f"`{file.name}`: a backslash before a quote was read as a quote within the value"),)
     if not said and divided_by_blanks(data, layout) and not _is_known(data, layout, options):
         data = with_tabs(data)
         layout = replace(sniff(without_comments(data), prefer="\t"), separator="\t")
