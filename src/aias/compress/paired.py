@@ -4,6 +4,7 @@ accuracy, f1_micro                              the score interval for paired pr
 roc_auc, roc_auc_ovr                            DeLong
 log_loss, brier, mae, mape, quantile_loss       Student's t, corrected for skewness
 rmse, rmsle, r2                                 the same, of how the root, or the ratio, hangs on each row
+median_absolute_error                           the score interval of who is beyond the median
 all others                                      the paired bootstrap
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from aias.compress.doubt import doubt
 from aias.compress.gate.evidence import Evidence, Unknown
+from aias.compress.gate.medians import median_loss
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import Metric, resampled_loss
 from aias.compress.gate.studentised import auc_loss, explained_loss, mean_loss, root_loss
@@ -66,6 +68,8 @@ def evidence(
         return mean_loss(ROW_LOSSES[name](one), ROW_LOSSES[name](other), groups)
     if name in ROW_SQUARES:
         return root_loss(ROW_SQUARES[name](one), ROW_SQUARES[name](other), groups)
+    if name == "median_absolute_error":
+        return median_loss(np.abs(one.errors), np.abs(other.errors), groups)
     if name == "r2":
         return explained_loss(y, one.errors**2, other.errors**2, groups)
     return _resampled(task, y, before, after, seed=seed, groups=groups)

@@ -7,6 +7,7 @@ losses of rows ─▶ evidence ─▶ loss_of: its limits
 
 from aias.compress.gate.changes import calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss, loss_of
+from aias.compress.gate.medians import median_loss
 from aias.compress.gate.power import Power
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
@@ -15,5 +16,5 @@ from aias.compress.gate.verdict import Claim, Sealed, Verdict, judge
 
 __all__ = [
     "Claim", "Evidence", "Loss", "Power", "Proportions", "Sealed", "Verdict", "auc_loss", "calibration_gap",
-    "explained_loss", "flips", "judge", "loss_of", "mean_loss", "resampled_loss", "root_loss",
+    "explained_loss", "flips", "judge", "loss_of", "mean_loss", "median_loss", "resampled_loss", "root_loss",
 ]  # fmt: skip
