@@ -226,10 +226,12 @@ class Batcher:
             ahead = len(self._started) >= self._places
             if ahead and not self._may_book:
                 break
-            lane = self._next_lane(ahead=ahead)
+            # One moment for both: whose time is over a little later is not chosen first and then left out.
+            now = self._clock()
+            lane = self._next_lane(now, ahead=ahead)
             if lane is None:
                 return
-            batch = self._form(lane)
+            batch = self._form(lane, now)
             self._started[batch] = None
             self._start(batch)
         self._set_alarm(None)
@@ -248,9 +250,9 @@ class Batcher:
             return 0.0
         return sum(each.lane.cost.seconds(each.units) for each in islice(self._started, self._places, None))
 
-    def _next_lane(self, *, ahead: bool) -> Lane | None:
+    def _next_lane(self, now: float, *, ahead: bool) -> Lane | None:
         """The lane to run now, or `ahead`; None, and an alarm, when all that wait are waiting for company."""
-        now, earliest = self._clock(), None
+        earliest = None
         for tenant in sorted(self._queues, key=self._tenants.had):
             ready = []
             for lane in list(self._lanes_of(tenant)):
@@ -313,8 +315,8 @@ class Batcher:
         queue = self._queues.get(tenant)
         return {} if queue is None else queue.lanes
 
-    def _form(self, lane: Lane) -> Batch:
-        now, parts = self._clock(), list[Part]()
+    def _form(self, lane: Lane, now: float) -> Batch:
+        parts = list[Part]()
         rows_left, room, room_of_large = lane.rows_max, lane.together, lane.part
         passed: set[str] = set()
         while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from aias.serving.batcher import Batcher
 from aias.serving.costs import Cost
 from aias.serving.refusals import Busy, Overloaded, TooLate
-from aias.serving.tickets import Lane, Ticket
+from aias.serving.tickets import Batch, Lane, Ticket
 from simulated_machine import Machine, lane
 
 
@@ -600,3 +601,27 @@ def test_a_part_is_cut_by_what_its_rows_weigh_each() -> None:
     assert machine.rows_of(ticket) == list(range(110))
     assert [batch.rows for batch in machine.batches] == [30, 30, 30, 10, *[1] * 10]
     assert sum(batch.units for batch in machine.batches) == pytest.approx(ends[-1])
+
+
+@pytest.mark.parametrize("looks", range(1, 8))
+def test_a_time_that_is_over_while_the_next_run_is_chosen_costs_no_place(looks: int) -> None:
+    now, started, told = [0.0], list[Batch](), list[object]()
+
+    def clock() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    batcher = Batcher(started.append, places=1, clock=clock, waiting_max=10)
+    model, deliver = lane(), lambda _ticket, outcome: told.append(outcome)
+    batcher.submit(Ticket(model, "one", 1, deliver, until=1_000.0))
+    late = Ticket(model, "one", 1, deliver)
+    batcher.submit(late, let_in=True)
+    # It is over at one of the next looks at the clock.
+    late.until = now[0] + looks
+    batcher.finished(started[0], [["yes"]])
+    for batch in started[1:]:
+        assert batch.parts, "nothing runs, and nobody would tell of its end"
+        batcher.finished(batch, [["yes"]])
+
+    batcher.submit(Ticket(model, "one", 1, deliver, until=1_000.0), let_in=True)
+    assert batcher.running == 1
