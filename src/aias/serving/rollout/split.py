@@ -95,6 +95,9 @@ class Split:
     def note(self, request: "Request", reply: "Reply") -> None:
         """Note what became of a request, and let the shadows have it."""
         if self.canaries and _comes_again(request):
+            if self._by_request and request.headers.get(b"x-request-id") != request.id.encode():
+                # It had another id then: nobody can tell which version it was.
+                return
             tried = self._canary_of(request)
             for each in self.canaries:
                 if tried is None or each is tried:

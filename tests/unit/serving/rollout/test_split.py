@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import artifacts
-from aias.registry.rollout.trial import Guard, Trial, point
+from aias.registry.rollout.trial import BY_REQUEST, Guard, Trial, point
 from aias.serving.messages import Reply, Request
 from aias.serving.models import Model, warm
 from aias.serving.rollout.cells import Cells
@@ -142,6 +142,25 @@ def test_in_whose_run_a_worker_died_the_canary_is_not_tried_again_and_has_failed
     assert came(few, tries=1).asked.number == 1
     found = [[(each.trial, each.failed) for each in split.canaries[0].cells._seen] for split in (everyone, few)]
     assert found == [[(True, False), (True, True)], [(False, True), (False, False)]]
+
+
+@pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
+def test_of_requests_without_a_name_nobody_can_tell_in_whose_run_a_worker_died() -> None:
+    trial = Trial(9, "churn", "churn", 2, "d", "canary", 5_000, BY_REQUEST, Guard(), AT)
+    even = Split("churn", 1, live=LIVE, canaries=[Canary(trial, TWO, Cells(trial.guard), 5_000)])
+    for at in range(50):
+        slot = Slot(Pages.make(Layout(threads=1, slots=1)), 0)
+        slot.open(7, start=0, written=0, tries=1)
+        request = Request("POST", "/predict/churn", f"here-{at}", {}, {"endpoint": "churn"}, tenant="k", slot=slot)
+        even.choose(request)
+        even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
+    assert not even.canaries[0].cells._seen
+
+    # With a name of its own it is where it was before.
+    request.id, request.headers[b"x-request-id"] = "mine", b"mine"
+    even.note(request, Reply(b"[]", phases=(0.1, 0.1, 0.1)))
+    [seen, *_] = even.canaries[0].cells._seen
+    assert (seen.trial, seen.failed) == (even._canary_of(request) is not None, True)
 
 
 def test_who_names_a_number_gets_the_live_version_also_beside_a_canary_of_another_model_with_that_number() -> None:
