@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import zlib
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from aias.serving.arrow import ArrowProcess
 from aias.serving.refusals import BadBody
 from aias.serving.rows import SLACK, read_lines, read_row, read_rows
 from raw_requests import BODY, closing, status
-from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house
 
 JSON = {"Content-Type": "application/json"}
 
@@ -123,6 +124,29 @@ def test_who_lets_bodies_trickle_leaves_room_for_those_of_others() -> None:
             slow.sendall(closing(length=60_000) + b" " * 49_000)
         eventually(lambda: server.call("POST", "/predict/churn", small, headers=JSON).status == 429)
         assert server.call("POST", "/predict/churn", small, headers=JSON, key="predict-key").status == 200
+
+
+def test_packed_bodies_count_for_what_they_unpack_to_while_they_wait() -> None:
+    model, shelf = Joined(), Shelf()
+    shelf.deploy("churn", 1, model)
+    packed, packing = gzip.compress(b" " * 70_000 + BODY), JSON | {"Content-Encoding": "gzip"}
+    bounds = replace(BOUNDS, bodies_bytes=150_000, body_bytes=100_000, inline_row_seconds=1e-12)
+    with house(shelf, bounds=bounds) as server, ThreadPoolExecutor(3) as pool:
+
+        def ask(key: str) -> Future[Response]:
+            return pool.submit(server.call, "POST", "/predict/churn", packed, headers=packing, key=key)
+
+        model.stall.clear()
+        try:
+            waits = ask("all-key")
+            eventually(lambda: server.gateway.executor.batcher.running)
+            second = ask("all-key")
+            eventually(second.done)
+            assert second.result().status == 429
+        finally:
+            model.stall.set()
+        assert waits.result(PATIENCE).status == 200
+        assert ask("all-key").result(PATIENCE).status == 200
 
 
 # JSON

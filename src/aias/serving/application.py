@@ -77,7 +77,7 @@ class Application:
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
-        self._threads, self.fetching = Threads(executor, bounds), Fetching(router.bring, bounds)
+        self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
         self.look = Threshold(
             self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
             bounds=bounds, let_in=self._let_in,
@@ -248,14 +248,13 @@ class Application:
         if endpoint is not None and not self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)
         if route.method == "GET":
-            return await self.executor.finished(reply_of(route.answer(request), request))
+            return await self.executor.finished(reply_of(route.answer(request), request), request.payer)
         if request.model is not None:
             self._admit(request)
         if route.once:
             take_name(request)
         packed = encoding_of(request.headers) is not None
-        body = await self._bodies.read(request.headers, receive, request.payer, deadline=request.deadline)
-        request.body = body
+        await self._bodies.read(request, receive)
         try:
             if route.names_in_body:
                 await self._find_named(route, request, packed=packed)
@@ -270,7 +269,7 @@ class Application:
                 request, run, partial(gone, receive), follows=partial(self.executor.withdraw, request)
             )
         finally:
-            self._bodies.drop(len(body), request.payer)
+            self._bodies.drop(request)
 
     async def _run(self, route: Route, request: Request, receive: Receive, *, packed: bool) -> Reply:
         if self.suspects and request.model is not None:
@@ -355,7 +354,9 @@ class Application:
             return names(request)
 
         light = not packed and len(request.body) <= self._bounds.light_body_bytes
-        endpoint = name() if light else await self.executor.step(name, body_bytes=size_of(request, packed=packed))
+        size = size_of(request, packed=packed)
+        endpoint = name() if light else await self.executor.step(name, body_bytes=size, payer=request.payer)
+        self._bodies.unpacked(request)
         request.places = {"endpoint": endpoint}
         if not self._find(request, endpoint):
             await self._fetch(request, endpoint)

@@ -5,13 +5,16 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from aias.core.json_faults import Faults, in_words
 from aias.serving.bounds import Bounds, share_of
 from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooManyAtOnce, UnsupportedType, too_late
+
+if TYPE_CHECKING:
+    from aias.serving.messages import Request
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -47,8 +50,9 @@ async def gone(receive: Receive) -> None:
 
 
 class Bodies:
-    """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on; `drop` lets them go. Counts
-    too how many of a payer's are still to come, each of which keeps a connection."""
+    """Counts the bytes of all bodies in memory, and of each payer's. `read` takes them on, and `unpacked` what more
+    there is of one then; `drop` lets them go. Counts too how many of a payer's are still to come, each of which keeps a
+    connection."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds, self._bytes = bounds, 0
@@ -57,17 +61,16 @@ class Bodies:
         self._coming: Counter[str] = Counter()
         self._coming_max = share_of(bounds.connections)
 
-    async def read(
-        self, headers: dict[bytes, bytes], receive: Receive, payer: str, *, deadline: float | None = None
-    ) -> bytes:
+    async def read(self, request: "Request", receive: Receive) -> None:
         """The body as sent. Raises `BodyTooLarge` before it buffers more, `Busy`, `TooManyAtOnce`, `ClientGone`,
         `TooLate`."""
+        payer, deadline = request.payer, request.deadline
         if self._coming[payer] >= self._coming_max:
             raise TooManyAtOnce("bodies")
         self._coming[payer] += 1
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-                body = await self._read(headers, receive, payer)
+                body = await self._read(request.headers, receive, payer)
         except TimeoutError:
             raise too_late() from None
         finally:
@@ -75,11 +78,21 @@ class Bodies:
             if not self._coming[payer]:
                 del self._coming[payer]
         if deadline is not None and time.monotonic() > deadline:
-            self.drop(len(body), payer)
+            self._drop(len(body), payer)
             raise too_late()
-        return body
+        request.body, request.held_bytes = body, len(body)
 
-    def drop(self, size: int, payer: str) -> None:
+    def unpacked(self, request: "Request") -> None:
+        """It holds more than was sent. Raises `Busy`, `TooManyAtOnce`."""
+        if (more := len(request.body) - request.held_bytes) > 0:
+            self._take(more, request.payer)
+            request.held_bytes += more
+
+    def drop(self, request: "Request") -> None:
+        """It is over."""
+        self._drop(request.held_bytes, request.payer)
+
+    def _drop(self, size: int, payer: str) -> None:
         self._bytes -= size
         self._payer_bytes[payer] -= size
         if not self._payer_bytes[payer]:
@@ -94,7 +107,7 @@ class Bodies:
             body: bytes = message["body"]
             self._take(len(body), payer)
             if len(body) > self._bounds.body_bytes:
-                self.drop(len(body), payer)
+                self._drop(len(body), payer)
                 self._refuse()
             return body
         return await self._read_on(message, receive, payer)
@@ -113,7 +126,7 @@ class Bodies:
                 message = await receive()
             raise ClientGone  # noqa: TRY301  so that what was taken on is let go in one place
         except BaseException:
-            self.drop(len(body), payer)
+            self._drop(len(body), payer)
             raise
 
     def _take(self, size: int, payer: str) -> None:

@@ -7,6 +7,7 @@ threads                     └─▶ join ─▶ graph ─▶ split ───�
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -124,7 +125,7 @@ class Executor:
         self.batcher = self._crew.batcher
         """Of what runs here."""
         self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
-        self._stepping = 0
+        self._stepping: Counter[str] = Counter()
 
     def check(self, request: Request, units: float) -> Ticket:
         """Refuse a request whose answer would come too late, before it is read. Raises `Overloaded`, `Busy`."""
@@ -164,22 +165,25 @@ class Executor:
         [found] = await self._wait(request, ticket, gone)
         return found, _waited(ticket)
 
-    async def step(self, work: Callable[[], T], *, body_bytes: int = 0) -> T:
+    async def step(self, work: Callable[[], T], *, body_bytes: int = 0, payer: str = "") -> T:
         """What `work` gives, in a thread, without waiting for a turn: reading and writing what is not light. What is
-        large, of so many bytes, waits behind its like only."""
-        if self._stepping >= self._bounds.waiting_requests:
+        large, of so many bytes, waits behind its like only. Raises `Busy`, where its payer has his share waiting."""
+        stepping = self._stepping
+        if stepping[payer] >= max(1, self._bounds.waiting_requests // len({*stepping, payer})):
             raise Busy("too many requests are waiting", hint="try again in a moment")
-        self._stepping += 1
+        stepping[payer] += 1
         pool = self._long_steps if body_bytes > self._bounds.large_body_bytes else self._steps
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, work)
         finally:
-            self._stepping -= 1
+            stepping[payer] -= 1
+            if not stepping[payer]:
+                del stepping[payer]
 
-    async def finished(self, reply: Reply) -> Reply:
+    async def finished(self, reply: Reply, payer: str = "") -> Reply:
         """With the body that a thread makes `later`."""
         if reply.later is not None:
-            reply.body = await self.step(reply.later)
+            reply.body = await self.step(reply.later, payer=payer)
         return reply
 
     def expire(self) -> None:

@@ -45,8 +45,8 @@ class Request:
     endpoint with several versions. `named_version`: the one that its caller wants, by number or wholly, where headers
     say it and not the path. `priority`: 0 goes first of a payer's, 2 last. `deadline`: on `time.monotonic`.
     `late_seconds`: how long it had lain here when it was first looked at; `dawdled_seconds`: before that, how long its
-    body took to come. `read`: what of its body was understood on the way to its model. `name`: by which it is known
-    again, where it must not be done twice.
+    body took to come. `held_bytes`: what it is counted for, of the room for bodies. `read`: what of its body was
+    understood on the way to its model. `name`: by which it is known again, where it must not be done twice.
     """
 
     method: str
@@ -69,6 +69,7 @@ class Request:
     named_version: str | None = None
     late_seconds: float = 0.0
     dawdled_seconds: float = 0.0
+    held_bytes: int = 0
     read: object = None
     name: bytes = b""
     slot: Slot | None = None

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import unpack
+from aias.serving.bodies import Bodies, unpack
 from aias.serving.bounds import Bounds
 from aias.serving.conversations import Talk, reply_of
 from aias.serving.executor import Executor
@@ -39,8 +39,8 @@ def size_of(request: Request, *, packed: bool) -> int:
 
 
 class Threads:
-    def __init__(self, executor: Executor, bounds: Bounds) -> None:
-        self._executor, self._bounds = executor, bounds
+    def __init__(self, executor: Executor, bounds: Bounds, bodies: Bodies) -> None:
+        self._executor, self._bounds, self._bodies = executor, bounds, bodies
         self._reading = Slices(seconds=READ_SECONDS, share=0.0)
 
     async def reply(self, route: Route, request: Request, gone: Gone, *, packed: bool) -> Reply:
@@ -52,7 +52,7 @@ class Threads:
 
         model, executor = request.model, self._executor
         if model is None:
-            return await executor.step(answer, body_bytes=size_of(request, packed=packed))
+            return await executor.step(answer, body_bytes=size_of(request, packed=packed), payer=request.payer)
         if request.coming is None or request.coming.lane is not model.lane:
             # Refused before it is understood, where so much is waiting that its answer would come too late.
             executor.announce(request, model.units_of(len(request.body)))
@@ -95,7 +95,7 @@ class Threads:
         size = size_of(request, packed=packed)
 
         async def step(work: Callable[[], Encoded | Reply], *, light: bool) -> Encoded | Reply:
-            return work() if light else await self._executor.step(work, body_bytes=size)
+            return work() if light else await self._executor.step(work, body_bytes=size, payer=request.payer)
 
         def begin() -> Encoded | Reply:
             self.unpack(request, packed=packed)
@@ -107,6 +107,7 @@ class Threads:
             # Of a crowd that came in one turn only the first are read in it: others want to be heard, and refused.
             waits = light and not self._reading.begins()
             found = await (self._read_in_turn(request, begin) if waits else step(begin, light=light))
+            self._bodies.unpacked(request)
             while not isinstance(found, Reply):
                 answers: Answers | Exception
                 try:
@@ -121,7 +122,7 @@ class Threads:
         found.queue = queue
         if light:
             return packed_reply(found, request)
-        return await self._executor.step(partial(packed_reply, found, request), body_bytes=size)
+        return await self._executor.step(partial(packed_reply, found, request), body_bytes=size, payer=request.payer)
 
     async def _read_in_turn(self, request: Request, begin: Callable[[], Encoded | Reply]) -> Encoded | Reply:
         found: asyncio.Future[Encoded | Reply] = asyncio.get_running_loop().create_future()

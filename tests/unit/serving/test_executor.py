@@ -1,5 +1,6 @@
 """The batcher behind a real server: rows of several callers in one run, and each gets its own."""
 
+import asyncio
 import json
 import threading
 import time
@@ -13,6 +14,8 @@ from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Row
 from aias.serving.bounds import Bounds
 from aias.serving.costs import Cost
+from aias.serving.executor import Executor
+from aias.serving.metrics import Metrics
 from aias.serving.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
 from raw_requests import POST
 from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
@@ -356,3 +359,25 @@ def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
 
         assert shares(small) == [0.25] * 500
         assert shares(found[0]) == [0.75] * 8_000
+
+
+def test_who_has_as_many_bodies_being_read_as_may_wait_refuses_nobody_else() -> None:
+    go_on = threading.Event()
+
+    async def story() -> list[object]:
+        executor = Executor(places=1, bounds=replace(BOUNDS, waiting_requests=4), metrics=Metrics())
+        read = [
+            asyncio.ensure_future(executor.step(lambda: go_on.wait(PATIENCE), payer=each))
+            for each in ("flood",) * 6 + ("other",) * 3
+        ]
+        await asyncio.sleep(0)
+        go_on.set()
+        found = await asyncio.gather(*read, return_exceptions=True)
+        executor.close()
+        assert not executor._stepping
+        return found
+
+    found = asyncio.run(story())
+
+    # Half of them for each, where there are two.
+    assert [each is True for each in found] == [True] * 4 + [False] * 2 + [True] * 2 + [False]
