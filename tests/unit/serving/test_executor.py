@@ -179,11 +179,19 @@ def test_of_a_large_request_that_runs_in_parts_nothing_more_is_run_once_its_call
 def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_again() -> None:
     with busy() as line:
         line.ask("waits", [{"age": 50}])
-        late = line.server.call("POST", "/predict/churn", [{"age": 50}], headers={"X-Deadline-Ms": "1"})
+        late = hurried(line.server, "/predict/churn", [{"age": 50}])
 
-        assert late.status == 503
-        assert json.loads(late.body)["error"]["code"] == "serving.overloaded"
-        assert int(late.headers["retry-after"]) >= 1
+        assert late.startswith(b"HTTP/1.1 503 ")
+        assert b'"code":"serving.overloaded"' in late
+        assert b"\r\nretry-after: " in late
+
+
+def hurried(server: House, path: str, body: object) -> bytes:
+    """What is answered within a millisecond: head and body are sent as one, so that it is not spent between them."""
+    sent = json.dumps(body).encode()
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nX-Deadline-Ms: 1\r\nContent-Length: {len(sent)}\r\n\r\n"
+    return server.raw(head.encode() + sent)
 
 
 @pytest.mark.parametrize(
@@ -197,15 +205,15 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_
 def test_deadlines_and_priorities_are_heard_in_every_dialect(path: str, body: object) -> None:
     with busy() as line:
         line.ask("waits", [{"age": 50}])
-        late = line.server.call("POST", path, body, headers={"X-Deadline-Ms": "1"})
+        late = hurried(line.server, path, body)
         wrong = line.server.call("POST", path, body, headers={"X-Priority": "urgent"})
         line.ask("low", body, path, X_Priority="low")
         line.ask("high", body, path, X_Priority="high")
         priorities = {each[2].priority for queue in line.server.gateway.executor.batcher._queues.values()
                       for lane in queue.lanes.values() for each in lane}  # fmt: skip
 
-    assert (late.status, wrong.status) == (503, 400)
-    assert int(late.headers["retry-after-ms"]) >= 1
+    assert (late[:13], wrong.status) == (b"HTTP/1.1 503 ", 400)
+    assert b"\r\nretry-after-ms: " in late
     assert {0, 2} <= priorities
 
 
