@@ -52,7 +52,7 @@ def telco(data: Path) -> tuple[pl.DataFrame, str]:
 
 
 def diamonds(data: Path) -> tuple[pl.DataFrame, str]:
-    return pl.read_parquet(data / "tabular" / "diamonds" / "diamonds.parquet"), "price"
+    return pl.read_parquet(data / "tabular" / "diamonds" / "diamonds.parquet").drop("rownames"), "price"
 
 
 def pmlb(name: str) -> Read:

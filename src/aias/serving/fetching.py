@@ -60,6 +60,7 @@ class Fetching:
                 del self._waiting[payer]
 
     def close(self) -> None:
+        self._queues.clear()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _load_next(self) -> None:
