@@ -64,7 +64,10 @@ SAMPLES = {
     "csv": ("people.csv", lambda: FRAME.write_csv().encode()),
     "excel": ("people.xlsx", excel),
     "jsonl": ("people.jsonl", lambda: "\n".join(json.dumps(row) for row in FRAME.to_dicts()).encode()),
-    "lines": ("people.all", lambda: b"".join(b"%d some words %d\n" % (i % 2, i) for i in range(20))),
+    "lines": (
+        "people.all",
+        lambda: b"".join(b"%d some words %s%d\n" % (i % 2, b"more " * (i % 3 == 2), i) for i in range(20)),
+    ),
     "parquet": ("people.parquet", lambda: binary("write_parquet")),
 }
 TABLES = sorted(set(SAMPLES) - {"lines"})
