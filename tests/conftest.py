@@ -1,4 +1,4 @@
-"""What all tests share: where the real data lies, and that no law hangs on how busy the machine is."""
+"""What all tests share: where the real data lies, how to write a file, and that no law hangs on how busy it is."""
 
 from pathlib import Path
 
@@ -17,3 +17,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared/data is not here")
     return SHARED
+
+
+@pytest.fixture
+def give(tmp_path, request):
+    """Writes a file; where none is named it is called as `FILE` of the test's module says."""
+
+    def write(data: bytes | str, name: str = getattr(request.module, "FILE", "data.csv")):
+        path = tmp_path / name
+        path.write_bytes(data.encode() if isinstance(data, str) else data)
+        return path
+
+    return write

@@ -9,6 +9,7 @@ import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,6 @@ from aias.core.errors import AiasError
 from aias.data import unpack
 from aias.data.errors import NoSuchFile, TooLarge, Unreadable
 from aias.data.read import read
-
-
-@pytest.fixture
-def give(tmp_path):
-    def write(data: bytes | str, name: str = "data.csv"):
-        path = tmp_path / name
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return path
-
-    return write
 
 
 def said(dataset) -> str:
@@ -265,6 +256,16 @@ def test_a_quoted_text_longer_than_what_is_looked_at_first_divides_nothing(give)
     assert dataset.schema.names == ("a", "note", "y")
     assert dataset.rows == 22
     assert dataset.frame["note"][1] == long.replace('""', '"').strip()
+
+
+def test_an_xz_file_that_asks_for_gigabytes_to_be_unpacked_is_refused(give):
+    data = lzma.compress(WHOLE)
+    header = bytearray(data[12 : 12 + 4 * data[12] + 4])  # the first block's
+    header[4] = 40  # how far it may refer back: 4 GiB
+    header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "little")
+    with pytest.raises(TooLarge, match="asks for more than 256 MiB") as caught:
+        read(give(data[:12] + header + data[12 + len(header) :], "data.csv.xz"))
+    assert "gzip" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -24,16 +24,6 @@ PACKED = re.escape(b"\x28\xb5\x2f\xfd")
 """How a part that is packed by zstd begins."""
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(data: bytes | str, name: str):
-        path = tmp_path / name
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-        return path
-
-    return write
-
-
 def parquet(frame=FRAME, **how) -> bytes:
     frame.write_parquet(held := io.BytesIO(), **how)
     return held.getvalue()

@@ -18,10 +18,13 @@ _PIECE: Final = 1 << 20
 _SLACK: Final = 64 << 20
 """Below this a bomb does no harm, and small files of constants shrink more than a bomb's ratio."""
 
+_WINDOW_MAX: Final = 256 << 20
+"""Of what xz keeps of the text that it refers to; `xz -9` asks for 65 MiB, and a file may say 4 GiB."""
+
 _STREAMS: Final[dict[bytes, tuple[str, dict[str, str], Callable[[], Any]]]] = {
     b"\x1f\x8b": ("gzip", {".gz": "", ".tgz": ".tar", ".gzip": ""}, functools.partial(zlib.decompressobj, wbits=31)),
     b"BZh": ("bzip2", {".bz2": "", ".tbz2": ".tar"}, bz2.BZ2Decompressor),
-    b"\xfd7zXZ\0": ("xz", {".xz": "", ".txz": ".tar"}, lzma.LZMADecompressor),
+    b"\xfd7zXZ\0": ("xz", {".xz": "", ".txz": ".tar"}, functools.partial(lzma.LZMADecompressor, memlimit=_WINDOW_MAX)),
 }
 """How each begins: its name, its suffixes, and what unpacks it."""
 
@@ -74,6 +77,9 @@ def unpacked(file: File) -> File:
                 piece = b"" if unpacker.eof else unpacker.decompress(left, _PIECE)
             rest = unpacker.unused_data
     except (zlib.error, lzma.LZMAError, OSError) as fault:
+        if isinstance(fault, lzma.LZMAError) and "limit" in str(fault):
+            asked = f"`{file.name}` asks for more than {_WINDOW_MAX >> 20} MiB of memory to be unpacked"
+            raise TooLarge(asked, hint="pack it by `xz -9` or gzip") from None
         raise Unreadable(f"`{file.name}` is a damaged {what} file: {fault}", hint="copy it again") from None
     name = file.name
     for suffix, instead in suffixes.items():

@@ -17,14 +17,7 @@ TOTAL = sum(i * 7 % 13 + 0.5 for i in range(30))
 TABLE = "\n".join([HEADER, *LINES]) + "\n"
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(text: str | bytes, name: str = "export.csv"):
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
+FILE = "export.csv"
 
 
 @pytest.fixture

@@ -7,14 +7,7 @@ from aias.data.read import read
 NUMBERS = [(i * 7 % 13, i * 5 % 11 / 4, ("Oslo", "New York")[i % 2]) for i in range(30)]
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(text: str, name: str = "a.data"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    return write
+FILE = "a.data"
 
 
 @pytest.mark.parametrize(

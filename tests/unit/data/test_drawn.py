@@ -8,14 +8,7 @@ ROWS = [(("Oslo", "Rome")[i % 2], i * 7 % 13, "ab"[i % 3 == 0]) for i in range(3
 PLAIN = "city,size,label\n" + "".join(f"{city},{size},{label}\n" for city, size, label in ROWS)
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(text: str, name: str = "a.txt"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    return write
+FILE = "a.txt"
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,7 @@ FRAME = pd.DataFrame(
 )
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(text: str, name: str = "a.json"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    return write
+FILE = "a.json"
 
 
 @pytest.fixture

@@ -9,16 +9,6 @@ SMALL = "city,people\n" + "".join(f"c{i},{i * 7 % 5}\n" for i in range(4))
 LARGE = "size,cost,label\n" + "".join(f"{i * 7 % 13},{i * 3 % 11}.5,{'ab'[i % 2]}\n" for i in range(30))
 
 
-@pytest.fixture
-def give(tmp_path):
-    def write(text: str, name: str = "a.csv"):
-        path = tmp_path / name
-        path.write_text(text)
-        return path
-
-    return write
-
-
 def told(dataset):
     return [note.message for note in dataset.notes if note.level == "warning"]
 

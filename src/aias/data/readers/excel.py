@@ -54,23 +54,23 @@ def read(file: File, options: Options) -> Table:
         if rows < height:  # once more, for the other's values made texts of numbers
             frame = pl.DataFrame(book.load_sheet(sheet, header_row=above, n_rows=rows))
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
-        said = str(fault).partition("\n")[0]
-        raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {said}", hint="save it as CSV") from None
+        why = str(fault).partition("\n")[0]
+        raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {why}", hint="save it as CSV") from None
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
-    notes = (*units, *foot, *notes)
+    said = list[str]()
     if above:
         which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
-        notes += (_told(f"`{file.name}`: {which} above the table, and left out"),)
+        said.append(f"`{file.name}`: {which} above the table, and left out")
     if rows < height:
-        message = f"`{file.name}`: another table begins below row {rows} of the first, and is left out; give it a sheet"
-        notes += (_told(message),)
+        said.append(
+            f"`{file.name}`: another table begins below row {rows} of the first, and is left out; give it a sheet"
+        )
     if not options.part and len(sheets) > 1:
         other = next(name for name in sheets if name != sheet)
-        message = f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{other}`"
-        notes += (_told(message),)
-    return Table(frame, notes)
+        said.append(f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{other}`")
+    return Table(frame, (*units, *foot, *notes, *(Event("data.read", each, "warning") for each in said)))
 
 
 def _above(book: Any, sheet: str, options: Options) -> int:
@@ -95,7 +95,3 @@ def _check_size(file: File) -> None:
         raise TooLarge(
             f"`{file.name}` says that it unpacks to {total:,} bytes", hint="save the sheet as CSV or Parquet"
         )
-
-
-def _told(message: str) -> Event:
-    return Event("data.read", message, "warning")
