@@ -14,7 +14,8 @@ from aias.core.events import Event
 from aias.core.schema import Field, Schema
 from aias.data.conform import conform
 from aias.data.dataset import column_content
-from aias.data.kinds import Guess, guess, odd_note
+from aias.data.guesses import Guess, odd_note
+from aias.data.kinds import guess
 from aias.data.spellings import SPELLINGS, SURE_SPELLINGS
 from aias.data.times_in_digits import times_in_digits
 

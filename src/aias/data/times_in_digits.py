@@ -10,7 +10,8 @@ from typing import Final
 
 import polars as pl
 
-from aias.data.kinds import ODD_MAX, SHARE_MIN, Counted, Guess, counted
+from aias.data.counted import Counted, counted
+from aias.data.guesses import ODD_MAX, SHARE_MIN, Guess
 from aias.data.spellings import AMONG_AMOUNTS
 from aias.encoders.time import pattern_of, read_time
 
