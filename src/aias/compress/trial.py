@@ -113,7 +113,7 @@ class Judged:
         if len(np.unique(folds)) < 2:
             folds = np.arange(len(rows)) % HOLDOUT_PARTS
         found, honest = Answering.fit(self.shop.task, self.y[rows], scores, folds, seed=self.seed)
-        return found, Answered(honest, found.label_weights)
+        return found, Answered(honest.scores, found.label_weights)
 
 
 @dataclass(eq=False)

@@ -14,11 +14,20 @@ from aias.learners.contract import State
 from aias.training.calibration import Calibration, Isotonic, Platt, choose
 from aias.training.conformal import Conformal
 from aias.training.conformal import fit as fit_intervals
+from aias.training.metrics import LabelWeights
 from aias.training.pipeline import Pipeline
 from aias.training.thresholds import decision_weights
 
 UPRIGHT: Final = (Platt, Isotonic)
 """Calibrations after which probabilities lean to no class."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Honest:
+    """What rows out of fold are answered, each by what other folds say; `label_weights` are of all, or of each row."""
+
+    scores: Floats
+    label_weights: LabelWeights = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,14 @@ class Answering:
     @classmethod
     def fit(
         cls, task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int, costs: Floats | None = None
-    ) -> "tuple[Answering, Floats]":
-        """Fitted on out-of-fold scores; and these scores calibrated, each by what other folds say.
+    ) -> "tuple[Answering, Honest]":
+        """Fitted on out-of-fold scores; and what each row of these would be answered by what other folds say.
 
         `costs`: how much each class counts, (classes,), where somebody said so. Fitting leaned to them; once the
         probabilities are upright again, the labels still lean.
         """
         if task.type == "regression":
-            return cls(intervals=fit_intervals(y, scores)), scores
+            return cls(intervals=fit_intervals(y, scores)), Honest(scores)
         calibration = choose(y, scores, folds=folds, seed=seed)
         honest = scores
         if calibration is not None:
@@ -47,10 +56,12 @@ class Answering:
             for fold in np.unique(folds):
                 inside, outside = folds != fold, folds == fold
                 honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
-        weights = decision_weights(task, y, honest, seed=seed)
-        if weights is None and costs is not None and isinstance(calibration, UPRIGHT):
+        if (found := decision_weights(task, y, honest, folds, seed=seed)) is not None:
+            return cls(calibration, found[0]), Honest(honest, found[1])
+        weights = None
+        if costs is not None and isinstance(calibration, UPRIGHT):
             weights = tuple((costs / costs.sum()).tolist())
-        return cls(calibration, weights), honest
+        return cls(calibration, weights), Honest(honest, weights)
 
 
 @dataclass(frozen=True, slots=True)

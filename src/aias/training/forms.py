@@ -21,7 +21,7 @@ from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
-from aias.training.answering import Answering, Calibrated
+from aias.training.answering import Answering, Calibrated, Honest
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part, bagged
 from aias.training.finish import Timed, Trained, described, finished, timed
@@ -157,7 +157,7 @@ class Forms:
         _, honest = Answering.fit(
             task, board.y, scores, board.folds, seed=seed, costs=self.prepared.table.class_costs
         )  # fmt: skip
-        metrics.report(task, board.y, honest, seed=seed, watch=nobody)
+        metrics.report(task, board.y, honest.scores, seed=seed, watch=nobody, label_weights=honest.label_weights)
         return thread_time() - began
 
     def first(self, board: "Board") -> Trained:
@@ -243,13 +243,13 @@ class Forms:
         return [Part(own, whole), *bagged([self.bench.pipeline(unit) for unit in units[1 - count :]], weight - own)]
 
     def _form(
-        self, form: str, parts: list[Part], board: "Board", weights: Floats, honest: Floats,
+        self, form: str, parts: list[Part], board: "Board", weights: Floats, scores: Floats,
         late: tuple[str, ...] = (),
-    ) -> tuple[Trained, Floats]:  # fmt: skip
+    ) -> tuple[Trained, Honest]:  # fmt: skip
         """Compiled, proved and timed; and what it answers out of fold."""
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(
-            self.prepared.task, board.y, honest, board.folds, seed=self.recipe.seed,
+            self.prepared.task, board.y, scores, board.folds, seed=self.recipe.seed,
             costs=self.prepared.table.class_costs,
         )  # fmt: skip
         if answering.calibration:
@@ -263,32 +263,36 @@ class Forms:
         return trained, honest
 
     def _measured(
-        self, trained: Trained, board: "Board", weights: Floats, honest: Floats
+        self, trained: Trained, board: "Board", weights: Floats, honest: Honest
     ) -> tuple[Trained, Judged]:  # fmt: skip
         judged = self._judged(trained, board, weights, honest)
         where = "test" if self.prepared.test.rows else "out of fold"
         manifest = replace(trained.manifest, measurements=self._measure(trained, judged), judged=where)
         return described(trained, manifest), judged
 
-    def _judged(self, trained: Trained, board: "Board", weights: Floats, honest: Floats) -> Judged:
+    def _judged(self, trained: Trained, board: "Board", weights: Floats, honest: Honest) -> Judged:
         """The test rows with the graph's scores; without any, the rows that were out of fold."""
         prepared, table = self.prepared, self.prepared.table
         if prepared.test.rows:
             encoded, answer = encoded_of(prepared.test, trained.runtime.encoder), at_once(trained.runtime.run)
             scores = answer(encoded, np.arange(encoded.rows))
-            return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups)
+            lean = trained.manifest.label_weights or None
+            return Judged(prepared.test, encoded, prepared.test_y, scores, answer, self._groups, lean)
         members = [(float(weight), each.units) for each, weight in zip(board.members, weights, strict=True)]
         folds = table.folds[table.judged].astype(np.int64)
         out_of_fold = OutOfFold(members, folds, self.bench.pipeline, self._ensemble, board.deadline)
         encoded = table.whole.encoded.take(table.judged)
-        return Judged(prepared.dataset.take(table.judged), encoded, board.y, honest, out_of_fold, self._groups)
+        return Judged(
+            prepared.dataset.take(table.judged), encoded, board.y, honest.scores, out_of_fold, self._groups,
+            honest.label_weights,
+        )  # fmt: skip
 
     def reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""
         files = {} if until.passed else report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
-            seed=self.recipe.seed, label_weights=trained.manifest.label_weights or None, watch=self.watch,
+            seed=self.recipe.seed, watch=self.watch,
         )  # fmt: skip
         if not files:
             message = f"the {trained.manifest.form} form's plots and report are left out: the time is over"
@@ -304,7 +308,7 @@ class Forms:
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(
             self.prepared.task, judged.y, judged.scores, seed=self.recipe.seed, watch=self.watch,
-            label_weights=trained.manifest.label_weights or None, groups=self._groups,
+            label_weights=judged.label_weights, groups=self._groups,
         )  # fmt: skip
         for one in measured:
             facts = {"form": trained.manifest.form, **msgspec.to_builtins(one)}

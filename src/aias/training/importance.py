@@ -13,7 +13,7 @@ import numpy as np
 
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
-from aias.training.metrics import LabelWeights, measure
+from aias.training.metrics import LabelWeights, measure, of_rows
 
 Answer = Callable[[Floats], Floats]
 Fields = Mapping[str, Sequence[int]]
@@ -58,7 +58,7 @@ def importance(
     sign = 1 if task.direction == "higher" else -1
 
     def goodness(x: Floats) -> float:
-        return sign * measure(task, y, answer(x), label_weights=label_weights).value
+        return sign * measure(task, y, answer(x), label_weights=of_rows(label_weights, rows)).value
 
     whole = goodness(columns)
     found = [

@@ -16,6 +16,7 @@ from aias.training.formulas import FORMULAS, Case
 from aias.training.intervals import Interval, intervals, sampled
 
 LabelWeights = Sequence[float] | Floats | None
+"""Of the classes, (classes,); or of each row its own, (rows, classes)."""
 
 REPORTED: Final[dict[TaskType, tuple[str, ...]]] = {
     "binary": ("roc_auc", "pr_auc", "accuracy", "balanced_accuracy", "f1", "mcc", "log_loss", "brier", "ece"),
@@ -36,6 +37,11 @@ BIASED: Final = frozenset({"ece"})
 def decide(scores: Floats, weights: LabelWeights = None) -> Ints:
     """The class of the largest weighted probability, and the first of equals: (rows,)."""
     return np.asarray((scores if weights is None else scores * np.asarray(weights)).argmax(axis=1))
+
+
+def of_rows(weights: LabelWeights, rows: Any) -> LabelWeights:
+    """Those of some of the rows."""
+    return np.asarray(weights)[rows] if np.ndim(weights) == 2 else weights  # type: ignore[arg-type]
 
 
 def measure(
@@ -88,7 +94,7 @@ def _measured(
 ) -> list[Measurement]:
     cases = [_case(name, y, scores, label_weights) for name in names]
     kept = sampled(len(y), seed)
-    parts = [_case(name, y[kept], scores[kept], label_weights) for name in names]
+    parts = [_case(name, y[kept], scores[kept], of_rows(label_weights, kept)) for name in names]
     rows = len(parts[0].y)
     kept_groups = None if groups is None else groups[kept]
     found = intervals([_formula(part) for part in parts], rows=rows, seed=seed, groups=kept_groups)

@@ -23,7 +23,7 @@ from aias.training.curves import Charts, history_charts, score_charts
 from aias.training.ensemble import Ensemble, Part
 from aias.training.history import History
 from aias.training.importance import Importance, importance
-from aias.training.metrics import LabelWeights
+from aias.training.metrics import LabelWeights, of_rows
 from aias.training.pipeline import Pipeline
 from aias.training.slices import by_slice, each_value, parted
 
@@ -76,18 +76,22 @@ class Judged:
     answer: Answer
     groups: Ints | None = None
     """The number of each row's, where some belong together."""
+    label_weights: LabelWeights = None
 
     def take(self, rows: Ints) -> "Judged":
         def answer(encoded: Encoded, places: Ints) -> Floats:
             return self.answer(encoded, rows[places])
 
         groups = None if self.groups is None else self.groups[rows]
-        return Judged(self.dataset.take(rows), self.encoded.take(rows), self.y[rows], self.scores[rows], answer, groups)
+        return Judged(
+            self.dataset.take(rows), self.encoded.take(rows), self.y[rows], self.scores[rows], answer, groups,
+            of_rows(self.label_weights, rows),
+        )  # fmt: skip
 
 
 def report(
     task: Task, judged: Judged, encoder: RowEncoder, *, measured: Sequence[Measurement], history: History, best: str,
-    deadline: Deadline, seed: int, label_weights: LabelWeights = None, watch: Watch = nobody,
+    deadline: Deadline, seed: int, watch: Watch = nobody,
 ) -> dict[str, bytes]:  # fmt: skip
     """`plots/*.svg` and `report.json`, by path. `best`: the configuration whose learning curve is drawn.
 
@@ -96,15 +100,13 @@ def report(
     rng = np.random.default_rng(seed)
     if len(judged.y) > ROWS_MAX:
         judged = judged.take(np.sort(rng.permutation(len(judged.y))[:ROWS_MAX]))
-    charts = score_charts(task, judged.y, judged.scores, measured=measured, label_weights=label_weights)
+    charts = score_charts(task, judged.y, judged.scores, measured=measured, label_weights=judged.label_weights)
     charts |= history_charts(task, history, best=best)
-    found, rows = _importance(
-        task, judged, encoder, deadline=deadline, seed=seed, label_weights=label_weights, watch=watch
-    )
+    found, rows = _importance(task, judged, encoder, deadline=deadline, seed=seed, watch=watch)
     if found:
         charts["importance"] = _importance_chart(task, found, rows)
     few = judged.take(np.sort(rng.permutation(len(judged.y))[:SLICED_ROWS_MAX]))
-    slices = _slices(task, few, encoder, found, seed=seed, label_weights=label_weights)
+    slices = _slices(task, few, encoder, found, seed=seed)
     said = Report(tuple(FieldImportance(each.field, each.drop, each.low, each.high) for each in found), rows, slices)
     return _files(charts) | {REPORT: said.as_bytes()}
 
@@ -156,9 +158,8 @@ def _files(charts: Charts) -> dict[str, bytes]:
 
 
 def _importance(
-    task: Task, judged: Judged, encoder: RowEncoder, *, deadline: Deadline, seed: int, label_weights: LabelWeights,
-    watch: Watch,
-) -> tuple[tuple[Importance, ...], int]:  # fmt: skip
+    task: Task, judged: Judged, encoder: RowEncoder, *, deadline: Deadline, seed: int, watch: Watch
+) -> tuple[tuple[Importance, ...], int]:
     """The fields, largest first, and the rows that they were found on."""
     fields = _fields(encoder)
     width = judged.encoded.columns.shape[1]
@@ -177,7 +178,7 @@ def _importance(
         return (), 0
     found = importance(
         answer, columns, judged.y, fields, task=task, seed=seed, repeats=repeats, rows_max=rows,
-        label_weights=label_weights,
+        label_weights=judged.label_weights,
     )  # fmt: skip
     known = tuple(each for each in found if np.isfinite([each.drop, each.low, each.high]).all())
     return known, min(rows, len(judged.y))
@@ -237,9 +238,8 @@ def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> byt
 
 
 def _slices(
-    task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[Importance], *, seed: int,
-    label_weights: LabelWeights,
-) -> tuple[SliceScore, ...]:  # fmt: skip
+    task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[Importance], *, seed: int
+) -> tuple[SliceScore, ...]:
     """By the categories that matter most, or where there are none, by numbers; never by one part that is all."""
     kinds = {each.name: each.kind for each in encoder.fields}
     order = [each.field for each in found if each.field in kinds] or list(kinds)
@@ -249,7 +249,7 @@ def _slices(
         several = ((name, each) for name, each in found_values if len(list(parted(each))) > 1)
         values = values or dict(islice(several, SLICED_MAX))
     parts = by_slice(
-        task, judged.y, judged.scores, values, seed=seed, label_weights=label_weights, groups=judged.groups
+        task, judged.y, judged.scores, values, seed=seed, label_weights=judged.label_weights, groups=judged.groups
     )
     return tuple(
         SliceScore(each.column, each.value, each.measurement) for each in parts if np.isfinite(each.measurement.value)

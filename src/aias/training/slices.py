@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from aias.core.task import Measurement, Task
 from aias.encoders.contract import Floats, Ints
-from aias.training.metrics import LabelWeights, judge
+from aias.training.metrics import LabelWeights, judge, of_rows
 
 SLICE_ROWS_MIN: Final = 30
 """Of fewer rows no interval says anything; they are joined as `others`."""
@@ -45,7 +45,7 @@ def by_slice(
     """
     return tuple(
         Slice(column, value, judge(
-            task, y[rows], scores[rows], seed=seed, label_weights=label_weights,
+            task, y[rows], scores[rows], seed=seed, label_weights=of_rows(label_weights, rows),
             groups=None if groups is None else groups[rows],
         ))
         for column, values in slices.items()

@@ -17,7 +17,6 @@ from aias.training.metrics import decide
 WEIGHED: Final = LABEL_METRICS - {"precision", "recall"}
 """Precision and recall alone are best where all or nothing is answered: there the threshold is the caller's choice."""
 
-FOLDS: Final = 5
 RESAMPLES: Final = 100
 ROWS_MAX: Final = 50_000
 NUMBERS_MAX: Final = 200_000
@@ -35,21 +34,25 @@ PLATEAU: Final = 0.25
 Weights = tuple[float, ...]
 
 
-def decision_weights(task: Task, y: Any, scores: Floats, *, seed: int) -> Weights | None:
-    """Weights of sum 1; None where labels of folds that they were not found on gain less than a standard error."""
+def decision_weights(task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int) -> tuple[Weights, Floats] | None:
+    """Weights of sum 1, and of each row those that the other folds say, (rows, classes), to judge it by.
+
+    None where labels of folds that they were not found on gain less than a standard error.
+    """
     if task.metric not in WEIGHED or len(np.unique(y)) < 2:
         return None
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(y))[: min(ROWS_MAX, max(NUMBERS_MAX // task.outputs, NUMBERS_MAX // 50))]
-    y, scores = y[rows], scores[rows]
+    asked = np.isin(np.arange(len(y)), rows)
+    weights = _find(task.metric, y[asked], scores[asked])
+    honest = np.tile(weights, (len(y), 1))
+    for fold in np.unique(folds[asked]):
+        inside, outside = asked & (folds != fold), asked & (folds == fold)
+        honest[outside] = _find(task.metric, y[inside], scores[inside])
+    y, scores, found = y[asked], scores[asked], decide(scores[asked], honest[asked])
     times = rng.poisson(1.0, (RESAMPLES, len(y))).astype(np.float64)  # of many rows as good as drawing them
-    plain, found = decide(scores), np.empty(len(y), np.int64)
-    folds = np.arange(len(y)) % FOLDS
-    for fold in range(FOLDS):
-        inside, outside = folds != fold, folds == fold
-        found[outside] = decide(scores[outside], _find(task.metric, y[inside], scores[inside]))
-    gains = _values(task, y, scores, found, times) - _values(task, y, scores, plain, times)
-    return tuple(map(float, _find(task.metric, y, scores))) if np.nanmean(gains) > np.nanstd(gains) else None
+    gains = _values(task, y, scores, found, times) - _values(task, y, scores, decide(scores), times)
+    return (tuple(map(float, weights)), honest) if np.nanmean(gains) > np.nanstd(gains) else None
 
 
 def _values(task: Task, y: Any, scores: Floats, labels: Ints, times: Floats) -> Floats:

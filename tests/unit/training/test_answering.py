@@ -1,5 +1,7 @@
 """From scores to what is answered."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from aias.core.task import Task
@@ -25,8 +27,8 @@ def test_labels_lean_as_was_asked_for_though_probabilities_no_longer_do() -> Non
     answering, honest = Answering.fit(TASK, y, scores, folds, seed=0, costs=costs)
 
     assert isinstance(answering.calibration, Platt)
-    assert abs(honest[:, 1].mean() - y.mean()) < 0.01
-    assert answering.label_weights == (0.1, 0.9)
+    assert abs(honest.scores[:, 1].mean() - y.mean()) < 0.01
+    assert answering.label_weights == honest.label_weights == (0.1, 0.9)
     assert all(type(weight) is float for weight in answering.label_weights), "a manifest holds no other numbers"
 
 
@@ -36,3 +38,13 @@ def test_nobody_who_asked_for_nothing_gets_label_weights() -> None:
     answering, _ = Answering.fit(TASK, y, scores, folds, seed=0)
 
     assert answering.label_weights is None
+
+
+def test_labels_are_judged_by_thresholds_that_other_folds_set() -> None:
+    y, scores, folds = leaning()
+
+    answering, honest = Answering.fit(replace(TASK, metric="f1"), y, scores, folds, seed=0)
+
+    assert answering.label_weights is not None
+    assert np.shape(honest.label_weights) == (4_000, 2)
+    assert len(np.unique(honest.label_weights, axis=0)) == 5

@@ -158,6 +158,19 @@ def test_labels_that_mean_nothing_are_scored_as_a_coin() -> None:
     assert auc.low < 0.5 < auc.high
 
 
+def test_a_threshold_found_in_noise_is_measured_where_it_was_not_found() -> None:
+    chance = np.random.default_rng(0)
+    columns = {"a": chance.normal(size=200), "b": chance.normal(size=200)}
+    rare = chance.random(200) < 0.15
+    data = read({**columns, "y": np.where(rare, "yes", "no")}, target="y")
+
+    manifest = train(data, replace(LINEAR, metric="f1"), inline=True).serving.manifest
+
+    always_yes = 2 * rare.mean() / (1 + rare.mean())
+    assert manifest.label_weights
+    assert manifest.measurements[0].value <= always_yes
+
+
 def test_a_training_that_is_stopped_gives_what_it_has() -> None:
     stop = threading.Event()
 
