@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -67,6 +68,7 @@ class Conclusion:
     decided: Sequence[Decided]
     last: Last
     power: Power
+    """As guessed before anything was compared."""
     wanted: Wanted
     fallen: Sequence[Point]
     """Techniques that cannot help, and what could not be fitted."""
@@ -92,16 +94,28 @@ class Conclusion:
                 f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
                 f"{loss.metric} is below the margin of {self.power.margin:.2g} (by itself, at most {loss.high:.2g})"
             )
-        able = [each for each in self.trials if each.evidence and (each.race or each.loses)]
-        if self.decided:
-            name, why = self.decided[0].verdict.name, self.decided[0].verdict.reason
-        elif able:
-            near = nearest(able, wanted=self.wanted, margin=self.power.margin, chance=self.chance)
-            name, why = near.name, near.reason
-        else:
+        near = self._near
+        if near is None:
             return f"nothing is worth it, because {self._none_ready()}"
-        more = "" if self.power.enough else f" ({self.power})"
-        return f"nothing is worth it, because of {name}, which came nearest, {why}{more}"
+        why = self.decided[0].verdict.reason if self.decided else near.reason
+        more = "" if self._power.enough else f" ({self._power})"
+        return f"nothing is worth it, because of {near.name}, which came nearest, {why}{more}"
+
+    @cached_property
+    def _near(self) -> Trial | None:
+        """Who is the best or, where nobody passed, came nearest to it."""
+        if self.decided:
+            return (self.best or self.decided[0]).finished.trial
+        able = [each for each in self.trials if each.evidence and (each.race or each.loses)]
+        if not able:
+            return None
+        return nearest(able, wanted=self.wanted, margin=self.power.margin, chance=self.chance)
+
+    @property
+    def _power(self) -> Power:
+        """What the rows can tell of who differs from the parent as that one was seen to, not as was guessed before."""
+        spread = self._near.evidence.spread if self._near and self._near.evidence else 0.0
+        return replace(self.power, spread=spread) if 0 < spread < math.inf else self.power
 
     def _none_ready(self) -> str:
         """Why nobody could be timed and judged, and what would have to be longer."""
@@ -122,7 +136,7 @@ class Conclusion:
     def frontier(self) -> Frontier:
         shop = self.judged.shop
         return Frontier(
-            shop.parent.ref, shop.metric, self.wanted.max_loss, self.power.margin, str(self.power), self.verdict(),
+            shop.parent.ref, shop.metric, self.wanted.max_loss, self.power.margin, str(self._power), self.verdict(),
             tuple(self._points()), host(), len(self.judged.searched), self.power.rows, self.wanted.callers,
             self._total(),
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """`compress/conclusion.py`: the last word where nobody was timed and judged."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from aias.compress.conclusion import Conclusion, nearest
 from aias.compress.frontier import FELL, Frontier, Point
+from aias.compress.gate.power import Power
 from aias.compress.wanted import Wanted
 from aias.core.events import nobody
 from aias.core.host import host
@@ -83,3 +85,20 @@ def test_folds_that_do_not_judge_are_not_counted() -> None:
         watch=nobody,
     )  # fmt: skip
     assert found.reason.endswith("6 folds judge")
+
+
+def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
+    near = trial("100 trees", 0.0002, 9, 40_896)
+    near.evidence.spread, near.reason = 0.05, "may lose too much"
+    known: Any = {"decided": (), "trials": [near], "wanted": Wanted(), "chance": chance}
+    known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
+    unused = dict.fromkeys(("last", "fallen", "parent_bytes", "parent_footprint", "before", "seconds"))
+    guessed = Power("roc_auc", 0.005, 0.5, 1_000)
+
+    assert "a chance of" in str(guessed)
+    assert "1,000 rows can tell a loss of 0.0039 in" in str(Conclusion(power=guessed, **known, **unused)._power)
+    assert Conclusion(power=guessed, **known, **unused).verdict() == (
+        "nothing is worth it, because of 100 trees, which came nearest, may lose too much"
+    )
+    near.evidence.spread = math.inf
+    assert Conclusion(power=guessed, **known, **unused)._power == guessed
