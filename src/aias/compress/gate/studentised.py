@@ -23,7 +23,7 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost
-from aias.compress.gate.unseen import Unseen, unseen, unseen_in_order
+from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""
@@ -162,13 +162,14 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     known = [each for each in found if each is not None]
     if not known:
         return Unknown(len(before))
-    values, parts, doubts, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
+    values, parts, spreads, most = (np.mean(each, axis=0) for each in zip(*known, strict=True))
     value, added, together = float(values), _summed(parts, groups), _together(groups)
-    seen = _evidence(value, added, float(doubts * together) ** 2, len(before))
+    seen = _evidence(value, added, float(together**2 * (spreads[0] ** 2).sum()), len(before))
     if not isinstance(seen, Studentised):
         return seen
-    losses, most = value + len(added) * added, len(added) * together * most.max(axis=1)
-    return Guarded(seen, unseen_in_order(losses, float(most[0])), unseen_in_order(-losses, float(most[1])))
+    losses, times = value + len(added) * added, len(added) * together
+    off = [(times * float(each.max()), times * float(far.max())) for each, far in zip(spreads, most, strict=True)]
+    return Guarded(seen, unseen(losses, *off[0]), unseen(-losses, *off[1]))
 
 
 def _of_rows(*sides: Any) -> list[Floats]:
@@ -223,25 +224,26 @@ def _evidence(value: float, parts: Floats, doubt: float, rows: int) -> Evidence:
     return Studentised(value, error * scale, skewness, freedom, rows)
 
 
-def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, float, Floats] | None:
-    """The loss, what each row adds to its error, the doubt of one row of each class, and what a row can lose and win at
-    most, (2, rows); None without both classes.
+def _placements(positive: Any, before: Any, after: Any) -> tuple[float, Floats, Floats, Floats] | None:
+    """The loss, what each row adds to its error and, of each model and class, (2, 2), by what spread a row adds to its
+    area and how much it can add at most; None without both classes.
 
     Of few rows of a class those seen may all be easy, and spread too little. Shares of a mean A have a spread of
-    √(A (1 - A)) at most, as where each row beats all of the other class or none: by that a row not seen may be off.
+    √(A (1 - A)) at most, as where each row beats all of the other class or none: by that a row not seen may be off. A
+    itself is reckoned with one row more, that beats none.
     """
     classes = np.flatnonzero(positive), np.flatnonzero(~positive)
     if min(map(len, classes)) < 2:
         return None
     first, second = (_wins(scores, *classes) for scores in (before, after))
-    parts, most, doubt = np.zeros(len(positive)), np.zeros((2, len(positive))), 0.0
+    parts, counts = np.zeros(len(positive)), np.array([len(rows) for rows in classes])
     for rows in classes:
-        off, count, area = first[rows] - second[rows], len(rows), first[rows].mean()
-        most[:, rows] = np.array([[area], [second[rows].mean()]]) / count
+        off, count = first[rows] - second[rows], len(rows)
         parts[rows] = (off - off.mean()) / count * np.sqrt(count / (count - 1))
-        doubt += max(area * (1 - area), area == 1) / count**2  # a perfect order has no spread at all
-    own = classes[0]
-    return lost(float(second[own].mean()), float(first[own].mean())), parts, float(np.sqrt(doubt)), most
+    areas = np.array([[wins[rows].mean() for rows in classes] for wins in (first, second)])
+    one_more = areas * counts / (counts + 1)
+    spreads, own = np.sqrt(one_more * (1 - one_more)) / counts, classes[0]
+    return lost(float(second[own].mean()), float(first[own].mean())), parts, spreads, areas / counts
 
 
 def _wins(scores: Any, ones: Any, zeros: Any) -> Floats:

@@ -15,10 +15,10 @@ e      how many rows the standard error is made of, (Σd²)² / Σd⁴ (Kish 196
 and the rows are weighted by exp(t d), so that their mean is the loss that is asked about. Its standard error is that of
 the weighted rows. Of accuracy this is the score interval: 0 of n rows lost leave a limit of 2.7 / n.
 
-In an order (AUC) a row can lose no more than its place before all others does, the area A over the rows of its class.
-So much is reckoned with where few rows make the error, and less where many do,
+In an order (AUC) s is the largest spread that places of that mean can have. A row can lose no more than its place before
+all of the other class, the area A over the rows of its class; where many rows make the error not nearly so much,
 
-    h = worst + (A - worst) min((6 / e)², 1)
+    h <= worst + (A - worst) min((6 / e)², 1)
 """
 
 from dataclasses import dataclass
@@ -92,19 +92,14 @@ class Unseen:
         return (low + high) / 2
 
 
-def unseen(losses: Floats, spread: float) -> Unseen:
-    """`losses`: of each row, (rows,); `spread`: of the first model's own."""
-    far, largest = FAR * spread, float(np.abs(losses).max())
+def unseen(losses: Floats, spread: float, most: float = np.inf) -> Unseen:
+    """`losses`: of each row, (rows,); `spread`: of the first model's own; `most`: what one row can lose."""
+    far, largest, worst = FAR * spread, float(np.abs(losses).max()), float(losses.max(initial=0.0))
     many = float(losses[losses > 0].sum()) / (largest or 1.0)
-    doubt = FEW_DIFFER if largest else FEW
-    more = max(min(_few(losses), TIMES_MAX) * largest, doubt * far / (max(many, 1) + 0.5))
-    return _beside(losses, max(far, float(losses.max(initial=0.0)) + more))
-
-
-def unseen_in_order(losses: Floats, most: float) -> Unseen:
-    """`losses`: what each row, or group, adds to that of an area, (rows,); `most`: what one can add."""
-    worst = float(losses.max(initial=0.0))
-    return _beside(losses, worst + max(0.0, most - worst) * min(_few(losses), 1.0))
+    doubt, few = FEW_DIFFER if largest else FEW, _few(losses)
+    more = max(min(few, TIMES_MAX) * largest, doubt * far / (max(many, 1) + 0.5))
+    at_most = worst + max(0.0, most - worst) * min(few, 1.0) if np.isfinite(most) else most
+    return _beside(losses, min(max(far, worst + more), at_most))
 
 
 def _few(losses: Floats) -> float:
