@@ -20,7 +20,8 @@ from aias.graph.sentences import SentenceEncoder
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.embedding import Embedding, embedded, without_tokens
-from aias.training.ensemble import Ensemble, Part, bagged
+from aias.training.ensemble import Ensemble, Part
+from aias.training.fits import counts, parts_of
 from aias.training.members import Member, member_of
 from aias.training.metrics import judge
 from aias.training.parent import NoTime, Parent
@@ -94,6 +95,8 @@ class Workshop:
     """Rows without answers, to be taught on besides."""
     unlabelled: str = ""
     """The digest of these rows."""
+    refitted: frozenset[str] = frozenset()
+    """Members that training fitted again on all rows."""
     certifying: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     """The rows of the table by which nothing may be chosen."""
     search: "Searched | None" = None
@@ -215,8 +218,8 @@ class Workshop:
         return self.ensemble([Part(float(weight), self.part(member, fold)) for member, weight in pairs])
 
     def teacher(self, fold: int) -> Teacher:
-        """The whole parent as it knew no row of the fold, which of an imported one nobody knows; for `ALL` the mean of
-        the fits of all folds."""
+        """The whole parent as it knew no row of the fold, which of an imported one nobody knows; for `ALL` as it
+        was published."""
         if self.parent.imported:
             return Served(self.parent.runtime)
         if self.base is not None:
@@ -224,13 +227,18 @@ class Workshop:
         return self.whole(fold)
 
     def whole(self, fold: int) -> Pipeline:
-        """All members of a parent that was trained here, without the rows of a fold; for `ALL` the mean of the fits of
-        all folds."""
+        """All members of a parent that was trained here, without the rows of a fold; for `ALL` as they were published,
+        with the fits of all folds."""
         if fold != ALL:
             return self.mixed(list(self.members), self.weights, fold)
-        parts: list[Part] = []
-        for member, weight in zip(self.members, self.weights, strict=True):
-            parts += bagged([self.bench.pipeline(unit) for unit in member.units], float(weight))
+        sizes = {each.name: each.size_bytes for each in self.parent.manifest.leaderboard}
+        graph_bytes = [sizes[each.name] for each in self.members]
+        found = counts(self.members, self.weights, graph_bytes, self.prepared.table, self.refitted)
+        parts = [
+            part
+            for member, weight, count in zip(self.members, self.weights, found, strict=True)
+            for part in parts_of(member, self.bench, count, float(weight), self.refitted)
+        ]
         return self.ensemble(parts)
 
     def parent_scores(self) -> Floats:
@@ -263,7 +271,8 @@ def workshop(
         raise NoTime(f"there was no time to fit `{min(missing)}` of {parent.ref} again", hint="give more time")
     names = sorted(weights, key=lambda name: -weights[name])
     members, held = tuple(found[name] for name in names), np.array([weights[name] for name in names])
-    return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed)
+    refitted = frozenset(each.name for each in members if is_whole(each.refit, bench.table, bench.ledger))
+    return Workshop(parent, prepared, bench, plan, deadline, members, held, parent.recipe.seed, refitted=refitted)
 
 
 def _forget_others(parent: Parent, bench: Bench) -> None:

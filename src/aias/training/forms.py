@@ -23,8 +23,9 @@ from aias.encoders.subwords import Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated, Honest
 from aias.training.embedding import KnownRows, alone_seconds
-from aias.training.ensemble import Ensemble, Part, bagged
+from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
+from aias.training.fits import counts, parts_of
 from aias.training.history import History
 from aias.training.members import Member
 from aias.training.pipeline import Pipeline
@@ -51,15 +52,6 @@ LATENCY_US: Final = 150.0
 
 SENTENCES_LATENCY_US: Final = 20_000.0
 """Where a sentence encoder was asked for, which takes milliseconds, and nothing was said of the latency."""
-
-QUALITY_BYTES_MAX: Final = 10_000_000
-"""Of the quality form's graph; while it is read it takes some thirty times as much memory."""
-
-REFIT_WEIGHTS: Final = (1 / 2, 2 / 3)
-FEW_SEEN: Final = 0.75
-"""Of a member's weight that its fit on all rows has beside what folds left; and the share of the rows up to which a
-fold has seen so few that the second holds. Three folds, eleven sets: at .7 better than at .5 on seven, worse on three;
-of five and eight folds .5 is as good as any (docs/log.md)."""
 
 NEAR_ENOUGH: Final = 1.05
 """Times the latency: no measurement of microseconds is nearer than that."""
@@ -179,16 +171,9 @@ class Forms:
         return self._measured(trained, board, board.weights, honest)
 
     def counts(self, board: "Board", refitted: set[str]) -> list[int]:
-        """How many fits of each member the quality form has: of a mean of parts, and of what must know the latest rows,
-        the one on all rows alone; of others as many as such a graph can hold."""
-        folds = len(self.prepared.table.together)
-        used = [
-            (1 if each.merges or (each.name in refitted and board.forward) else folds) if weight > 0 else 0
-            for each, weight in zip(board.members, board.weights, strict=True)
-        ]
-        held = sum(count * timed.graph_bytes for count, timed in zip(used, board.timed, strict=True))
-        most = max(1, int(folds * min(1.0, QUALITY_BYTES_MAX / max(1, held))))
-        return [min(count, most) for count in used]
+        """How many fits of each member the quality form has."""
+        sizes = [each.graph_bytes for each in board.timed]
+        return counts(board.members, board.weights, sizes, self.prepared.table, refitted)
 
     def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.
@@ -231,16 +216,7 @@ class Forms:
             weights = weights / weights.sum()
 
     def _fits(self, member: Member, count: int, weight: float, refitted: set[str]) -> list[Part]:
-        """One fit on all rows and, for what it leaves of the weight, `count` - 1 that folds left; else only these."""
-        units = [member.units[fold] for fold in self.prepared.table.together]
-        if member.name not in refitted:
-            return bagged([self.bench.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)
-        whole = self.bench.pipeline(member.refit)
-        if count == 1:
-            return [Part(weight, whole)]
-        table = self.prepared.table
-        own = weight * REFIT_WEIGHTS[table.inside_rows <= FEW_SEEN * table.rows]
-        return [Part(own, whole), *bagged([self.bench.pipeline(unit) for unit in units[1 - count :]], weight - own)]
+        return parts_of(member, self.bench, count, weight, refitted)
 
     def _form(
         self, form: str, parts: list[Part], board: "Board", weights: Floats, scores: Floats,

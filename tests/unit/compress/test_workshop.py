@@ -16,6 +16,7 @@ from aias.compress.workshop import Workshop, workshop
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
+from aias.training.configuration import ALL
 from aias.training.ledger import Ledger
 from aias.training.memory import Memory
 from aias.training.parent import Parent
@@ -54,6 +55,22 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
 
     np.testing.assert_array_equal(again.members[0].scores, first.members[0].scores)
     assert all(ledger.take(key).cut != others for key in keys)
+
+
+@pytest.mark.parametrize("split", ["random", "time:at"])
+@pytest.mark.parametrize("folds", [1, 3])
+def test_the_whole_of_all_rows_answers_as_the_version_does(tmp_path: Path, folds: int, split: str) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "at": np.arange(400), "y": x[:, 0] * x[:, 1] + x[:, 0]})
+    model = aias.train(
+        frame, target="y", name="m", time="600s", folds=folds, split=split, learners=("boosted_trees", "linear"),
+        search=False, inline=True, home=tmp_path,
+    ).quality  # fmt: skip
+    shop = _members(Parent(model.ref, model.manifest, model.runtime), frame, Ledger(tmp_path / "work" / "m"))
+
+    found = shop.whole(ALL).scores(shop.encoded(np.arange(400)))
+
+    np.testing.assert_allclose(found[:, 0], model.predict(frame), atol=1e-4)  # weights are written with few digits
 
 
 def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:

@@ -17,7 +17,8 @@ from aias.encoders.rows import RowEncoder
 from aias.training.board import Board
 from aias.training.configuration import Configuration, Unit
 from aias.training.finish import Timed
-from aias.training.forms import QUALITY_BYTES_MAX, Forms
+from aias.training.fits import BYTES_MAX
+from aias.training.forms import Forms
 from aias.training.members import Member
 from aias.training.table import Part, Table
 
@@ -137,7 +138,7 @@ def test_where_fewer_folds_judge_members_are_weighed_on_their_rows_alone() -> No
 
 def test_only_the_fits_that_the_quality_form_can_hold_are_reckoned_for_it() -> None:
     small, large = (board([], seconds=600, finishing={"a": 1.0}) for _ in range(2))
-    large.forms.timed = lambda _: Timed(50.0, QUALITY_BYTES_MAX, 1.0)  # one of the four fits fills it
+    large.forms.timed = lambda _: Timed(50.0, BYTES_MAX, 1.0)  # one of the four fits fills it
     for made in (small, large):
         made.add(member("a", noise=2.0, seed=1))
     assert small._used_seconds() == 4.0 and large._used_seconds() == 1.0

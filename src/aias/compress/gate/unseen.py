@@ -15,8 +15,8 @@ e      how many rows the standard error is made of, (Σd²)² / Σd⁴ (Kish 196
 and the rows are weighted by exp(t d), so that their mean is the loss that is asked about. Its standard error is that of
 the weighted rows. Of accuracy this is the score interval: 0 of n rows lost leave a limit of 2.7 / n.
 
-In an order (AUC) s is the largest spread that places of that mean can have. A row can lose no more than its place before
-all of the other class, the area A over the rows of its class; where many rows make the error not nearly so much,
+In an order (AUC) s is the largest spread that places of that mean can have. A row can lose no more than its place
+before all of the other class, the area A over the rows of its class; where many rows make the error not nearly so much,
 
     h <= worst + (A - worst) min((6 / e)², 1)
 """
