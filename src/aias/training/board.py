@@ -103,7 +103,7 @@ class Board:
         self.table, self.task = table, table.task
         self.y, self.groups = table.whole.y[table.judged], table.judged_groups
         self.folds = table.folds[table.judged].astype(np.int64)
-        if table.fold_count == 1:
+        if len(np.unique(self.folds)) == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
 
     def narrow(self, count: int) -> None:

@@ -14,12 +14,14 @@ from aias.core.load import Load
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
+from aias.training.answering import Answering
 from aias.training.board import Board
 from aias.training.configuration import Configuration, Unit
 from aias.training.finish import Timed
 from aias.training.fits import BYTES_MAX
 from aias.training.forms import Forms
 from aias.training.members import Member
+from aias.training.metrics import measure
 from aias.training.table import Part, Table
 
 ROWS = 400
@@ -60,6 +62,19 @@ def test_what_errs_differently_answers_together() -> None:
     made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
     assert made.add(member("a", noise=1.5, seed=1)) and made.add(member("b", noise=1.5, seed=3))
     assert (made.weights > 0.2).all() and set(made.serving()) == {0, 1}
+
+
+def test_where_a_search_sees_one_fold_alone_its_parts_judge_each_other() -> None:
+    made = board([], seconds=600, finishing={"a": 0.01, "b": 0.01})
+    last = made.table.folds == 3
+    made._judge_by(replace(made.table, folds=np.where(last, 3, -1).astype(np.int16)))
+    for name, seed in (("a", 1), ("b", 3)):
+        whole = member(name, noise=8.0, seed=seed)
+        made.add(replace(whole, scores=whole.scores[last]))
+    scores = made.honest(serving=False)
+    _, honest = Answering.fit(made.task, made.y, scores, made.folds, seed=0)
+    plain, calibrated = (measure(made.task, made.y, each, metric="log_loss").value for each in (scores, honest.scores))
+    assert calibrated < plain
 
 
 @pytest.mark.parametrize(("newest", "gone"), [(2.4, ["slow"]), (0.5, ["first", "second"])])
