@@ -14,7 +14,7 @@ from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.load import Load
-from aias.core.task import Measurement, written
+from aias.core.task import LABEL_METRICS, Measurement, written
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training import metrics
@@ -124,10 +124,9 @@ class Board:
     @cached_property
     def _chance(self) -> float:
         """What the metric says of answers that are the same for every row, turned so that more is better."""
-        if self.task.classes:
-            same = np.bincount(self.y, minlength=len(self.task.classes)) / len(self.y)
-        else:
-            same = np.array([np.median(self.y) if self.task.metric == "mae" else np.mean(self.y)])
+        return self._of_all(metrics.alike(self.task, self.y))
+
+    def _of_all(self, same: Floats) -> float:
         found = metrics.measure(self.task, self.y, np.tile(same, (len(self.y), 1))).value * self._direction
         return found if np.isfinite(found) else -np.inf
 
@@ -191,14 +190,15 @@ class Board:
                 self._weigh()
 
     def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
-        """Where it is not certain that more is known than what is usual."""
+        """Where it is not certain that more is known than what is usual, or that one label for all is not as good."""
+        labels: Any = np.eye(len(self.task.classes)) if self.task.metric in LABEL_METRICS - {"recall"} else []
+        known = max([self._chance, *map(self._of_all, labels)])
         for one in measured:
             ends = [end * self._direction for end in (one.low, one.high) if end is not None]
-            if one.metric == self.task.metric != "ece" and ends and min(ends) <= self._chance:
-                usual = self._chance * self._direction
-                said = f"answering every row alike gives {one.metric} {written(usual)}"
-                message = f"{said}: nothing better is certain here"
-                self.watch(Event("train.chance", message, "warning", {"metric": one.metric, "usual": usual}))
+            if one.metric == self.task.metric != "ece" and ends and min(ends) <= known:
+                said = f"answering every row alike gives {one.metric} {written(known * self._direction)}"
+                facts = {"metric": one.metric, "usual": known * self._direction}
+                self.watch(Event("train.chance", f"{said}: nothing better is certain here", "warning", facts))
 
     def fit_ends_at(self) -> float:
         """When fitting must be over, so that refitting and finishing end in time."""

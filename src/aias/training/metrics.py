@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.events import Event, Watch
-from aias.core.task import LABEL_METRICS, METRICS, Measurement, Task, TaskType
+from aias.core.task import LABEL_METRICS, MEDIAN, METRICS, Measurement, Task, TaskType, quantile_of
 from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import FORMULAS, Case
 from aias.training.intervals import Interval, intervals, sampled
@@ -50,6 +50,25 @@ def measure(
     """The value alone."""
     name = metric or task.metric
     return Measurement(name, _value(_case(name, y, scores, label_weights)), len(y))
+
+
+def alike(task: Task, y: Any) -> Floats:
+    """The scores, (outputs,), that the metric likes best of those that are the same for every row."""
+    if task.classes:
+        return np.asarray(np.bincount(y, minlength=len(task.classes)) / len(y))
+    name, ordered = task.metric.partition(":")[0], np.sort(y)
+    if name in {"mae", "quantile_loss"}:
+        best = np.quantile(ordered, quantile_of(task.metric) or MEDIAN)
+    elif name == "mape":
+        counted = np.cumsum(1 / np.abs(ordered))
+        best = ordered[np.searchsorted(counted, counted[-1] / 2)]
+    elif name == "median_absolute_error":  # the middle of the shortest half (Rousseeuw 1984)
+        half = len(y) // 2
+        lowest = int(np.argmin(ordered[half:] - ordered[: len(y) - half]))
+        best = (ordered[lowest] + ordered[lowest + half]) / 2
+    else:
+        best = np.expm1(np.log1p(y).mean()) if name == "rmsle" else np.mean(y)
+    return np.array([best])
 
 
 def measure_with_interval(

@@ -12,7 +12,7 @@ from aias.core.deadline import Deadline
 from aias.core.events import Event
 from aias.core.load import Load
 from aias.core.schema import Field
-from aias.core.task import Task
+from aias.core.task import Measurement, Task
 from aias.encoders.rows import RowEncoder
 from aias.training.answering import Answering
 from aias.training.board import Board
@@ -227,3 +227,19 @@ def test_boosters_are_given_less_time_to_be_fitted_again_than_what_looks_for_not
         made.add(replace(one, configuration=Configuration("a", learner)))
         ends.append(made.fit_ends_at() - made.deadline.ends_at)
     assert 6.0 < ends[0] - ends[1] < 10.0
+
+
+@pytest.mark.parametrize(
+    ("metric", "usual"), [("median_absolute_error", "1.000"), ("mape", "0.5414"), ("f1", "0.6667")]
+)
+def test_a_model_that_is_no_better_than_one_answer_for_all_is_told_of(metric: str, usual: str) -> None:
+    told: list[Event] = []
+    made = board(told, seconds=600, finishing={})
+    amounts = np.repeat([1.0, 2.0, 3.0, 1_000.0], ROWS // 4)
+    classes = made.task.classes if metric == "f1" else ()
+    made.task = replace(made.task, type="binary" if classes else "regression", metric=metric, classes=classes)
+    made._direction = 1.0 if classes else -1.0
+    made.y = np.arange(ROWS) % 2 if classes else amounts
+    worse = 0.6 if classes else 2.0
+    made.tell_of_chance([Measurement(metric, worse, ROWS, worse, worse)])
+    assert [usual in each.message for each in told] == [True]

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
 
 from aias.core.events import Event
 from aias.core.task import METRICS, Task, is_metric, quantile_of
-from aias.training.metrics import decide, judge, measure, measure_with_interval, report, reported
+from aias.training.metrics import alike, decide, judge, measure, measure_with_interval, report, reported
 
 RNG = np.random.default_rng(3)
 BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
@@ -195,3 +197,11 @@ def test_a_metric_may_name_its_quantile() -> None:
     assert AMOUNT.quantile is None
     assert [is_metric(f"quantile_loss:{each}") for each in ("0.05", "1", "0", "nan", "x", "")] == [True] + [False] * 5
     assert not is_metric("rmse:0.5")
+
+
+@pytest.mark.parametrize("metric", ["rmse", "mae", "median_absolute_error", "mape", "rmsle", "quantile_loss:0.9"])
+def test_no_amount_for_all_rows_is_better_than_the_best(metric: str) -> None:
+    y = np.exp(np.random.default_rng(0).normal(size=301) * 2)
+    task = replace(AMOUNT, metric=metric)
+    tried = [measure(task, y, np.full((301, 1), amount)).value for amount in np.quantile(y, np.linspace(0, 1, 2_000))]
+    assert measure(task, y, np.tile(alike(task, y), (301, 1))).value <= min(tried) * 1.001
