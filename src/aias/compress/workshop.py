@@ -233,11 +233,12 @@ class Workshop:
             return self.mixed(list(self.members), self.weights, fold)
         sizes = {each.name: each.size_bytes for each in self.parent.manifest.leaderboard}
         graph_bytes = [sizes[each.name] for each in self.members]
-        found = counts(self.members, self.weights, graph_bytes, self.prepared.table, self.refitted)
+        table = self.prepared.table
+        found = counts(self.members, self.weights, graph_bytes, table, self.refitted)
         parts = [
             part
             for member, weight, count in zip(self.members, self.weights, found, strict=True)
-            for part in parts_of(member, self.bench, count, float(weight), self.refitted)
+            for part in parts_of(member, self.bench, table, count, float(weight), self.refitted)
         ]
         return self.ensemble(parts)
 

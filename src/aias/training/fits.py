@@ -35,9 +35,10 @@ def counts(
     return [min(count, most) for count in used]
 
 
-def parts_of(member: Member, bench: Bench, count: int, weight: float, refitted: Collection[str]) -> list[Part]:
+def parts_of(
+    member: Member, bench: Bench, table: Table, count: int, weight: float, refitted: Collection[str]
+) -> list[Part]:
     """One fit on all rows and, for what it leaves of the weight, `count` - 1 that folds left; else only these."""
-    table = bench.table
     units = [member.units[fold] for fold in table.together]
     if member.name not in refitted:
         return bagged([bench.pipeline(unit) for unit in (units if member.merges else units[-count:])], weight)

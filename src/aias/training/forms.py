@@ -216,7 +216,7 @@ class Forms:
             weights = weights / weights.sum()
 
     def _fits(self, member: Member, count: int, weight: float, refitted: set[str]) -> list[Part]:
-        return parts_of(member, self.bench, count, weight, refitted)
+        return parts_of(member, self.bench, self.prepared.table, count, weight, refitted)
 
     def _form(
         self, form: str, parts: list[Part], board: "Board", weights: Floats, scores: Floats,
