@@ -60,9 +60,8 @@ _KIND: Final = {
     "number": """    if field["kind"] == "number":
         columns.append(math.nan if value is None else float(value))
 """,
-    "category": """    if field["kind"] == "category":  # 0: missing, 1: unseen
-        known = {text: code for code, text in enumerate(table["categories"], 2)}
-        columns.append(0 if value in (None, "", *field["missing"]) else known.get(str(value), 1))
+    "category": """    if field["kind"] == "category":
+        columns.append(category_code(value, table["categories"], field["missing"]))
 """,
     "time": """    if field["kind"] == "time":
         columns += time_parts(value)
@@ -75,6 +74,17 @@ _KIND: Final = {
         first_id += sum(map(len, table.values()))
 """,
 }
+
+CATEGORY_FUNCTIONS: Final = """
+def category_code(value, categories, missing):  # 0: missing, 1: unseen
+    known = {text: code for code, text in enumerate(categories, 2)} | dict.fromkeys(["", *missing], 0)
+    text = str(value).strip()
+    spellings = [text.lower(), text, text.upper()] if isinstance(value, bool) else [text]
+    if isinstance(value, float) and value.is_integer():
+        spellings = [str(int(value))]
+    return 0 if value is None else next((known[each] for each in spellings if each in known), 1)
+"""
+"""The source of `category_code`, which does to plain values what `encoders.category` does."""
 
 _TIME_FUNCTIONS: Final = """
 def time_parts(value):
@@ -134,6 +144,8 @@ def example_script(manifest: Manifest, *, ref: str) -> str:
         parts.append(text_functions())
     if any(entry.kind == "subwords" for entry in manifest.encoders):
         needs |= {"tokenizers"}
+    if "category" in kinds:
+        parts.append(CATEGORY_FUNCTIONS)
     if "time" in kinds:
         needs |= {"datetime"}
         parts.append(_TIME_FUNCTIONS)

@@ -5,8 +5,9 @@ import zlib
 
 import pytest
 
-from aias.client.export import text_functions
+from aias.client.export import CATEGORY_FUNCTIONS, text_functions
 from aias.core.schema import Field
+from aias.encoders.category import Category
 from aias.encoders.text import PARTS, Text
 
 TEXTS = ["free entry now", "free entry today", "很好吃 of the day", "很好吃 free", "entries", "", "a b c", "快递 FREE!"]
@@ -24,3 +25,15 @@ def test_the_exported_script_finds_the_terms_that_the_encoder_finds(packed: bool
 
     assert text.triples
     assert [term_ids(each, table) for each in TEXTS] == [text.encode(each) for each in TEXTS]
+
+
+@pytest.mark.parametrize("known", [["true", "3", "2.5"], ["True", "false", "red"], ["?", "07", "TRUE"]])
+def test_the_exported_script_finds_the_category_that_the_encoder_finds(known: list[str]) -> None:
+    category = Category(Field("colour", "category", missing=("?", "none")), known)
+    script: dict[str, object] = {}
+    exec(CATEGORY_FUNCTIONS, script)
+
+    values = [True, False, 3, 3.0, 2.5, "3", "07", "red", " red ", "blue", None, "", " ", "?", " none "]
+    found = [script["category_code"](value, known, ["?", "none"]) for value in values]
+
+    assert found == [category.encode(value) for value in values]
