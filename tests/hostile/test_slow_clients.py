@@ -211,8 +211,49 @@ def test_when_all_are_busy_the_next_is_told_so() -> None:
             busy = sockets.enter_context(server.socket())
             busy.sendall(head + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
             assert busy.recv(100).startswith(b"HTTP/1.1 100 ")
-        with server.socket() as late:
-            assert read_all(late).startswith(b"HTTP/1.1 503 ")
+        for path, error in ((b"/predict/churn", b'{"code":'), (b"/v2/models/churn/infer", b'"too many')):
+            with server.socket() as late:
+                late.sendall(b"POST %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+                said = read_all(late)
+                assert said.startswith(b"HTTP/1.1 503 ")
+                assert b"\r\nretry-after: 1\r\n" in said
+                assert said.partition(b"\r\n\r\n")[2].startswith(b'{"error":' + error)
+
+
+def test_an_address_with_more_than_its_share_of_connections_gives_way_to_others() -> None:
+    alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    def ask(server: House, held: ExitStack, address: str) -> bytes:
+        """On a connection that stays."""
+        client = held.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0)))
+        client.sendall(alive)
+        return client.recv(1000)[:12]
+
+    # Who was answered a moment ago gives way to nobody else.
+    with house(bounds=replace(BOUNDS, connections=4, give_way_seconds=PATIENCE)) as server, ExitStack() as held:
+        assert [ask(server, held, "127.0.0.2") for _ in range(4)] == [b"HTTP/1.1 200"] * 4
+        eventually(lambda: phases(server) == ["IDLE"] * 4)
+        assert ask(server, held, "127.0.0.2") == b"HTTP/1.1 503"
+        assert ask(server, held, "127.0.0.1") == b"HTTP/1.1 200"
+        # Three of four are its share.
+        assert ask(server, held, "127.0.0.1") == b"HTTP/1.1 503"
+        assert server.gateway.metrics.refusals["serving.gave-way", "", ""] == 1
+
+
+def test_who_idles_gives_way_but_not_to_an_address_with_its_share() -> None:
+    with house(bounds=replace(BOUNDS, connections=4, give_way_seconds=1e-6)) as server, ExitStack() as held:
+
+        def come(address: str) -> socket.socket:
+            return held.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0)))
+
+        alone, crowd = come("127.0.0.1"), list[socket.socket]()
+        for there in range(4):
+            # One after the other: who is still on the way counts for no address.
+            eventually(lambda there=there: len(phases(server)) == there + 1)
+            crowd.append(come("127.0.0.2"))
+        assert read_all(crowd[0]) == b""
+        alone.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert alone.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
 def test_stopping_finishes_what_has_begun() -> None:

@@ -85,7 +85,8 @@ BODIES_BYTES_MAX: Final = 256 << 20
 
 PAYER_SHARE: Final = 0.75
 """Of the room for bodies, of connections whose bodies are to come, and of gRPC's calls and the messages that it reads:
-for those of one key or tenant, or without a key of one address. Whatever it does with them, others find some."""
+for those of one key or tenant, or without a key of one address. Of all connections too, once others want some. Whatever
+it does with them, others find some."""
 
 UNREAD_BYTES_MAX: Final = 256 << 20
 """Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""

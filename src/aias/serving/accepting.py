@@ -9,13 +9,13 @@ import errno
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 TURN_CONNECTIONS_MAX: Final = 256
 """In one turn of the loop; at some 100 us each, 25 ms in which nobody else is heard."""
 
-TURN_REFUSALS_MAX: Final = 32
-"""In one turn; at some 30 us each, a millisecond."""
+TURN_REFUSALS_MAX: Final = 48
+"""In one turn; at some 20 us each, a millisecond."""
 
 PAUSE_SECONDS: Final = 0.1
 """When the machine has no descriptor left: for some connection to end."""
@@ -27,7 +27,7 @@ _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOME
 
 
 class Room(Protocol):
-    def is_there(self, coming: int = 0) -> bool: ...
+    def is_there(self, coming: int = 0, address: Any = ()) -> bool: ...
 
     def refuse(self, accepted: socket.socket) -> bool: ...
 
@@ -66,19 +66,18 @@ class Accepting:
         refused = 0
         for _ in range(TURN_CONNECTIONS_MAX):
             try:
-                connection, _ = self._listener.accept()
+                connection, address = self._listener.accept()
             except OSError as fault:
                 if fault.errno in _FULL:
                     self._pause(PAUSE_SECONDS)
                 # Else there are no more, or this one has gone again.
                 return
-            connection.setblocking(False)
-            if self._room is None or self._room.is_there(len(self._tasks)):
+            if self._room is None or self._room.is_there(len(self._tasks), address):
                 self._take(connection)
             elif self._tasks:
                 # Of those that have just come one may idle, as soon as it is there.
                 self._pause(0.0)
-                self._loop.call_later(0.0, self._take_or_refuse, connection)
+                self._loop.call_later(0.0, self._take_or_refuse, connection, address)
                 return
             elif self._room.refuse(connection):
                 refused += 1
@@ -87,6 +86,7 @@ class Accepting:
                     return
 
     def _take(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
         self._newcomer()
         made = self._make(connection)
         task: asyncio.Task[object] = self._loop.create_task(
@@ -95,9 +95,9 @@ class Accepting:
         self._tasks.add(task)
         task.add_done_callback(self._accepted)
 
-    def _take_or_refuse(self, connection: socket.socket) -> None:
+    def _take_or_refuse(self, connection: socket.socket, address: Any) -> None:
         assert self._room is not None
-        if self._open and self._room.is_there(len(self._tasks)):
+        if self._open and self._room.is_there(len(self._tasks), address):
             self._take(connection)
         else:
             self._room.refuse(connection)

@@ -51,7 +51,8 @@ _REASONS: Final = {
     400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large",
     503: b"Busy",
 }  # fmt: skip
-_LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+_LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\nconnection: close\r\n\r\n"
+_SOON: Final = b"retry-after: 1\r\nretry-after-ms: 1000\r\n"
 
 
 def last_words(status: int, code: str, message: str, *, url: bytes) -> bytes:
@@ -59,7 +60,7 @@ def last_words(status: int, code: str, message: str, *, url: bytes) -> bytes:
     # Clients of the Open Inference Protocol expect one text.
     told = message if url.startswith(b"/v2") else {"code": code, "message": message}
     body = msgspec.json.encode({"error": told})
-    return _LAST % (status, _REASONS[status], len(body), body)
+    return _LAST % (status, _REASONS[status], _SOON if status == 503 else b"", len(body)) + body
 
 
 class OneWrite:
