@@ -237,7 +237,7 @@ def test_while_a_call_is_busy_its_caller_has_nothing_to_read() -> None:
 
     async def scene() -> None:
         held = stalls.Stalls(BOUNDS, lambda _code: None, cut.append, lambda _peers: {}, lambda: now[0])
-        held.enter(Context(), "a", in_stream=False)
+        held.enter(Context(), "a")
         with held.busy(Context()):
             now[0] += 2 * BOUNDS.unread_seconds
             held.tidy()
@@ -277,27 +277,42 @@ def told(server: House, method: str, key: str) -> grpc.Call | None:
 ROOMY = replace(BOUNDS, bodies_bytes=400_000, body_bytes=100_000, give_way_seconds=0.2)
 
 
-@pytest.mark.parametrize(
-    ("method", "bounds"),
-    [
-        ("ModelInfer", ROOMY),
-        ("ModelInfer", replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE)),
-        ("ModelStreamInfer", replace(BOUNDS, grpc_streams=3)),
-    ],
-)
-def test_halves_of_messages_of_one_key_leave_room_for_those_of_others(method: str, bounds: Bounds) -> None:
-    with house(bounds=bounds, grpc=True) as server, halves(server, method, calls=3):
-        held = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
-        # That none of them gives way is as if a little came of each now and then.
-        held.messages_wait = lambda: False
-        eventually(lambda: len(held._awaited) == 3, PATIENCE)
+@pytest.mark.parametrize("bounds", [ROOMY, replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE)])
+def test_halves_of_messages_of_one_key_leave_room_for_those_of_others(bounds: Bounds) -> None:
+    with house(bounds=bounds, grpc=True) as server, halves(server, "ModelInfer", calls=3):
+        assert_awaited(server, 3)
 
-        refused = told(server, method, "all-key")
+        assert_refused(told(server, "ModelInfer", "all-key"))
+        assert told(server, "ModelInfer", "predict-key") is None
 
-        assert refused is not None
-        assert refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert dict(refused.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
-        assert told(server, method, "predict-key") is None
+
+def test_streams_of_one_key_are_counted_with_its_messages_and_leave_one_for_calls() -> None:
+    with house(bounds=ROOMY, grpc=True) as server:
+        with halves(server, "ModelStreamInfer", calls=2):
+            assert_awaited(server, 2)
+
+            assert_refused(told(server, "ModelStreamInfer", "all-key"))
+            assert told(server, "ModelInfer", "all-key") is None
+            assert told(server, "ModelStreamInfer", "predict-key") is None
+
+            with halves(server, "ModelInfer", calls=1):
+                assert_awaited(server, 3)
+                assert_refused(told(server, "ModelInfer", "all-key"))
+                assert told(server, "ModelInfer", "predict-key") is None
+        eventually(lambda: told(server, "ModelStreamInfer", "all-key") is None, PATIENCE)
+
+
+def assert_awaited(server: House, messages: int) -> None:
+    held = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
+    # That none of them gives way is as if a little came of each now and then.
+    held.messages_wait = lambda: False
+    eventually(lambda: len(held._awaited) == messages, PATIENCE)
+
+
+def assert_refused(told: grpc.Call | None) -> None:
+    assert told is not None
+    assert told.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert dict(told.trailing_metadata())["grpc-retry-pushback-ms"] == "1000"
 
 
 def test_those_without_a_key_have_a_share_of_all_calls_by_their_address() -> None:

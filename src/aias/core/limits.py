@@ -84,9 +84,9 @@ BODIES_BYTES_MAX: Final = 256 << 20
 """All bodies being read or answered at one time; decoded they take more."""
 
 PAYER_SHARE: Final = 0.75
-"""Of the room for bodies, of connections whose bodies are to come, and of gRPC's calls and the messages that it reads:
-for those of one key or tenant, or without a key of one address. Of all connections too, once others want some. Whatever
-it does with them, others find some."""
+"""Of the room for bodies, of connections whose bodies are to come, and of gRPC's calls and the messages that it reads,
+open streams counted with these: for those of one key or tenant, or without a key of one address. Of all connections
+too, once others want some. Whatever it does with them, others find some."""
 
 UNREAD_BYTES_MAX: Final = 256 << 20
 """Answers that their callers do not read, beyond 64 KiB each: over it those are cut that have not read for longest."""
@@ -129,9 +129,6 @@ LARGE_BODY_BYTES: Final = 64 << 10
 
 GRPC_CALLS_MAX: Final = 256
 """gRPC calls at one time; each may bring a body, and streams stay open."""
-
-GRPC_STREAMS_MAX: Final = 32
-"""gRPC streams of one key or tenant at one time: of each a message may be on its way, which gRPC takes into memory."""
 
 GRPC_CONNECTIONS_MAX: Final = 1_024
 """gRPC connections at one time, of which most are idle: every client holds one. Each takes some 20 kB."""

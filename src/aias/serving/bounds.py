@@ -43,7 +43,6 @@ class Bounds:
     large_body_bytes: int = limits.LARGE_BODY_BYTES
     light_seconds: float = limits.LIGHT_SECONDS
     grpc_calls: int = limits.GRPC_CALLS_MAX
-    grpc_streams: int = limits.GRPC_STREAMS_MAX
     grpc_connections: int = limits.GRPC_CONNECTIONS_MAX
     grpc_idle_seconds: float = limits.GRPC_IDLE_SECONDS_MAX
     grpc_watchers: int = limits.GRPC_WATCHERS_MAX

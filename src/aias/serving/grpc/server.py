@@ -107,13 +107,12 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None
         scope, call, kind = found
         refusal, payer = self._refusal(scope, details.invocation_metadata)
-        in_stream = bool(scope) and kind is grpc.stream_stream_rpc_method_handler
-        return kind(self._entered(call if refusal is None else _refuses(refusal), payer, in_stream=in_stream))
+        return kind(self._entered(call if refusal is None else _refuses(refusal), payer))
 
-    def _entered(self, call: Call, payer: str, *, in_stream: bool) -> Call:
+    def _entered(self, call: Call, payer: str) -> Call:
         async def entered(messages: Any, context: Any) -> Any:
             try:
-                self.stalls.enter(context, payer or context.peer().rpartition(":")[0], in_stream=in_stream)
+                self.stalls.enter(context, payer or context.peer().rpartition(":")[0])
             except AiasError as fault:
                 self._note(fault.code)
                 await _abort(context, _declined(fault))
@@ -150,12 +149,24 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _streams(self, kind: Any, answer: Answer, *, keyless: bool) -> Call:
         assert not keyless, "a stream goes on for as long as it likes"
 
+        async def answered(request: Any, context: Any) -> bytes:
+            reply = await self._asked(answer, request, context)
+            if isinstance(reply, Declined):
+                await _abort(context, reply)
+            found: bytes = reply.SerializeToString()
+            return found
+
+        return self._stream(kind, answered)
+
+    def _stream(self, kind: Any, answered: Callable[[Any, Any], Awaitable[bytes]]) -> Call:
         async def call(_messages: Any, context: Any) -> None:
-            while (request := await self._next(kind, context)) is not None:
-                reply = await self._asked(answer, request, context)
-                if isinstance(reply, Declined):
-                    await _abort(context, reply)
-                await context.write(reply.SerializeToString())
+            try:
+                async with self._readings.stream(self.stalls.payer):
+                    while (request := await self._next(kind, context)) is not None:
+                        await context.write(await answered(request, context))
+            except AiasError as fault:
+                self._note(fault.code)
+                await _abort(context, _declined(fault))
 
         return call
 
@@ -177,12 +188,11 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return reply
 
     def _reflects(self, own: Schema) -> Call:
-        async def call(_messages: Any, context: Any) -> None:
-            kind = own.message("ServerReflectionRequest")
-            while (request := await self._next(kind, context)) is not None:
-                await context.write(reflected(own, request).SerializeToString())
+        async def answered(request: Any, _context: Any) -> bytes:
+            found: bytes = reflected(own, request).SerializeToString()
+            return found
 
-        return call
+        return self._stream(own.message("ServerReflectionRequest"), answered)
 
     async def _check(self, _messages: Any, context: Any) -> Any:
         request = await self._read(schema("health").message("HealthCheckRequest"), context, keyless=True)

@@ -5,8 +5,8 @@
 
     message ─ nothing comes on its connection for half a minute, or, where all calls are taken, a second ─▶ over
 
-No payer, a key or a tenant or without a key an address, has more than its share of all calls, nor of streams; who has
-it all is treated as if all calls were taken.
+No payer, a key or a tenant or without a key an address, has more than its share of all calls; who has it all is treated
+as if all calls were taken.
 
 A caller that gives no window for its answer, or stops reading, would keep a call of those that there may be at one
 time, and the memory of its answer; some need no key for that. gRPC has no way to end such a call, so its connection is.
@@ -63,10 +63,9 @@ class Stalls:
         """Whether some could be read in the place of one of which nothing comes."""
         self._awaited: dict[asyncio.Future[None], _Awaited] = {}
         self._looked_at = -LOOK_SECONDS
-        # Whose calls are answered; how many of each payer, and how many of those are streams.
-        self._open: dict[asyncio.Task[Any], tuple[str, bool]] = {}
+        # Whose calls are answered; how many of each payer.
+        self._open: dict[asyncio.Task[Any], str] = {}
         self._calls: Counter[str] = Counter()
-        self._streams: Counter[str] = Counter()
         # Whose callers are to read, since when, and who they are; the first has waited for longest.
         self._unread: dict[asyncio.Task[Any], tuple[float, str]] = {}
 
@@ -75,24 +74,21 @@ class Stalls:
         """Whether there are as many calls as there may be."""
         return len(self._open) >= self._bounds.grpc_calls
 
-    def enter(self, context: Any, payer: str, *, in_stream: bool) -> None:
+    def enter(self, context: Any, payer: str) -> None:
         """The running task answers a call; whenever it is not `busy`, its caller has to read. Raises `TooManyAtOnce`
         of a payer who has his share."""
         task = _this()
-        self._open[task] = payer, in_stream
+        self._open[task] = payer
         self._calls[payer] += 1
-        self._streams[payer] += in_stream
         self._unread[task] = (self._clock(), context.peer())
         task.add_done_callback(self._leave)
         if self._calls[payer] > share_of(self._bounds.grpc_calls):
             raise TooManyAtOnce("calls")
-        if self._streams[payer] > self._bounds.grpc_streams:
-            raise TooManyAtOnce("streams")
 
     @property
     def payer(self) -> str:
         """Of the call that the running task answers."""
-        return self._open[_this()][0]
+        return self._open[_this()]
 
     def is_pressed(self, payer: str) -> bool:
         """Whether another call of that payer would be refused."""
@@ -125,7 +121,7 @@ class Stalls:
         now, bounds = self._clock(), self._bounds
         late = dict[asyncio.Task[Any], str]()
         for task, (since, peer) in self._unread.items():
-            pressed = self.is_pressed(self._open[task][0])
+            pressed = self.is_pressed(self._open[task])
             if now - since > (bounds.give_way_seconds if pressed else bounds.unread_seconds):
                 late[task] = peer
         for task in late:
@@ -157,11 +153,10 @@ class Stalls:
             over.set_result(None)
 
     def _leave(self, task: asyncio.Task[Any]) -> None:
-        payer, in_stream = self._open.pop(task)
+        payer = self._open.pop(task)
         self._calls[payer] -= 1
-        self._streams[payer] -= in_stream
         if not self._calls[payer]:
-            del self._calls[payer], self._streams[payer]
+            del self._calls[payer]
         self._unread.pop(task, None)
 
 
