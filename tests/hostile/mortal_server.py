@@ -24,8 +24,8 @@ from aias.serving.supervisor import Supervisor
 from serving_house import BOUNDS, eventually
 
 HEADERS = {"Authorization": "Bearer all-key", "Content-Type": "application/json"}
-PATIENCE = 120
-"""Seconds; on a quiet machine it takes a tenth of one."""
+PATIENCE = 600
+"""Seconds; on a quiet machine it takes a tenth of one, beside others' work a worker has taken 60 to start."""
 
 
 class Server:

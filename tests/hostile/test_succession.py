@@ -2,6 +2,7 @@
 one dies at any step, the old one goes on."""
 
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -184,15 +185,39 @@ def test_one_that_cannot_read_its_journals_gets_the_port_and_the_old_one_answers
                 each.close()
 
 
-def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path, old: Server) -> None:
-    path = tmp_path / FOLDER / name_of("127.0.0.1", old.port)
-    silent, rude = call(path), call(path)
-    assert silent is not None and rude is not None
-    with silent, rude:
+def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path) -> None:
+    ear, path = Ear(tmp_path, "127.0.0.1", 1), tmp_path / FOLDER / name_of("127.0.0.1", 1)
+    ear.open()
+    asked = queue.SimpleQueue[tuple[socket.socket, Question]]()
+    hearing = threading.Thread(target=ear.hear, args=(lambda caller, said: asked.put((caller, said)),), daemon=True)
+    hearing.start()
+    slow, rude, quick = call(path), call(path), call(path)
+    assert slow is not None and rude is not None and quick is not None
+    with slow, rude, quick:
         rude.send(b"{" * 1_000)
-        assert ask(path, Question("suspects")) is not None
+        for caller in (quick, slow):
+            # Who came first has not asked yet.
+            caller.send(b'{"verb":"suspects"}')
+            heard, said = asked.get(timeout=PATIENCE)
+            assert said == Question("suspects")
+            heard.send(b"told")
+            assert caller.recv(100) == b"told"
+            heard.close()
         assert rude.recv(100) == b""
+    ear.close()
+
+
+def test_who_says_nothing_at_the_ear_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.1)
+    ear = Ear(tmp_path, "127.0.0.1", 1)
+    ear.open()
+    threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
+    silent = call(tmp_path / FOLDER / name_of("127.0.0.1", 1))
+    assert silent is not None
+    with silent:
+        silent.settimeout(PATIENCE)
         assert silent.recv(100) == b""
+    ear.close()
 
 
 def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_path: Path) -> None:
@@ -252,11 +277,7 @@ def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     ear = Ear(tmp_path, "127.0.0.1", 1)
     ear.open()
 
-    def hang_up() -> None:
-        for caller, _ in ear.hear():
-            caller.close()
-
-    threading.Thread(target=hang_up, daemon=True).start()
+    threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
     with pytest.raises(Deaf, match="does not answer"):
         Predecessor.find(tmp_path, "127.0.0.1", 1)
     ear.close()
@@ -269,12 +290,11 @@ def test_one_that_stops_in_the_midst_of_giving_its_sockets_is_told_of(
     ear, stalled = Ear(tmp_path, "127.0.0.1", 1), list[socket.socket]()
     ear.open()
 
-    def stall() -> None:
-        for caller, _ in ear.hear():
-            stalled.append(caller)
-            caller.send(b'{"pid":1,"sockets":2}')
+    def stall(caller: socket.socket, _asked: Question) -> None:
+        stalled.append(caller)
+        caller.send(b'{"pid":1,"sockets":2}')
 
-    threading.Thread(target=stall, daemon=True).start()
+    threading.Thread(target=ear.hear, args=(stall,), daemon=True).start()
     with pytest.raises(Deaf, match="timed out"):
         Predecessor.find(tmp_path, "127.0.0.1", 1)
     ear.close()

@@ -11,7 +11,8 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -22,11 +23,8 @@ from aias.core.errors import AiasError, StorageFailed
 FOLDER: Final = "run"
 MESSAGE_BYTES_MAX: Final = 64 << 10
 
-HEAR_SECONDS: Final = 1.0
-"""Who has connected asks at once; who does not is let go, for the next is waiting."""
-
 ANSWER_SECONDS_MAX: Final = 10.0
-"""The supervisor looks up every half second."""
+"""The supervisor looks up every half second. Who has connected asks at once, unless the machine is busy."""
 
 _CALLERS: Final = 16
 
@@ -84,19 +82,16 @@ class Ear:
             raise StorageFailed(f"cannot listen in {self._folder}: {fault.strerror}", hint="check the disk") from fault
         self._listener = listener
 
-    def hear(self) -> Iterator[tuple[socket.socket, Question]]:
-        """Who asks, and what, until it is closed; whoever takes it closes the connection."""
+    def hear(self, tell: Callable[[socket.socket, Question], None]) -> None:
+        """`tell` who asks, and what, until it is closed; whoever is told closes the connection. Each is heard in a
+        thread: who is slow to ask keeps nobody waiting."""
         listener = self._listener
         while listener is not None:
             try:
                 caller = listener.accept()[0]
             except OSError:
                 return
-            asked = _heard(caller)
-            if asked is None:
-                caller.close()
-            else:
-                yield caller, asked
+            threading.Thread(target=_hear, args=(caller, tell), daemon=True).start()
 
     def close(self) -> None:
         """Also its name, where that is still ours."""
@@ -160,12 +155,20 @@ def servers_of(home: Path) -> list[Path]:
     return sorted((home / FOLDER).glob("serve-*"))
 
 
+def _hear(caller: socket.socket, tell: Callable[[socket.socket, Question], None]) -> None:
+    asked = _heard(caller)
+    if asked is None:
+        caller.close()
+    else:
+        tell(caller, asked)
+
+
 def _heard(caller: socket.socket) -> Question | None:
     """None from another user, from who says nothing, and from who says what we do not know."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         if _user_of(caller) not in (os.geteuid(), 0):
             return None
-        caller.settimeout(HEAR_SECONDS)
+        caller.settimeout(ANSWER_SECONDS_MAX)
         return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Question)
     return None
 

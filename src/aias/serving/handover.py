@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -108,11 +109,7 @@ class Handover:
             said = f"{fault.message}: this server answers, but cannot be asked what it holds up, nor be replaced"
             self._announce(Event("serve.deaf", said, "warning"))
             return
-        threading.Thread(target=self._hear, args=(self._ear,), daemon=True).start()
-
-    def _hear(self, ear: Ear) -> None:
-        for caller, asked in ear.hear():
-            self._tell("asked", caller, asked)
+        threading.Thread(target=self._ear.hear, args=(partial(self._tell, "asked"),), daemon=True).start()
 
     def _read_letters(self, predecessor: Predecessor) -> None:
         connections = 0

@@ -1,3 +1,4 @@
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from aias.access.keys import Keys
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.evidence import Evidence
-from aias.serving.ear import Ear, Reply
+from aias.serving.ear import Ear, Question, Reply
 from shell import Run
 
 
@@ -154,17 +155,16 @@ def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
     ear = Ear(tmp_path / "home", "127.0.0.1", 8000)
     ear.open()
 
-    def answer() -> None:
-        for caller, question in ear.hear():
-            asked.append(f"{question.verb} {question.version}".strip())
-            released = question.verb == "release" and question.version in quarantined
-            if released:
-                quarantined.remove(question.version)
-                apart.append(question.version)
-            with caller:
-                caller.send(msgspec.json.encode(Reply(quarantined=quarantined, apart=apart, released=released)))
+    def answer(caller: socket.socket, question: Question) -> None:
+        asked.append(f"{question.verb} {question.version}".strip())
+        released = question.verb == "release" and question.version in quarantined
+        if released:
+            quarantined.remove(question.version)
+            apart.append(question.version)
+        with caller:
+            caller.send(msgspec.json.encode(Reply(quarantined=quarantined, apart=apart, released=released)))
 
-    thread = threading.Thread(target=answer)
+    thread = threading.Thread(target=ear.hear, args=(answer,))
     thread.start()
     yield asked
     ear.close()
