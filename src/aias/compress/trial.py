@@ -112,7 +112,8 @@ class Judged:
         folds = self.folds[rows]
         if len(np.unique(folds)) < 2:
             folds = np.arange(len(rows)) % HOLDOUT_PARTS
-        found, honest = Answering.fit(self.shop.task, self.y[rows], scores, folds, seed=self.seed)
+        groups = None if self.groups is None else self.groups[rows]
+        found, honest = Answering.fit(self.shop.task, self.y[rows], scores, folds, seed=self.seed, groups=groups)
         return found, Answered(honest.scores, found.label_weights)
 
 

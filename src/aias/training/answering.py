@@ -40,15 +40,24 @@ class Answering:
 
     @classmethod
     def fit(
-        cls, task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int, costs: Floats | None = None
+        cls,
+        task: Task,
+        y: Any,
+        scores: Floats,
+        folds: Ints,
+        *,
+        seed: int,
+        costs: Floats | None = None,
+        groups: Ints | None = None,
     ) -> "tuple[Answering, Honest]":
         """Fitted on out-of-fold scores; and what each row of these would be answered by what other folds say.
 
         `costs`: how much each class counts, (classes,), where somebody said so. Fitting leaned to them; once the
-        probabilities are upright again, the labels still lean.
+        probabilities are upright again, the labels still lean. `groups`: the number of each row's, where some belong
+        together.
         """
         if task.type == "regression":
-            return cls(intervals=fit_intervals(y, scores)), Honest(scores)
+            return cls(intervals=fit_intervals(y, scores, groups=groups)), Honest(scores)
         calibration = choose(y, scores, folds=folds, seed=seed)
         honest = scores
         if calibration is not None:

@@ -3,6 +3,9 @@
 Split conformal prediction (Vovk, Gammerman and Shafer 2005) in bins of the prediction (Mondrian), so that they are
 wide where errors are large, and with a quantile for each side, so that they lean where errors do. The errors are those
 of rows that the model did not see: out of fold for a model of all rows, which makes the intervals a little too wide.
+
+Rows of one group may err alike, and then say of new groups as much as fewer rows would: as many as there are, divided
+by their design effect (Kish 1965), which is that of the rows beyond either side.
 """
 
 from collections.abc import Mapping
@@ -11,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 
 BIN_ROWS_MIN: Final = 100
 """The coverage of a bin then varies by three points or so from one sample to the next."""
@@ -57,8 +60,9 @@ class Conformal:
         )  # fmt: skip
 
 
-def fit(y: Any, predictions: Floats, *, level: float = 0.9) -> Conformal | None:
-    """From rows that the model did not see. None of too few: a level of 0.9 takes 19, of 0.99 takes 199.
+def fit(y: Any, predictions: Floats, *, level: float = 0.9, groups: Ints | None = None) -> Conformal | None:
+    """From rows that the model did not see. None of too few: a level of 0.9 takes 19, of 0.99 takes 199. `groups`: the
+    number of each row's, where some belong together.
 
     Where none of n amounts is below 0, intervals end there: the next is below it with a chance of 1 in n + 1 at most.
     """
@@ -67,9 +71,10 @@ def fit(y: Any, predictions: Floats, *, level: float = 0.9) -> Conformal | None:
     rows_min = int(np.ceil(1 / tail - 1 - 1e-9))
     if len(found) < rows_min:
         return None
-    edges = _edges(found, rows_min=max(BIN_ROWS_MIN, rows_min))
+    alike = 1.0 if groups is None else _design_effect(y - found, groups, tail)
+    edges = _edges(found, rows_min=int(alike * max(BIN_ROWS_MIN, rows_min)))
     bins = np.searchsorted(edges, found, side="right")
-    sides = [_sides(y[bins == place] - found[bins == place], tail) for place in range(len(edges) + 1)]
+    sides = [_sides(y[bins == place] - found[bins == place], tail, alike) for place in range(len(edges) + 1)]
     lower, upper = zip(*sides, strict=True)
     floor = 0.0 if float(np.min(y)) >= 0 else None
     return Conformal(level, tuple(map(float, edges)), lower, upper, floor)
@@ -89,8 +94,19 @@ def _edges(predictions: Floats, *, rows_min: int) -> Floats:
     return np.array(edges)
 
 
-def _sides(errors: Floats, tail: float) -> tuple[float, float]:
-    """The errors of rank (n + 1) tail from below, rounded down, and as many from above: Lei et al. 2018."""
+def _design_effect(errors: Floats, groups: Ints, tail: float) -> float:
+    """How many times as much the share of rows beyond a side varies as if each row were a group of its own."""
+    effects = [1.0]
+    for beyond in (errors < np.quantile(errors, tail), errors > np.quantile(errors, 1 - tail)):
+        apart = beyond - beyond.mean()
+        if beyond.any():
+            effects.append(float((np.bincount(groups, apart) ** 2).sum() / (apart**2).sum()))
+    return max(effects)
+
+
+def _sides(errors: Floats, tail: float, alike: float) -> tuple[float, float]:
+    """The errors of rank (n + 1) tail from below, rounded down, and as many from above: Lei et al. 2018. Where `alike`
+    rows stand for one, the middle of those that have this rank of n / `alike`."""
     ordered = np.sort(errors)
-    rank = max(int((len(ordered) + 1) * tail + 1e-9), 1)
+    rank = max(int(len(ordered) * tail + (1 - alike) / 2 + alike * tail + 1e-9), 1)
     return float(ordered[rank - 1]), float(ordered[-rank])

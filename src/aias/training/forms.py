@@ -147,7 +147,7 @@ class Forms:
         """Of a processor, to calibrate a form that answers so out of fold, and to measure it."""
         began, (task, seed) = thread_time(), (self.prepared.task, self.recipe.seed)
         _, honest = Answering.fit(
-            task, board.y, scores, board.folds, seed=seed, costs=self.prepared.table.class_costs
+            task, board.y, scores, board.folds, seed=seed, costs=self.prepared.table.class_costs, groups=board.groups
         )  # fmt: skip
         metrics.report(task, board.y, honest.scores, seed=seed, watch=nobody, label_weights=honest.label_weights)
         return thread_time() - began
@@ -226,7 +226,7 @@ class Forms:
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(
             self.prepared.task, board.y, scores, board.folds, seed=self.recipe.seed,
-            costs=self.prepared.table.class_costs,
+            costs=self.prepared.table.class_costs, groups=board.groups,
         )  # fmt: skip
         if answering.calibration:
             pipeline = Calibrated(pipeline, answering.calibration)

@@ -48,3 +48,17 @@ def test_labels_are_judged_by_thresholds_that_other_folds_set() -> None:
     assert answering.label_weights is not None
     assert np.shape(honest.label_weights) == (4_000, 2)
     assert len(np.unique(honest.label_weights, axis=0)) == 5
+
+
+def test_intervals_know_of_rows_that_belong_together() -> None:
+    rng = np.random.default_rng(0)
+    groups, found = np.arange(1_500) // 75, rng.normal(size=1_500)
+    y, task = found + rng.normal(size=20)[groups], replace(TASK, type="regression", metric="rmse", classes=())
+
+    apart, together = (
+        Answering.fit(task, y, found[:, None], groups % 5, seed=0, groups=each)[0].intervals for each in (None, groups)
+    )
+
+    assert apart is not None
+    assert together is not None
+    assert len(apart.edges) > len(together.edges) == 0

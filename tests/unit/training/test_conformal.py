@@ -28,6 +28,34 @@ def test_the_truth_is_inside_as_often_as_they_say(rows, level) -> None:
     assert level - 0.015 <= np.mean(shares) <= level + 0.07
 
 
+def in_groups(count: int, rows: int, seed: int) -> tuple:
+    """Errors of which nine tenths are the same for all rows of a group, and so is a part of the prediction."""
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(count), rows)
+    own, shared = rng.normal(size=(2, count * rows)), rng.normal(size=(2, count))[:, groups]
+    found = 2 * shared[0] + own[0]
+    return found + np.sqrt(0.9) * shared[1] + np.sqrt(0.1) * own[1], found[:, None], groups
+
+
+@pytest.mark.parametrize(("count", "rows"), [(20, 75), (40, 40)])
+def test_the_truth_of_groups_never_seen_is_inside_as_often_as_they_say(count: int, rows: int) -> None:
+    shares = []
+    for seed in range(60):
+        y, found, groups = in_groups(count, rows, seed)
+        conformal = fit(y, found, groups=groups)
+        assert conformal is not None
+        shares.append(covered(conformal, *in_groups(400, 5, 10_000 + seed)[:2]).mean())
+    assert np.mean(shares) == pytest.approx(0.9, abs=0.02)
+
+
+def test_groups_of_rows_that_do_not_err_alike_change_little() -> None:
+    y, found = drawn(3_000, 0)
+    plain, grouped = fit(y, found), fit(y, found, groups=np.arange(3_000) // 30)
+    assert plain is not None
+    assert grouped is not None
+    assert np.diff(grouped.interval(found)).mean() == pytest.approx(np.diff(plain.interval(found)).mean(), rel=0.1)
+
+
 def test_it_holds_in_every_range_of_the_prediction() -> None:
     conformal = fit(*drawn(20_000, 0))
     assert conformal is not None

@@ -127,6 +127,17 @@ def test_a_group_never_straddles_and_its_column_is_no_input() -> None:
     assert "groups the rows" in next(f.reason for f in manifest.ignored if f.name == "user")
 
 
+def test_intervals_are_of_few_parts_where_rows_of_a_group_err_alike() -> None:
+    chance = np.random.default_rng(0)
+    user, a = np.arange(1_200) // 60, chance.normal(size=1_200)
+    columns = {"user": [f"u{i}" for i in user], "a": a, "y": a + chance.normal(size=20)[user]}
+    apart, together = (
+        train(read(columns, target="y"), replace(LINEAR, split=split), inline=True).serving.manifest.intervals
+        for split in ("random", "group:user")
+    )
+    assert len(apart["edges"]) > len(together["edges"]) == 0
+
+
 def test_under_time_folds_lead_forward_and_the_latest_fit_answers() -> None:
     columns = table() | {"day": list(range(300))}
     told: list[Event] = []
