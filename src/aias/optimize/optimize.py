@@ -173,6 +173,7 @@ class _Job:
 
     def _outcome(self, plan: Plan) -> Outcome:
         """With test rows the published graphs are compared on them; else the means of out-of-fold scores."""
+        self.board.settle()
         serving = self.parent.manifest.form == "serving"
         weights = self.board.serving_weights() if serving else self.board.weights
         axes = reports(self.board, self.axis_of, self.axes, weights)

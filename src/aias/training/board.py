@@ -151,7 +151,7 @@ class Board:
         self._weigh()
         late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
         gone = self._make_room() if late else []
-        together = self._together()
+        together = self._mixed(self.weights)
         self._tell(member, score, timed, together)
         if gone:
             self._tell_late(gone)
@@ -164,7 +164,7 @@ class Board:
         newest, before = len(self.members) - 1, set(self._late)
         self._late = before | {newest}
         self._weigh()
-        if (self.scores[newest].value - self._together()) * self._direction > 0:
+        if (self.scores[newest].value - self._mixed(self.weights)) * self._direction > 0:
             self._late = set(range(newest))
             self._weigh()
         return [self.members[place].name for place in sorted(self._late - before)]
@@ -172,6 +172,14 @@ class Board:
     def _tell_late(self, gone: list[str]) -> None:
         message = f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not used: there is no time to finish with all"
         self.watch(Event("train.late", message, "warning", {"configurations": gone}))
+
+    def settle(self) -> None:
+        """Before anything is made of them: nothing hangs any more on which member was there first."""
+        order = sorted(range(len(self.members)), key=lambda place: self.members[place].name)
+        self.members, self.timed = [self.members[place] for place in order], [self.timed[place] for place in order]
+        self.scores = [self.scores[place] for place in order]
+        self._late = {order.index(place) for place in self._late}
+        self._weigh()
 
     def keep_to_time(self) -> None:
         """Before finishing: without time for the sentence encoder others answer, unless about as late."""
@@ -280,20 +288,16 @@ class Board:
     def _choose_serving(self) -> None:
         self._stretch = 1.0
         self._choose_within()
-        together = self._together()
+        together, perfect = self._mixed(self.weights), float(self.task.direction == "higher")
         # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
         known = together * self._direction > self._chance
-        left = abs(self._perfect - together)
+        left = abs(perfect - together)
         while not self.latency_asked and known and self.limit_us < QUALITY_US_MAX:
             most = (1 + LOST_SHARE * self._stretch) * left + NEARLY * abs(together)
-            if abs(self._perfect - self._mixed(self.serving_weights())) <= most:
+            if abs(perfect - self._mixed(self.serving_weights())) <= most:
                 break
             self._stretch *= 2
             self._choose_within()
-
-    @property
-    def _perfect(self) -> float:
-        return 1.0 if self.task.direction == "higher" else 0.0
 
     def _choose_within(self) -> None:
         """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""
@@ -366,10 +370,6 @@ class Board:
     def _tested_seconds(self, row_us: float) -> float:
         """For the answers to the test's rows."""
         return TESTED_SHARE * 1e-6 * row_us * self.forms.prepared.test.rows
-
-    def _together(self) -> float:
-        """The score of all members so far."""
-        return self._mixed(self.weights)
 
     def _mixed(self, weights: Floats) -> float:
         return metrics.measure(self.task, self.y, np.einsum("m,mro->ro", weights, self._stack())).value

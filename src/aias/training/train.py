@@ -203,6 +203,7 @@ class _Job:
                     f"no learner was ready within {self.recipe.seconds:g} s: {_reasons(self.watch.skipped)}",
                     hint=_instead(self.watch.skipped),
                 )
+            self.board.settle()
             return both_forms(plan, self.board)
 
     def _take(self, member: Member) -> bool:
