@@ -32,7 +32,7 @@ def opened(model: aias.Model, frame: pl.DataFrame, home: Path) -> Workshop:
     prepared = parent.prepared(dataset, None, ledger=None, seconds=600, watch=nobody)
     bench = Bench(prepared.table, Ledger(home / "work" / "m"))
     plan = Plan(
-        prepared.table, bench.ledger, InlineWorkers(bench, threads=1), seed=0,
+        prepared.table, bench.ledger, InlineWorkers(bench), seed=0,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
     return workshop(parent, prepared, bench, plan, deadline=standing(left=100_000.0, of=600.0), stop=threading.Event())

@@ -74,7 +74,7 @@ class Ledger:
         except OSError as fault:
             raise StorageFailed(f"cannot keep quotas in {path}: {fault.strerror}", hint="check the disk") from fault
         ledger = cls(fd, clock)
-        with ledger.holding(0):
+        with ledger.holding():
             ledger.words[0] = ledger.words[0] or _MAGIC
             if ledger.words[0] != _MAGIC or not 0 <= ledger.words[1] <= _RECORDS_MAX:
                 raise Damaged(f"{path} is no ledger of quotas", hint="remove it: all usage begins anew")
@@ -99,14 +99,14 @@ class Ledger:
         os.close(self._fd)
 
     @contextmanager
-    def holding(self, word: int) -> Iterator[None]:
-        """Alone with the record that begins at a word. Raises `LedgerBusy`."""
+    def holding(self) -> Iterator[None]:
+        """Alone with the list of records. Raises `LedgerBusy`."""
         with self.threads:
-            self.lock(lock_of(word, held=True))
+            self.lock(lock_of(0, held=True))
             try:
                 yield
             finally:
-                self.lock(lock_of(word, held=False))
+                self.lock(lock_of(0, held=False))
 
     def lock(self, asked: bytes) -> None:
         """Take a lock or let go of it, as `asked` says. Raises `LedgerBusy`."""
@@ -131,7 +131,7 @@ class Ledger:
         return None if number_of is None else _start(number_of)
 
     def _add(self, mark: int) -> int:
-        with self.holding(0):
+        with self.holding():
             if (at := self._find(mark)) is not None:
                 return at
             number = self.words[1]

@@ -121,9 +121,9 @@ def longest_seconds(manifest: Manifest) -> float:
     return 1e-6 * held if isinstance(held, int | float) else 0.0
 
 
-def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, callers: int = 1, seconds: float, seed: int) -> list[Pace]:
+def paces(runtimes: Sequence[OnnxRuntime], rows: Rows, *, seconds: float, seed: int) -> list[Pace]:
     """Of any number of models that take turns."""
-    spent = _rounds(runtimes, rows, callers, seconds)
+    spent = _rounds(runtimes, rows, 1, seconds)
     drawn = _drawn(spent.shape[1], seed)
     return [_pace(each, drawn) for each in spent]
 

@@ -93,7 +93,7 @@ class Accepting:
             self._loop.connect_accepted_socket(partial(_given, made), connection)
         )
         self._tasks.add(task)
-        task.add_done_callback(self._accepted)
+        task.add_done_callback(partial(opened, self._tasks))
 
     def _take_or_refuse(self, connection: socket.socket, address: Any) -> None:
         assert self._room is not None
@@ -106,10 +106,12 @@ class Accepting:
         self._loop.remove_reader(self._listener.fileno())
         self._loop.call_later(seconds, self._listen)
 
-    def _accepted(self, task: "asyncio.Task[object]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None and not isinstance(fault, OSError):
-            raise fault
+
+def opened(tasks: "set[asyncio.Task[object]]", task: "asyncio.Task[object]") -> None:
+    """A task that opens a connection is done; a client that has gone meanwhile is no fault."""
+    tasks.discard(task)
+    if not task.cancelled() and (fault := task.exception()) is not None and not isinstance(fault, OSError):
+        raise fault
 
 
 def _given(made: asyncio.BaseProtocol) -> asyncio.BaseProtocol:

@@ -245,7 +245,7 @@ def both_forms(plan: Plan, board: Board) -> Results:
 def workers_for(bench: Bench, *, inline: bool, nursery: Nursery | None = None) -> Workers | InlineWorkers:
     """They read the table from the ledger's folder, and come from the `nursery` if that is of their kind."""
     if inline:
-        return InlineWorkers(bench, threads=1)
+        return InlineWorkers(bench)
     bench.table.save(bench.ledger.table)
     values = bench.table.rows * (bench.table.encoder.layout.width + 1)
     count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1

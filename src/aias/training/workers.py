@@ -231,8 +231,10 @@ class InlineWorkers:
     Nothing can be killed here; fits end by their own deadlines.
     """
 
-    def __init__(self, bench: Bench, *, threads: int) -> None:
-        self.bench, self.threads = bench, threads
+    threads = 1
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
         self.all: list[Any] = [_Inline()]
 
     def __enter__(self) -> Self:

@@ -77,7 +77,7 @@ def _members(parent: Parent, frame: pl.DataFrame, ledger: Ledger) -> Workshop:
     prepared = parent.prepared(read(frame, target="y"), None, ledger=None, seconds=600, watch=nobody)
     bench = Bench(prepared.table, ledger)
     plan = Plan(
-        prepared.table, ledger, InlineWorkers(bench, threads=1), seed=parent.recipe.seed,
+        prepared.table, ledger, InlineWorkers(bench), seed=parent.recipe.seed,
         fit_ends_at=lambda: time.monotonic() + 600, memory=Memory(), watch=nobody,
     )  # fmt: skip
     return workshop(parent, prepared, bench, plan, deadline=Deadline.after(600), stop=threading.Event())

@@ -75,7 +75,7 @@ def run(made: Plan, *configurations: Configuration, enough: int = 99) -> list[Me
 @pytest.fixture
 def inline(tmp_path: Path) -> Iterator[tuple[Table, InlineWorkers]]:
     held = table()
-    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
         yield held, workers
 
 
@@ -147,7 +147,7 @@ def test_where_time_is_short_fewer_folds_judge_what_was_fitted_on_as_many_rows(t
     monkeypatch.setattr("aias.training.opening.SPARE_SHARE", 0.0)
     monkeypatch.setattr("aias.training.opening.JUDGED_ROWS_MIN", 1)
     held, told, narrowed, members = table(folds=5), [], [], []
-    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
         made = plan(held, workers, tmp_path, told)
         made.run(
             (), lambda member: not members.append(member), opening=[LINEAR, STRONG, STRONGER], narrow=narrowed.append
@@ -254,7 +254,7 @@ def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("aias.training.overdue.IMPORT_SECONDS", 0.0)
     held, ledger = table(folds=1), Ledger(tmp_path)
     held.save(tmp_path / "table")
-    with InlineWorkers(Bench(held, Ledger(tmp_path / "before")), threads=1) as inline_:
+    with InlineWorkers(Bench(held, Ledger(tmp_path / "before"))) as inline_:
         (member,) = run(plan(held, inline_, tmp_path / "before", []), STRONG)
     key = member.units[0].key(held.digest)
     entry = Ledger(tmp_path / "before").get(key)
@@ -312,7 +312,7 @@ def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:
     held, told = table(6_000), []
     memory = Little()
     memory.bytes = estimated_bytes(held, STRONG, 0.3) - PROCESS_BYTES
-    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
         made = plan(held, workers, tmp_path, told, memory=memory)
         (member,) = run(made, STRONG)
         assert made.refit([member], time.monotonic() + 600) == [member]
@@ -328,7 +328,7 @@ def test_without_memory_for_all_rows_some_are_fitted_on(tmp_path: Path) -> None:
 
 def test_where_that_would_be_too_few_rows_a_configuration_is_left_out(tmp_path: Path) -> None:
     held, told = table(3_000), []
-    with InlineWorkers(Bench(held, Ledger(tmp_path)), threads=1) as workers:
+    with InlineWorkers(Bench(held, Ledger(tmp_path))) as workers:
         assert run(plan(held, workers, tmp_path, told, memory=Little()), STRONG) == []
     (skipped,) = [event for event in told if event.name == "train.skipped"]
     assert skipped.facts["reason"] == "there is not enough memory"

@@ -77,11 +77,9 @@ class Target:
         assert self.requests, "something is to be sent"
 
     @classmethod
-    def of(
-        cls, address: Address, path: str, bodies: Iterable[bytes], headers: Mapping[str, str], *, method: str = "POST"
-    ) -> Self:
+    def of(cls, address: Address, path: str, bodies: Iterable[bytes], headers: Mapping[str, str]) -> Self:
         """Raises `NoServer`."""
-        head = f"{method} {address.prefix}{path} HTTP/1.1\r\nHost: {address.name}\r\n"
+        head = f"POST {address.prefix}{path} HTTP/1.1\r\nHost: {address.name}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         requests = (f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body for body in bodies)
         return cls(*address.found(), tuple(requests))

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto
+from scipy.special import softmax
 
 from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
@@ -39,7 +40,7 @@ class Onnx:
         self.session = _session(model.SerializeToString())
         inputs = tuple(each for slot in self.slots for each in slot.inputs)
         probe: list[Values] = [[""] * 2 if each.kind == "category" else np.zeros(2) for each in inputs]
-        found, self.labelled = self._run(probe)
+        found, _ = self._run(probe)
         self.flat = found.ndim == 1
         if found.ndim > 2:
             raise UnfitModel(
@@ -65,7 +66,7 @@ class Onnx:
         scores = found.reshape(len(found), -1).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             if plan.classes and plan.scores == "logits":
-                scores = 1 / (1 + np.exp(-scores)) if self.width == 1 else _softmax(scores)
+                scores = 1 / (1 + np.exp(-scores)) if self.width == 1 else softmax(scores, axis=1)
         if plan.classes and self.width == 1:
             scores = np.hstack([1 - scores, scores])
         return scores, labels
@@ -190,11 +191,6 @@ def _range(dtype: Any) -> tuple[float, float]:
         return 0.0, WHOLE_MAX
     held = np.iinfo(dtype)
     return float(held.min), float(held.max)
-
-
-def _softmax(scores: Floats) -> Floats:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _notes(inputs: Sequence[Any]) -> tuple[str, ...]:

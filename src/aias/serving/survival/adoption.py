@@ -4,10 +4,12 @@ import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from aias.serving.accepting import opened
 from aias.serving.refusals import Refusal, RunEnded, TooLate
 from aias.serving.survival.connections import Answering, KeptConnection
 from aias.serving.survival.journal import Journal, Layout, Pages
@@ -107,12 +109,7 @@ class Adopter:
         kept = protocol or KeptConnection.of(connection, self._make, self._journal)
         task: asyncio.Task[object] = loop.create_task(loop.connect_accepted_socket(lambda: kept, connection))
         self._tasks.add(task)
-        task.add_done_callback(self._opened)
-
-    def _opened(self, task: "asyncio.Task[object]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None and not isinstance(fault, OSError):
-            raise fault
+        task.add_done_callback(partial(opened, self._tasks))
 
 
 def _fault(tries: int, *, stuck: bool) -> Refusal | None:

@@ -301,9 +301,7 @@ class Journal:
     def __init__(self, pages: Pages) -> None:
         self.pages, self.runs = pages, Runs(pages)
         self.leaving = False
-        # The last one is nobody's: connections for which no slot is left share it, and are not kept.
-        self._slots: list[Slot | int] = list(range(pages.layout.slots - 1))
-        self._spare = Slot(pages, pages.layout.slots - 1)
+        self._slots: list[Slot | int] = list(range(pages.layout.slots))
         self.beyond = memoryview(bytearray(CHUNK_BYTES))
         """Where bytes are read for which a text has no room."""
 
