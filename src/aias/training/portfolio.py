@@ -6,7 +6,7 @@ CatBoost); last boosted trees of other characters. Nothing here was chosen on th
 """
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -85,23 +85,12 @@ def portfolio(shape: Shape, *, only: Mapping[str, Mapping[str, Any]] | None = No
     """
     only, done = only or {}, set[str]()
     for each in _ordered(shape):
-        if each.learner not in members("learners") or (only and each.learner not in only):
+        if each.learner in done or not _takes_part(each.learner, shape, only):
             continue
-        learner = member("learners", each.learner)
-        if each.learner in done or (getattr(learner, "asked_only", False) and each.learner not in only):
-            continue
-        if any(importlib.util.find_spec(name) is None for name in getattr(learner, "needs", ())):
-            continue
-        if getattr(learner, "means", False) and not only and shape.task.quantile not in (None, MEDIAN):
-            continue
-        if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
-            continue
-        if _within(learner, shape):
-            settings = only.get(each.learner)
-            if settings:
-                done.add(each.learner)
-                each = replace(each, name=each.learner, settings=dict(settings))  # noqa: PLW2901
-            yield each
+        if settings := only.get(each.learner):
+            done.add(each.learner)
+            each = replace(each, name=each.learner, settings=dict(settings))  # noqa: PLW2901
+        yield each
 
 
 def families(configurations: Iterable[Configuration]) -> tuple[list[Configuration], list[Configuration]]:
@@ -111,94 +100,97 @@ def families(configurations: Iterable[Configuration]) -> tuple[list[Configuratio
     return list(first.values()), others
 
 
-def _within(learner: Any, shape: Shape) -> bool:
-    """Whether the data is no larger than the learner is good for."""
-    rows_max = getattr(learner, "rows_max", shape.rows)
-    return bool(shape.rows <= rows_max and shape.outputs <= getattr(learner, "classes_max", shape.outputs))
+def _takes_part(name: str, shape: Shape, only: Collection[str]) -> bool:
+    """Whether a learner is there, is wanted, and can learn from data of this shape."""
+    if name not in members("learners") or (only and name not in only):
+        return False
+    learner = member("learners", name)
+    means = getattr(learner, "means", False) and shape.task.quantile not in (None, MEDIAN)
+    if not only and (means or getattr(learner, "asked_only", False)):
+        return False
+    if not learner.sparse and not shape.layout.width:  # of texts alone trees would only see what `linear` makes
+        return False
+    if shape.rows > getattr(learner, "rows_max", shape.rows):
+        return False
+    if shape.outputs > getattr(learner, "classes_max", shape.outputs):
+        return False
+    return all(importlib.util.find_spec(each) is not None for each in getattr(learner, "needs", ()))
 
 
-def _ordered(shape: Shape) -> Iterator[Configuration]:
+def _ordered(shape: Shape) -> list[Configuration]:
     text = ("text_sums",) if shape.layout.terms or shape.sentences else ()
     read = FEATURES if shape.sentences else ()
     crossed = ("target_means", *text) if shape.layout.categories else text
-    few_columns = shape.layout.width <= FEW_COLUMNS
+    few_columns, few_rows = shape.layout.width <= FEW_COLUMNS, shape.rows <= FEW_ROWS
+    # A booster grows a tree for each class in every round; networks and extremely random trees learn all at once.
+    many_classes, once = shape.outputs > 1, shape.outputs**0.5
 
     def trees(name: str, cost: float, settings: dict[str, Any], derived: tuple[str, ...] = text) -> Configuration:
         if few_columns and "feature_fraction" in settings:
             settings = {BY_NODE.get(each, each): value for each, value in settings.items()}
         return Configuration(f"boosted_trees {name}".strip(), "boosted_trees", settings, derived, read, cost)
 
-    # A booster grows a tree for each class in every round; these learn all classes at once.
-    many_classes, once = shape.outputs > 1, shape.outputs**0.5
-    few_rows = shape.rows <= FEW_ROWS
-    every = ALL if few_columns and not shape.task.classes else {}
-    different = (
-        Configuration("extra_trees", "extra_trees", every, crossed, read, 1.5 / once),
-        Configuration("mlp wide", "mlp", WIDE, text, read, 4.0 / once),
-        *([Configuration("mlp log", "mlp", {**WIDE, **LOG}, text, read, 4.0)] if shape.skewed else ()),
-        Configuration("mlp plain", "mlp", PLAIN, text, read, 4.0 / once),
-    )
-    told_apart = shape.layout.terms and shape.task.classes
-    words: dict[str, Any] = {"first": WORDS_FIRST} if told_apart else {}
-    sentences: dict[str, Any] = {"first": SENTENCES_FIRST} if told_apart else {}
-    ratios: dict[str, Any] = {"ratios": True} if told_apart else {}
+    def network(name: str, settings: dict[str, Any], cost: float = 4.0) -> Configuration:
+        return Configuration(name, "mlp", settings, text, read, cost / once)
 
-    # What the sentence encoder's time was spent for comes first: the first is begun, however little time is left.
-    few = shape.rows < FEW_EACH * len(shape.task.classes)
-    if read and few:
-        yield Configuration("linear sentences", "linear", sentences, features=read, cost=SENTENCES_COST)
-    if read and ratios and not few:
-        both = {**ratios, **sentences}
-        yield Configuration("linear ratios sentences", "linear", both, features=read, cost=SENTENCES_COST)
-    # Of many texts there may be time for one model only, and by ratios it is the better one.
-    by_ratios = [Configuration("linear ratios", "linear", {**ratios, "first": RATIOS_FIRST})] if ratios else []
-    leads = not read and not few
-    if leads:
-        yield from by_ratios
-    yield Configuration("linear", "linear", words)
-    if shape.skewed:
-        yield Configuration("linear log", "linear", LOG)
-    if read and not few:
-        yield Configuration("linear sentences", "linear", sentences, features=read, cost=SENTENCES_COST)
-    if not leads:
-        yield from by_ratios
-    if read:
-        yield trees("sentences", 1.0, {"learning_rate": 0.05})
-    drawn = [trees("drawn", 1.2, {**DRAWN, **OF_CLASSES} if many_classes else DRAWN)]
-    if few_rows and many_classes:
-        yield from (*different, *drawn)
-    yield replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
+    every = ALL if few_columns and not shape.task.classes else {}
+    random = Configuration("extra_trees", "extra_trees", every, crossed, read, 1.5 / once)
+    networks = [
+        network("mlp wide", WIDE),
+        *([network("mlp log", {**WIDE, **LOG})] if shape.skewed else ()),
+        network("mlp plain", PLAIN),
+    ]
+    plain = replace(trees("", 1.0, {"learning_rate": 0.1 if many_classes else 0.05}), features=())
+    drawn = trees("drawn", 1.2, {**DRAWN, **OF_CLASSES} if many_classes else DRAWN)
+    log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
     fine = [trees("fine", 2.0, FINE)] if shape.layout.categories and not few_rows else []
     large = [*fine, trees("deep", 2.5, DEEP)]
-    large_first = not few_rows and not many_classes  # of many rows these learn more than all that differs from them
-    if large_first:
-        yield from large
-    log = [trees("log", 1.0, {"learning_rate": 0.05, **LOG})] if shape.skewed else []
-    if few_rows:
-        yield from log
-    if shape.layout.categories:
-        yield trees("crossed", 1.5, CROSSED, crossed)
-    if any(size > CODES_MAX for size in shape.layout.category_sizes):
-        yield trees("sets", 2.5, SETS)
-    if not few_rows:
-        yield different[0]
-    elif not many_classes:
-        yield from (*drawn, *different)
-    yield Configuration("catboost", "catboost", {}, text, read, 5.0)
-    if not few_rows:  # of many rows these may take longer than all others
-        yield from (*log, *drawn)
-    yield Configuration("xgboost", "xgboost", {}, text, read, 2.5)
-    yield trees("random", 4.0, RANDOM)
-    if not large_first:
-        yield from large
-    if not few_rows:
-        yield from different[1:]
-    yield Configuration("mlp waves", "mlp", WAVES, text, read, 6.0 / once)
-    yield Configuration("mlp", "mlp", {}, text, read, 4.0 / once)
-    yield trees("stumpy", 1.5, STUMPY)
-    yield Configuration("nearest", "nearest", {}, text, read, 0.5)
-    yield trees("random deep", 4.0, RANDOM_DEEP)
-    yield Configuration("text_mlp", "text_mlp", cost=4.0)
+    values = [
+        *([trees("crossed", 1.5, CROSSED, crossed)] if shape.layout.categories else ()),
+        *([trees("sets", 2.5, SETS)] if any(size > CODES_MAX for size in shape.layout.category_sizes) else ()),
+    ]
+    catboost = Configuration("catboost", "catboost", {}, text, read, 5.0)
+    others = [Configuration("xgboost", "xgboost", {}, text, read, 2.5), trees("random", 4.0, RANDOM)]
+    if few_rows and many_classes:
+        order = [random, *networks, drawn, plain, *log, *values, catboost, *others, *large]
+    elif few_rows:
+        order = [plain, *log, *values, drawn, random, *networks, catboost, *others, *large]
+    elif many_classes:  # of many rows drawn trees may take longer than all others
+        order = [plain, *values, random, catboost, *log, drawn, *others, *large, *networks]
+    else:  # of many rows large trees learn more than all that differs from them
+        order = [plain, *large, *values, random, catboost, *log, drawn, *others, *networks]
+    return [
+        *_linear(shape, read),
+        *([trees("sentences", 1.0, {"learning_rate": 0.05})] if read else ()),
+        *order,
+        network("mlp waves", WAVES, 6.0),
+        network("mlp", {}),
+        trees("stumpy", 1.5, STUMPY),
+        Configuration("nearest", "nearest", {}, text, read, 0.5),
+        trees("random deep", 4.0, RANDOM_DEEP),
+        Configuration("text_mlp", "text_mlp", cost=4.0),
+    ]
+
+
+def _linear(shape: Shape, read: tuple[str, ...]) -> list[Configuration]:
+    """What the sentence encoder's time was spent for comes first: the first is begun, however little time is left. Of
+    many texts there may be time for one model only, and by ratios it is the better one."""
+    told_apart = bool(shape.layout.terms and shape.task.classes)
+    few = shape.rows < FEW_EACH * len(shape.task.classes)
+
+    def one(name: str, first: float, *, ratios: bool = False, features: tuple[str, ...] = ()) -> Configuration:
+        settings: dict[str, Any] = {"ratios": True} if ratios else {}
+        if told_apart:
+            settings["first"] = first
+        return Configuration(name, "linear", settings, features=features, cost=SENTENCES_COST if features else 1.0)
+
+    ratios = [one("linear ratios", RATIOS_FIRST, ratios=True)] if told_apart else []
+    both = [one("linear ratios sentences", SENTENCES_FIRST, ratios=True, features=read)] if told_apart and read else []
+    sentences = [one("linear sentences", SENTENCES_FIRST, features=read)] if read else []
+    rest = [one("linear", WORDS_FIRST), *([Configuration("linear log", "linear", LOG)] if shape.skewed else ())]
+    if few:
+        return [*sentences, *rest, *ratios]
+    return [*both, *rest, *sentences, *ratios] if read else [*ratios, *rest]
 
 
 WORDS_FIRST: Final = 10.0
