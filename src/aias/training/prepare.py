@@ -117,37 +117,17 @@ def prepare(
     check_inputs(dataset, target)
     for finding in findings(dataset, labels.y, task):
         watch(finding)
-    share = 0.0 if given is not None else _test_share(dataset.rows, test)
-    if share:
-        parts = split(dataset, labels.y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
-        kept, aside = test_of(parts.train, parts.test, said.own, how=how)
-        reason = parts.reason
-    else:
-        kept, aside, reason = np.arange(dataset.rows), np.arange(0), "every row is learned from"
-    held, held_y = dataset.take(aside), labels.y[aside]
-    if given is not None:
-        found = labels_for(given, task)
-        held, held_y, reason = given.take(found.kept), found.y, "the test is the file that was given"
-        measuring, notes = apart(held, dataset, how=how)
-        held, held_y = held.take(measuring), held_y[measuring]
-        for note in notes:
-            watch(note)
-    learned, y, said = dataset.take(kept), labels.y[kept], said.take(kept)
+    learned, y, said, held, held_y, reason = _parted(
+        dataset, labels.y, said, task=task, how=how, test=test, given=given, seed=seed, watch=watch
+    )
     del dataset  # with rows set aside this is a second copy of all the others
     encoder = _fit_encoder(learned, target)
-    embedding, words = None, encoder
+    embedding = None
     if sentences is not None:
-
-        def made(heard: Watch) -> Embedding | None:
-            if (named := sentences_for(sentences, words, threads=cpus(), watch=heard)) is None:
-                return None
-            some = encoded_of(learned.take(tried(learned.rows, threads=cpus())), words.with_subwords(named.subwords))
-            return embedding_of(
-                named, some, rows=learned.rows, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
-                watch=heard,
-            )  # fmt: skip
-
-        embedding = ready_in_time(made, deadline=deadline, watch=watch)
+        embedding = _embedding(
+            sentences, learned, encoder, test_rows=held.rows, length=tokens, ledger=ledger, deadline=deadline,
+            watch=watch,
+        )  # fmt: skip
     encoder, encoded, embedding = _encoded(learned, encoder, embedding, ledger, deadline, watch)
     if embedding is None and not encoder.layout.width and not encoder.layout.terms:
         raise UserError(
@@ -241,6 +221,45 @@ def _aside(dataset: Dataset, target: str, how: str) -> Dataset:
             replace(each, role="ignored", reason=reason) if each.name == column else each for each in schema
         ))  # fmt: skip
     return dataset.with_schema(schema)
+
+
+def _parted(
+    dataset: Dataset, y: Any, said: Opinions, *, task: Task, how: str, test: float | None, given: Dataset | None,
+    seed: int, watch: Watch,
+) -> tuple[Dataset, Any, Opinions, Dataset, Any, str]:  # fmt: skip
+    """The rows that are learned from, their labels and what a teacher says of them; rows to measure on, and their
+    labels; and why it is these."""
+    if given is not None:
+        found = labels_for(given, task)
+        held = given.take(found.kept)
+        measuring, notes = apart(held, dataset, how=how)
+        for note in notes:
+            watch(note)
+        return dataset, y, said, held.take(measuring), found.y[measuring], "the test is the file that was given"
+    share = _test_share(dataset.rows, test)
+    if not share:
+        return dataset, y, said, dataset.take(np.arange(0)), y[:0], "every row is learned from"
+    parts = split(dataset, y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
+    kept, aside = test_of(parts.train, parts.test, said.own, how=how)
+    return dataset.take(kept), y[kept], said.take(kept), dataset.take(aside), y[aside], parts.reason
+
+
+def _embedding(
+    name: str, learned: Dataset, words: RowEncoder, *, test_rows: int, length: int | None, ledger: Ledger | None,
+    deadline: Deadline, watch: Watch,
+) -> Embedding | None:  # fmt: skip
+    """How a sentence encoder reads the texts, where it is ready in time."""
+
+    def made(heard: Watch) -> Embedding | None:
+        if (named := sentences_for(name, words, threads=cpus(), watch=heard)) is None:
+            return None
+        some = encoded_of(learned.take(tried(learned.rows, threads=cpus())), words.with_subwords(named.subwords))
+        return embedding_of(
+            named, some, rows=learned.rows, test_rows=test_rows, length=length, ledger=ledger, deadline=deadline,
+            watch=heard,
+        )  # fmt: skip
+
+    return ready_in_time(made, deadline=deadline, watch=watch)
 
 
 def _encoded(
