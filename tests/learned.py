@@ -41,9 +41,9 @@ def answered(layout: Layout, fitted: Any, classes: int, x: Any) -> Any:
     return session_of(layout, fitted, classes).run(outputs, {"columns": x})[0]
 
 
-def examples(classes: int, rows: int = 800) -> Examples:
+def examples(classes: int, rows: int = 800, *, seed: int = 0) -> Examples:
     """Four numbers with gaps and infinities, and a category of 28 codes; amounts far from 0."""
-    rng = np.random.default_rng(classes)
+    rng = np.random.default_rng(classes + 10 * seed)
     x = rng.normal(size=(rows, 5))
     x[:, 3] = np.round(x[:, 3], 1)
     x[:, 4] = rng.integers(2, 30, rows)

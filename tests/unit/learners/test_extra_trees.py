@@ -121,15 +121,6 @@ def test_thinned_it_has_a_part_of_its_trees_and_answers_at_the_same_height(class
         np.testing.assert_allclose(run(trees, classes, x).reshape(len(x), -1), scores, rtol=1e-6)
 
 
-@pytest.mark.parametrize("classes", TASKS)
-def test_what_was_chosen_by_rows_that_judge_is_fitted_again_without_them(classes: int) -> None:
-    trees = fit(classes, valid=examples(classes, 101))
-    assert trees.judged.shape == (101, max(classes, 1))
-    again = fit(classes, **trees.settings)
-    assert again.judged is None
-    np.testing.assert_array_equal(again.scores(odd_rows()), trees.scores(odd_rows()))
-
-
 def test_noise_is_shrunk_away_and_what_is_certain_is_not() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(900, 4))
