@@ -12,28 +12,9 @@ from aias.access.keys import SCOPES, BadScope, Keys, UnknownKey
 from aias.access.secret import LENGTH, id_of, new_secret
 from aias.core.errors import UserError
 from aias.core.names import BadName
+from clock import Clock
 
 NOON = datetime(2026, 5, 6, 12, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def keys(tmp_path: Path, clock: Clock):
-    opened = Keys.open(tmp_path / "home", clock=clock)
-    yield opened
-    opened.close()
 
 
 def test_a_secret_opens_with_the_scopes_it_was_given(keys: Keys):

@@ -1,37 +1,16 @@
 """A request that has a name makes one thing, however often it is asked."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 
 from aias.access.keys import Keys
 from aias.access.once import KEPT, AskedOtherwise, Once
 from aias.access.tenants import TenantExists
+from clock import Clock
 
 ASKED = Once("giver", b"key 1", b"a key for the shop", b"the giver's secret")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 5, 6, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def keys(tmp_path: Path, clock: Clock) -> Iterator[Keys]:
-    opened = Keys.open(tmp_path / "home", clock=clock)
-    yield opened
-    opened.close()
 
 
 def test_asked_again_a_request_gives_the_same_key_and_the_same_secret(keys: Keys) -> None:

@@ -1,18 +1,11 @@
 """A deadline, on a clock that moves when it is told to."""
 
 from aias.core.deadline import Deadline
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from clock import Clock
 
 
 def test_what_is_left_shrinks_with_time_and_is_never_negative() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     deadline = Deadline.after(10, clock)
 
     clock.now += 4
@@ -22,7 +15,7 @@ def test_what_is_left_shrinks_with_time_and_is_never_negative() -> None:
 
 
 def test_a_deadline_has_passed_at_its_very_end() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     deadline = Deadline.after(10, clock)
     clock.now += 10
 
@@ -30,7 +23,7 @@ def test_a_deadline_has_passed_at_its_very_end() -> None:
 
 
 def test_a_share_ends_within_the_whole() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     deadline = Deadline.after(10, clock)
     clock.now += 4
 
@@ -41,7 +34,7 @@ def test_a_share_ends_within_the_whole() -> None:
 
 
 def test_nothing_is_left_to_share_once_it_has_passed() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     deadline = Deadline.after(1, clock)
     clock.now += 5
 

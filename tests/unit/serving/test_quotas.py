@@ -17,23 +17,16 @@ from aias.serving.refusals import QuotaSpent
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import Left
+from clock import Clock
 from serving_house import House, Response, Rule, Shelf, eventually, house, samples
 
 NOON = int(datetime(2026, 5, 6, 12, tzinfo=UTC).timestamp()) * 10**9
 ROW = [{"age": 50}]
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> int:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 QUOTAS = {

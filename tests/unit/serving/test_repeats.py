@@ -15,6 +15,7 @@ from aias.serving.messages import Reply, Request
 from aias.serving.metrics import Metrics
 from aias.serving.refusals import BadBody, Overloaded, TooLate
 from aias.serving.repeats import Repeats
+from clock import Clock
 from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, samples
 
 BODY = b'[{"age": 50}]'
@@ -38,14 +39,6 @@ class Model:
         return Reply(b"%d" % serial, rows=1, phases=(0.1, 0.1, 0.1))
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def model() -> Model:
     return Model()
@@ -53,7 +46,7 @@ def model() -> Model:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -16,17 +16,11 @@ from aias.serving.refusals import NotReady
 from aias.serving.residence import AT_START_MAX, GROWN_MAX, OWN_BYTES, Loads, Residence, taken_bytes
 from aias.serving.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
+from clock import Clock
 from serving_house import BOUNDS, PATIENCE, Response, Rule, Shelf, eventually, house, samples
 
 ONE = OWN_BYTES
 """What a rule takes: it has no files."""
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def many(count: int) -> Shelf:

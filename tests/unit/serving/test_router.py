@@ -3,14 +3,8 @@ import threading
 from aias.serving.metrics import Metrics
 from aias.serving.models import warm
 from aias.serving.router import KEEP_SECONDS, RETRY_SECONDS, Router
+from clock import Clock
 from serving_house import BOUNDS, PATIENCE, Rule, Shelf, eventually, house
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def router(shelf: Shelf, clock: Clock | None = None) -> tuple[Router, list[str], Metrics]:

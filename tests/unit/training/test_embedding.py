@@ -17,6 +17,7 @@ from aias.graph.sentences import Texts
 from aias.training.configuration import Configuration, Unit
 from aias.training.embedding import Embedding, KnownRows, embedded, embedding_of, ready_in_time, without_tokens
 from aias.training.ledger import Ledger
+from clock import Clock
 
 NOTES = ["a b", "c", "a c", "b"]
 ENCODER = RowEncoder.fit((Field("note", "text"),), {"note": NOTES})
@@ -24,14 +25,6 @@ ENCODED = ENCODER.columns({"note": NOTES}, 4)
 
 
 WORDS = RowEncoder.fit((Field("note", "text"),), {"note": ["a b c d e f", "g h"]})
-
-
-@dataclass
-class Clock:
-    now: float = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass
