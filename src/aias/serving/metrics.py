@@ -5,7 +5,8 @@ All is counted on the event loop's own thread, so nothing needs a lock.
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -60,13 +61,11 @@ class Histogram:
         """As it is now: counting goes on while another thread writes this down."""
         return self.counts.copy(), self.sum
 
-    def cumulative(self) -> list[tuple[str, float]]:
-        """The buckets as Prometheus wants them: all that took at most so long."""
-        total, found = 0, []
-        for bound, count in zip((*map(str, self.buckets), "+Inf"), self.counts, strict=True):
-            total += count
-            found.append((bound, float(total)))
-        return found
+    @property
+    def shown(self) -> tuple[list[tuple[str, float]], float]:
+        """As Prometheus wants it: of each bucket all that took at most so long; and the sum."""
+        bounds = (*map(str, self.buckets), "+Inf")
+        return [*zip(bounds, map(float, accumulate(self.counts)), strict=True)], self.sum
 
 
 Counts = tuple[list[int], float]
@@ -311,23 +310,16 @@ class Metrics:
 
     def collect(self) -> Iterator[Any]:
         """The families, as prometheus_client asks its collectors for them."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+        from prometheus_client.core import CounterMetricFamily as Count
+        from prometheus_client.core import GaugeMetricFamily as Gauge
+        from prometheus_client.core import HistogramMetricFamily as Buckets
 
-        requests = CounterMetricFamily("aias_requests", "Requests answered", labels=("endpoint", "version", "status"))
-        for (endpoint, version, status), count in self.requests.items():
-            requests.add_metric((endpoint, version, str(status)), count)
-        yield requests
-        adoptions = CounterMetricFamily(
-            "aias_adoptions", "Connections of workers that ended, by what became of them", labels=("fate",)
-        )
-        for fate, count in self.adoptions.items():
-            adoptions.add_metric((fate,), count)
-        yield adoptions
-        refusals = CounterMetricFamily("aias_refusals", "Requests refused", labels=("endpoint", "reason", "version"))
-        for (reason, endpoint, version), count in self.refusals.items():
-            refusals.add_metric((endpoint, reason, version), count)
-        yield refusals
-        for name, help_text, counts in (
+        of, work = ("endpoint", "version"), self.work.items()
+        yield family(Count, "aias_requests", "Requests answered", (*of, "status"), self.requests.items())
+        said = "Connections of workers that ended, by what became of them"
+        yield family(Count, "aias_adoptions", said, ("fate",), _each(self.adoptions))
+        yield family(Count, "aias_refusals", "Requests refused", ("reason", *of), self.refusals.items())
+        for name, said, counts in (
             ("aias_load_failures", "Versions that could not be loaded", self.load_failures),
             ("aias_loads", "Versions loaded into memory", self.loads),
             ("aias_unloads", "Versions that had to leave memory for others", self.unloads),
@@ -336,60 +328,46 @@ class Metrics:
             ("aias_cache_misses", "Requests that could have been, and were run", self.cache_misses),
             ("aias_cache_shared", "Requests answered by the run of an equal one", self.cache_shared),
         ):
-            family = CounterMetricFamily(name, help_text, labels=("endpoint",))
-            for endpoint, count in counts.items():
-                family.add_metric((endpoint,), count)
-            yield family
-        yield from self._collect_work()
-        batches = HistogramMetricFamily("aias_batch_rows", "Rows of a run in a thread", labels=("version",))
-        for version, histogram in self.batches.items():
-            batches.add_metric((version,), histogram.cumulative(), histogram.sum)
-        yield batches
-        tiers = GaugeMetricFamily("aias_tier", "Where a model runs", labels=("endpoint", "tier"))
-        for endpoint, tier in self.tiers():
-            tiers.add_metric((endpoint, tier), 1)
-        yield tiers
-        loaded = GaugeMetricFamily("aias_loaded", "Versions in memory", labels=("endpoint", "version"))
-        for endpoint, version in self.loaded():
-            loaded.add_metric((endpoint, version), 1)
-        yield loaded
-        loading = HistogramMetricFamily("aias_load_seconds", "Seconds of loading and trying out a version")
-        loading.add_metric((), self.load_seconds.cumulative(), self.load_seconds.sum)
-        yield loading
+            yield family(Count, name, said, of[:1], _each(counts))
+        yield family(Count, "aias_rows", "Rows answered", of, ((at, each.rows) for at, each in work))
+        whole = ((at, *each.whole.shown) for at, each in work)
+        yield family(Buckets, "aias_request_seconds", "Seconds of whole requests", of, whole)
+        phases = (
+            ((*at, phase), *histogram.shown)
+            for at, each in work
+            for phase, histogram in zip(PHASES, each.phases, strict=True)
+        )
+        yield family(Buckets, "aias_seconds", "Seconds by phase", (*of, "phase"), phases)
+        batches = (((version,), *histogram.shown) for version, histogram in self.batches.items())
+        yield family(Buckets, "aias_batch_rows", "Rows of a run in a thread", of[1:], batches)
+        tiers, loaded = ((at, 1) for at in self.tiers()), ((at, 1) for at in self.loaded())
+        yield family(Gauge, "aias_tier", "Where a model runs", ("endpoint", "tier"), tiers)
+        yield family(Gauge, "aias_loaded", "Versions in memory", of, loaded)
+        loading = [((), *self.load_seconds.shown)]
+        yield family(Buckets, "aias_load_seconds", "Seconds of loading and trying out a version", (), loading)
         held, most = self.models_bytes()
-        yield GaugeMetricFamily("aias_models_bytes", "Memory of the loaded models, of all workers together", held)
-        yield GaugeMetricFamily("aias_models_bytes_max", "What they may take; 0 for no bound", most)
-        labels = ("key", "name", "quota")
-        used = GaugeMetricFamily("aias_quota_used", "Of a key's quota: gone", labels=labels)
-        left = GaugeMetricFamily("aias_quota_left", "Of a key's quota: still there", labels=labels)
-        for key, usage in self.quotas():
-            used.add_metric((key.id, key.name, str(usage.quota)), usage.used)
-            left.add_metric((key.id, key.name, str(usage.quota)), usage.left)
-        yield from (used, left)
-        yield from self._collect_shared()
-        yield GaugeMetricFamily("aias_open_connections", "Open connections", self.open_connections())
+        yield Gauge("aias_models_bytes", "Memory of the loaded models, of all workers together", held)
+        yield Gauge("aias_models_bytes_max", "What they may take; 0 for no bound", most)
+        own = [((key.id, key.name, usage.quota), usage) for key, usage in self.quotas()]
+        shared = [((tenant, usage.quota), usage) for tenant, usage in self.shared_quotas()]
+        for whose, name, labels, usages in (
+            ("key", "aias_quota", ("key", "name", "quota"), own),
+            ("tenant", "aias_tenant_quota", ("tenant", "quota"), shared),
+        ):
+            used, left = ((at, each.used) for at, each in usages), ((at, each.left) for at, each in usages)
+            yield family(Gauge, f"{name}_used", f"Of a {whose}'s quota: gone", labels, used)
+            yield family(Gauge, f"{name}_left", f"Of a {whose}'s quota: still there", labels, left)
+        yield Gauge("aias_open_connections", "Open connections", self.open_connections())
         yield from self.more()
 
-    def _collect_shared(self) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily
 
-        used = GaugeMetricFamily("aias_tenant_quota_used", "Of a tenant's quota: gone", labels=("tenant", "quota"))
-        left = GaugeMetricFamily("aias_tenant_quota_left", "Of a tenant's quota: left", labels=("tenant", "quota"))
-        for tenant, usage in self.shared_quotas():
-            used.add_metric((tenant, str(usage.quota)), usage.used)
-            left.add_metric((tenant, str(usage.quota)), usage.left)
-        yield from (used, left)
+def family(kind: Any, name: str, said: str, labels: Sequence[str], found: Iterable[tuple[Any, ...]]) -> Any:
+    """One family of prometheus_client. Of each that is `found`: the labels, and its value, or buckets and their sum."""
+    made = kind(name, said, labels=labels)
+    for values, *amounts in found:
+        made.add_metric([str(value) for value in values], *amounts)
+    return made
 
-    def _collect_work(self) -> Iterator[Any]:
-        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
-        of = ("endpoint", "version")
-        rows = CounterMetricFamily("aias_rows", "Rows answered", labels=of)
-        whole = HistogramMetricFamily("aias_request_seconds", "Seconds of whole requests", labels=of)
-        phases = HistogramMetricFamily("aias_seconds", "Seconds by phase", labels=(*of, "phase"))
-        for labels, work in self.work.items():
-            rows.add_metric(labels, work.rows)
-            whole.add_metric(labels, work.whole.cumulative(), work.whole.sum)
-            for phase, histogram in zip(PHASES, work.phases, strict=True):
-                phases.add_metric((*labels, phase), histogram.cumulative(), histogram.sum)
-        yield from (rows, whole, phases)
+def _each(counts: Counter[str]) -> Iterator[tuple[tuple[str], int]]:
+    return (((name,), count) for name, count in counts.items())

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from aias.registry.rollout.evidence import Comparison, certain_at
 from aias.registry.rollout.trial import WHOLE, Trial
+from aias.serving.metrics import family
 
 
 class Shown(Protocol):
@@ -18,10 +19,8 @@ def held_families(held: Iterable[tuple[str, str]]) -> Iterator[Any]:
     """Versions that have ended processes, and how each is held."""
     from prometheus_client.core import GaugeMetricFamily
 
-    family = GaugeMetricFamily("aias_held", "Versions that run apart, or not at all", labels=("version", "how"))
-    for version, how in held:
-        family.add_metric((version, how), 1)
-    yield family
+    said = "Versions that run apart, or not at all"
+    yield family(GaugeMetricFamily, "aias_held", said, ("version", "how"), ((each, 1) for each in held))
 
 
 def families(stage: Shown) -> Iterator[Any]:
@@ -57,10 +56,9 @@ def families(stage: Shown) -> Iterator[Any]:
         rows.add_metric((*labels, "no"), mirrored.rows - mirrored.alike)
         seconds.add_metric((*labels, "trial"), mirrored.seconds)
         seconds.add_metric((*labels, "live"), mirrored.live_seconds)
-    ended = CounterMetricFamily("aias_trials_ended", "Trials that ended, and how", labels=("endpoint", "outcome"))
-    for endpoint, outcome, count in stage.outcomes:
-        ended.add_metric((endpoint, outcome), count)
-    yield from (share, answers, evidence, shadow, rows, seconds, ended)
+    yield from (share, answers, evidence, shadow, rows, seconds)
+    ended = ((each, count) for *each, count in stage.outcomes)
+    yield family(CounterMetricFamily, "aias_trials_ended", "Trials that ended, and how", ("endpoint", "outcome"), ended)
 
 
 def _nearness(trial: Trial, seen: Comparison, *, alone: bool) -> float:
