@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 import batching
+from own_server import key_of
 from serving import alone, many
 from serving.load import WrongAnswer
 from serving.model import Work, make
@@ -50,7 +51,7 @@ def main() -> int:
 def _run_all(asked: argparse.Namespace, results: Results, home: Path) -> None:
     rows, systems = asked.rows.split(","), asked.systems.split(",")
     if {"row", "alone", "many"} & set(rows):
-        work, key = make(home, home.parent / "trees.onnx"), _key(home)
+        work, key = make(home, home.parent / "trees.onnx"), key_of(home)
         if "row" in rows:
             for turn in range(asked.turns):
                 for system in systems:
@@ -79,15 +80,6 @@ def _row(asked: argparse.Namespace, results: Results, work: Work, *, key: str, s
                 print(f"{what} {found['per_s']:,.0f}/s, {found['cpu_us']:.0f} µs", file=sys.stderr, flush=True)
     except (DidNotStart, WrongAnswer) as fault:
         print(f"{system}: {fault}", file=sys.stderr, flush=True)
-
-
-def _key(home: Path) -> str:
-    from aias.access.keys import Keys
-
-    keys = Keys.open(home)
-    _, secret = keys.create("bench", ["predict"])
-    keys.close()
-    return secret
 
 
 def _arguments() -> argparse.Namespace:

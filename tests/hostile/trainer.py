@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+# ruff: noqa: F401  what a child uses is imported here once, so that none spends its time on it
 import alembic.command
 import lightgbm
 import onnx.checker
@@ -11,24 +12,11 @@ import scipy.sparse
 from forking import fork_for_each_line, say
 
 import aias.client.train
-from aias.data import check, read, split
-from aias.graph import compile as compile_
-from aias.training import train
-
-LOADED = (
-    alembic.command,
-    lightgbm,
-    onnx.checker,
-    pl,
-    scipy.optimize,
-    scipy.sparse,
-    check,
-    read,
-    split,
-    compile_,
-    train,
-)
-"""Imported here once, so that no child spends its time on it."""
+import aias.data.check
+import aias.data.read
+import aias.data.split
+import aias.graph.compile
+import aias.training.train
 
 WORDS = ("free", "win", "home", "you", "later", "cash", "see")
 

@@ -36,7 +36,7 @@ def test_a_class_of_which_none_was_right_is_in_doubt_as_well():
     assert evidence(task, y, none, none, seed=0).limit(0.95) > 1 / 30
 
 
-@pytest.mark.parametrize(("few", "right"), [(5, 0.7), (8, 1.0), (20, 1.0)])
+@pytest.mark.parametrize(("few", "right"), [(5, 0.7), (20, 1.0)])
 def test_who_loses_much_of_a_class_of_few_passes_no_more_often_than_the_risk(few, right):
     """Of the rows of that class such a share that of all of them none would be lost once in seven times."""
     rng, rows, runs = np.random.default_rng(1), 150, 150
@@ -60,7 +60,7 @@ def ranked(rng, rows, few, lost, *, first=2.0):
     return y, *(Answered(np.column_stack([1 - p, p])) for p in (1 / (1 + np.exp(-each)) for each in (z, other)))
 
 
-@pytest.mark.parametrize(("few", "lost"), [(5, 0.3), (12, 0.15), (40, 0.05)])
+@pytest.mark.parametrize(("few", "lost"), [(5, 0.3), (40, 0.05)])
 def test_who_ranks_some_of_a_class_of_few_last_passes_no_more_often_than_the_risk(few, lost):
     """Of all of them none would be lost once in six or seven times."""
     rng, rows, runs, task = np.random.default_rng(2), 300, 100, Task("y", "binary", "pr_auc", ("a", "b"))

@@ -90,13 +90,6 @@ def test_no_row_chooses_the_epoch_that_scores_it() -> None:
     np.testing.assert_allclose(fitted.judged[1::2], by_even.scores(valid.x[1::2]), atol=1e-5)
 
 
-def test_settings_hold_what_a_refit_without_validation_rows_needs() -> None:
-    fitted = fit(2, epochs=8)
-    again = Mlp.fit(examples(2), None, how(2, **fitted.settings))
-    assert again.settings == fitted.settings
-    assert 0 < fitted.settings["epochs"] <= 8
-
-
 def test_a_fit_goes_on_from_another() -> None:
     first = fit(0, epochs=12)
     plain = how(0, epochs=1, learning_rate=1e-6)
