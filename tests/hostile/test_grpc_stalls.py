@@ -330,6 +330,9 @@ def test_those_without_a_key_have_a_share_of_all_calls_by_their_address() -> Non
 
 
 def test_who_sends_nothing_of_a_message_gives_way_to_messages_that_wait() -> None:
-    bounds = replace(ROOMY, give_way_seconds=1.0)
+    # Without that it would wait for as long as anybody asks here.
+    bounds = replace(ROOMY, give_way_seconds=1.0, body_idle_seconds=1e6)
     with house(bounds=bounds, grpc=True) as server, deaf(server, f"{SERVICE}ModelInfer", None, calls=3):
-        eventually(lambda: told(server, "ModelInfer", "all-key") is None, PATIENCE)
+        payers = server.gateway._server._second._handlers._readings._payers  # type: ignore[union-attr]
+        eventually(lambda: [each.locked() for each in payers.values()] == [True], PATIENCE)
+        assert any(told(server, "ModelInfer", "all-key") is None for _ in range(30))

@@ -463,7 +463,7 @@ def test_bodies_of_one_key_that_do_not_come_take_no_more_than_its_share_of_conne
 
 
 def test_who_has_been_refused_and_lingers_gives_way() -> None:
-    bounds = replace(BOUNDS, connections=1, give_way_seconds=0.05, linger_seconds=PATIENCE)
+    bounds = replace(BOUNDS, connections=1, give_way_seconds=0.05, linger_seconds=1e6)
     with house(bounds=bounds) as server, server.socket() as refused:
         refused.sendall(b"NONSENSE\r\n\r\n")
         assert refused.recv(65536).startswith(b"HTTP/1.1 400 ")

@@ -231,18 +231,21 @@ def test_an_endpoint_that_is_moved_while_its_old_version_is_loaded_answers_with_
     table = router(shelf, clock, room=1)
     [gone] = {"e1", "e2"} - {*names(table)}
     table.residence = Residence()
-    shelf.open.clear()
+    before, now = shelf.open, threading.Event()
+    before.clear()
+    now.set()
     shelf.loads.clear()
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(table.bring, gone)
         eventually(lambda: shelf.loads == [gone])
-        shelf.deploy(gone, 9, Rule())
         # What is not in memory is loaded as soon as it is deployed, beside the version that is asked.
-        moved = pool.submit(table.refresh)
-        eventually(lambda: shelf.loads == [gone, gone])
-        shelf.open.set()
-        moved.result(PATIENCE)
-        asked.result(PATIENCE)
+        shelf.open = now
+        shelf.deploy(gone, 9, Rule())
+        table.refresh()
+        assert shelf.loads == [gone, gone]
+        # The old one is there last.
+        before.set()
+        assert asked.result(PATIENCE).version == "churn@9"
 
     assert table.known(gone).version == "churn@9"  # type: ignore[union-attr]
     assert str(table.pointer(gone).ref) == "churn@9"
@@ -264,9 +267,10 @@ class Counted(Shelf):
         self.loads: list[str] = []
 
     def load(self, endpoint: Endpoint) -> Rule:
+        until = self.open
         self.loads.append(endpoint.name)
         self.begun.release()
-        self.open.wait(PATIENCE)
+        until.wait(PATIENCE)
         return super().load(endpoint)
 
 
