@@ -170,6 +170,7 @@ class Model:
     ) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
         `train`. Raises `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`."""
+        from aias.data.copies import twins
         from aias.data.read import read
         from aias.data.target import labels_for
         from aias.training.metrics import report
@@ -186,7 +187,7 @@ class Model:
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
-        return report(self.task, labels.y, scores, seed=seed, watch=watch)
+        return report(self.task, labels.y, scores, seed=seed, watch=watch, groups=twins(dataset))
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """What was tried, best first."""

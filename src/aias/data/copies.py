@@ -13,6 +13,9 @@ from aias.data.dataset import Dataset, Ints
 CHANCE_MIN: Final = 2.0
 """Other rows that equal a row by chance: with more, rows to come will, too, and to have seen them is no flattery."""
 
+TWINS_SHARE: Final = 0.05
+"""Of the rows: fewer copies, in pairs, make an interval too narrow by a twentieth of its width at most."""
+
 
 def keys_of(dataset: Dataset, fields: Sequence[Field] | None = None) -> pl.Series | None:
     """A key for each row, equal where its inputs, or these fields, are; None where there are none."""
@@ -27,6 +30,14 @@ def copies(dataset: Dataset) -> Ints:
     if keys is None or alike_by_chance(dataset):
         return np.arange(dataset.rows)
     return numbered(keys.to_numpy())
+
+
+def twins(dataset: Dataset) -> Ints | None:
+    """The same, where so many rows are copies that each counted by itself would make anything seem surer than it is."""
+    if not dataset.rows:
+        return None
+    groups = copies(dataset)
+    return groups if groups.max() + 1 < (1 - TWINS_SHARE) * dataset.rows else None
 
 
 def strangers(dataset: Dataset, known: Sequence[Dataset]) -> Ints:

@@ -101,7 +101,7 @@ class Board:
 
     def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
-        self.y, self.groups = table.whole.y[table.judged], table.judged_groups
+        self.y, self.groups = table.whole.y[table.judged], table.judged_together
         self.folds = table.folds[table.judged].astype(np.int64)
         if len(np.unique(self.folds)) == 1:
             self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS

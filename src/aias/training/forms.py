@@ -279,7 +279,9 @@ class Forms:
     @property
     def _groups(self) -> Ints | None:
         """Of the rows that a form is measured on."""
-        return self.prepared.test_groups if self.prepared.test.rows else self.prepared.table.judged_groups
+        if not self.prepared.test.rows:
+            return self.prepared.table.judged_together
+        return self.prepared.test_twins if self.prepared.test_groups is None else self.prepared.test_groups
 
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(

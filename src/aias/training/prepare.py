@@ -14,6 +14,7 @@ from aias.core.schema import Schema
 from aias.core.task import Task
 from aias.data.alone import notes_on
 from aias.data.check import findings
+from aias.data.copies import twins
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.data.given import apart
@@ -67,6 +68,8 @@ class Prepared:
     """How the rows of an imported version are parted."""
     test_groups: Ints | None = None
     """The number of each test row's group, where rows were split by group; of those that judge the table knows it."""
+    test_twins: Ints | None = None
+    """As `Table.twins`."""
 
     @property
     def task(self) -> Task:
@@ -146,7 +149,8 @@ def prepare(
     told = said.of(task.classes)
     y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)
     part = Part(encoded, y, _weights(y, task, class_weights), told)
-    table = Table(task, encoder, part, folded.judges, folded.blocks, groups=groups_of(learned, how))
+    together = groups_of(learned, how)
+    table = Table(task, encoder, part, folded.judges, folded.blocks, groups=together, twins=twins(learned))
     table = table.narrowed(judging) if judging else table
     reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
     reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
@@ -154,7 +158,9 @@ def prepare(
         watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
     watch(Event("train.split", reason, facts=facts))
-    return Prepared(learned, table, held, held_y, reason, embedding, test_groups=groups_of(held, how))
+    return Prepared(
+        learned, table, held, held_y, reason, embedding, test_groups=groups_of(held, how), test_twins=twins(held)
+    )
 
 
 def _all_own(rows: int) -> Opinions:

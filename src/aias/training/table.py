@@ -52,6 +52,8 @@ class Table:
     """How many folds there were before fewer judged; 0 for all of them."""
     groups: npt.NDArray[np.int64] | None = None  # (rows,)
     """The number of each row's, where rows were split by group; for intervals alone, and in no file."""
+    twins: npt.NDArray[np.int64] | None = None  # (rows,)
+    """The number of each row's among rows with equal inputs, where there are many; for scores alone, as `groups`."""
 
     @property
     def fold_count(self) -> int:
@@ -84,6 +86,11 @@ class Table:
     @property
     def judged_groups(self) -> npt.NDArray[np.int64] | None:
         return None if self.groups is None else self.groups[self.judged]
+
+    @property
+    def judged_together(self) -> npt.NDArray[np.int64] | None:
+        """The groups of rows whose scores say no more than few others would; None where each stands for itself."""
+        return self.judged_groups if self.groups is not None or self.twins is None else self.twins[self.judged]
 
     def inside(self, fold: int) -> npt.NDArray[np.int64]:
         """The rows to fit on."""

@@ -1,6 +1,6 @@
 """`data/copies.py`: rows that are known already, among others with other columns."""
 
-from aias.data.copies import strangers
+from aias.data.copies import strangers, twins
 from aias.data.read import read
 
 AMOUNTS = [each / 7 for each in range(40)]
@@ -17,3 +17,13 @@ def test_rows_that_are_known_by_their_inputs_are_no_strangers() -> None:
 def test_rows_alike_by_chance_are_all_strangers() -> None:
     rows = read({"a": ["x", "z"] * 30})
     assert strangers(rows, [rows]).tolist() == list(range(60))
+
+
+def test_few_copies_leave_each_row_to_itself_and_many_do_not() -> None:
+    rows = {"a": [i / 7 for i in range(100)], "b": [i / 3 for i in range(100)]}
+
+    few, many = (read({name: each + each[:count] for name, each in rows.items()}) for count in (4, 50))
+
+    assert twins(few) is None
+    assert twins(few.take([])) is None
+    assert twins(many).tolist() == [*range(100), *range(50)]

@@ -138,6 +138,18 @@ def test_intervals_are_of_few_parts_where_rows_of_a_group_err_alike() -> None:
     assert len(apart["edges"]) > len(together["edges"]) == 0
 
 
+def test_copies_of_rows_do_not_make_a_score_surer() -> None:
+    chance = np.random.default_rng(1)
+    a = chance.normal(size=200)
+    columns = {"a": a, "b": chance.normal(size=200), "y": np.where(a + chance.normal(size=200) > 0, "p", "q")}
+    fourfold = {name: np.repeat(each, 4) for name, each in columns.items()}
+    widths = []
+    for rows in (columns, fourfold):
+        (auc, *_) = train(read(rows, target="y"), LINEAR, inline=True).serving.manifest.measurements
+        widths.append(auc.high - auc.low)
+    assert widths[1] > 0.8 * widths[0]
+
+
 def test_under_time_folds_lead_forward_and_the_latest_fit_answers() -> None:
     columns = table() | {"day": list(range(300))}
     told: list[Event] = []
