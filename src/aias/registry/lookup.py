@@ -1,9 +1,8 @@
 """Find a version or an endpoint inside a transaction, or say what there is instead."""
 
-import difflib
-
 from aias.core.errors import Conflict, NotFound
 from aias.core.names import Ref
+from aias.core.near import did_you_mean
 from aias.database import endpoints, versions
 from aias.database.engine import Transaction
 from aias.registry.values import Endpoint, Version
@@ -58,8 +57,8 @@ def quoted(names: list[str]) -> str:
 def _near(name: str, known: list[str]) -> str:
     if not known:
         return "there is none yet"
-    if near := difflib.get_close_matches(name, known):
-        return f"did you mean {quoted(near)}?"
+    if near := did_you_mean(name, known):
+        return near
     more = "" if len(known) <= 5 else f" and {len(known) - 5} more"
     return f"there are {quoted(sorted(known)[:5])}{more}"
 

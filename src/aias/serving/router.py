@@ -4,7 +4,6 @@ What is deployed and not in memory is loaded when it is asked (`fetching.py`); w
 """
 
 import contextlib
-import difflib
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.limits import LOADS_MAX
 from aias.core.memory import give_back
+from aias.core.near import did_you_mean
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Sharing
 from aias.serving.bounds import Bounds
@@ -391,7 +391,5 @@ class Router:
     def _refuse(self, endpoint: str) -> NoReturn:
         if endpoint in self._missing:
             raise NotReady(f"endpoint `{endpoint}` has no version that can answer", hint="the server's log says why")
-        known = list(self._endpoints)
-        near = difflib.get_close_matches(endpoint[:100], known, n=3)
-        hint = f"did you mean {', '.join(f'`{name}`' for name in near)}?" if near else "`aias deploy` makes one"
+        hint = did_you_mean(endpoint, [*self._endpoints]) or "`aias deploy` makes one"
         raise UnknownEndpoint(f"there is no endpoint `{endpoint[:100]}`", hint=hint)
