@@ -24,6 +24,8 @@ from aias.training.plan import Plan
 from aias.training.unit import Bench
 from aias.training.workers import InlineWorkers
 
+LEARNERS = {"boosted_trees": {"learning_rate": 0.3}, "linear": {}}
+
 
 def test_rows_that_certify_are_not_among_those_to_choose_by() -> None:
     prepared: Any = SimpleNamespace(table=SimpleNamespace(rows=100))
@@ -58,12 +60,15 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
 
 
 @pytest.mark.parametrize("split", ["random", "time:at"])
-@pytest.mark.parametrize("folds", [1, 3])
-def test_the_whole_of_all_rows_answers_as_the_version_does(tmp_path: Path, folds: int, split: str) -> None:
+@pytest.mark.parametrize("folds", [1, 3, None])
+def test_the_whole_of_all_rows_answers_as_the_version_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int | None, split: str
+) -> None:
+    monkeypatch.setattr("aias.training.plan.judging_folds", lambda *_, **__: 3)  # of those that were cut
     x = np.random.default_rng(0).normal(size=(400, 2))
     frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "at": np.arange(400), "y": x[:, 0] * x[:, 1] + x[:, 0]})
     model = aias.train(
-        frame, target="y", name="m", time="600s", folds=folds, split=split, learners=("boosted_trees", "linear"),
+        frame, target="y", name="m", time="600s", folds=folds, split=split, learners=LEARNERS,
         search=False, inline=True, home=tmp_path,
     ).quality  # fmt: skip
     shop = _members(Parent(model.ref, model.manifest, model.runtime), frame, Ledger(tmp_path / "work" / "m"))
