@@ -15,10 +15,10 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 NUMBER_FORMATS: Final = (
     *("decimal-comma", "spaced", "spaced-comma", "lakh", "magnitude", "other-digits", "clock", "duration", "stopwatch"),
-    "true-false",
+    *("true-false", "approximate"),
 )
 """How they are written: `1.200,50`, `1 200.50`, `1 200,50`, `12,00,000`, `1.2M`, `１２`, `17:45`, `30:15:00` or
-`1h 30m`, `45:30` above `1:02:30`; none is said of `1,200.50`."""
+`1h 30m`, `45:30` above `1:02:30`, `True`, `<0.5` or `3-5`; none is said of `1,200.50`."""
 
 NAMES_SHOWN: Final = 20
 """In a hint: more of them nobody reads."""

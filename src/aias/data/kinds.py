@@ -9,7 +9,7 @@ from aias.core.errors import shown
 from aias.data.conform import is_plain
 from aias.data.counted import Counted, counted
 from aias.data.guesses import Guess
-from aias.data.numbers_in_texts import DIFFERENT_MIN, numbers_in_texts, plain_numbers, same_word
+from aias.data.numbers_in_texts import DIFFERENT_MIN, about, numbers_in_texts, plain_numbers, same_word
 from aias.data.spellings import AMONG_AMOUNTS, SPELLINGS
 from aias.data.times_in_texts import times_in_texts
 
@@ -25,18 +25,24 @@ def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
+    is_target = spellings is not SPELLINGS
+    return _amounts(found, is_target=is_target) or _with_gaps(bare, found, is_target=is_target) or _words(found)
+
+
+def _amounts(found: Counted, *, is_target: bool) -> Guess | None:
+    """The guess that a column holds numbers or times."""
     guess = numbers_in_texts(found) or times_in_texts(found)
-    if guess is None and spellings is SPELLINGS and len(found.values) >= DIFFERENT_MIN:  # a target may be `3 dwarfs`
-        guess = numbers_in_texts(found, unit=same_word(found.values))
-    return guess or _with_gaps(bare, spellings, found) or _words(found)
+    if guess or is_target or len(found.values) < DIFFERENT_MIN:  # a target may be `3 dwarfs`, or `<30`
+        return guess
+    return numbers_in_texts(found, unit=same_word(found.values)) or about(found)
 
 
-def _with_gaps(bare: pl.Series, spellings: frozenset[str], words: Counted) -> Guess | None:
+def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | None:
     """The guess that a column holds numbers or times, and words that say that there is none."""
-    found = counted(bare, AMONG_AMOUNTS) if spellings is SPELLINGS else words  # in a target they may be labels
+    found = words if is_target else counted(bare, AMONG_AMOUNTS)  # in a target they may be labels
     if len(found.values) == len(words.values) or len(found.values) < DIFFERENT_MIN:
         return None
-    guess = numbers_in_texts(found) or times_in_texts(found)
+    guess = _amounts(found, is_target=is_target)
     if guess is None:
         return None
     said = [text for text in guess.missing if text not in words.missing]

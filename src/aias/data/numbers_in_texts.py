@@ -1,17 +1,18 @@
 """Texts that are numbers, and how they are written: units, thousands, magnitudes, times of day."""
 
 import re
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
-from aias.core.errors import BadValue
+from aias.core.errors import BadValue, shown
 from aias.core.schema import Field
 from aias.data.conform import is_plain
 from aias.data.counted import Counted
 from aias.data.guesses import ODD_MAX, SHARE_MIN, Guess
 from aias.data.spellings import BEFORE, BESIDE, MONEY
-from aias.encoders.number import Number
+from aias.encoders.number import BOUND, RANGE, Number
 
 DIFFERENT_MIN: Final = 3
 """Amounts or times, beside words that mean missing."""
@@ -46,6 +47,11 @@ _AFTER: Final = re.compile(
 _CLOCK_VALUES_MIN: Final = 20
 """Fewer different times of day are slots, and stay categories."""
 
+_GROUPS_MAX: Final = 20
+"""Bounds and ranges alone are groups, if no more of them differ: `18-24`, `25-34`, `65+`."""
+
+_CODE: Final = re.compile(r"(?<![0-9.,])0[0-9]")
+
 _HOW: Final = {
     "decimal-comma": " with a decimal comma",
     "spaced": " with spaces or apostrophes between thousands",
@@ -56,6 +62,7 @@ _HOW: Final = {
     "clock": ": hours of a time of day",
     "duration": ": hours, also more than those of a day",
     "stopwatch": ": hours, written in minutes and seconds",
+    "approximate": "",
 }
 """What to say of each format of numbers."""
 
@@ -91,6 +98,28 @@ def same_word(values: list[str]) -> str | None:
     """What follows the number in every value, if a space is between them or it begins with a sign: `7A` is a code."""
     words = {match[1] for text in values[:_SAMPLE] if (match := _AFTER.fullmatch(text))}
     return words.pop() if len(words) == 1 and all(map(_AFTER.fullmatch, values[:_SAMPLE])) else None
+
+
+def about(found: Counted) -> Guess | None:
+    """The guess that bounds and ranges stand among amounts. Ranges alone may be codes, scores or telephone numbers."""
+    bounds = [text for text in found.values if BOUND.fullmatch(text)]
+    ranges = [text for text in found.values if RANGE.fullmatch(text)]
+    such, every = [*bounds, *ranges], len(found.values)
+    if (
+        not such
+        or any(map(_CODE.search, found.values))
+        or (len(such) * 2 > every and every <= _GROUPS_MAX)
+        or len(ranges) * 2 > every
+    ):
+        return None
+    field = Field("", "number", unit=_unit([text for text in found.values if text not in such]), format="approximate")
+    guess = _number_written(found, [False] * every, field)
+    if guess is None:
+        return None
+    encoder = Number(field)
+    taken = [f"{shown(text)} is taken for {encoder.encode(text):g}" for text in [*bounds[:1], *ranges[:1]]]
+    reason = f"{guess.reason}, {len(such):,} different ones of them bounds or ranges: {', '.join(taken)}"
+    return replace(guess, reason=reason)
 
 
 def _other_formats(values: list[str], dressed: list[str]) -> list[str]:

@@ -51,6 +51,10 @@ _TENS: Final = {
 }
 """The power of ten that each stands for; the Chinese signs are of 10,000 and 100 million."""
 
+BOUND: Final = re.compile(r"(?:[<>]=?|[\u2264\u2265~\u2248])\s?(\S*[0-9].*)|(\S*[0-9]\S*)\s?\+")
+RANGE: Final = re.compile(r"(\S*[0-9]\S*)\s?(?:[-\u2013~]|\bto\b)\s?([0-9$\u20ac\u00a3].*)")
+"""`<0.5`, `10,000+`; `3-5`, `$3 to $5`."""
+
 _FLAGS: Final = {"true": 1.0, "false": 0.0}
 _NOT_FINITE: Final = {"nan": math.nan, "inf": math.inf, "infinity": math.inf}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u00a0": " ", "\u202f": " "})
@@ -138,11 +142,22 @@ class Number:
         flag = _FLAGS.get(bare.lower()) if self._format == "true-false" else None
         if self._format in _TIMES:
             number = _TIMES[self._format](bare)
+        elif self._format == "approximate":
+            number = self._about(bare)
         else:
             number = self._undressed(bare) if flag is None else flag
         if number is None:
             raise self._refusal(text)
         return number
+
+    def _about(self, bare: str) -> float | None:
+        """A bound is itself, a range its middle."""
+        ends = RANGE.fullmatch(bare)
+        if ends is None:
+            bound = BOUND.fullmatch(bare)
+            return self._undressed((bound[1] or bound[2]) if bound else bare)
+        low, high = self._undressed(ends[1]), self._undressed(ends[2])
+        return None if low is None or high is None or low > high else (low + high) / 2
 
     def _undressed(self, bare: str) -> float | None:
         """Take off, in this order: brackets or a sign, then unit, currency and percent, then separators."""

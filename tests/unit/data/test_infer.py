@@ -381,3 +381,40 @@ def test_a_word_behind_every_number_is_a_unit_but_of_a_target_a_label():
     rows = {"x": [f"{i % 5} doors" for i in range(90)], "y": [f"{i % 3} dwarfs" for i in range(90)]}
     schema = read(rows, target="y").schema
     assert [(field.kind, field.unit) for field in schema] == [("number", "doors"), ("category", None)]
+
+
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (["10,000+", *(f"{i},000" for i in range(1, 9))], 10_000),
+        ([f"{i % 25},000+" for i in range(1, 90)], 1_000),
+        (["<0.5", *(f"{i}.5" for i in range(9))], 0.5),
+        (["3-5", *"12345678"], 4),
+        (["$3 to $5", *(f"${i}" for i in range(9))], 4),
+        ([">= 3", "~100", "k.A.", *map(str, range(30))], 3),
+    ],
+)
+def test_bounds_and_ranges_among_amounts_are_amounts_and_told(values, first):
+    field, dataset = field_of(values)
+    assert (field.kind, field.format, dataset.frame["column"][0]) == ("number", "approximate", first)
+    assert f"'{values[0]}' is taken for {first:g}" in field.reason
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["18-24", "25-34", "35-49", "50+"] * 9,
+        ["0", "1+", "2+", "3+"] * 9,
+        ["1", "2+"] * 20,
+        [f"{i % 40 + 100}-{i:04}" for i in range(90)],
+        [f"{i % 5}-{i % 3}" for i in range(90)],
+        [f"{i:02}-{i + 5:02}" if i % 3 else str(i) for i in range(90)],
+        [*(f"{i:04}" for i in range(90)), "70-3103"],
+    ],
+)
+def test_groups_codes_and_scores_are_no_amounts(values):
+    assert field_of(values)[0].kind == "category"
+
+
+def test_bounds_in_a_target_are_labels():
+    assert read({"x": list(range(60)), "y": ["1", "2", "3+"] * 20}, target="y").schema["y"].kind == "category"
