@@ -53,12 +53,9 @@ def times_in_texts(found: Counted) -> Guess | None:
     if not any(len(text) >= 6 and any(map(str.isdigit, text)) for text in found.values[:20]):
         return None
     sample = found.values[:: max(1, len(found.values) // _SAMPLE)][:_SAMPLE]
-    if sum(read_time(ISO, text) is not None for text in sample) >= SHARE_MIN * len(sample):
-        chosen: list[str] = []
-    else:
-        chosen = _formats(sample)
-        if not chosen or (len(found.values) < _SHORT_MIN and any(map(_SHORT.match, chosen))):
-            return None
+    chosen = _formats(sample)
+    if chosen is None or (len(found.values) < _SHORT_MIN and any(map(_SHORT.match, chosen))):
+        return None
     patterns = [ISO, *map(pattern_of, chosen)]
     left = [
         (text, count)
@@ -74,8 +71,8 @@ def times_in_texts(found: Counted) -> Guess | None:
     return Guess("time", reason, found.missing, form, odd=tuple(left))
 
 
-def _formats(sample: list[str]) -> list[str]:
-    """Up to three formats that together read the sample, the one that reads most first."""
+def _formats(sample: list[str]) -> list[str] | None:
+    """Up to three formats that read what is not in ISO 8601, the one that reads most first; None where much is left."""
     left = [text for text in sample if read_time(ISO, text) is None]
     chosen: list[str] = []
     while left and len(chosen) < 3:
@@ -86,7 +83,7 @@ def _formats(sample: list[str]) -> list[str]:
         best = _year_first(best, left)
         chosen.append(best)
         left = [text for text in left if read_time(pattern_of(best), text) is None]
-    return chosen if len(left) <= 0.02 * len(sample) else []
+    return chosen if len(left) <= max(1, 0.02 * len(sample)) else None
 
 
 def _year_first(form: str, texts: list[str]) -> str:

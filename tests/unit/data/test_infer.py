@@ -268,6 +268,13 @@ def test_of_two_digits_those_are_years_that_keep_the_days_together(form):
     assert (field.format, dataset.frame["column"].to_list()) == (form, days)
 
 
+def test_one_odd_value_among_few_different_days_is_missing_and_told():
+    days = [f"2024-01-{i % 28 + 1:02}" for i in range(299)]
+    field, dataset = field_of(["2016-12-31T23:59:60Z", *days])
+    assert (field.kind, field.format, dataset.frame["column"].null_count()) == ("time", None, 1)
+    assert any("1 value is no time" in note.message for note in dataset.notes)
+
+
 def test_few_numbers_of_two_digits_each_are_codes():
     assert field_of(["10-10-20", "05-10-10", "12-12-12"] * 9)[0].kind == "category"
     assert field_of([f"{i % 28 + 20}-{i % 17 + 1:02}-{i % 60:02}" for i in range(90)])[0].kind == "category"
