@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from aias.data.header_line import without_comments
-from aias.data.layout import HEAD_BYTES, Layout
+from aias.data.layout import HEAD_BYTES, RARE, Layout
 
 ROWS_PLENTY: Final = 20
 """Lines of as many words each: so many are no sentences."""
@@ -24,7 +24,7 @@ def divided_by_blanks(data: bytes, layout: Layout) -> bool:
     `layout`: how the data look otherwise. Among the values have to be numbers, not only in the first column: of lines
     of words a few may be of one length by chance.
     """
-    if layout.separator in {";", "|"}:
+    if layout.separator in {";", "|", *RARE}:
         return False
     rows = _rows(without_comments(data))
     if not rows or any(all(value.endswith((b",", b":")) for value in values) for values in zip(*rows[1:], strict=True)):

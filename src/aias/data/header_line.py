@@ -11,6 +11,7 @@ import numpy as np
 from aias.core.errors import shown
 from aias.core.events import Event
 from aias.data.around import ABOVE_MAX, header_at, is_below_header, is_comment
+from aias.data.groups import begins_at, under_groups
 from aias.data.layout import Layout, records
 
 _HEAD: Final = 1 << 17
@@ -61,7 +62,7 @@ def from_header(
     count = min(len(found.starts), ABOVE_MAX + _ROWS)
     rows = [cells_of(head[found.starts[at] : found.ends[at]], layout) for at in range(count)]
     width = int(np.bincount([len(row) for row in rows if row]).argmax()) if any(rows) else 0
-    place = header_at(rows, width, lambda at, surely: judge(_whole(rows[at:], width), surely))
+    place = begins_at(rows, header_at(rows, width, lambda at, surely: judge(_whole(rows[at:], width), surely)))
     notes: list[Event] = []
     start, lines = int(found.starts[place]), int(found.lines[place]) - 1 + above
     if any(map(any, rows[:place])):
@@ -73,7 +74,12 @@ def from_header(
         said = "its header has a name less than its rows have values; the first of each is taken for the row's name"
         notes.append(_told(f"`{file}`: {said}"))
     units = next((at for at, row in enumerate(rows) if at > place and row), 0)
-    if units and len(header) == width and _holds_units(rows[units], rows[units + 1 :], width, is_number):
+    if (
+        units
+        and len(header) == width
+        and not under_groups(header, rows[units])
+        and _holds_units(rows[units], rows[units + 1 :], width, is_number)
+    ):
         end, first = int(found.ends[units]) - start + 1, int(found.starts[units]) - start
         cut = cut[:first] + b"\n" * cut.count(b"\n", first, end) + cut[end:]
         said = shown(", ".join(filter(None, rows[units]))[:60])

@@ -10,6 +10,13 @@ import numpy.typing as npt
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""
 
+RARE: Final = ("^", "~", ":")
+"""Where none of those fits, and every record has as many."""
+
+_PAIRS: Final = (b"||", b"::")
+_OFTEN: Final = 0.95
+_TIME: Final = re.compile(rb"\b[0-9]{1,2}:[0-5][0-9]\b")
+
 HEADED: Final = 0.1
 """Of the records, whose fields count as much as those of the first: of `a;b` above `1,5;2` and `?,5` the comma fits all
 lines but the first."""
@@ -65,6 +72,8 @@ def sniff(data: bytes, *, prefer: str | None = None) -> Layout:
     best = max((fit for fit in found if fit), key=lambda fit: fit.likeness, default=None)
     preferred = next((fit for fit in found if fit and fit.separator == prefer and fit.share > 0.5), None)
     layout = preferred or best
+    if layout is None or layout.share < _OFTEN:
+        layout = next((fit for separator in RARE if (fit := _rare(head, separator))), layout)
     if layout is None or layout.share < 0.5:
         return Layout(None, *_quotes(data, None))
     quoted, regular = _quotes(data, layout.separator)
@@ -87,6 +96,28 @@ def records(data: bytes, separator: str | None, *, quoted: bool) -> Records:
     starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
     upto = np.searchsorted(np.flatnonzero(divides), ends)
     return Records(starts, ends, np.diff(upto, prepend=0) + 1, np.searchsorted(at_line_end, starts) + 1)
+
+
+def without_pairs(data: bytes) -> bytes:
+    """The same lines divided by tabs, where `||` or `::` divides every one into as many values."""
+    lines = [line for line in _head(data).split(b"\n") if line]
+    for pair in _PAIRS:
+        often = {line.count(pair) for line in lines}
+        singles = any(line.count(pair[:1]) != 2 * line.count(pair) for line in lines)
+        if len(lines) > 1 and len(often) == 1 and often != {0} and not singles and b"\t" not in data:
+            return data.replace(pair, b"\t")
+    return data
+
+
+def _rare(head: bytes, separator: str) -> Layout | None:
+    """Colons divide lines of three values or more, and not those of words, times, or `place:value` of sparse rows."""
+    lines = [line for line in head.split(b"\n") if line]
+    fit = _fit(head, separator, cut=False) if len(lines) > 2 else None
+    if fit is None or fit.share < 1:
+        return None
+    colons = head.count(b":")
+    words = colons < 2 * len(lines) or head.count(b" ") >= colons or all(map(_TIME.search, lines))
+    return None if separator == ":" and words else fit
 
 
 def _head(data: bytes) -> bytes:

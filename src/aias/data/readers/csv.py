@@ -16,10 +16,13 @@ from aias.data.blanks import divided_by_blanks, with_tabs
 from aias.data.decode import decoded, head_of
 from aias.data.drawn import is_drawn, undrawn
 from aias.data.errors import TooLarge, Unreadable
+from aias.data.fixed_width import divided_by_places
 from aias.data.foot import without_foot
+from aias.data.groups import grouped, told_groups
 from aias.data.header_line import from_header, without_comments
 from aias.data.headings import has_header, is_number, judged
-from aias.data.layout import Layout, Records, records, sniff
+from aias.data.layout import Layout, Records, records, sniff, without_pairs
+from aias.data.one_side import one_side
 from aias.data.one_table import one_table, without_title
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table
 
@@ -33,6 +36,7 @@ _ESCAPED: Final = b'\\"'
 _AGAIN: Final = 10_000
 """Rows that begin like the header; of more than these none is looked at."""
 
+_HEAD: Final = 200
 _MARKED_UP: Final = (b"<!doctype html", b"<html", b"<?xml")
 _RAGGED_SHARE_MAX: Final = 0.01
 
@@ -43,8 +47,9 @@ def fits(file: File) -> float:
     head = head_of(file.data, file.encoding)
     if is_drawn(head):
         return LIKELY
+    head = without_pairs(head)
     layout = sniff(without_comments(head))
-    if divided_by_blanks(head, layout):
+    if divided_by_blanks(head, layout) or divided_by_places(head, layout):
         return LIKELY
     if layout.separator is None or head.count(b"\n") < 1 or layout.share < 0.95:
         return NO
@@ -57,7 +62,7 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` is empty", hint="give a file with a header and some rows")
     if data.lstrip()[:14].lower().startswith(_MARKED_UP):
         raise Unreadable(f"`{file.name}` is a web page or XML, not a table", hint="look at it: a download that failed?")
-    data = undrawn(data) if is_drawn(data) else data
+    data = undrawn(data) if is_drawn(data) else without_pairs(data)
     said = _SAID.match(data)
     data = data[said.end() :] if said else data
     prefer = said[1].decode() if said else _SUFFIXES.get(file.suffix)
@@ -72,6 +77,10 @@ def read(file: File, options: Options) -> Table:
         data = with_tabs(data)
         layout = replace(sniff(without_comments(data), prefer="\t"), separator="\t")
         said_so = "was read as values divided by blanks, each run of them; if they are not, divide them by commas"
+        notes += (_note(f"`{file.name}` {said_so}"),)
+    elif not said and (placed := divided_by_places(data, layout)) and not _is_known(data, layout, options):
+        data, layout = placed, replace(sniff(without_comments(placed), prefer="\t"), separator="\t")
+        said_so = "was read as columns of fixed places, divided by blanks; if they are not, divide them by commas"
         notes += (_note(f"`{file.name}` {said_so}"),)
     if not layout.regular and not layout.quoted:
         notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
@@ -225,10 +234,17 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
             f"`{name}` has {frame.width} columns, and {len(options.names)} names were given",
             hint="give one name for each column",
         )
+    joined = grouped(
+        [["" if text is None else text.strip() for text in row] for row in frame.head(_HEAD).rows()], options
+    )
+    if joined:
+        return frame.slice(2).rename(dict(zip(frame.columns, joined, strict=True))), (_note(told_groups(joined, name)),)
     if has_header(first, frame, options):
-        names, notes = unique_names(list(options.names or first), name)
         rest, again = _without_headers(frame.slice(1), first, name)
-        return rest.rename(dict(zip(frame.columns, names, strict=True))), (*notes, *again)
+        rest, side = one_side(rest, first, name, wanted=options.known | {options.target})
+        kept = [first[frame.columns.index(column)] for column in rest.columns]
+        names, notes = unique_names(list(options.names or kept), name)
+        return rest.rename(dict(zip(rest.columns, names, strict=True))), (*notes, *again, *side)
     if options.names is not None:
         return frame.rename(dict(zip(frame.columns, options.names, strict=True))), ()
     note = _note(f"`{name}` has no header; its columns are called c0 to c{frame.width - 1}", "info")

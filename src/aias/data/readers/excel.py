@@ -3,6 +3,7 @@
 import io
 import logging
 import zipfile
+from collections.abc import Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -14,7 +15,9 @@ from aias.data.columns import simplified
 from aias.data.decode import looks_binary
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.foot import rows_of_first, without_foot, without_units
+from aias.data.groups import begins_at, grouped, told_groups
 from aias.data.headings import judged
+from aias.data.one_side import one_side
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
 
 _SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
@@ -23,6 +26,8 @@ _NAMELESS: Final = "__UNNAMED__"
 """What calamine calls columns without a name: a title above a table leaves most of them so."""
 
 _HEAD: Final = 200
+_COVER: Final = 2
+"""Columns of a sheet that may only say what is in the others."""
 
 
 def fits(file: File) -> float:
@@ -41,14 +46,12 @@ def read(file: File, options: Options) -> Table:
     try:
         book = fastexcel.read_excel(file.data)
         sheets = [str(name) for name in book.sheet_names]
-        sheet = options.part or (sheets[0] if sheets else "")
+        sheet = options.part or (_sheet(book, sheets, options) if sheets else "")
         if sheet not in sheets:
             raise Unreadable(f"`{file.name}` has no sheet `{sheet}`", hint=f"its sheets are: {', '.join(sheets)}")
         frame = pl.DataFrame(book.load_sheet(sheet))
-        if not frame.width and not options.part:
-            sheet = next((name for name in sheets if book.load_sheet(name, n_rows=1).width), sheet)
-            frame = pl.DataFrame(book.load_sheet(sheet))
-        above = _above(book, sheet, options) if any(name.startswith(_NAMELESS) for name in frame.columns) else 0
+        nameless = any(name.startswith(_NAMELESS) for name in frame.columns)
+        above, joined = _header(_head(book, sheet), options) if nameless else (0, [])
         frame = pl.DataFrame(book.load_sheet(sheet, header_row=above)) if above else frame
         height, rows = frame.height, rows_of_first(frame)
         if rows < height:  # once more, for the other's values made texts of numbers
@@ -56,13 +59,19 @@ def read(file: File, options: Options) -> Table:
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
         why = str(fault).partition("\n")[0]
         raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {why}", hint="save it as CSV") from None
+    frame = frame.rename(dict(zip(frame.columns, joined, strict=True))) if len(joined) == frame.width else frame
+    names = ["" if name.startswith(_NAMELESS) else name for name in frame.columns]
+    frame, side = one_side(frame, names, file.name, wanted=options.known | {options.target})
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
     said = list[str]()
+    above -= bool(joined)
     if above:
         which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
         said.append(f"`{file.name}`: {which} above the table, and left out")
+    if joined:
+        said.append(told_groups(joined, file.name))
     if rows < height:
         said.append(
             f"`{file.name}`: another table begins below row {rows} of the first, and is left out; give it a sheet"
@@ -70,17 +79,44 @@ def read(file: File, options: Options) -> Table:
     if not options.part and len(sheets) > 1:
         other = next(name for name in sheets if name != sheet)
         said.append(f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{other}`")
-    return Table(frame, (*units, *foot, *notes, *(Event("data.read", each, "warning") for each in said)))
+    return Table(frame, (*side, *units, *foot, *notes, *(Event("data.read", each, "warning") for each in said)))
 
 
-def _above(book: Any, sheet: str, options: Options) -> int:
-    """How many rows stand above the header, whose names tell it from titles."""
+def _sheet(book: Any, sheets: Sequence[str], options: Options) -> str:
+    """The first whose header holds a name that is looked for, else the first that is neither empty nor a cover.
+
+    A cover is of one or two columns, and another sheet has more of both rows and columns.
+    """
+    if len(sheets) == 1:
+        return sheets[0]
+    wanted = options.known | {options.target}
+    sizes: dict[str, tuple[int, int]] = {}  # rows, columns
+    for name in sheets:
+        rows = _head(book, name)
+        place, joined = _header(rows, options)
+        if rows and not wanted.isdisjoint(joined or rows[place]):
+            return name
+        sizes[name] = (len(rows), max((sum(map(bool, row)) for row in rows), default=0))
+    filled = [name for name in sheets if sizes[name][1]] or list(sheets)
+    height, width = sizes[filled[0]]
+    larger = (name for name in filled if sizes[name][0] > height and sizes[name][1] > max(width, _COVER))
+    return next(larger, filled[0]) if width <= _COVER else filled[0]
+
+
+def _head(book: Any, sheet: str) -> list[list[str]]:
+    """Its first rows; an empty one is []."""
     head = pl.DataFrame(book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=_HEAD, dtypes="string"))
     rows = [["" if value is None else str(value).strip() for value in row] for row in head.rows()]
-    rows = [row if any(row) else [] for row in rows]
-    return header_at(
-        rows, head.width, lambda at, surely: judged([row for row in rows[at:] if row], options, surely=surely)
-    )
+    return [row if any(row) else [] for row in rows]
+
+
+def _header(rows: Sequence[Sequence[str]], options: Options) -> tuple[int, list[str]]:
+    """How many rows stand above the names of the columns, which tell them from titles; and those with groups above."""
+    width = max(map(len, rows), default=0)
+    place = header_at(rows, width, lambda at, surely: judged([row for row in rows[at:] if row], options, surely=surely))
+    place = begins_at(rows, place) if rows else 0
+    joined = grouped([row for row in rows[place:] if row], options)
+    return place + bool(joined), joined
 
 
 def _check_size(file: File) -> None:
