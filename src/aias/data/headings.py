@@ -11,12 +11,13 @@ from aias.data.readers.contract import Options
 _NUMBER: Final = re.compile(r"\s*[($€£-]*[0-9.][0-9.,]*(?:e[+-]?[0-9]+)?\s*[%)]?\s*", re.IGNORECASE)
 _NAME: Final = re.compile(r"[^\W\d][\w .:/()#%?'-]{0,63}")
 _NOTHING: Final = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "-"})
+_COUNTED_MIN: Final = 3
 _SAMPLE_ROWS: Final = 1_000
 
 
 def has_header(first: Sequence[str], frame: pl.DataFrame, options: Options) -> bool:
     """What the caller knows decides; else the values do."""
-    if options.target in first and not is_number(options.target or ""):
+    if options.target in first and (not is_number(options.target or "") or _count(first, 1)):
         return True
     known = options.known | frozenset(options.names or ())
     found = len(known & set(first))
@@ -36,7 +37,12 @@ def judged(rows: Sequence[Sequence[str]], options: Options, *, surely: bool) -> 
 
 
 def _is_header(first: Sequence[str], rest: pl.DataFrame) -> bool:
-    """A text above numbers is a name; a number above numbers is a value; else names are short, new and unlike data."""
+    """A text above numbers is a name; a number above numbers is a value; else names are short, new and unlike data.
+
+    Numbers that count the columns are the names that pandas gives where nobody did.
+    """
+    if _count(first, 0):
+        return True
     below, numeric = _below(rest)
     if _names_numbers(first, numeric):
         return True
@@ -48,6 +54,10 @@ def _is_header(first: Sequence[str], rest: pl.DataFrame) -> bool:
     if any(text in values for text, values in zip(first, below, strict=True) if text):
         return False
     return all(_NAME.fullmatch(text) and len(text.split()) <= 4 for text in names)
+
+
+def _count(first: Sequence[str], begin: int) -> bool:
+    return len(first) >= _COUNTED_MIN and list(first) == [str(begin + at) for at in range(len(first))]
 
 
 def _below(rest: pl.DataFrame) -> tuple[list[list[str]], list[bool]]:

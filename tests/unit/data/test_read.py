@@ -190,3 +190,13 @@ def test_a_digest_is_of_the_content():
 def test_rows_are_taken_in_the_order_asked():
     dataset = read({"a": [1.0, 2.5, 7.0], "b": ["x", "y", "z"]}).take(np.array([2, 0]))
     assert dataset.frame.rows() == [(7.0, "z"), (1.0, "x")]
+
+
+@pytest.mark.parametrize("begin", [0, 1])
+def test_numbers_that_count_the_columns_are_their_names(give, begin):
+    names = [str(begin + at) for at in range(3)]
+    dataset = read(
+        give(f"{','.join(names)}\n" + "".join(f"{i % 7},{i % 5},{i % 2}\n" for i in range(30))), target=names[2]
+    )
+    assert (dataset.schema.names, dataset.rows) == (tuple(names), 30)
+    assert read(give("".join(f"{i},{i + 1},{i + 2}\n" for i in range(1, 30)))).rows == 29
