@@ -117,6 +117,11 @@ class Connection(Prompt):
         return self._phase is IDLE
 
     @property
+    def is_over(self) -> bool:
+        """Whether it has been refused, and only listens so that its client can hear that."""
+        return self._phase is LINGER
+
+    @property
     def is_answering(self) -> bool:
         """Whether a whole request waits for its answer, or a part of an answer has gone out."""
         if self._is_waiting or self._behind or self.transport.get_write_buffer_size():

@@ -25,6 +25,10 @@ class Answering(Protocol):
     def at_rest(self) -> bool:
         """Whether all that it was given is answered, and nothing has begun since."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether what still comes is read for nothing."""
+
     def connection_made(self, transport: Any) -> None: ...
     def connection_lost(self, exc: Exception | None) -> None: ...
     def data_received(self, data: Any) -> None: ...
@@ -85,6 +89,8 @@ class KeptConnection(asyncio.BufferedProtocol):
         if at:
             if not self.connection.at_rest:
                 # What goes on for longer than the text is answered, but not kept.
+                if self.connection.is_over:
+                    at = self._at = max(at, TEXT_BYTES)
                 return self._text[at : at + _CHUNK] if at < TEXT_BYTES else self._journal.beyond
             self._start += at
             slot.rest(self._start)

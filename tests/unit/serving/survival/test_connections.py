@@ -1,6 +1,7 @@
 """A connection is kept from the moment that it is accepted."""
 
 import asyncio
+import os
 import socket
 
 import pytest
@@ -8,7 +9,7 @@ import uvloop
 
 from aias.serving.accepting import Accepting
 from aias.serving.survival.connections import KeptConnection
-from aias.serving.survival.journal import Journal, Layout, Pages
+from aias.serving.survival.journal import TEXT_BYTES, Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep
 class Silent(asyncio.Protocol):
     """Answers nothing, and says whether its transport is there."""
 
-    slot, skip, at_rest, has_transport = None, 0, True, False
+    slot, skip, at_rest, is_over, has_transport = None, 0, True, False, False
 
     def connection_made(self, _transport: object) -> None:
         self.has_transport = True
@@ -46,3 +47,36 @@ def test_a_connection_is_written_down_before_the_loop_has_a_transport_for_it() -
         runner.run(until_it_is_there(listener))
 
     assert seen == [(0, False)]
+
+
+class Refused(Silent):
+    """What it reads after the first piece is for nothing."""
+
+    at_rest, come_bytes = False, 0
+
+    def data_received(self, data: bytes) -> None:
+        self.come_bytes += len(data)
+        self.is_over = True
+
+
+def test_what_a_refused_client_goes_on_sending_takes_no_memory() -> None:
+    pages, refused, sent = Pages.make(Layout(threads=1, slots=4)), Refused(), b"x" * TEXT_BYTES
+    journal = Journal(pages)
+
+    async def until_it_has_come(listener: socket.socket, client: socket.socket) -> None:
+        accepting = Accepting(listener, lambda accepted: KeptConnection.of(accepted, lambda: refused, journal))
+        sending = asyncio.ensure_future(asyncio.to_thread(client.sendall, sent))
+        while refused.come_bytes < len(sent):
+            await asyncio.sleep(0)
+        await sending
+        accepting.close()
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(until_it_has_come(listener, client))
+
+    assert refused.come_bytes == len(sent)
+    assert 512 * os.fstat(pages.descriptor).st_blocks < TEXT_BYTES // 4
