@@ -242,6 +242,16 @@ def test_rows_alike_by_chance_are_no_copies() -> None:
         assert set(cities[made.judges == fold]) <= set(cities[made.judges != fold])
 
 
+def test_texts_that_were_multiplied_for_balance_stay_together() -> None:
+    chance = np.random.default_rng(0)
+    once = [" ".join(chance.choice(["good", "bad", "soup", "room", "late", "cheap"], 9)) for _ in range(300)]
+    texts = np.array([*once, *once[:60] * 5])  # more than half of the rows stand six times
+    y = np.repeat([1, 0, 1], [60, 240, 300])
+    made = folds(read({"text": texts.tolist()}), y, task=BINARY, seed=0, count=5)
+    for fold in range(5):
+        assert not set(texts[made.judges == fold]) & set(texts[made.judges != fold])
+
+
 def test_one_measured_amount_makes_equal_rows_copies() -> None:
     once = np.random.default_rng(0).normal(size=300)
     houses = read({"city": [f"c{i % 30}" for i in range(300)] * 2, "size": [*once, *once]})

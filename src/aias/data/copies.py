@@ -54,8 +54,11 @@ def alike_by_chance(dataset: Dataset) -> bool:
     """Whether the usual row would equal others even if its columns had nothing to do with each other.
 
     A city and a number of rooms say the same of many houses: that a row equals a given one then has the probability
-    Π_columns p(value), which is next to nothing with one measured amount, or with texts of which one is sent often.
+    Π_columns p(value), which is next to nothing with one measured amount. Texts have many values: one that stands
+    often was copied, as when the rows of a rare label are multiplied, even if it is all that is known of a row.
     """
+    if any(field.kind == "text" for field in dataset.schema.inputs):
+        return False
     expected = np.full(dataset.rows, float(dataset.rows - 1))  # (rows,) others that equal each
     for field in dataset.schema.inputs:
         if np.median(expected) <= CHANCE_MIN:
