@@ -125,7 +125,7 @@ def test_it_loses_less_than_the_small_one_alone(shop):
     (cascade, *_) = member("compress.techniques", "cascade")(going_on(shop))
     judged = Judged(shop, np.arange(ROWS) % 2 == 0, 0)
     alone = going_on(shop).search.students[0]
-    before = judged.loss(alone.rows, judged.answering(alone.rows, alone.scores)[1])
+    before = judged.loss(alone.rows, judged.answering(alone.rows, alone.scores)[1], by_fold=True)
     after = Trial(cascade, "cascade")
     after.search(judged, alone.rows, margin=0.02, risk=0.05)
 

@@ -20,7 +20,7 @@ from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.errors import UserError
 from aias.core.events import Watch
-from aias.encoders.contract import Ints
+from aias.encoders.contract import Floats, Ints
 from aias.runtimes import race as engines
 from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -102,7 +102,7 @@ class Last:
         self.reserved: Ints = np.flatnonzero(self.judged.held)
         self.y = np.concatenate([self.judged.shop.prepared.test_y, self.judged.y[self.reserved]])
         self.groups = self._groups()
-        self._before: Answered | None = None
+        self._tested: dict[Judged, list[Floats]] = {}
 
     def _groups(self) -> Ints | None:
         """Of the test, and behind them those of the rows reserved: none is in both."""
@@ -114,13 +114,13 @@ class Last:
             return reserved
         return np.concatenate([tested, reserved + tested.max() + 1])
 
-    @property
-    def parent(self) -> Answered:
-        if self._before is None:
-            shop, reserved = self.judged.shop, self.judged.parent.take(self.reserved)
-            tested = [shop.parent.scores(shop.prepared)] if self.tested else []
-            self._before = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
-        return self._before
+    def before(self, trial: Trial, judged: Judged | None = None) -> Answered:
+        """What the parent answers, or the version that another `Judged` is of, found as the trial's answers are."""
+        judged = judged or self.judged
+        if judged not in self._tested:
+            self._tested[judged] = [judged.shop.parent.scores(judged.shop.prepared)] if self.tested else []
+        reserved = judged.before(self.reserved, by_fold=trial.by_fold)
+        return Answered(np.concatenate([*self._tested[judged], reserved.scores]), reserved.label_weights)
 
     def answers(self, each: Finished) -> Answered:
         shop, calibration = self.judged.shop, each.trial.answering.calibration
@@ -129,12 +129,9 @@ class Last:
         tested = [test_scores(each.trained.runtime, shop.prepared)] if self.tested else []
         return Answered(np.concatenate([*tested, reserved]), each.trained.manifest.label_weights or None)
 
-    def total(self, before: Judged, after: Answered) -> Loss | None:
+    def total(self, judged: Judged, trial: Trial, after: Answered) -> Loss | None:
         """Of these answers against those of another version, out of fold and on the test."""
-        reserved = before.parent.take(self.reserved)
-        tested = [before.shop.parent.scores(before.shop.prepared)] if self.tested else []
-        first = Answered(np.concatenate([*tested, reserved.scores]), reserved.label_weights)
-        task = self.judged.shop.task
+        task, first = self.judged.shop.task, self.before(trial, judged)
         found = evidence(task, self.y, first, after, seed=self.judged.seed, groups=self.groups)
         return finite(self.judged.shop.metric, found)
 
@@ -148,29 +145,30 @@ class Last:
         return self.y[rows], after.take(rows)
 
     def judge(self, nominated: Sequence[Finished], margin: float) -> list[tuple[Verdict, Answered]]:
-        before = self.parent
         answered = [self.answers(each) for each in nominated]
+        befores = [self.before(each.trial) for each in nominated]
         claims = [
             Claim(
                 each.trial.name,
                 self._loss(before, after, np.arange(len(self.y))),
                 self._parts(before, after, columns_of(self.judged, each.trial)),
             )
-            for each, after in zip(nominated, answered, strict=True)
+            for each, before, after in zip(nominated, befores, answered, strict=True)
         ]
         found = judge(claims, metric=self.judged.shop.metric, margin=margin, part_margin=PART_TIMES * margin)
         return list(zip(found, answered, strict=True))
 
-    def changes(self, after: Answered) -> tuple[Flips | None, float | None]:
+    def changes(self, trial: Trial, after: Answered) -> tuple[Flips | None, float | None]:
         """Answers that are others now, and how far probabilities are from coming true; of classes."""
         if not self.judged.shop.task.classes:
             return None, None
+        flipped = flips(self.y, self.before(trial).labels, after.labels)
         if self.judged.shop.prepared.answers_of:  # nothing came true here
-            return flips(self.y, self.parent.labels, after.labels), None
+            return flipped, None
         two = after.scores.shape[1] == 2
         said = after.scores[:, 1] if two else after.scores.max(axis=1)
         came = self.y == (1 if two else after.scores.argmax(axis=1))
-        return flips(self.y, self.parent.labels, after.labels), calibration_gap(said, came)
+        return flipped, calibration_gap(said, came)
 
     def _loss(self, before: Answered, after: Answered, rows: Ints) -> Evidence:
         task, seed = self.judged.shop.task, self.judged.seed

@@ -177,7 +177,7 @@ class Conclusion:
         """What the best loses against the version that was trained, on the rows that certify: measured, not added."""
         if self.before is None or self.best is None:
             return None
-        loss = self.last.total(self.before, self.best.answered)
+        loss = self.last.total(self.before, self.best.finished.trial, self.best.answered)
         return Total(self.before.shop.parent.ref, loss) if loss else None
 
     def _parent_paces(self) -> tuple[Pace | None, Asked | None]:
@@ -192,7 +192,7 @@ class Conclusion:
 
     def _certified(self, said: Decided, point: Point) -> Point:
         state = FELL if not said.verdict.certified else PUBLISHED if said is self.best else CERTIFIED
-        flipped, gap = self.last.changes(said.answered)
+        flipped, gap = self.last.changes(said.finished.trial, said.answered)
         return replace(certified_point(said.finished, said.verdict, point, flipped, gap), state=state)
 
     def _manifest(self, best: Decided, frontier: Frontier, *, watch: Watch) -> Manifest:

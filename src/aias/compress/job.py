@@ -143,7 +143,7 @@ class Job:
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
-        alike = judged.loss(rows, parent).spread * math.sqrt(judged.units(rows))  # one row of doubt
+        alike = judged.loss(rows, parent, by_fold=False).spread * math.sqrt(judged.units(rows))  # one row of doubt
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may
             spread = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far())

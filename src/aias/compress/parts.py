@@ -21,8 +21,8 @@ def columns_of(judged: Judged, trial: Trial) -> list[str]:
     if len(found) <= COLUMNS_MAX:
         return found
     rows, scores = out_of_fold(judged, trial)
-    calibration = trial.answering.calibration
-    apart = np.abs((calibration.apply(scores) if calibration else scores) - judged.parent.scores[rows]).mean(axis=1)
+    calibration, before = trial.answering.calibration, judged.before(rows, by_fold=trial.by_fold)
+    apart = np.abs((calibration.apply(scores) if calibration else scores) - before.scores).mean(axis=1)
     searched = prepared.dataset.take(prepared.table.judged[rows])
     uneven = {name: unevenness(apart, each_value(searched.values(name))) for name in found}
     return sorted(found, key=lambda name: -uneven[name])[:COLUMNS_MAX]

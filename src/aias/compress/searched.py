@@ -81,7 +81,7 @@ def searched(
     return Searched(
         [_student(judged, each, parent_us) for each in students],
         [*parent, *(replace(_large(judged, each, parent_us), chance=prospect.of(each)) for each in best)],
-        lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1])),
+        lambda rows, scores: prospect.chance(judged.loss(rows, judged.answering(rows, scores)[1], by_fold=True)),
         judged.parts(judged.searched)[0][0], judged.parent.label_weights, size_bytes_max,
     )  # fmt: skip
 
@@ -116,8 +116,8 @@ def _known(trial: Trial, parent_us: float, rows: Ints, scores: Floats, calibrati
 def _parent(judged: Judged, row_us: float, size_bytes: int) -> Known:
     held = judged.shop.parent.manifest.calibration
     rows = judged.searched
-    calibration = from_dict(held) if held else None
-    return Known(judged.shop.parent.ref, rows, judged.parent.scores[rows], calibration, row_us, size_bytes)
+    scores, calibration = judged.before(rows, by_fold=True).scores, from_dict(held) if held else None
+    return Known(judged.shop.parent.ref, rows, scores, calibration, row_us, size_bytes)
 
 
 def out_of_fold(judged: Judged, trial: Trial) -> tuple[Ints, Floats]:

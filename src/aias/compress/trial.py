@@ -57,15 +57,36 @@ class Judged:
     seed: int
 
     def __post_init__(self) -> None:
-        table, manifest = self.shop.prepared.table, self.shop.parent.manifest
+        table = self.shop.prepared.table
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
         self.groups = table.judged_groups
         self.searched: Ints = np.flatnonzero(~self.held)
-        scores = self.shop.parent_scores()
+        self.parent = self._answered(self.shop.parent_scores())
+        self._by_fold: dict[int, Floats] = {}
+
+    def _answered(self, scores: Floats) -> Answered:
+        manifest = self.shop.parent.manifest
         if manifest.calibration:
             scores = from_dict(manifest.calibration).apply(scores)
-        self.parent = Answered(scores, manifest.label_weights or None)
+        return Answered(scores, manifest.label_weights or None)
+
+    def before(self, rows: Ints, *, by_fold: bool) -> Answered:
+        """The parent's answers to these rows, as those beside which they are held were found.
+
+        `by_fold`: by what was fitted without a fold and stopped by all of it, which no row of it judges fairly; what
+        is made of these fits has the same advantage (docs/gate.md). Otherwise each half by what the other stopped.
+        """
+        if not by_fold or self.shop.parent.imported:
+            return self.parent.take(rows)
+        found = np.empty((len(rows), self.shop.task.outputs))
+        for fold, own in self.parts(rows):
+            all_of_it = np.flatnonzero(self.folds == fold)
+            if fold not in self._by_fold:
+                encoded = self.shop.encoded(self.shop.prepared.table.judged[all_of_it])
+                self._by_fold[fold] = self.shop.teacher(fold).scores(encoded)
+            found[np.searchsorted(rows, own)] = self._by_fold[fold][np.searchsorted(all_of_it, own)]
+        return self._answered(found)
 
     def parts(self, rows: Ints) -> list[tuple[int, Ints]]:
         """These rows by fold."""
@@ -99,10 +120,10 @@ class Judged:
             found = np.abs(scores[:, 0] - scores[:, 0].mean())
         return found, None if self.groups is None else self.groups[self.searched]
 
-    def loss(self, rows: Ints, answered: Answered) -> Evidence:
-        """Of answers to these rows."""
-        groups = None if self.groups is None else self.groups[rows]
-        return evidence(self.shop.task, self.y[rows], self.parent.take(rows), answered, seed=self.seed, groups=groups)
+    def loss(self, rows: Ints, answered: Answered, *, by_fold: bool) -> Evidence:
+        """Of answers to these rows. `by_fold` as in `before`."""
+        groups, before = None if self.groups is None else self.groups[rows], self.before(rows, by_fold=by_fold)
+        return evidence(self.shop.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""
@@ -147,6 +168,11 @@ class Trial:
     @property
     def name(self) -> str:
         return self.candidate.name
+
+    @property
+    def by_fold(self) -> bool:
+        """Whether it is made for each fold, and not known from training."""
+        return self.candidate.scores is None
 
     @property
     def sole_seconds(self) -> float:
@@ -209,7 +235,7 @@ class Trial:
     def search(self, judged: Judged, rows: Ints, *, margin: float, risk: float) -> None:
         """On these rows, ascending; it falls where it is certain to lose more than the margin."""
         self.answering, answered = judged.answering(rows, self.scores(judged, rows))
-        self.evidence = judged.loss(rows, answered)
+        self.evidence = judged.loss(rows, answered, by_fold=self.by_fold)
         if self.evidence.confidence(margin) < risk:
             self.reason, self.loses = f"it is certain to lose more than {margin:.2g}", True
 

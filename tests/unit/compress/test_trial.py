@@ -1,0 +1,39 @@
+"""`compress/trial.py`: who answers as the parent does loses nothing, and gains nothing."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+import aias
+from aias.compress.certification import Last
+from aias.compress.techniques.contract import Candidate, Made
+from aias.compress.trial import Judged, Trial
+from workshops import opened
+
+
+def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(tmp_path: Path) -> None:
+    """Boosted trees are stopped by the rows of their fold, and half by half they are judged by where the other half
+    would have stopped them: the parent's own trees, found again, so seemed to be better than the parent."""
+    x = np.random.default_rng(0).normal(size=(400, 4))
+    noisy = x[:, 0] * x[:, 1] + np.random.default_rng(1).normal(size=400) > 0
+    frame = pl.DataFrame({f"x{i}": x[:, i] for i in range(4)} | {"y": np.where(noisy, "p", "q")})
+    aias.train(
+        frame, target="y", metric="log_loss", name="m", time="600s", folds=4, learners=("boosted_trees",), search=False,
+        inline=True, home=tmp_path,
+    )  # fmt: skip
+    shop = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    folds = shop.prepared.table.folds[shop.prepared.table.judged]
+    judged = Judged(shop, np.isin(folds, [0, 1]), 0)
+    trial = Trial(Candidate("itself", lambda fold: Made(shop.whole(fold), shop.encoder)), "")
+    finished: Any = SimpleNamespace(trial=trial, trained=SimpleNamespace(manifest=SimpleNamespace(label_weights=())))
+
+    ((verdict, _),) = Last(judged).judge([finished], margin=0.01)
+
+    assert verdict.loss.value == pytest.approx(0, abs=1e-9)
+    rows = judged.searched
+    assert not np.allclose(trial.scores(judged, rows), judged.before(rows, by_fold=False).scores)
+    assert judged.loss(rows, judged.before(rows, by_fold=True), by_fold=True).value == 0
