@@ -87,9 +87,10 @@ def draw(found: "Frontier") -> None:
     """The table on stdout, on a terminal below a plot; where there is little room, what fell stands below it with its
     reason."""
     from aias.compress.frontier import FELL, cells
+    from aias.compress.gate.evidence import digits
     from aias.compress.sketch import sketch
 
-    title = f"{found.ref}: loss of {found.metric}, margin {found.margin:.2g}"
+    title = f"{found.ref}: loss of {found.metric}, margin {digits(found.margin)}"
     if sys.stdout.isatty():
         for line in sketch(found, min(shutil.get_terminal_size().columns, PLOT_COLUMNS)):
             click.echo(line)
@@ -117,13 +118,14 @@ def _say_how(found: "Frontier") -> None:
 
 
 def _short(point: "Point") -> list[str]:
+    from aias.compress.frontier import times
     from aias.compress.gate.evidence import signed
 
     loss, pace, speed, held = point.loss, point.pace, point.speed, point.footprint
     together = point.together.speed if point.together else None
     return [
         point.name, signed(loss.value) if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
-        f"{speed.value:.3g}×" if speed else "", f"{together.value:.3g}×" if together else "",
-        f"{point.smaller:.3g}×" if point.smaller else "", f"{held.memory_bytes / 1e6:,.1f} MB" if held else "",
+        times(speed.value) if speed else "", times(together.value) if together else "",
+        times(point.smaller) if point.smaller else "", f"{held.memory_bytes / 1e6:,.1f} MB" if held else "",
         point.state,
     ]  # fmt: skip

@@ -14,7 +14,8 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
 from aias.compress.certification import Finished, Last, certified_point
 from aias.compress.footprint import Footprint
-from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Asked, Frontier, Point, Total
+from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Asked, Frontier, Point, Total, times
+from aias.compress.gate.evidence import digits
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
 from aias.compress.paired import Answered
@@ -90,9 +91,10 @@ class Conclusion:
         if best is not None:
             trial, speed, loss = best.finished.trial, best.finished.trial.speed, best.verdict.loss
             return (
-                f"{trial.name}: {speed.value:.3g}× as fast ({speed.low:.3g} to {speed.high:.3g}){_mixed(trial)} and "
-                f"{trial.smaller:.3g}× as small as {ref}{self._together(best)}; with 95 % confidence the loss of "
-                f"{loss.metric} is below the margin of {self.power.margin:.2g} (by itself, at most {loss.high:.2g})"
+                f"{trial.name}: {times(speed.value)} as fast ({digits(speed.low, 3)} to {digits(speed.high, 3)})"
+                f"{_mixed(trial)} and {times(trial.smaller)} as small as {ref}{self._together(best)}; with 95 % "
+                f"confidence the loss of {loss.metric} is below the margin of {digits(self.power.margin)} (by itself, "
+                f"at most {digits(loss.high)})"
             )
         near = self._near
         if near is None:
@@ -131,7 +133,7 @@ class Conclusion:
         )
 
     def _together(self, best: Decided) -> str:
-        return f", with {self.wanted.callers} callers at once {_times(best):.3g}× as fast"
+        return f", with {self.wanted.callers} callers at once {times(_times(best))} as fast"
 
     def frontier(self) -> Frontier:
         shop = self.judged.shop
@@ -269,4 +271,4 @@ def _mixed(trial: Trial) -> str:
         return ""
     assert trial.race is not None
     share = f"{100 * trial.candidate.sent:.0f} % of the rows go on"
-    return f" on average ({trial.race.speed.value:.3g}× by the median; {share})"
+    return f" on average ({times(trial.race.speed.value)} by the median; {share})"

@@ -8,7 +8,7 @@ import msgspec
 
 from aias.compress.footprint import Footprint
 from aias.compress.gate.changes import Flips
-from aias.compress.gate.evidence import Loss, signed
+from aias.compress.gate.evidence import Loss, digits, signed
 from aias.core.errors import Damaged
 from aias.core.host import Host
 from aias.runtimes.latency import Between, Pace
@@ -107,8 +107,9 @@ class Frontier:
         without = f"\n\nNot measured:\n\n{_table(['candidate', 'by', 'why'], others)}" if others else ""
         said = (
             f"{self.verdict}\n\nA loss of at most {100 * self.max_loss:.3g} % of `{self.metric}` was accepted, a margin"
-            f" of {self.margin:.2g}. Chosen on {self.searched_rows:,} rows, certified once on {self.certified_rows:,} "
-            f"others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n{self.timed()}"
+            f" of {digits(self.margin)}. Chosen on {self.searched_rows:,} rows, certified once on "
+            f"{self.certified_rows:,} others: {self.power}.{f' In all: {self.total}.' if self.total else ''}\n\n"
+            f"{self.timed()}"
         )
         return f"{said}\n\n{table}{without}\n"
 
@@ -163,7 +164,7 @@ def cells(point: Point) -> list[str]:
         f"{signed(loss.value)} ({loss.limits})" if loss else "",
         _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),
-        f"{point.smaller:.3g}×" if point.smaller else "",
+        times(point.smaller) if point.smaller else "",
         f"{held.memory_bytes / 1e6:,.1f} MB" if held else "", f"{held.load_ms:,.1f} ms" if held else "",
     ]  # fmt: skip
 
@@ -174,8 +175,12 @@ def _paced(pace: Pace | None) -> str:
     return " · ".join("–" if each is None else f"{each.value:,.0f}" for each in (pace.p50, pace.p95, pace.p99))
 
 
+def times(value: float) -> str:
+    return f"{digits(value, 3)}×"
+
+
 def _times(speed: Between | None) -> str:
-    return f"{speed.value:.3g}× ({speed.low:.3g} to {speed.high:.3g})" if speed else ""
+    return f"{times(speed.value)} ({digits(speed.low, 3)} to {digits(speed.high, 3)})" if speed else ""
 
 
 def _mixed(point: Point) -> str:

@@ -17,7 +17,7 @@ from aias.compress.certification import Finished, Last, by_other_engine, finish,
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
-from aias.compress.frontier import FELL, Point
+from aias.compress.frontier import FELL, Point, times
 from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import Power, guessed, together
 from aias.compress.gate.verdict import Sealed
@@ -389,7 +389,7 @@ class Job:
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:
-        speed = f"{trial.speed.value:.3g}× as fast, {trial.smaller:.3g}× as small" if trial.race else "not timed"
+        speed = f"{times(trial.speed.value)} as fast, {times(trial.smaller)} as small" if trial.race else "not timed"
         loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip

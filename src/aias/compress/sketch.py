@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point
+from aias.compress.gate.evidence import digits
 from aias.compress.plot import limits_of, shown, us_of
 from aias.plots.frame import Axis, number
 
@@ -59,7 +60,7 @@ def sketch(frontier: Frontier, width: int) -> list[str]:
             if grid[each][place] in " ┄":
                 grid[each][place] = "│"
         grid[line(value)][place] = _mark(point, largest) if value <= top else BEYOND
-    numbers = {line(0.0): "0", line(frontier.margin): f"{frontier.margin:.2g}"}
+    numbers = {line(0.0): "0", line(frontier.margin): digits(frontier.margin)}
     rows = [f"{numbers.get(i, ''):>{LEFT - 1}} {''.join(letters).rstrip()}" for i, letters in enumerate(grid)]
     return ["loss", *rows, _ticks(x, column, across), *_legend(width)]
 

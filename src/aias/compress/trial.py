@@ -8,7 +8,7 @@ import numpy as np
 
 from aias.artifact.manifest import Manifest
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
-from aias.compress.gate.evidence import Evidence, Loss, loss_of
+from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
@@ -237,7 +237,7 @@ class Trial:
         self.answering, answered = judged.answering(rows, self.scores(judged, rows))
         self.evidence = judged.loss(rows, answered, by_fold=self.by_fold)
         if self.evidence.confidence(margin) < risk:
-            self.reason, self.loses = f"it is certain to lose more than {margin:.2g}", True
+            self.reason, self.loses = f"it is certain to lose more than {digits(margin)}", True
 
     def draft(self, manifest: Manifest, made: Made) -> Manifest:
         """The parent's manifest with what this candidate reads and answers by."""

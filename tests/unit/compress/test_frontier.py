@@ -51,6 +51,13 @@ def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
     assert "15× (14 to 16)" in lines[1]
 
 
+def test_large_numbers_are_written_as_people_write_them():
+    fast = replace(SMALL, speed=Between(1_234.5, 1_000.0, 1_500.0), smaller=12_345.6)
+
+    assert cells(fast)[5] == "1,230× (1,000 to 1,500)"
+    assert cells(fast)[8] == "12,300×"
+
+
 def test_a_run_that_published_nothing_says_less_if_it_measured_fewer():
     nothing = replace(FRONTIER, points=(WORSE, PARENT_POINT))
 

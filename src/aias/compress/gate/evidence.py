@@ -83,7 +83,12 @@ class Loss:
 
 def signed(value: float) -> str:
     """Two digits of a loss."""
-    return f"{value:+.2g}"
+    return f"{'+' if value >= 0 else ''}{digits(value)}"
+
+
+def digits(value: float, count: int = 2) -> str:
+    """So many of them, as people write them: 1,900 and 0.0019."""
+    return f"{float(f'{value:.{count}g}'):,.15g}"
 
 
 def lost(before: float, after: float) -> float:

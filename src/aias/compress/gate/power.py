@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Floats, Ints
+from aias.compress.gate.evidence import RISK, Floats, Ints, digits
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
@@ -48,8 +48,8 @@ class Power:
         return self.resolved <= self.margin
 
     def __str__(self) -> str:
-        told = f"a loss of {self.resolved:.2g} in {self.metric}"
-        said = f"{self.rows:,} rows can tell {told} from none; the margin is {self.margin:.2g}"
+        told = f"a loss of {digits(self.resolved)} in {self.metric}"
+        said = f"{self.rows:,} rows can tell {told} from none; the margin is {digits(self.margin)}"
         if self.enough:
             return said
         return (

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 import numpy as np
 
-from aias.compress.gate.evidence import RISK, Evidence, Loss, loss_of
+from aias.compress.gate.evidence import RISK, Evidence, Loss, digits, loss_of
 
 Rows = TypeVar("Rows")
 
@@ -65,12 +65,12 @@ def judge(
     for claim, own, p, part in zip(claims, alone, in_order(alone), harmed, strict=True):
         loss = loss_of(metric, claim.evidence, risk=RISK)
         if not own < risk:
-            reason = f"a loss of {margin:.2g} cannot be ruled out: {loss}"
+            reason = f"a loss of {digits(margin)} cannot be ruled out: {loss}"
             first = first or claim
         elif first:
             reason = f"{first.name}, which promised to be safer, did not pass, and after it nobody is judged: {loss}"
         elif part:
-            reason = f"where {part} it is certain to lose more than {part_margin:.2g}"
+            reason = f"where {part} it is certain to lose more than {digits(part_margin)}"
         else:
             reason = ""
         verdicts.append(Verdict(claim.name, not reason, loss, p, reason))

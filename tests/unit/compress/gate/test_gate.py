@@ -220,6 +220,14 @@ def test_no_words_say_that_nothing_was_lost():
     assert "+0.0054" in said
 
 
+def test_large_losses_are_written_as_people_write_them():
+    said = str(loss_of("rmse", mean_loss(np.arange(9.0) * 1e4, np.arange(9.0) * 1e4 + 1_234.5)))
+
+    assert said.startswith("rmse +1,200 (") and "e+" not in said
+    assert "a loss of 25,000 in rmse" in str(Power("rmse", margin=1_861.9, spread=1e6, rows=10_000))
+    assert "margin is 1,900" in str(Power("rmse", margin=1_861.9, spread=1e6, rows=10_000))
+
+
 def test_flips_are_counted_with_their_limits():
     found = flips([0, 0, 1, 1], [0, 0, 1, 0], [0, 1, 1, 1])
 
