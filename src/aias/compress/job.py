@@ -316,8 +316,8 @@ class Job:
             return missed
         if not trial.helps:
             speed, together = trial.speed, trial.together
-            told = f", {together.speed.value:.2f}× with {together.callers} callers," if together else ""
-            return f"{speed.value:.2f}× as fast{meant}{told} and {trial.smaller:.2f}× as small is not worth it"
+            told = f", {times(together.speed.value)} with {together.callers} callers," if together else ""
+            return f"{times(speed.value)} as fast{meant}{told} and {times(trial.smaller)} as small is not worth it"
         return ""
 
     # Certifying

@@ -47,7 +47,7 @@ class Wanted:
     def missed(self, row_us: float, size_bytes: int, *, meant: str = "") -> str:
         """What was asked for and is not kept; `meant`: what the time of a row is."""
         if self.latency_us is not None and row_us > self.latency_us:
-            return f"a row takes {row_us:,.0f} µs{meant}, more than the {self.latency_us:,.0f} that were asked for"
+            return f"a row takes {row_us:,.1f} µs{meant}, more than the {self.latency_us:,.10g} that were asked for"
         if self.size_bytes is not None and size_bytes > self.size_bytes:
             return f"{size_bytes:,} bytes are more than the {self.size_bytes:,} that were asked for"
         return ""

@@ -15,3 +15,9 @@ def test_where_there_is_nothing_to_lose_another_metric_is_asked_for(value, said)
     with pytest.raises(UserError, match=said) as fault:
         Wanted().margin("rmse", value, rows=300)
     assert "--metric" in fault.value.hint
+
+
+def test_who_is_slower_by_less_than_a_microsecond_is_told_by_how_much():
+    said = Wanted(latency_us=3.0).missed(3.4, 1)
+
+    assert said == "a row takes 3.4 µs, more than the 3 that were asked for"
