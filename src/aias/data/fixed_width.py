@@ -45,7 +45,7 @@ def divided_by_places(data: bytes, layout: Layout) -> bytes | None:
             return None
     elif len(spans := _spans(rest)) > 1:  # names may be longer than the values
         words = (_GAPS.split(first.strip()), first.split())
-        header = next((names for names in words if len(names) == len(spans)), ())
+        header = next((names for names in words if len(names) == len(spans) and not any(map(is_number, names))), ())
         spans = spans if header else _named(first, _spans(full))
     if len(spans) < 2 or any(map(_GAPS.search, header or _cells(first, spans))) or not _is_table(rest, spans, layout):
         return None
@@ -95,6 +95,8 @@ def _is_table(lines: Sequence[str], spans: _Spans, layout: Layout) -> bool:
     columns = list(zip(*(_cells(line, spans) for line in lines[:_SOME]), strict=True))
     comma = layout.separator or "\0"
     if any(all(cell.strip(comma) != cell for cell in column if cell) for column in columns):
+        return False
+    if any(_GAPS.search(cell) for column in columns for cell in column):  # several values, of which some are not there
         return False
     if layout.separator and layout.share == 1 and lines[0].count(comma) + 1 >= len(spans):
         return False

@@ -58,6 +58,14 @@ def test_two_names_above_one_column_make_no_table(give):
         read(give(f"{'id':>4}{'residual':>12}    {'leverage':<15}{'sum':>6}\n" + "".join(lines)))
 
 
+def test_a_first_row_that_lacks_a_value_is_no_header(give):
+    lines = [
+        f"{i:>4}{i * 7 % 130:>6}  {'Oslo' if i else '':10}{('of all', 'in', 'at sea')[i % 3]}\n" for i in range(30)
+    ]
+    with pytest.raises(Unreadable, match="is not a table"):
+        read(give("".join(lines)))
+
+
 def test_dates_below_one_name_are_one_column(give):
     text = "day\n" + "".join(f"{i + 10} Jan 2024\n" for i in range(40))
     assert read(give(text, "a.csv")).schema.names == ("day",)
