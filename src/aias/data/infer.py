@@ -25,6 +25,9 @@ _ROWS_MIN: Final = 5
 """On fewer rows every column is constant, unique or in order by chance."""
 
 _CATEGORIES_SHOWN: Final = 50
+_TOLD_MAX: Final = 50
+"""Ignored columns that are told one by one."""
+
 _EXAMPLE_ROWS: Final = 1_000
 """Among the first of these that have a value an example is sought."""
 
@@ -46,7 +49,7 @@ def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl
     settled = [_settled(field, typed[field.name], is_target=field.name == target) for field in schema]
     settled = _without_copies(settled, typed, target)
     settled = _with_some_input(settled, target)
-    notes += [_ignored_note(field) for field in settled if field.role == "ignored"]
+    notes += _ignored_notes([field for field in settled if field.role == "ignored"])
     return Schema(tuple(settled)), typed, tuple(notes)
 
 
@@ -152,6 +155,15 @@ def _with_some_input(fields: list[Field], target: str | None) -> list[Field]:
         replace(field, role="input", reason=f"nothing else is left; {field.reason}") if field.name in names else field
         for field in fields
     ]
+
+
+def _ignored_notes(fields: Sequence[Field]) -> list[Event]:
+    """One for each, as far as anybody reads them."""
+    notes = [_ignored_note(field) for field in fields[:_TOLD_MAX]]
+    if more := len(fields) - len(notes):
+        what = "1 more column is" if more == 1 else f"{more:,} more columns are"
+        notes.append(Event("data.ignored", f"{what} ignored; `aias data check` shows why", "info", {"columns": more}))
+    return notes
 
 
 def _ignored_note(field: Field) -> Event:

@@ -425,3 +425,9 @@ def test_groups_codes_and_scores_are_no_amounts(values):
 
 def test_bounds_in_a_target_are_labels():
     assert read({"x": list(range(60)), "y": ["1", "2", "3+"] * 20}, target="y").schema["y"].kind == "category"
+
+
+def test_of_many_ignored_columns_the_rest_is_counted():
+    dataset = read({"x": [1.5, 2, 4, 3, 9] * 4, **{f"same{i}": [1] * 20 for i in range(60)}})
+    told = [note.message for note in dataset.notes if note.name == "data.ignored"]
+    assert (len(told), told[-1]) == (51, "10 more columns are ignored; `aias data check` shows why")
