@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -98,6 +99,12 @@ def fit(name, classes, *, train=None, valid=None, **kwargs):
     return learner(name).fit(train or examples(name, classes), valid, how(name, classes, **kwargs))
 
 
+@cache
+def judged(name, classes):
+    """Fitted beside rows that judge, once for all tests that only look at it."""
+    return fit(name, classes, valid=examples(name, classes, 301, seed=1))
+
+
 def loss(scores, y, classes):
     """Log loss, or the share of the variance that is not explained."""
     if classes:
@@ -137,8 +144,7 @@ def test_a_learner_is_called_as_its_file(name):
 @EVERY
 def test_it_learns_what_holds_for_rows_that_it_has_not_seen(name, classes):
     test = examples(name, classes, seed=2)
-    fitted = fit(name, classes, valid=examples(name, classes, 300, seed=1))
-    scores = fitted.scores(test.x)
+    scores = judged(name, classes).scores(test.x)
     assert scores.shape == (600, max(classes, 1)) and scores.dtype == np.float64
     shares = np.bincount(test.y) / 600 if classes else np.array([test.y.mean()])
     assert loss(scores, test.y, classes) < 0.85 * loss(np.tile(shares, (600, 1)), test.y, classes)
@@ -150,7 +156,7 @@ def test_it_learns_what_holds_for_rows_that_it_has_not_seen(name, classes):
 @CLASSES
 @EVERY
 def test_what_was_chosen_is_in_the_settings_and_is_not_chosen_again(name, classes):
-    first = fit(name, classes, valid=examples(name, classes, 300, seed=1))
+    first = judged(name, classes)
     again = fit(name, classes, **first.settings)
     assert again.settings == first.settings
     assert again.judged is None
@@ -179,7 +185,7 @@ def test_it_changes_nothing_of_the_rows_that_it_learns_from(name, classes):
 @CLASSES
 @EVERY
 def test_what_was_stored_is_equal(name, classes):
-    fitted = fit(name, classes, valid=examples(name, classes, 300, seed=1))
+    fitted = judged(name, classes)
     state = {
         key: np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape) for key, array in fitted.state().items()
     }
@@ -272,7 +278,7 @@ def test_no_row_helps_to_choose_what_scores_it(name, classes):
     valid = examples(name, classes, 301, seed=1)
     y = valid.y.copy()
     y[0:16:2] = y[300:284:-2]  # others' answers
-    first, again = (fit(name, classes, valid=Examples(valid.x, each)) for each in (valid.y, y))
+    first, again = judged(name, classes), fit(name, classes, valid=Examples(valid.x, y))
     if first.judged is None:
         pytest.skip("it chooses nothing, or one of a few values")
     assert first.judged.shape == (301, max(classes, 1))

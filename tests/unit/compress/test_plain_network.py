@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,7 @@ def rows(count: int, *, seed: int) -> np.ndarray:
     return np.column_stack([numbers, rng.integers(0, SIZES[0], count), rng.integers(0, SIZES[1], count)])
 
 
+@cache
 def fitted(task: Task, **settings: object) -> FittedMlp:
     x = rows(900, seed=0)
     score = np.nan_to_num(x[:, 0]) + x[:, 2] + (x[:, 3] > 20)
