@@ -41,6 +41,9 @@ NEARLY = {"mlp": 2e-6}
 
 REFUSES = {"catboost"}
 
+ON_ITS_WAY = {"linear"}
+"""What comes to its settings from others, and so to other last digits."""
+
 CODES = 30
 LAYOUT = Layout(5, (0, 1, 2, 3), (4,), (CODES,), 0, 0)
 ODD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 5e-324, 0.0, -0.0, 16777217.0, 3.5e38, 0.1)
@@ -105,6 +108,10 @@ def judged(name, classes):
     return fit(name, classes, valid=examples(name, classes, 301, seed=1))
 
 
+def bytes_of(fitted):
+    return {key: array.tobytes() for key, array in fitted.state().items()}
+
+
 def loss(scores, y, classes):
     """Log loss, or the share of the variance that is not explained."""
     if classes:
@@ -160,6 +167,7 @@ def test_what_was_chosen_is_in_the_settings_and_is_not_chosen_again(name, classe
     again = fit(name, classes, **first.settings)
     assert again.settings == first.settings
     assert again.judged is None
+    assert name in ON_ITS_WAY or bytes_of(again) == bytes_of(first)
     assert json.loads(json.dumps(first.settings)) == first.settings
 
 
@@ -168,9 +176,7 @@ def test_what_was_chosen_is_in_the_settings_and_is_not_chosen_again(name, classe
 def test_equal_seeds_give_equal_bytes(name, classes):
     valid = examples(name, classes, 300, seed=1)
     first, again = (fit(name, classes, valid=valid, seed=5) for _ in range(2))
-    assert {key: array.tobytes() for key, array in first.state().items()} == {
-        key: array.tobytes() for key, array in again.state().items()
-    }
+    assert bytes_of(first) == bytes_of(again)
     assert first.settings == again.settings
 
 

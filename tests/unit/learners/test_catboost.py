@@ -91,14 +91,6 @@ def test_trees_without_a_split_stand_among_others() -> None:
     np.testing.assert_allclose(run(constant, 0, odd_rows()), constant.scores(odd_rows())[:, 0], rtol=1e-15)
 
 
-def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
-    first = fit(3, valid=examples(3, 300), learning_rate=0.2)
-    again = fit(3, **first.settings)
-    assert again.settings == first.settings and first.settings["rounds"] < 250
-    assert first.state().keys() == again.state().keys()
-    assert all(first.state()[name].tobytes() == again.state()[name].tobytes() for name in first.state())
-
-
 @pytest.mark.parametrize(
     ("metric", "objective", "answer"),
     [

@@ -72,13 +72,6 @@ def test_values_beside_a_threshold_go_the_same_way() -> None:
     assert len(cuts) > 10
 
 
-def test_settings_of_a_fit_repeat_its_bytes_without_validation_rows() -> None:
-    first = fit(3, valid=examples(3, 300), learning_rate=0.2)
-    again = fit(3, **first.settings)
-    assert again.settings == first.settings and first.settings["rounds"] < 150
-    assert bytes(first.state()["model"]) == bytes(again.state()["model"])
-
-
 @pytest.mark.parametrize(
     ("metric", "objective", "answer"),
     [
