@@ -298,7 +298,7 @@ class Plan:
         left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
         if each * turns <= patient * left:
             return True
-        said = f"it would take {each * turns:.0f} s of the {max(left, 0):.0f} s that are left"
+        said = f"it would take {each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"
         self._skip(configuration, said, "debug")
         return False
 

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -395,3 +397,14 @@ def test_beside_a_first_model_that_is_waited_for_nothing_else_is_begun(tmp_path:
     first = set(told[: told.index("linear is there")])
     assert first == {"linear"} if alone else first >= {"linear", "strong"}  # which is there first is chance
     assert {"linear is there", "strong is there"} <= set(told)
+
+
+def test_what_would_take_a_part_of_a_second_is_told_so() -> None:
+    told: list[str] = []
+    plan: Any = SimpleNamespace(
+        workers=SimpleNamespace(all=[None]), fit_ends_at=lambda: time.monotonic() + 0.3, _again=lambda _: 0.0,
+        _skip=lambda _configuration, said, _level: told.append(said),
+    )  # fmt: skip
+
+    assert not Plan._fits(plan, Configuration("linear", "linear"), each=0.42, folds=1, patient=1.0)
+    assert told[0].startswith("it would take 0.4 s of the 0.")
