@@ -102,6 +102,8 @@ def same_word(values: list[str]) -> str | None:
 
 def about(found: Counted) -> Guess | None:
     """The guess that bounds and ranges stand among amounts. Ranges alone may be codes, scores or telephone numbers."""
+    if any(len(text) > _AMOUNT_CHARS_MAX for text in found.values):
+        return None
     bounds = [text for text in found.values if BOUND.fullmatch(text)]
     ranges = [text for text in found.values if RANGE.fullmatch(text)]
     such, every = [*bounds, *ranges], len(found.values)

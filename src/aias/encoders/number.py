@@ -51,8 +51,10 @@ _TENS: Final = {
 }
 """The power of ten that each stands for; the Chinese signs are of 10,000 and 100 million."""
 
-BOUND: Final = re.compile(r"(?:[<>]=?|[\u2264\u2265~\u2248])\s?(\S*[0-9].*)|(\S*[0-9]\S*)\s?\+")
-RANGE: Final = re.compile(r"(\S*[0-9]\S*)\s?(?:[-\u2013~]|\bto\b)\s?([0-9$\u20ac\u00a3].*)")
+BOUND: Final = re.compile(
+    r"(?:[<>]=?|[\u2264\u2265~\u2248])\s?([^\s0-9]{0,5}[0-9].*)|([^\s0-9]{0,5}[0-9][0-9.,]*)\s?\+"
+)
+RANGE: Final = re.compile(r"([^\s0-9]{0,5}[0-9][0-9.,]*)\s?(?:[-\u2013~]|\bto\b)\s?([^\s0-9]{0,5}[0-9].*)")
 """`<0.5`, `10,000+`; `3-5`, `$3 to $5`."""
 
 _FLAGS: Final = {"true": 1.0, "false": 0.0}

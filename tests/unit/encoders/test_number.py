@@ -123,6 +123,8 @@ def test_a_decimal_comma_is_read_when_the_field_says_so():
         ("approximate", "3\u20135", 4),
         ("approximate", "$2,100 to $2,850.50", 2475.25),
         ("approximate", "-5", -5),
+        ("approximate", "$-5", -5),
+        ("approximate", "-3 - -1", -2),
         ("other-digits", "\uff11\uff0c\uff12\uff10\uff10\uff0e\uff15", 1200.5),
         ("other-digits", "\u0661\u066b\u0665 CHF", 1.5),
         ("other-digits", "-\u096a\u0968", -42),
