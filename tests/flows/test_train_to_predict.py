@@ -119,6 +119,7 @@ def test_the_published_version_is_listed_and_loads_as_it_was(told: Told) -> None
 
     again = aias.load("data", home=told.home)
 
+    assert aias.load(aias.models(home=told.home)[1], home=told.home).ref == again.ref
     assert again.manifest == told.model.manifest
     assert again.manifest.digest == told.model.version.digest
     assert list(again.predict(told.story.rows)) == list(told.model.predict(told.story.rows))

@@ -60,10 +60,11 @@ def publish_one(registry: Registry, trained: Any, *, watch: Watch, parent: "Mode
     return Model(registry, version, runtime=trained.runtime)
 
 
-def load(ref: str, *, home: Path | None = None) -> "Model":
-    """The version that `ref` names: `"reviews@1"`, or `"reviews"` for the newest. Raises `NotFound`, `Damaged`."""
+def load(ref: str | Ref | Version, *, home: Path | None = None) -> "Model":
+    """The version that `ref` names: `"reviews@1"`, or `"reviews"` for the newest; or one that `models` gives. Raises
+    `NotFound`, `Damaged`."""
     registry = Registry.open(home or default_home())
-    return Model(registry, registry.version(Ref.parse(ref)))
+    return Model(registry, registry.version(Ref.parse(str(ref))))
 
 
 def models(*, home: Path | None = None) -> list[Version]:

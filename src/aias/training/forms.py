@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.core import catalog
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
@@ -325,8 +326,8 @@ class Forms:
             entries += tuple(EncoderEntry(name, Subwords.kind, Subwords.version, TOKENIZER) for name in texts)
         schema = prepared.dataset.schema
         lineage = Lineage(
-            "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed, libraries=_libraries(),
-            started_at=self._started_at,
+            "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed,
+            libraries=_libraries(leaderboard), started_at=self._started_at,
             sentence_encoder=prepared.embedding.sentences.digest if prepared.embedding else "",
         )  # fmt: skip
         rows = {"train": prepared.table.rows, **prepared.table.counts, "test": prepared.test.rows}
@@ -368,5 +369,17 @@ def _answering(draft: Manifest, answering: Answering) -> Manifest:
     )  # fmt: skip
 
 
-def _libraries() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in LIBRARIES} | {"python": platform.python_version()}
+def _libraries(leaderboard: tuple[Candidate, ...]) -> dict[str, str]:
+    """Of what is used always, and of what the members need."""
+    learners = {catalog.member("learners", line.learner) for line in leaderboard if line.chosen}
+    needed = {name for each in learners for name in each.needs}
+    found = {name: _version(name) for name in sorted({*LIBRARIES, *needed})}
+    return found | {"python": platform.python_version()}
+
+
+def _version(module: str) -> str:
+    """A distribution may have another name than its module (`xgboost-cpu`)."""
+    try:
+        return importlib.metadata.version(module)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.metadata.version(importlib.metadata.packages_distributions()[module][0])

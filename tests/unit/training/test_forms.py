@@ -85,3 +85,14 @@ def test_both_forms_are_reported_on_one_after_the_other_or_beside_each_other(mon
     assert threads == [processors == 1]
     for each in (found.quality, found.serving):
         assert {"report.json", "plots/importance.svg"} <= each.files.keys()
+
+
+def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
+    pytest.importorskip("xgboost")
+    recipe = replace(RECIPE, learners={"xgboost": {"rounds": 3}, "linear": {}}, folds=1)
+
+    made = train(read(rows(100), target="y"), recipe, inline=True).serving.manifest
+
+    used = {line.learner for line in made.leaderboard if line.chosen}
+    assert ("xgboost" in made.lineage.libraries) == ("xgboost" in used)
+    assert {"aias", "onnxruntime", "python"} < made.lineage.libraries.keys()
