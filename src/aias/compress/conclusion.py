@@ -100,7 +100,8 @@ class Conclusion:
         if near is None:
             return f"nothing is worth it, because {self._none_ready()}"
         why = self.decided[0].verdict.reason if self.decided else near.reason
-        more = "" if self._power.enough else f" ({self._power})"
+        lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
+        more = f" ({self._power})" if lost and not self._power.enough else ""
         return f"nothing is worth it, because of {near.name}, which came nearest, {why}{more}"
 
     @cached_property

@@ -79,6 +79,7 @@ class Prospect:
             each.reason = late(each)
             if not each.reason and (chance := self.of(each)) < CHANCE_MIN:
                 each.reason = f"{self.rows:,} rows would certify it with a chance of {100 * chance:.0f} %"
+                each.loses = True
         able = [each for each in able if not each.reason]
         most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]
         most.sort(key=lambda each: -self.of(each))

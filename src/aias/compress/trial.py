@@ -144,7 +144,7 @@ class Trial:
     technique: str
     reason: str = ""
     loses: bool = False
-    """Whether it fell because of what it loses."""
+    """Whether it fell because of what it loses, or may."""
     evidence: Evidence | None = None
     answering: Answering = field(default_factory=Answering)
     race: Race | None = None

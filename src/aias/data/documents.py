@@ -1,5 +1,6 @@
 """A folder or archive of texts, one folder a class → a table of `text` and `label`."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,11 +25,11 @@ def document_names(names: Iterable[str]) -> list[str]:
 
 
 def folder_names(folder: Path) -> list[str]:
-    """Every regular file under `folder`, relative to it."""
+    """Every regular file under `folder`, relative to it; what goes away meanwhile is none."""
     names: list[str] = []
-    for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            names.append(path.relative_to(folder).as_posix())
+    for root, _, files in os.walk(folder):
+        paths = (Path(root, each) for each in files)
+        names += [each.relative_to(folder).as_posix() for each in paths if each.is_file() and not each.is_symlink()]
         if len(names) > ARCHIVE_FILES_MAX:
             raise TooLarge(f"`{folder}` holds more than {ARCHIVE_FILES_MAX:,} files")
     return sorted(name for name in names if not is_litter(name))

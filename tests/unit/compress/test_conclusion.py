@@ -89,7 +89,7 @@ def test_folds_that_do_not_judge_are_not_counted() -> None:
 
 def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near = trial("100 trees", 0.0002, 9, 40_896)
-    near.evidence.spread, near.reason = 0.05, "may lose too much"
+    near.evidence.spread, near.reason, near.loses = 0.05, "may lose too much", True
     known: Any = {"decided": (), "trials": [near], "wanted": Wanted(), "chance": chance}
     known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
     unused = dict.fromkeys(("last", "fallen", "parent_bytes", "parent_footprint", "before", "seconds"))
@@ -102,3 +102,6 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     )
     near.evidence.spread = math.inf
     assert Conclusion(power=guessed, **known, **unused)._power == guessed
+    assert Conclusion(power=guessed, **known, **unused).verdict().endswith("rows would be enough)")
+    near.reason, near.loses = "it is slower", False
+    assert Conclusion(power=guessed, **known, **unused).verdict().endswith("it is slower")

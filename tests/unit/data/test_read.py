@@ -1,5 +1,8 @@
+import os
+import shutil
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -7,6 +10,7 @@ import pytest
 
 from aias.core.errors import BadValue
 from aias.core.schema import Field, Schema, SchemaMismatch
+from aias.data.documents import folder_names
 from aias.data.errors import Unreadable
 from aias.data.read import read
 
@@ -200,3 +204,20 @@ def test_numbers_that_count_the_columns_are_their_names(give, begin):
     )
     assert (dataset.schema.names, dataset.rows) == (tuple(names), 30)
     assert read(give("".join(f"{i},{i + 1},{i + 2}\n" for i in range(1, 30)))).rows == 29
+
+
+def test_what_goes_away_while_a_folder_is_looked_through_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("good/1.txt", "good/2.txt", "gone/1.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a text")
+    looked = os.scandir
+
+    def vanishing(path: Path | str | int) -> object:
+        if str(path) == str(tmp_path / "gone"):
+            shutil.rmtree(path, ignore_errors=True)
+        return looked(path)
+
+    monkeypatch.setattr("os.scandir", vanishing)
+    assert folder_names(tmp_path) == ["good/1.txt", "good/2.txt"]
