@@ -14,20 +14,12 @@ from aias.learners.contract import State
 from aias.training.calibration import Calibration, Isotonic, Platt, choose
 from aias.training.conformal import Conformal
 from aias.training.conformal import fit as fit_intervals
-from aias.training.metrics import LabelWeights
+from aias.training.honest import Honest, others
 from aias.training.pipeline import Pipeline
 from aias.training.thresholds import decision_weights
 
 UPRIGHT: Final = (Platt, Isotonic)
 """Calibrations after which probabilities lean to no class."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Honest:
-    """What rows out of fold are answered, each by what other folds say; `label_weights` are of all, or of each row."""
-
-    scores: Floats
-    label_weights: LabelWeights = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +41,13 @@ class Answering:
         seed: int,
         costs: Floats | None = None,
         groups: Ints | None = None,
+        forward: bool = False,
     ) -> "tuple[Answering, Honest]":
         """Fitted on out-of-fold scores; and what each row of these would be answered by what other folds say.
 
         `costs`: how much each class counts, (classes,), where somebody said so. Fitting leaned to them; once the
         probabilities are upright again, the labels still lean. `groups`: the number of each row's, where some belong
-        together.
+        together. `forward`: folds follow one another in time.
         """
         if task.type == "regression":
             return cls(intervals=fit_intervals(y, scores, groups=groups)), Honest(scores)
@@ -63,9 +56,9 @@ class Answering:
         if calibration is not None:
             honest = np.empty_like(scores)
             for fold in np.unique(folds):
-                inside, outside = folds != fold, folds == fold
+                inside, outside = others(task, y, folds, fold, forward=forward), folds == fold
                 honest[outside] = type(calibration).fit(y[inside], scores[inside]).apply(scores[outside])
-        if (found := decision_weights(task, y, honest, folds, seed=seed)) is not None:
+        if (found := decision_weights(task, y, honest, folds, seed=seed, forward=forward)) is not None:
             return cls(calibration, found[0]), Honest(honest, found[1])
         weights = None
         if costs is not None and isinstance(calibration, UPRIGHT):

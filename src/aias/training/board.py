@@ -276,9 +276,9 @@ class Board:
         """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
         costs = self._serving_costs() if serving else self._quality_costs()
         limit = self._serving_limit() if serving else self._quality_limit()
-        able = self._able(costs, limit)
+        members = self._stack()[able := self._able(costs, limit)]
         return cross_fitted(
-            self.y, self._stack()[able], self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0
+            self.y, members, self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0, forward=self.forward
         )
 
     def _weigh(self) -> None:

@@ -22,12 +22,13 @@ from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.subwords import Subwords
 from aias.training import metrics
-from aias.training.answering import Answering, Calibrated, Honest
+from aias.training.answering import Answering, Calibrated
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
 from aias.training.fits import counts, parts_of
 from aias.training.history import History
+from aias.training.honest import Honest
 from aias.training.members import Member
 from aias.training.pipeline import Pipeline
 from aias.training.prepare import Prepared, encoded_of
@@ -148,7 +149,8 @@ class Forms:
         """Of a processor, to calibrate a form that answers so out of fold, and to measure it."""
         began, (task, seed) = thread_time(), (self.prepared.task, self.recipe.seed)
         _, honest = Answering.fit(
-            task, board.y, scores, board.folds, seed=seed, costs=self.prepared.table.class_costs, groups=board.groups
+            task, board.y, scores, board.folds, seed=seed, costs=self.prepared.table.class_costs, groups=board.groups,
+            forward=board.forward,
         )  # fmt: skip
         metrics.report(task, board.y, honest.scores, seed=seed, watch=nobody, label_weights=honest.label_weights)
         return thread_time() - began
@@ -227,7 +229,7 @@ class Forms:
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(
             self.prepared.task, board.y, scores, board.folds, seed=self.recipe.seed,
-            costs=self.prepared.table.class_costs, groups=board.groups,
+            costs=self.prepared.table.class_costs, groups=board.groups, forward=board.forward,
         )  # fmt: skip
         if answering.calibration:
             pipeline = Calibrated(pipeline, answering.calibration)

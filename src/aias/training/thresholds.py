@@ -12,6 +12,7 @@ import numpy as np
 from aias.core.task import LABEL_METRICS, Task
 from aias.encoders.contract import Floats, Ints
 from aias.training.formulas import COUNTED, FORMULAS, Case, Counts
+from aias.training.honest import others
 from aias.training.metrics import decide
 
 WEIGHED: Final = LABEL_METRICS - {"precision", "recall"}
@@ -34,7 +35,9 @@ PLATEAU: Final = 0.25
 Weights = tuple[float, ...]
 
 
-def decision_weights(task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int) -> tuple[Weights, Floats] | None:
+def decision_weights(
+    task: Task, y: Any, scores: Floats, folds: Ints, *, seed: int, forward: bool = False
+) -> tuple[Weights, Floats] | None:
     """Weights of sum 1, and of each row those that the other folds say, (rows, classes), to judge it by.
 
     None where labels of folds that they were not found on gain less than a standard error.
@@ -47,7 +50,7 @@ def decision_weights(task: Task, y: Any, scores: Floats, folds: Ints, *, seed: i
     weights = _find(task.metric, y[asked], scores[asked])
     honest = np.tile(weights, (len(y), 1))
     for fold in np.unique(folds[asked]):
-        inside, outside = asked & (folds != fold), asked & (folds == fold)
+        inside, outside = asked & others(task, y, folds, fold, forward=forward), asked & (folds == fold)
         honest[outside] = _find(task.metric, y[inside], scores[inside])
     y, scores, found = y[asked], scores[asked], decide(scores[asked], honest[asked])
     times = rng.poisson(1.0, (RESAMPLES, len(y))).astype(np.float64)  # of many rows as good as drawing them

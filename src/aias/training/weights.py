@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
+from aias.training.honest import others
 from aias.training.metrics import measure
 
 WEIGHT_MIN: Final = 0.05
@@ -125,12 +126,13 @@ def _chosen(losses: Losses, *, steps: int, costs: Floats, cost_max: float) -> Fl
 
 def cross_fitted(
     y: Any, members: Floats, folds: Ints, *, task: Task, seed: int, costs: Floats | None = None,
-    cost_max: float | None = None,
+    cost_max: float | None = None, forward: bool = False,
 ) -> Floats:  # fmt: skip
-    """Honest scores of the whole ensemble, (rows, outputs): each fold is weighted by what the others say."""
+    """Honest scores of the whole ensemble, (rows, outputs): each fold is weighted by what `others` say."""
     scores = np.empty(members.shape[1:])
     for fold in np.unique(folds):
-        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        inside = np.flatnonzero(others(task, y, folds, fold, forward=forward))
+        outside = np.flatnonzero(folds == fold)
         weights = greedy(
             y[inside], members[:, inside], task=task, costs=costs, cost_max=cost_max, seed=seed, samples=SAMPLES // 2
         )

@@ -7,6 +7,7 @@ import numpy as np
 from aias.core.task import Task
 from aias.training.answering import Answering
 from aias.training.calibration import Platt
+from aias.training.thresholds import decision_weights
 
 TASK = Task("y", "binary", "roc_auc", ("no", "yes"))
 
@@ -48,6 +49,20 @@ def test_labels_are_judged_by_thresholds_that_other_folds_set() -> None:
     assert answering.label_weights is not None
     assert np.shape(honest.label_weights) == (4_000, 2)
     assert len(np.unique(honest.label_weights, axis=0)) == 5
+
+
+def test_under_time_no_row_is_answered_by_what_came_later() -> None:
+    y, scores, folds = leaning()
+    later = np.where((folds == 4) & (np.arange(4_000) % 100 == 4), 1 - y, y)
+    known = (folds > 0) & (folds < 4)  # before the first there is nothing, and others tell it
+
+    first, second = (Answering.fit(TASK, each, scores, folds, seed=0, forward=True)[1].scores for each in (y, later))
+    np.testing.assert_array_equal(first[known], second[known])
+
+    task = replace(TASK, metric="f1")
+    weights = [decision_weights(task, each, first, folds, seed=0, forward=True) for each in (y, later)]
+    assert weights[0] and weights[1]
+    np.testing.assert_array_equal(weights[0][1][known], weights[1][1][known])
 
 
 def test_intervals_know_of_rows_that_belong_together() -> None:

@@ -147,6 +147,10 @@ def test_cross_fitted_scores_of_a_fold_do_not_depend_on_its_answers() -> None:
     assert np.array_equal(honest[folds == 0], told[folds == 0])
     assert not np.array_equal(honest[folds != 0], told[folds != 0])
 
+    later = np.where(folds == 2, 1 - y, y)
+    honest, told = (cross_fitted(each, members, folds, task=task, seed=0, forward=True) for each in (y, later))
+    assert np.array_equal(honest[folds == 1], told[folds == 1])
+
 
 def test_the_same_seed_gives_the_same_weights_on_a_sample() -> None:
     y, members = classified(members=3, rows=30_000)
