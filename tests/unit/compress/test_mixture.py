@@ -45,7 +45,7 @@ def test_what_holds_two_models_may_be_larger_by_a_third_and_others_may_not():
     assert not heavy.helps
 
 
-@pytest.mark.parametrize(("latency_us", "said"), [(300.0, ""), (200.0, "250 µs on average, more than the 200")])
+@pytest.mark.parametrize(("latency_us", "said"), [(300.0, ""), (200.0, "250.0 µs on average, more than the 200")])
 def test_a_bound_of_latency_means_the_average_of_a_mixture(latency_us: float, said: str):
     job: Any = SimpleNamespace(wanted=Wanted(latency_us=latency_us))
     found = Job._unwanted(job, mixed(0.2))
