@@ -210,15 +210,15 @@ def test_mutated_arrow_kills_its_reader_at_most(server: House) -> None:
 def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: House) -> None:
     pl = pytest.importorskip("polars")
     headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
-    for table, expected in (
-        (pl.DataFrame({"age": [1] * 1_001}), "too many"),
-        (pl.DataFrame({"age": [[1]]}), "column `age`"),
-        (pl.DataFrame({"age": [b"x"]}), "column `age`"),
+    for table, code, expected in (
+        (pl.DataFrame({"age": [1] * 1_001}), "serving.too-many-rows", "more than 1,000 rows"),
+        (pl.DataFrame({"age": [[1]]}), "serving.bad-body", "column `age`"),
+        (pl.DataFrame({"age": [b"x"]}), "serving.bad-body", "column `age`"),
     ):
         body = io.BytesIO()
         table.write_ipc_stream(body)
         response = server.call("POST", "/predict/churn", body.getvalue(), headers=headers)
-        assert response.status == 400
+        assert response.json["error"]["code"] == code  # type: ignore[index]
         assert expected in response.json["error"]["message"]  # type: ignore[index]
 
 
@@ -231,7 +231,7 @@ def test_an_arrow_bomb_is_refused_before_it_is_copied(server: House) -> None:
     headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
     response = server.call("POST", "/predict/churn", body.getvalue(), headers=headers)
 
-    assert response.status == 400
+    assert response.status == 413
     assert b"unpacks to more than" in response.body
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from aias.core.frames import TimeUp, give_frame, take_frame
-from aias.serving.refusals import BadBody, Busy, TooLate
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
 
 Columns = dict[str, list[object]]
 
@@ -29,6 +29,8 @@ ANSWER_SECONDS_MAX: Final = 20.0
 _NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that has gone to sleep just then, or that somebody has ended."""
 
+_REFUSALS: Final = {each.code: each for each in (BadBody, BodyTooLarge, TooManyRows)}
+
 
 class ArrowProcess:
     """Safe to call from several threads; they take turns."""
@@ -38,7 +40,7 @@ class ArrowProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def read(self, body: bytes, *, rows_max: int) -> Columns:
-        """The columns of an Arrow stream or file. Raises `BadBody`."""
+        """The columns of an Arrow stream or file, or of Parquet. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
         columns: Columns = self._ask(("read", body, rows_max))
         return columns
 
@@ -56,9 +58,10 @@ class ArrowProcess:
             answer = self._asked(question) or self._asked(question)
         if answer is None:
             raise Busy("the process for Arrow ended before it could answer, twice", hint="send it again")
-        fault, result = msgspec.msgpack.decode(answer)
-        if fault:
-            raise BadBody(fault, hint="send an Arrow IPC stream or file of numbers, texts, booleans, dates and times")
+        code, result = msgspec.msgpack.decode(answer)
+        if code:
+            message, hint = result
+            raise _REFUSALS[code](message, hint=hint)
         return result
 
     def _asked(self, question: tuple[object, ...]) -> bytes | None:

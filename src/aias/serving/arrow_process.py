@@ -11,12 +11,15 @@ import msgspec
 from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
 from aias.serving.arrow import IDLE_SECONDS, Columns
+from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, TooManyRows
 
 MEMORY_BYTES_MAX: Final = 2 << 30
 """Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""
 
 UNPACKED_BYTES_MAX: Final = 4 * BODY_BYTES_MAX
 """Of a table in memory, which may take a few times what it took on the line; as Python values it takes more again."""
+
+_HINT: Final = "send an Arrow IPC stream or file of numbers, texts, booleans, dates and times"
 
 
 def main() -> None:
@@ -29,12 +32,16 @@ def main() -> None:
         if frame is None:
             return
         verb, subject, detail = msgspec.msgpack.decode(frame)
-        answer = read(subject, detail) if verb == "read" else ("", write(subject, as_file=detail))
+        answer: tuple[str, object]
+        try:
+            answer = "", read(subject, detail) if verb == "read" else write(subject, as_file=detail)
+        except Refusal as fault:
+            answer = fault.code, (fault.message, fault.hint)
         write_frame(answers, msgspec.msgpack.encode(answer))
 
 
-def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
-    """What is wrong with a body, or else its columns."""
+def read(body: bytes, rows_max: int) -> Columns:
+    """The columns of a body. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
     import polars as pl
 
     from aias.data.records import parts
@@ -45,20 +52,22 @@ def read(body: bytes, rows_max: int) -> tuple[str, Columns]:
         else:
             table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
         if table.height > rows_max:
-            return f"{table.height:,} rows are too many; send at most {rows_max:,} at once", {}
+            raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
         if table.estimated_size() > UNPACKED_BYTES_MAX:
-            return f"the Arrow body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", {}
+            raise BodyTooLarge(
+                f"the body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", hint="send fewer rows at once"
+            )
         columns: Columns = {}
         for column in (part for each in table for part in parts(each)):
             if column.name in columns:
-                return f"`{column.name}` is a column, and a field of a record as well", {}
+                raise BadBody(f"`{column.name}` is a column, and a field of a record as well", hint=_HINT)
             values = _plain(column)
             if values is None:
-                return f"column `{column.name}` is of the type {column.dtype}", {}
+                raise BadBody(f"column `{column.name}` is of the type {column.dtype}", hint=_HINT)
             columns[column.name] = values
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError):
-        return "the Arrow body cannot be read", {}
-    return "", columns
+        raise BadBody("the Arrow body cannot be read", hint=_HINT) from None
+    return columns
 
 
 def write(columns: Columns, *, as_file: bool) -> bytes:
