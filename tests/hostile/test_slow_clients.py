@@ -308,6 +308,48 @@ def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is
         assert not server.thread.is_alive()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY,
+        HEAD.replace(b"all-key", b"no-key") + b"Content-Length: 13\r\n\r\n" + BODY,
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["a prediction", "a refusal", "a probe"],
+)
+def test_who_asks_again_while_the_server_stops_is_answered_and_told_that_it_was_the_last_time(asked: bytes) -> None:
+    with house() as server, server.socket() as client:
+        for _ in range(2):
+            client.sendall(asked)
+            first = client.recv(65536)
+            assert b"connection: close" not in first
+        (connection,) = connections(server)
+
+        def stop() -> None:
+            # Nothing else happens on the loop between the two.
+            connection.shutdown()
+            client.sendall(asked)
+
+        connection.loop.call_soon_threadsafe(stop)
+        last = read_all(client)
+
+        assert last.split(b"\r\n")[0] == first.split(b"\r\n")[0]
+        assert b"\r\nconnection: close\r\n" in last
+
+
+def test_who_asks_no_more_while_the_server_stops_is_let_go() -> None:
+    with house(bounds=HASTY) as server, server.socket() as client, server.socket() as silent:
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        eventually(lambda: len(connections(server)) == 2)
+
+        server.gateway.stop()
+
+        assert read_all(client) == read_all(silent) == b""
+        server.thread.join(PATIENCE)
+        assert not server.thread.is_alive()
+
+
 def connections(server: House) -> list[Connection]:
     return [each for each in list(server.gateway._server.server_state.connections) if isinstance(each, Connection)]
 

@@ -49,6 +49,8 @@ class Connection(Prompt):
         # A request that begins when its client has read on.
         self._unbegun: tuple[Any, Any] | None = None
         self._head_bytes = self._head_lines = 0
+        # Whether the server stops: the next answer says that it is the last.
+        self._stops = False
         # The head of a request that offers another protocol, less that.
         self._offered = b""
         # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
@@ -131,7 +133,7 @@ class Connection(Prompt):
         return self._phase is ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
-        if self._echoes.said and (self._phase is IDLE or not self._heard) and self._say_again(data):
+        if self._echoes.said and (self._phase is IDLE or not self._heard) and not self._stops and self._say_again(data):
             if len(self.connections) > self._turns.reads_max:
                 self._turns.heard(self._line, self._hear_again)
             return
@@ -151,7 +153,7 @@ class Connection(Prompt):
             data = self._skip(data)
             if not data:
                 return
-        if (self._phase is IDLE or not self._heard) and self._is_free and not self.skip:
+        if (self._phase is IDLE or not self._heard) and self._is_free and not (self.skip or self._stops):
             if self._answer_again(data):
                 return
             self._read = data
@@ -320,8 +322,9 @@ class Connection(Prompt):
             super().on_body(held)
 
     def _ends_early(self) -> bool:
-        """Whether the answer that begins comes before its request has, of which no more is wanted."""
-        return self._phase is BODY and not self.pipeline
+        """Whether the answer that begins is the last: it comes before its request has, of which no more is wanted, or
+        the server stops."""
+        return (self._phase is BODY or self._stops) and not self.pipeline
 
     @property
     def _has_asked(self) -> bool:
@@ -365,21 +368,27 @@ class Connection(Prompt):
         if self._phase is BODY and self._held is not None and now - self._began_at > self._bounds.give_way_seconds:
             # Not as good as here: it counts among those of its key whose bodies are still to come.
             self._begin()
+        if self._stops and self._has_rested(now):
+            self.transport.close()
         super().sweep(now)
 
     def shutdown(self) -> None:
-        """The server stops: finish what has begun."""
+        """The server stops: finish what has begun, and what a client asks that has just been answered. It may have sent
+        that already; closed now, it would be lost."""
         if self._is_waiting:
             self._together.run()
-        if self._is_waiting:
-            self._ended = True
-            return
+        self._stops = True
         if self._phase is BODY and self._held is not None:
             self._begin()
-        if self._phase is LINGER or self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
-        else:
+        if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
+        elif self._phase is LINGER or self._has_rested(self.loop.time()):
+            self.transport.close()
+
+    def _has_rested(self, now: float) -> bool:
+        """Whether for so long nothing was asked that nothing is under way."""
+        since = super().waits_since
+        return since is not None and now - since > self._bounds.linger_seconds
 
 
 def _unheard() -> None:
