@@ -191,6 +191,12 @@ def test_odd_texts_have_vectors_too(server: House) -> None:
 # The same version by other ways
 
 
+def test_a_table_in_a_text_is_one_text(server: House) -> None:
+    # More rows than the server takes texts.
+    table = json.dumps([[at] for at in range(60)])
+    assert vectors(ask(server, input=[table, "a b"])).shape == (2, 8)
+
+
 def test_it_answers_natively(server: House, runtime: Any) -> None:
     expected = runtime.embed(["a b"]).vectors.values[0]
     rows: Any = server.call("POST", "/predict/tiny", [{"text": "a b"}, {"text": "a " * 50}, {"text": None}]).json

@@ -190,10 +190,11 @@ def read_texts(raw: bytes, *, texts_max: int) -> list[Text]:
 def _check_count(raw: bytes, texts_max: int) -> None:
     """Refuse what would become millions of small values, before they are made."""
     tight = raw.translate(None, b" \t\r\n")
+    is_words = tight.lstrip(b"[").startswith(b'"')
     # The end of a text may look like the end of one more.
-    if tight.count(b'","') >= 2 * texts_max or tight.count(b"],[") >= texts_max:
+    if tight.count(b'","') >= 2 * texts_max if is_words else tight.count(b"],[") >= texts_max:
         raise BadParameter(f"input has more than {texts_max:,} texts", param="input", hint="send several requests")
-    if not tight.lstrip(b"[").startswith(b'"') and tight.count(b",") >= EMBEDDED_TOKENS_MAX:
+    if not is_words and tight.count(b",") >= EMBEDDED_TOKENS_MAX:
         raise BadParameter(f"input has more than {EMBEDDED_TOKENS_MAX:,} tokens", param="input")
 
 
