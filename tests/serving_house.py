@@ -24,6 +24,7 @@ from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
+from aias.serving.connection import Connection
 from aias.serving.gateway import Gateway
 from aias.serving.inference.repository import Control
 from aias.serving.models import Answering
@@ -323,6 +324,11 @@ def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[Hou
         gateway.stop()
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the server did not stop"
+
+
+def connections(server: House) -> list[Connection]:
+    """Those that the server has now."""
+    return [each for each in list(server.gateway._server.server_state.connections) if isinstance(each, Connection)]
 
 
 def eventually(condition: "object", seconds: float = PATIENCE) -> None:

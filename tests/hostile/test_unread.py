@@ -11,7 +11,7 @@ import pytest
 from aias.runtimes.contract import Answers, Row
 from aias.serving.connection import Connection
 from aias.serving.unread import CUT, Unread
-from serving_house import BOUNDS, House, Rule, Shelf, eventually, house
+from serving_house import BOUNDS, House, Rule, Shelf, connections, eventually, house
 
 PATIENCE = 30.0
 HEAD = (
@@ -121,10 +121,6 @@ class Counted(Rule):
 def asked(rows: int) -> bytes:
     body = json.dumps([{"age": 50}] * rows).encode()
     return f"{HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def connections(server: House) -> list[Connection]:
-    return [each for each in server.gateway._server.server_state.connections if isinstance(each, Connection)]
 
 
 def on_loop(connection: Connection, what: Callable[[], None]) -> None:

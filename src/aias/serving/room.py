@@ -72,7 +72,9 @@ class Room:
     def _is_made(self, address: str, *, last: bool) -> bool:
         """Whether one that idles has gone. If none does, and no more are coming, they are not looked at for a while."""
         now = self._clock()
-        if now - self._counted_at >= self._bounds.give_way_seconds:
+        # Who is coming counts for no address yet: before all are there, nobody is known to have a share.
+        full = len(self._connections) >= self._bounds.connections
+        if full and now - self._counted_at >= self._bounds.give_way_seconds:
             self._count(now)
         for _ in range(2):
             if self._one_goes(address):
