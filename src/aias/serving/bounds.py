@@ -1,6 +1,7 @@
 """What a server allows, as one value: `core/limits.py` says why, a test passes smaller ones."""
 
 import resource
+import socket
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -74,6 +75,14 @@ class SecondPort:
 def share_of(amount: float) -> int:
     """What of it one payer may have."""
     return max(1, int(limits.PAYER_SHARE * amount))
+
+
+def whose(address: str) -> str:
+    """Who is counted under an address. Of IPv6 that is a network of 64 bits: one machine may have all addresses of one
+    (RFC 7934)."""
+    if ":" not in address or address.startswith("::ffff:"):
+        return address
+    return socket.inet_pton(socket.AF_INET6, address.partition("%")[0])[:8].hex()
 
 
 def within_descriptors(bounds: Bounds, *, second_port: bool = False) -> Bounds:

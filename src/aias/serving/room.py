@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from aias.serving.bounded import Bounded
-from aias.serving.bounds import Bounds, share_of
+from aias.serving.bounds import Bounds, share_of, whose
 from aias.serving.transport import last_words
 
 FULL: Final = "serving.too-many-connections"
@@ -53,7 +53,7 @@ class Room:
         another may have to go."""
         if len(self._connections) + coming < self._bounds.connections:
             return True
-        return self._is_made(address[0] if address else "", last=not coming)
+        return self._is_made(whose(address[0]) if address else "", last=not coming)
 
     def refuse(self, accepted: socket.socket) -> bool:
         """Tell a newcomer that there is none; false where it has given up meanwhile."""
@@ -117,4 +117,4 @@ class Room:
 
 
 def _address_of(connection: Bounded) -> str:
-    return connection.client[0] if connection.client else ""
+    return whose(connection.client[0]) if connection.client else ""

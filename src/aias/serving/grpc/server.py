@@ -4,13 +4,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
 from aias.core.errors import AiasError
-from aias.serving.bounds import Bounds
+from aias.serving.bounds import Bounds, whose
 from aias.serving.doors import Doors
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
@@ -112,7 +113,7 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _entered(self, call: Call, payer: str) -> Call:
         async def entered(messages: Any, context: Any) -> Any:
             try:
-                self.stalls.enter(context, payer or context.peer().rpartition(":")[0])
+                self.stalls.enter(context, payer or _whose(context.peer()))
             except AiasError as fault:
                 self._note(fault.code)
                 await _abort(context, _declined(fault))
@@ -285,6 +286,11 @@ async def _parsed(kind: Any, raw: bytes, context: Any) -> Any:
         return kind.FromString(raw)
     except DecodeError:
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the message is not what this method takes")
+
+
+def _whose(peer: str) -> str:
+    """Who is at the other end of a connection, as gRPC names it: `ipv6:%5B2001:db8::1%5D:52110`."""
+    return whose(unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]"))
 
 
 def _refuses(refusal: Declined) -> Call:
