@@ -173,6 +173,7 @@ def busy() -> Iterator[tuple[House, Joined]]:
             model.stall.set()
 
 
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + BODY + b"\r\n"
 WHOLE = HEAD + b"Content-Length: 13\r\n\r\n" + BODY
 
 
@@ -206,6 +207,17 @@ def test_all_that_was_asked_before_the_end_is_answered_and_what_is_not_whole_is_
         model.stall.set()
 
         assert final(read_all(client)).count(b"HTTP/1.1 200 ") == 2
+
+
+@pytest.mark.parametrize("much", [HEAD + b"Content-Length: 13\r\n\r\n", WHOLE[:-1], HEAD + IN_CHUNKS])
+def test_who_sends_no_more_before_the_body_is_whole_is_told_so(server: House, much: bytes) -> None:
+    with server.socket() as client:
+        client.sendall(much)
+        client.shutdown(socket.SHUT_WR)
+        said = read_all(client)
+
+    assert said.startswith(b"HTTP/1.1 400 ") and said.count(b"HTTP/1.1 ") == 1
+    assert b'"the body ended before it was whole"' in said
 
 
 def test_who_has_gone_altogether_leaves_the_queue() -> None:

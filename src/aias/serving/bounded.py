@@ -89,6 +89,8 @@ class Bounded(HttpToolsProtocol):
         if self._ended:
             self._probe()
         else:
+            if self._phase is BODY and not (self._rest or self.skip):
+                self._say_last(400, "serving.bad-request", "the body ended before it was whole")
             self.transport.close()
         return self._ended
 
@@ -145,12 +147,16 @@ class Bounded(HttpToolsProtocol):
             self._ended = self._broken = True
             self.flow.pause_reading()
             return
-        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            self.transport.write(last_words(status, code, message, url=self.url))
+        self._say_last(status, code, message)
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self._linger()
+
+    def _say_last(self, status: int, code: str, message: str) -> None:
+        """Unless an answer has begun."""
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            self.transport.write(last_words(status, code, message, url=self.url))
 
     def _linger(self) -> None:
         """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""
