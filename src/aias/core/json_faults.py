@@ -4,6 +4,7 @@ Expected `int`, got `str` - at `$.inputs[0].shape[1]`   →   `inputs[0].shape[1
 """
 
 import re
+from codecs import BOM_UTF8
 from typing import Final
 
 import msgspec
@@ -49,6 +50,8 @@ def in_words(fault: Exception, raw: bytes | msgspec.Raw | str = b"") -> str:
     if isinstance(fault, UnicodeDecodeError):
         return "the JSON is not UTF-8"
     said = str(fault)
+    if isinstance(raw, bytes) and raw[:3] == BOM_UTF8:
+        return "the JSON begins with a byte order mark, which no JSON may"
     if said == "Input data was truncated":
         return _half_at_end(raw) or "the JSON ends before it is whole"
     if broken := _BYTE.match(said):

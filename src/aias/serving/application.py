@@ -337,7 +337,7 @@ class Application:
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
         if found is None:
-            raise UnknownPath("there is nothing at this path", hint="predictions are at /predict/<endpoint>")
+            raise UnknownPath("there is nothing at this path", hint=self.table.elsewhere(request.path))
         route = found.route(request.method)
         if route is None:
             raise wrong_method(found.methods)

@@ -93,6 +93,13 @@ class RouteTable:
                 return Found(methods, places)
         return None
 
+    def elsewhere(self, path: str) -> str:
+        """Where predictions are in the dialect of a path at which there is nothing."""
+        dialect = path.split("/")[1:2]
+        answering = (each.path for each in self.routes if (each.method, each.scope) == ("POST", "predict"))
+        found = next((each for each in answering if each.split("/")[1:2] == dialect), "/predict/{endpoint}")
+        return "predictions are at " + found.replace("{", "<").replace("}", ">")
+
 
 def _places(pattern: list[str], parts: list[str]) -> dict[str, str] | None:
     places: dict[str, str] = {}

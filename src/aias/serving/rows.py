@@ -31,6 +31,8 @@ _HINT: Final = (
     'send `[{"column": value, ...}, ...]` with texts, numbers, true, false and null as values; JSON has no NaN'
 )
 
+_LINES: Final = "rows in a list are `[{...}, {...}]`; one row a line is `Content-Type: application/jsonl`"
+
 _rows = msgspec.json.Decoder(list[dict[str, Scalar]])
 _row = msgspec.json.Decoder(dict[str, Scalar])
 _raw_rows = msgspec.json.Decoder(list[msgspec.Raw])
@@ -153,4 +155,5 @@ def _explain(raw: bytes | msgspec.Raw, at: int) -> NoReturn:
 
 
 def _refuse(fault: Exception, raw: bytes | msgspec.Raw, place: str = "") -> NoReturn:
-    raise BadBody(f"{place}{in_words(fault, raw)}", hint=_HINT) from None
+    hint = _LINES if "trailing characters" in str(fault) else _HINT
+    raise BadBody(f"{place}{in_words(fault, raw)}", hint=hint) from None

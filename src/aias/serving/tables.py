@@ -60,8 +60,9 @@ class Features(msgspec.Struct, forbid_unknown_fields=True):
     features: list[Scalar]
 
 
-_NAN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b', re.DOTALL)
-"""Texts, which may hold it too, and a bare NaN. A text that never ends is one as well, or each quote would be tried."""
+_NAN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|\bNaN\b|-?\bInfinity\b', re.DOTALL)
+"""Texts, which may hold them too, and numbers that JSON has not. A text that never ends is one as well, or each quote
+would be tried."""
 
 _body = msgspec.json.Decoder(Body)
 _split = msgspec.json.Decoder(Split)
@@ -230,17 +231,24 @@ class Tables:
 
 
 def _read(body: bytes) -> Body:
-    """MLflow's clients write `NaN`, which is no JSON, for what is missing in a table: it counts as null."""
+    """MLflow's clients write `NaN`, which is no JSON, for what is missing in a table: it counts as null. `Infinity`
+    counts as the text: numbers are read from texts too."""
     try:
         return _body.decode(body)
     except Faults as fault:
-        if b"NaN" not in body:
+        if b"NaN" not in body and b"Infinity" not in body:
             _refuse(fault, body, "the body", _HINT)
-    mended = _NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body)
+    mended = _NAN.sub(_mended, body)
     try:
         return _body.decode(mended)
     except Faults as fault:
         _refuse(fault, mended, "the body", _HINT)
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    if found[0][:1] == b'"':
+        return found[0]
+    return b"null" if found[0] == b"NaN" else b'"%b"' % found[0]
 
 
 def rows_of(columns: Columns) -> int:

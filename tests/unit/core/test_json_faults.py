@@ -23,7 +23,7 @@ class Asked(msgspec.Struct):
 def said(body: bytes, type_: Any) -> str:
     with pytest.raises(Faults) as caught:
         msgspec.json.decode(body, type=type_)
-    return in_words(caught.value)
+    return in_words(caught.value, body)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_place(body: bytes, wanted: 
         (b"[] x", "the JSON breaks at byte 4: there is more after its end"),
         (b'["\xff"]', "the JSON is not UTF-8"),
         (b"[" * 100_000, "the JSON is nested too deeply"),
+        (b"\xef\xbb\xbf[]", "the JSON begins with a byte order mark, which no JSON may"),
         (b"[1e999]", "`[0]` holds a number that is too large"),
     ],
 )

@@ -116,8 +116,8 @@ def test_a_header_without_rows_is_no_empty_answer(server: House, said: str) -> N
 
 def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
     for body, expected in (
-        ('{"instances": [[50, "pro"], [Infinity]]}', "the JSON breaks at byte 29"),
-        ('{"instances": [[NaN, "pro"], [Infinity]]}', "the JSON breaks at byte 31"),
+        ('{"instances": [[50, "pro"], [Inf]]}', "the JSON breaks at byte 29"),
+        ('{"instances": [[NaN, "pro"], [Inf]]}', "the JSON breaks at byte 31"),
         ('{"dataframe_split": {"columns": 3, "data": []}}', "`columns` must be a list or null; a whole number came"),
         ('{"rows": []}', "the field `rows` is not known"),
     ):
@@ -133,6 +133,17 @@ def test_nan_in_a_table_of_mlflows_client_is_a_missing_value(server: House) -> N
 
     assert (found.status, same.status) == (200, 200)
     assert found.json == same.json and len(found.json["predictions"]) == 3
+
+
+def test_infinity_of_mlflows_client_is_one() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with house(shelf) as server:
+        found = server.call(
+            "POST", "/invocations", '{"inputs": {"age": [Infinity, -Infinity], "plan": ["Infinity", "\\""]}}'
+        )
+
+    assert found.json == {"predictions": ["yes", "no"]}
 
 
 def test_many_texts_that_never_end_are_refused_at_once(server: House) -> None:
@@ -288,7 +299,7 @@ def test_who_may_not_ask_is_told_in_mlflows_words(server: House) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"null", b"1", b'"a"', b"{", b"{}", b'{"instances": [[Infinity, 1]]}', b'{"instances": [[1e999, 1]]',
+        b"", b"null", b"1", b'"a"', b"{", b"{}", b'{"instances": [[Infinitys, 1]]}', b'{"instances": [[1e999, 1]]',
         b'{"instances": [[NaNs, 1]]}',
         b'{"age": 1}', b'{"instances": [], "inputs": []}', b'{"instances": {}}', b'{"instances": [[1]]}',
         b'{"instances": [[1, 2, 3]]}', b'{"instances": [[1, [2]]]}', b'{"instances": [[1, "a"], {"age": 1}]}',

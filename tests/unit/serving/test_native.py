@@ -333,6 +333,30 @@ def test_a_damaged_file_is_refused(server: House, kind: str) -> None:
     assert server.call("POST", "/predict/churn", ROWS).json == ANSWERS
 
 
+def test_rows_one_a_line_that_are_called_json_are_told_what_they_are(server: House) -> None:
+    headers = {"Content-Type": "application/json"}
+    told = server.call("POST", "/predict/churn", b'{"age": 50}\n{"age": 20}\n', headers=headers)
+
+    assert told.status == 400
+    assert "one row a line is `Content-Type: application/jsonl`" in told.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/v2/models/churn/infr", "/v2/models/<endpoint>/infer"), ("/v1/chat/completions", "/v1/embeddings"),
+        ("/predict", "/predict/<endpoint>"), ("/", "/predict/<endpoint>"), ("/vv", "/predict/<endpoint>"),
+    ],
+)  # fmt: skip
+def test_who_asks_where_nothing_is_is_told_where_predictions_are_in_the_same_dialect(
+    server: House, path: str, where: str
+) -> None:
+    told = server.call("POST", path, ROWS)
+
+    assert told.status == 404
+    assert f"predictions are at {where}" in told.body.decode()
+
+
 @pytest.mark.parametrize("name", ["application/jsonlines", "application/x-ndjson", "application/jsonl"])
 def test_json_lines_are_answered_line_by_line(server: House, name: str) -> None:
     body = "".join(f"{json.dumps(row)}\n" for row in ROWS)
