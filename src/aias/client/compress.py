@@ -1,6 +1,5 @@
 """A published version → a smaller or faster one, proved no worse than asked; or the word that none is worth it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from aias.client.model import WORK, Model, publish_one
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.kept import write_whole
 from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
 
@@ -73,7 +73,7 @@ def compress(
     found = publish_one(model.registry, outcome.trained, watch=watch) if outcome.trained else model
     before = _before(model)
     if before is None or not outcome.frontier.says_less(before):
-        _keep(model, outcome.frontier)
+        write_whole(_place(model), outcome.frontier.as_bytes())
     else:
         said = f"`aias frontier {model.ref}` still shows the run before, which measured more"
         watch(Event("compress.less", said))
@@ -195,12 +195,3 @@ def _tell_of_runs(model: Model, rows: str, frontier: "Frontier", watch: Watch) -
             f"by the margin passes with a chance of up to {100 * (1 - (1 - RISK) ** runs):.0f} %"
         )
         watch(Event("compress.judged-again", said, "warning", {"runs": runs}))
-
-
-def _keep(model: Model, frontier: "Frontier") -> None:
-    """Whole or not at all."""
-    place = _place(model)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_suffix(f".{os.getpid()}")
-    beside.write_bytes(frontier.as_bytes())
-    beside.replace(place)

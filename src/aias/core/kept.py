@@ -1,6 +1,8 @@
-"""What was measured once and is kept in a file: a cache, so what cannot be read is measured again."""
+"""Files that are written whole or not at all; and what was measured once and is kept in one: a cache, so what cannot be
+read is measured again."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,13 +20,16 @@ def kept(path: Path | None, kind: type[T]) -> T | None:
 
 
 def keep(path: Path | None, found: object) -> None:
-    """Written whole or not at all. A cache that cannot be written is none."""
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{time.monotonic_ns()}")
-        fresh.write_bytes(msgspec.json.encode(found))
-        fresh.replace(path)
-    except OSError:
-        return
+    """A cache that cannot be written is none."""
+    if path is not None:
+        with suppress(OSError):
+            write_whole(path, msgspec.json.encode(found))
+
+
+def write_whole(path: Path, held: bytes) -> None:
+    """Whoever reads finds what was there before, or all of it; a power cut may take it. Makes the folder. Raises
+    `OSError`."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_suffix(f".{time.monotonic_ns()}")
+    fresh.write_bytes(held)
+    fresh.replace(path)

@@ -1,13 +1,13 @@
 """A table with answers put into its target column, as files that are named by what they hold."""
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from aias.core.kept import write_whole
 from aias.core.names import digest_of
 from aias.core.schema import Schema
 from aias.data.frames import table_of
@@ -45,12 +45,9 @@ def _are_numbers(answers: Sequence[str | float | None]) -> bool:
 
 
 def keep(frame: pl.DataFrame, folder: Path) -> Path:
-    """A table in a folder, by what it holds. Whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """A table in a folder, by what it holds."""
     held = io.BytesIO()
     frame.write_parquet(held)
     path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"
-    beside = path.with_suffix(f".{os.getpid()}")
-    beside.write_bytes(held.getvalue())
-    beside.replace(path)
+    write_whole(path, held.getvalue())
     return path

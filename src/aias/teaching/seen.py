@@ -7,7 +7,7 @@ they have read.
 """
 
 import contextlib
-import os
+import io
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import AiasError
+from aias.core.kept import write_whole
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
 from aias.data.read import read
@@ -51,11 +52,9 @@ def remember(learned: Any, manifest: Manifest, *, home: Path) -> None:
     if manifest.rows.get("train", 0) > LEARNED_ROWS_MAX or place.is_file():
         return
     with contextlib.suppress(AiasError, OSError):
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        beside = place.with_suffix(f".{os.getpid()}")
-        with beside.open("wb") as out:
-            np.save(out, np.unique(_numbers(read(learned, schema=schema), schema)))
-        beside.replace(place)
+        held = io.BytesIO()
+        np.save(held, np.unique(_numbers(read(learned, schema=schema), schema)))
+        write_whole(place, held.getvalue())
 
 
 def _learned(manifest: Manifest, schema: Schema, home: Path) -> Numbers | None:
