@@ -80,23 +80,8 @@ def serve(
     one, the address of `grpc`. Raises `PortInUse`, `OpenToAll`, `WorkerFailed`, `Deaf`, `Succeeding`, and `UserError`
     when gRPC is not installed.
     """
-    from aias.access.keys import Keys
-
-    if not is_loopback(host) and not insecure_http:
-        raise OpenToAll(
-            f"{host} can be reached from other machines, and keys would travel in the clear",
-            hint="put a proxy with TLS in front of 127.0.0.1, or insist: --insecure-http and --allowed-host NAME",
-        )
-    if not 1 <= workers <= WORKERS_MAX:
-        raise UserError(
-            f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="auto: one per processor"
-        )
     alone = workers == 1 and not supervised
-    if replacing and (alone or not port or not can_keep()):
-        raise UserError(
-            "replacing another server needs a port, a supervisor (not `--workers 0`) and Linux",
-            hint="name the port of the server that is there",
-        )
+    _check(host, port, workers, insecure_http=insecure_http, alone=alone, replacing=replacing)
     hosts, pinned = [*allowed_hosts, *_own_name(host)], [*pinned]
     bounds = bounds or Bounds()
     if not bounds.memory_bytes and not math.isinf(there := memory_bytes()):
@@ -114,12 +99,7 @@ def serve(
             if second is not None and second.port == port:
                 # The kernel would let sockets that share a port have it both, and give every caller to one of them.
                 raise taken(host, port, "HTTP and gRPC need a port each")
-            with contextlib.closing(Keys.open(home)) as keys:
-                look_for(unnamed, keys.database, announce)
-                for name in sorted({*pinned} - {EVERY}):
-                    look_for(name, keys.database, announce, what="to be kept in memory")
-                if secret := keys.first():
-                    announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+            _look_at_home(home, unnamed, pinned, announce)
             ready = partial(_tell_ready, announce, f"http://{in_url(host)}:{port}", workers, second)
             if alone and listener is not None:
                 if access_log:
@@ -132,22 +112,11 @@ def serve(
         # Its port was free a moment ago, which sockets that share a port could not have told.
         for each in (port, *([second.port] if second else [])):
             held.enter_context(contextlib.closing(bound(host, each, shared=True)))
-        given = before is not None and _is_ours(before.folder)
-        folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
         orders = Orders(
             os.fspath(home), hosts, access_log, asdict(_shared_out(bounds, workers)), max(1, cpus() // workers),
-            folder=folder, second=second, unnamed=unnamed, pinned=pinned,
+            second=second, unnamed=unnamed, pinned=pinned,
         )  # fmt: skip
-        supervisor = Supervisor(
-            orders, workers=workers, listen=lambda: listen(host, port, shared=True), announce=announce,
-            ear=Ear(home, host, port) if can_keep() else None, predecessor=before,
-        )  # fmt: skip
-        try:
-            supervisor.run(ready)
-        finally:
-            # Whoever goes on keeps the counts: another that has come, or the one before, which has not gone yet.
-            if not supervisor.has_left and not (given and supervisor.inherits):
-                shutil.rmtree(folder, ignore_errors=True)
+        _supervise(orders, host, port, workers=workers, before=before, announce=announce, ready=ready)
 
 
 def answer_on(
@@ -189,6 +158,55 @@ def answer_on(
             when_ready()
 
         gateway.run(*listeners, when_ready=tell_ready)
+
+
+def _check(host: str, port: int, workers: int, *, insecure_http: bool, alone: bool, replacing: bool) -> None:
+    """Raises `OpenToAll`, `UserError`."""
+    if not is_loopback(host) and not insecure_http:
+        raise OpenToAll(
+            f"{host} can be reached from other machines, and keys would travel in the clear",
+            hint="put a proxy with TLS in front of 127.0.0.1, or insist: --insecure-http and --allowed-host NAME",
+        )
+    if not 1 <= workers <= WORKERS_MAX:
+        raise UserError(
+            f"{workers} workers; at least 1 and at most {WORKERS_MAX} can serve", hint="auto: one per processor"
+        )
+    if replacing and (alone or not port or not can_keep()):
+        raise UserError(
+            "replacing another server needs a port, a supervisor (not `--workers 0`) and Linux",
+            hint="name the port of the server that is there",
+        )
+
+
+def _look_at_home(home: Path, unnamed: str | None, pinned: Iterable[str], announce: Watch) -> None:
+    """Whether what is named is there; and its first key, where there is none yet."""
+    from aias.access.keys import Keys
+
+    with contextlib.closing(Keys.open(home)) as keys:
+        look_for(unnamed, keys.database, announce)
+        for name in sorted({*pinned} - {EVERY}):
+            look_for(name, keys.database, announce, what="to be kept in memory")
+        if secret := keys.first():
+            announce(Event("serve.first-key", "the first key, shown only now", facts={"secret": secret}))
+
+
+def _supervise(
+    orders: Orders, host: str, port: int, *, workers: int, before: Predecessor | None, announce: Watch,
+    ready: Callable[[], None],
+) -> None:  # fmt: skip
+    """Watch over workers, who keep their counts where the server `before` them did, if that lets them."""
+    given = before is not None and _is_ours(before.folder)
+    folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
+    supervisor = Supervisor(
+        replace(orders, folder=folder), workers=workers, listen=lambda: listen(host, port, shared=True),
+        announce=announce, ear=Ear(Path(orders.home), host, port) if can_keep() else None, predecessor=before,
+    )  # fmt: skip
+    try:
+        supervisor.run(ready)
+    finally:
+        # Whoever goes on keeps the counts: another that has come, or the one before, which has not gone yet.
+        if not supervisor.has_left and not (given and supervisor.inherits):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _taken(home: Path, host: str, port: int) -> "contextlib.closing[socket.socket]":
