@@ -45,17 +45,7 @@ class Inference:
             self._inputs = msgspec.convert(described["inputs"], list[Tensor])
         except (KeyError, TypeError, msgspec.ValidationError):
             raise BadTeacher(f"{wire.place} does not describe a model of Open Inference v2") from None
-        names = [field.name for field in question.fields]
-        inputs = [field for field in question.fields if field.role == "input"]
-        self._read = [[each.name] for each in self._inputs]
-        if len(self._inputs) == 1 and self._inputs[0].name not in names:
-            texts = self._inputs[0].datatype == "BYTES"
-            self._read = [[field.name for field in inputs if texts or field.kind == "number"]]
-            width = self._inputs[0].shape[-1] if len(self._inputs[0].shape) > 1 else 1
-            if width not in (-1, len(self._read[0])):
-                raise BadTeacher(f"{wire.place} reads {width} columns, and the rows have {len(self._read[0])}")
-        if absent := sorted({name for each in self._read for name in each} - set(names)):
-            raise BadTeacher(f"{wire.place} reads `{absent[0]}`, which is no column", hint=f"they are {names[:20]}")
+        self._read = _columns(self._inputs, question, wire.place)
         self.reads: tuple[str, ...] | None = tuple(name for each in self._read for name in each)
         self.who = wire.place
         asked = (*(question.classes or ()), "chances" if question.ordered else "")
@@ -89,25 +79,30 @@ class Inference:
 
     def _said(self, outputs: Sequence[Tensor], rows: int) -> list[Said]:
         """Of its labels, else of its scores, else of its numbers. Raises `ValueError`."""
-        classes, ordered = self._question.classes or (), self._question.ordered
         for each in outputs:
             if each.datatype == "BYTES" and len(each.data) == rows:
                 beside = self._beside(outputs, rows)
                 return [Said(text_of(value), chances=known) for value, known in zip(each.data, beside, strict=True)]
         for each in outputs:
-            flat = [nan if value is None else float(value) for value in each.data]
-            whole = each.datatype.startswith(("INT", "UINT"))
-            if ordered and len(flat) == rows * len(classes):
-                parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
-                return [_largest(part, classes) for part in parts]
-            if len(flat) != rows:
-                continue
-            if ordered and (whole or len(classes) == 2):
-                placed = _placed if whole else _second
-                return [placed(value, classes) if isfinite(value) else _NONE for value in flat]
-            if not classes or whole:
-                return [Said(text_of(value)) if classes and isfinite(value) else amount(value) for value in flat]
+            if (found := self._of_numbers(each, rows)) is not None:
+                return found
         raise ValueError("no output")
+
+    def _of_numbers(self, each: Tensor, rows: int) -> list[Said] | None:
+        """Of scores for each class, of classes by their places, or of amounts; None where it is none of these."""
+        classes, ordered = self._question.classes or (), self._question.ordered
+        flat = [nan if value is None else float(value) for value in each.data]
+        if ordered and len(flat) == rows * len(classes):
+            return [_largest(part, classes) for part in _parts(flat, len(classes))]
+        if len(flat) != rows:
+            return None
+        whole = each.datatype.startswith(("INT", "UINT"))
+        if ordered and (whole or len(classes) == 2):
+            placed = _placed if whole else _second
+            return [placed(value, classes) if isfinite(value) else _NONE for value in flat]
+        if classes and not whole:
+            return None
+        return [Said(text_of(value)) if classes and isfinite(value) else amount(value) for value in flat]
 
     def _beside(self, outputs: Sequence[Tensor], rows: int) -> list[dict[str, float]]:
         """The scores that stand beside its labels, where their order is known."""
@@ -115,9 +110,28 @@ class Inference:
         for each in outputs:
             if self._question.ordered and each.datatype.startswith("FP") and len(each.data) == rows * len(classes):
                 flat = [nan if value is None else float(value) for value in each.data]
-                parts = (flat[at : at + len(classes)] for at in range(0, len(flat), len(classes)))
-                return [likely(classes, part) for part in parts]
+                return [likely(classes, part) for part in _parts(flat, len(classes))]
         return [{}] * rows
+
+
+def _columns(inputs: Sequence[Tensor], question: Question, who: str) -> list[list[str]]:
+    """Which columns each input reads. Raises `BadTeacher` where the rows have others."""
+    names = [field.name for field in question.fields]
+    found = [[each.name] for each in inputs]
+    if len(inputs) == 1 and inputs[0].name not in names:
+        [matrix] = inputs
+        texts, width = matrix.datatype == "BYTES", matrix.shape[-1] if len(matrix.shape) > 1 else 1
+        read = [each for each in question.fields if each.role == "input" and (texts or each.kind == "number")]
+        if width not in (-1, len(read)):
+            raise BadTeacher(f"{who} reads {width} columns, and the rows have {len(read)}")
+        found = [[each.name for each in read]]
+    if absent := sorted({name for each in found for name in each} - set(names)):
+        raise BadTeacher(f"{who} reads `{absent[0]}`, which is no column", hint=f"they are {names[:20]}")
+    return found
+
+
+def _parts(flat: Sequence[float], width: int) -> list[Sequence[float]]:
+    return [flat[at : at + width] for at in range(0, len(flat), width)]
 
 
 def _largest(scores: Sequence[float], classes: Sequence[str]) -> Said:
