@@ -20,7 +20,7 @@ def publish_classifier(
     """
     from aias.core.errors import UserError
     from aias.graph.classifying import classifier_of
-    from aias.graph.embedding import TEXT
+    from aias.graph.one_text import TEXT
     from aias.graph.sentences import folder_of
     from aias.training.finish import Trained
 

@@ -37,6 +37,9 @@ WORDS_KEPT: Final = 16_384
 UNKNOWN: Final = "\U0010fffd"
 """A character that no vocabulary has: some tokenizers fail on it, and would when they are asked."""
 
+TOKENIZER: Final = "encoders/tokenizer.json"
+"""Of an artifact."""
+
 AS_PUBLISHED: Final = "use the folder as it was published"
 
 _OTHER: Final = (

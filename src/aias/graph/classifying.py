@@ -6,29 +6,25 @@ folder ─read→ tokenizer, weights, labels ─write→ graph ─compare with t
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
 from aias.artifact.card import card
-from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
+from aias.artifact.manifest import Manifest
 from aias.core.schema import Field
 from aias.core.task import DEFAULT_METRIC, Task, TaskType
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import Subwords
-from aias.encoders.text import Text
 from aias.graph.builder import Builder
 from aias.graph.classifier_files import Classifier, read_classifier
-from aias.graph.embedding import TABLE, TEXT, TOKENIZER, USUAL, fitting, length_of, row_us
-from aias.graph.nasty import NASTY
+from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, fitting, length_of, row_us
 from aias.graph.parity import prove
 from aias.graph.reference import reference
 from aias.graph.transformer_files import config_of
-from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
+from aias.runtimes.onnxruntime import OnnxRuntime
 
 HEADING: Final = "a fine-tuned transformer of the type "
 
@@ -42,29 +38,18 @@ def classifier_of(folder: Path, *, name: str, target: str) -> tuple[Manifest, di
     fitting(subwords, transformer)
     task, field = _task(classifier, target), replace(TEXT, reason="what the classifier reads")
     builder = Builder(width=0, texts=1)
-    files = {
-        MODEL: builder.finish(classifier.write(builder), classes=classifier.classes),
-        TABLE: msgspec.json.encode(Text([], [], [], []).table()),
-        TOKENIZER: msgspec.json.encode(subwords.table()),
-        "profile.json": b"{}",
-    }
+    files = files_of(builder.finish(classifier.write(builder), classes=classifier.classes), subwords)
     settings: dict[str, object] = {
         "file": folder.resolve().name, "format": HEADING + str(config_of(folder)["model_type"]),
         "tokens_max": subwords.length_max,
     }  # fmt: skip
-    libraries = {each: version(each) for each in ("aias", "onnx", "onnxruntime", "tokenizers")}
-    draft = Manifest(
-        format=FORMAT, name=name, task=task, inputs=(field,), ignored=(),
-        encoders=(EncoderEntry(field.name, Text.kind, Text.version, TABLE),
-                  EncoderEntry(field.name, Subwords.kind, Subwords.version, TOKENIZER)),
-        lineage=Lineage("import", "", settings, 0, libraries=libraries, started_at=began),
-        measurements=(), parity=Parity(0, 0, 0.0, 0.0), leaderboard=(), rows={"given": 0},
-        target=Field(target, "category" if task.classes else "number", role="target"), form="imported", judged="given",
+    made = replace(
+        draft(name, task, settings, began=began, field=field), rows={"given": 0}, form="imported", judged="given",
+        target=Field(target, "category" if task.classes else "number", role="target"),
     )  # fmt: skip
-    runtime = OnnxRuntime.from_files(files, draft)
-    texts = [each for each in (*USUAL, *NASTY["text"]) if isinstance(each, str)]
-    proof = prove(_formula(classifier), runtime.encoder, runtime, [{field.name: each} for each in texts])
-    manifest = replace(draft, parity=proof, row_us=row_us(runtime))
+    runtime = OnnxRuntime.from_files(files, made)
+    proof = prove(_formula(classifier), runtime.encoder, runtime, [{field.name: each} for each in (*USUAL, *ODD)])
+    manifest = replace(made, parity=proof, row_us=row_us(runtime))
     sizes = {path: len(held) for path, held in files.items()}
     return manifest, files | {"card.md": card(manifest, sizes=sizes).encode()}, runtime
 

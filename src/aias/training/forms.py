@@ -20,7 +20,7 @@ from aias.core.events import Event, Level, nobody
 from aias.core.task import Measurement
 from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
-from aias.encoders.subwords import Subwords
+from aias.encoders.subwords import TOKENIZER, Subwords
 from aias.training import metrics
 from aias.training.answering import Answering, Calibrated
 from aias.training.embedding import KnownRows, alone_seconds
@@ -64,8 +64,6 @@ STRETCHED: Final = 2.0
 USUAL_ROWS: Final = 60
 
 LOAD_ROWS: Final = 3
-
-TOKENIZER: Final = "encoders/tokenizer.json"
 
 
 class Forms:

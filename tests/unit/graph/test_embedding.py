@@ -12,7 +12,8 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
 from aias.core.errors import AiasError, BadValue, UserError
-from aias.graph.embedding import embedding_of, length_of
+from aias.graph.embedding import embedding_of
+from aias.graph.one_text import length_of
 from aias.graph.parity import ParityBroken
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder
