@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, INT64, GraphWriter
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.features.terms import incidence, scaled, write_scaled
@@ -52,8 +52,8 @@ class CodedTerms:
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
         """All but the last Gather hangs on constants only: ONNX Runtime does it once, when the graph is loaded."""
-        places = graph.op("Cast", graph.constant(self.codes), to=_INT64)
-        books = graph.op("Cast", graph.constant(self._table(weights)), to=_DOUBLE)
+        places = graph.op("Cast", graph.constant(self.codes), to=INT64)
+        books = graph.op("Cast", graph.constant(self._table(weights)), to=DOUBLE)
         parts = graph.op("Gather", books, graph.op("Add", places, graph.constant(self._starts())))
         table = graph.op("ReduceSum", parts, graph.constant(np.array([1])), keepdims=0)  # (ids, outputs + 1)
         each = graph.op("Gather", table, graph.term_ids)
@@ -105,7 +105,3 @@ def _nearest(points: Floats, centres: Floats) -> Any:
     squares = (centres**2).sum(axis=1)
     parts = [points[at : at + CHUNK] for at in range(0, len(points), CHUNK)]
     return np.concatenate([np.argmin(squares - 2 * (part @ centres.T), axis=1) for part in parts])
-
-
-_INT64, _DOUBLE = 7, 11
-"""`TensorProto.INT64` and `DOUBLE`, from the ONNX specification."""

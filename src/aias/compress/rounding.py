@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.catalog import member
-from aias.core.graph import GraphWriter
+from aias.core.graph import FLOAT, GraphWriter
 from aias.encoders.contract import Floats
 from aias.features.terms import Terms
 from aias.networks.arithmetic import Graph
@@ -24,8 +24,6 @@ from aias.training.ensemble import Ensemble
 from aias.training.pipeline import Block, ColumnsPipeline, LinearPipeline, Pipeline, TextSums
 
 CODE_MAX: Final = 127
-FLOAT: Final = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 def rounded(pipeline: Pipeline, bits: int) -> Pipeline:

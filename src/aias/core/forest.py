@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, FLOAT, GraphWriter
 
 LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6
 """`nodes_modes` of the operator TreeEnsemble (ONNX, ai.onnx.ml 5)."""
@@ -30,9 +30,6 @@ STEPS_AT_ONCE: Final = 1 << 19
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-
-_FLOAT, _DOUBLE = 1, 11
-"""`TensorProto.FLOAT` and `DOUBLE`, from the ONNX specification."""
 
 _ARRAYS: Final = (
     "feature", "threshold", "mode", "missing_left", "left", "right", "left_is_leaf", "right_is_leaf",
@@ -172,10 +169,10 @@ class Forest:
     def write(self, graph: GraphWriter, x: str) -> str:
         """Into the graph, over the columns `x` (rows, width) float64; gives the sums: (rows, outputs)."""
         if self.single:
-            x = graph.op("Cast", x, to=_FLOAT)
+            x = graph.op("Cast", x, to=FLOAT)
         sums = graph.op("TreeEnsemble", x, domain="ai.onnx.ml", **self._attributes())
         if self.single:
-            sums = graph.op("Cast", sums, to=_DOUBLE)
+            sums = graph.op("Cast", sums, to=DOUBLE)
         return graph.op("Add", sums, graph.constant(self.base)) if self.base.any() else sums
 
     def state(self, prefix: str = "forest_") -> dict[str, npt.NDArray[Any]]:

@@ -5,6 +5,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+FLOAT: Final = 1
+INT64: Final = 7
+DOUBLE: Final = 11
+"""Of the elements of a tensor: `TensorProto.DataType` of the ONNX specification."""
+
 UNPADDED: Final = "aias.unpadded"
 """The note of a graph that computes nothing of padding, but in attention."""
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.forest import LESS_OR_EQUAL, Floats, Forest, Ints, side_by_side
-from aias.core.graph import GraphWriter
+from aias.core.graph import INT64, GraphWriter
 
 VALUES_AT_ONCE: Final = 1 << 22
 """Rows times trees times outputs that `sums` moves together: some 100 MB."""
@@ -43,7 +43,7 @@ class SymmetricTrees:
     def write_extra(self, graph: GraphWriter, x: str) -> str:
         codes = graph.op("Gather", x, graph.constant(self.sources), axis=1)
         places = graph.op("Add", codes, graph.constant(self.starts.astype(np.float64)))
-        return graph.op("Gather", graph.constant(self.table), graph.op("Cast", places, to=_INT64), axis=0)
+        return graph.op("Gather", graph.constant(self.table), graph.op("Cast", places, to=INT64), axis=0)
 
     def sums(self, x: Floats) -> Floats:
         """What the trees add up to: (rows, outputs)."""
@@ -111,7 +111,3 @@ class SymmetricTrees:
                 left &= ~((same & (self.border[above] >= border))[:, None] & passed)
             reached.append(np.hstack([left, right]))
         return reached
-
-
-_INT64: Final = 7
-"""`TensorProto.INT64`, from the ONNX specification."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import INT64, GraphWriter
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 
@@ -43,13 +43,9 @@ class Categories:
 
     def export(self, graph: GraphWriter, weights: Floats) -> str:
         codes = graph.op("Gather", graph.columns, graph.constant(self.places), axis=1)
-        shifted = graph.op("Cast", graph.op("Add", codes, graph.constant(self.offsets.astype(np.float64))), to=_INT64)
+        shifted = graph.op("Cast", graph.op("Add", codes, graph.constant(self.offsets.astype(np.float64))), to=INT64)
         each = graph.op("Gather", graph.constant(weights), shifted)  # (rows, fields, outputs)
         return graph.op("ReduceSum", each, graph.constant(np.array([1])), keepdims=0)
 
     def _codes(self, encoded: Encoded) -> Ints:
         return encoded.columns[:, self.places].astype(np.int64) + self.offsets
-
-
-_INT64 = 7
-"""`TensorProto.INT64`, from the ONNX specification."""

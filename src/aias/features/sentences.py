@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, GraphWriter
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 
@@ -57,20 +57,16 @@ class Sentences:
 
     def export_from(self, graph: GraphWriter, weights: Floats, start: Floats) -> str:
         """The same added to something, (outputs,), in no more nodes."""
-        vectors = graph.op("Cast", graph.vectors, to=_DOUBLE)
+        vectors = graph.op("Cast", graph.vectors, to=DOUBLE)
         added = graph.constant(start - self._shift(weights))
         return graph.op("Gemm", vectors, graph.constant(self.scale * weights), added)
 
     def export_columns(self, graph: GraphWriter) -> str:
         """`columns` in the graph, for learners other than linear ones."""
-        vectors = graph.op("Cast", graph.vectors, to=_DOUBLE)
+        vectors = graph.op("Cast", graph.vectors, to=DOUBLE)
         return graph.op(
             "Mul", graph.op("Sub", vectors, graph.constant(self.mean)), graph.constant(np.float64(self.scale))
         )
 
     def _shift(self, weights: Floats) -> Floats:
         return np.asarray(self.mean @ (self.scale * weights))  # (outputs,)
-
-
-_DOUBLE = 11
-"""`TensorProto.DOUBLE`, from the ONNX specification."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import INT64, GraphWriter
 from aias.encoders.contract import Floats, Ints
 
 __all__ = ["TargetMeans"]
@@ -87,7 +87,7 @@ class TargetMeans:
         index = self._part(graph, x, "first", "stride")
         if any(key.paired for key in self.keys):
             index = graph.op("Add", index, self._part(graph, x, "second", "paired"))
-        index = graph.op("Cast", graph.op("Add", index, graph.constant(self._offsets.astype(np.float64))), to=_INT64)
+        index = graph.op("Cast", graph.op("Add", index, graph.constant(self._offsets.astype(np.float64))), to=INT64)
         means = graph.op("Gather", graph.constant(self.table), index)  # (rows, keys, outputs)
         return graph.op("Reshape", means, graph.constant(np.array([0, self.width])))
 
@@ -103,10 +103,6 @@ class TargetMeans:
         places = graph.constant(np.array([getattr(key, place) for key in self.keys]))
         factors = np.array([float(getattr(key, factor)) for key in self.keys])
         return graph.op("Mul", graph.op("Gather", x, places, axis=1), graph.constant(factors))
-
-
-_INT64: Final = 7
-"""`TensorProto.INT64`, from the ONNX specification."""
 
 
 def _answers(y: Floats | Ints, classes: int) -> Floats:

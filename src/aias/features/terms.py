@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, GraphWriter
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.text import Text
@@ -118,7 +118,7 @@ class Terms:
             table, scale = self._coded(weights)
         else:
             table = self.table(weights).astype(np.float16 if self.bits == 16 else np.float32)
-        rows = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=_DOUBLE)
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(table), graph.term_ids), to=DOUBLE)
         return rows if scale is None else graph.op("Mul", rows, graph.constant(scale.astype(np.float64)))
 
 
@@ -191,7 +191,3 @@ def _per_row(encoded: Encoded) -> Any:
     segments = encoded.rows * encoded.texts
     ends = np.arange(0, segments + 1, encoded.texts)
     return sparse.csr_matrix((np.ones(segments), np.arange(segments), ends), shape=(encoded.rows, segments))
-
-
-_DOUBLE = 11
-"""`TensorProto.DOUBLE`, from the ONNX specification."""

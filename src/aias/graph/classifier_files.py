@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.limits import CLASSES_MAX
 from aias.encoders.contract import Floats
 from aias.graph.transformer import Affine, Transformer
@@ -29,9 +29,6 @@ HEADS: Final = {
     "distilbert": ("pre_classifier", "classifier", "relu"),
 }  # fmt: skip
 """The tensors of the hidden layer and of the last one, and what stands between them."""
-
-_DOUBLE: Final = 11
-"""`TensorProto.DOUBLE`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +45,7 @@ class Classifier:
         """Probabilities (rows, classes), or numbers (rows, 1), in float64."""
         wide = _affine(graph, self.transformer.write(graph, texts=1), self.hidden)
         sums = _affine(graph, graph.op("Tanh" if self.activation == "tanh" else "Relu", wide), self.last)
-        scores = graph.op("Cast", sums, to=_DOUBLE)
+        scores = graph.op("Cast", sums, to=DOUBLE)
         return graph.op("Softmax", scores, axis=1) if self.classes else scores
 
     def scores(self, vectors: Floats) -> Floats:

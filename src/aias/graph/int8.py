@@ -26,7 +26,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.graph import ROUNDED, GraphWriter
+from aias.core.graph import FLOAT, ROUNDED, GraphWriter
 from aias.graph.reach import PRODUCTS, Reach
 from aias.graph.transformer import Affine, Transformer, Weights, affine_of
 
@@ -52,9 +52,6 @@ MORE: Final = 1 / 48
 TOGETHER, OUTPUT, WIDER, NARROWER = range(PRODUCTS)
 """The places of a layer's products among its own: query, key and value; what attention gives; and the two around the
 activation."""
-
-_FLOAT: Final = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +116,7 @@ def divided_last(affine: Affine, each: Weights) -> Affine:
 def rows_of(graph: GraphWriter, table: Weights, places: str) -> str:
     """Rows of a table that is rounded by rows: (tokens,) → (tokens, width)."""
     held, scale = rounded(table, axis=1)
-    rows = graph.op("Cast", graph.op("Gather", graph.constant(held), places), to=_FLOAT)
+    rows = graph.op("Cast", graph.op("Gather", graph.constant(held), places), to=FLOAT)
     return graph.op("Mul", rows, graph.op("Gather", graph.constant(scale), places))
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from aias.core.graph import FLOAT
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
 from aias.runtimes.onnxruntime import Session
@@ -29,7 +30,7 @@ def gain() -> float:
 
 def _session(weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Session:
     builder = Builder(width=WIDTH, texts=0)
-    x = builder.op("Cast", builder.columns, to=1)
+    x = builder.op("Cast", builder.columns, to=FLOAT)
     return Session(builder.finish_vectors(builder.op("MatMul", x, builder.constant(weights))), output="vectors")
 
 

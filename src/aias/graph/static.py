@@ -10,15 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import FLOAT, GraphWriter
 from aias.graph.int8 import rounded
 from aias.graph.transformer import Transformer, Weights, of_length_one, side_by_side
 
 NARROW: Final = 128
 """Directions that are kept of wider vectors: those in which tokens differ most."""
-
-_FLOAT = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,9 +32,9 @@ class StaticVectors:
     def write(self, graph: GraphWriter, *, texts: int) -> str:
         """The vectors of each row's texts side by side: (rows, texts * width) float32."""
         held, scale = rounded(self.table, axis=1)
-        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), graph.tokens), to=_FLOAT)
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), graph.tokens), to=FLOAT)
         scales = graph.op("Gather", graph.constant(scale[:, 0]), graph.tokens)
-        mask = graph.op("Mul", graph.op("Cast", graph.token_mask, to=_FLOAT), scales)  # (texts, length)
+        mask = graph.op("Mul", graph.op("Cast", graph.token_mask, to=FLOAT), scales)  # (texts, length)
         pooled = graph.op("MatMul", graph.op("Unsqueeze", mask, graph.constant(np.array([1]))), rows)
         pooled = graph.op("Squeeze", pooled, graph.constant(np.array([1])))
         return side_by_side(graph, of_length_one(graph, pooled), texts=texts, width=self.width)

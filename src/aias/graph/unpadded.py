@@ -13,14 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.graph import UNPADDED, GraphWriter
+from aias.core.graph import FLOAT, INT64, UNPADDED, GraphWriter
 
 PARTS: Final = 3
 """Query, key and value, side by side."""
-
-_LONG: Final = 7
-_FLOAT: Final = 1
-"""`TensorProto.INT64` and `TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(eq=False)
@@ -46,7 +42,7 @@ class Unpadded:
     @cached_property
     def mask(self) -> str:
         """1 where a token is: (texts, length)."""
-        return self.graph.op("Cast", self.graph.token_mask, to=_FLOAT)
+        return self.graph.op("Cast", self.graph.token_mask, to=FLOAT)
 
     @cached_property
     def firsts(self) -> str:
@@ -81,7 +77,7 @@ class Unpadded:
     @cached_property
     def _places(self) -> str:
         """Which token stands where, behind the last one of a text that again: (texts, length)."""
-        held = self.graph.op("Cast", self.graph.op("Reshape", self.graph.token_mask, self._ints(-1)), to=_LONG)
+        held = self.graph.op("Cast", self.graph.op("Reshape", self.graph.token_mask, self._ints(-1)), to=INT64)
         count = self.graph.op("CumSum", held, self.graph.constant(np.array(0, np.int64)))
         places = self.graph.op("Sub", count, self._ints(1))
         return self.graph.op("Reshape", places, self.graph.op("Shape", self.graph.tokens))

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import FLOAT, GraphWriter
 from aias.graph.int8 import rounded
 from aias.graph.transformer import Weights, side_by_side
-
-_FLOAT = 1
-"""`TensorProto.FLOAT`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +31,7 @@ class Windows:
         held, scale = rounded(self.table.reshape(-1, self.width), axis=0)  # the three of a number are added up
         held = np.vstack([held.reshape(self.table.shape), np.zeros((1, 3 * self.width), np.int8)])
         tokens = graph.op("Where", graph.token_mask, graph.tokens, graph.constant(np.array(len(self.table))))
-        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), tokens), to=_FLOAT)
+        rows = graph.op("Cast", graph.op("Gather", graph.constant(held), tokens), to=FLOAT)
         places = graph.ops("Split", rows, graph.constant(np.full(3, self.width)), outputs=3, axis=2)
         # The table of a place moves by one: after it, on it, before it; behind all of them is a window of nothing.
         moved = [

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, FLOAT, GraphWriter
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
@@ -18,9 +18,6 @@ from aias.importing.formats.contract import Input, Plan, UnreadableModel
 from aias.importing.links import Link, write_link
 
 AMOUNT_MAX: Final = 1e30
-
-_FLOAT, _DOUBLE = 1, 11
-"""`TensorProto.FLOAT` and `DOUBLE`, from the ONNX specification."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,5 +58,5 @@ class _Written:
         sums = graph.op("Add", sums, graph.constant(self.weights.intercept[None, :]))
         if self.link != "exp":
             return write_link(graph, sums, self.link)
-        single = graph.op("Cast", sums, to=_FLOAT)  # which overflows where XGBoost does
-        return graph.op("Cast", write_link(graph, single, self.link), to=_DOUBLE)
+        single = graph.op("Cast", sums, to=FLOAT)  # which overflows where XGBoost does
+        return graph.op("Cast", write_link(graph, single, self.link), to=DOUBLE)

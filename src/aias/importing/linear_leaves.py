@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 
 from aias.core.forest import Floats, Forest, Ints
-from aias.core.graph import GraphWriter
-
-_DOUBLE, _INT64 = 11, 7
-"""`TensorProto.DOUBLE` and `INT64`, from the ONNX specification."""
+from aias.core.graph import DOUBLE, INT64, GraphWriter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +44,11 @@ class LinearLeaves:
         def flat(x: str) -> str:
             return graph.op("Reshape", x, graph.constant(np.array([0, -1])))
 
-        leaf, counts = graph.op("Cast", places, to=_INT64), np.isfinite(self.weights)
+        leaf, counts = graph.op("Cast", places, to=INT64), np.isfinite(self.weights)
         read = graph.op("GatherElements", graph.columns, flat(of_leaves(self.columns)), axis=1)
         counted, none = flat(of_leaves(counts)), graph.constant(np.zeros((1, 1)))
         each = graph.op("Mul", read, flat(of_leaves(np.where(counts, self.weights, 0.0))))
-        missing = graph.op("Cast", graph.op("And", graph.op("IsNaN", read), counted), to=_DOUBLE)
+        missing = graph.op("Cast", graph.op("And", graph.op("IsNaN", read), counted), to=DOUBLE)
         by_tree = graph.constant(np.array([0, -1, self.columns.shape[1]]))
         axis = graph.constant(np.array([2]))
         added, gaps = (

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.events import Event
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.learners.contract import Examples, Fit, State, halves, joined
@@ -201,14 +201,12 @@ class _Space:
 
     @staticmethod
     def _corners(graph: GraphWriter, flags: str) -> str:
-        return graph.op("Mul", graph.op("Cast", flags, to=_DOUBLE), graph.constant(_CORNER))
+        return graph.op("Mul", graph.op("Cast", flags, to=DOUBLE), graph.constant(_CORNER))
 
 
 _CORNER: Final = float(np.sqrt(0.5))
 _QUARTILES: Final = 1.349
 """Between the quartiles of a normal distribution, in standard deviations."""
-_DOUBLE: Final = 11
-"""`TensorProto.DOUBLE`, from the ONNX specification."""
 
 
 def _answers(train: Examples, classes: int) -> Floats:

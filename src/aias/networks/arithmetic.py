@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from aias.core.graph import GraphWriter
+from aias.core.graph import DOUBLE, FLOAT, INT64, GraphWriter
 
 
 class Arithmetic(Protocol):
@@ -210,5 +210,4 @@ class Graph:
         return self._op("Reshape", a, np.array(shape))
 
 
-_KINDS: Final[dict[Any, int]] = {np.float32: 1, np.int64: 7, np.float64: 11}
-"""TensorProto.DataType (ONNX)."""
+_KINDS: Final[dict[Any, int]] = {np.float32: FLOAT, np.int64: INT64, np.float64: DOUBLE}
