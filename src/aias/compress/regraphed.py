@@ -10,6 +10,7 @@ import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
+from aias.core.evenly import evenly
 from aias.graph.rewritten import NothingToRewrite, Rewriting, Rewritten, rewritten
 from aias.runtimes.onnxruntime import sealed_graph
 
@@ -52,6 +53,5 @@ def written(shop: Workshop, how: Rewriting) -> Rewritten:
 
 def shown(shop: Workshop) -> list[Mapping[str, Any]]:
     """Some rows, as the graph is fed."""
-    rows = shop.prepared.table.rows
-    spread = np.unique(np.linspace(0, rows - 1, min(rows, SHOWN_ROWS_MAX)).astype(np.int64))
-    return [{"columns": shop.encoded(np.array([row])).columns} for row in spread]
+    rows = evenly(shop.prepared.table.rows, SHOWN_ROWS_MAX)
+    return [{"columns": shop.encoded(np.array([row])).columns} for row in rows]

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
+from aias.core.evenly import evenly
 from aias.encoders.rows import Encoded
 from aias.graph.int8 import Int8
 from aias.graph.reach import Reach
@@ -35,7 +36,7 @@ def by_worth(sentences: SentenceEncoder, encoded: Encoded, reach: Sequence[Reach
     tokens; `reach`: of the products (`graph.reach`)."""
     whole = sentences.whole
     texts = Texts.of(encoded).part(slice(0, None))
-    places = np.unique(np.linspace(0, len(texts.tokens) - 1, min(TEXTS, len(texts.tokens))).astype(np.int64))
+    places = evenly(len(texts.tokens), TEXTS)
     some = Texts(texts.tokens[places], texts.mask[places], texts.places)
     exact = sentences.vectors(some)
     return _ranked(

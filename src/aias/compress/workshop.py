@@ -10,6 +10,7 @@ import numpy as np
 
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
+from aias.core.evenly import evenly
 from aias.core.events import nobody
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
@@ -138,7 +139,7 @@ class Workshop:
     def some(self, count: int) -> Ints:
         """Rows to choose by, spread over the table."""
         rows = np.setdiff1d(np.arange(self.prepared.table.rows), self.certifying)
-        return rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64))]
+        return rows[evenly(len(rows), count)]
 
     def judging(self) -> Ints:
         """Places, among the rows that judge, of those to choose by."""
@@ -188,7 +189,7 @@ class Workshop:
 
     def some_texts(self, subwords: Subwords) -> Encoded:
         """A few rows with their tokens."""
-        rows = np.unique(np.linspace(0, self.prepared.dataset.rows - 1, SOME_ROWS).astype(np.int64))
+        rows = evenly(self.prepared.dataset.rows, SOME_ROWS)
         return encoded_of(self.prepared.dataset.take(rows), self.encoder.with_subwords(subwords))
 
     def reads_alike(self, embedding: Embedding, other: Embedding) -> None:

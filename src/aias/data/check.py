@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.evenly import evenly
 from aias.core.events import Event
 from aias.core.schema import Field, Kind, Role
 from aias.core.task import Task
@@ -157,7 +158,7 @@ def _sums(dataset: Dataset, y: Labels1d, task: Task) -> Iterator[Event]:
     if task.type != "regression" or dataset.rows < _ROWS_MIN:
         return
     names = [field.name for field in dataset.schema.inputs if field.kind == "number"][:_SUM_COLUMNS_MAX]
-    some = np.linspace(0, dataset.rows - 1, min(_SUM_ROWS, dataset.rows)).astype(np.int64)
+    some = evenly(dataset.rows, _SUM_ROWS)
     columns = {name: np.asarray(dataset.values(name), np.float64) for name in names}
     sampled = np.array([columns[name][some] for name in names])  # (columns, rows)
     for place, name in enumerate(names):

@@ -7,6 +7,7 @@ import numpy as np
 
 from aias.artifact.manifest import Parity
 from aias.core.errors import AiasError
+from aias.core.evenly import evenly
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.runtimes.contract import Row
@@ -58,9 +59,8 @@ def prove(
 
 def _alone(runtime: OnnxRuntime, rows: Sequence[Row], together: Floats, *, gaps: bool) -> float:
     """The largest difference between a row's answer in the batch and by itself."""
-    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ALONE_ROWS_MAX)).astype(int))
     worst = 0.0
-    for place in spread:
+    for place in evenly(len(rows), ALONE_ROWS_MAX):
         alone = runtime.run(runtime.encoder.one(rows[place]))
         worst = max(worst, _largest(_apart(np.asarray(alone, np.float64).ravel(), together[place], gaps=gaps)))
     return worst if runtime.manifest.task.classes else worst / max(1.0, _size(together, gaps=gaps))

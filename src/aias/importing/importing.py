@@ -23,6 +23,7 @@ from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Pari
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import BadValue, Damaged, UserError
+from aias.core.evenly import evenly
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
 from aias.core.schema import Field, Schema
@@ -215,8 +216,8 @@ class _Job:
             )
 
     def _proved(self, box: Sandbox, plan: Plan, runtime: OnnxRuntime, usual: list[dict[str, object]]) -> Parity:
-        spread = np.unique(np.linspace(0, len(usual) - 1, min(len(usual), PROVED_ROWS_MAX)).astype(int))
-        first, gaps = prove(box, plan, self.match, runtime, [usual[at] for at in spread])
+        some = [usual[at] for at in evenly(len(usual), PROVED_ROWS_MAX)]
+        first, gaps = prove(box, plan, self.match, runtime, some)
         if gaps == first.rows:
             raise NotProved(
                 f"the model has no answer (NaN) for any of the {gaps:,} given rows, so nothing can be compared",

@@ -7,6 +7,7 @@ import numpy as np
 
 from aias.artifact.manifest import Parity
 from aias.core.errors import AiasError
+from aias.core.evenly import evenly
 from aias.encoders.category import text_of
 from aias.encoders.contract import Floats
 from aias.importing.formats.contract import Plan
@@ -40,9 +41,9 @@ def prove(box: Sandbox, plan: Plan, matched: Matched, runtime: OnnxRuntime, rows
     gap = np.isnan(expected).any(axis=1)
     relative = not plan.classes
     apart = largest(found, expected, relative=relative)
-    spread = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ALONE_ROWS_MAX)).astype(int))
-    alone = np.array([np.asarray(runtime.run(runtime.encoder.one(rows[at])), np.float64).ravel() for at in spread])
-    batched = largest(alone, found[spread], relative=relative)
+    some = evenly(len(rows), ALONE_ROWS_MAX)
+    alone = np.array([np.asarray(runtime.run(runtime.encoder.one(rows[at])), np.float64).ravel() for at in some])
+    batched = largest(alone, found[some], relative=relative)
     wrong = _different(plan, found, expected, labels, gap)
     proof = Parity(len(rows), wrong, apart, batched)
     if batched > SCORE_DIFFERENCE_MAX:

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.core.evenly import evenly
 from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
 
@@ -223,7 +224,7 @@ def _means(spent: Floats, drawn: Floats) -> Floats:
 def _resampled(spent: Floats, drawn: Floats, wanted: Sequence[float]) -> Floats:
     """Quantiles of the calls of each resample of rounds: (quantiles, resamples)."""
     steps = np.sort(spent, axis=None)
-    steps = steps[np.unique(np.linspace(0, len(steps) - 1, min(STEPS_MAX, len(steps))).astype(np.int64))]
+    steps = steps[evenly(len(steps), STEPS_MAX)]
     below = np.stack([np.searchsorted(np.sort(each), steps, side="right") for each in spent])  # (rounds, steps)
     shares = drawn @ below / spent.size  # (resamples, steps), rising
     return np.stack([steps[np.minimum((shares < each).sum(axis=1), len(steps) - 1)] for each in wanted])

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from aias.core.deadline import Deadline
+from aias.core.evenly import evenly
 from aias.core.events import Event, Level, Watch
 from aias.core.names import digest_of
 from aias.encoders.contract import Floats, Ints
@@ -177,7 +178,7 @@ def ready_in_time(make: Callable[[Watch], Embedding | None], *, deadline: Deadli
 
 def tried(rows: int, *, threads: int) -> Ints:
     """The places of the rows whose vectors tell how long all rows will take."""
-    return np.unique(np.linspace(0, rows - 1, min(rows, TRIED_ROWS * threads)).astype(np.int64))
+    return evenly(rows, TRIED_ROWS * threads)
 
 
 def embedding_of(

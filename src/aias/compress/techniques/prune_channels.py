@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-import numpy as np
-
 from aias.compress.regraphed import shown, written
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
+from aias.core.evenly import evenly
 from aias.encoders.rows import Encoded
 from aias.graph.channels import can_have_fewer, fewer_channels
 from aias.graph.rewriting import with_fixed_scales
@@ -68,5 +67,5 @@ def _pruned(shop: Workshop, model: Any, share: float, fold: int) -> Any:
 def _rows(shop: Workshop, fold: int) -> Encoded:
     """That may be fitted on, spread over all of them."""
     inside = shop.inside(fold)
-    count = min(len(inside), ROWS_MAX, max(8, NUMBERS_MAX // max(1, shop.encoder.layout.width)))
-    return shop.encoded(inside[np.unique(np.linspace(0, len(inside) - 1, count).astype(np.int64))])
+    count = min(ROWS_MAX, max(8, NUMBERS_MAX // max(1, shop.encoder.layout.width)))
+    return shop.encoded(inside[evenly(len(inside), count)])
