@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from aias.core.forest import Floats, Forest
+from aias.core.links import sigmoid, softmax
 
 PASSES: Final = 3
 """Over all trees. Ten gain hardly more than three (docs/log.md)."""
@@ -63,8 +64,4 @@ def corrected(forest: Forest, link: str, x: Floats, said: Floats, weight: Floats
 
 
 def _chances(link: str, sums: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        if link == "sigmoid":
-            return np.asarray(1 / (1 + np.exp(-sums)))
-        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return sigmoid(sums) if link == "sigmoid" else softmax(sums)

@@ -12,6 +12,7 @@ import numpy as np
 
 from aias.core.forest import LESS, LESS_OR_EQUAL, Floats, Forest
 from aias.core.graph import GraphWriter
+from aias.core.links import answers, write_answers
 from aias.learners.contract import State
 
 SINGLE: Final = np.float32
@@ -24,31 +25,23 @@ class PlainTrees:
     trees: Forest
     link: str
     two: bool
-    """Whether the answer is the probabilities of two classes, from one sum."""
+    """Whether the answer is the probabilities of two classes: where there is no link, the sum is that of the second."""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, x: Floats) -> Floats:
         sums = self.trees.sums(x)
-        if self.link == "softmax":
-            powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-            return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-        if self.link == "sigmoid":
-            with np.errstate(over="ignore"):
-                return np.asarray(1 / (1 + np.exp(sums * np.array([[1.0, -1.0]]))))
-        return np.hstack([1 - sums, sums]) if self.two else sums
+        if self.link == "identity" and self.two:
+            return np.hstack([1 - sums, sums])
+        return answers(sums, self.link)
 
     def forest(self) -> Forest:
         return self.trees
 
     def export(self, graph: GraphWriter, x: str) -> str:
         sums = self.trees.write(graph, x)
-        if self.link == "softmax":
-            return graph.op("Softmax", sums, axis=1)
-        if self.link == "sigmoid":
-            return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))
-        if self.two:
+        if self.link == "identity" and self.two:
             return graph.op("Concat", graph.op("Sub", graph.constant(np.float64(1)), sums), sums, axis=1)
-        return sums
+        return write_answers(graph, sums, self.link)
 
     def state(self) -> State:
         return self.trees.state()

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.deadline import Deadline
+from aias.core.links import softmax
 from aias.encoders.contract import Floats, Ints
 
 PLACES: Final = 3
@@ -127,10 +128,7 @@ def _gradients(
     there = (rng.random(most.shape) >= FILTERS_GONE) / np.float32(1 - FILTERS_GONE)
     r = (np.maximum(most, 0) * there).reshape(lesson.rows, -1).astype(np.float32)
     off = lesson.known + r @ head + intercept
-    if classes:
-        off = np.exp(off - off.max(axis=1, keepdims=True))
-        off /= off.sum(axis=1, keepdims=True)
-    off = ((off - lesson.targets) / lesson.rows).astype(np.float32)
+    off = (((softmax(off) if classes else off) - lesson.targets) / lesson.rows).astype(np.float32)
     back = ((off @ head.T).reshape(most.shape) * there * (most > 0)).astype(np.float32)
     text = np.arange(len(at))[:, None]
     places = np.arange(PLACES)[:, None, None] * filters + np.arange(filters)  # (PLACES, 1, filters)

@@ -16,6 +16,7 @@ import numpy as np
 
 from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.limits import CLASSES_MAX
+from aias.core.links import softmax
 from aias.encoders.contract import Floats
 from aias.graph.transformer import Affine, Transformer
 from aias.graph.transformer_files import UnknownEncoder, affine, config_of, read_folder
@@ -53,10 +54,7 @@ class Classifier:
         wide = vectors @ self.hidden.weight.astype(np.float64) + self.hidden.bias
         wide = np.tanh(wide) if self.activation == "tanh" else np.maximum(wide, 0)
         sums = wide @ self.last.weight.astype(np.float64) + self.last.bias
-        if not self.classes:
-            return np.asarray(sums)
-        powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return softmax(sums) if self.classes else np.asarray(sums)
 
 
 def is_classifier(folder: Path) -> bool:

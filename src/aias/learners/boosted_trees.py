@@ -14,10 +14,11 @@ import numpy as np
 
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
+from aias.core.links import write_answers
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.forests.lightgbm import forest_of
-from aias.learners.boosting import CODES_MAX, Rounds, boost, sets_of, write_answers
+from aias.learners.boosting import CODES_MAX, Rounds, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, halves, joined, state_text, text_state
 
 __all__ = ["BoostedTrees"]

@@ -11,7 +11,6 @@ from typing import Final, Protocol
 import numpy as np
 
 from aias.core.events import Event
-from aias.core.graph import GraphWriter
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
@@ -178,23 +177,3 @@ def rounds_for_halves(losses: Sequence[Sequence[float]], best: int, *, parts: in
     if not len(near):
         return [best] * parts
     return [first + int(at) for at in near.argmin(axis=0)[::-1]]
-
-
-def answers(sums: Floats, link: str) -> Floats:
-    """From the trees' sums, (rows, outputs), to probabilities or predictions; a binary task has one output."""
-    if link == "identity":
-        return sums
-    if link == "sigmoid":
-        with np.errstate(over="ignore"):
-            return np.asarray(1 / (1 + np.exp(sums * [[1.0, -1.0]])))
-    powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def write_answers(graph: GraphWriter, sums: str, link: str) -> str:
-    """`answers` in the graph."""
-    if link == "softmax":
-        return graph.op("Softmax", sums, axis=1)
-    if link == "identity":
-        return sums
-    return graph.op("Sigmoid", graph.op("Mul", sums, graph.constant(np.array([[-1.0, 1.0]]))))

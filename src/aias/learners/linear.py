@@ -19,6 +19,7 @@ import numpy as np
 from aias.core.events import Event, nobody
 from aias.core.graph import GraphWriter
 from aias.core.lbfgs import Vector, minimise
+from aias.core.links import answers, sigmoid, write_answers
 from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
 from aias.encoders.contract import Floats
@@ -56,6 +57,7 @@ class LinearModel:
     def __init__(self, weights: Floats, intercept: Floats, *, classes: int, settings: dict[str, Any]) -> None:
         self.weights, self.intercept = weights, intercept
         self.classes, self.settings = classes, settings
+        self._link = "identity" if not classes else "sigmoid" if classes == 2 else "softmax"
         self.judged: Floats | None = None
 
     def scores(self, x: Any) -> Floats:
@@ -66,20 +68,11 @@ class LinearModel:
 
     def answer(self, sums: Floats) -> Floats:
         """From `x @ weights` to probabilities or predictions."""
-        z = sums + self.intercept
-        if not self.classes:
-            return z
-        if self.classes == 2:
-            return _sigmoid(z * np.array([[-1.0, 1.0]]))
-        return _softmax(z)
+        return answers(sums + self.intercept, self._link)
 
     def export_answer(self, graph: GraphWriter, z: str) -> str:
         """`answer` in the graph, of sums that begin with the intercept."""
-        if not self.classes:
-            return z
-        if self.classes == 2:
-            return graph.op("Sigmoid", graph.op("Mul", z, graph.constant(np.array([[-1.0, 1.0]]))))
-        return graph.op("Softmax", z, axis=1)
+        return write_answers(graph, z, self._link)
 
     def export_both(self, graph: GraphWriter, z: str) -> str:
         """`answer` of a binary task, from the sums of both classes."""
@@ -237,7 +230,7 @@ class _Problem:
             off = z - self.y
             loss = 0.5 * float((self.each * off * off).sum())
         elif self.classes == 2:
-            off = _sigmoid(z) - self.y
+            off = sigmoid(z) - self.y
             loss = float((self.each * (np.logaddexp(0, z) - self.y * z)).sum())
         else:
             top = z.max(axis=1, keepdims=True)
@@ -263,13 +256,3 @@ def _squares(x: Any, each: Floats) -> Floats:
         counts = np.repeat(each[start : start + BLOCK_ROWS, 0], np.diff(block.indptr))
         np.add.at(sums, block.indices, block.data * block.data * counts)
     return sums
-
-
-def _sigmoid(z: Floats) -> Floats:
-    with np.errstate(over="ignore"):
-        return 1 / (1 + np.exp(-z))
-
-
-def _softmax(z: Floats) -> Floats:
-    powers = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

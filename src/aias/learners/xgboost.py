@@ -18,10 +18,11 @@ import numpy as np
 
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
+from aias.core.links import answers, write_answers
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats, Ints
 from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of
-from aias.learners.boosting import Rounds, answers, boost, sets_of, write_answers
+from aias.learners.boosting import Rounds, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, joined
 
 __all__ = ["XGBoost"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from aias.core.errors import UserError, shown
 from aias.core.forest import Forest
+from aias.core.links import softmax
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.forests.xgboost import FLOAT32_MAX, Nodes, base_of, forest_of, texts_of
@@ -112,8 +113,7 @@ class XGBoost:
         data = xgboost.DMatrix(x, feature_names=self.booster.feature_names, feature_types=self.kinds, nthread=1)
         if self.link == "softmax":  # `multi:softmax` itself tells the label only
             sums = self.booster.predict(data, output_margin=True, strict_shape=True).astype(np.float64)
-            powers = np.exp(sums - sums.max(axis=1, keepdims=True))
-            return powers / powers.sum(axis=1, keepdims=True), None
+            return softmax(sums), None
         found = self.booster.predict(data, strict_shape=True).astype(np.float64).reshape(len(x), -1)
         found = 1 / (1 + np.exp(-found)) if self.objective == RAW else found  # sums of float32 do not overflow it
         return np.hstack([1 - found, found]) if self.link == "sigmoid" else found, None
