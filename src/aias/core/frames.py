@@ -7,7 +7,9 @@ the midst of a frame.
 import os
 import select
 import struct
+import subprocess
 import time
+from contextlib import suppress
 from typing import IO, Final
 
 _LENGTH: Final = struct.Struct("<Q")
@@ -21,6 +23,14 @@ _PIECE_BYTES: Final = 1 << 16
 
 class TimeUp(Exception):
     """The other side did not take a frame, or give one, in time."""
+
+
+class TooLong(Exception):
+    """The other side gives a frame of more bytes than are taken: `size`."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size:,} bytes")
+        self.size = size
 
 
 def framed(body: bytes) -> bytes:
@@ -58,8 +68,8 @@ def give_frame(pipe: IO[bytes], frame: bytes, *, until: float) -> None:
         left = left[os.write(pipe.fileno(), left) :]
 
 
-def take_frame(pipe: IO[bytes], *, until: float) -> bytes | None:
-    """The frame that is next in an unbuffered pipe; None if it ends before. Raises `TimeUp`, `OSError`."""
+def take_frame(pipe: IO[bytes], *, until: float, bytes_max: int = 1 << 62) -> bytes | None:
+    """The frame that is next in an unbuffered pipe; None if it ends before. Raises `TimeUp`, `TooLong`, `OSError`."""
     os.set_blocking(pipe.fileno(), False)
     held, size = bytearray(), HEAD
     while len(held) < size:
@@ -70,7 +80,20 @@ def take_frame(pipe: IO[bytes], *, until: float) -> bytes | None:
         held += piece
         if len(held) >= HEAD:
             size = HEAD + size_of(held[:HEAD])
+            if size - HEAD > bytes_max:
+                raise TooLong(size - HEAD)
     return bytes(memoryview(held)[HEAD:size])
+
+
+def end(process: "subprocess.Popen[bytes]") -> int:
+    """Kill the other side, and close the pipes to it; its exit status."""
+    process.kill()
+    status = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):
+            if pipe is not None:
+                pipe.close()
+    return status
 
 
 def _wait(pipe: IO[bytes], event: int, until: float) -> None:

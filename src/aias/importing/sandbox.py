@@ -8,7 +8,6 @@ with Sandbox() as box:
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import msgspec
 import numpy as np
 
 from aias.core.errors import AiasError, UserError
-from aias.core.frames import HEAD, framed, size_of
+from aias.core.frames import TimeUp, TooLong, end, give_frame, take_frame
 from aias.importing.formats.contract import (
     Description,
     Floats,
@@ -58,19 +57,14 @@ class Sandbox:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "aias.importing.process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, env=kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
+            start_new_session=True, bufsize=0,
         )  # fmt: skip
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
+        end(self._process)
 
     def read(self, form: str, path: Path, shown: Shown = ()) -> Description:
         """`shown`: what stands in the columns of the rows, for formats that keep no values of categories."""
@@ -90,36 +84,26 @@ class Sandbox:
     def _ask(self, verb: str, *arguments: object) -> Any:
         until = time.monotonic() + self.seconds
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        answer = None
         try:
-            self._process.stdin.write(framed(msgspec.msgpack.encode((verb, arguments))))
-            self._process.stdin.flush()
-            size = size_of(self._bytes(HEAD, until))
-            if size > ANSWER_BYTES_MAX:
-                raise UnsafeModel(f"it becomes {size:,} bytes", hint=f"{ANSWER_BYTES_MAX:,} are the most")
-            fault, found = msgspec.msgpack.decode(self._bytes(size, until))
-        except OSError:
-            raise self._died() from None
+            with contextlib.suppress(OSError):
+                give_frame(self._process.stdin, msgspec.msgpack.encode((verb, arguments)), until=until)
+                answer = take_frame(self._process.stdout, until=until, bytes_max=ANSWER_BYTES_MAX)
+        except TimeUp:
+            raise UnsafeModel(
+                f"it was not done after {self.seconds:g} s",
+                hint="what takes so long for some rows cannot be served: export it without loops",
+            ) from None
+        except TooLong as long:
+            raise UnsafeModel(f"it becomes {long.size:,} bytes", hint=f"{ANSWER_BYTES_MAX:,} are the most") from None
+        if answer is None:
+            raise self._died()
+        fault, found = msgspec.msgpack.decode(answer)
         if fault:
             kind = KINDS.get(fault["code"], UserError)
             raise kind(fault["message"], hint=fault.get("hint", ""))
         return found
-
-    def _bytes(self, count: int, until: float) -> bytes:
-        """So many bytes of the answer. Raises `OSError` when the child is gone, `UnsafeModel` when it is late."""
-        assert self._process.stdout is not None
-        found = bytearray()
-        while len(found) < count:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
-                raise UnsafeModel(
-                    f"it was not done after {self.seconds:g} s",
-                    hint="what takes so long for some rows cannot be served: export it without loops",
-                )
-            part = os.read(self._process.stdout.fileno(), min(1 << 20, count - len(found)))
-            if not part:
-                raise BrokenPipeError
-            found += part
-        return bytes(found)
 
     def _died(self) -> AiasError:
         with contextlib.suppress(subprocess.TimeoutExpired):

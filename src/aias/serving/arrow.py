@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aias.core.frames import TimeUp, give_frame, take_frame
+from aias.core.frames import TimeUp, end, give_frame, take_frame
 from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
 
 Columns = dict[str, list[object]]
@@ -108,10 +108,4 @@ class ArrowProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             # Who has closed its end is about to exit by itself, and its status tells why.
             process.wait(0.2 if process.poll() is None else None)
-        process.kill()
-        status = process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
-        return status
+        return end(process)

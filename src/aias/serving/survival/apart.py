@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
+from aias.core import frames
 from aias.core.errors import AiasError, BadValue
 from aias.core.frames import TimeUp, give_frame, take_frame
 from aias.core.memory import private_bytes
@@ -214,14 +215,8 @@ class Apart:
     def _end(self) -> None:
         process, self._process = self._process, None
         self._runs = self._warm_bytes = 0
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
+        if process is not None:
+            frames.end(process)
 
 
 def write_answers(answers: Answers) -> bytes:
