@@ -35,9 +35,6 @@ RISK: Final = 0.05
 Tell = Callable[[Floats], Floats]
 """From columns to how much each row looks like one of the second set: (rows,)."""
 
-Fit = Callable[[Floats, Ints], Tell]
-"""From columns and the set of each row, 0 or 1, to a fitted `Tell`."""
-
 
 @dataclass(frozen=True, slots=True)
 class FieldDrift:
@@ -76,20 +73,19 @@ class Drift:
 
 
 def drift(
-    first: Floats, second: Floats, fields: Mapping[str, Sequence[int]], *, categories: Collection[int], seed: int,
-    fit: Fit | None = None,
-) -> Drift:  # fmt: skip
+    first: Floats, second: Floats, fields: Mapping[str, Sequence[int]], *, categories: Collection[int], seed: int
+) -> Drift:
     """Compare encoded columns, (rows, width); `categories` are those that hold codes, missing is NaN or the code 0.
 
-    `fit` replaces the built-in classifier, which is a logistic regression over ranges and categories: joint, but blind
-    to what only combinations of fields show.
+    What tells them apart is a logistic regression over ranges and categories: joint, but blind to what only
+    combinations of fields show.
     """
     rng = np.random.default_rng(seed)
     first, second = (x[np.sort(rng.permutation(len(x))[:ROWS_MAX])] for x in (first, second))
     sets = np.repeat([0, 1], [len(first), len(second)])
     columns = np.vstack([first, second])
     coded = np.column_stack([_codes(column, is_category=i in categories) for i, column in enumerate(columns.T)])
-    auc = _auc(coded, sets, fit=_logistic, seed=seed) if fit is None else _auc(columns, sets, fit=fit, seed=seed)
+    auc = _auc(coded, sets, seed=seed)
     each = [
         (_by_categories if i in categories else _by_values)(column, sets, columns.shape[1])
         for i, column in enumerate(columns.T)
@@ -142,7 +138,7 @@ def _codes(column: Floats, *, is_category: bool) -> Ints:
     return np.asarray(places[codes])
 
 
-def _auc(columns: Any, sets: Ints, *, fit: Fit, seed: int) -> Measurement:
+def _auc(codes: Any, sets: Ints, *, seed: int) -> Measurement:
     """Fitted on one half of the rows and measured on the other.
 
     Not on folds: what two parts share by chance would count there twice, and the interval be about half as wide as it
@@ -153,7 +149,7 @@ def _auc(columns: Any, sets: Ints, *, fit: Fit, seed: int) -> Measurement:
     for side in (0, 1):
         rows = np.flatnonzero(sets == side)
         inside[rng.permutation(rows)[: len(rows) // 2]] = True
-    scores = fit(columns[inside], sets[inside])(columns[~inside])
+    scores = _logistic(codes[inside], sets[inside])(codes[~inside])
     return measure_with_interval(sets[~inside], scores[:, None], metric="roc_auc", seed=seed)
 
 

@@ -27,11 +27,8 @@ def test_rows_of_one_origin_look_alike() -> None:
 
 
 def test_equal_sets_are_told_apart_about_as_rarely_as_promised() -> None:
-    real = [
-        any(each.is_real for each in drift(rows(300, 2 * i), rows(300, 2 * i + 1), FIELDS, categories={1}, seed=i,
-                                           fit=lambda x, _: lambda other: other[:, 3]).fields)
-        for i in range(40)
-    ]  # fmt: skip
+    found = [drift(rows(300, 2 * i), rows(300, 2 * i + 1), FIELDS, categories={1}, seed=i) for i in range(40)]
+    real = [any(each.is_real for each in one.fields) for one in found]
     assert sum(real) <= 6
 
 
@@ -70,19 +67,6 @@ def test_many_columns_of_noise_are_no_drift() -> None:
     first, second = rng.normal(size=(400, 200)), rng.normal(size=(400, 200))
     found = drift(first, second, {str(i): (i,) for i in range(200)}, categories=(), seed=0)
     assert found.auc.value == pytest.approx(0.5, abs=0.07)
-
-
-def test_another_classifier_sees_what_only_combinations_show() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.normal(size=(800, 2)), rng.normal(size=(800, 2))
-    second[:, 1] = np.abs(second[:, 1]) * np.sign(second[:, 0])
-    fields = {"a": (0,), "b": (1,)}
-
-    plain = drift(first, second, fields, categories=(), seed=0)
-    told = drift(first, second, fields, categories=(), seed=0, fit=lambda x, sets: lambda other: other.prod(axis=1))
-
-    assert plain.auc.value < 0.6
-    assert told.auc.value > 0.7
 
 
 def test_columns_of_nothing_but_missing_values_are_equal() -> None:
