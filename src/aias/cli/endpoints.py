@@ -1,5 +1,6 @@
 """`aias deploy`, `endpoints`, `promote`, `rollback`, `release` and `undeploy`."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,19 +57,11 @@ def deploy(
         )
     if canary is None and shadow is None and sticky != BY_KEY:
         raise click.UsageError("--sticky parts the callers of a canary or shadow; say --canary SHARE or --shadow SHARE")
+    if canary is not None and shadow is not None:
+        raise click.UsageError("--canary or --shadow: one of them")
     with Registry.open(home()) as registry:
         if canary is None and shadow is None:
-            before = _live(registry, endpoint)
-            moved = registry.deploy(endpoint, parsed)
-            misread = "" if before is None else _misread(registry, moved.ref, before, "from now on")
-            if as_json:
-                return give(msgspec.to_builtins(moved), as_json=True)
-            click.echo(f"/predict/{moved.name} → {moved.ref}")
-            if misread:
-                say("", mark=misread, style="yellow", err=True)
-            return hint("aias serve")
-        if canary is not None and shadow is not None:
-            raise click.UsageError("--canary or --shadow: one of them")
+            return _move(registry, endpoint, parsed, as_json=as_json)
         trial = registry.rollouts.start(
             endpoint, parsed, role="shadow" if canary is None else "canary", share=share_of(canary or shadow or ""),
             sticky=sticky, guard=guard,
@@ -79,8 +72,7 @@ def deploy(
         return give(told(trial), as_json=True)
     what = f"answers {trial.part} of the callers" if trial.role == "canary" else f"is compared on {trial.part}"
     click.echo(f"/predict/{endpoint} → {live.ref}; {trial.ref} {what}")
-    for each in filter(None, warned):
-        say("", mark=each, style="yellow", err=True)
+    _warn(warned)
     return hint(f"aias endpoints {endpoint}")
 
 
@@ -114,8 +106,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         rows.append((endpoint.name, str(endpoint.ref), "live", "", _in_words(held.get(str(endpoint.ref)))))
         rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
     table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
-    for said in few:
-        say("", mark=said, style="yellow", err=True)
+    _warn(few)
     if moves:
         lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]
         table("Moves", ("revision", "version", "how", "when (UTC)"), lines, right=("revision",))
@@ -212,6 +203,22 @@ def plain(endpoint: "Endpoint") -> dict[str, Any]:
 
     facts: dict[str, Any] = msgspec.to_builtins(replace(endpoint, trials=()))
     return facts | {"trials": [told(trial) for trial in endpoint.trials]}
+
+
+def _move(registry: "Registry", endpoint: str, ref: "Ref", *, as_json: bool) -> None:
+    """It answers everybody from now on."""
+    before = _live(registry, endpoint)
+    moved = registry.deploy(endpoint, ref)
+    if as_json:
+        return give(msgspec.to_builtins(moved), as_json=True)
+    click.echo(f"/predict/{moved.name} → {moved.ref}")
+    _warn([] if before is None else [_misread(registry, moved.ref, before, "from now on")])
+    return hint("aias serve")
+
+
+def _warn(said: Iterable[str]) -> None:
+    for each in filter(None, said):
+        say("", mark=each, style="yellow", err=True)
 
 
 def _how(move: "Move") -> str:
