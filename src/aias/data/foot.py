@@ -9,6 +9,7 @@ from aias.core.errors import shown
 from aias.core.events import Event
 from aias.data.around import has_units, rows_below
 from aias.data.headings import is_number
+from aias.data.readers.contract import noted
 
 _ROWS_MIN: Final = 2
 """Below the header of another table."""
@@ -22,12 +23,12 @@ def without_foot(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, tuple[Ev
     told: list[Event] = []
     if notes:
         which = "row is a note, or empty, and is" if notes == 1 else f"{notes} rows are notes, or empty, and are"
-        told.append(Event("data.read", f"`{file}`: the last {which} left out", "warning"))
+        told.append(noted(f"`{file}`: the last {which} left out"))
     if totals:
         at = frame.height - notes - totals
         said = shown(" ".join(str(value) for value in frame.row(at) if value not in {None, ""})[:60])
         which = "row holds totals and is" if totals == 1 else f"{totals} rows hold totals and are"
-        told.append(Event("data.read", f"`{file}`: the last {which} left out: {said}", "warning"))
+        told.append(noted(f"`{file}`: the last {which} left out: {said}"))
     return frame.head(frame.height - notes - totals), tuple(told)
 
 
@@ -37,7 +38,7 @@ def without_units(frame: pl.DataFrame, file: str) -> tuple[pl.DataFrame, tuple[E
         return frame, ()
     said = shown(", ".join(str(value) for value in frame.row(0) if value is not None)[:60])
     message = f"`{file}`: the first row holds units, or dashes, and is left out: {said}"
-    return frame.slice(1), (Event("data.read", message, "warning"),)
+    return frame.slice(1), (noted(message),)
 
 
 def rows_of_first(frame: pl.DataFrame) -> int:

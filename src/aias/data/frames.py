@@ -8,7 +8,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.data.columns import columns_of, from_rows, series, simplified
 from aias.data.errors import Unreadable
-from aias.data.readers.contract import Table
+from aias.data.readers.contract import Table, noted
 
 _WANTED = "give a path, a pandas, Polars or Arrow table, a dict of columns, a list of dicts, or a 2-d array"
 
@@ -117,4 +117,4 @@ def _index_note(source: object) -> tuple[Event, ...]:
     if name is None:
         return ()
     message = f"the index `{name}` is not a column and was not read; call reset_index() to use it"
-    return (Event("data.read", message, "warning"),)
+    return (noted(message),)

@@ -13,6 +13,7 @@ from aias.core.events import Event
 from aias.data.around import ABOVE_MAX, header_at, is_below_header, is_comment
 from aias.data.groups import begins_at, under_groups
 from aias.data.layout import Layout, records
+from aias.data.readers.contract import noted
 
 _HEAD: Final = 1 << 17
 _ROWS: Final = 200
@@ -72,7 +73,7 @@ def from_header(
     if is_without_first(header, below, width):
         cut = layout.separator.encode() + cut
         said = "its header has a name less than its rows have values; the first of each is taken for the row's name"
-        notes.append(_told(f"`{file}`: {said}"))
+        notes.append(noted(f"`{file}`: {said}"))
     units = next((at for at, row in enumerate(rows) if at > place and row), 0)
     if (
         units
@@ -84,7 +85,7 @@ def from_header(
         cut = cut[:first] + b"\n" * cut.count(b"\n", first, end) + cut[end:]
         said = shown(", ".join(filter(None, rows[units]))[:60])
         notes.append(
-            _told(f"`{file}`: line {found.lines[units] + above} holds units, or dashes, and is left out: {said}")
+            noted(f"`{file}`: line {found.lines[units] + above} holds units, or dashes, and is left out: {said}")
         )
     return Cut(cut, lines, tuple(notes))
 
@@ -127,8 +128,4 @@ def _note(file: str, lines: int, rows: Sequence[Sequence[str]]) -> Event:
     said = ", ".join(shown(text[:60]) for text in filled if text)[:200]
     what = "comment" if all(is_comment(row) for row in rows if any(row)) else "title"
     which = f"line 1 is a {what}" if lines == 1 else f"lines 1 to {lines} are {what}s"
-    return _told(f"`{file}`: {which} above the table, and left out: {said}")
-
-
-def _told(message: str) -> Event:
-    return Event("data.read", message, "warning")
+    return noted(f"`{file}`: {which} above the table, and left out: {said}")

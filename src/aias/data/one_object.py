@@ -17,19 +17,16 @@ def rows_of(found: Mapping[str, object]) -> tuple[list[Row], str] | None:
     """
     names, data = found.get("columns"), found.get("data")
     if isinstance(names, list) and isinstance(data, list) and all(isinstance(row, list) for row in data):
-        if data and all(len(row) == len(names) for row in data):
-            return [dict(zip(map(str, names), row, strict=True)) for row in data], "`columns` and their `data`"
-        return None
+        whole = data and all(len(row) == len(names) for row in data)
+        rows = [dict(zip(map(str, names), row, strict=True)) for row in data] if whole else []
+        return (rows, "`columns` and their `data`") if rows else None
     lists = {name: value for name, value in found.items() if isinstance(value, list) and value}
     tables = {name: value for name, value in lists.items() if all(isinstance(each, dict) for each in value)}
     if len(tables) == 1:
-        (name,) = tables
-        rows = tables[name]
-        return (
-            ([{str(key): value for key, value in row.items()} for row in rows], f"the rows of `{name}`")
-            if (len(rows) > 1 and (name in {"data", "features"} or len(lists) == 1))
-            else None
-        )
+        ((name, rows),) = tables.items()
+        if len(rows) < 2 or not (name in {"data", "features"} or len(lists) == 1):
+            return None
+        return [{str(key): value for key, value in row.items()} for row in rows], f"the rows of `{name}`"
     if lists and len(lists) == len(found):
         return _of_lists(lists)
     return _of_objects(found)
@@ -45,18 +42,17 @@ def _of_lists(lists: Mapping[str, list[object]]) -> tuple[list[Row], str] | None
 
 def _of_objects(found: Mapping[str, object]) -> tuple[list[Row], str] | None:
     """Objects of the same names: each a row, or each a column."""
-    inner = list(found.values())
-    first = inner[0] if inner else None
-    if not isinstance(first, dict) or len(first) * len(inner) < 2 * max(len(first), 1):
+    inner = [each for each in found.values() if isinstance(each, dict)]
+    if len(inner) < max(2, len(found)) or not inner[0] or any(each.keys() != inner[0].keys() for each in inner):
         return None
-    if not all(isinstance(each, dict) and each.keys() == first.keys() for each in inner):
+    if any(isinstance(value, dict | list) for each in inner for value in each.values()):
         return None
-    if any(isinstance(value, dict | list) for each in inner if isinstance(each, dict) for value in each.values()):
+    keys = list(inner[0])
+    counts_rows, counts_values = (all(str(key).isdecimal() for key in some) for some in (found, keys))
+    if not counts_rows and not counts_values and max(len(found), len(keys)) < _ROWS_SURE:
         return None
-    counts_rows, counts_values = (all(str(key).isdecimal() for key in keys) for keys in (found, first))
-    if not counts_rows and not counts_values and max(len(found), len(first)) < _ROWS_SURE:
-        return None
-    if (counts_rows and not counts_values) or (counts_rows == counts_values and len(found) > len(first)):
-        return [dict(each) for each in inner if isinstance(each, dict)], "rows by their names"
-    columns = {name: each for name, each in found.items() if isinstance(each, dict)}
-    return [{name: each[key] for name, each in columns.items()} for key in first], "columns by the names of rows"
+    if (counts_rows and not counts_values) or (counts_rows == counts_values and len(found) > len(keys)):
+        return [dict(each) for each in inner], "rows by their names"
+    return [{name: each[key] for name, each in zip(found, inner, strict=True)} for key in keys], (
+        "columns by the names of rows"
+    )

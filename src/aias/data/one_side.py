@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from aias.core.events import Event
+from aias.data.readers.contract import noted
 
 _COLUMNS_MIN: Final = 2
 _ROWS_MIN: Final = 2
@@ -36,7 +37,7 @@ def one_side(
         f"`{file}` holds {len(sides)} tables side by side; that of {len(sides[tall])} columns from"
         f" `{called[tall][0]}` on was read. Left out: {others}. To have another, give it a file of its own"
     )
-    return frame[: heights[tall], sides[tall]], (Event("data.read", message, "warning"),)
+    return frame[: heights[tall], sides[tall]], (noted(message),)
 
 
 def _sides(frame: pl.DataFrame, names: Sequence[str]) -> list[list[int]]:

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.data.header_line import Cut, cells_of
 from aias.data.layout import Layout, Records, records
+from aias.data.readers.contract import noted
 
 _ROWS_MIN: Final = 2
 """Below a header: fewer are no table, but something said of one."""
@@ -59,8 +59,7 @@ def one_table(data: bytes, layout: Layout, file: str, *, wanted: AbstractSet[str
         f"`{file}` holds several tables; that of {best.width} columns from line {found.lines[alike[0].first]} was read."
         f" Left out: {said}{more}. To have another, give it a file of its own, or name its target"
     )
-    note = Event("data.read", message, "warning")
-    return Cut(data[start : found.ends[alike[-1].end - 1]] + b"\n", lines, (note,))
+    return Cut(data[start : found.ends[alike[-1].end - 1]] + b"\n", lines, (noted(message),))
 
 
 def without_title(data: bytes, file: str, *, is_number: Callable[[str], bool], wanted: AbstractSet[str | None]) -> Cut:
@@ -76,7 +75,7 @@ def without_title(data: bytes, file: str, *, is_number: Callable[[str], bool], w
     if not titled or not all(map(is_number, below)):
         return Cut(data)
     which = "line 1 is a title" if header == 1 else f"lines 1 to {header} are titles"
-    note = Event("data.read", f"`{file}`: {which} above the table, and left out: '{above[0][:60]}'", "warning")
+    note = noted(f"`{file}`: {which} above the table, and left out: '{above[0][:60]}'")
     return Cut(b"\n".join(data.split(b"\n")[header:]), header, (note,))
 
 

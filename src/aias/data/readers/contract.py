@@ -60,6 +60,11 @@ class Table:
     notes: tuple[Event, ...] = ()
 
 
+def noted(message: str) -> Event:
+    """Something that was left out, or read otherwise than it stands: whoever gave the file is told."""
+    return Event("data.read", message, "warning")
+
+
 class Reader(Protocol):
     def fits(self, file: File) -> float:
         """How sure it is that the file is its own: `SURE` to `NO`. Looks at the suffix and the first bytes; cheap."""

@@ -24,7 +24,7 @@ from aias.data.headings import has_header, is_number, judged
 from aias.data.layout import Layout, Records, records, sniff, without_pairs
 from aias.data.one_side import one_side
 from aias.data.one_table import one_table, without_title
-from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table
+from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table, noted
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
@@ -66,24 +66,13 @@ def read(file: File, options: Options) -> Table:
     said = _SAID.match(data)
     data = data[said.end() :] if said else data
     prefer = said[1].decode() if said else _SUFFIXES.get(file.suffix)
-    layout = sniff(without_comments(data), prefer=prefer)
-    if not layout.regular and _ESCAPED in data:
-        doubled = data.replace(_ESCAPED, b'""')
-        other = sniff(without_comments(doubled), prefer=prefer)
-        if other.quoted and other.regular:
-            data, layout = doubled, other
-            notes += (_note(f"`{file.name}`: a backslash before a quote was read as a quote within the value"),)
-    if not said and divided_by_blanks(data, layout) and not _is_known(data, layout, options):
-        data = with_tabs(data)
-        layout = replace(sniff(without_comments(data), prefer="\t"), separator="\t")
-        said_so = "was read as values divided by blanks, each run of them; if they are not, divide them by commas"
-        notes += (_note(f"`{file.name}` {said_so}"),)
-    elif not said and (placed := divided_by_places(data, layout)) and not _is_known(data, layout, options):
-        data, layout = placed, replace(sniff(without_comments(placed), prefer="\t"), separator="\t")
-        said_so = "was read as columns of fixed places, divided by blanks; if they are not, divide them by commas"
-        notes += (_note(f"`{file.name}` {said_so}"),)
+    data, layout, unescaped = _laid_out(data, prefer, file.name)
+    blanks: tuple[Event, ...] = ()
+    if not said and not _is_known(data, layout, options):
+        data, layout, blanks = _without_blanks(data, layout, file.name)
+    notes = (*notes, *unescaped, *blanks)
     if not layout.regular and not layout.quoted:
-        notes += (_note(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
+        notes += (noted(f"`{file.name}` has quote characters that wrap no values; they are read as data"),)
     wanted = options.known | {options.target, *(options.names or ())}
     if layout.separator is None:
         table = without_title(data, file.name, is_number=is_number, wanted=wanted)
@@ -97,6 +86,33 @@ def read(file: File, options: Options) -> Table:
     frame, headed = _named(frame, options, file.name)
     frame, below = without_foot(frame, file.name)
     return Table(frame, (*notes, *table.notes, *cut.notes, *ragged, *headed, *below))
+
+
+def _laid_out(data: bytes, prefer: str | None, name: str) -> tuple[bytes, Layout, tuple[Event, ...]]:
+    """The data, with quotes within quotes as RFC 4180 has them, and how they are divided."""
+    layout = sniff(without_comments(data), prefer=prefer)
+    if not layout.regular and _ESCAPED in data:
+        doubled = data.replace(_ESCAPED, b'""')
+        other = sniff(without_comments(doubled), prefer=prefer)
+        if other.quoted and other.regular:
+            return (
+                doubled,
+                other,
+                (noted(f"`{name}`: a backslash before a quote was read as a quote within the value"),),
+            )
+    return data, layout, ()
+
+
+def _without_blanks(data: bytes, layout: Layout, name: str) -> tuple[bytes, Layout, tuple[Event, ...]]:
+    """The data divided by tabs, where it is blanks or fixed places that divide them."""
+    if divided_by_blanks(data, layout):
+        divided, how = with_tabs(data), "values divided by blanks, each run of them"
+    elif placed := divided_by_places(data, layout):
+        divided, how = placed, "columns of fixed places, divided by blanks"
+    else:
+        return data, layout, ()
+    found = replace(sniff(without_comments(divided), prefer="\t"), separator="\t")
+    return divided, found, (noted(f"`{name}` was read as {how}; if they are not, divide them by commas"),)
 
 
 def _is_known(data: bytes, layout: Layout, options: Options) -> bool:
@@ -182,10 +198,10 @@ def _ragged_notes(
                 f" ({long.sum()} such lines: {lines})",
                 hint="put values that hold the separator in double quotes",
             )
-        notes.append(_note(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}"))
+        notes.append(noted(f"`{name}`: {_rows_have(long)} more than {width} values; left out are lines {lines}"))
     if short.any():
         notes.append(
-            _note(
+            noted(
                 f"`{name}`: {_rows_have(short)} fewer than {width} values; the rest of each was read as missing:"
                 f" lines {_some(found.lines[short])}"
             )
@@ -238,7 +254,7 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
         [["" if text is None else text.strip() for text in row] for row in frame.head(_HEAD).rows()], options
     )
     if joined:
-        return frame.slice(2).rename(dict(zip(frame.columns, joined, strict=True))), (_note(told_groups(joined, name)),)
+        return frame.slice(2).rename(dict(zip(frame.columns, joined, strict=True))), (noted(told_groups(joined, name)),)
     if has_header(first, frame, options):
         rest, again = _without_headers(frame.slice(1), first, name)
         rest, side = one_side(rest, first, name, wanted=options.known | {options.target})
@@ -247,8 +263,7 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
         return rest.rename(dict(zip(rest.columns, names, strict=True))), (*notes, *again, *side)
     if options.names is not None:
         return frame.rename(dict(zip(frame.columns, options.names, strict=True))), ()
-    note = _note(f"`{name}` has no header; its columns are called c0 to c{frame.width - 1}", "info")
-    return frame, (note,)
+    return frame, (Event("data.read", f"`{name}` has no header; its columns are called c0 to c{frame.width - 1}"),)
 
 
 def _without_headers(frame: pl.DataFrame, first: Sequence[str], name: str) -> tuple[pl.DataFrame, tuple[Event, ...]]:
@@ -261,7 +276,7 @@ def _without_headers(frame: pl.DataFrame, first: Sequence[str], name: str) -> tu
         return frame, ()
     which = "1 row repeats the header and is" if len(again) == 1 else f"{len(again):,} rows repeat the header and are"
     keep = pl.Series(np.isin(np.arange(frame.height), again, invert=True))
-    return frame.filter(keep), (_note(f"`{name}`: {which} left out"),)
+    return frame.filter(keep), (noted(f"`{name}`: {which} left out"),)
 
 
 def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -> None:
@@ -291,7 +306,7 @@ def unique_names(raw: list[str], file: str) -> tuple[list[str], tuple[Event, ...
             given, number = f"{name or f'c{position}'}_{number}", number + 1
         if given != name:
             was = f"a second column called `{name}`" if name else f"column {position + 1} has no name; it"
-            notes.append(_note(f"`{file}`: {was} is now called `{given}`"))
+            notes.append(noted(f"`{file}`: {was} is now called `{given}`"))
         seen.add(given)
         names.append(given)
     return names, tuple(notes)
@@ -301,8 +316,7 @@ def _beside_notes(lines: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) 
     if not len(lines):
         return ()
     which = "line {} is a comment or a note" if len(lines) == 1 else "lines {} are comments or notes"
-    said = f"`{name}`: {which.format(_some(lines))} of a single value, and left out"
-    return (_note(said),)
+    return (noted(f"`{name}`: {which.format(_some(lines))} of a single value, and left out"),)
 
 
 def _rows_have(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
@@ -312,7 +326,3 @@ def _rows_have(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
 def _some(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
     shown = ", ".join(map(str, numbers[:5].tolist()))
     return shown if len(numbers) <= 5 else f"{shown}, ..."
-
-
-def _note(message: str, level: str = "warning") -> Event:
-    return Event("data.read", message, "info" if level == "info" else "warning")

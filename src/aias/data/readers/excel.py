@@ -4,11 +4,11 @@ import io
 import logging
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
-from aias.core.events import Event
 from aias.core.limits import UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
 from aias.data.around import header_at
 from aias.data.columns import simplified
@@ -18,7 +18,7 @@ from aias.data.foot import rows_of_first, without_foot, without_units
 from aias.data.groups import begins_at, grouped, told_groups
 from aias.data.headings import judged
 from aias.data.one_side import one_side
-from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
+from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table, noted
 
 _SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _SLACK: Final = 64 << 20
@@ -36,6 +36,17 @@ def fits(file: File) -> float:
     return SURE if file.data.startswith(b"PK") and b"xl/workbook" in file.data else NO
 
 
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """`above`: rows above the names of the columns. `joined`: these, where there are groups above them. `cut`: how many
+    rows it was cut to, as another table begins below; None where there is no other."""
+
+    frame: pl.DataFrame
+    above: int
+    joined: list[str]
+    cut: int | None
+
+
 def read(file: File, options: Options) -> Table:
     import fastexcel
 
@@ -46,43 +57,55 @@ def read(file: File, options: Options) -> Table:
     try:
         book = fastexcel.read_excel(file.data)
         sheets = [str(name) for name in book.sheet_names]
-        sheet = options.part or (_sheet(book, sheets, options) if sheets else "")
-        if sheet not in sheets:
-            raise Unreadable(f"`{file.name}` has no sheet `{sheet}`", hint=f"its sheets are: {', '.join(sheets)}")
-        frame = pl.DataFrame(book.load_sheet(sheet))
-        nameless = any(name.startswith(_NAMELESS) for name in frame.columns)
-        above, joined = _header(_head(book, sheet), options) if nameless else (0, [])
-        frame = pl.DataFrame(book.load_sheet(sheet, header_row=above)) if above else frame
-        height, rows = frame.height, rows_of_first(frame)
-        if rows < height:  # once more, for the other's values made texts of numbers
-            frame = pl.DataFrame(book.load_sheet(sheet, header_row=above, n_rows=rows))
+        name = options.part or (_chosen(book, sheets, options) if sheets else "")
+        if name not in sheets:
+            raise Unreadable(f"`{file.name}` has no sheet `{name}`", hint=f"its sheets are: {', '.join(sheets)}")
+        sheet = _sheet(book, name, options)
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError, ValueError) as fault:
         why = str(fault).partition("\n")[0]
         raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {why}", hint="save it as CSV") from None
+    frame, joined = sheet.frame, sheet.joined
     frame = frame.rename(dict(zip(frame.columns, joined, strict=True))) if len(joined) == frame.width else frame
     names = ["" if name.startswith(_NAMELESS) else name for name in frame.columns]
     frame, side = one_side(frame, names, file.name, wanted=options.known | {options.target})
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
-    said = list[str]()
-    above -= bool(joined)
-    if above:
-        which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
-        said.append(f"`{file.name}`: {which} above the table, and left out")
-    if joined:
-        said.append(told_groups(joined, file.name))
-    if rows < height:
-        said.append(
-            f"`{file.name}`: another table begins below row {rows} of the first, and is left out; give it a sheet"
-        )
+    said = _said(sheet, file.name)
     if not options.part and len(sheets) > 1:
-        other = next(name for name in sheets if name != sheet)
-        said.append(f"`{file.name}` has {len(sheets)} sheets; `{sheet}` was read. Another: `{file.name}:{other}`")
-    return Table(frame, (*side, *units, *foot, *notes, *(Event("data.read", each, "warning") for each in said)))
+        other = next(each for each in sheets if each != name)
+        said.append(f"`{file.name}` has {len(sheets)} sheets; `{name}` was read. Another: `{file.name}:{other}`")
+    return Table(frame, (*side, *units, *foot, *notes, *map(noted, said)))
 
 
-def _sheet(book: Any, sheets: Sequence[str], options: Options) -> str:
+def _sheet(book: Any, name: str, options: Options) -> _Sheet:
+    frame = pl.DataFrame(book.load_sheet(name))
+    nameless = any(column.startswith(_NAMELESS) for column in frame.columns)
+    above, joined = _header(_head(book, name), options) if nameless else (0, [])
+    frame = pl.DataFrame(book.load_sheet(name, header_row=above)) if above else frame
+    rows = rows_of_first(frame)
+    if rows == frame.height:
+        return _Sheet(frame, above, joined, None)
+    # Once more, for the other's values made texts of numbers.
+    return _Sheet(pl.DataFrame(book.load_sheet(name, header_row=above, n_rows=rows)), above, joined, rows)
+
+
+def _said(sheet: _Sheet, file: str) -> list[str]:
+    """What was left out of it, and how its columns are called."""
+    said = list[str]()
+    if above := sheet.above - bool(sheet.joined):
+        which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
+        said.append(f"`{file}`: {which} above the table, and left out")
+    if sheet.joined:
+        said.append(told_groups(sheet.joined, file))
+    if sheet.cut is not None:
+        said.append(
+            f"`{file}`: another table begins below row {sheet.cut} of the first, and is left out; give it a sheet"
+        )
+    return said
+
+
+def _chosen(book: Any, sheets: Sequence[str], options: Options) -> str:
     """The first whose header holds a name that is looked for, else the first that is neither empty nor a cover.
 
     A cover is of one or two columns, and another sheet has more of both rows and columns.

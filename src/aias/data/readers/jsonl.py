@@ -12,7 +12,7 @@ from aias.data.columns import from_rows
 from aias.data.decode import decoded
 from aias.data.errors import Unreadable
 from aias.data.one_object import rows_of
-from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table
+from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table, noted
 
 _SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 _ESCAPE: Final = re.compile(
@@ -47,8 +47,7 @@ def read(file: File, options: Options) -> Table:
     table = rows_of(rows[0]) if len(rows) == 1 and options.known.isdisjoint(rows[0]) else None
     if table:
         rows, how = table
-        said = f"`{file.name}` is one object, and was read as {how}"
-        notes += (Event("data.read", said, "warning"),)
+        notes += (noted(f"`{file.name}` is one object, and was read as {how}"),)
     if not rows:
         raise Unreadable(f"`{file.name}` holds no rows", hint=_SHAPE)
     frame = from_rows(rows)

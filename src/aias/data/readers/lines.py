@@ -9,7 +9,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.data.decode import decoded, head_of
 from aias.data.errors import Unreadable
-from aias.data.readers.contract import NO, PERHAPS, File, Options, Table
+from aias.data.readers.contract import NO, PERHAPS, File, Options, Table, noted
 
 _LINE: Final = re.compile(r"(\S{1,64})[ \t]+(\S.*?)[ \t]*")
 _LABELS_MAX: Final = 300
@@ -33,9 +33,7 @@ def read(file: File, options: Options) -> Table:
         shown = ", ".join(map(str, odd[:5]))
         if len(odd) > (1 - _SHARE_MIN) * len(lines):
             raise Unreadable(f"`{file.name}`: lines {shown} have no text after the label", hint="write `label text`")
-        notes += (
-            Event("data.read", f"`{file.name}`: {len(odd)} lines without text were left out: {shown}", "warning"),
-        )
+        notes += (noted(f"`{file.name}`: {len(odd)} lines without text were left out: {shown}"),)
     label, text = options.names if options.names and len(options.names) == 2 else ("label", "text")
     frame = pl.DataFrame(
         {label: [found[1] for _, found in pairs if found], text: [found[2] for _, found in pairs if found]},
