@@ -1,13 +1,11 @@
 """What a version of one text has, whatever is told of it: a transformer from a folder in the Hugging Face format, its
 tokenizer, and texts to try it with."""
 
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.errors import UserError
@@ -18,6 +16,7 @@ from aias.encoders.text import Text
 from aias.graph.nasty import NASTY
 from aias.graph.transformer import Transformer
 from aias.graph.transformer_files import UnknownEncoder
+from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
 TEXT: Final = Field("text", "text", example="How do I get a refund?", reason="what the encoder reads")
@@ -84,10 +83,5 @@ def length_of(folder: Path) -> int:
 
 
 def row_us(runtime: OnnxRuntime) -> float:
-    """The median over the usual texts, from a dict to the vector."""
-    calls = []
-    for text in USUAL * 2:
-        before = time.perf_counter()
-        runtime.predict([{TEXT.name: text}])
-        calls.append(time.perf_counter() - before)
-    return round(float(np.median(calls)) * 1e6, 1)
+    """The median over the usual texts, from a dict to the answer."""
+    return round(median_us(runtime, [{TEXT.name: each} for each in USUAL]), 1)

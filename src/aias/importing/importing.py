@@ -40,9 +40,10 @@ from aias.importing.process import BY_ROWS
 from aias.importing.proof import NotProved, merged, prove
 from aias.importing.recognise import recognised
 from aias.importing.sandbox import Sandbox
+from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training import metrics
-from aias.training.finish import Trained, described, row_microseconds
+from aias.training.finish import Trained, described
 from aias.training.history import History
 from aias.training.prepare import encoded_of
 from aias.training.profile import profile
@@ -125,7 +126,7 @@ class _Job:
             raise NotProved(f"the graph that was made of it does not run: {fault.message}"[:300]) from None
         usual = rows.frame.select([each.name for each in draft.inputs]).to_dicts()
         proof = self._proved(box, plan, runtime, usual)
-        manifest = replace(draft, parity=proof, row_us=round(row_microseconds(runtime, usual), 1))
+        manifest = replace(draft, parity=proof, row_us=round(median_us(runtime, usual), 1))
         files["profile.json"] = msgspec.json.encode(profile(rows))
         trained = Trained(manifest, files, runtime)
         return described(trained, manifest) if self.asked.target is None else self._measured(trained, rows)

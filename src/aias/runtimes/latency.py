@@ -52,6 +52,13 @@ RESAMPLES: Final = 1_000
 STEPS_MAX: Final = 1_024
 """Values that a quantile of a resample can have: every so many-th call, in the order of their times."""
 
+TIMED_CALLS: Final = 60
+"""Single rows of which the median is a model's latency."""
+
+TIMED_SECONDS_MAX: Final = 1.0
+TIMED_CALLS_MIN: Final = 10
+"""What is slow is timed less often."""
+
 WARM_CALLS: Final = 5
 
 LONGEST: Final = "longest_us"
@@ -154,6 +161,14 @@ def _rounds(runtimes: Sequence[OnnxRuntime], rows: Rows, callers: int, seconds: 
             back = [block(runtime, turn * calls, calls) for runtime in reversed(runtimes)]
             rounds.append([np.concatenate(pair) for pair in zip(there, reversed(back), strict=True)])
     return np.swapaxes(np.array(rounds), 0, 1)
+
+
+def median_us(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]]) -> float:
+    """The median over single rows of one model by itself."""
+    spent: list[float] = []
+    while len(spent) < TIMED_CALLS and (len(spent) < TIMED_CALLS_MIN or sum(spent) <= 1e6 * TIMED_SECONDS_MAX):
+        spent += _block(runtime, rows, len(spent), 1).tolist()
+    return float(np.median(spent))
 
 
 @contextmanager

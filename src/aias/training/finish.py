@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 import msgspec
-import numpy as np
 
 from aias.artifact.card import card
 from aias.artifact.manifest import EncoderEntry, Manifest, Parity
@@ -22,6 +21,7 @@ from aias.encoders.subwords import Subwords
 from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
+from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.embedding import Embedding, KnownRows
 from aias.training.pipeline import Pipeline
@@ -34,13 +34,6 @@ PARITY_ROWS_MIN: Final = 200
 SENTENCES_PARITY_ROWS_MIN: Final = 60
 """The same with a sentence encoder: its nodes gave the vectors that were learned from, so that only what follows them
 is proved anew."""
-
-TIMED_CALLS: Final = 60
-"""Single rows of which the median is a model's latency."""
-
-TIMED_SECONDS_MAX: Final = 1.0
-TIMED_CALLS_MIN: Final = 10
-"""What is slow is timed less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +100,10 @@ def timed(
     if reads:
         runtime.encoder = cast("RowEncoder", known)
     prove(pipeline.scores, runtime.encoder, runtime, rows)
-    row_us, seconds = row_microseconds(runtime, rows), time.process_time() - began
+    row_us, seconds = median_us(runtime, rows), time.process_time() - began
     if known is None or not reads:
         return Timed(row_us, len(graph), seconds)
     return Timed(row_us + known.row_us, len(graph) + shared_bytes, seconds, known.row_us)
-
-
-def row_microseconds(runtime: OnnxRuntime, rows: Sequence[Mapping[str, object]]) -> float:
-    """The median over single rows, from a Python dict to the answer."""
-    calls = []
-    for i in range(TIMED_CALLS):
-        row = [rows[i % len(rows)]]
-        before = time.perf_counter()
-        runtime.predict(row)
-        calls.append(time.perf_counter() - before)
-        if len(calls) >= TIMED_CALLS_MIN and sum(calls) > TIMED_SECONDS_MAX:
-            break
-    return float(np.median(calls)) * 1e6
 
 
 def finished(
@@ -135,7 +115,7 @@ def finished(
     failpoint("train.after_compile")
     files["profile.json"] = profile
     usual = held_out.frame.head(PARITY_ROWS_MAX).select([each.name for each in draft.inputs]).to_dicts()
-    row_us = row_microseconds(runtime, usual)
+    row_us = median_us(runtime, usual)
     expected = embedding.expected(pipeline) if embedding and runtime.session.reads_tokens else pipeline.scores
     proof = _prove(expected, runtime, usual, draft.inputs, row_us=row_us)
     failpoint("train.after_proof")
