@@ -23,6 +23,7 @@ from aias.encoders.contract import Floats, Ints
 from aias.forests.catboost import FLOAT32_MAX, description, splits_of, tables_of, trees_of
 from aias.learners.boosting import Rounds
 from aias.learners.contract import Examples, Fit, State, joined
+from aias.networks.answers import span_of
 
 __all__ = ["CatBoost"]
 
@@ -95,7 +96,9 @@ class CatBoost:
     def fit(train: Examples, valid: Examples | None, how: Fit) -> Trees:
         import catboost
 
-        rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), _unit(train, how.task)
+        rows, unit = _Rows(train.x.shape[1], how.categories, how.category_sizes), np.array([0.0, 1.0])
+        if how.task.metric != "mape":  # a share of the value is one of the value itself; float32 holds what is left
+            unit = span_of(train.y, train.weight, how.task)[:2]
         settings = _settings(how, train.x.shape[1])
         rounds = Rounds(
             CatBoost.name, how, len(train.y), valid, settings["iterations"], finish_seconds=FINISH_SECONDS,
@@ -163,14 +166,6 @@ def _loss(task: Task) -> str:
     if task.quantile is not None:
         return f"Quantile:alpha={task.quantile}"
     return {"mae": "MAE", "median_absolute_error": "MAE", "mape": "MAPE"}.get(task.metric, "RMSE")
-
-
-def _unit(train: Examples, task: Task) -> Floats:
-    """What is subtracted from the targets, and by what they are divided: float32 holds what is left."""
-    if task.type != "regression" or task.metric == "mape":  # a share of the value is one of the value itself
-        return np.array([0.0, 1.0])
-    shift = float(np.average(train.y, weights=train.weight))
-    return np.array([shift, float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight))) or 1.0])
 
 
 class _Rows:

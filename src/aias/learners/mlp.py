@@ -12,6 +12,7 @@ from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
+from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
@@ -85,12 +86,12 @@ class Mlp:
         settings = _settings(how, len(train.y))
         started = None if how.start is None else Network.load(how.start)
         inputs = started.inputs if started else _inputs(train, how)
-        span = started.range if started else _span(train, how.task)
+        span = started.range if started else span_of(train.y, train.weight, how.task)
         with threads(how.threads):
             rows = _rows(inputs, train, how.task, span)
             network = started or design(
                 inputs, None if rows.numbers is None else rows.numbers.numpy(), link=LINKS[how.task.type],
-                usual=_usual(train, how.task), span=span, settings=settings, seed=how.seed,
+                usual=usual_outputs(train.y, train.weight, how.task), span=span, settings=settings, seed=how.seed,
             )  # fmt: skip
             network = network_made_smaller(network, np.asarray(train.x)[:SMALLER_ROWS], settings)
             judges = None if valid is None else _rows(inputs, valid, how.task, span)
@@ -163,23 +164,3 @@ def _inputs(train: Examples, how: Fit) -> Inputs:
     sizes = zip(how.categories, how.category_sizes, strict=True)
     known = [(place, size) for place, size in sizes if size * CODE_ROWS_MIN <= len(train.y) or size <= ONE_HOT_MAX]
     return Inputs.fit(np.asarray(train.x), [place for place, _ in known], [size for _, size in known])
-
-
-def _usual(train: Examples, task: Task) -> Floats:
-    """The log odds of the second class, the logarithms of all shares, or the mean of standardised answers."""
-    if task.type == "regression":
-        return np.zeros(1)
-    shares = np.bincount(train.y, train.weight, len(task.classes)) + 1.0
-    logs = np.log(shares / shares.sum())
-    return np.asarray(logs[1:] - logs[0] if task.type == "binary" else logs)
-
-
-def _span(train: Examples, task: Task) -> Floats:
-    """Shift, scale, least and largest answer of a regression."""
-    if task.type != "regression":
-        return np.array([0.0, 1.0, 0.0, 1.0])
-    size = float(np.abs(train.y).max()) or 1.0  # so that nothing is squared that has no square
-    y = train.y / size
-    shift = float(np.average(y, weights=train.weight))
-    scale = float(np.sqrt(np.average((y - shift) ** 2, weights=train.weight)))
-    return np.array([shift * size, scale * size or 1.0, train.y.min(), train.y.max()])

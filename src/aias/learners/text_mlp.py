@@ -13,6 +13,7 @@ from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
+from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.chain import Chain, new_chain
 from aias.networks.choosing import Choice
@@ -78,7 +79,7 @@ class _Training:
         self.x = train.x.astype(np.float32)
         weight = np.ones(self.x.shape[0]) if train.weight is None else train.weight
         self.weight = weight.astype(np.float32)
-        span = _span(train, how.task) if how.start is None else Chain.load(how.start).span
+        span = span_of(train.y, train.weight, how.task) if how.start is None else Chain.load(how.start).span
         self.y = train.y if how.task.classes else ((train.y - span[0]) / span[1]).astype(np.float32)
         chain = self._new(train, span) if how.start is None else Chain.load(how.start)
         self.descent = Descent(made_smaller(chain, self.x, self.settings), how.task, self.settings)
@@ -148,26 +149,13 @@ class _Training:
         sizes = [self.x.shape[1], *[settings["width"]] * settings["layers"], outputs]
         length = float(np.sqrt(self.x.multiply(self.x).sum() / max(self.x.shape[0], 1)))
         return new_chain(
-            sizes, length=length, link=LINKS[task.type], usual=_usual(train, task), span=span, seed=self.how.seed
+            sizes,
+            length=length,
+            link=LINKS[task.type],
+            usual=usual_outputs(train.y, train.weight, task),
+            span=span,
+            seed=self.how.seed,
         )
-
-
-def _usual(train: Examples, task: Task) -> Floats:
-    """The log odds of the second class, the logarithms of all shares, or the mean of standardised answers."""
-    if not task.classes:
-        return np.zeros(1)
-    shares = np.bincount(train.y, train.weight, len(task.classes)) + 1.0
-    logs = np.log(shares / shares.sum())
-    return np.asarray(logs[1:] - logs[0] if task.type == "binary" else logs)
-
-
-def _span(train: Examples, task: Task) -> Floats:
-    """Shift, scale, least and largest answer of a regression."""
-    if task.classes:
-        return np.array([0.0, 1.0, 0.0, 1.0])
-    shift = float(np.average(train.y, weights=train.weight))
-    scale = float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight))) or 1.0
-    return np.array([shift, scale, train.y.min(), train.y.max()])
 
 
 def _losses(task: Task, answers: Floats, y: Any, span: Floats) -> Floats:

@@ -24,6 +24,7 @@ from aias.encoders.contract import Floats, Ints
 from aias.forests.xgboost import FLOAT32_MAX, Nodes, forest_of
 from aias.learners.boosting import Rounds, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, joined
+from aias.networks.answers import span_of
 
 __all__ = ["XGBoost"]
 
@@ -114,7 +115,7 @@ class _Growing:
 
     def __init__(self, train: Examples, rounds: Rounds) -> None:
         self.how = how = rounds.how
-        self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), _unit(train, how.task)
+        self.sizes, self.unit = np.zeros(train.x.shape[1], np.int64), span_of(train.y, train.weight, how.task)[:2]
         sizes = dict(zip(how.categories, how.category_sizes, strict=True))
         for place in sets_of(how):
             self.sizes[place] = sizes[place]
@@ -173,14 +174,6 @@ def _objective(task: Task) -> dict[str, Any]:
     if task.metric in {"mae", "mape", "median_absolute_error"}:
         return {"objective": "reg:absoluteerror", "eval_metric": "mae"}
     return {"objective": "reg:squarederror", "eval_metric": "rmse"}
-
-
-def _unit(train: Examples, task: Task) -> Floats:
-    """What is subtracted from the targets, and by what they are divided."""
-    if task.type != "regression":
-        return np.array([0.0, 1.0])
-    shift = float(np.average(train.y, weights=train.weight))
-    return np.array([shift, float(np.sqrt(np.average((train.y - shift) ** 2, weights=train.weight))) or 1.0])
 
 
 def _matrix(x: Floats, sizes: Ints, *, threads: int, max_bin: int = 0, **labels: Any) -> Any:
