@@ -65,13 +65,14 @@ def _is_linear(configuration: Configuration) -> bool:
 
 def student(shop: Workshop, linear: Member, count: int, fold: int) -> Student:
     """A linear model of so many terms that answers as the parent does; of a fold and a count it is made once."""
-    key = ("student of terms", linear.name, count, fold)
-    if key not in shop.memo:
+
+    def make() -> Student:
         cut = one_in_all(shop) and count >= CUT_SHARE * shop.encoder.layout.terms
         began = time.monotonic()
         found = (_cut if cut else _taught)(shop, linear, count, fold)
-        shop.memo[key] = replace(found, seconds=time.monotonic() - began)
-    return shop.memo[key]  # type: ignore[no-any-return]
+        return replace(found, seconds=time.monotonic() - began)
+
+    return shop.once(("student of terms", linear.name, count, fold), make)
 
 
 def one_in_all(shop: Workshop) -> bool:

@@ -21,7 +21,7 @@ from aias.compress.workshop import Teacher, Workshop, check_whole
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.contract import Floats
+from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
 from aias.training.configuration import ALL
@@ -98,11 +98,7 @@ class Lesson:
 
 def lesson(shop: Workshop, fold: int) -> Lesson:
     """Of the rows that may be fitted on; made once for a fold."""
-    key = ("lesson", fold)
-    if key not in shop.memo:
-        shop.memo[key] = _lesson(shop, fold, CLASSES if shop.task.classes else AMOUNTS)
-    found: Lesson = shop.memo[key]
-    return found
+    return shop.once(("lesson", fold), lambda: _lesson(shop, fold, CLASSES if shop.task.classes else AMOUNTS))
 
 
 def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | None = None) -> ColumnsPipeline:
@@ -112,9 +108,7 @@ def taught(shop: Workshop, size: Size, fold: int, *, places: Sequence[int] | Non
     kept = list(range(shop.encoder.layout.width)) if places is None else list(places)
     whole = replace(size, trees=size.of or size.trees, of=0, again=False)
     key = ("taught", whole, fold, tuple(kept))
-    if key not in shop.memo:
-        shop.memo[key] = _fitted(shop, whole, fold, kept)
-    trees, seconds, left = shop.memo[key]
+    trees, seconds, left = shop.once(key, lambda: _fitted(shop, whole, fold, kept))
     forest = trees.forest()
     count = size.trees * forest.outputs  # a round has a tree for each output
     check_whole(seconds, left=left, less=forest.trees < count)
@@ -158,7 +152,7 @@ def _lesson(shop: Workshop, fold: int, kind: Kind) -> Lesson:
     made_up = _made_up(columns, min(times * len(columns), max(most - len(columns) + known, 0)), share, rng)
     asked = replace(real, columns=np.vstack([columns[known:], made_up]))
     assert isinstance(asked, Encoded)
-    said = np.concatenate([_own_answers(shop, rows[:known]), _said(shop.teacher(fold), asked, shop.threads)])
+    said = np.concatenate([own_answers(shop, rows[:known]), _said(shop.teacher(fold), asked, shop.threads)])
     weight = np.concatenate([np.ones(len(columns)), np.full(len(made_up), each)])
     sound = np.asarray(np.isfinite(said).all(axis=1))  # a parent from elsewhere may have no answer for gaps
     columns = np.vstack([columns, made_up])
@@ -182,7 +176,8 @@ def _rows_max(shop: Workshop, kind: Kind) -> int:
     return min(max(able, ROWS_MIN), most)
 
 
-def _own_answers(shop: Workshop, rows: Any) -> Floats:
+def own_answers(shop: Workshop, rows: Ints) -> Floats:
+    """Of rows of the table, as a teacher would say them: (rows, outputs)."""
     y = shop.answers(rows)
     return np.asarray(np.eye(shop.task.outputs)[y] if shop.task.classes else y[:, None])
 

@@ -54,10 +54,7 @@ def _embedding(shop: Workshop) -> Embedding:
 
 def made_up(shop: Workshop) -> MadeUp | None:
     """The same for all candidates and folds; None where there was no time."""
-    if "made up" not in shop.memo:
-        shop.memo["made up"] = _read(shop)
-    found: MadeUp | None = shop.memo["made up"]
-    return found
+    return shop.once("made up", lambda: _read(shop))
 
 
 def _read(shop: Workshop) -> MadeUp | None:

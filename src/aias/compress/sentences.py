@@ -54,11 +54,8 @@ class Reader:
     @property
     def reach(self) -> Sequence[Reach]:
         """Of the products of its encoder, by some texts."""
-        memo, sentences = self.shop.memo, self.sentences
-        if "reach" not in memo:
-            memo["reach"] = reached(sentences.whole, self.shop.some_texts(sentences.subwords))
-        found: Sequence[Reach] = memo["reach"]
-        return found
+        sentences = self.sentences
+        return self.shop.once("reach", lambda: reached(sentences.whole, self.shop.some_texts(sentences.subwords)))
 
     def candidate(
         self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None,
@@ -94,15 +91,13 @@ class Reader:
 
     def beside(self, fold: int) -> "Beside | None":
         """What it reads besides sentences, as a linear model by itself; None where there is nothing."""
-        memo = self.shop.memo
-        if ("beside", fold) not in memo:
-            features = self._read(self.embedding)
-            names = [each for each in read_by(self.member.configuration)[1:] if features.some([each])]
-            memo["beside", fold] = self._beside(features, names, self.shop.inside(fold)) if names else None
-        found: Beside | None = memo["beside", fold]
-        return found
+        return self.shop.once(("beside", fold), lambda: self._beside(self.shop.inside(fold)))
 
-    def _beside(self, features: Features, names: list[str], rows: Ints) -> "Beside":
+    def _beside(self, rows: Ints) -> "Beside | None":
+        features = self._read(self.embedding)
+        names = [each for each in read_by(self.member.configuration)[1:] if features.some([each])]
+        if not names:
+            return None
         x, parts = features.matrix(names), np.random.default_rng(self.shop.seed).permutation(len(rows)) % APART
         apart = [self._head(x, rows[parts != part]) for part in range(APART)]
         return Beside(features.some(names), self._head(x, rows), rows, parts, apart)

@@ -2,9 +2,10 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import isclose
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
@@ -36,6 +37,8 @@ from aias.training.weights import mix
 if TYPE_CHECKING:
     from aias.compress.searched import Searched
     from aias.compress.stack import Base
+
+T = TypeVar("T")
 
 FINISH_SHARE: Final = 0.3
 """Of the time, for what is nominated."""
@@ -105,7 +108,7 @@ class Workshop:
     finishing: bool = False
     """Whether the search is over, and what is nominated has the time that was kept free for it."""
     memo: dict[Any, Any] = field(default_factory=dict)
-    """What techniques made for one candidate and can use for the next."""
+    """What techniques made for one candidate and can use for the next: see `once`."""
     _read: dict[str, Encoded] = field(default_factory=dict)
     """All rows, by the digest of the sentence encoder that read them."""
 
@@ -126,6 +129,13 @@ class Workshop:
     @property
     def threads(self) -> int:
         return cpus()
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` gives, made when it is first asked for by this key."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        found: T = self.memo[key]
+        return found
 
     def fit_deadline(self) -> Deadline:
         """For one fit: a share of the whole time, not of what is left, so that a candidate ends as what it was when

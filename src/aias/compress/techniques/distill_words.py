@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.compress.lessons import own_answers
 from aias.compress.made_up_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop, check_whole
@@ -63,9 +64,8 @@ def distill_words(shop: Workshop) -> Iterator[Candidate]:
     widths = [width for width in WIDTHS if width + 1 <= SMALLER * held]
     if not widths:
         raise CannotHelp(f"it holds {held} numbers for a term, and a student of {WIDTHS[-1]} neurons {WIDTHS[-1] + 1}")
-    lessons: dict[int, Lesson] = {}
     for width in widths:
-        yield Candidate(f"distilled into {width} neurons on words", partial(_student, shop, width, lessons))
+        yield Candidate(f"distilled into {width} neurons on words", partial(_student, shop, width))
 
 
 def _numbers(shop: Workshop, member: Member) -> int:
@@ -77,12 +77,11 @@ def _numbers(shop: Workshop, member: Member) -> int:
     return 1 + (1 if shop.task.outputs == 2 else shop.task.outputs) if reads else 0
 
 
-def _student(shop: Workshop, width: int, lessons: dict[int, Lesson], fold: int) -> Made:
-    if fold not in lessons:
-        lessons[fold] = _lesson(shop, fold)
+def _student(shop: Workshop, width: int, fold: int) -> Made:
+    held = shop.once(("lesson of words", fold), lambda: _lesson(shop, fold))
     settings: dict[str, Any] = {"width": width, "epochs": EPOCHS}
     how = Fit(shop.task, shop.seed + fold + 1, shop.fit_deadline(), shop.threads, nobody, settings)
-    examples = soft(shop.task, *lessons[fold], least=CHANCE_MIN)
+    examples = soft(shop.task, *held, least=CHANCE_MIN)
     _check_pace(examples, how)
     student = member("learners", "text_mlp").fit(examples, None, how)
     check_whole(how.deadline.seconds, left=how.deadline.left, less=student.settings["epochs"] < EPOCHS)
@@ -113,9 +112,7 @@ def _lesson(shop: Workshop, fold: int) -> Lesson:
     features = shop.bench.features.some(WITHOUT_SENTENCES)
     x = [sparse.hstack([feature.matrix(each) for feature in features], format="csr") for each in texts]
     said = np.vstack([teacher.scores(each) for each in texts])
-    y = shop.answers(rows)
-    true = np.eye(shop.task.outputs)[y] if shop.task.classes else np.asarray(y)[:, None]
-    said[: len(rows)] += TRUTH * (true - said[: len(rows)])
+    said[: len(rows)] += TRUTH * (own_answers(shop, rows) - said[: len(rows)])
     return sparse.vstack(x, format="csr"), said
 
 

@@ -64,17 +64,17 @@ def _spans(encoder: RowEncoder) -> list[range]:
 
 def _importance(shop: Workshop, fold: int) -> Floats:
     """Of each field: the mean square by which a student's answers move, (fields,)."""
-    key = ("importance of columns", fold)
-    if key not in shop.memo:
-        student: Any = taught(shop, ALL_COLUMNS, fold).fitted
-        told, rng = lesson(shop, fold), np.random.default_rng(shop.seed)
-        x = told.columns[rng.permutation(told.real)[:ROWS_MAX]]
-        before = student.scores(x)
-        moved = []
-        for span in _spans(shop.encoder):
-            dealt, columns = x.copy(), list(span)
-            dealt[:, columns] = x[rng.permutation(len(x))][:, columns]
-            moved.append(float(np.mean((student.scores(dealt) - before) ** 2)))
-        shop.memo[key] = np.array(moved)
-    found: Floats = shop.memo[key]
-    return found
+    return shop.once(("importance of columns", fold), lambda: _moved(shop, fold))
+
+
+def _moved(shop: Workshop, fold: int) -> Floats:
+    student: Any = taught(shop, ALL_COLUMNS, fold).fitted
+    told, rng = lesson(shop, fold), np.random.default_rng(shop.seed)
+    x = told.columns[rng.permutation(told.real)[:ROWS_MAX]]
+    before = student.scores(x)
+    moved = []
+    for span in _spans(shop.encoder):
+        dealt, columns = x.copy(), list(span)
+        dealt[:, columns] = x[rng.permutation(len(x))][:, columns]
+        moved.append(float(np.mean((student.scores(dealt) - before) ** 2)))
+    return np.array(moved)

@@ -58,10 +58,7 @@ def _make(shop: Workshop, share: float, whole_numbers: bool, fold: int) -> Made:
 
 
 def _pruned(shop: Workshop, model: Any, share: float, fold: int) -> Any:
-    key = ("channels", share, fold)
-    if key not in shop.memo:
-        shop.memo[key] = fewer_channels(model, _rows(shop, fold), share)
-    return shop.memo[key]
+    return shop.once(("channels", share, fold), lambda: fewer_channels(model, _rows(shop, fold), share))
 
 
 def _rows(shop: Workshop, fold: int) -> Encoded:

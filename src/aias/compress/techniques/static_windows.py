@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from math import ceil
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from aias.compress.lessons import own_answers
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
@@ -131,19 +132,14 @@ def _made_up(shop: Workshop) -> MadeUp | None:
 
 def _lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
     """How often all are read, and by what amounts were standardised: mean and spread, of classes 0 and 1."""
-    if ("windows' lesson", fold) not in shop.memo:
-        shop.memo["windows' lesson", fold] = _made_lesson(shop, found, fold)
-    held: tuple[Lesson, int, tuple[float, float]] = shop.memo["windows' lesson", fold]
-    return held
+    return shop.once(("windows' lesson", fold), lambda: _made_lesson(shop, found, fold))
 
 
 def _made_lesson(shop: Workshop, found: Reader, fold: int) -> tuple[Lesson, int, tuple[float, float]]:
-    if "tokens" not in shop.memo:
-        shop.memo["tokens"] = encoded_of(shop.prepared.dataset, shop.encoder)
+    tokens: Any = shop.once("tokens", lambda: encoded_of(shop.prepared.dataset, shop.encoder))
     rows, more, said = shop.inside(fold), _made_up(shop), shop.teacher(fold).scores
-    real, y, beside = shop.encoded(rows), shop.answers(rows), found.beside(fold)
-    true = np.eye(shop.task.outputs)[y] if shop.task.classes else np.asarray(y)[:, None]
-    targets, texts, epochs = [TRUTH * true + (1 - TRUTH) * said(real)], shop.memo["tokens"].take(rows), EPOCHS
+    real, beside = shop.encoded(rows), found.beside(fold)
+    targets, texts, epochs = [TRUTH * own_answers(shop, rows) + (1 - TRUTH) * said(real)], tokens.take(rows), EPOCHS
     known = [] if beside is None else [found.share * beside.of(real, rows)]
     if more is not None:
         others, made_of = more.of(rows)
