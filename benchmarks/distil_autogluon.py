@@ -25,10 +25,10 @@ import polars as pl
 from compress import SETS, word
 
 import aias
+from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.verdict import Claim, judge
-from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
-from aias.training.metrics import measure
+from aias.training.scoring.metrics import measure
 
 COMMAND: Final = "python benchmarks/distil_autogluon.py"
 FASTER: Final = 200.0

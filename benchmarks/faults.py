@@ -83,7 +83,7 @@ class Bench:
     def workers(self) -> set[int]:
         """The supervisor's own children."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return {int(each) for each in listed.split() if b"aias.serving.worker" in _command(int(each))}
+        return {int(each) for each in listed.split() if b"aias.serving.processes.worker" in _command(int(each))}
 
     def put_load(self, work: Callable[[], str]) -> str:
         """What `work` says it did, while everybody asks."""

@@ -60,9 +60,9 @@ def main() -> None:
 
 
 def variants(gateway: Any) -> dict[str, tuple[Any, Callable[[], Any]]]:
-    from aias.serving.observing import Observing
+    from aias.serving.observability.recording import Recording
 
-    plain = Observing(gateway.metrics)
+    plain = Recording(gateway.metrics)
     found: dict[str, tuple[Any, Callable[[], Any]]] = {
         "nothing": (Nothing(), as_it_is),
         "counts": (plain, as_it_is),
@@ -73,8 +73,8 @@ def variants(gateway: Any) -> dict[str, tuple[Any, Callable[[], Any]]]:
         return found
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-    from aias.serving.spans import Spans
-    from aias.serving.traces import Sampling
+    from aias.serving.observability.spans import Spans
+    from aias.serving.observability.traces import Sampling
 
     class Nowhere(SpanExporter):
         def export(self, _spans: Any) -> SpanExportResult:
@@ -84,7 +84,7 @@ def variants(gateway: Any) -> dict[str, tuple[Any, Callable[[], Any]]]:
 
     for share, name in ((0.01, "counts and 1 % traced"), (1.0, "counts and all traced")):
         spans = Spans(Nowhere(), Sampling(share), {})
-        found[name] = (Observing(gateway.metrics, spans=spans), as_it_is)
+        found[name] = (Recording(gateway.metrics, spans=spans), as_it_is)
     return found
 
 
@@ -95,7 +95,7 @@ def as_it_is() -> Iterator[None]:
 
 @contextmanager
 def logged() -> Iterator[None]:
-    from aias.serving.logs import ACCESS
+    from aias.serving.observability.logs import ACCESS
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
     ACCESS.start(nowhere)

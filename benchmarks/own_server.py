@@ -58,7 +58,7 @@ def other_core() -> None:
 
 def _run(home: str, bounds: str) -> None:
     from aias.serving.bounds import Bounds
-    from aias.serving.ports import listen
+    from aias.serving.processes.ports import listen
     from aias.serving.serve import answer_on
 
     os.sched_setaffinity(0, {CORE})

@@ -88,7 +88,7 @@ def error_kinds() -> list[type[AiasError]]:
 
 
 def http_status(kind: type[AiasError]) -> str:
-    from aias.serving.refusals import may_be_shown, status_of
+    from aias.serving.admission.refusals import may_be_shown, status_of
 
     fault = kind("")
     return str(status_of(fault)) if may_be_shown(fault) else ""
@@ -235,19 +235,19 @@ def _amount(name: str, value: float) -> str:
 def http() -> str:
     from aias.core.catalog import member, members
     from aias.core.events import nobody
+    from aias.serving.admission.key_routes import KeyRoutes
     from aias.serving.bounds import Bounds
-    from aias.serving.callers import Callers
     from aias.serving.inference.repository import Repository
-    from aias.serving.metrics import Metrics
-    from aias.serving.probes import probes
+    from aias.serving.observability.metrics import Metrics
+    from aias.serving.observability.probes import probes
+    from aias.serving.observability.statistics import Statistics
     from aias.serving.protocols.contract import House
     from aias.serving.rollout.routes import Endpoints
-    from aias.serving.statistics import Statistics
 
     house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list, str)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
-    routes += Callers(None, nobody).routes()
+    routes += KeyRoutes(None, nobody).routes()
     routes += [
         route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
     ]

@@ -24,12 +24,12 @@ from aias.registry.rollout.trial import Trial
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers, Row
 from aias.serving.bounds import Bounds, SecondPort
-from aias.serving.connection import Connection
+from aias.serving.connections.connection import Connection
 from aias.serving.gateway import Gateway
 from aias.serving.inference.repository import Control
-from aias.serving.models import Answering
-from aias.serving.ports import listen
+from aias.serving.processes.ports import listen
 from aias.serving.rollout.stage import Book, Shadowing
+from aias.serving.versions.model import Answering
 from artifacts import manifest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

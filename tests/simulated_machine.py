@@ -6,9 +6,9 @@ from itertools import count
 from typing import Any
 
 from aias.core.errors import AiasError
-from aias.serving.batcher import AHEAD_SECONDS_MAX, Batcher
-from aias.serving.costs import Cost
-from aias.serving.tickets import Batch, Lane, Ticket
+from aias.serving.batching.batcher import AHEAD_SECONDS_MAX, Batcher
+from aias.serving.batching.costs import Cost
+from aias.serving.batching.tickets import Batch, Lane, Ticket
 
 
 class Machine:

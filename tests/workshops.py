@@ -12,11 +12,11 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
 from aias.training.ledger import Ledger
-from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Plan
+from aias.training.processes.memory import Memory
+from aias.training.processes.workers import InlineWorkers
+from aias.training.selection.plan import Plan
 from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers
 
 
 def standing(*, left: float, of: float) -> Deadline:

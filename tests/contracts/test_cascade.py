@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 import aias
+from aias.compress.cascading import Unsure, doubt, fair
 from aias.compress.fitting import fitted
-from aias.compress.mixture import Unsure, doubt, fair
 from aias.compress.nomination import Prospect
 from aias.compress.searched import searched
 from aias.compress.techniques.cascade import SHARES, differing, unsure_at
@@ -24,7 +24,7 @@ from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
 from aias.runtimes.latency import summed_up
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.configuration import ALL, Configuration
+from aias.training.selection.configuration import ALL, Configuration
 from workshops import opened
 
 ROWS = 700

@@ -12,9 +12,9 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
+from aias.compress.cascading import Unsure, fair
 from aias.compress.fitting import fitted
 from aias.compress.made_up_texts import made_up
-from aias.compress.mixture import Unsure, fair
 from aias.compress.searched import Known
 from aias.compress.sentences import reader
 from aias.compress.techniques import static_windows
@@ -29,12 +29,12 @@ from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.parity import prove
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.linear import Linear
-from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
 from aias.training.parent import NoTime
 from aias.training.pipeline import LinearPipeline
 from aias.training.prepare import encoded_of
+from aias.training.selection.configuration import ALL, Configuration
 from tiny_encoder import encoder_into
 from workshops import opened, standing
 
@@ -59,7 +59,7 @@ def shop(tmp_path_factory) -> Workshop:
     encoder_into(folder, "bert")
     frame = rows(folder)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aias.training.board.PATIENCE", (1, 1))
+        patched.setattr("aias.training.selection.leaderboard.PATIENCE", (1, 1))
         model = aias.train(
             frame, target="mood", name="m", time="600s", folds=2, learners=("linear",), inline=True, home=home,
             encoder=folder,

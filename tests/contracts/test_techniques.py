@@ -17,10 +17,10 @@ from aias.core.task import Task
 from aias.graph.compile import compile_graph
 from aias.graph.parity import prove
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
-from aias.training.members import Member
 from aias.training.parent import NoTime
+from aias.training.selection.configuration import ALL, Configuration
+from aias.training.selection.members import Member
 from workshops import opened
 
 WORDS = ("good", "bad", "fine", "poor", "film", "plot", "actor", "scene", "end", "music", "light", "voice")
@@ -185,7 +185,7 @@ def test_columns_that_are_left_out_may_still_be_sent_and_are_told(shop):
 def test_students_of_fewer_columns_read_those_that_matter(shop):
     if shop.encoder.layout.texts:
         return
-    from aias.compress.lessons import Size, taught
+    from aias.compress.distillation import Size, taught
     from aias.compress.techniques.fewer_columns import _importance
 
     matters = dict(zip([each.name for each in shop.encoder.fields], _importance(shop, 0), strict=True))
@@ -199,7 +199,7 @@ def test_students_of_fewer_columns_read_those_that_matter(shop):
 def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_again(shop):
     if shop.encoder.layout.texts:
         return
-    from aias.compress.lessons import Size, taught
+    from aias.compress.distillation import Size, taught
 
     sizes = (Size(12, 8, 0.3), Size(5, 8, 0.3, of=12))
     whole, few = (taught(shop, size, 0).fitted.forest() for size in sizes)
@@ -214,7 +214,7 @@ def test_a_smaller_student_is_the_beginning_of_a_larger_one_and_is_not_fitted_ag
 def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(shop, monkeypatch):
     if shop.encoder.layout.texts:
         return
-    from aias.compress.lessons import Size, taught
+    from aias.compress.distillation import Size, taught
 
     monkeypatch.setattr(shop, "memo", {})
     ticks = itertools.count()

@@ -14,10 +14,10 @@ import pytest
 from aias.access.keys import Keys, utc_now
 from aias.access.ledger import Ledger
 from aias.core.events import Event, nobody
-from aias.serving.callers import Callers
+from aias.serving.admission.key_routes import KeyRoutes
+from aias.serving.admission.refusals import BadKey
 from aias.serving.gateway import Gateway
-from aias.serving.messages import Request
-from aias.serving.refusals import BadKey
+from aias.serving.http.messages import Request
 from serving_house import BOUNDS, House, Response, Rule, Shelf, eventually, house, running
 
 ROWS = [{"age": 50}]
@@ -144,7 +144,7 @@ def test_a_key_that_was_revoked_a_moment_ago_makes_no_other(tmp_path: Path) -> N
         keys.revoke(root.id)
 
         with pytest.raises(BadKey):
-            Callers(keys, nobody).create_key(request)
+            KeyRoutes(keys, nobody).create_key(request)
         assert [each.name for each in keys.list()] == ["root"]
 
 

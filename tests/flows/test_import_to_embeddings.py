@@ -12,7 +12,7 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 import aias
-from aias.serving.background import Background
+from aias.serving.processes.background import Background
 from tiny_encoder import encoder_into
 
 TEXTS = ["a b c", "d"]

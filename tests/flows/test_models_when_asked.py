@@ -9,7 +9,7 @@ import pytest
 from aias.core.events import nobody
 from aias.core.names import Ref
 from aias.registry.registry import Registry
-from aias.serving.loading import loader, width_in
+from aias.serving.versions.loading import loader, width_in
 from serving_house import BOUNDS, House, house
 from tiny_versions import MANIFEST, files
 

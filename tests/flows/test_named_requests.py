@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aias.access.keys import Keys
-from aias.serving.background import Background
+from aias.serving.processes.background import Background
 
 
 @pytest.fixture

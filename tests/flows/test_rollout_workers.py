@@ -10,7 +10,7 @@ from aias.access.keys import Keys
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
-from aias.serving.background import Background
+from aias.serving.processes.background import Background
 from serving_house import PATIENCE, eventually
 from tiny_versions import MANIFEST, files
 

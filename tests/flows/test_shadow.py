@@ -11,9 +11,9 @@ import pytest
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Trial
-from aias.serving.loading import loader
-from aias.serving.messages import Request
+from aias.serving.http.messages import Request
 from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow, shadows_of
+from aias.serving.versions.loading import loader
 from serving_house import House, eventually, house, samples
 from tiny_versions import MANIFEST, files
 

@@ -10,9 +10,9 @@ import pytest
 import aias
 from aias.core.events import nobody
 from aias.data.errors import NoSuchFile
-from aias.training.configuration import Unit
 from aias.training.ledger import Ledger
 from aias.training.parent import Parent, rows_of
+from aias.training.selection.configuration import Unit
 from chat_service import serving
 
 WARM, COLD = ("lovely", "friendly", "bright", "warm"), ("cold", "rude", "loud", "dirty")

@@ -26,7 +26,7 @@ from aias.core.host import host
 from aias.registry.registry import Registry
 from aias.runtimes import arrival
 from aias.runtimes.golden import GOLDEN, ROWS
-from aias.serving.loading import made_from
+from aias.serving.versions.loading import made_from
 from aias.teaching.seen import seen
 from aias.training.parent import NoTime, Parent
 

@@ -77,7 +77,7 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
 
 def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Path, monkeypatch) -> None:
     for share in ("WANTED_SHARE", "SPARE_SHARE"):  # as if time were short
-        monkeypatch.setattr(f"aias.training.opening.{share}", 0.0)
+        monkeypatch.setattr(f"aias.training.selection.screening.{share}", 0.0)
     learners = ("linear", "extra_trees")
     model = aias.train(
         xor(2_000), name="xor", home=tmp_path, target="y", time="600s", learners=learners, inline=True, search=False

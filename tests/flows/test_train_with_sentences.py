@@ -44,7 +44,7 @@ def frame(folder: Path, *, texts: int = 1) -> pl.DataFrame:
 def _impatient() -> Iterator[None]:
     """The search has nothing to find here; what the portfolio begins with is enough."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aias.training.board.PATIENCE", (3, 3))
+        patched.setattr("aias.training.selection.leaderboard.PATIENCE", (3, 3))
         yield
 
 

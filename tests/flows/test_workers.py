@@ -16,11 +16,11 @@ import aias
 from aias.access.keys import Keys
 from aias.access.ledger import usage_of
 from aias.core.events import Event
-from aias.serving.background import Background, DidNotStart
 from aias.serving.bounds import Bounds
-from aias.serving.orders import Orders
-from aias.serving.ports import PortInUse, listen
-from aias.serving.supervisor import Supervisor, WorkerFailed
+from aias.serving.processes.background import Background, DidNotStart
+from aias.serving.processes.orders import Orders
+from aias.serving.processes.ports import PortInUse, listen
+from aias.serving.processes.supervisor import Supervisor, WorkerFailed
 from serving_house import PATIENCE, eventually
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}

@@ -16,11 +16,11 @@ import mortal_worker
 import artifacts
 from aias.core.events import Event
 from aias.serving.bounds import Bounds, SecondPort
-from aias.serving.ear import Ear
-from aias.serving.orders import Orders
-from aias.serving.ports import listen
-from aias.serving.succession import Predecessor
-from aias.serving.supervisor import Supervisor
+from aias.serving.processes.control_socket import ControlSocket
+from aias.serving.processes.orders import Orders
+from aias.serving.processes.ports import listen
+from aias.serving.processes.succession import Predecessor
+from aias.serving.processes.supervisor import Supervisor
 from serving_house import BOUNDS, eventually
 
 HEADERS = {"Authorization": "Bearer all-key", "Content-Type": "application/json"}
@@ -46,7 +46,7 @@ class Server:
         )  # fmt: skip
         self.supervisor = Supervisor(
             orders, workers=workers, listen=sockets.pop, announce=self.events.append, program=(mortal_worker.__file__,),
-            ear=None if home is None else Ear(home, "127.0.0.1", self.port), predecessor=before,
+            ear=None if home is None else ControlSocket(home, "127.0.0.1", self.port), predecessor=before,
         )  # fmt: skip
         self.up = threading.Event()
         self.thread = threading.Thread(target=self.supervisor.run, args=(self.up.set,))

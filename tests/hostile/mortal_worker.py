@@ -11,8 +11,8 @@ from typing import ClassVar
 
 import msgspec
 
-from aias.serving.orders import Orders
-from aias.serving.worker import keep
+from aias.serving.processes.orders import Orders
+from aias.serving.processes.worker import keep
 
 DEADLY, ENDLESS = 13, 14
 """The ages at which they do."""
@@ -78,10 +78,10 @@ def main(orders: Orders) -> None:
     kept, keeper = keep(orders)
 
     from aias.core.events import Event
-    from aias.serving.background import stop_with_parent, tell
     from aias.serving.bounds import Bounds
     from aias.serving.gateway import Gateway
-    from aias.serving.sums import Sums
+    from aias.serving.observability.summed_metrics import SummedMetrics
+    from aias.serving.processes.background import stop_with_parent, tell
     from serving_house import Ring, Shelf, no_ledger
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
@@ -89,7 +89,7 @@ def main(orders: Orders) -> None:
     for name, runtime in models().items():
         shelf.deploy(name, 1, runtime, model=name)
     bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
-    sums = Sums(Path(orders.folder), orders.counts) if orders.folder else None
+    sums = SummedMetrics(Path(orders.folder), orders.counts) if orders.folder else None
     gateway = Gateway(
         shelf, shelf.load, Ring, bounds=bounds, watch=tell, sums=sums, places=orders.places, kept=kept,
         ledger=no_ledger, second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),

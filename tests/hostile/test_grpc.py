@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aias.runtimes.contract import Answers
-from aias.serving.ports import listen
+from aias.serving.processes.ports import listen
 from serving_house import BOUNDS, PATIENCE, House, Rule, Shelf, eventually, house, read_all
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
@@ -368,7 +368,7 @@ def test_an_application_whose_caller_is_gone_sees_it_hang_up_and_is_not_cancelle
 def test_a_taken_port_is_told() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway
-    from aias.serving.ports import PortInUse
+    from aias.serving.processes.ports import PortInUse
     from serving_house import Ring, no_ledger
 
     shelf = Shelf()
@@ -382,7 +382,7 @@ def test_a_taken_port_is_told() -> None:
 def test_processes_of_one_server_may_share_the_port() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway
-    from aias.serving.ports import PortInUse
+    from aias.serving.processes.ports import PortInUse
     from serving_house import Ring, no_ledger
 
     shelf = Shelf()

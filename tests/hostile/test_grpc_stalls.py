@@ -12,7 +12,7 @@ import pytest
 from test_grpc import KEY, SERVICE, call, infer_body
 
 from aias.serving.bounds import Bounds
-from aias.serving.unread import CUT
+from aias.serving.connections.write_buffers import CUT
 from serving_house import BOUNDS, House, eventually, house
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")

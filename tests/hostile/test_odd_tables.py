@@ -10,7 +10,7 @@ import pytest
 
 from aias.core.errors import AiasError
 from aias.data.errors import Unreadable
-from aias.data.opened import whole
+from aias.data.open_file import whole
 from aias.data.read import read
 
 FRAME = pl.DataFrame({

@@ -15,12 +15,12 @@ import pytest
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
 from aias.registry.rollout.trial import Guard, Trial
+from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
+from aias.serving.batching.costs import Cost
+from aias.serving.batching.tickets import Ticket
 from aias.serving.bounds import Bounds
-from aias.serving.costs import Cost
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
-from aias.serving.threshold import SKIP_BYTES_MAX
-from aias.serving.tickets import Ticket
 from serving_house import AT, BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house, read_all, samples
 
 BODY = b'[{"age": 50}]'

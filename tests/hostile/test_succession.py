@@ -16,9 +16,9 @@ import pytest
 from mortal_server import PATIENCE, Server, load, more, serving
 
 from aias.core.errors import Conflict
-from aias.serving import ear as ear_module
-from aias.serving.ear import FOLDER, Deaf, Ear, Question, ask, call, name_of
-from aias.serving.succession import Predecessor
+from aias.serving.processes import control_socket as ear_module
+from aias.serving.processes.control_socket import FOLDER, ControlSocket, Deaf, Question, ask, call, name_of
+from aias.serving.processes.succession import Predecessor
 from aias.serving.survival import pulse
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.keeper import can_keep
@@ -186,7 +186,7 @@ def test_one_that_cannot_read_its_journals_gets_the_port_and_the_old_one_answers
 
 
 def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path) -> None:
-    ear, path = Ear(tmp_path, "127.0.0.1", 1), tmp_path / FOLDER / name_of("127.0.0.1", 1)
+    ear, path = ControlSocket(tmp_path, "127.0.0.1", 1), tmp_path / FOLDER / name_of("127.0.0.1", 1)
     ear.open()
     asked = queue.SimpleQueue[tuple[socket.socket, Question]]()
     hearing = threading.Thread(target=ear.hear, args=(lambda caller, said: asked.put((caller, said)),), daemon=True)
@@ -209,7 +209,7 @@ def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path)
 
 def test_who_says_nothing_at_the_ear_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.1)
-    ear = Ear(tmp_path, "127.0.0.1", 1)
+    ear = ControlSocket(tmp_path, "127.0.0.1", 1)
     ear.open()
     threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
     silent = call(tmp_path / FOLDER / name_of("127.0.0.1", 1))
@@ -222,7 +222,7 @@ def test_who_says_nothing_at_the_ear_is_let_go(tmp_path: Path, monkeypatch: pyte
 
 def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_path: Path) -> None:
     path = tmp_path / FOLDER / name_of("127.0.0.1", 1)
-    killed, next_one = Ear(tmp_path, "127.0.0.1", 1), Ear(tmp_path, "127.0.0.1", 1)
+    killed, next_one = ControlSocket(tmp_path, "127.0.0.1", 1), ControlSocket(tmp_path, "127.0.0.1", 1)
     killed.open()
     killed._listener.close()
     assert call(path) is None
@@ -274,7 +274,7 @@ def test_another_user_who_may_write_into_a_home_does_not_get_to_be_its_server(tm
 
 
 def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
-    ear = Ear(tmp_path, "127.0.0.1", 1)
+    ear = ControlSocket(tmp_path, "127.0.0.1", 1)
     ear.open()
 
     threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
@@ -287,7 +287,7 @@ def test_one_that_stops_in_the_midst_of_giving_its_sockets_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.2)
-    ear, stalled = Ear(tmp_path, "127.0.0.1", 1), list[socket.socket]()
+    ear, stalled = ControlSocket(tmp_path, "127.0.0.1", 1), list[socket.socket]()
     ear.open()
 
     def stall(caller: socket.socket, _asked: Question) -> None:
@@ -304,7 +304,7 @@ def test_one_that_stops_in_the_midst_of_giving_its_sockets_is_told_of(
 
 def test_a_home_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:
     home = tmp_path / ("long" * 40)
-    ear = Ear(home, "::1", 8000)
+    ear = ControlSocket(home, "::1", 8000)
     ear.open()
     caller = call(home / FOLDER / name_of("::1", 8000))
     assert caller is not None

@@ -14,7 +14,7 @@ from aias.access.ledger import Ledger
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.serving.gateway import Gateway
-from aias.serving.loading import loader
+from aias.serving.versions.loading import loader
 from serving_house import BOUNDS, House, Response, eventually, running
 from tiny_versions import MANIFEST, files
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from aias.runtimes.contract import Answers, Row
-from aias.serving.connection import Connection
-from aias.serving.unread import CUT, Unread
+from aias.serving.connections.connection import Connection
+from aias.serving.connections.write_buffers import CUT, WriteBuffers
 from serving_house import BOUNDS, House, Rule, Shelf, connections, eventually, house
 
 PATIENCE = 30.0
@@ -36,7 +36,7 @@ class Caller:
 
 def test_beyond_the_bound_those_are_cut_that_have_not_read_for_longest() -> None:
     cut, noted = list[str](), list[str]()
-    unread = Unread(1_000, 60, noted.append)
+    unread = WriteBuffers(1_000, 60, noted.append)
     for name, held in (("a", 400), ("b", 500), ("c", 90), ("d", 300)):
         unread.add(Caller(name, held, cut))
 
@@ -45,7 +45,7 @@ def test_beyond_the_bound_those_are_cut_that_have_not_read_for_longest() -> None
 
 def test_what_has_been_read_meanwhile_does_not_count() -> None:
     cut = list[str]()
-    unread = Unread(1_000, 60, lambda _code: None)
+    unread = WriteBuffers(1_000, 60, lambda _code: None)
     slow, gone = Caller("slow", 900, cut), Caller("gone", 900, cut)
     unread.add(slow)
     slow.unread_bytes = 50
@@ -58,7 +58,7 @@ def test_what_has_been_read_meanwhile_does_not_count() -> None:
 
 def test_one_answer_beyond_the_bound_is_cut_too() -> None:
     cut = list[str]()
-    Unread(1_000, 60, lambda _code: None).add(Caller("huge", 1_001, cut))
+    WriteBuffers(1_000, 60, lambda _code: None).add(Caller("huge", 1_001, cut))
 
     assert cut == ["huge"]
 
@@ -68,7 +68,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.now, self.cut, self.noted = 100.0, list[str](), list[str]()
-        self.unread = Unread(1_000_000, 60.0, self.noted.append, lambda: self.now)
+        self.unread = WriteBuffers(1_000_000, 60.0, self.noted.append, lambda: self.now)
         self.still = Caller("still", 900, self.cut, sent=5_000)
         self.slow = Caller("slow", 900, self.cut, sent=5_000)
         for each in (self.still, self.slow):

@@ -60,7 +60,7 @@ def test_help_loads_no_framework(arguments: list[str]) -> None:
 def test_a_worker_is_without_what_its_learners_libraries_only_serve() -> None:
     source = """
 import sys
-from aias.training.worker import HIDDEN, hide
+from aias.training.processes.worker import HIDDEN, hide
 hide()
 import sklearn.ensemble
 print(*(name for name, module in sys.modules.items() if module is not None), sep="\\n", file=sys.stderr)

@@ -27,11 +27,11 @@ from aias.graph.compile import compile_graph
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import ParityBroken, prove
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.answering import Calibrated
-from aias.training.calibration import Temperature
-from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ensemble import Ensemble, bagged
 from aias.training.ledger import Ledger
+from aias.training.scoring.answering import Calibrated
+from aias.training.scoring.calibration import Temperature
+from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Part, Table
 from aias.training.unit import Bench
 

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aias.core.errors import AiasError
-from aias.data.conform import conform
 from aias.data.dataset import Dataset
 from aias.data.read import read
+from aias.data.types.conform import conform
 
 SUFFIXES = [
     ".csv",

@@ -210,7 +210,7 @@ def _started(held: ExitStack, workers: int) -> "tuple[Address, str]":
     from aias.client.load.subject import borrowed_key
     from aias.client.load.target import Address
     from aias.core.settings import home
-    from aias.serving.background import Background
+    from aias.serving.processes.background import Background
 
     key = held.enter_context(borrowed_key(home()))
     server = held.enter_context(Background(home(), workers=workers))

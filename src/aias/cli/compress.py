@@ -88,7 +88,7 @@ def draw(found: "Frontier") -> None:
     reason."""
     from aias.compress.frontier import FELL, cells
     from aias.compress.gate.evidence import digits
-    from aias.compress.sketch import sketch
+    from aias.compress.terminal_plot import sketch
 
     title = f"{found.ref}: loss of {found.metric}, margin {digits(found.margin)}"
     if sys.stdout.isatty():

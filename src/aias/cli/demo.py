@@ -56,7 +56,7 @@ def demo(*, keep: bool, port: int) -> None:
     """
     from aias.access.keys import Keys
     from aias.core.settings import home
-    from aias.serving.background import Background
+    from aias.serving.processes.background import Background
 
     began = time.monotonic()
     folder = home() / "demo"

@@ -161,7 +161,7 @@ def release(ref: str, *, as_json: bool) -> None:
     """
     from aias.core.names import Ref
     from aias.core.settings import home
-    from aias.serving.ear import Question, ask, servers_of
+    from aias.serving.processes.control_socket import Question, ask, servers_of
     from aias.serving.survival.blame import NotHeld
 
     version = str(Ref.parse(ref))
@@ -310,7 +310,7 @@ def _unasked(registry: "Registry", trial: "Trial", revision: int) -> str:
 def _held() -> dict[str, str]:
     """The versions that running servers of this home hold, and how."""
     from aias.core.settings import home
-    from aias.serving.ear import Deaf, Question, ask, servers_of
+    from aias.serving.processes.control_socket import Deaf, Question, ask, servers_of
 
     found: dict[str, str] = {}
     for path in servers_of(home()):

@@ -127,7 +127,7 @@ class Voice:
             self._unsaid += 1
 
     def _is_heard(self) -> bool:
-        from aias.serving.terminal import is_heard
+        from aias.serving.processes.hangup import is_heard
 
         try:
             return is_heard(sys.stderr.fileno(), 0.0 if self._unsaid else _PATIENCE_SECONDS)

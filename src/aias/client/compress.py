@@ -43,13 +43,13 @@ def compress(
     """`data`: the rows it was trained on, where they are no longer where they were; `split`: of an imported version's
     rows, which belong together: `"group:<column>"`; `unlabelled`: more rows, to teach on; `encoding`: of both, as in
     `train`. Raises `OtherRows`, `UserError`."""
-    from aias.compress.compress import Wanted
+    from aias.compress.compress import Goals
     from aias.compress.compress import compress as search
     from aias.data.read import read
     from aias.teaching.seen import remember
     from aias.training.parent import rows_of
 
-    wanted = Wanted(
+    wanted = Goals(
         share_of(max_loss), None if latency is None else 1e6 * seconds_of(latency),
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip

@@ -38,7 +38,7 @@ def explained(
     The usual row has the median of each number and the most frequent of each category; its texts are empty. Raises
     `BadValue`.
     """
-    from aias.training.importance import explain
+    from aias.training.scoring.importance import explain
 
     manifest = runtime.manifest
     reference = usual_row(manifest, profile)

@@ -174,7 +174,7 @@ class Model:
         from aias.data.copies import twins
         from aias.data.read import read
         from aias.data.target import labels_for
-        from aias.training.metrics import report
+        from aias.training.scoring.metrics import report
 
         self._check_trained("measured")
         target = self.manifest.target

@@ -80,7 +80,7 @@ def train(
                                        watch=watch)  # fmt: skip
     work = home / WORK / name
     with contextlib.ExitStack() as until_the_end:
-        nursery = None if inline else until_the_end.enter_context(contextlib.closing(_nursery(work)))
+        forkserver = None if inline else until_the_end.enter_context(contextlib.closing(_forkserver(work)))
         from aias.client.early import publish_first
         from aias.data.read import read
         from aias.training.train import Recipe
@@ -105,7 +105,7 @@ def train(
         del dataset  # it is training's from here on, which needs it for a while only
         results = fit(
             rows.pop(), recipe, deadline=deadline, test=given, work=work, resume=resume, inline=inline,
-            nursery=nursery, stop=stop, watch=watch,
+            forkserver=forkserver, stop=stop, watch=watch,
             first=(lambda trained: publish_first(registry, trained, resume=resume, watch=watch)) if early else None,
         )  # fmt: skip
         model = publish(registry, results, watch=watch)
@@ -126,11 +126,11 @@ def _name_of(source: Any, watch: Watch) -> str:
     return found
 
 
-def _nursery(work: Path) -> Any:
+def _forkserver(work: Path) -> Any:
     """Workers' libraries are loaded while the rows are read, and training's are."""
-    from aias.training.nursery import Nursery
+    from aias.training.processes.forkserver import ForkServer
 
-    return Nursery(work, threads=1)
+    return ForkServer(work, threads=1)
 
 
 def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -8,13 +8,13 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import is_served
+from aias.compress.cascading import fair
+from aias.compress.comparison import Answered, evidence
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FRONTIER, Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
-from aias.compress.mixture import fair
-from aias.compress.paired import Answered, evidence
 from aias.compress.parts import columns_of
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
@@ -24,12 +24,12 @@ from aias.encoders.contract import Floats, Ints
 from aias.runtimes import race as engines
 from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.answering import Calibrated
 from aias.training.finish import Trained, finished
 from aias.training.parent import test_scores
 from aias.training.pipeline import Pipeline
 from aias.training.profile import profile
-from aias.training.slices import SLICE_ROWS_MIN, each_value, parted
+from aias.training.scoring.answering import Calibrated
+from aias.training.scoring.slices import SLICE_ROWS_MIN, each_value, parted
 
 PART_TIMES: Final = 4.0
 """The margin of a part of the rows, in margins of all: what is lost there may be won elsewhere, but not much of it."""

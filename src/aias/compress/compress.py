@@ -14,8 +14,8 @@ from typing import Final
 
 from aias.compress.conclusion import Outcome, nothing
 from aias.compress.footprint import scales
+from aias.compress.goals import Goals
 from aias.compress.job import Job
-from aias.compress.wanted import Wanted
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
@@ -23,13 +23,13 @@ from aias.core.events import Event, Watch, nobody
 from aias.data.copies import strangers
 from aias.data.dataset import Dataset
 from aias.training.ledger import Ledger
+from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent
 from aias.training.prepare import Prepared
 from aias.training.reserve import reserve
-from aias.training.room import room
 from aias.training.train import check_seconds
 
-__all__ = ["Outcome", "Wanted", "compress"]
+__all__ = ["Goals", "Outcome", "compress"]
 
 RESERVED: Final = 0.5
 """Of the folds, to certify by: a proof takes more rows than a choice."""
@@ -41,7 +41,7 @@ ONE_FIT: Final = (
 
 
 def compress(
-    parent: Parent, dataset: Dataset, wanted: Wanted, *, deadline: Deadline, test: Dataset | None = None,
+    parent: Parent, dataset: Dataset, wanted: Goals, *, deadline: Deadline, test: Dataset | None = None,
     trained: Parent | None = None, chain: Sequence[Parent] = (), extra: Dataset | None = None, work: Path | None = None,
     own: Path | None = None, number: int = 0, split: str = "random", techniques: Sequence[str] = (),
     inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,

@@ -13,22 +13,22 @@ from aias.artifact.manifest import Candidate as Line
 from aias.artifact.manifest import Manifest
 from aias.artifact.report import PLOTS
 from aias.compress.certification import Finished, Last, certified_point
+from aias.compress.comparison import Answered
 from aias.compress.footprint import Footprint
 from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Asked, Frontier, Point, Total, times
 from aias.compress.gate.evidence import digits
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
-from aias.compress.paired import Answered
+from aias.compress.goals import Goals
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
-from aias.compress.wanted import Wanted
 from aias.compress.workshop import BY_UNLABELLED
 from aias.core.events import Watch
 from aias.core.host import host
 from aias.runtimes.latency import LONGEST, Pace
-from aias.training import metrics
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
+from aias.training.scoring import metrics
 
 SHOWN: Final = 3
 """Techniques whose reasons stand in the last word; the frontier has all."""
@@ -70,7 +70,7 @@ class Conclusion:
     last: Last
     power: Power
     """As guessed before anything was compared."""
-    wanted: Wanted
+    wanted: Goals
     fallen: Sequence[Point]
     """Techniques that cannot help, and what could not be fitted."""
     parent_bytes: int
@@ -247,7 +247,7 @@ class Conclusion:
         )
 
 
-def nearest(trials: Sequence[Trial], *, wanted: Wanted, margin: float, chance: Callable[[Trial], float]) -> Trial:
+def nearest(trials: Sequence[Trial], *, wanted: Goals, margin: float, chance: Callable[[Trial], float]) -> Trial:
     """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
     for; of those that are alike in this, or of all if none seems so good, the likeliest to be certified, and then who
     loses least."""

@@ -20,11 +20,11 @@ from aias.encoders.rows import RowEncoder
 from aias.encoders.text import PARTS, Text
 from aias.features.terms import Terms
 from aias.learners.contract import Fit
-from aias.training.configuration import ALL, Configuration
 from aias.training.ensemble import mean_of_weights
-from aias.training.members import Member
 from aias.training.pipeline import Features, LinearPipeline, read_by
-from aias.training.soft import soft
+from aias.training.selection.configuration import ALL, Configuration
+from aias.training.selection.members import Member
+from aias.training.soft_labels import soft
 
 KEPT: Final = ("C", "ratios")
 """Settings that a student has of the linear member: how, and how much, weights are held back."""

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
-from aias.training.configuration import Configuration
-from aias.training.members import Member
 from aias.training.parent import NoTime
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 
 def fitted(shop: Workshop, configuration: Configuration) -> Candidate:

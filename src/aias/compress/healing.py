@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from aias.training.members import Member
+from aias.training.selection.members import Member
 
 HEALING: Final = 0.5
 """Of the epochs that the network took, and of its learning rate."""

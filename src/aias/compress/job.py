@@ -13,7 +13,10 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import is_served
+from aias.compress.cascading import fair
 from aias.compress.certification import Finished, Last, by_other_engine, finish, served_bytes
+from aias.compress.checkpoint import Checkpoint
+from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
@@ -21,16 +24,13 @@ from aias.compress.frontier import FELL, Point, times
 from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import Power, guessed, together
 from aias.compress.gate.verdict import Sealed
+from aias.compress.goals import Goals
 from aias.compress.halving import NO_TIME, Halving
-from aias.compress.kept import Kept
-from aias.compress.mixture import fair
 from aias.compress.nomination import Prospect
 from aias.compress.repair import repaired
 from aias.compress.searched import searched
-from aias.compress.stack import stacked
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
-from aias.compress.wanted import Wanted
 from aias.compress.workshop import FINISH_SHARE, workshop
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
@@ -41,16 +41,16 @@ from aias.data.dataset import Dataset
 from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import races
-from aias.training import metrics
-from aias.training.configuration import ALL, Configuration
 from aias.training.finish import compiled
 from aias.training.ledger import Ledger
-from aias.training.members import Member
-from aias.training.memory import Memory
 from aias.training.parent import NoTime, Parent
-from aias.training.plan import Plan
 from aias.training.prepare import encoded_of
+from aias.training.processes.memory import Memory
 from aias.training.reserve import Reserve
+from aias.training.scoring import metrics
+from aias.training.selection.configuration import ALL, Configuration
+from aias.training.selection.members import Member
+from aias.training.selection.plan import Plan
 from aias.training.train import workers_for
 from aias.training.unit import Bench
 
@@ -87,7 +87,7 @@ class Job:
     parent: Parent
     held: Reserve
     ledger: Ledger
-    wanted: Wanted
+    wanted: Goals
     techniques: tuple[str, ...]
     deadline: Deadline
     stop: threading.Event
@@ -124,7 +124,7 @@ class Job:
             self.judged = Judged(self.shop, self.held.held, seed)
             self.before = Judged(shop, self.held.held, seed) if self.chain else None
             """The version that was trained, where the parent is not it."""
-            self.kept = Kept(self.ledger, (
+            self.kept = Checkpoint(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, seed, self.deadline.seconds, self.wanted.callers,
                 shop.unlabelled,
             ))  # fmt: skip

@@ -11,7 +11,7 @@ from aias.compress.nomination import LIKELY, Prospect
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import Judged, Trial
 from aias.encoders.contract import Floats, Ints
-from aias.training.calibration import Calibration, choose, from_dict
+from aias.training.scoring.calibration import Calibration, choose, from_dict
 
 SMALL: Final = 2.0
 """Times as fast as the parent, at least: who answers first takes its time for every row."""

@@ -24,11 +24,11 @@ from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import LinearModel
-from aias.training.configuration import ALL
 from aias.training.embedding import Embedding
-from aias.training.members import Member
-from aias.training.metrics import measure
 from aias.training.pipeline import Features, LinearPipeline, read_by
+from aias.training.scoring.metrics import measure
+from aias.training.selection.configuration import ALL
+from aias.training.selection.members import Member
 from aias.training.unit import OURS
 
 APART: Final = 3

@@ -7,16 +7,16 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.manifest import Manifest
+from aias.compress.comparison import Answered, evidence
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
-from aias.compress.paired import Answered, evidence
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
 from aias.runtimes.latency import Between, Race
-from aias.training.answering import Answering
-from aias.training.calibration import from_dict
-from aias.training.configuration import ALL
+from aias.training.scoring.answering import Answering
+from aias.training.scoring.calibration import from_dict
+from aias.training.selection.configuration import ALL
 
 FOLDS_MAX: Final = 3
 """By which a candidate is chosen that has to be fitted for each."""

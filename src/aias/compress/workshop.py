@@ -20,23 +20,23 @@ from aias.encoders.subwords import Subwords
 from aias.graph.both import Both
 from aias.graph.sentences import SentenceEncoder
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.embedding import Embedding, embedded, without_tokens
 from aias.training.ensemble import Ensemble, Part
-from aias.training.fits import counts, parts_of
-from aias.training.members import Member, member_of
-from aias.training.metrics import judge
 from aias.training.parent import NoTime, Parent
 from aias.training.pipeline import Pipeline
-from aias.training.plan import Plan
 from aias.training.prepare import Prepared, encoded_of
-from aias.training.trial import Trial, is_whole
+from aias.training.scoring.metrics import judge
+from aias.training.selection.configuration import ALL, Configuration, Unit
+from aias.training.selection.fits import counts, parts_of
+from aias.training.selection.members import Member, member_of
+from aias.training.selection.plan import Plan
+from aias.training.selection.trial import Trial, is_whole
+from aias.training.selection.weights import mix
 from aias.training.unit import Bench
-from aias.training.weights import mix
 
 if TYPE_CHECKING:
+    from aias.compress.compressed_parent import Base
     from aias.compress.searched import Searched
-    from aias.compress.stack import Base
 
 T = TypeVar("T")
 

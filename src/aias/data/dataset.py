@@ -12,7 +12,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.core.names import digest_of
 from aias.core.schema import Field, Schema
-from aias.data.conform import conform_column
+from aias.data.types.conform import conform_column
 
 Ints = npt.NDArray[np.int64]
 _MISSING = 0xFFFFFFFF

@@ -9,10 +9,10 @@ import polars as pl
 
 from aias.core.events import Event
 from aias.core.limits import ARCHIVE_FILES_MAX, UNPACKED_BYTES_MAX
-from aias.data.decode import decoded
 from aias.data.errors import TooLarge
-from aias.data.opened import opened
+from aias.data.open_file import opened
 from aias.data.readers.contract import File, Table
+from aias.data.text_files.decode import decoded
 from aias.data.unpack import is_litter, is_prose
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from aias.core.events import Event
-from aias.data.columns import columns_of, from_rows, series, simplified
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import Table, noted
+from aias.data.types.columns import columns_of, from_rows, series, simplified
 
 _WANTED = "give a path, a pandas, Polars or Arrow table, a dict of columns, a list of dicts, or a 2-d array"
 

@@ -10,18 +10,18 @@ import polars as pl
 from aias.core.events import Event, Watch, nobody
 from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema, SchemaMismatch
-from aias.data.conform import conform
 from aias.data.dataset import Dataset
-from aias.data.decode import check_encoding
 from aias.data.documents import document_names, folder_files, folder_names, table_of
 from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.frames import table_of as table_of_object
-from aias.data.infer import infer
-from aias.data.long_texts import within_limit
-from aias.data.opened import opened
+from aias.data.open_file import opened
 from aias.data.readers import readers
 from aias.data.readers.contract import File, Options, Table
 from aias.data.schema_file import read_schema
+from aias.data.text_files.decode import check_encoding
+from aias.data.text_files.long_texts import within_limit
+from aias.data.types.conform import conform
+from aias.data.types.infer import infer
 from aias.data.unpack import is_packed, is_prose, is_tar, is_zip, members, packed_otherwise, texts, unpacked
 
 _DEPTH_MAX: Final = 3

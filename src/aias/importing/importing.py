@@ -42,12 +42,12 @@ from aias.importing.recognise import recognised
 from aias.importing.sandbox import Sandbox
 from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training import metrics
 from aias.training.finish import Trained, described
 from aias.training.history import History
 from aias.training.prepare import encoded_of
 from aias.training.profile import profile
-from aias.training.report import Judged, at_once, report
+from aias.training.scoring import metrics
+from aias.training.scoring.report import Judged, at_once, report
 
 PROVED_ROWS_MAX: Final = 1_000
 """Of those that were given; beside them stand up to 600 nasty ones."""

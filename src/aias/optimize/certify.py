@@ -3,8 +3,8 @@
 from typing import Any
 
 from aias.artifact.optimised import Gain
+from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.evidence import loss_of
-from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
 from aias.encoders.contract import Ints
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.optimised import Gain, gained
-from aias.compress.paired import Answered
+from aias.compress.comparison import Answered
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
@@ -33,25 +33,25 @@ from aias.optimize.parameters import parameters
 from aias.optimize.situation import Axis, Situation, asked_of
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
-from aias.training.answering import Answering
-from aias.training.board import Board
-from aias.training.calibration import from_dict
-from aias.training.configuration import Configuration, Unit
 from aias.training.finish import Trained, described
 from aias.training.forms import Forms
 from aias.training.history import History
 from aias.training.ledger import Ledger
-from aias.training.members import Member
-from aias.training.memory import Memory
+from aias.training.ledger_folder import room
 from aias.training.parent import NoTime, Parent, test_scores
-from aias.training.plan import Plan
-from aias.training.portfolio import Shape
+from aias.training.processes.memory import Memory
 from aias.training.reserve import Reserve, reserve
-from aias.training.room import room
-from aias.training.search import searcher_of
+from aias.training.scoring.answering import Answering
+from aias.training.scoring.calibration import from_dict
+from aias.training.selection.configuration import Configuration, Unit
+from aias.training.selection.leaderboard import Leaderboard
+from aias.training.selection.members import Member
+from aias.training.selection.plan import Plan
+from aias.training.selection.portfolio import Shape
+from aias.training.selection.search import searcher_of
+from aias.training.selection.weights import mix
 from aias.training.train import Results, both_forms, check_seconds, workers_for
 from aias.training.unit import Bench
-from aias.training.weights import mix
 
 AXES: Final[Mapping[str, Axis]] = {"parameters": parameters, "structure": structure, "strategy": strategy}
 """In the order in which they take turns."""
@@ -116,7 +116,7 @@ class _Job:
         self.table, self.task = self.held.prepared.table, self.held.prepared.task
         self.bench = Bench(self.table, self.ledger)
         forms = Forms(self.held.searched, self.bench, self.recipe, watch=self.watch)
-        self.board = Board(
+        self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip

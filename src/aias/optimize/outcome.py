@@ -7,10 +7,10 @@ import numpy as np
 
 from aias.artifact.optimised import Gain
 from aias.encoders.contract import Floats
-from aias.training.board import Board
-from aias.training.metrics import measure
+from aias.training.scoring.metrics import measure
+from aias.training.selection.leaderboard import Leaderboard
+from aias.training.selection.weights import greedy, mix
 from aias.training.train import Results
-from aias.training.weights import greedy, mix
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class Outcome:
     results: Results | None
 
 
-def reports(board: Board, axis_of: Mapping[str, str], axes: Sequence[str], kept: Floats) -> tuple[AxisReport, ...]:
+def reports(
+    board: Leaderboard, axis_of: Mapping[str, str], axes: Sequence[str], kept: Floats
+) -> tuple[AxisReport, ...]:
     """`axis_of` each new member, by name; `kept`: weights of the new model, (members,)."""
     parents = [place for place, each in enumerate(board.members) if each.name not in axis_of]
     before = _together(board, parents)
@@ -46,7 +48,7 @@ def reports(board: Board, axis_of: Mapping[str, str], axes: Sequence[str], kept:
     return tuple(found)
 
 
-def _together(board: Board, places: Sequence[int]) -> float:
+def _together(board: Leaderboard, places: Sequence[int]) -> float:
     """How good the best mean of these members is; higher is better."""
     scores = np.stack([board.members[place].scores for place in places])
     weights = greedy(board.y, scores, task=board.task, seed=0)

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from aias.optimize.situation import BOOSTED, RULES, TREES, Situation, around_best, changed, setting
-from aias.training.configuration import Configuration
-from aias.training.members import Member
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 __all__ = ["parameters"]
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 
 from aias.encoders.contract import Floats
-from aias.training.board import Board
-from aias.training.configuration import Configuration
-from aias.training.members import Member
 from aias.training.pipeline import Pipeline
-from aias.training.portfolio import Shape
-from aias.training.search import losses_of, searched
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.leaderboard import Leaderboard
+from aias.training.selection.members import Member
+from aias.training.selection.portfolio import Shape
+from aias.training.selection.search import losses_of, searched
 
 BEST: Final = 2
 """Members around which is tried; more would take their time from them."""
@@ -36,7 +36,7 @@ RULES: Final = {"mlp": ("adamw", "schedule_free", "momentum"), "text_mlp": ("ada
 class Situation:
     """What a search along an axis knows: the members so far, the data, and what may join."""
 
-    board: Board
+    board: Leaderboard
     shape: Shape
     seed: int
     searcher: str

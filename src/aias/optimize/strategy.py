@@ -5,8 +5,8 @@ from typing import Final
 
 from aias.optimize.situation import BOOSTED, RULES, Situation, around_best, around_used, changed, in_turns, setting
 from aias.optimize.structure import DIMENSIONS
-from aias.training.configuration import Configuration
-from aias.training.members import Member
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 __all__ = ["strategy"]
 

@@ -6,10 +6,10 @@ from itertools import combinations, islice
 from typing import Any, Final
 
 from aias.optimize.situation import RULES, Situation, around_best, around_used, changed, in_turns, setting
-from aias.training.configuration import Configuration
-from aias.training.members import Member
-from aias.training.portfolio import portfolio
-from aias.training.search import losses_of
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
+from aias.training.selection.portfolio import portfolio
+from aias.training.selection.search import losses_of
 
 __all__ = ["structure"]
 

@@ -11,39 +11,39 @@ from typing import TYPE_CHECKING, Any
 from aias.core.errors import AiasError
 from aias.core.events import Watch, nobody
 from aias.runtimes.contract import Answers
-from aias.serving.bodies import Bodies, ClientGone, Receive, encoding_of, gone
+from aias.serving.admission.doors import Doors
+from aias.serving.admission.early_refusals import EarlyRefusals
+from aias.serving.admission.idempotency import take_name
+from aias.serving.admission.loop_lag import LoopLag
+from aias.serving.admission.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
+from aias.serving.admission.repeated_refusals import RepeatedRefusals
+from aias.serving.admission.urgency import DEADLINE, PRIORITY, read_urgency
+from aias.serving.batching.executor import Executor
+from aias.serving.batching.on_loop import OnLoop
+from aias.serving.batching.response_cache import ResponseCache
+from aias.serving.batching.threads import Threads, size_of
+from aias.serving.batching.together import Deliver, Together, Waiting
 from aias.serving.bounds import Bounds
-from aias.serving.conversations import reply_of, told
-from aias.serving.doors import Doors
-from aias.serving.echoes import Echoes
-from aias.serving.executor import Executor
-from aias.serving.fetching import Fetching
-from aias.serving.garbage import forget_frames
-from aias.serving.headers import read_headers, take_id
-from aias.serving.heads import Head, Heads
-from aias.serving.lag import Lag
-from aias.serving.lengths import ELSEWHERE, LONG, Lengths
-from aias.serving.messages import FILES, Reply, Request, is_table
-from aias.serving.metrics import Metrics
-from aias.serving.models import Model
-from aias.serving.named import take_name
-from aias.serving.observing import Observing, trace_id
-from aias.serving.on_loop import OnLoop
-from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
-from aias.serving.repeats import Repeats
-from aias.serving.responses import Send, response_of, send_reply
-from aias.serving.router import Router
-from aias.serving.routes import Envelope, Route, RouteTable
+from aias.serving.connections.transport import Headers, Repeated
+from aias.serving.http.bodies import Bodies, ClientGone, Receive, encoding_of, gone
+from aias.serving.http.conversations import reply_of, told
+from aias.serving.http.headers import read_headers, take_id
+from aias.serving.http.heads import Head, Heads
+from aias.serving.http.lengths import ELSEWHERE, LONG, Lengths
+from aias.serving.http.messages import FILES, Reply, Request, is_table
+from aias.serving.http.responses import Send, response_of, send_reply
+from aias.serving.http.routes import Envelope, Route, RouteTable
+from aias.serving.observability.metrics import Metrics
+from aias.serving.observability.recording import Recording, trace_id
+from aias.serving.processes.garbage import forget_frames
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
-from aias.serving.threads import Threads, size_of
-from aias.serving.threshold import Threshold
-from aias.serving.together import Deliver, Together, Waiting
-from aias.serving.transport import Headers, Repeated
-from aias.serving.wishes import DEADLINE, PRIORITY, read_wishes
+from aias.serving.versions.fetching import Fetching
+from aias.serving.versions.model import Model
+from aias.serving.versions.router import Router
 
 if TYPE_CHECKING:
-    from aias.serving.spans import Spans
+    from aias.serving.observability.spans import Spans
 
 log = logging.getLogger("aias.serving")
 
@@ -70,22 +70,22 @@ class Application:
         metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), Repeats(bounds, metrics)
-        self.observing = Observing(metrics, spans=spans)
-        self.executor, self._lag = executor, Lag()
+        self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
+        self.observing = Recording(metrics, spans=spans)
+        self.executor, self._lag = executor, LoopLag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
         self._lengths = Lengths(bounds, self.repeats, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
-        self.look = Threshold(
+        self.look = EarlyRefusals(
             self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
             bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
-        self.echoes = Echoes(self.observing, partial(next, self._ids))
+        self.echoes = RepeatedRefusals(self.observing, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -137,7 +137,7 @@ class Application:
             self.observing.begin(request)
             self._let_in(head.route, request, model)
             if DEADLINE in request.headers or PRIORITY in request.headers:
-                read_wishes(request)
+                read_urgency(request)
             if length is LONG and self._loop.must_wait(request, len(body)):
                 if deliver is None:
                     # The long way waits for its turn, and asks all of this again.
@@ -243,7 +243,7 @@ class Application:
         if route.names is not None and not route.names_in_body:
             request.places = {"endpoint": route.names(request)}
         if route.method == "POST" and (DEADLINE in request.headers or PRIORITY in request.headers):
-            read_wishes(request)
+            read_urgency(request)
         endpoint = request.places.get("endpoint")
         if endpoint is not None and not self._find(request, endpoint) and route.wakes:
             await self._fetch(request, endpoint)

@@ -24,36 +24,36 @@ from aias.core.kept import keep
 from aias.core.kept import kept as kept_in
 from aias.core.memory import private_bytes
 from aias.registry.values import Endpoint
+from aias.serving.admission.doors import Doors, Ring
+from aias.serving.admission.key_routes import KeyRoutes
+from aias.serving.admission.quotas import Quotas
 from aias.serving.application import Application
-from aias.serving.arrow import ArrowProcess
+from aias.serving.batching.executor import Executor
 from aias.serving.bounds import Bounds, SecondPort
-from aias.serving.callers import Callers
-from aias.serving.connection import Connection
-from aias.serving.doors import Doors, Ring
-from aias.serving.executor import Executor
+from aias.serving.connections.connection import Connection
+from aias.serving.connections.connection_limit import ConnectionLimit
+from aias.serving.connections.server import LoopServer, Second
+from aias.serving.connections.turns import Turns
+from aias.serving.connections.write_buffers import WriteBuffers
+from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.inference.repository import Control, Repository
-from aias.serving.metrics import Metrics
-from aias.serving.models import Answering
-from aias.serving.ports import in_url, taken
-from aias.serving.probes import probes
+from aias.serving.observability.metrics import Metrics
+from aias.serving.observability.probes import probes
+from aias.serving.observability.summed_metrics import WRITE_SECONDS, SummedMetrics
+from aias.serving.observability.traces import open_spans
+from aias.serving.processes.ports import in_url, taken
 from aias.serving.protocols.contract import House, WireProtocol
-from aias.serving.quotas import Quotas
-from aias.serving.residence import Residence
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import Book, Shadows
-from aias.serving.room import Room
-from aias.serving.router import Directory, Router
-from aias.serving.server import LoopServer, Second
-from aias.serving.sums import WRITE_SECONDS, Sums
 from aias.serving.survival.adoption import Adopter
 from aias.serving.survival.connections import KeptConnection, leave
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.needs import SAMPLE_SECONDS, Growth
 from aias.serving.survival.suspects import Program, Suspects
-from aias.serving.traces import open_spans
-from aias.serving.turns import Turns
-from aias.serving.unread import Unread
+from aias.serving.versions.model import Answering
+from aias.serving.versions.residency import Residency
+from aias.serving.versions.router import Directory, Router
 
 NOTE_SECONDS: Final = 60.0
 """Between two notes of which models were asked last; a start without one loads others first."""
@@ -74,7 +74,7 @@ class Gateway:
         bounds: Bounds | None = None,
         watch: Watch = nobody,
         places: int | None = None,
-        sums: Sums | None = None,
+        sums: SummedMetrics | None = None,
         control: Control | None = None,
         second: SecondPort | None = None,
         book: Book | None = None,
@@ -97,7 +97,7 @@ class Gateway:
             load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
-            book=book, shadow=shadow, residence=Residence(self.bounds.memory_bytes, frozenset(pinned)),
+            book=book, shadow=shadow, residence=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=kept_in(asked, list[str]) or (), width=width,
             examine=(lambda _model: None) if suspects is None else suspects.examine,
         )  # fmt: skip
@@ -106,20 +106,20 @@ class Gateway:
         self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
         self.metrics.tiers = self.router.tiers
         self._turns = Turns()
-        self._unread = Unread(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
+        self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)
         self.metrics.loaded = lambda: [*self.router.loaded(), *self.router.stage.loaded()]
         self.metrics.more = lambda: [
             *families(self.router.stage), *held_families(suspects.all_held() if suspects else ())
         ]  # fmt: skip
         runs = None if kept is None else kept.journal.runs
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
-        self.callers = Callers(keys, watch)
+        self.callers = KeyRoutes(keys, watch)
         self.endpoints = Endpoints(self.router, control, book, suspects)
         self.application = self._application(Repository(self.router, control), unnamed)
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
         self._server.newcomer = self.application.newcomer
-        self._server.room = Room(self._server.server_state.connections, self.bounds, self.metrics.refused)
+        self._server.room = ConnectionLimit(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             adopter = Adopter(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect

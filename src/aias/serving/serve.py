@@ -19,23 +19,23 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.limits import MEMORY_SHARE
 from aias.core.memory import memory_bytes
+from aias.serving.admission.doors import is_loopback
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
-from aias.serving.doors import is_loopback
-from aias.serving.ear import FOLDER, Ear, name_of
-from aias.serving.garbage import collect_by_time
 from aias.serving.gateway import Gateway, grpc_server
-from aias.serving.logs import log_accesses
-from aias.serving.notify import notify_ready
-from aias.serving.orders import Orders
-from aias.serving.ports import PortInUse, bound, in_url, listen, taken
-from aias.serving.residence import EVERY
+from aias.serving.observability.logs import log_accesses
+from aias.serving.observability.summed_metrics import SummedMetrics
+from aias.serving.processes.control_socket import FOLDER, ControlSocket, name_of
+from aias.serving.processes.garbage import collect_by_time
+from aias.serving.processes.notify import notify_ready
+from aias.serving.processes.orders import Orders
+from aias.serving.processes.ports import PortInUse, bound, in_url, listen, taken
+from aias.serving.processes.succession import Predecessor
+from aias.serving.processes.supervisor import WORKERS_MAX, Supervisor
 from aias.serving.rollout.shadow import shadows_of
-from aias.serving.succession import Predecessor
-from aias.serving.sums import Sums
-from aias.serving.supervisor import WORKERS_MAX, Supervisor
 from aias.serving.survival.journal import Kept
 from aias.serving.survival.keeper import can_keep
-from aias.serving.unnamed import look_for
+from aias.serving.versions.named_endpoints import look_for
+from aias.serving.versions.residency import EVERY
 
 SWITCH_SECONDS: Final = 0.0005
 """How long a thread keeps the interpreter while another waits for it; of itself Python says 5 ms. A body of megabytes
@@ -129,7 +129,7 @@ def answer_on(
     when_ready: Callable[[], None],
     unnamed: str | None = None,
     places: int | None = None,
-    sums: Sums | None = None,
+    sums: SummedMetrics | None = None,
     second: SecondPort | None = None,
     folder: Path | None = None,
     first: bool = True,
@@ -140,7 +140,7 @@ def answer_on(
     sys.setswitchinterval(SWITCH_SECONDS)
     from aias.access.keys import Keys
     from aias.registry.registry import Registry
-    from aias.serving.loading import loader, width_in
+    from aias.serving.versions.loading import loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
         keys = Keys(registry.database)
@@ -199,7 +199,7 @@ def _supervise(
     folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
     supervisor = Supervisor(
         replace(orders, folder=folder), workers=workers, listen=lambda: listen(host, port, shared=True),
-        announce=announce, ear=Ear(Path(orders.home), host, port) if can_keep() else None, predecessor=before,
+        announce=announce, ear=ControlSocket(Path(orders.home), host, port) if can_keep() else None, predecessor=before,
     )  # fmt: skip
     try:
         supervisor.run(ready)

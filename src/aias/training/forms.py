@@ -21,23 +21,23 @@ from aias.core.task import Measurement
 from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.subwords import TOKENIZER, Subwords
-from aias.training import metrics
-from aias.training.answering import Answering, Calibrated
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
-from aias.training.fits import counts, parts_of
 from aias.training.history import History
-from aias.training.honest import Honest
-from aias.training.members import Member
 from aias.training.pipeline import Pipeline
 from aias.training.prepare import Prepared, encoded_of
 from aias.training.profile import profile
-from aias.training.report import Judged, OutOfFold, at_once, report
+from aias.training.scoring import metrics
+from aias.training.scoring.answering import Answering, Calibrated
+from aias.training.scoring.cross_fitting import CrossFitted
+from aias.training.scoring.report import Judged, OutOfFold, at_once, report
+from aias.training.selection.fits import counts, parts_of
+from aias.training.selection.members import Member
 from aias.training.unit import Bench
 
 if TYPE_CHECKING:
-    from aias.training.board import Board
+    from aias.training.selection.leaderboard import Leaderboard
 
 TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
 """Beyond this a column more often knows the answer than predicts it."""
@@ -143,7 +143,7 @@ class Forms:
         draft = self._draft("", ())
         return timed(pipeline, self.prepared.encoder, draft, self._rows, known=known, shared_bytes=shared_bytes)
 
-    def told_seconds(self, board: "Board", scores: Floats) -> float:
+    def told_seconds(self, board: "Leaderboard", scores: Floats) -> float:
         """Of a processor, to calibrate a form that answers so out of fold, and to measure it."""
         began, (task, seed) = thread_time(), (self.prepared.task, self.recipe.seed)
         _, honest = Answering.fit(
@@ -153,7 +153,7 @@ class Forms:
         metrics.report(task, board.y, honest.scores, seed=seed, watch=nobody, label_weights=honest.label_weights)
         return thread_time() - began
 
-    def first(self, board: "Board") -> Trained:
+    def first(self, board: "Leaderboard") -> Trained:
         """The first member by itself, as one of its folds left it, without plots: while training goes on."""
         weights = np.eye(len(board.members))[0]
         parts = self._fits(board.members[0], 1, 1.0, set())
@@ -161,7 +161,7 @@ class Forms:
         trained, _ = self._measured(trained, board, weights, honest)
         return described(trained, replace(trained.manifest, notes=tuple(self.watch.notes)))
 
-    def quality(self, board: "Board", refitted: set[str]) -> tuple[Trained, Judged]:
+    def quality(self, board: "Leaderboard", refitted: set[str]) -> tuple[Trained, Judged]:
         """Every member that helps, with the pipelines of all its folds and, where it was fitted again, with that;
         without its report, for which there may be time beside the serving form."""
         parts: list[Part] = []
@@ -171,12 +171,12 @@ class Forms:
         trained, honest = self._form("quality", parts, board, board.weights, board.honest(serving=False))
         return self._measured(trained, board, board.weights, honest)
 
-    def counts(self, board: "Board", refitted: set[str]) -> list[int]:
+    def counts(self, board: "Leaderboard", refitted: set[str]) -> list[int]:
         """How many fits of each member the quality form has."""
         sizes = [each.graph_bytes for each in board.timed]
         return counts(board.members, board.weights, sizes, self.prepared.table, refitted)
 
-    def serving(self, board: "Board", fits: Mapping[int, int], refitted: set[str]) -> Trained:
+    def serving(self, board: "Leaderboard", fits: Mapping[int, int], refitted: set[str]) -> Trained:
         """The members that the latency allows, by their places, each as the mean of so many fits.
 
         When they are slower together than each by itself promised, there are fewer fits, then fewer members.
@@ -220,9 +220,9 @@ class Forms:
         return parts_of(member, self.bench, self.prepared.table, count, weight, refitted)
 
     def _form(
-        self, form: str, parts: list[Part], board: "Board", weights: Floats, scores: Floats,
+        self, form: str, parts: list[Part], board: "Leaderboard", weights: Floats, scores: Floats,
         late: tuple[str, ...] = (),
-    ) -> tuple[Trained, Honest]:  # fmt: skip
+    ) -> tuple[Trained, CrossFitted]:  # fmt: skip
         """Compiled, proved and timed; and what it answers out of fold."""
         pipeline: Pipeline = self._ensemble(parts)
         answering, honest = Answering.fit(
@@ -240,14 +240,14 @@ class Forms:
         return trained, honest
 
     def _measured(
-        self, trained: Trained, board: "Board", weights: Floats, honest: Honest
+        self, trained: Trained, board: "Leaderboard", weights: Floats, honest: CrossFitted
     ) -> tuple[Trained, Judged]:  # fmt: skip
         judged = self._judged(trained, board, weights, honest)
         where = "test" if self.prepared.test.rows else "out of fold"
         manifest = replace(trained.manifest, measurements=self._measure(trained, judged), judged=where)
         return described(trained, manifest), judged
 
-    def _judged(self, trained: Trained, board: "Board", weights: Floats, honest: Honest) -> Judged:
+    def _judged(self, trained: Trained, board: "Leaderboard", weights: Floats, honest: CrossFitted) -> Judged:
         """The test rows with the graph's scores; without any, the rows that were out of fold."""
         prepared, table = self.prepared, self.prepared.table
         if prepared.test.rows:
@@ -264,7 +264,9 @@ class Forms:
             honest.label_weights,
         )  # fmt: skip
 
-    def reported(self, trained: Trained, judged: Judged, board: "Board", weights: Floats, until: Deadline) -> Trained:
+    def reported(
+        self, trained: Trained, judged: Judged, board: "Leaderboard", weights: Floats, until: Deadline
+    ) -> Trained:
         """With its plots, what its answers hang on, and what was noticed; in time, else only the last."""
         files = {} if until.passed else report(
             self.prepared.task, judged, self.prepared.encoder, measured=trained.manifest.measurements,
@@ -300,7 +302,7 @@ class Forms:
     def _ensemble(self, parts: list[Part]) -> Ensemble:
         return Ensemble(self.prepared.task, self.prepared.encoder.layout.width, parts)
 
-    def _leaderboard(self, board: "Board", weights: Floats) -> tuple[Candidate, ...]:
+    def _leaderboard(self, board: "Leaderboard", weights: Floats) -> tuple[Candidate, ...]:
         lines = [
             Candidate(
                 member.configuration.learner, dict(member.refit.configuration.settings), score,

@@ -16,17 +16,17 @@ from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit, NoSuchFile
-from aias.data.long_texts import within_limit
 from aias.data.read import read
 from aias.data.split import folds, groups_of
 from aias.data.target import labels_for
+from aias.data.text_files.long_texts import within_limit
 from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.training.configuration import Configuration
 from aias.training.ledger import Ledger
-from aias.training.metrics import decide
-from aias.training.portfolio import Shape, fold_count
 from aias.training.prepare import Prepared, encoded_of, prepare
+from aias.training.scoring.metrics import decide
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.portfolio import Shape, fold_count
 from aias.training.table import Part, Table
 from aias.training.train import Recipe
 

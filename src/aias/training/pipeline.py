@@ -23,7 +23,7 @@ from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
 from aias.learners.contract import Fit, Fitted, State
-from aias.training.configuration import Configuration
+from aias.training.selection.configuration import Configuration
 from aias.training.table import Table
 
 FEATURES: Final = ("sentences", "numbers", "categories", "terms")

@@ -23,7 +23,6 @@ from aias.data.split import groups_of, split
 from aias.data.target import check_inputs, labels_for, task_for
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
-from aias.training.drift import drift
 from aias.training.embedding import (
     Embedding,
     embedded,
@@ -34,8 +33,9 @@ from aias.training.embedding import (
     without_tokens,
 )
 from aias.training.ledger import Ledger
-from aias.training.own import drawn, folds_of, test_of
-from aias.training.portfolio import Shape, fold_count, holdout_share
+from aias.training.own_answers import drawn, folds_of, test_of
+from aias.training.scoring.drift import drift
+from aias.training.selection.portfolio import Shape, fold_count, holdout_share
 from aias.training.table import Part, Table
 
 TEST_FROM_ROWS: Final = 100_000

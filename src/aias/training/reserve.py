@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.errors import UserError
-from aias.training.members import Member
 from aias.training.prepare import Prepared
+from aias.training.selection.members import Member
 
 SHARE: Final = 0.25
 """Of the folds, or of the rows of a holdout, where nothing else is asked for."""

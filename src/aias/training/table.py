@@ -17,8 +17,8 @@ from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.learners.contract import Examples
-from aias.training.configuration import ALL
 from aias.training.ledger import not_written
+from aias.training.selection.configuration import ALL
 
 _META: Final = "table.json"
 

@@ -25,23 +25,23 @@ from aias.core.locks import locked
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.data.opinions import Opinions
-from aias.training.board import Board
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History, of_data
 from aias.training.ledger import Ledger
+from aias.training.ledger_folder import lock_of
 from aias.training.logarithms import is_skewed
-from aias.training.members import Member
-from aias.training.memory import NO_MEMORY, Memory
-from aias.training.nursery import Nursery
-from aias.training.opening import begins
-from aias.training.plan import Plan
-from aias.training.portfolio import Shape, families, portfolio
 from aias.training.prepare import ClassWeights, Prepared, prepare
-from aias.training.room import lock_of
-from aias.training.search import searched
+from aias.training.processes.forkserver import ForkServer
+from aias.training.processes.memory import NO_MEMORY, Memory
+from aias.training.processes.workers import InlineWorkers, Workers
+from aias.training.selection.leaderboard import Leaderboard
+from aias.training.selection.members import Member
+from aias.training.selection.plan import Plan
+from aias.training.selection.portfolio import Shape, families, portfolio
+from aias.training.selection.screening import begins
+from aias.training.selection.search import searched
 from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers, Workers
 
 FOLDS_MAX: Final = 20
 ONE_THREAD_VALUES: Final = 5_000_000
@@ -121,15 +121,15 @@ def train(
     work: Path | None = None,
     resume: bool = False,
     inline: bool = False,
-    nursery: Nursery | None = None,
+    forkserver: ForkServer | None = None,
     first: First | None = None,
     stop: threading.Event | None = None,
     watch: Watch = nobody,
 ) -> Results:
     """`deadline`: when the time is up, if that is earlier than `recipe.seconds` from now. `test`: rows to measure on
     instead of rows set aside. `work`: where the ledger is kept, so that `resume` can go on with it. `inline`: fit in
-    this process. `nursery`: where workers come from, if one is open already for `work`. `first`: gets the first model,
-    proved, as soon as there is one. `stop`: set it, and what was found so far is finished.
+    this process. `forkserver`: where workers come from, if one is open already for `work`. `first`: gets the first
+    model, proved, as soon as there is one. `stop`: set it, and what was found so far is finished.
 
     Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
     `ParityBroken` when no graph could be proved.
@@ -150,7 +150,7 @@ def train(
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)
-        job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first, nursery)
+        job = _Job(recipe, prepared, folder, deadline, load, watch, stop or threading.Event(), first, forkserver)
         del prepared
         return job.run(inline=inline)
 
@@ -165,19 +165,19 @@ class _Job:
     watch: History
     stop: threading.Event
     first: First | None
-    nursery: Nursery | None = None
-    board: Board = field(init=False)
+    forkserver: ForkServer | None = None
+    board: Leaderboard = field(init=False)
 
     def run(self, *, inline: bool) -> Results:
         table, ledger = self.prepared.table, Ledger(self.folder)
         bench = Bench(table, ledger)
         forms = Forms(self.prepared, bench, self.recipe, watch=self.watch)
         self.prepared = forms.prepared  # by now perhaps without the raw rows
-        self.board = Board(
+        self.board = Leaderboard(
             forms, latency_us=forms.latency_us, latency_asked=forms.latency_asked, deadline=self.deadline,
             watch=self.watch, stop=self.stop, load=self.load,
         )  # fmt: skip
-        with workers_for(bench, inline=inline, nursery=self.nursery) as workers:
+        with workers_for(bench, inline=inline, forkserver=self.forkserver) as workers:
             if not inline:  # these take half a second, in which the first fit is waited for
                 threading.Thread(target=_at_hand).start()
             plan = Plan(
@@ -219,7 +219,7 @@ def _at_hand() -> None:
     importlib.import_module("scipy.optimize")
 
 
-def both_forms(plan: Plan, board: Board) -> Results:
+def both_forms(plan: Plan, board: Leaderboard) -> Results:
     """The serving form's members are fitted again, then both forms are made of what was fitted."""
     board.keep_to_time()
     serving, wanted = board.serving(), [board.members[place] for place in board.again()]
@@ -242,16 +242,16 @@ def both_forms(plan: Plan, board: Board) -> Results:
         return Results(waiting.result(), found)
 
 
-def workers_for(bench: Bench, *, inline: bool, nursery: Nursery | None = None) -> Workers | InlineWorkers:
-    """They read the table from the ledger's folder, and come from the `nursery` if that is of their kind."""
+def workers_for(bench: Bench, *, inline: bool, forkserver: ForkServer | None = None) -> Workers | InlineWorkers:
+    """They read the table from the ledger's folder, and come from the `forkserver` if that is of their kind."""
     if inline:
         return InlineWorkers(bench)
     bench.table.save(bench.ledger.table)
     values = bench.table.rows * (bench.table.encoder.layout.width + 1)
     count = cpus() if bench.table.fold_count > 1 or values <= ONE_THREAD_VALUES else 1
     threads, folder = cpus() // count, bench.ledger.folder
-    known = nursery if nursery is not None and nursery.serves(folder, threads=threads) else None
-    return Workers(folder, count=count, threads=threads, nursery=known)
+    known = forkserver if forkserver is not None and forkserver.serves(folder, threads=threads) else None
+    return Workers(folder, count=count, threads=threads, forkserver=known)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,6 @@ from aias.core.deadline import Deadline
 from aias.core.events import Watch
 from aias.encoders.contract import Floats, Ints
 from aias.learners.contract import Fit, Fitted, State
-from aias.training import metrics
-from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Entry, Ledger
 from aias.training.logarithms import Logarithms, LogPipeline
 from aias.training.pipeline import (
@@ -28,7 +26,9 @@ from aias.training.pipeline import (
     load_pipeline,
     read_by,
 )
-from aias.training.soft import learned
+from aias.training.scoring import metrics
+from aias.training.selection.configuration import ALL, Configuration, Unit
+from aias.training.soft_labels import learned
 from aias.training.table import Table
 
 KEEP_EVERY_SECONDS: Final = 2.0

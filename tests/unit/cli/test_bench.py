@@ -14,7 +14,7 @@ from aias.cli.bench_text import bars, took
 from aias.client.load.latencies import Latencies
 from aias.client.load.schedule import poisson
 from aias.client.load.subject import borrowed_key
-from aias.serving.background import Background
+from aias.serving.processes.background import Background
 from shell import Run
 
 SHORT = ("--time", "0.3s", "--warm-up", "0.1s", "--objective", "60s", "--timeout", "60s")

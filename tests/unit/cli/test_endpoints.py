@@ -12,7 +12,7 @@ from aias.access.keys import Keys
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.evidence import Evidence
-from aias.serving.ear import Ear, Question, Reply
+from aias.serving.processes.control_socket import ControlSocket, Question, Reply
 from shell import Run
 
 
@@ -152,7 +152,7 @@ def test_where_an_endpoint_has_pointed_is_shown_with_how_it_came_there(run: Run,
 def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
     """One that holds `churn@1`; the list is what it was asked."""
     asked, quarantined, apart = list[str](), ["churn@1"], list[str]()
-    ear = Ear(tmp_path / "home", "127.0.0.1", 8000)
+    ear = ControlSocket(tmp_path / "home", "127.0.0.1", 8000)
     ear.open()
 
     def answer(caller: socket.socket, question: Question) -> None:

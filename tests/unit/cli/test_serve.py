@@ -9,7 +9,7 @@ import pytest
 
 from aias.cli.serve import Voice
 from aias.core.events import Event
-from aias.serving.logs import Faults
+from aias.serving.observability.logs import Faults
 
 
 class Full(io.StringIO):

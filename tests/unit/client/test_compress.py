@@ -8,7 +8,7 @@ import pytest
 
 from aias.client.compress import _sorted_out
 from aias.client.load.subject import rows_of
-from aias.compress.compress import Wanted
+from aias.compress.compress import Goals
 from aias.core.errors import UserError
 from aias.core.events import nobody
 from aias.core.quantities import bytes_of, share_of
@@ -41,7 +41,7 @@ def test_what_is_no_share_or_size_is_refused(text):
 )
 def test_a_wish_that_nothing_could_meet_is_refused(wish, said):
     with pytest.raises(UserError, match=said):
-        Wanted(**wish)
+        Goals(**wish)
 
 
 def test_a_header_that_looks_like_none_is_known_by_the_columns_of_the_version(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 from aias.compress.conclusion import Conclusion, nearest
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.power import Power
-from aias.compress.wanted import Wanted
+from aias.compress.goals import Goals
 from aias.core.events import nobody
 from aias.core.host import host
 from aias.data.read import read
@@ -46,7 +46,7 @@ def chance(each: Any) -> float:
     return left if left > 0 else 0.0
 
 
-def named(wanted: Wanted, trials: list[Any]) -> str:
+def named(wanted: Goals, trials: list[Any]) -> str:
     return nearest(trials, wanted=wanted, margin=0.005, chance=chance).name
 
 
@@ -57,20 +57,20 @@ FAR = [
 
 
 def test_who_came_nearest_is_who_misses_least_of_what_was_asked_for() -> None:
-    assert named(Wanted(size_bytes=1_000), FAR) == "50 trees"
-    assert named(Wanted(latency_us=8), FAR) == "50 trees"
-    assert named(Wanted(latency_us=20, size_bytes=100_000), FAR) == "100 trees"
-    assert named(Wanted(), FAR) == "two of four"
+    assert named(Goals(size_bytes=1_000), FAR) == "50 trees"
+    assert named(Goals(latency_us=8), FAR) == "50 trees"
+    assert named(Goals(latency_us=20, size_bytes=100_000), FAR) == "100 trees"
+    assert named(Goals(), FAR) == "two of four"
 
 
 def test_where_all_lose_too_much_the_likeliest_came_nearest() -> None:
-    assert named(Wanted(size_bytes=1_000), [trial("a", 0.009, 5, 9_000), trial("b", 0.02, 5, 2_000)]) == "a"
+    assert named(Goals(size_bytes=1_000), [trial("a", 0.009, 5, 9_000), trial("b", 0.02, 5, 2_000)]) == "a"
 
 
 def test_where_nobody_has_a_chance_who_loses_least_came_nearest() -> None:
     lost = [trial("linear", 1.9, 5, 900), trial("odd", float("nan"), 5, 900), trial("trees", 0.28, 6, 9_000)]
-    assert named(Wanted(), lost) == "trees"
-    assert named(Wanted(), lost[::-1]) == "trees"
+    assert named(Goals(), lost) == "trees"
+    assert named(Goals(), lost[::-1]) == "trees"
 
 
 def test_of_what_was_not_timed_no_latency_is_explained() -> None:
@@ -90,7 +90,7 @@ def test_folds_that_do_not_judge_are_not_counted() -> None:
 def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near = trial("100 trees", 0.0002, 9, 40_896)
     near.evidence.spread, near.reason, near.loses = 0.05, "may lose too much", True
-    known: Any = {"decided": (), "trials": [near], "wanted": Wanted(), "chance": chance}
+    known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
     known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
     unused = dict.fromkeys(("last", "fallen", "parent_bytes", "parent_footprint", "before", "seconds"))
     guessed = Power("roc_auc", 0.005, 0.5, 1_000)

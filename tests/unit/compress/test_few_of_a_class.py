@@ -1,12 +1,12 @@
-"""`compress/paired.py`: where a class has few rows, that all of them stayed right says little."""
+"""`compress/comparison.py`: where a class has few rows, that all of them stayed right says little."""
 
 import numpy as np
 import pytest
 
+from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.verdict import SPENT
-from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
-from aias.training.metrics import measure
+from aias.training.scoring.metrics import measure
 
 
 @pytest.mark.parametrize("metric", ["balanced_accuracy", "f1", "f1_macro", "recall", "mcc"])

@@ -16,9 +16,9 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.core.task import Task
 from aias.learners.contract import Examples, Fit
-from aias.training.configuration import Configuration
-from aias.training.members import Member
 from aias.training.parent import NoTime
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 from workshops import opened
 
 

@@ -9,7 +9,7 @@ from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cel
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
 from aias.compress.plot import frontier_chart
-from aias.compress.sketch import BEYOND, HEIGHT, sketch
+from aias.compress.terminal_plot import BEYOND, HEIGHT, sketch
 from aias.core.errors import Damaged
 from aias.core.host import host
 from aias.plots.frame import LEFT, RIGHT

@@ -16,13 +16,13 @@ from aias.compress.workshop import Workshop, workshop
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.read import read
-from aias.training.configuration import ALL
 from aias.training.ledger import Ledger
-from aias.training.memory import Memory
 from aias.training.parent import Parent
-from aias.training.plan import Plan
+from aias.training.processes.memory import Memory
+from aias.training.processes.workers import InlineWorkers
+from aias.training.selection.configuration import ALL
+from aias.training.selection.plan import Plan
 from aias.training.unit import Bench
-from aias.training.workers import InlineWorkers
 
 LEARNERS = {"boosted_trees": {"learning_rate": 0.3}, "linear": {}}
 
@@ -64,7 +64,7 @@ def test_of_fits_that_time_cut_those_stand_that_the_version_was_made_of(tmp_path
 def test_the_whole_of_all_rows_answers_as_the_version_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folds: int | None, split: str
 ) -> None:
-    monkeypatch.setattr("aias.training.plan.judging_folds", lambda *_, **__: 3)  # of those that were cut
+    monkeypatch.setattr("aias.training.selection.plan.judging_folds", lambda *_, **__: 3)  # of those that were cut
     x = np.random.default_rng(0).normal(size=(400, 2))
     frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "at": np.arange(400), "y": x[:, 0] * x[:, 1] + x[:, 0]})
     model = aias.train(

@@ -113,7 +113,7 @@ def test_a_target_given_by_name_finds_the_header(tmp_path):
 
 
 def test_a_text_longer_than_any_is_read_as_far_as_that_to_learn_from_and_to_answer(monkeypatch):
-    monkeypatch.setattr("aias.data.long_texts.TEXT_CHARS_MAX", 100)
+    monkeypatch.setattr("aias.data.text_files.long_texts.TEXT_CHARS_MAX", 100)
     rows = {"note": [*[f"a note of some words, {row} of them" for row in range(50)], "ж" * 101]}
     learned = read(rows)
     answered = read(rows, schema=Schema((Field("note", "text"),)))

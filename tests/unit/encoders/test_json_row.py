@@ -12,7 +12,7 @@ from aias.core.errors import AiasError
 from aias.core.schema import Field
 from aias.encoders.json_row import BYTES_MAX
 from aias.encoders.rows import RowEncoder
-from aias.serving.rows import read_rows
+from aias.serving.formats.json_rows import read_rows
 
 FIELDS = [Field("age", "number"), Field("how much (in €)", "number"), Field("plan", "category")]
 VALUES = {"age": [1.0, 2.0], "how much (in €)": [0.5, None], "plan": ["pro", "free"]}

@@ -12,8 +12,8 @@ from aias.optimize.parameters import parameters
 from aias.optimize.situation import Situation
 from aias.optimize.strategy import strategy
 from aias.optimize.structure import structure
-from aias.training.configuration import Configuration
-from aias.training.portfolio import Shape
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.portfolio import Shape
 
 TASK = Task("y", "binary", "roc_auc", ("a", "b"))
 

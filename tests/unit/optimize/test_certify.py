@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aias.artifact.optimised import Gain
+from aias.compress.comparison import Answered
 from aias.compress.gate.evidence import RISK
-from aias.compress.paired import Answered
 from aias.core.task import Task
 from aias.optimize.certify import certify
 

@@ -12,7 +12,7 @@ from aias.core.events import Event
 from aias.registry.values import Endpoint
 from aias.runtimes import mapped
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.serving.loading import loader
+from aias.serving.versions.loading import loader
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
 SOME = [{"n": each / 4} for each in range(60)]

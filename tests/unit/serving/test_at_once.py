@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from aias.core.events import nobody
-from aias.serving.heads import HEADS_MAX, Heads
-from aias.serving.messages import Reply
-from aias.serving.routes import Route, RouteTable
+from aias.serving.http.heads import HEADS_MAX, Heads
+from aias.serving.http.messages import Reply
+from aias.serving.http.routes import Route, RouteTable
 from aias.serving.survival.suspects import Suspects
 from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all
 

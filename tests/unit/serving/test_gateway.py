@@ -17,8 +17,8 @@ from aias.core.errors import UserError
 from aias.core.events import Event
 from aias.core.names import BadName, Ref
 from aias.registry.registry import Registry
-from aias.serving.background import Background, DidNotStart
-from aias.serving.ports import PortInUse, listen
+from aias.serving.processes.background import Background, DidNotStart
+from aias.serving.processes.ports import PortInUse, listen
 from aias.serving.serve import OpenToAll, serve
 from serving_house import PATIENCE, eventually
 
@@ -165,7 +165,7 @@ def test_an_endpoint_for_requests_that_name_none_is_looked_for_at_the_start(trai
 
 def test_a_second_port_answers_the_same_over_grpc(trained: Path) -> None:
     grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
-    code = "import sys; from aias.serving.serve import serve; from aias.serving.background import tell"
+    code = "import sys; from aias.serving.serve import serve; from aias.serving.processes.background import tell"
     run = f"{code}; from pathlib import Path; serve(Path(sys.argv[1]), port=0, grpc_port=0, announce=tell)"
     _, secret = make_key(trained)
 
@@ -236,7 +236,7 @@ ACCESS_LOG = """
 import sys
 sys.path[:0] = PATH
 from serving_house import house
-from aias.serving.logs import log_accesses
+from aias.serving.observability.logs import log_accesses
 log_accesses()
 with house() as server:
     server.call("POST", "/predict/churn", [{"age": 50, "plan": "pro"}])

@@ -9,12 +9,12 @@ import pytest
 
 from aias.registry.rollout.trial import WHOLE, Guard, Trial
 from aias.serving.bounds import Bounds
-from aias.serving.messages import Request
-from aias.serving.models import warm
+from aias.serving.http.messages import Request
 from aias.serving.protocols.contract import House as Home
 from aias.serving.protocols.invocations import Invocations
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
+from aias.serving.versions.model import warm
 from serving_house import AT, BOUNDS, Doubler, House, Response, Rule, Shelf, house
 
 LINES = {"Content-Type": "application/jsonlines"}

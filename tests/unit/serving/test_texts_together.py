@@ -10,7 +10,7 @@ pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 from aias.encoders.rows import Encoded
-from aias.serving.messages import is_table
+from aias.serving.http.messages import is_table
 from serving_house import BOUNDS, Shelf, house
 from tiny_encoder import embedding
 

@@ -14,9 +14,9 @@ from aias.core.events import Event
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.graph.sentences import Texts
-from aias.training.configuration import Configuration, Unit
 from aias.training.embedding import Embedding, KnownRows, embedded, embedding_of, ready_in_time, without_tokens
 from aias.training.ledger import Ledger
+from aias.training.selection.configuration import Configuration, Unit
 from clock import Clock
 
 NOTES = ["a b", "c", "a c", "b"]

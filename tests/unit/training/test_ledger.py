@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aias.core.errors import StorageFailed
-from aias.training.configuration import Configuration, Unit
 from aias.training.ledger import Entry, Ledger
+from aias.training.selection.configuration import Configuration, Unit
 
 
 def entry(value: float = 1.0) -> Entry:

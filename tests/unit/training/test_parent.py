@@ -10,8 +10,8 @@ import pytest
 
 from aias.core.events import nobody
 from aias.core.schema import Schema
-from aias.data import long_texts
 from aias.data.read import read
+from aias.data.text_files import long_texts
 from aias.training.parent import rows_of
 
 

@@ -8,7 +8,7 @@ from aias.core.errors import StorageFailed
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
-from aias.training.configuration import ALL
+from aias.training.selection.configuration import ALL
 from aias.training.table import Part, Table
 
 FOLDS = np.array([-1, -1, -1, 0, 0, 1, -1, 1], np.int16)

@@ -14,13 +14,13 @@ from aias.core.events import Event, nobody
 from aias.core.schema import Schema
 from aias.data.errors import NoInputs
 from aias.data.read import read
-from aias.training.configuration import ALL
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
-from aias.training.memory import NO_MEMORY
+from aias.training.ledger_folder import room
 from aias.training.prepare import Prepared, prepare
-from aias.training.room import room
+from aias.training.processes.memory import NO_MEMORY
+from aias.training.selection.configuration import ALL
 from aias.training.table import digest_in
 from aias.training.train import NoModel, Recipe, _instead, train
 from aias.training.unit import Bench
@@ -354,7 +354,7 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
 
 
 def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.plan.Plan.refit", lambda *_: [])
+    monkeypatch.setattr("aias.training.selection.plan.Plan.refit", lambda *_: [])
     told: list[Event] = []
     results = train(read(table(), target="y"), TREES, inline=True, watch=told.append)
     (late,) = [event for event in told if event.name == "train.refit"]
@@ -385,7 +385,7 @@ def test_a_refit_that_goes_wrong_is_not_hidden(monkeypatch: pytest.MonkeyPatch) 
     def broken(*_: object) -> None:
         raise RuntimeError("broken refit")
 
-    monkeypatch.setattr("aias.training.plan.Plan.refit", broken)
+    monkeypatch.setattr("aias.training.selection.plan.Plan.refit", broken)
     with pytest.raises(RuntimeError, match="broken refit"):
         train(read(table(), target="y"), LINEAR, inline=True)
 
@@ -432,7 +432,7 @@ LIST = "please remove me from this list"
 
 
 def test_one_text_longer_than_any_is_read_as_far_as_that_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.data.long_texts.TEXT_CHARS_MAX", 200_000)
+    monkeypatch.setattr("aias.data.text_files.long_texts.TEXT_CHARS_MAX", 200_000)
     monkeypatch.setattr("aias.core.limits.TEXT_CHARS_MAX", 200_000)
     held = table(120)
     held["note"][7] = "free win " * 30_000

@@ -10,9 +10,9 @@ from aias.core.deadline import Deadline
 from aias.core.events import nobody
 from aias.data.opinions import Opinions
 from aias.data.read import read
-from aias.training.configuration import ALL, Configuration, Unit
 from aias.training.ledger import Ledger
 from aias.training.prepare import prepare
+from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.unit import Bench
 
 SMALL = {"num_leaves": 4, "learning_rate": 0.1, "feature_fraction": 0.6}

@@ -1,4 +1,4 @@
-"""A small model answers every row, and a large one those of which the small one is unsure (`compress.mixture`).
+"""A small model answers every row, and a large one those of which the small one is unsure (`compress.cascading`).
 
 Small are those that the search has made already and that fell by nothing but what they lost; large is the parent, or
 what would pass in its place. Which rows go on is decided on the search rows alone:
@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.mixture import ALIKE, Mixture, Unsure, doubt
+from aias.compress.cascading import ALIKE, Cascade, Unsure, doubt
 from aias.compress.nomination import LIKELY
 from aias.compress.searched import Known, Searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
@@ -31,11 +31,11 @@ from aias.core.task import LABEL_METRICS, Task
 from aias.encoders.contract import Floats
 from aias.graph.both import Both
 from aias.graph.builder import Builder
-from aias.training.answering import Calibrated
-from aias.training.calibration import PROBABILITY_MIN, Calibration
-from aias.training.configuration import ALL
-from aias.training.metrics import decide
 from aias.training.pipeline import Pipeline
+from aias.training.scoring.answering import Calibrated
+from aias.training.scoring.calibration import PROBABILITY_MIN, Calibration
+from aias.training.scoring.metrics import decide
+from aias.training.selection.configuration import ALL
 
 __all__ = ["cascade"]
 
@@ -216,7 +216,7 @@ def _make(shop: Workshop, split: Split, fold: int, parent_fold: int | None = Non
     if first and second:
         both: Any = Both(first.sentences, second.sentences)
         embedding, wide = replace(second, sentences=both), first.sentences.width
-    mixture = Mixture(
+    mixture = Cascade(
         _calibrated(small.pipeline, split.small.calibration), _calibrated(large.pipeline, split.large.calibration),
         split.unsure, shop.task.outputs, second.sentences if second else None, wide,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from aias.compress.fewer_terms import held_by, linear_member, student, with_term
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats
-from aias.training.members import Member
+from aias.training.selection.members import Member
 
 __all__ = ["codebook"]
 

@@ -16,9 +16,9 @@ from aias.compress.workshop import Workshop
 from aias.core.errors import AiasError
 from aias.encoders.contract import Floats
 from aias.encoders.rows import RowEncoder
-from aias.training.configuration import Configuration
 from aias.training.embedding import Embedding
 from aias.training.pipeline import Pipeline
+from aias.training.selection.configuration import Configuration
 
 
 class CannotHelp(AiasError):

@@ -17,8 +17,8 @@ from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.core.forest import Floats, Forest, Ints
 from aias.graph.trees import trees_in
-from aias.training.members import Member
 from aias.training.pipeline import ColumnsPipeline, Pipeline
+from aias.training.selection.members import Member
 
 __all__ = ["cut_trees"]
 

@@ -1,11 +1,11 @@
-"""The whole parent taught to one set of boosted trees (`compress.lessons`)."""
+"""The whole parent taught to one set of boosted trees (`compress.distillation`)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from aias.compress.lessons import Size, able, taught
+from aias.compress.distillation import Size, able, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 

@@ -1,11 +1,11 @@
-"""The whole parent taught to one small network (`compress.lessons`): what is smooth, trees follow by steps only."""
+"""The whole parent taught to one small network (`compress.distillation`): trees follow what is smooth by steps only."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from aias.compress.lessons import Lesson, lesson
+from aias.compress.distillation import Lesson, lesson
 from aias.compress.plain_network import plain_network
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop, check_whole
@@ -13,7 +13,7 @@ from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.learners.contract import Fit
 from aias.training.pipeline import ColumnsPipeline
-from aias.training.soft import CHANCE_MIN, soft
+from aias.training.soft_labels import CHANCE_MIN, soft
 
 __all__ = ["distill_network"]
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import own_answers
+from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop, check_whole
@@ -22,11 +22,11 @@ from aias.core.events import nobody
 from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
-from aias.training.configuration import ALL
-from aias.training.members import Member
 from aias.training.parent import NoTime
 from aias.training.pipeline import WITHOUT_SENTENCES, LinearPipeline
-from aias.training.soft import soft
+from aias.training.selection.configuration import ALL
+from aias.training.selection.members import Member
+from aias.training.soft_labels import soft
 
 __all__ = ["distill_words"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.training.members import Member
-from aias.training.weights import mix
+from aias.training.selection.members import Member
+from aias.training.selection.weights import mix
 
 __all__ = ["drop_members"]
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.compress.lessons import Size, able, lesson, taught
+from aias.compress.distillation import Size, able, lesson, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats

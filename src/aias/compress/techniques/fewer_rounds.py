@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from aias.compress.techniques.contract import CannotHelp, Ladder
 from aias.compress.workshop import Workshop
-from aias.training.configuration import Configuration
-from aias.training.members import Member
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 __all__ = ["fewer_rounds"]
 

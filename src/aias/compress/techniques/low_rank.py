@@ -12,8 +12,8 @@ from typing import Final
 from aias.compress.healing import healed
 from aias.compress.techniques.contract import CannotHelp, Ladder
 from aias.compress.workshop import Workshop
-from aias.training.configuration import Configuration
-from aias.training.members import Member
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.members import Member
 
 __all__ = ["low_rank"]
 

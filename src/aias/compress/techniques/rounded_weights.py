@@ -9,7 +9,7 @@ import numpy as np
 from aias.compress.rounding import rounded
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.training.members import Member
+from aias.training.selection.members import Member
 
 __all__ = ["rounded_weights"]
 

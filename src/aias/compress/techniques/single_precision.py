@@ -18,7 +18,7 @@ from aias.encoders.contract import Ints
 from aias.training.ensemble import Ensemble
 from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, Pipeline
-from aias.training.weights import mix
+from aias.training.selection.weights import mix
 
 __all__ = ["single_precision"]
 

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
-from aias.training.configuration import Configuration
 from aias.training.pipeline import read_by
+from aias.training.selection.configuration import Configuration
 
 __all__ = ["smaller_model"]
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from aias.compress.lessons import own_answers
+from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made

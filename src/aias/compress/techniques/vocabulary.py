@@ -12,7 +12,7 @@ from typing import Final
 from aias.compress.fewer_terms import linear_member, one_in_all, student
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
-from aias.training.members import Member
+from aias.training.selection.members import Member
 
 __all__ = ["vocabulary"]
 

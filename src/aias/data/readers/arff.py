@@ -8,9 +8,9 @@ from typing import Final
 import polars as pl
 
 from aias.core.limits import COLUMNS_MAX
-from aias.data.decode import decoded
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
+from aias.data.text_files.decode import decoded
 from aias.encoders.number import PLAIN
 
 _NUMERIC: Final = frozenset({"numeric", "real", "integer"})

@@ -11,20 +11,20 @@ import polars as pl
 
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
-from aias.data.around import beside
-from aias.data.blanks import divided_by_blanks, with_tabs
-from aias.data.decode import decoded, head_of
-from aias.data.drawn import is_drawn, undrawn
 from aias.data.errors import TooLarge, Unreadable
-from aias.data.fixed_width import divided_by_places
-from aias.data.foot import without_foot
-from aias.data.groups import grouped, told_groups
-from aias.data.header_line import from_header, without_comments
-from aias.data.headings import has_header, is_number, judged
-from aias.data.layout import Layout, Records, records, sniff, without_pairs
-from aias.data.one_side import one_side
-from aias.data.one_table import one_table, without_title
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table, noted
+from aias.data.text_files.around import beside
+from aias.data.text_files.blanks import divided_by_blanks, with_tabs
+from aias.data.text_files.decode import decoded, head_of
+from aias.data.text_files.drawn_tables import is_drawn, undrawn
+from aias.data.text_files.fixed_width import divided_by_places
+from aias.data.text_files.footers import without_foot
+from aias.data.text_files.groups import grouped, told_groups
+from aias.data.text_files.header_line import from_header, without_comments
+from aias.data.text_files.headings import has_header, is_number, judged
+from aias.data.text_files.layout import Layout, Records, records, sniff, without_pairs
+from aias.data.text_files.one_side import one_side
+from aias.data.text_files.one_table import one_table, without_title
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)

@@ -10,15 +10,15 @@ from typing import Any, Final
 import polars as pl
 
 from aias.core.limits import UNPACK_RATIO_MAX, UNPACKED_BYTES_MAX
-from aias.data.around import header_at
-from aias.data.columns import simplified
-from aias.data.decode import looks_binary
 from aias.data.errors import TooLarge, Unreadable
-from aias.data.foot import rows_of_first, without_foot, without_units
-from aias.data.groups import begins_at, grouped, told_groups
-from aias.data.headings import judged
-from aias.data.one_side import one_side
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table, noted
+from aias.data.text_files.around import header_at
+from aias.data.text_files.decode import looks_binary
+from aias.data.text_files.footers import rows_of_first, without_foot, without_units
+from aias.data.text_files.groups import begins_at, grouped, told_groups
+from aias.data.text_files.headings import judged
+from aias.data.text_files.one_side import one_side
+from aias.data.types.columns import simplified
 
 _SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _SLACK: Final = 64 << 20

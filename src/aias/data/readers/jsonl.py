@@ -8,11 +8,11 @@ import polars as pl
 
 from aias.core.events import Event
 from aias.core.json_faults import Faults, in_words
-from aias.data.columns import from_rows
-from aias.data.decode import decoded
 from aias.data.errors import Unreadable
-from aias.data.one_object import rows_of
 from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table, noted
+from aias.data.text_files.decode import decoded
+from aias.data.text_files.one_object import rows_of
+from aias.data.types.columns import from_rows
 
 _SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 _ESCAPE: Final = re.compile(

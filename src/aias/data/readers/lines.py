@@ -7,9 +7,9 @@ from typing import Final
 import polars as pl
 
 from aias.core.events import Event
-from aias.data.decode import decoded, head_of
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import NO, PERHAPS, File, Options, Table, noted
+from aias.data.text_files.decode import decoded, head_of
 
 _LINE: Final = re.compile(r"(\S{1,64})[ \t]+(\S.*?)[ \t]*")
 _LABELS_MAX: Final = 300

@@ -6,9 +6,9 @@ from typing import Final
 import polars as pl
 
 from aias.data.arrow_faults import FAULTS, check_ends, refusal
-from aias.data.columns import simplified
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
+from aias.data.types.columns import simplified
 
 _MAGIC: Final = b"PAR1"
 _ENCRYPTED: Final = b"PARE"

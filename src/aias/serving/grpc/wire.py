@@ -11,8 +11,8 @@ from typing import Any, Final
 import grpc
 import msgspec
 
+from aias.serving.admission.urgency import DEADLINE
 from aias.serving.inference.requests import LENGTH_HEADER
-from aias.serving.wishes import DEADLINE
 
 Asgi = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from aias.core.schema import Field
-from aias.serving.models import Model
+from aias.serving.versions.model import Model
 
 PLATFORM: Final = "onnxruntime_onnx"
 

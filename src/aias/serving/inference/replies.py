@@ -4,10 +4,10 @@ import msgspec
 import numpy as np
 
 from aias.runtimes.contract import Answers
-from aias.serving.forms import short
+from aias.serving.formats.json_answers import short
+from aias.serving.formats.tensors import finite, write_bytes
+from aias.serving.http.messages import BINARY, Reply, Request
 from aias.serving.inference.requests import Form, Inference
-from aias.serving.messages import BINARY, Reply, Request
-from aias.serving.tensors import finite, write_bytes
 
 
 def reply_of(request: Request, inference: Inference, wanted: dict[str, Form], answers: Answers) -> Reply:

@@ -11,11 +11,11 @@ from typing import ClassVar, Protocol
 
 from aias.core.errors import AiasError
 from aias.registry.values import Endpoint
-from aias.serving.arrow import ArrowProcess
 from aias.serving.bounds import Bounds
+from aias.serving.formats.arrow import ArrowProcess
+from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Repository
-from aias.serving.metrics import Metrics
-from aias.serving.routes import Route
+from aias.serving.observability.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)

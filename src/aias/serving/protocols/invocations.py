@@ -1,7 +1,7 @@
 """SageMaker's and MLflow's way to ask, which share `POST /invocations` and `GET /ping`.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html,
-https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally. The body says by itself whose it is (`tables.py`).
+https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally. The body says whose it is (`formats/tables.py`).
 Neither names a model in its path: a header does, or the server's own setting, or there is one endpoint only.
 """
 
@@ -14,17 +14,17 @@ import msgspec
 from aias import __version__
 from aias.core.errors import AiasError, BadValue
 from aias.runtimes.contract import Answers
-from aias.serving.accepts import wanted
-from aias.serving.arrow import Columns
-from aias.serving.csvs import text_of, write_lines
-from aias.serving.forms import plain
-from aias.serving.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
-from aias.serving.models import Model
+from aias.serving.admission.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
+from aias.serving.formats.arrow import Columns
+from aias.serving.formats.csvs import text_of, write_lines
+from aias.serving.formats.json_answers import plain
+from aias.serving.formats.json_vectors import floats
+from aias.serving.formats.tables import Parameters, Tables, rows_of
+from aias.serving.http.content_negotiation import wanted
+from aias.serving.http.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
+from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.protocols.contract import House
-from aias.serving.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
-from aias.serving.routes import PUBLIC, Route
-from aias.serving.tables import Parameters, Tables, rows_of
-from aias.serving.vectors import floats
+from aias.serving.versions.model import Model
 
 __all__ = ["Invocations"]
 

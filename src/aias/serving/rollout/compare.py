@@ -26,17 +26,17 @@ from aias.registry.registry import Registry
 from aias.registry.rollout.evidence import Evidence, Mirrored
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers
-from aias.serving.arrow import ArrowProcess
-from aias.serving.background import stop_with_parent
 from aias.serving.bounds import Bounds
+from aias.serving.formats.arrow import ArrowProcess
+from aias.serving.http.messages import Ask, Conversation, Request
+from aias.serving.http.routes import RouteTable
 from aias.serving.inference.repository import Repository
-from aias.serving.loading import loader
-from aias.serving.messages import Ask, Conversation, Request
-from aias.serving.models import Model, warm
+from aias.serving.processes.background import stop_with_parent
 from aias.serving.protocols.contract import House
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.rollout.shadow import ShadowOrders
-from aias.serving.routes import RouteTable
+from aias.serving.versions.loading import loader
+from aias.serving.versions.model import Model, warm
 
 REPORT_SECONDS: Final = 0.5
 MESSAGE_BYTES_MAX: Final = 1 << 20

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from aias.registry.rollout.evidence import Comparison, certain_at
 from aias.registry.rollout.trial import WHOLE, Trial
-from aias.serving.metrics import family
+from aias.serving.observability.metrics import family
 
 
 class Shown(Protocol):

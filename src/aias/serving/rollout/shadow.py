@@ -29,7 +29,7 @@ import msgspec
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Trial
 from aias.registry.values import Endpoint
-from aias.serving.messages import Request
+from aias.serving.http.messages import Request
 
 BODY_BYTES_MAX: Final = 128 << 10
 """What fits into the kernel's buffer with others; larger bodies are counted and not looked at."""

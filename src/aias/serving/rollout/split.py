@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aias.core.errors import AiasError
 from aias.registry.rollout.trial import BY_KEY, BY_REQUEST, Trial, point
-from aias.serving.bodies import ClientGone
-from aias.serving.models import Model
-from aias.serving.refusals import status_of
+from aias.serving.admission.refusals import status_of
+from aias.serving.http.bodies import ClientGone
 from aias.serving.rollout.cells import Cells, Seen
+from aias.serving.versions.model import Model
 
 if TYPE_CHECKING:
-    from aias.serving.messages import Reply, Request
+    from aias.serving.http.messages import Reply, Request
 
 STICKY: Final = b"x-aias-sticky"
 """By it a caller says for whom it asks; who is the same stays with one version."""

@@ -10,9 +10,9 @@ from aias.core.names import Ref
 from aias.registry.rollout.evidence import Evidence
 from aias.registry.rollout.trial import WHOLE, Guard, Role, Trial
 from aias.registry.values import Endpoint
-from aias.serving.models import Model
 from aias.serving.rollout.cells import ALONE_AFTER, Cells
 from aias.serving.rollout.split import Canary, Mirror, Split
+from aias.serving.versions.model import Model
 
 REPORT_SECONDS: Final = 0.5
 """Between two reports of a worker: each is a write to the database."""

@@ -37,7 +37,7 @@ def main(home: Path, ref: str) -> None:
     from aias.core.names import Ref
     from aias.registry.registry import Registry
     from aias.registry.values import Endpoint
-    from aias.serving.loading import loader
+    from aias.serving.versions.loading import loader
 
     with Registry.open(home) as registry:
         version = registry.version(Ref.parse(ref))

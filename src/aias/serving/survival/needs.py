@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aias.serving.models import Model
+from aias.serving.versions.model import Model
 
 LONG_SECONDS: Final = 5.0
 """Of one row. Its worker would have to end with it, and all that it is at would be repeated."""

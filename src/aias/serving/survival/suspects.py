@@ -7,14 +7,14 @@ from typing import Final
 
 from aias.core.events import Event, Watch
 from aias.registry.values import Endpoint
+from aias.serving.admission.refusals import quarantined
+from aias.serving.batching.tiers import Tier
 from aias.serving.bounds import Bounds
-from aias.serving.models import Answering, Model
-from aias.serving.refusals import quarantined
 from aias.serving.survival.apart import Apart
 from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.journal import Runs
 from aias.serving.survival.needs import why_apart
-from aias.serving.tiers import Tier
+from aias.serving.versions.model import Answering, Model
 
 RELEASE_SECONDS_MAX: Final = 5.0
 """The supervisor hears at once, and tells all workers; on a busy machine somewhat later."""

@@ -6,11 +6,11 @@ Each group has its own loss beside that of each of its rows. Seeds are fixed.
 import numpy as np
 import pytest
 
+from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.power import together
 from aias.compress.gate.verdict import SPENT
-from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
-from aias.training.metrics import judge
+from aias.training.scoring.metrics import judge
 
 RUNS, GROUPS, EACH = 200, 60, 10
 LUCK = 0.03

@@ -6,10 +6,10 @@ Seeds are fixed: each test gives the same counts every time.
 import numpy as np
 import pytest
 
+from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.evidence import Unknown
 from aias.compress.gate.medians import median_loss
 from aias.compress.gate.verdict import SPENT
-from aias.compress.paired import Answered, evidence
 from aias.core.task import Task
 
 RUNS, LUCK = 400, 0.03

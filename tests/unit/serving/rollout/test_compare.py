@@ -5,9 +5,9 @@ import pytest
 
 from aias.registry.rollout.evidence import Mirrored
 from aias.runtimes.contract import Answers, Vectors
-from aias.serving.models import warm
 from aias.serving.rollout.compare import Comparer, differ
 from aias.serving.rollout.shadow import Mirrored as Sent
+from aias.serving.versions.model import warm
 from serving_house import Rule
 
 JSON = {b"content-type": b"application/json"}

@@ -6,12 +6,12 @@ import pytest
 
 import artifacts
 from aias.registry.rollout.trial import BY_REQUEST, Guard, Trial, point
-from aias.serving.messages import Reply, Request
-from aias.serving.models import Model, warm
+from aias.serving.http.messages import Reply, Request
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
+from aias.serving.versions.model import Model, warm
 from serving_house import AT, Rule
 
 

@@ -4,7 +4,13 @@ import signal
 import time
 from types import SimpleNamespace
 
-from aias.serving.births import PAUSE_SECONDS_ALONE, PAUSE_SECONDS_MAX, QUICK_DEATHS, SETTLED_SECONDS, Worker
+from aias.serving.processes.worker_slot import (
+    PAUSE_SECONDS_ALONE,
+    PAUSE_SECONDS_MAX,
+    QUICK_DEATHS,
+    SETTLED_SECONDS,
+    Worker,
+)
 from aias.serving.survival.estates import Life
 
 

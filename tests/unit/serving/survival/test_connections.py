@@ -7,7 +7,7 @@ import socket
 import pytest
 import uvloop
 
-from aias.serving.accepting import Accepting
+from aias.serving.connections.accepting import Accepting
 from aias.serving.survival.connections import KeptConnection
 from aias.serving.survival.journal import TEXT_BYTES, Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep

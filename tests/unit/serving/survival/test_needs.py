@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import replace
 
-from aias.serving.models import warm
 from aias.serving.survival.needs import (
     GROWING_SAMPLES,
     GROWTH_BYTES_MAX,
@@ -14,6 +13,7 @@ from aias.serving.survival.needs import (
     held_seconds,
     why_apart,
 )
+from aias.serving.versions.model import warm
 from serving_house import Rule
 
 MIB = 1 << 20

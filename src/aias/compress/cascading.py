@@ -1,0 +1,139 @@
+"""Two models as one: a small one answers every row, and a large one those of which the small one is unsure.
+
+    s   what the small one says     → sure?  s stays
+                                    → unsure? the large one's answer in its place, computed of these rows alone
+
+Which answers are unsure is a range of what the small one itself says, so that a row is sent on alone as in any batch:
+of two classes the probability of the second between two limits, of more a lead of the best over the second below one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import numpy as np
+
+from aias.compress.techniques.contract import Made
+from aias.compress.workshop import Workshop
+from aias.core.errors import UserError
+from aias.core.graph import GraphWriter
+from aias.encoders.contract import Floats
+from aias.encoders.rows import Encoded
+from aias.graph.builder import Builder
+from aias.graph.sentences import SentenceEncoder
+from aias.training.pipeline import Pipeline
+
+Rows = Sequence[Mapping[str, object]]
+
+ALIKE: Final = 1e-6
+"""Two answers that lie nearer to each other are not parted: engines add up in other orders, and a row at a limit would
+be sent on by one and kept by the other."""
+
+
+FAIR_ROWS: Final = 60
+LOOKED_THROUGH_MAX: Final = 2_000
+"""Rows, for some that are sent on."""
+
+
+def fair(shop: Workshop, made: Made, sent: float, rows: Rows) -> Rows:
+    """Rows to time by: as they are, unless some go a longer way; then as many as of rows that it was not fitted on, in
+    any stretch of them. Of those that it was fitted on a model is surer."""
+    if not sent:
+        return rows
+    places = shop.some(LOOKED_THROUGH_MAX)
+    goes = made.pipeline.sends(shop.encoded(places, made.encoder, made.embedding))  # type: ignore[attr-defined]
+    frame = shop.prepared.dataset.take(places).frame.select([each.name for each in made.encoder.fields])
+    long, short = np.flatnonzero(goes), np.flatnonzero(~goes)
+    if not len(long) or not len(short):
+        raise UserError("of the rows that are here all take one way, and what the other takes cannot be timed")
+    before = np.floor(np.arange(FAIR_ROWS + 1) * sent + 0.5).astype(np.int64)  # that go on, up to each place
+    is_long = np.diff(before) > 0
+    chosen = np.where(is_long, long[before[:-1] % len(long)], short[(np.arange(FAIR_ROWS) - before[:-1]) % len(short)])
+    found: Rows = frame[chosen].to_dicts()
+    return found
+
+
+def doubt(scores: Floats) -> Floats:
+    """By what rows are sent on: the probability of the second of two classes, else the lead of the best: (rows,)."""
+    if scores.shape[1] == 2:
+        return np.asarray(scores[:, 1])
+    best = np.sort(scores, axis=1)[:, -2:]
+    return np.asarray(best[:, 1] - best[:, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """Rows whose `doubt` is above `low` and below `high`."""
+
+    low: float
+    high: float
+
+    def of(self, scores: Floats) -> Any:
+        found = doubt(scores)
+        return (found > self.low) & (found < self.high)
+
+    def export(self, graph: GraphWriter, scores: str, *, outputs: int) -> str:
+        """`of` in the graph: (rows,) bool."""
+        found = _second(graph, scores) if outputs == 2 else _lead(graph, scores)
+        below = graph.op("Less", found, graph.constant(np.float64(self.high)))
+        if outputs > 2:  # no lead is below zero
+            return below
+        return graph.op("And", below, graph.op("Greater", found, graph.constant(np.float64(self.low))))
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """A pipeline. `reads`: what makes the vectors that the large one reads, if it reads any; `split`: where both read
+    some, how wide the small one's are, which stand before them."""
+
+    small: Pipeline
+    large: Pipeline
+    unsure: Unsure
+    outputs: int
+    reads: SentenceEncoder | None = None
+    split: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def reads_tokens(self) -> bool:
+        return self.reads is not None
+
+    def scores(self, encoded: Encoded) -> Floats:
+        found = np.array(self.small.scores(self._part(encoded, before=True)), np.float64)
+        sent = np.flatnonzero(self.unsure.of(found))
+        if len(sent):
+            found[sent] = self.large.scores(self._part(encoded, before=False).take(sent))
+        return found
+
+    def sends(self, encoded: Encoded) -> Any:
+        """Which rows go on to the large one: (rows,) bool."""
+        return self.unsure.of(np.asarray(self.small.scores(self._part(encoded, before=True))))
+
+    def export(self, graph: GraphWriter) -> str:
+        assert isinstance(graph, Builder)
+        said = self.small.export(graph)
+        chosen = self.unsure.export(graph, said, outputs=self.outputs)
+        return graph.for_some(
+            chosen, self.large.export, others=said, sentences=self.reads.write if self.reads else None
+        )
+
+    def state(self) -> Mapping[str, Any]:
+        raise NotImplementedError("two models are kept as both of them")
+
+    def _part(self, encoded: Encoded, *, before: bool) -> Encoded:
+        """The rows with the vectors of one of the two."""
+        if self.split is None or encoded.vectors is None:
+            return encoded
+        first, second = np.split(encoded.vectors, [self.split], axis=1)
+        return replace(encoded, vectors=first if before else second)
+
+
+def _second(graph: GraphWriter, scores: str) -> str:
+    one = graph.constant(np.array([1]))
+    return graph.op("Squeeze", graph.op("Gather", scores, one, axis=1), one)
+
+
+def _lead(graph: GraphWriter, scores: str) -> str:
+    best, _ = graph.ops("TopK", scores, graph.constant(np.array([2])), outputs=2, axis=1)
+    return graph.op("ReduceSum", graph.op("Mul", best, graph.constant(np.array([[1.0, -1.0]]))),
+                    graph.constant(np.array([1])), keepdims=0)  # fmt: skip

@@ -1,0 +1,72 @@
+"""What is known of candidates on trial, so that a run that was killed goes on where it was: nothing is fitted twice.
+
+A candidate is known by what decides what comes of it: the parent, the rows and their folds, those taught on besides,
+the technique, its name and what was chosen for it, the time that was asked for, and the host it was timed on. What a
+run kept is gone when that run has come to its end: timed again is timed anew.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from aias.compress.trial import Trial
+from aias.core.host import host
+from aias.core.names import digest_of
+from aias.runtimes.latency import Race
+from aias.training.ledger import Entry, Ledger
+
+FOLD: Final = "fold "
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    race: Race
+    together: Race
+    size_bytes: int
+    smaller: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """`known`: what decides all candidates alike, such as the parent's digest."""
+
+    ledger: Ledger
+    known: tuple[object, ...]
+
+    def restore(self, trial: Trial) -> bool:
+        """Whether anything was known of it. What was found wrong with it before is wrong with it still."""
+        entry = self.ledger.get(self._key(trial))
+        if entry is None:
+            return False
+        for name, scores in entry.state.items():
+            trial.known[int(name.removeprefix(FOLD))] = scores
+        trial.fault = str(entry.facts["fault"])
+        if entry.facts["measured"] is not None:
+            held = msgspec.convert(entry.facts["measured"], _Measured)
+            trial.race, trial.together = held.race, held.together
+            trial.size_bytes, trial.smaller, trial.make_seconds = held.size_bytes, held.smaller, held.seconds
+        return True
+
+    def note(self, trial: Trial) -> None:
+        """Whole or not at all; a candidate that nobody had time for is as if it had never been."""
+        measured = None
+        if trial.race and trial.together:
+            measured = asdict(_Measured(
+                trial.race, trial.together, trial.size_bytes, trial.smaller, trial.make_seconds
+            ))  # fmt: skip
+        facts: dict[str, Any] = {"fault": trial.fault, "measured": measured, "name": trial.name}
+        state = {f"{FOLD}{fold}": scores for fold, scores in trial.known.items()}
+        self.ledger.drop(self._key(trial))
+        self.ledger.put(self._key(trial), Entry({}, 0.0, False, state, np.zeros((0, 0)), facts))
+
+    def forget(self, trials: Iterable[Trial]) -> None:
+        for each in trials:
+            self.ledger.drop(self._key(each))
+
+    def _key(self, trial: Trial) -> str:
+        parts = (*self.known, trial.technique, trial.name, *trial.candidate.chosen, asdict(host()))
+        return "trial-" + digest_of([msgspec.json.encode(parts)]).removeprefix("sha256:")[:32]

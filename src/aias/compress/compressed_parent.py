@@ -1,0 +1,118 @@
+"""A compressed version as a parent: found again fold by fold, so that it can be judged and go on being made smaller.
+
+What answers a compressed version was fitted on all rows, and nothing of it says how it would answer rows it has not
+seen. But its lineage does: what was trained first, and by which technique each step was made from the one before. The
+same steps without the rows of a fold give answers to these rows that are out of fold, as those of any parent are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from aias.compress.fitting import fitted
+from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder, Made, Proposal
+from aias.compress.workshop import Workshop
+from aias.core.catalog import member
+from aias.core.errors import UserError
+from aias.encoders.contract import Floats
+from aias.training.parent import Parent
+from aias.training.selection.configuration import Configuration
+
+
+@dataclass(eq=False)
+class Base:
+    """What a compressed version is without the rows of a fold."""
+
+    candidate: Candidate
+
+    def __post_init__(self) -> None:
+        self._made: dict[int, Made] = {}
+
+    def at(self, fold: int) -> Made:
+        if fold not in self._made:
+            self._made[fold] = self.candidate.make(fold)
+        return self._made[fold]
+
+    def scores(self, shop: Workshop) -> Floats:
+        """Of all rows that judge, out of fold: (rows, outputs)."""
+        if self.candidate.scores is not None:
+            return self.candidate.scores
+        table = shop.prepared.table
+        folds = table.folds[table.judged]
+        found = np.empty((len(table.judged), shop.task.outputs))
+        for fold in np.unique(folds):
+            own = np.flatnonzero(folds == fold)
+            found[own] = self.at(int(fold)).pipeline.scores(shop.encoded(table.judged[own]))
+        return found
+
+
+def stacked(shop: Workshop, chain: Sequence[Parent]) -> Workshop:
+    """`shop`: of the version that was trained; `chain`: what was made of it, step by step, to the parent itself.
+
+    Raises `UserError` where a step cannot be gone again, `NoTime`.
+    """
+    first = shop.parent
+    for each in chain:
+        base = Base(_step(_as_it_was(shop, each), each))
+        made = base.at(0)
+        if made.embedding is not None or made.encoder is not shop.encoder:
+            raise UserError(
+                f"{each.ref} reads other columns, terms or tokens than {shop.parent.ref}, and those of a fold are not "
+                "those of another: it cannot be found again fold by fold",
+                hint=f"compress {first.ref} once more, with a larger loss or a smaller size "
+                "(`--max-loss`, `--size`, or `max_loss=`, `size=`)",
+            )
+        shop = replace(shop, parent=each, members=(), weights=np.zeros(0), base=base, memo={})
+    return shop
+
+
+def _as_it_was(shop: Workshop, wanted: Parent) -> Workshop:
+    """With the rows without labels that a step was taught on, or without any."""
+    known = unlabelled_of(wanted)
+    if known and known != shop.unlabelled:
+        raise UserError(
+            f"{wanted.ref} was taught on rows without labels besides, and these are not given: without them it cannot "
+            "be found again fold by fold",
+            hint="give the same rows again with `--unlabelled FILE`, or `unlabelled=`",
+        )
+    return replace(shop, extra=shop.extra if known else None, memo={})
+
+
+def _step(shop: Workshop, wanted: Parent) -> Candidate:
+    """What the technique of a step proposed, by its name."""
+    (technique, name), why = step_of(wanted), ""
+    try:
+        proposed = list(member("compress.techniques", technique)(shop))
+    except CannotHelp as fault:
+        proposed, why = [], f": {fault.message}"
+    for each in _with_milder(proposed):
+        if each.name == name:
+            return fitted(shop, each) if isinstance(each, Configuration) else each
+    raise UserError(
+        f"{wanted.ref} was made as `{name}` by {technique}, which does not propose that any more{why}",
+        hint=f"compress {shop.parent.ref} again, and go on from what that gives",
+    )
+
+
+def step_of(parent: Parent) -> tuple[str, str]:
+    """By which technique a compressed version was made, and what that called it."""
+    return str(_proof(parent).get("technique", "")), parent.manifest.leaderboard[0].name
+
+
+def unlabelled_of(parent: Parent) -> str:
+    """The digest of the rows without labels that it was taught on; empty for none."""
+    return str(_proof(parent).get("unlabelled", ""))
+
+
+def _proof(parent: Parent) -> dict[str, Any]:
+    return cast("dict[str, Any]", parent.manifest.lineage.settings.get("proof", {}))
+
+
+def _with_milder(proposed: Sequence[Proposal]) -> list[Candidate | Configuration]:
+    found = [each.harshest if isinstance(each, Ladder) else each for each in proposed]
+    for each in proposed:
+        if not isinstance(each, Configuration) and each.milder:
+            found += each.milder()
+    return found

@@ -1,0 +1,70 @@
+"""What rows not seen may do to a metric that is no mean: a resample has only those that came up, and the next may cost
+more.
+
+Labels          two more wrong answers to rows of a class, of the class where they cost most
+pr_auc          three rows of a class that are scored as if of the other, more surely so than any
+ece             the same; and the gap that chance alone makes, which hides a part of a loss
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.task import LABEL_METRICS, Task
+from aias.encoders.contract import Floats
+from aias.training.scoring.formulas import ECE_BINS, FORMULAS, Case
+
+WRONG: Final = 2.0
+"""Rows of a class, of two since none lost leaves a limit of three rows by the score interval, 1.75 spreads of 1.75."""
+
+MISTAKEN: Final = 3
+"""Rows of a class, of which none came up: with a chance of 5 %, where so many may be expected."""
+
+SPREADS: Final = 1.75
+"""That the limit of a verdict is away."""
+
+HALF_NORMAL: Final = float(np.sqrt(2 / np.pi))
+"""The mean of |Z|."""
+
+
+def doubt(task: Task, y: Any, scores: Floats, labels: Any) -> float:
+    """By how much rows that were not seen may move the metric of these answers, as a spread."""
+    name = task.metric.partition(":")[0]
+    if name in LABEL_METRICS:
+        return _wrong(task, y, scores, labels)
+    if name == "pr_auc":
+        return _mistaken(name, y, scores)
+    return max(_mistaken(name, y, scores), _chance(y, scores)) if name == "ece" else 0.0
+
+
+def _wrong(task: Task, y: Any, scores: Floats, labels: Any) -> float:
+    even, formula = np.ones((1, len(y))), FORMULAS[task.metric]
+    was, costs = formula(Case(task.metric, y, scores, labels))(even), [0.0]
+    for label in np.unique(y):
+        right = np.flatnonzero((y == label) & (labels == y))
+        # Where none of a class was right, one that is gains as much as it would lose.
+        row, said = (right[0], (label + 1) % len(task.classes)) if len(right) else (np.argmax(y == label), label)
+        other = labels.copy()
+        other[row] = said
+        costs.append(float(np.abs(formula(Case(task.metric, y, scores, other))(even) - was)[0]))
+    return WRONG * float(np.nanmax(costs))
+
+
+def _mistaken(name: str, y: Any, scores: Floats) -> float:
+    """Of each class the rows that are the surest are made the surest of another."""
+    even, none = np.ones((1, len(y))), np.empty(0, np.int64)
+    was, costs = FORMULAS[name](Case(name, y, scores, none))(even), [0.0]
+    for label in np.unique(y):
+        rows = np.flatnonzero(y == label)
+        rows = rows[np.argsort(-scores[rows, label], kind="stable")[:MISTAKEN]]
+        other = scores.copy()
+        other[rows] = 0.0
+        other[rows, (label + 1) % scores.shape[1]] = 1.0
+        costs.append(float(np.abs(FORMULAS[name](Case(name, y, other, none))(even) - was)[0]))
+    return float(np.nanmax(costs)) / SPREADS
+
+
+def _chance(y: Any, scores: Floats) -> float:
+    """The calibration error of so many rows if each probability were true: a mean of |Z| in each bin."""
+    said = scores[:, 1] if scores.shape[1] == 2 else scores.max(axis=1)
+    return HALF_NORMAL * float(np.sqrt(np.mean(said * (1 - said)) * min(ECE_BINS, len(y)) / len(y)))

@@ -1,0 +1,1 @@
+"""Bytes of a text file → where its table stands, and what stands around it."""

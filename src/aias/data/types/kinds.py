@@ -1,0 +1,69 @@
+"""What a column of texts holds: numbers, times, categories or free text, and why we think so."""
+
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from aias.core.errors import shown
+from aias.data.types.conform import is_plain
+from aias.data.types.counted import Counted, counted
+from aias.data.types.guesses import Guess
+from aias.data.types.numbers_in_texts import DIFFERENT_MIN, about, numbers_in_texts, plain_numbers, same_word
+from aias.data.types.spellings import AMONG_AMOUNTS, SPELLINGS
+from aias.data.types.times_in_texts import times_in_texts
+
+_WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
+
+
+def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
+    """The kind of a column of texts. A column without values is a category."""
+    bare = column.cast(pl.String).str.strip_chars()
+    bare = bare.filter(bare != "")
+    if len(bare) and bool(is_plain(bare).all()):
+        return plain_numbers(bare, ())
+    found = counted(bare, spellings)
+    if not found.values:
+        return Guess("category", "no values", found.missing)
+    is_target = spellings is not SPELLINGS
+    return _amounts(found, is_target=is_target) or _with_gaps(bare, found, is_target=is_target) or _words(found)
+
+
+def _amounts(found: Counted, *, is_target: bool) -> Guess | None:
+    """The guess that a column holds numbers or times."""
+    guess = numbers_in_texts(found) or times_in_texts(found)
+    if guess or is_target or len(found.values) < DIFFERENT_MIN:  # a target may be `3 dwarfs`, or `<30`
+        return guess
+    return numbers_in_texts(found, unit=same_word(found.values)) or about(found)
+
+
+def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | None:
+    """The guess that a column holds numbers or times, and words that say that there is none."""
+    found = words if is_target else counted(bare, AMONG_AMOUNTS)  # in a target they may be labels
+    if len(found.values) == len(words.values) or len(found.values) < DIFFERENT_MIN:
+        return None
+    guess = _amounts(found, is_target=is_target)
+    if guess is None:
+        return None
+    said = [text for text in guess.missing if text not in words.missing]
+    gaps = words.rows - found.rows
+    rows = "1 row says" if gaps == 1 else f"{gaps:,} rows say"
+    reason = f"{guess.reason}; {rows} {', '.join(map(shown, said[:3]))}, read as missing"
+    return replace(guess, reason=reason)
+
+
+def _words(found: Counted) -> Guess:
+    distinct, rows = len(found.values), found.rows
+    values = pl.Series("v", found.values[:5_000])
+    words = (values.str.count_matches(r"\S+") + values.str.count_matches(_WIDE) / 2).mean()
+    mean_words = float(words) if isinstance(words, int | float) else 0.0
+    share = distinct / rows
+    texts = f"{distinct:,} different texts" if distinct > 1 else "one text"
+    figures = f"{texts} in {rows:,} rows, {mean_words:.1f} words each"
+    few = share <= 0.05 or (distinct <= 20 and share <= 0.5)
+    if few and distinct <= 2_000:
+        return Guess("category", figures, found.missing)
+    unique = share >= 0.95 and rows >= 20
+    if mean_words >= 3 or (mean_words >= 2 and (rows < 20 or unique)):  # alone each says nothing, its words may
+        return Guess("text", figures, found.missing)
+    return Guess("category", figures, found.missing, id_like=unique)

@@ -1,0 +1,396 @@
+"""Which rows run next, together with which others, and who is told at the door that it would take too long.
+
+    submit ─ too late? ─▶ tenants' queues ─ a place is free ─▶ batch ─▶ start … finished ─▶ deliver
+             Overloaded                      (idle: at once)            the cost is learned, the cap moves
+                                             or soon will be ─▶ batch, booked: begun by the machine itself
+
+Decisions only: there is no thread, no clock and no event loop in here. Whoever calls brings `clock` and `start`, and
+calls from one thread; so a test can drive it with a clock of its own.
+
+- Work-conserving: a place is never free while somebody waits, unless a lane asks for a delay. Who calls may be away
+  when a run ends, as an event loop is in its turn. So as much is booked ahead as would run meanwhile, if that needs
+  nobody to do without company: whoever runs batches takes the next by itself.
+- Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
+  has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
+- A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
+  the maximum. A request that would run for long does so in parts, with others in between.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush, heapreplace
+from itertools import count, islice
+from typing import Any, Final, Protocol
+
+from aias.serving.admission.refusals import Busy, Overloaded, too_late
+from aias.serving.batching.pace import Pace
+from aias.serving.batching.queues import Queue
+from aias.serving.batching.shares import Shares
+from aias.serving.batching.tickets import Batch, Lane, Part, Ticket
+
+AHEAD_SECONDS_MAX: Final = 0.05
+"""Of running that is booked ahead on a place: who comes meanwhile comes after it, whatever its priority."""
+
+_FADES: Final = 0.9
+"""What is left of a caller's absence with each run that ends; the longest of some twenty runs is provided for."""
+
+
+class Starter(Protocol):
+    def __call__(self, batch: Batch) -> None:
+        """Run it; then, from the same thread that calls the batcher, call `finished`."""
+
+
+class Batcher:
+    """`places` batches run at a time, of all lanes; more may have been started, in the order in which they are to run.
+    `alarm` is told when to call `wake`, None for no more."""
+
+    def __init__(
+        self,
+        start: Starter,
+        *,
+        places: int,
+        clock: Callable[[], float],
+        waiting_max: int,
+        alarm: Callable[[float | None], None] = lambda _at: None,
+    ) -> None:
+        self._start, self._clock, self._alarm = start, clock, alarm
+        self._places, self._waiting_max = places, waiting_max
+        self._started: dict[Batch, None] = {}
+        self._away_seconds = 0.0
+        self._pace = Pace(places)
+        self._queues: dict[str, Queue] = {}
+        self._open: set[Ticket] = set()
+        self._tenants, self._lanes = Shares(), Shares()
+        self._serial = count()
+        self._alarm_at: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have not begun, or not wholly."""
+        return sum(len(queue.held) for queue in self._queues.values())
+
+    @property
+    def running(self) -> int:
+        return min(self._places, len(self._started))
+
+    @property
+    def booked(self) -> int:
+        """Batches that are started, and run when a place is free."""
+        return len(self._started) - self.running
+
+    # What callers do
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything that comes now may have to wait."""
+        return bool(self._queues) or len(self._started) >= self._places
+
+    def announce(self, ticket: Ticket) -> None:
+        """It is let in, but still to be read: it counts among those that wait until it is withdrawn."""
+        self._queue_of(ticket).hold(ticket)
+
+    def withdraw(self, ticket: Ticket) -> None:
+        self._release(ticket)
+
+    def submit(self, ticket: Ticket, *, let_in: bool = False) -> None:
+        """Run it as soon as it is its turn. Raises `Busy`, `Overloaded`, which say when to come again; not for what was
+        `let_in` before."""
+        now = ticket.entered_at = self._clock()
+        if not let_in:
+            self.check(ticket, now)
+        queue = self._queue_of(ticket)
+        if ticket.lane not in queue.lanes:
+            self._lanes.enter(ticket.lane)
+            queue.lanes[ticket.lane] = []
+        heappush(queue.lanes[ticket.lane], (ticket.priority, next(self._serial), ticket))
+        queue.hold(ticket)
+        self._open.add(ticket)
+        self._dispatch()
+
+    def check(self, ticket: Ticket, now: float, *, late: float = 0.0) -> None:
+        """Refuse what would come too late: beyond its caller's deadline, else beyond the objective in waiting alone.
+
+        `late`: seconds that it has waited already, before it could be looked at.
+        """
+        wait = self.expected_wait(ticket)
+        if ticket.deadline is None:
+            over, bound = late + wait - ticket.lane.objective_seconds, "the queue is longer than is of use to anybody"
+        else:
+            over = now + wait + ticket.lane.cost.safely(ticket.units) - ticket.deadline
+            bound = "it would be answered after its deadline"
+        if over > 0:
+            raise Overloaded(bound, retry_seconds=over)
+        # Who has so many waiting keeps nobody else out, nor its own that are in more of a hurry.
+        mine = self._queues.get(ticket.tenant)
+        if mine and mine.count_before(ticket.priority) >= max(1, self._waiting_max // len(self._queues)):
+            raise Busy("too many requests are waiting", hint="try again in a moment")
+
+    def expected_wait(self, ticket: Ticket) -> float:
+        """Until it starts, if all goes on as it does: its tenant waits for its own, but for what may wait longer, and
+        as much of each other's."""
+        if len(self._started) < self._places and not self._queues:
+            return 0.0
+        now, mine = self._clock(), self._queues.get(ticket.tenant)
+        own = mine.seconds_before(ticket.priority) if mine else 0.0
+        share = own + ticket.next_estimate
+        ahead = sum(min(share, queue.seconds) for queue in self._queues.values() if queue is not mine)
+        # Of a run that is overdue nothing is known, but that it may well take as long again.
+        first = min((abs(batch.ends_at - now) for batch in islice(self._started, self._places)), default=0.0)
+        return first + self._pace.of(self._booked_seconds + own + ahead)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """Its caller has gone: what of it has not begun never will. Nothing is delivered."""
+        self._end(ticket)
+        self._dispatch()
+
+    # What the machine does
+
+    def finished(
+        self, batch: Batch, results: list[Any], *, counts: bool = True, began_at: float | None = None,
+        ended_at: float | None = None,
+    ) -> None:  # fmt: skip
+        """A batch is over: for each part what it gave, or its fault. `counts`: its time tells what runs cost. By the
+        same clock: when it `began_at` and `ended_at`, where that is not as it was started, and now."""
+        now = self._clock()
+        ended_at = now if ended_at is None else ended_at
+        self._away_seconds = max(now - ended_at, _FADES * self._away_seconds)
+        del self._started[batch]
+        began_at = batch.started_at if began_at is None else began_at
+        self._pace.ran(ended_at - began_at, ended_at)
+        if counts:
+            batch.lane.learn(batch.units, ended_at - began_at)
+        if len(self._started) >= self._places:
+            # What was booked has begun in its place.
+            next(islice(self._started, self._places - 1, None)).begins(ended_at)
+        for part, result in zip(batch.parts, results, strict=True):
+            self._take_in(part, result)
+        self._dispatch()
+        if len(self._started) < self._places:
+            self._pace.idles()
+
+    def wake(self) -> None:
+        """The time has come that `alarm` was told."""
+        self._alarm_at = None
+        self._dispatch()
+
+    def expire(self) -> None:
+        """Give up every request whose time is over; to be called now and then."""
+        now = self._clock()
+        for ticket in [each for each in self._open if each.until <= now]:
+            self._fail(ticket, too_late())
+        self._dispatch()
+
+    # Inside
+
+    def _queue_of(self, ticket: Ticket) -> Queue:
+        queue = self._queues.get(ticket.tenant)
+        if queue is None:
+            self._tenants.enter(ticket.tenant)
+            queue = self._queues[ticket.tenant] = Queue()
+        return queue
+
+    def _take_in(self, part: Part, result: Any) -> None:
+        ticket = part.ticket
+        if ticket.over:
+            return
+        if isinstance(result, Exception):
+            self._fail(ticket, result)
+            return
+        ticket.given[part.start] = result
+        ticket.left -= part.stop - part.start
+        if not ticket.left:
+            self._end(ticket)
+            ticket.deliver(ticket, [ticket.given[start] for start in sorted(ticket.given)])
+
+    def _fail(self, ticket: Ticket, fault: Exception) -> None:
+        if not ticket.over:
+            self._end(ticket)
+            ticket.deliver(ticket, fault)
+
+    def _end(self, ticket: Ticket) -> None:
+        ticket.over = True
+        self._open.discard(ticket)
+        self._release(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
+        """It waits no longer. Its place in the heap is cleared when it comes up, or when most of those there are."""
+        queue = self._queues.get(ticket.tenant)
+        if queue is None or not queue.let_go(ticket):
+            return
+        if not queue.held:
+            del self._queues[ticket.tenant]
+        elif ticket.over:
+            queue.tidy(ticket.lane)
+
+    def _dispatch(self) -> None:
+        while self._queues:
+            ahead = len(self._started) >= self._places
+            if ahead and not self._may_book:
+                break
+            # One moment for both: whose time is over a little later is not chosen first and then left out.
+            now = self._clock()
+            lane = self._next_lane(now, ahead=ahead)
+            if lane is None:
+                return
+            batch = self._form(lane, now)
+            self._started[batch] = None
+            self._start(batch)
+        self._set_alarm(None)
+
+    @property
+    def _may_book(self) -> bool:
+        """Whether what is booked would be over before the next run that ends is heard of."""
+        if self._places == 1:
+            # The one processor was not idle while nobody heard: it did what whoever calls is for.
+            return False
+        return self._booked_seconds < self._places * min(self._away_seconds, AHEAD_SECONDS_MAX)
+
+    @property
+    def _booked_seconds(self) -> float:
+        if len(self._started) <= self._places:
+            return 0.0
+        return sum(each.lane.cost.seconds(each.units) for each in islice(self._started, self._places, None))
+
+    def _next_lane(self, now: float, *, ahead: bool) -> Lane | None:
+        """The lane to run now, or `ahead`; None, and an alarm, when all that wait are waiting for company."""
+        earliest = None
+        for tenant in sorted(self._queues, key=self._tenants.had):
+            ready = []
+            for lane in list(self._lanes_of(tenant)):
+                if self._head(tenant, lane, now) is None:
+                    continue
+                at = self._ready_at(lane)
+                if at <= now:
+                    ready.append(lane)
+                else:
+                    earliest = at if earliest is None else min(at, earliest)
+            if ready:
+                chosen = min(ready, key=self._lanes.had)
+                if ahead and not self._is_enough(chosen):
+                    break
+                self._tenants.serve(tenant)
+                self._lanes.serve(chosen)
+                return chosen
+        self._set_alarm(earliest)
+        return None
+
+    def _ready_at(self, lane: Lane) -> float:
+        """When it may run: at once, or when its delay is over for the first that came, or when there is enough."""
+        if not lane.delay_seconds:
+            return 0.0
+        waiting = [entry[2] for queue in self._queues.values() for entry in queue.lanes.get(lane, ())]
+        waiting = [ticket for ticket in waiting if not ticket.over]
+        if any(each.whole for each in waiting) or sum(each.units for each in waiting) >= lane.together:
+            return 0.0
+        by_delay = min(ticket.entered_at for ticket in waiting) + lane.delay_seconds
+        by_deadline = min(ticket.until for ticket in waiting) - lane.cost.safely(lane.together)
+        return min(by_delay, by_deadline)
+
+    def _is_enough(self, lane: Lane) -> bool:
+        """Whether a run of what waits now would hardly gain from what may come until its place is free."""
+        room = lane.together
+        for queue in self._queues.values():
+            for _, _, ticket in queue.lanes.get(lane, ()):
+                if not ticket.over:
+                    room -= ticket.units_of(ticket.taken, ticket.rows)
+                    if ticket.whole or room <= 0:
+                        return True
+        return False
+
+    def _head(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+        """The tenant's next ticket on a lane; those that are over or too late are cleared away on the way."""
+        lanes = self._lanes_of(tenant)
+        queue = lanes.get(lane, [])
+        while queue:
+            ticket = queue[0][2]
+            if ticket.over or ticket.taken == ticket.rows:
+                heappop(queue)
+            elif ticket.taken == 0 and ticket.until <= now:
+                self._fail(ticket, too_late())
+            else:
+                return ticket
+        lanes.pop(lane, None)
+        return None
+
+    def _lanes_of(self, tenant: str) -> "dict[Lane, list[tuple[int, int, Ticket]]]":
+        queue = self._queues.get(tenant)
+        return {} if queue is None else queue.lanes
+
+    def _form(self, lane: Lane, now: float) -> Batch:
+        parts = list[Part]()
+        rows_left, room, room_of_large = lane.rows_max, lane.together, lane.part
+        passed: set[str] = set()
+        while tenants := [each for each in self._queues if each not in passed and lane in self._lanes_of(each)]:
+            tenant = min(tenants, key=self._tenants.had)
+            ticket = self._head(tenant, lane, now) if parts else self._foremost(tenant, lane, now)
+            if ticket is None:
+                passed.add(tenant)
+                continue
+            part = self._cut(ticket, rows_left, min(room, room_of_large) if ticket.is_large else room, first=not parts)
+            if part is None:
+                passed.add(tenant)
+                continue
+            self._take(part, now)
+            parts.append(part)
+            rows_left -= part.stop - part.start
+            room -= part.units
+            room_of_large -= part.units
+            if ticket.whole or not rows_left or room <= 0:
+                break
+        batch = Batch(lane, parts)
+        batch.begins(now)
+        self._lanes.charge(lane, batch.ends_at - now)
+        return batch
+
+    def _cut(self, ticket: Ticket, rows_left: int, room: float, *, first: bool) -> Part | None:
+        """What of a ticket goes into a batch with so much room; None when it should wait for the next."""
+        lane, at, left = ticket.lane, ticket.taken, ticket.rows - ticket.taken
+        if ticket.whole:
+            return Part(ticket, 0, ticket.rows) if first else None
+        if first:
+            stop = max(at + 1, ticket.reach(at, lane.part))
+        elif ticket.units_of(at, ticket.rows) <= room:
+            stop = ticket.rows
+        elif ticket.is_large:
+            # What has to run in parts anyway fills up what others leave.
+            stop = ticket.reach(at, room)
+        else:
+            return None
+        size = min(stop - at, rows_left, left)
+        stays_whole = not first and not ticket.is_large
+        return None if size < 1 or (stays_whole and size < left) else Part(ticket, at, at + size)
+
+    def _foremost(self, tenant: str, lane: Lane, now: float) -> Ticket | None:
+        """The head; after a part of what is large, who waits behind all that is."""
+        first = ticket = self._head(tenant, lane, now)
+        while ticket and ticket.is_large and lane in self._queues[tenant].was_large:
+            heapreplace(self._queues[tenant].lanes[lane], (ticket.priority, next(self._serial), ticket))
+            ticket = self._head(tenant, lane, now)
+            if ticket is first:
+                break
+        return ticket
+
+    def _take(self, part: Part, now: float) -> None:
+        ticket, queue = part.ticket, self._queues[part.ticket.tenant]
+        before = ticket.estimate
+        ticket.taken = part.stop
+        if ticket.is_large:
+            queue.was_large.add(ticket.lane)
+        else:
+            queue.was_large.discard(ticket.lane)
+        if ticket.started_at is None:
+            ticket.started_at = now
+        self._tenants.charge(ticket.tenant, before - ticket.estimate)
+        heap = queue.lanes[ticket.lane]
+        assert heap[0][2] is ticket
+        heappop(heap)
+        if ticket.taken == ticket.rows:
+            self._release(ticket)
+        else:
+            # What is large goes to the end again after each part: its own tenant's small requests come in between too.
+            heappush(heap, (ticket.priority, next(self._serial), ticket))
+            queue.hold(ticket)
+
+    def _set_alarm(self, at: float | None) -> None:
+        if at != self._alarm_at:
+            self._alarm_at = at
+            self._alarm(at)

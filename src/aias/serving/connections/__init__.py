@@ -1,0 +1,1 @@
+"""One connection each: accepted, read, written and ended within its bounds."""

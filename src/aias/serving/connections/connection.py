@@ -1,0 +1,395 @@
+"""One connection: uvicorn's, with what it lacks, namely deadlines, bounds on headers, and a polite end.
+
+    HEAD ──headers complete──▶ BODY ──body complete──▶ ANSWER ──answered──▶ IDLE ──first byte──▶ HEAD
+                                └──answered early──▶ LINGER
+
+A request that is whole in one piece, and whose model is tiny, is answered there and then, without uvicorn's cycle of
+task, events and messages; where its head is known, without parsing it. One that has to be refused is refused by its
+head (`admission/early_refusals.py`), and the rest of it skipped: `connections/fast_path.py`. All else goes uvicorn's
+way, the long one. Who sends no more, but waits for what it has asked, is answered (`connections/timeouts.py`).
+"""
+
+import asyncio
+import math
+import re
+import time
+from typing import Any, Final
+
+import httptools
+
+from aias.serving.connections.fast_path import FastPath
+from aias.serving.connections.timeouts import ANSWER, BODY, HEAD, IDLE, LINGER
+from aias.serving.connections.transport import OneWrite
+from aias.serving.connections.turns import Turns
+from aias.serving.connections.upgrades import head_without
+from aias.serving.connections.write_buffers import WriteBuffers
+from aias.serving.survival.kernel import untaken
+
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)([/?][^#]*)?", re.IGNORECASE)
+_VERSIONS: Final = frozenset(("1.1", "1.0"))
+"""The parser lets others pass."""
+
+_HEADERS_MAX: Final = 100
+"""Lines; browsers send 20."""
+
+_AROUND_A_BYTE: Final = 8
+"""Of a chunk that holds one: its length and two ends of lines take five."""
+
+
+class Refused(Exception):
+    """Raised inside the parser's callbacks, through which it comes out as a parser error."""
+
+
+class Connection(FastPath):
+    """What the loop, the parser and uvicorn call. `turns` and `unread`: of all connections of a loop."""
+
+    def __init__(self, *args: Any, turns: Turns, unread: WriteBuffers, **prompt: Any) -> None:
+        super().__init__(*args, **prompt)
+        self._turns, self._unread = turns, unread
+        # A request that begins when its client has read on.
+        self._unbegun: tuple[Any, Any] | None = None
+        self._head_bytes = self._head_lines = 0
+        # Whether the server stops: the next answer says that it is the last.
+        self._stops = False
+        # The head of a request that offers another protocol, less that.
+        self._offered = b""
+        # What has come of a body, and what of that are its own bytes: the rest stands around its chunks.
+        self._come_bytes = self._body_bytes = 0
+        self._fault: tuple[int, str, str] | None = None
+
+    # The transport's calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._line, self._answers = transport, OneWrite(transport, ends=self._ends_early)
+        self.transport = self._answers  # type: ignore[assignment]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        # Nothing of it leads back to it: so it goes at once, and not when garbage is looked for.
+        self._answers.lost()
+        self._unread.remove(self)
+        never = [*self.pipeline, *([self._unbegun] if self._unbegun else [])]
+        if never:
+            # What waited behind a request is nobody's, and will never begin; the last of it is `cycle`.
+            for cycle, _ in never:
+                cycle.on_response = _unheard
+            self.pipeline.clear()
+            self._unbegun = None
+            self.cycle = None  # type: ignore[assignment]
+        elif self.cycle is not None and self.cycle.response_complete:
+            self.cycle = None  # type: ignore[assignment]
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.add(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.remove(self)
+        if self._unbegun is not None:
+            begun, self._unbegun = self._unbegun, None
+            begun[0].scope["came_at"] = time.monotonic()
+            super()._start_asgi_task(*begun)
+
+    @property
+    def unread_bytes(self) -> int:
+        """What of its answers waits to be sent."""
+        return self._line.get_write_buffer_size()
+
+    @property
+    def untaken_bytes(self) -> int:
+        """The same, with what the system has not given to its client's."""
+        return self.unread_bytes + untaken(self._line.get_extra_info("socket").fileno())
+
+    def cut(self) -> None:
+        """End it now, whatever its client has not read."""
+        self.transport.abort()
+
+    @property
+    def waits_since(self) -> float | None:
+        """Also since when its client has read nothing of what it has asked for."""
+        if self.flow.write_paused and not self.transport.is_closing():
+            return self._unread.since(self)
+        return super().waits_since
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether all that has come is answered, and nothing has begun since."""
+        return self._phase is IDLE
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has been refused, and only listens so that its client can hear that."""
+        return self._phase is LINGER
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a whole request waits for its answer, or a part of an answer has gone out."""
+        if self._is_waiting or self._behind or self.transport.get_write_buffer_size():
+            return True
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        return self._phase is ANSWER or bool(self.pipeline) or self.cycle.response_started
+
+    def data_received(self, data: bytes) -> None:
+        if self._echoes.said and (self._phase is IDLE or not self._heard) and not self._stops and self._say_again(data):
+            if len(self.connections) > self._turns.reads_max:
+                self._turns.heard(self._line, self._hear_again)
+            return
+        if self._phase is LINGER or self._broken:
+            return
+        if self._is_waiting:
+            # More than a thousand others have something to read too, so that the loop has looked twice in one turn.
+            self._together.run()
+        if self._is_waiting:
+            # It queues up on the loop, and what it sends behind that waits as well.
+            self._behind += data
+            self._line.pause_reading()
+            return
+        if len(self.connections) > self._turns.reads_max:
+            self._turns.heard(self._line, self._hear_again)
+        if self._rest:
+            data = self._skip(data)
+            if not data:
+                return
+        if (self._phase is IDLE or not self._heard) and self._is_free and not (self.skip or self._stops):
+            if self._answer_again(data):
+                return
+            self._read = data
+        elif self._phase is HEAD:
+            # A head that came in pieces goes the long way: its first piece could look like a whole request.
+            self._read = b""
+        self._heard = True
+        if self._phase is HEAD:
+            self._head_bytes += len(data)
+        else:
+            self._come_bytes += len(data)
+        try:
+            self._feed(data)
+            if self._held is not None and not self._may_wait(data):
+                self._begin()
+        except httptools.HttpParserError:
+            if self.transport.is_closing():
+                return
+            if self.skip:
+                # It has its answer; another would be taken for that to the next request.
+                self._linger()
+                return
+            self._refuse(*(self._fault or (400, "serving.bad-request", "this is not HTTP/1.1")))
+            return
+        if self._phase is HEAD and self._head_bytes > self._bounds.header_bytes:
+            self._refuse(431, "serving.headers-too-large", "the headers are too large")
+        elif self._phase is BODY and self._is_mostly_chunks:
+            if self.skip:
+                self._linger()
+                return
+            self._refuse(413, "serving.body-too-large", "what stands around the chunks of the body is too large")
+
+    def _feed(self, data: bytes) -> None:
+        """Have it parsed; what offers to speak something else as if it did not."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                offered, self._offered = self._offered, b""
+                if not offered:
+                    # A tunnel; what follows is in whatever language.
+                    if self.cycle is not None:
+                        self.cycle.keep_alive = False
+                    return
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(offered)
+                data = data[offer.args[0] :]
+            else:
+                return
+
+    @property
+    def _is_mostly_chunks(self) -> bool:
+        """Whether a body has brought more around it than chunks of a byte each would, and a head beside: extensions of
+        chunks may be as long as anybody likes, and the parser does not tell of them."""
+        around = self._come_bytes - self._body_bytes
+        return around > self._bounds.header_bytes + _AROUND_A_BYTE * self._body_bytes
+
+    # The parser's calls
+
+    def on_message_begin(self) -> None:
+        # As uvicorn's; the scope is made when it is wanted.
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._phase, self._began_at = HEAD, self.loop.time()
+        self._head_bytes = self._head_lines = self._come_bytes = self._body_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._head_lines += 1
+        if self._head_lines > _HEADERS_MAX or len(name) + len(value) > self._bounds.header_bytes:
+            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            raise Refused
+        # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
+        if self._phase is HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self.transport.is_closing():
+            # What stands behind the last request is nobody's.
+            raise Refused
+        if self.parser.get_http_version() not in _VERSIONS:
+            self._fault = 400, "serving.bad-request", "this is neither HTTP/1.1 nor HTTP/1.0"
+            raise Refused
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            # The parser thinks that the message ends here, and says so next.
+            self._offered = head_without(
+                self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+            )
+            return
+        if self.url[:1] != b"/":
+            self._take_path()
+        if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
+            self._fault = 431, "serving.headers-too-large", "the headers are too large"
+            raise Refused
+        if self.skip:
+            self._phase = BODY
+            return
+        self._phase = BODY
+        self._began_at = self._moved_at = self.loop.time()
+        self._held = b""
+        # Only the first of a read: whoever sends a thousand at once must not have the loop until the last.
+        if not self._read or self.parser.get_method() != b"POST":
+            self._begin()
+
+    def _take_path(self) -> None:
+        """Of a target that is a whole URL: its host stands for the header (RFC 9112, 3.2.2), its path is the target."""
+        found = _ABSOLUTE.fullmatch(self.url)
+        if found is None:
+            self._fault = 400, "serving.bad-target", "the request's target must be a path or an http URL"
+            raise Refused
+        host, rest = found[1], found[2] or b"/"
+        self.url = rest if rest[:1] == b"/" else b"/" + rest
+        self.headers = [(name, host if name == b"host" else value) for name, value in self.headers]
+
+    def on_body(self, body: bytes) -> None:
+        self._moved_at = self.loop.time()
+        self._body_bytes += len(body)
+        if self.skip:
+            self._skip_bytes -= len(body)
+            if self._skip_bytes < 0:
+                raise Refused
+            return
+        if self._held is not None:
+            self._held += body
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._offered:
+            return
+        if self.skip:
+            # It has its answer: from the worker before this one, or as it was refused.
+            self.skip -= 1
+            self._skip_bytes = math.inf
+            self._phase = IDLE
+            if not self.parser.should_keep_alive():
+                self.transport.close()
+            return
+        if self._held is not None and not self._answer_first(self._held):
+            self._begin()
+        if self._phase is BODY:
+            super().on_message_complete()
+            self._phase = ANSWER
+
+    # The long way
+
+    def _begin(self) -> None:
+        """Go the long way: uvicorn's scope, cycle and task, with what has been read so far."""
+        held, self._held, self._read = self._held, None, b""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        if self.slot is not None:
+            self.scope["slot"] = self.slot  # type: ignore[typeddict-unknown-key]
+        if self._coming is not None:
+            self.scope["coming"] = self._coming  # type: ignore[typeddict-unknown-key]
+        self._coming, self._is_looked_at = None, False
+        # Who speaks 1.0 does not know of it, and would take it for the answer (RFC 9110, 10.1.1).
+        self.url, self.expect_100_continue = url, expects and self.parser.get_http_version() == "1.1"
+        # A body that was waited for.
+        if (dawdled := self.loop.time() - self._began_at) > 0:
+            self.scope["dawdled"] = dawdled  # type: ignore[typeddict-unknown-key]
+        # Before others that came at the same time are looked at.
+        self.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
+        self.headers.extend(headers)
+        super().on_headers_complete()
+        if held:
+            super().on_body(held)
+
+    def _ends_early(self) -> bool:
+        """Whether the answer that begins is the last: it comes before its request has, of which no more is wanted, or
+        the server stops."""
+        return (self._phase is BODY or self._stops) and not self.pipeline
+
+    @property
+    def _has_asked(self) -> bool:
+        return self._is_waiting or super()._has_asked
+
+    # uvicorn's calls
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        if self.flow.write_paused:
+            # Its client does not read the answer before: another would only wait behind it.
+            self._unbegun = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        self._answers.flush()
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._moved_at = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self._ended and (not self.pipeline or self.pipeline[-1][0].more_body):
+            # Nothing more comes.
+            self.transport.close()
+        elif self.pipeline:
+            # What waited for us to finish starts its clock now.
+            self._began_at = self._moved_at
+            self.flow.resume_reading()
+            cycle, app = self.pipeline.pop()
+            cycle.scope["came_at"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
+            self._start_asgi_task(cycle, app)
+        elif self._phase is BODY or self._answers.said_close:
+            self._linger()
+        else:
+            self.flow.resume_reading()
+            if self._phase is ANSWER:
+                self._phase = IDLE
+
+    def sweep(self, now: float) -> None:
+        if self._phase is BODY and self._held is not None and now - self._began_at > self._bounds.give_way_seconds:
+            # Not as good as here: it counts among those of its key whose bodies are still to come.
+            self._begin()
+        if self._stops and self._has_rested(now):
+            self.transport.close()
+        super().sweep(now)
+
+    def shutdown(self) -> None:
+        """The server stops: finish what has begun, and what a client asks that has just been answered. It may have sent
+        that already; closed now, it would be lost."""
+        if self._is_waiting:
+            self._together.run()
+        self._stops = True
+        if self._phase is BODY and self._held is not None:
+            self._begin()
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif self._phase is LINGER or self._has_rested(self.loop.time()):
+            self.transport.close()
+
+    def _has_rested(self, now: float) -> bool:
+        """Whether for so long nothing was asked that nothing is under way."""
+        since = super().waits_since
+        return since is not None and now - since > self._bounds.linger_seconds
+
+
+def _unheard() -> None:
+    """Of a request that does not begin."""

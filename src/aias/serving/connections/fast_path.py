@@ -1,0 +1,224 @@
+"""What of a connection is answered, or refused, before its parser has gone the long way.
+
+bytes ─ head known? ─ refused a moment ago ─▶ again (`admission/repeated_refusals.py`)
+                      └ model on the loop ──▶ at once, together with others, or in its turn
+                        └ model in threads ─▶ looked at (`admission/early_refusals.py`): refused, or on its way
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aias.serving.admission.early_refusals import SKIP_BYTES_MAX
+from aias.serving.admission.repeated_refusals import RepeatedRefusals
+from aias.serving.admission.urgency import DEADLINE
+from aias.serving.batching.tickets import Ticket
+from aias.serving.connections.timeouts import ANSWER, BODY, IDLE, Bounded
+from aias.serving.connections.transport import Headers
+from aias.serving.http.heads import Head, Heads
+from aias.serving.survival.journal import Slot
+from aias.serving.survival.kernel import has_ended
+from aias.serving.survival.verdicts import CONTINUE, PROBES_MAX
+
+
+class Waiting(Protocol):
+    """The requests that are answered before this turn of the loop is over."""
+
+    def run(self) -> None: ...
+
+
+class AtOnce(Protocol):
+    """The part of an application that answers without waiting."""
+
+    heads: Heads
+
+    @property
+    def together(self) -> Waiting: ...
+
+    def at_once(
+        self, head: Head, body: bytes, more: Headers, slot: Slot | None, deliver: Callable[[bytes], None] | None,
+        has_gone: Callable[[], bool],
+    ) -> bytes | None: ...  # fmt: skip
+
+    def will_answer(self, head: Head) -> bool: ...
+
+    @property
+    def echoes(self) -> RepeatedRefusals: ...
+
+    @property
+    def look(self) -> Callable[..., bytes | Ticket | None]: ...
+
+
+class FastPath(Bounded):
+    """`answers` what can be answered at once."""
+
+    _line: asyncio.Transport
+
+    def __init__(self, *args: Any, answers: AtOnce, **bounded: Any) -> None:
+        super().__init__(*args, **bounded)
+        self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
+        self._look, self._echoes = answers.look, answers.echoes
+        self._together, self._is_waiting = answers.together, False
+        # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
+        self._read = b""
+        self._held: bytes | None = None
+        # What has come after a request that waits for its turn on the loop.
+        self._behind = b""
+        # Of a request that has been looked at and goes the long way; its place in the queue, if it has one already.
+        self._is_looked_at = False
+        self._coming: Ticket | None = None
+        self._heard = False
+        self.slot: Slot | None = None
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing is being answered, and the client takes what it is sent."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.flow.write_paused
+
+    def _may_wait(self, data: bytes) -> bool:
+        """Whether the rest of a body is worth waiting for, which many clients send after the head; or is not at all."""
+        head, held, first, self._read = self._head(), self._held or b"", self._read, b""
+        if head is None:
+            return False
+        if self._turn_away(head, None if head.body_bytes is None else head.body_bytes - len(held)):
+            # The parser knows of the body, and is told the rest of it.
+            self._held, self.skip = None, 1
+            if head.body_bytes is None:
+                self._skip_bytes = SKIP_BYTES_MAX
+            if first is data and head.plain:
+                self._heads.remember(data[: len(data) - len(held)], head)
+            return True
+        return self._will_answer(head)
+
+    def _head(self) -> Head | None:
+        """What the parser has found."""
+        return self._heads.of(self.url, self.headers, version=self.parser.get_http_version())
+
+    def _say_again(self, data: bytes) -> bool:
+        """Refuse a request as one with the same head has been a moment ago, if nothing comes before it."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(data[:end])
+        if head is None or head.body_bytes is None:
+            return False
+        slot, cycle, to_come = self.slot, self.cycle, head.body_bytes - len(data) + end
+        if to_come < 0 or to_come > SKIP_BYTES_MAX or self.skip or self.flow.write_paused:
+            return False
+        if (cycle is not None and not cycle.response_complete) or (slot is not None and slot.fault is not None):
+            return False
+        response = self._echoes.of(head)
+        if response is None:
+            return False
+        self._rest, self._heard = to_come, True
+        self._say_no(response, to_come)
+        return True
+
+    def _answer_again(self, data: bytes) -> bool:
+        """Answer a request whose head is known, if it is there to the last byte."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.recall(data[:end])
+        if head is None:
+            return False
+        # Only plain ones are remembered.
+        assert head.body_bytes is not None
+        to_come = head.body_bytes - (len(data) - end)
+        if to_come < 0 or (to_come == 0 and self._answer(head, data[end:], self._deliver)):
+            return to_come == 0
+        if self._turn_away(head, to_come):
+            self._rest, self._heard = to_come, True
+            return True
+        return False
+
+    def _answer_first(self, body: bytes) -> bool:
+        """Answer a request that the parser has read; remember its head if it was alone in its read."""
+        data, self._read = self._read, b""
+        head = None if self._is_looked_at else self._head()
+        if head is None or self._has_dawdled(head) or not (self._answer(head, body) or self._turn_away(head, 0)):
+            return False
+        self._held = None
+        end = data.find(b"\r\n\r\n") + 4
+        if head.plain and len(data) == end + len(body):
+            self._heads.remember(data[:end], head)
+        return True
+
+    def _has_dawdled(self, head: Head) -> bool:
+        """Whether some of its time is over: the long way counts it from the head."""
+        return DEADLINE in head.headers and self.loop.time() > self._began_at
+
+    def _answer(self, head: Head, body: bytes, deliver: Callable[[bytes], None] | None = None) -> bool:
+        if not head.plain:
+            return False
+        response = self._at_once(head, body, self.server_state.default_headers, self.slot, deliver, self._has_gone)
+        if response is None:
+            return False
+        if response:
+            self._deliver(response)
+        else:
+            self._phase, self._is_waiting = ANSWER, True
+        return True
+
+    def _deliver(self, response: bytes) -> None:
+        self._is_waiting = False
+        if not self._line.is_closing():
+            self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._phase, self._moved_at = IDLE, self.loop.time()
+        if self._behind:
+            self.loop.call_soon(self._hear_behind)
+        elif self._ended:
+            self.transport.close()
+
+    def _has_gone(self) -> bool:
+        """Whether nobody would read an answer; the kernel hears of it before the loop does."""
+        return self._line.is_closing() or (self._ended and has_ended(self._line.get_extra_info("socket").fileno()))
+
+    def _probe(self) -> None:
+        if self._is_waiting and self._probes < PROBES_MAX:
+            # In its turn on the loop; who comes that far speaks 1.1.
+            self._probes += 1
+            self._line.write(CONTINUE)
+        else:
+            super()._probe()
+
+    def _turn_away(self, head: Head, to_come: int | None) -> bool:
+        """Refuse a request by its head; what is `to_come` of its body is read for nothing, or its connection ends.
+        None: nobody has said how much that is."""
+        ends = head.ends or (to_come or 0) > SKIP_BYTES_MAX
+        found = self._look(head, self.server_state.default_headers, self.slot, whole=to_come == 0, ends=ends)
+        if not isinstance(found, bytes):
+            self._coming, self._is_looked_at = found, to_come == 0
+            return False
+        self._say_no(found, to_come)
+        if ends and to_come == 0:
+            self.transport.close()
+        elif ends:
+            self._linger()
+        return True
+
+    def _say_no(self, response: bytes, to_come: int | None) -> None:
+        self._line.write(response)
+        if self.slot is not None:
+            self.slot.answered()
+        self.server_state.total_requests += 1
+        self._began_at = self._moved_at = self.loop.time()
+        self._phase = IDLE if to_come == 0 else BODY
+
+    def _skip(self, data: bytes) -> bytes:
+        """What of a read does not belong to a body that was refused."""
+        skipped = min(self._rest, len(data))
+        self._rest -= skipped
+        self._moved_at = self.loop.time()
+        if not self._rest:
+            self._phase = IDLE
+        return data[skipped:]
+
+    def _hear_behind(self) -> None:
+        data, self._behind = self._behind, b""
+        if not self._line.is_closing():
+            self._hear_again()
+            self.data_received(data)
+
+    def _hear_again(self) -> None:
+        if not self.flow.read_paused and not self._line.is_closing():
+            self._line.resume_reading()

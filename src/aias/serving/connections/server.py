@@ -1,0 +1,119 @@
+"""The loop that answers: uvicorn's server, with a sweep, a second port, and two ways to end."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Final, Protocol
+
+from uvicorn import Config, Server
+
+from aias.serving.connections.accepting import Accepting, Room
+from aias.serving.connections.timeouts import Sweep
+
+_SWEEPS_TO_HEAR: Final = 3
+"""Half a second at least, for a word of who has started it."""
+
+
+class Second(Protocol):
+    """A server on another port of the same loop."""
+
+    async def stop(self) -> None: ...
+
+
+class LoopServer(Server):
+    """uvicorn's, with a sweep over the connections, a second port, and an end that is not by the signal that asked."""
+
+    def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.when_ready: Callable[[], None] = lambda: None
+        self.room: Room
+        self.newcomer: Callable[[], None] = lambda: None
+        self.adopt: Callable[[], None] = lambda: None
+        self.leave: Callable[[], Awaitable[None]] | None = None
+        self.ends: Callable[[], bool] = lambda: True
+        self._leaving, self._sweeps_left = False, 0
+        self.open_second: Callable[[], Awaitable[Second]] | None = None
+        self._second: Second | None = None
+        self._sweep_seconds, self._expire = sweep_seconds, expire
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            await super()._serve(sockets)
+        finally:
+            sweeper.cancel()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup([])
+        self.servers = [Accepting(each, self._protocol, self.room, self.newcomer) for each in sockets or ()]  # type: ignore[misc]
+        if self.open_second is not None:
+            self._second = await self.open_second()
+        self.adopt()
+        self.when_ready()
+
+    def _protocol(self, accepted: socket.socket) -> asyncio.BaseProtocol:
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.BaseProtocol = kind(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, accepted=accepted
+        )
+        return made
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._leaving and self.leave is not None:
+            for server in self.servers:
+                server.close()
+            if self._second is not None:
+                await self._second.stop()
+            await self.leave()
+        ends = [super().shutdown(sockets)]
+        if self._second is not None:
+            ends.append(self._second.stop())
+        await asyncio.gather(*ends)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGTERM, signal.SIGINT)}
+        if self.leave is not None:
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._handle_leave)
+            signal.signal(signal.SIGTERM, self._handle_end)
+        elif signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            # Without a supervisor nobody could go on: its terminal is gone, and it ends well.
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_exit)
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _handle_leave(self, _signal: int, _frame: object) -> None:
+        self._leaving = self.should_exit = True
+
+    def _handle_end(self, which: int, frame: Any) -> None:
+        """Who stops the whole server has said so, or says so in a moment, as systemd tells all processes at once. From
+        anybody else it is meant for this one only: then another goes on with its connections."""
+        if self.ends():
+            self.handle_exit(which, frame)
+        elif not self._sweeps_left:
+            self._sweeps_left = _SWEEPS_TO_HEAR
+
+    def _hear_end(self) -> None:
+        if self._sweeps_left:
+            self._sweeps_left -= 1
+            if self.ends():
+                self.should_exit, self._sweeps_left = True, 0
+            elif not self._sweeps_left:
+                self._leaving = self.should_exit = True
+
+    async def _sweep(self) -> None:
+        loop, sweep = asyncio.get_running_loop(), Sweep()
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            sweep(self.server_state.connections, loop.time())
+            self._expire()
+            self._hear_end()

@@ -1,0 +1,1 @@
+"""Bodies ↔ columns: JSON, CSV, Arrow, Parquet, tensors."""

@@ -1,0 +1,111 @@
+"""Arrow bodies, read and written by a process of their own.
+
+A forged Arrow body can abort the process that reads it: of 1,500 mutated bodies Polars died of one. So the reader
+lives apart, with a bound on its memory, starts with the first Arrow body and ends when none has come for a minute.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, Final
+
+import msgspec
+
+from aias.core.frames import TimeUp, end, give_frame, take_frame
+from aias.serving.admission.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
+
+Columns = dict[str, list[object]]
+
+IDLE_SECONDS: Final = 60.0
+"""Polars holds 80 MB; a server that sees no Arrow should not pay for it."""
+
+ANSWER_SECONDS_MAX: Final = 20.0
+"""Reading 16 MiB takes 0.2 s."""
+
+_NOT_OF_THE_BODY: Final = frozenset((0, None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
+"""How a process ends that has gone to sleep just then, or that somebody has ended."""
+
+_REFUSALS: Final = {each.code: each for each in (BadBody, BodyTooLarge, TooManyRows)}
+
+
+class ArrowProcess:
+    """Safe to call from several threads; they take turns."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, body: bytes, *, rows_max: int) -> Columns:
+        """The columns of an Arrow stream or file, or of Parquet. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
+        columns: Columns = self._ask(("read", body, rows_max))
+        return columns
+
+    def write(self, columns: Columns, *, as_file: bool) -> bytes:
+        """The columns as an Arrow stream or file."""
+        written: bytes = self._ask(("write", columns, as_file))
+        return written
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _ask(self, question: tuple[object, ...]) -> Any:
+        with self._lock:
+            answer = self._asked(question) or self._asked(question)
+        if answer is None:
+            raise Busy("the process for Arrow ended before it could answer, twice", hint="send it again")
+        code, result = msgspec.msgpack.decode(answer)
+        if code:
+            message, hint = result
+            raise _REFUSALS[code](message, hint=hint)
+        return result
+
+    def _asked(self, question: tuple[object, ...]) -> bytes | None:
+        """The answer; None when the process ended, but not of what it read. Raises `BadBody`, `TooLate`."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        until, answer = time.monotonic() + ANSWER_SECONDS_MAX, None
+        try:
+            give_frame(process.stdin, msgspec.msgpack.encode(question), until=until)
+            answer = take_frame(process.stdout, until=until)
+        except TimeUp:
+            self._end()
+            raise TooLate(
+                f"the process for Arrow took longer than {ANSWER_SECONDS_MAX:.0f} s", hint="send it again, or as JSON"
+            ) from None
+        except OSError:
+            pass
+        if answer is not None:
+            return answer
+        if self._end() not in _NOT_OF_THE_BODY and question[0] == "read":
+            raise BadBody("the Arrow body is damaged", hint="its reader gave up on it; does your own Arrow read it?")
+        return None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self._end()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "aias.serving.formats.arrow_process"],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+                | {"POLARS_MAX_THREADS": "1"},
+            )
+        return self._process
+
+    def _end(self) -> int | None:
+        """End the process, if there is one; its exit status."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Who has closed its end is about to exit by itself, and its status tells why.
+            process.wait(0.2 if process.poll() is None else None)
+        return end(process)

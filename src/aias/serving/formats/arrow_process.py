@@ -1,0 +1,105 @@
+"""The other end of `formats/arrow.py`: frames on standard input, answers on standard output."""
+
+import io
+import resource
+import select
+import sys
+from typing import Any, Final
+
+import msgspec
+
+from aias.core.frames import read_frame, write_frame
+from aias.core.limits import BODY_BYTES_MAX
+from aias.serving.admission.refusals import BadBody, BodyTooLarge, Refusal, TooManyRows
+from aias.serving.formats.arrow import IDLE_SECONDS, Columns
+
+MEMORY_BYTES_MAX: Final = 2 << 30
+"""Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""
+
+UNPACKED_BYTES_MAX: Final = 4 * BODY_BYTES_MAX
+"""Of a table in memory, which may take a few times what it took on the line; as Python values it takes more again."""
+
+_HINT: Final = "send an Arrow IPC stream or file of numbers, texts, booleans, dates and times"
+
+
+def main() -> None:
+    """Answer until the parent closes its end or nothing comes for a while."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    while select.select([questions], [], [], IDLE_SECONDS)[0]:
+        frame = read_frame(questions)
+        if frame is None:
+            return
+        verb, subject, detail = msgspec.msgpack.decode(frame)
+        answer: tuple[str, object]
+        try:
+            answer = "", read(subject, detail) if verb == "read" else write(subject, as_file=detail)
+        except Refusal as fault:
+            answer = fault.code, (fault.message, fault.hint)
+        write_frame(answers, msgspec.msgpack.encode(answer))
+
+
+def read(body: bytes, rows_max: int) -> Columns:
+    """The columns of a body. Raises `BadBody`, `BodyTooLarge`, `TooManyRows`."""
+    import polars as pl
+
+    from aias.data.records import parts
+
+    try:
+        if body[:4] == b"PAR1":
+            table = pl.read_parquet(body, n_rows=rows_max + 1)
+        else:
+            table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
+        if table.height > rows_max:
+            raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+        if table.estimated_size() > UNPACKED_BYTES_MAX:
+            raise BodyTooLarge(
+                f"the body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", hint="send fewer rows at once"
+            )
+        columns: Columns = {}
+        for column in (part for each in table for part in parts(each)):
+            if column.name in columns:
+                raise BadBody(f"`{column.name}` is a column, and a field of a record as well", hint=_HINT)
+            values = _plain(column)
+            if values is None:
+                raise BadBody(f"column `{column.name}` is of the type {column.dtype}", hint=_HINT)
+            columns[column.name] = values
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError):
+        raise BadBody("the Arrow body cannot be read", hint=_HINT) from None
+    return columns
+
+
+def write(columns: Columns, *, as_file: bool) -> bytes:
+    import polars as pl
+
+    table, buffer = pl.DataFrame(columns, strict=False), io.BytesIO()
+    # The oldest form, since readers of the newest are few.
+    level = pl.CompatLevel.oldest()
+    if as_file:
+        table.write_ipc(buffer, compat_level=level)
+    else:
+        table.write_ipc_stream(buffer, compat_level=level)
+    return buffer.getvalue()
+
+
+def _plain(column: Any) -> list[object] | None:
+    import polars as pl
+
+    dtype = column.dtype
+    if dtype == pl.Null:
+        return [None] * len(column)
+    if dtype.is_decimal() or dtype in (pl.Int128, pl.UInt128):
+        return column.cast(pl.Float64).to_list()  # type: ignore[no-any-return]
+    if dtype.is_integer() or dtype.is_float() or dtype == pl.String or dtype == pl.Boolean:
+        values: list[object] = column.to_list()
+        return values
+    if dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String).to_list()  # type: ignore[no-any-return]
+    if dtype == pl.Date or isinstance(dtype, pl.Datetime):
+        return [None if value is None else value.isoformat() for value in column.to_list()]
+    return None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Which type an answer has: what `Accept` asks for most."""
+
+from collections.abc import Collection
+from typing import Final
+
+from aias.serving.admission.refusals import NotAcceptable
+
+_ANY: Final = frozenset((b"*/*", b"application/*", b"text/*"))
+
+
+def wanted(accept: bytes | None, known: Collection[bytes], *, otherwise: bytes) -> bytes:
+    """One of `known`; `otherwise` where anything will do. Raises `NotAcceptable`."""
+    if not accept or accept == b"*/*":
+        return otherwise
+    ranked = sorted(map(_preference, accept.lower().split(b",")), key=lambda each: -each[1])
+    unwanted = {name for name, weight in ranked if weight <= 0}
+    for name, weight in ranked:
+        if weight > 0 and name in known:
+            return name
+        if weight > 0 and name in _ANY:
+            kind = name.removesuffix(b"*").removeprefix(b"*/")
+            for each in (otherwise, *known):
+                if each.startswith(kind) and each not in unwanted:
+                    return each
+    names = ", ".join(sorted(each.decode() for each in known))
+    raise NotAcceptable("none of the types in Accept can be written", hint=f"accept one of {names}")
+
+
+def _preference(part: bytes) -> tuple[bytes, float]:
+    name, *parameters = (piece.strip() for piece in part.split(b";"))
+    weight = next((piece[2:] for piece in parameters if piece[:2] == b"q="), b"1")
+    try:
+        return name, float(weight)
+    except ValueError:
+        return name, 0.0

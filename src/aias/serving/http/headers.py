@@ -1,0 +1,45 @@
+"""The headers of a request by name: some once only, of others every line."""
+
+import re
+from typing import Final
+
+from aias.serving.admission.refusals import BadRequest, NotSupported
+from aias.serving.admission.urgency import DEADLINE, PRIORITY
+from aias.serving.http.messages import Request
+from aias.serving.rollout.split import STICKY
+
+_ONLY_ONCE: Final = frozenset(
+    (
+        *(b"host", b"origin", b"authorization", b"content-type", b"content-encoding", b"content-length"),
+        *(b"x-request-id", b"inference-header-content-length", DEADLINE, PRIORITY, STICKY, b"sec-fetch-site"),
+        b"idempotency-key",
+    )
+)
+"""Said twice they could mean two things, to us and to a proxy before us."""
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+def read_headers(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Raises `BadRequest`, `NotSupported`."""
+    headers = dict(pairs)
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        # The parser undoes the last coding only, and a proxy before us may undo all.
+        raise NotSupported(
+            "of transfer codings only `chunked` is understood", hint="name what packs the body in Content-Encoding"
+        )
+    if len(headers) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted(name.decode() for name in _ONLY_ONCE if names.count(name) > 1)
+        if twice:
+            raise BadRequest(f"the header `{twice[0]}` came twice", hint="send it once; two could mean two things")
+        # Of the others several lines are one list (RFC 9110, 5.3), and none is lost.
+        for name in {each for each in names if names.count(each) > 1}:
+            headers[name] = b", ".join(value for each, value in pairs if each == name)
+    return headers
+
+
+def take_id(request: Request) -> None:
+    """The caller's own name for its request, if it can be shown in headers and logs."""
+    if (given := request.headers.get(b"x-request-id")) is not None and _REQUEST_ID.fullmatch(given):
+        request.id = given.decode()

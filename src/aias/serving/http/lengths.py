@@ -1,0 +1,57 @@
+"""What the length of a body means for a model, judged once for each head: clients repeat it byte for byte."""
+
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from aias.serving.bounds import Bounds
+    from aias.serving.http.heads import Head
+    from aias.serving.versions.model import Model
+
+MODELS_MAX: Final = 8
+"""Of an endpoint, for which lengths of a body are remembered; each load makes another."""
+
+
+class Length(Enum):
+    """Answered at once; on the loop in its turn; not there, or it may be known already."""
+
+    SHORT = 1
+    LONG = 2
+    ELSEWHERE = 3
+
+
+SHORT, LONG, ELSEWHERE = Length
+
+
+class Cache(Protocol):
+    def pay(self, model: "Model", body_bytes: int) -> bool: ...
+
+
+class OnLoop(Protocol):
+    def is_long(self, model: "Model", body_bytes: int) -> bool: ...
+
+
+class Lengths:
+    """What they ask never changes for a model that is loaded."""
+
+    def __init__(self, bounds: "Bounds", repeats: Cache, on_loop: OnLoop) -> None:
+        self._bounds, self._repeats, self._on_loop = bounds, repeats, on_loop
+
+    def of(self, head: "Head", model: "Model", size: int) -> Length:
+        """Of a body of that size, with that head."""
+        found = head.lengths.get(model.serial) if size == head.body_bytes else None
+        return self._judge(head, model, size) if found is None else found
+
+    def _judge(self, head: "Head", model: "Model", size: int) -> Length:
+        """Remembered where the body is as long as its head says."""
+        bounds = self._bounds
+        is_light = size <= bounds.light_body_bytes and model.seconds_for(size) <= bounds.inline_seconds
+        if not is_light or self._repeats.pay(model, size):
+            found = ELSEWHERE
+        else:
+            found = LONG if self._on_loop.is_long(model, size) else SHORT
+        if size == head.body_bytes:
+            if len(head.lengths) >= MODELS_MAX:
+                head.lengths.clear()
+            head.lengths[model.serial] = found
+        return found

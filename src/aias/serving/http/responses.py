@@ -1,0 +1,68 @@
+"""A reply as it goes out: its headers, packed where that pays, whole or piece by piece."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any, Final
+
+from aias.serving.connections.transport import NO_SNIFFING, Headers, Repeated, written
+from aias.serving.http.bodies import Receive, pack
+from aias.serving.http.messages import Reply, Request
+from aias.serving.http.streams import send_pieces
+from aias.serving.observability.recording import trace_headers
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_PACK_BYTES_MIN: Final = 16 << 10
+"""Below it, packing costs more than it saves on the line."""
+
+
+def headers_of(request: Request, reply: Reply) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"content-type", reply.media_type),
+        NO_SNIFFING,
+        (b"x-request-id", request.id.encode()),
+        *trace_headers(request),
+        *reply.headers,
+    ]
+    if request.model is not None:
+        headers.append((b"x-aias-version", request.model.version.encode()))
+    if request.bill is not None:
+        headers += request.bill.headers()
+    return headers
+
+
+def response_of(request: Request, reply: Reply, more: Headers, repeated: Repeated) -> bytes:
+    """A whole response, with the headers `more`."""
+    model, body = request.model, reply.body
+    if model is None or request.bill is not None or request.span is not None or reply.headers:
+        return written(reply.status, repeated.lines(more), headers_of(request, reply), body)
+    # Nothing but its name and its body is its own.
+    begun = repeated.begun(more, reply.status, reply.media_type, model.version)
+    return b"%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b" % (begun, request.id.encode(), len(body), body)
+
+
+async def send_reply(request: Request, reply: Reply, receive: Receive, send: Send) -> None:
+    headers = headers_of(request, reply)
+    if reply.stream is not None:
+        if request.slot is not None:
+            request.slot.streams()
+        await send_pieces(reply.stream, partial(_begin, send, reply.status, headers), receive, send)
+        return
+    headers.append((b"content-length", b"%d" % len(reply.body)))
+    await _begin(send, reply.status, headers)
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+async def _begin(send: Send, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def packed_reply(reply: Reply, request: Request) -> Reply:
+    if len(reply.body) >= _PACK_BYTES_MIN and _accepts_gzip(request.headers):
+        reply.body = pack(reply.body)
+        reply.headers += ((b"content-encoding", b"gzip"), (b"vary", b"accept-encoding"))
+    return reply
+
+
+def _accepts_gzip(headers: dict[bytes, bytes]) -> bool:
+    return any(part.strip().lower() == b"gzip" for part in headers.get(b"accept-encoding", b"").split(b","))

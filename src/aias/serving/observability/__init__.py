@@ -1,0 +1,1 @@
+"""What a server has done: metrics, statistics, the access log, traces."""

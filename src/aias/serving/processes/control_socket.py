@@ -1,0 +1,202 @@
+"""The supervisor's ear: a socket in the home, for whoever may write into the home.
+
+    home/run/serve-127.0.0.1-8000 ◀─ `aias serve --replace`: I take your place      succession.py
+                                  ◀─ `aias endpoints`: what is quarantined?         supervisor.py
+                                  ◀─ `aias release`: let it run again
+
+One question a connection, one JSON message each way. A socket of a server that was killed is found deaf, and replaced.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from aias.core.errors import AiasError, StorageFailed
+
+FOLDER: Final = "run"
+MESSAGE_BYTES_MAX: Final = 64 << 10
+
+ANSWER_SECONDS_MAX: Final = 10.0
+"""The supervisor looks up every half second. Who has connected asks at once, unless the machine is busy."""
+
+_CALLERS: Final = 16
+
+
+class Deaf(AiasError):
+    """A server is there, but its supervisor does not answer"""
+
+    code = "serving.deaf"
+
+
+class Question(msgspec.Struct, omit_defaults=True):
+    """`format`: of the journals that a successor can read."""
+
+    verb: Literal["succeed", "suspects", "release"]
+    version: str = ""
+    format: int = 0
+
+
+class Reply(msgspec.Struct, omit_defaults=True):
+    """`sockets` come after it; `folder`: where counts are kept. `refused` says why, and then there is nothing else."""
+
+    refused: str = ""
+    pid: int = 0
+    sockets: int = 0
+    second: int = 0
+    folder: str = ""
+    quarantined: list[str] = []
+    apart: list[str] = []
+    released: bool = False
+
+
+class ControlSocket:
+    """`open` it, `hear` in a thread until it is closed."""
+
+    def __init__(self, home: Path, host: str, port: int) -> None:
+        self._folder, self._name = home / FOLDER, name_of(host, port)
+        self._listener: socket.socket | None = None
+        self._inode = 0
+
+    def open(self) -> None:
+        """From now on whoever asks asks us, whoever was asked before. Raises `StorageFailed`."""
+        self.close()
+        fresh = f".{os.getpid()}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with _short(self._folder) as folder:
+                (folder / fresh).unlink(missing_ok=True)
+                listener.bind(f"{folder}/{fresh}")
+                (folder / fresh).chmod(0o600)
+                listener.listen(_CALLERS)
+                (folder / fresh).rename(folder / self._name)
+                self._inode = (folder / self._name).stat().st_ino
+        except OSError as fault:
+            raise StorageFailed(f"cannot listen in {self._folder}: {fault.strerror}", hint="check the disk") from fault
+        self._listener = listener
+
+    def hear(self, tell: Callable[[socket.socket, Question], None]) -> None:
+        """`tell` who asks, and what, until it is closed; whoever is told closes the connection. Each is heard in a
+        thread: who is slow to ask keeps nobody waiting."""
+        listener = self._listener
+        while listener is not None:
+            try:
+                caller = listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=_hear, args=(caller, tell), daemon=True).start()
+
+    def close(self) -> None:
+        """Also its name, where that is still ours."""
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        # A thread that waits in `accept` is woken by this, and not by closing alone.
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        path = self._folder / self._name
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == self._inode:
+                path.unlink()
+
+
+def name_of(host: str, port: int) -> str:
+    return f"serve-{host}-{port}"
+
+
+def call(path: Path) -> socket.socket | None:
+    """A connection to the supervisor that listens there; None where nobody does."""
+    caller = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    caller.settimeout(ANSWER_SECONDS_MAX)
+    try:
+        with _short(path.parent) as folder:
+            caller.connect(f"{folder}/{path.name}")
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+        caller.close()
+        return None
+    except OSError as fault:
+        caller.close()
+        raise deaf(path, fault.strerror or str(fault)) from fault
+    if _user_of(caller) not in (os.geteuid(), 0, path.parent.parent.stat().st_uid):
+        # Others may be able to write into this home; they do not get to be its server.
+        caller.close()
+        raise deaf(path, "it runs as another user than the home's")
+    return caller
+
+
+def ask(path: Path, question: Question) -> Reply | None:
+    """What the supervisor answers that listens there; None where nobody does. Raises `Deaf`."""
+    caller = call(path)
+    if caller is None:
+        return None
+    with caller:
+        return exchange(caller, question, path)
+
+
+def exchange(caller: socket.socket, question: Question, path: Path) -> Reply:
+    """Raises `Deaf`."""
+    try:
+        caller.send(msgspec.json.encode(question))
+        return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Reply)
+    except (OSError, msgspec.MsgspecError) as fault:
+        raise deaf(path, str(fault) or "it has closed the connection") from fault
+
+
+def servers_of(home: Path) -> list[Path]:
+    """Where supervisors of a home listen, or have listened."""
+    return sorted((home / FOLDER).glob("serve-*"))
+
+
+def _hear(caller: socket.socket, tell: Callable[[socket.socket, Question], None]) -> None:
+    asked = _heard(caller)
+    if asked is None:
+        caller.close()
+    else:
+        tell(caller, asked)
+
+
+def _heard(caller: socket.socket) -> Question | None:
+    """None from another user, from who says nothing, and from who says what we do not know."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        if _user_of(caller) not in (os.geteuid(), 0):
+            return None
+        caller.settimeout(ANSWER_SECONDS_MAX)
+        return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Question)
+    return None
+
+
+def pid_of(other: socket.socket) -> int:
+    """Who is at the other end; 0 where that cannot be seen from here."""
+    return _credentials(other)[0]
+
+
+def _user_of(other: socket.socket) -> int:
+    """As whom runs who is at the other end."""
+    return _credentials(other)[1]
+
+
+def _credentials(other: socket.socket) -> tuple[int, int, int]:
+    process, user, group = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return process, user, group
+
+
+@contextlib.contextmanager
+def _short(folder: Path) -> Iterator[Path]:
+    """A path of a folder that is short: the kernel takes 108 bytes for a socket's."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+
+
+def deaf(path: Path, why: str) -> Deaf:
+    return Deaf(f"the server behind {path} does not answer: {why}", hint="look at its log, or end its process")

@@ -1,0 +1,398 @@
+"""Several gateways on one port: started, watched, started again; carries no traffic itself.
+
+    supervisor ─┬─ worker 0 ── its own listening socket ─┐
+                ├─ worker 1 ── its own ──────────────────┼── one port (SO_REUSEPORT: the kernel shares callers out)
+                └─ …                                     ┘
+
+The supervisor keeps every worker's socket open beside it, and accepts for one that is away. What a worker leaves when
+it dies, its connections and what they had asked, goes to the others (`survival/`). A run that does not end is ended
+with its worker; a version in whose runs workers keep ending is not run any more. SIGHUP puts a new process in the place
+of each, one after the other, and no connection is closed. Another server can take the place of this one, likewise
+(`processes/succession.py`).
+"""
+
+import contextlib
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from aias.core.errors import AiasError
+from aias.core.events import Event, Watch
+from aias.serving.observability.summed_metrics import Counts
+from aias.serving.processes.control_socket import ControlSocket, Question, Reply
+from aias.serving.processes.handover import Handover
+from aias.serving.processes.hangup import Terminal
+from aias.serving.processes.orders import Orders
+from aias.serving.processes.succession import Heir, Predecessor
+from aias.serving.processes.worker_slot import Worker
+from aias.serving.survival.blame import APART, RELEASE
+from aias.serving.survival.estates import Life, Post, Ward
+from aias.serving.survival.journal import SPARE_SLOTS, Layout
+from aias.serving.survival.judge import Judge
+
+STOP_SECONDS: Final = 5.0
+"""Beside the time for draining: what a worker may take to end before it is killed."""
+
+WORKERS_MAX: Final = 256
+
+PROGRAM: Final = ("-m", "aias.serving.processes.worker")
+
+CHECK_SECONDS: Final = 0.5
+"""Between two looks at what runs, and for how long."""
+
+ATTEND_SECONDS: Final = 0.01
+"""Between two looks at the door of a worker that is away."""
+
+STUCK_SECONDS: Final = 1.0
+"""Beyond the longest answer: its caller has been told by then."""
+
+
+class WorkerFailed(AiasError):
+    """A worker did not start"""
+
+    code = "serving.worker-failed"
+
+
+class Supervisor:
+    """`run` returns when the workers have ended after `stop`, SIGTERM or SIGINT, or when another server has taken its
+    place, which `ear` hears of. `listen` makes one more socket; those of a `predecessor` come first. `program`: what is
+    started as a worker, as arguments of the interpreter."""
+
+    def __init__(
+        self, orders: Orders, *, workers: int, listen: Callable[[], socket.socket], announce: Watch,
+        program: Sequence[str] = PROGRAM, ear: ControlSocket | None = None, predecessor: Predecessor | None = None,
+    ) -> None:  # fmt: skip
+        self._orders, self._announce, self._program = orders, announce, program
+        found = [] if predecessor is None else predecessor.sockets
+        shared = [found[index::workers] for index in range(workers)]
+        self._workers = [Worker(index, shared[index] or [listen()]) for index in range(workers)]
+        self._handover = Handover(ear, predecessor, announce=announce, tell=self._tell)
+        self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
+        self._post = Post()
+        self._judge = Judge(announce, tell=lambda: self._post.tell(self._judge.blame, self._heirs()))
+        self._leaving: set[Life] = set()
+        self._to_renew: list[Worker] = []
+        self._told = self._is_to_stop = False
+        self._looked_at = 0
+        self._counts = Counts(orders.folder)
+        # Reentrant: a signal's handler puts into it too.
+        self._news: queue.SimpleQueue[tuple[str, Worker | None, Any, Any]] = queue.SimpleQueue()
+
+    def run(self, when_ready: Callable[[], None]) -> None:
+        """Raises `WorkerFailed` when one of the first workers does not become ready."""
+        with self._signals():
+            try:
+                for worker in self._workers:
+                    # Also ours: who looks at the door of a worker that is away does not wait there.
+                    for each in worker.sockets:
+                        each.setblocking(False)
+                    self._start(worker)
+                while not self._is_left():
+                    what, about, life, fact = self._next()
+                    self._is_to_stop |= what == "stop"
+                    self._take(what, about, life, fact)
+                    if self._is_to_stop and not self._handover.leaving:
+                        return
+                    self._renew()
+                    if not self._told and all(worker.ready for worker in self._workers):
+                        self._told = True
+                        self._handover.begin()
+                        when_ready()
+            finally:
+                self._stop_all()
+
+    def _take(self, what: str, about: Worker | None, life: Any, fact: Any) -> None:
+        if what == "renew" and not self._handover.leaving:
+            self._judge.blame.forgive()
+            self._to_renew = [each for each in self._workers if each.next is None]
+        elif what == "unkept" and not self._handover.leaving:
+            self._to_renew += [each for each in self._workers if each.life is life and each.next is None]
+        elif what == "event" and about is not None:
+            self._hear(about, life, fact)
+        elif what == "dead" and about is not None:
+            self._bury(about, life)
+        elif what == "asked":
+            self._answer(life, fact)
+        elif what == "take" and self._handover.leave(life, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
+            self._leave()
+        elif what == "gone":
+            self._forget(life)
+        elif what == "letter":
+            self._post.post(life, fact, self._channels())
+        elif what == "inherited":
+            self._counts.inherit(life.pid)
+            self._handover.inherits = False
+
+    def _tell(self, what: str, who: Any, fact: Any = None) -> None:
+        self._news.put((what, None, who, fact))
+
+    def stop(self) -> None:
+        """Begin to stop; safe to call from any thread."""
+        self._news.put(("stop", None, None, None))
+
+    def renew(self) -> None:
+        """Put a new process in the place of each, one after the other; safe to call from any thread."""
+        self._news.put(("renew", None, None, None))
+
+    @property
+    def inherits(self) -> bool:
+        """Whether the server whose place it takes has not left yet: should this one end, that one goes on."""
+        return self._handover.inherits
+
+    @property
+    def has_left(self) -> bool:
+        """Whether another server answers in the place of this one."""
+        return self._handover.leaving
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the workers that run."""
+        return [life.process.pid for life in self._lives()]
+
+    def _lives(self) -> list[Life]:
+        found = [life for worker in self._workers for life in (worker.life, worker.next) if life is not None]
+        return [*found, *self._leaving]
+
+    def _heirs(self) -> list[Life]:
+        return [worker.life for worker in self._workers if worker.life is not None and worker.life.ready]
+
+    def _channels(self) -> list[socket.socket]:
+        """Where letters go: to the workers that are ready, or all to who takes our place."""
+        if self._handover.leaving:
+            return self._handover.channels()
+        return [life.ward.ours for life in self._heirs() if life.ward is not None]
+
+    def _next(self) -> tuple[str, Worker | None, Any, Any]:
+        """The next news; meanwhile runs are watched, workers started whose pause is over, absent ones stood in for."""
+        while True:
+            now = time.monotonic()
+            for worker in self._workers:
+                if worker.restart_at is not None and worker.restart_at <= now:
+                    self._start(worker)
+            self._end_stuck()
+            away = self._told and self._attend()
+            if self._handover.leaving:
+                away = True
+                self._post.deliver(self._channels())
+                if self._handover.is_late():
+                    # What they are at goes to the heir all the same.
+                    for life in self._lives():
+                        life.signal(signal.SIGKILL)
+                if self._is_left():
+                    return "left", None, None, None
+            due = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
+            with contextlib.suppress(queue.Empty):
+                return self._news.get(
+                    timeout=max(0.0, min(*due, ATTEND_SECONDS if away else CHECK_SECONDS, CHECK_SECONDS))
+                )
+
+    def _start(self, worker: Worker) -> None:
+        ward = Ward.make(self._layout)
+        passed = [each.fileno() for each in worker.sockets]
+        counts = self._counts.name()
+        orders = replace(
+            self._orders, index=worker.index, counts=counts, descriptors=(*passed,), slots=self._layout.slots
+        )
+        if ward is not None:
+            orders = replace(orders, journal=ward.pages.descriptor, channel=ward.theirs.fileno())
+            orders = replace(orders, suspects=(sorted(self._judge.blame.quarantined), sorted(self._judge.blame.apart)))
+            passed += [orders.journal, orders.channel]
+        process = subprocess.Popen(  # noqa: S603  this very program
+            [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=passed,
+            # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
+            process_group=0,
+        )
+        life = Life(process, ward, time.monotonic(), counts)
+        worker.restart_at = None
+        if worker.life is None:
+            worker.life = life
+        else:
+            worker.next = life
+        threading.Thread(target=self._listen_to, args=(worker, life), daemon=True).start()
+
+    def _listen_to(self, worker: Worker, life: Life) -> None:
+        assert life.process.stdout is not None
+        # It ends with the keeper, which by then has sent what it held.
+        with life.process.stdout as lines:
+            for line in lines:
+                with contextlib.suppress(msgspec.MsgspecError):
+                    self._news.put(("event", worker, life, msgspec.json.decode(line, type=Event)))
+        life.process.wait()
+        self._news.put(("dead", worker, life, None))
+
+    def _hear(self, worker: Worker, life: Life, event: Event) -> None:
+        """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
+        life.said = event.message
+        if event.name == RELEASE:
+            self._judge.release(str(event.facts["version"]))
+        elif event.name == APART:
+            self._judge.move(str(event.facts["version"]), str(event.facts["why"]))
+        elif event.name == "serve.worker-ready":
+            keeper = event.facts.get("keeper")
+            life.ready, life.keeper = True, keeper if isinstance(keeper, int) else None
+            if life is worker.next:
+                self._replace(worker, life)
+            self._post.tell(self._judge.blame, [life])
+            self._post.deliver(self._channels())
+        elif worker.index == 0 or event.level == "warning":
+            self._announce(replace(event, facts=event.facts | {"worker": worker.index}))
+            if event.name == "serve.apart-ended":
+                self._judge.died({str(event.facts["version"]): 1.0})
+
+    def _replace(self, worker: Worker, life: Life) -> None:
+        """Its successor is there: the old one finishes what it has begun, and leaves its connections."""
+        old, worker.life, worker.next = worker.life, life, None
+        if old is not None:
+            self._leaving.add(old)
+            old.leave()
+
+    def _renew(self) -> None:
+        """Start the next successor, when the one before it has taken its place."""
+        if self._to_renew and not self._leaving and all(worker.ready and not worker.next for worker in self._workers):
+            self._start(self._to_renew.pop(0))
+
+    def _bury(self, worker: Worker, life: Life) -> None:
+        process = life.process
+        life.close_pipe()
+        life.reap_keeper()
+        if life is worker.life:
+            worker.life = None
+        if life is worker.next:
+            worker.next = None
+        suspects = life.suspects()
+        left = self._post.settle(life, self._after(worker, life))
+        self._counts.settle([life.counts])
+        if life.leaving:
+            self._leaving.discard(life)
+            return
+        if not self._told and not life.ready and not suspects:
+            why = life.said or f"it ended with status {process.returncode}"
+            raise WorkerFailed(
+                f"worker {worker.index} did not start: {why}", hint="`aias serve --workers 0` shows more"
+            )
+        pause = worker.pause_after(life, alone=not self._heirs())
+        if worker.life is None:
+            worker.restart_at = time.monotonic() + pause
+        facts: dict[str, object] = {
+            "worker": worker.index, "status": process.returncode, "pause_seconds": pause, "connections": left,
+            "ran": sorted(suspects),
+        }  # fmt: skip
+        said = f"worker {worker.index} ended with status {process.returncode}; it starts again in {pause:g} s"
+        if suspects:
+            said += f"; it ran {', '.join(sorted(suspects))}"
+        self._announce(Event("serve.worker-died", said, "warning", facts))
+        self._judge.died(suspects)
+
+    def _after(self, worker: Worker, life: Life) -> list[socket.socket]:
+        """Who goes on with what a life leaves: its own successor, if it was to make room for it."""
+        next_one = worker.life
+        if life.leaving and next_one is not None and next_one.ready and next_one.ward is not None:
+            return [next_one.ward.ours]
+        return self._channels()
+
+    def _end_stuck(self) -> None:
+        """Kill the workers that have a run which does not end, and those that stand still; replace who is unkept."""
+        bounds, now = self._orders.bounds, time.monotonic_ns()
+        if now - self._looked_at < CHECK_SECONDS * 1e9:
+            return
+        self._looked_at = now
+        in_thread = bounds["answer_seconds"] + STUCK_SECONDS
+        for life in self._lives():
+            if why := life.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
+                self._announce(why)
+                life.signal(signal.SIGKILL)
+            elif lost := life.lost_keeper():
+                self._announce(lost)
+                self._tell("unkept", life)
+
+    def _attend(self) -> bool:
+        """Accept for workers that are away while others are there; whether there are any."""
+        away = [worker for worker in self._workers if not worker.ready]
+        if self._handover.leaving or not away or not (heirs := self._channels()):
+            return False
+        self._post.deliver(heirs)
+        for listener in (each for worker in away for each in worker.sockets):
+            with contextlib.suppress(OSError):
+                while True:
+                    self._post.welcome(listener.accept()[0], heirs)
+        return True
+
+    def _leave(self) -> None:
+        """Another server answers: ours finish what they have begun, and what they are asked next is asked there."""
+        self._to_renew = []
+        for life in self._lives():
+            self._leaving.add(life)
+            life.leave(signal.SIGHUP if self._handover.understood else signal.SIGTERM)
+        for worker in self._workers:
+            worker.life = worker.next = worker.restart_at = None
+
+    def _is_left(self) -> bool:
+        """Whether another server has all that was here, and all that was to come here from the one before."""
+        waits = self._handover.inherits or self._leaving or (self._channels() and self._post.waits)
+        return self._handover.leaving and not waits
+
+    def _forget(self, heir: Heir) -> None:
+        """Who was to take our place has died, or is not going to."""
+        self._counts.inherit(heir.pid)
+        returns = self._handover.forget(heir) and not self._is_to_stop
+        for worker in self._workers if returns else ():
+            self._start(worker)
+
+    def _answer(self, caller: socket.socket, asked: Question) -> None:
+        """Somebody asks at the ear."""
+        if asked.verb == "succeed":
+            sockets = [each for worker in self._workers for each in worker.sockets]
+            second = self._orders.second
+            port, folder = second.port if second else 0, self._orders.folder
+            self._handover.answer(caller, asked, sockets, second=port, folder=folder)
+            return
+        released = asked.verb == "release" and self._judge.release(asked.version)
+        blame = self._judge.blame
+        told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released)
+        with caller, contextlib.suppress(OSError):
+            caller.send(msgspec.json.encode(told))
+
+    def _stop_all(self) -> None:
+        """Let go of the sockets first, or callers would queue up where nobody answers any more."""
+        for worker in self._workers:
+            for each in worker.sockets:
+                each.close()
+        running = self._lives()
+        for life in running:
+            life.end()
+        end = time.monotonic() + self._orders.bounds["drain_seconds"] + STOP_SECONDS
+        for life in running:
+            life.wait(end)
+            life.close_pipe()
+            if life.ward is not None:
+                life.ward.close()
+        self._post.close()
+        self._handover.close()
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        terminal = Terminal()
+        tell: dict[str, Callable[[], None]] = {"renew": self.renew, "stop": self.stop, "nothing": lambda: None}
+        before = {each: signal.signal(each, lambda *_: self.stop()) for each in (signal.SIGTERM, signal.SIGINT)}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: tell[terminal.meaning()]())
+        try:
+            yield
+        finally:
+            terminal.close()
+            for each, handler in before.items():
+                signal.signal(each, handler)

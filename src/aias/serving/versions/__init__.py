@@ -1,0 +1,1 @@
+"""Versions in memory: loaded, kept, let go, and found by the name of their endpoint."""

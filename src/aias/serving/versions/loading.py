@@ -1,0 +1,59 @@
+"""A version from the registry into memory: verified, read, its engine chosen, and asked its golden rows."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from aias.artifact.manifest import read_manifest
+from aias.core.events import Watch
+from aias.core.names import Ref
+from aias.registry.registry import Registry
+from aias.registry.values import Endpoint, Version
+from aias.serving.versions.model import Answering
+
+if TYPE_CHECKING:
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+
+def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint], Answering]:
+    """What loads the version behind an endpoint. Raises `Damaged`, `OtherAnswers`."""
+    from aias.runtimes.arrival import CACHE as HOSTS
+    from aias.runtimes.arrival import arrive, moved
+    from aias.runtimes.golden import GOLDEN, check
+    from aias.runtimes.mapped import CACHE as WEIGHTS
+    from aias.runtimes.mapped import load as load_mapped
+    from aias.runtimes.onnxruntime import sealed_graph
+    from aias.runtimes.race import CACHE, race
+
+    def load(endpoint: Endpoint) -> Answering:
+        version = registry.version(Ref(endpoint.model, endpoint.number))
+        manifest, folder = registry.manifest(version), registry.folder(version)
+        runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
+        race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
+        # Versions that were published before there were any have none.
+        golden = any(entry.path == GOLDEN for entry in manifest.files)
+        recorded = (folder / GOLDEN).read_bytes() if golden else None
+        if recorded is not None:
+            check(runtime, recorded, moved=moved(manifest))
+        above = partial(made_from, registry, version)
+        arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
+        return cast("Answering", runtime)
+
+    return load
+
+
+def width_in(registry: Registry, endpoint: Endpoint) -> int:
+    """Of the vectors that a version gives, 0 where it gives none: from its manifest alone. Raises `Damaged`."""
+    folder = registry.folder(registry.version(endpoint.ref))
+    return read_manifest((folder / "manifest.json").read_bytes()).task.width
+
+
+def made_from(registry: Registry, version: Version) -> "tuple[str, OnnxRuntime] | None":
+    """What a version was made from, to be timed beside it; None where it is not here any more."""
+    from aias.runtimes.onnxruntime import OnnxRuntime
+
+    for above in registry.lineage(version.ref):
+        for each in above.versions if above.steps == 1 else ():
+            return str(each), OnnxRuntime.load(registry.folder(each), registry.manifest(each))
+    return None

@@ -1,0 +1,130 @@
+"""Which models stay in memory: pinned ones, and of the others those that were asked last, as many as there is room for.
+
+    asked ─▶ in memory? ──yes──▶ answered
+               └ no: loaded while the caller waits ─▶ beyond the budget? ─▶ the one that was asked longest ago goes
+
+What a model takes is measured: by how much the process grew while it was loaded, within what its files can become,
+and a part of the weights that all processes share.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+
+from aias.core.memory import private_bytes
+
+if TYPE_CHECKING:
+    from aias.artifact.manifest import Manifest
+
+EVERY: Final = "*"
+"""Pinned: all endpoints."""
+
+AT_START_MAX: Final = 32
+"""Models that are loaded before anybody asks; of a few deployed that is all. Of hundreds most are not asked."""
+
+START_SECONDS: Final = 10.0
+"""What a start may spend on that before the server answers; the rest of them is loaded behind it."""
+
+GROWN_MIN: Final = 1.0
+GROWN_MAX: Final = 6.0
+"""Bytes in memory for each byte of the graph and the encoders' tables: dense layers take 1.3, trees 3.4 to 4.4."""
+
+OWN_BYTES: Final = 1 << 17
+"""Of a model without any weights: its session, its manifest, its encoder."""
+
+
+@dataclass(slots=True)
+class Stay:
+    """What a model in memory takes, when it was asked last, and whether since."""
+
+    bytes: int = OWN_BYTES
+    asked_at: float = 0.0
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """The rules of a server: `bytes_max` for all of its models, 0 for no bound; the endpoints that are `pinned`."""
+
+    bytes_max: int = 0
+    pinned: frozenset[str] = frozenset()
+
+    def pins(self, endpoint: str) -> bool:
+        return endpoint in self.pinned or EVERY in self.pinned
+
+    def surplus(self, held_bytes: int) -> bool:
+        return bool(self.bytes_max) and held_bytes > self.bytes_max
+
+
+def longest_ago(stays: Mapping[str, Stay]) -> list[str]:
+    """Who has not been asked for the longest time comes first."""
+    return sorted(stays, key=lambda name: stays[name].asked_at)
+
+
+def note_asked(stays: Iterator[Stay], now: float) -> None:
+    """Requests only leave a mark, which costs them nothing; when, is looked up now and then."""
+    for stay in stays:
+        if stay.asked:
+            stay.asked, stay.asked_at = False, now
+
+
+def taken_bytes(manifest: "Manifest", grown: int, *, mapped: int = 0, sharers: int = 1) -> int:
+    """What a model takes by which the process grew so much, less what others did to it meanwhile. What is `mapped` of
+    it is there once for all who share it."""
+    tables = _bytes_of(manifest, "encoders/")
+    files = tables + _bytes_of(manifest, "model.")
+    least = tables if mapped else files
+    return int(min(max(grown, GROWN_MIN * least), GROWN_MAX * files)) + mapped // sharers + OWN_BYTES
+
+
+def _bytes_of(manifest: "Manifest", start: str) -> int:
+    return sum(each.size_bytes for each in manifest.files if each.path.startswith(start))
+
+
+@dataclass(slots=True)
+class Grown:
+    """How much this process has grown, and how long it took, in a `with` block."""
+
+    clock: Callable[[], float] = time.perf_counter
+    bytes: int = 0
+    seconds: float = 0.0
+    _from: tuple[int, float] = (0, 0.0)
+
+    def __enter__(self) -> Self:
+        self._from = private_bytes(), self.clock()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        held, at = self._from
+        self.bytes, self.seconds = private_bytes() - held, self.clock() - at
+
+
+@dataclass(slots=True)
+class Loads:
+    """So many at one time as `most` says by then, each of another version. First comes who is in a hurry: a request
+    that waits, before what nobody waits for."""
+
+    most: Callable[[], int] = lambda: 1
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _under_way: set[str] = field(default_factory=set)
+    _hurrying: int = 0
+
+    @contextmanager
+    def turn(self, digest: str, *, hurry: bool = False) -> Iterator[None]:
+        with self._changed:
+            self._hurrying += hurry
+            self._changed.wait_for(lambda: self._is_room(digest) and (hurry or not self._hurrying))
+            self._hurrying -= hurry
+            self._under_way.add(digest)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way.discard(digest)
+                self._changed.notify_all()
+
+    def _is_room(self, digest: str) -> bool:
+        return not self._under_way or (digest not in self._under_way and len(self._under_way) < self.most())

@@ -1,0 +1,1 @@
+"""Where fits run: worker processes, where they come from, how long and how much memory they may take."""

@@ -1,0 +1,28 @@
+"""Which rows may say how those of a fold are answered, and what is then known of all rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aias.core.task import Task
+from aias.encoders.contract import Floats, Ints
+from aias.training.scoring.metrics import LabelWeights
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CrossFitted:
+    """What rows out of fold are answered, each by what other folds say; `label_weights` are of all, or of each row."""
+
+    scores: Floats
+    label_weights: LabelWeights = None
+
+
+def others(task: Task, y: Any, folds: Ints, fold: Any, *, forward: bool) -> npt.NDArray[np.bool_]:
+    """The rows of other folds; where rows are parted by time (`forward`), of earlier ones. Before the first fold there
+    is nothing, and maybe before the second not every class: these are told by all others."""
+    earlier = folds < fold
+    if forward and earlier.any() and (not task.classes or len(np.unique(y[earlier])) == len(np.unique(y))):
+        return np.asarray(earlier)
+    return np.asarray(folds != fold)

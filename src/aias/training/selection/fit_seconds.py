@@ -1,0 +1,42 @@
+"""Paces: what a fold should take, from what its learner took before, or else from what trees took."""
+
+from typing import Final
+
+from aias.training.selection.configuration import Configuration
+
+UNIT_SECONDS_MIN: Final = 1.0
+"""In less a unit cannot even start its libraries; what is taken for its time while nothing is known."""
+
+
+class FitSeconds:
+    """Seconds of a fold of something that costs 1, by learner and by what it last read."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], float] = {}
+        self._trees: str | None = None  # the first of them, whose pace stands for learners that were not met yet
+        self._plain: float | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def knows(self, configuration: Configuration) -> bool:
+        """Whether its learner was met."""
+        return (configuration.learner,) in self._known
+
+    def learn(self, configuration: Configuration, seconds: float) -> None:
+        """A fold of it takes so long, in the mean."""
+        learner, pace = configuration.learner, seconds / configuration.cost
+        if configuration.settings.get("log_target"):  # may need ten times the rounds: nothing is told of others by that
+            self._known[(learner, "log")] = pace
+            return
+        self._known[(learner,)] = self._known[(learner, *configuration.derived)] = pace
+        if learner == "boosted_trees":
+            self._trees = self._trees or configuration.name
+            self._plain = pace if self._trees == configuration.name else self._plain
+
+    def estimate(self, configuration: Configuration) -> float:
+        """Seconds of a fold."""
+        learner = configuration.learner
+        own = ("log",) if configuration.settings.get("log_target") else configuration.derived
+        pace = self._known.get((learner, *own), self._known.get((learner,), self._plain))
+        return UNIT_SECONDS_MIN if pace is None else pace * configuration.cost

@@ -1,0 +1,400 @@
+"""The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from aias.core.deadline import Deadline
+from aias.core.errors import Damaged
+from aias.core.events import Event, Watch
+from aias.core.failpoints import failpoint
+from aias.core.load import Load
+from aias.core.task import LABEL_METRICS, Measurement, written
+from aias.encoders.contract import Floats, Ints
+from aias.graph.parity import ParityBroken
+from aias.training.finish import Timed
+from aias.training.forms import Forms
+from aias.training.scoring import metrics
+from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
+from aias.training.selection.members import Member
+from aias.training.selection.weights import cross_fitted, greedy
+from aias.training.table import Table
+
+PATIENCE: Final = (8, 16)
+"""Members in a row that did not help, after which no more are fitted: on few rows; and from `PATIENT_ROWS` on, where
+what helps is less likely luck."""
+
+PATIENT_ROWS: Final = 2_500
+
+HELPED: Final = 1e-4
+"""The relative gain from which a member is said to have helped."""
+
+QUALITY_US_MAX: Final = 20_000.0
+"""Of one row; a model slower than this is of no use to anybody who waits for it."""
+
+REFIT_SHARES: Final = {"boosted_trees": 0.75, "xgboost": 0.65, "mlp": 0.85, "text_mlp": 0.85}
+REFIT_SHARE: Final = 1.0
+"""Of what a fold takes, by rows, that fitting again may take: it looks for nothing and tries no round too many. Of 89
+such fits half took less than 0.7 times this; one that takes longer is not waited for."""
+
+SAVED_SHARE: Final = 0.5
+"""Of what finishing would be late, that leaving out the sentence encoder has to save: a busy machine is late anyway."""
+
+LATE_SECONDS: Final = 1.0
+LATE_SHARE: Final = 0.02
+"""Of the whole time; a member that makes finishing later than both is left out."""
+
+AFTER_SHARE_MAX: Final = 0.5
+"""Of the whole time, for all that comes after fitting; when fitting again would take more, the time goes into more
+members, and the serving form is what folds left."""
+
+FIRST_SHARE: Final = 0.5
+FIRST_SECONDS: Final = 2.0
+"""Of the whole time, and of a processor, that the first member has at least, however late it begins: a late model is
+better than none."""
+
+LOST_SHARE: Final = 0.005
+"""Of what all members together leave to a perfect score, that the serving form may leave besides where nobody asked for
+a latency: while the usual one costs more, twice the time is allowed; for four times it has to cost twice as much."""
+
+NEARLY: Final = 1e-4
+"""Beside a perfect score."""
+
+ABLE_SHARE: Final = 0.8
+"""Of what the best member knows beyond chance."""
+
+HOLDOUT_PARTS: Final = 5
+"""A holdout is divided so that no row helps to weigh its own answer."""
+
+
+@dataclass(eq=False)
+class Leaderboard:
+    forms: Forms
+    latency_us: float
+    deadline: Deadline
+    watch: Watch
+    stop: threading.Event
+    latency_asked: bool = True
+    load: Load = field(default_factory=Load)
+    members: list[Member] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
+    scores: list[Measurement] = field(default_factory=list)
+    _best: float = -np.inf
+    _stale: int = 0
+    _late: set[int] = field(default_factory=set)
+    """The places of members that nothing can be made of in time."""
+    _serving: dict[int, int] = field(default_factory=dict)
+    _stretch: float = 1.0
+    """How many times the usual latency the serving form may take."""
+    weights: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        self._judge_by(self.forms.prepared.table)
+        self._ending = FinishingTime(self.deadline.seconds)
+        self._began_at = self.deadline.clock()
+        self._direction = 1.0 if self.task.direction == "higher" else -1.0
+
+    def _judge_by(self, table: Table) -> None:
+        self.table, self.task = table, table.task
+        self.y, self.groups = table.whole.y[table.judged], table.judged_together
+        self.folds = table.folds[table.judged].astype(np.int64)
+        if len(np.unique(self.folds)) == 1:
+            self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
+
+    def narrow(self, count: int) -> None:
+        """From now on only the first `count` folds judge."""
+        kept = self.folds < count
+        self.forms.narrow(count)
+        self._judge_by(self.forms.prepared.table)
+        self.members = [each.narrowed(count, kept) for each in self.members]
+        self.scores = [self._judged(each) for each in self.members]
+        self.__dict__.pop("_chance", None)
+        self._best, self._stale = -np.inf, 0
+        if self.members:
+            self._weigh()
+
+    def _judged(self, member: Member) -> Measurement:
+        return metrics.judge(self.task, self.y, member.scores, seed=0, groups=self.groups)
+
+    @cached_property
+    def _chance(self) -> float:
+        """What the metric says of answers that are the same for every row, turned so that more is better."""
+        return self._of_all(metrics.alike(self.task, self.y))
+
+    def _of_all(self, same: Floats) -> float:
+        found = metrics.measure(self.task, self.y, np.tile(same, (len(self.y), 1))).value * self._direction
+        return found if np.isfinite(found) else -np.inf
+
+    def add(self, member: Member) -> bool:
+        """Take a new member in; False when no more are wanted."""
+        began = time.thread_time()
+        score = self._judged(member)
+        self._ending.judge_seconds = max(self._ending.judge_seconds, time.thread_time() - began)
+        try:
+            timed = self.forms.timed(member)
+        except (Damaged, ParityBroken) as fault:  # one faulty export must not cost all the others
+            facts: dict[str, object] = {"configuration": member.name, "reason": fault.message}
+            message = f"{member.name} is left out, its graph is not what was fitted: {fault.message}"
+            self.watch(Event("train.skipped", message, "warning", facts))
+            return not self.stop.is_set()
+        if self.members and self._ending.row_seconds is None:  # not before the first model is out
+            self._ending.row_seconds = self.forms.told_seconds(self, member.scores) / len(self.y)
+        before = self._after_seconds() if self.members else None
+        self.members.append(member)
+        self.timed.append(timed)
+        self.scores.append(score)
+        self._weigh()
+        late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
+        gone = self._make_room() if late else []
+        together = self._mixed(self.weights)
+        self._tell(member, score, timed, together)
+        if gone:
+            self._tell_late(gone)
+        failpoint("train.after_candidate")
+        return self._wants_more(together) and not self.stop.is_set()
+
+    def _make_room(self) -> list[str]:
+        """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better.
+        Gives the names of those that go."""
+        newest, before = len(self.members) - 1, set(self._late)
+        self._late = before | {newest}
+        self._weigh()
+        if (self.scores[newest].value - self._mixed(self.weights)) * self._direction > 0:
+            self._late = set(range(newest))
+            self._weigh()
+        return [self.members[place].name for place in sorted(self._late - before)]
+
+    def _tell_late(self, gone: list[str]) -> None:
+        message = f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} not used: there is no time to finish with all"
+        self.watch(Event("train.late", message, "warning", {"configurations": gone}))
+
+    def settle(self) -> None:
+        """Before anything is made of them: nothing hangs any more on which member was there first."""
+        order = sorted(range(len(self.members)), key=lambda place: self.members[place].name)
+        self.members, self.timed = [self.members[place] for place in order], [self.timed[place] for place in order]
+        self.scores = [self.scores[place] for place in order]
+        self._late = {order.index(place) for place in self._late}
+        self._weigh()
+
+    def keep_to_time(self) -> None:
+        """Before finishing: without time for the sentence encoder others answer, unless about as late."""
+        self.forms.feel_load()
+        late = self._late
+        readers = {place for place, each in enumerate(self.timed) if each.shared_us} - late
+        others = set(range(len(self.members))) - readers - late
+        after = self._after_seconds(refits=False)
+        if readers and others and after > self.deadline.left + self._lateness():
+            self._late = late | readers
+            self._weigh()
+            if after - self._after_seconds(refits=False) >= SAVED_SHARE * (after - self.deadline.left):
+                self._tell_late([self.members[place].name for place in sorted(readers)])
+            else:
+                self._late = late
+                self._weigh()
+
+    def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
+        """Where it is not certain that more is known than what is usual, or that one label for all is not as good."""
+        labels: Any = np.eye(len(self.task.classes)) if self.task.metric in LABEL_METRICS - {"recall"} else []
+        known = max([self._chance, *map(self._of_all, labels)])
+        for one in measured:
+            ends = [end * self._direction for end in (one.low, one.high) if end is not None]
+            if one.metric == self.task.metric != "ece" and ends and min(ends) <= known:
+                said = f"answering every row alike gives {one.metric} {written(known * self._direction)}"
+                facts = {"metric": one.metric, "usual": known * self._direction}
+                self.watch(Event("train.chance", f"{said}: nothing better is certain here", "warning", facts))
+
+    def fit_ends_at(self) -> float:
+        """When fitting must be over, so that refitting and finishing end in time."""
+        if self.stop.is_set():
+            return 0.0
+        if not self.members:
+            least = max(FIRST_SHARE * self.deadline.seconds, FIRST_SECONDS * self.load.stretch)
+            return max(self.deadline.ends_at - self.serving_seconds(), self._began_at + least)
+        after = self._after_seconds()
+        if after > AFTER_SHARE_MAX * self.deadline.seconds:
+            after = min(self._after_seconds(refits=False), AFTER_SHARE_MAX * self.deadline.seconds)
+        return self.deadline.ends_at - after
+
+    @property
+    def limit_us(self) -> float:
+        """What a row may take in the serving form."""
+        return min(self.latency_us * self._stretch, max(self.latency_us, QUALITY_US_MAX))
+
+    def serving(self) -> dict[int, int]:
+        """By the places of the serving form's members: how many fits of each the latency allows."""
+        return self._serving
+
+    @property
+    def forward(self) -> bool:
+        """Whether rows are parted by time: what has seen the latest of them then answers best, in both forms."""
+        return self.table.blocks is not None
+
+    def again(self) -> list[int]:
+        """The places of members to be fitted again on all rows."""
+        if self.forward:
+            return list(dict.fromkeys([*self._serving, *np.flatnonzero(self.weights).tolist()]))
+        return [place for place in self._serving if not self.members[place].knows_all]
+
+    def _after_seconds(self, *, refits: bool = True) -> float:
+        """For all that comes after the folds."""
+        folds, workers = self.table.fold_count, self.forms.workers
+        more = self.table.rows / max(1.0, self.table.inside_rows)
+        again = [self.members[place] for place in self.again() if refits]
+        fits = [each.seconds / folds * more * _refit_share(each) for each in again]
+        return max([0.0, *fits, sum(fits) / workers]) + self.forms_seconds()
+
+    def forms_seconds(self) -> float:
+        """For both forms, after the last fit."""
+        return self._quality_seconds() + self.serving_seconds()
+
+    def _lateness(self) -> float:
+        """By how much finishing may be late for the sake of a member."""
+        return max(LATE_SECONDS, LATE_SHARE * self.deadline.seconds)
+
+    def serving_seconds(self) -> float:
+        """For the serving form, and to publish both."""
+        each = sum(fits * self.timed[place].seconds for place, fits in self._serving.items())
+        tested = self._tested_seconds(sum(fits * self.timed[place].row_us for place, fits in self._serving.items()))
+        alone = self._ending.serving(self._form_seconds(), used=self._used_seconds(), each=each) + tested
+        return self.load.stretch * alone + self._shared_seconds(self._serving)
+
+    def _form_seconds(self) -> float:
+        folds = len(np.unique(self.folds))
+        return self._ending.form(rows=len(self.y), classes=len(self.task.classes), folds=folds)
+
+    def serving_weights(self) -> Floats:
+        weights = np.zeros(len(self.members))
+        weights[list(self._serving)] = self._serving_weights
+        return weights
+
+    def honest(self, *, serving: bool) -> Floats:
+        """Out-of-fold scores of the whole ensemble, in which no row helped to weigh its own answer."""
+        costs = self._serving_costs() if serving else self._quality_costs()
+        limit = self._serving_limit() if serving else self._quality_limit()
+        members = self._stack()[able := self._able(costs, limit)]
+        return cross_fitted(
+            self.y, members, self.folds, task=self.task, costs=costs[able], cost_max=limit, seed=0, forward=self.forward
+        )
+
+    def _weigh(self) -> None:
+        self.weights = self._greedy(self._quality_costs(), self._quality_limit())
+        self._choose_serving()
+
+    def _choose_serving(self) -> None:
+        self._stretch = 1.0
+        self._choose_within()
+        together, perfect = self._mixed(self.weights), float(self.task.direction == "higher")
+        # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
+        known = together * self._direction > self._chance
+        left = abs(perfect - together)
+        while not self.latency_asked and known and self.limit_us < QUALITY_US_MAX:
+            most = (1 + LOST_SHARE * self._stretch) * left + NEARLY * abs(together)
+            if abs(perfect - self._mixed(self.serving_weights())) <= most:
+                break
+            self._stretch *= 2
+            self._choose_within()
+
+    def _choose_within(self) -> None:
+        """Whom the latency allows; then, of the heaviest first, as many fits as it still allows."""
+        costs, limit = self._serving_costs(), self._serving_limit()
+        weights = self._greedy(costs, limit)
+        places = [int(place) for place in np.flatnonzero(weights)]
+        self._serving, self._serving_weights = dict.fromkeys(places, 1), weights[places]
+        left = limit - costs[places].sum()
+        for place in sorted(places, key=lambda place: -weights[place]):
+            if not self.members[place].merges and not self.forward:
+                more = min(len(self.table.together), int(max(left, 0.0) / costs[place]))
+                self._serving[place] += more
+                left -= more * costs[place]
+
+    def _greedy(self, costs: Floats, limit: float) -> Floats:
+        began, able = time.thread_time(), self._able(costs, limit)
+        weights = np.zeros(len(self.members))
+        weights[able] = greedy(self.y, self._stack()[able], task=self.task, costs=costs[able], cost_max=limit, seed=0)
+        self._ending.weigh_seconds = time.thread_time() - began
+        return weights
+
+    def _able(self, costs: Floats, limit: float) -> Any:
+        """The places of members that know nearly as much as the best that can be paid; what others add on few rows is
+        luck."""
+        payable = costs <= max(limit, float(costs.min()))
+        payable[list(self._late)] = False
+        values = np.where(payable, np.array([each.value for each in self.scores]) * self._direction, -np.inf)
+        known = values - self._chance
+        return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])
+
+    def _stack(self) -> Floats:
+        return np.stack([member.scores for member in self.members])
+
+    def _quality_costs(self) -> Floats:
+        """Beyond the sentence encoder."""
+        fits: Ints = np.array([1 if each.merges else len(self.table.together) for each in self.members])
+        return np.array([each.row_us - each.shared_us for each in self.timed]) * fits
+
+    def _quality_limit(self) -> float:
+        return QUALITY_US_MAX - min(max((each.shared_us for each in self.timed), default=0.0), QUALITY_US_MAX / 2)
+
+    def _serving_costs(self) -> Floats:
+        """Beyond what members pay together."""
+        return np.array([max(each.row_us - self._shared_us(each), 0.1) for each in self.timed])
+
+    def _serving_limit(self) -> float:
+        shared = max((self._shared_us(each) for each in self.timed), default=self.forms.encode_us)
+        return max(self.limit_us - shared, 1.0)
+
+    def _shared_us(self, each: Timed) -> float:
+        """Of encoding a row and, where the latency allows that at all, of reading it by the sentence encoder."""
+        return max(self.forms.encode_us, each.shared_us if each.shared_us < self.limit_us else 0.0)
+
+    def _shared_seconds(self, places: Iterable[int]) -> float:
+        return self.forms.shared_seconds if any(self.timed[place].shared_us for place in places) else 0.0
+
+    def _quality_seconds(self) -> float:
+        counts = self._quality_counts()
+        tested = self._tested_seconds(float(counts @ [each.row_us - each.shared_us for each in self.timed]))
+        alone = self._ending.quality(self._form_seconds(), used=self._used_seconds(), beside=self.forms.beside) + tested
+        return self.load.stretch * alone + self._shared_seconds(np.flatnonzero(counts).tolist())
+
+    def _used_seconds(self) -> float:
+        """What all that is in the quality form took, one by one, to compile, prove and time."""
+        return float(self._quality_counts() @ [each.seconds for each in self.timed])
+
+    def _quality_counts(self) -> Ints:
+        return np.array(self.forms.counts(self, {self.members[place].name for place in self.again()}))
+
+    def _tested_seconds(self, row_us: float) -> float:
+        """For the answers to the test's rows."""
+        return TESTED_SHARE * 1e-6 * row_us * self.forms.prepared.test.rows
+
+    def _mixed(self, weights: Floats) -> float:
+        return metrics.measure(self.task, self.y, np.einsum("m,mro->ro", weights, self._stack())).value
+
+    def _wants_more(self, together: float) -> bool:
+        value = together * self._direction
+        if value > self._best + HELPED * abs(self._best) or not np.isfinite(self._best):
+            self._best, self._stale = value, 0
+        else:
+            self._stale += 1
+        perfect = self.task.direction == "higher" and value >= 1.0
+        return self._stale < PATIENCE[len(self.y) >= PATIENT_ROWS] and not perfect
+
+    def _tell(self, member: Member, score: Measurement, timed: Timed, together: float) -> None:
+        facts: dict[str, Any] = {
+            "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
+            "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,
+            "row_us": timed.row_us, "size_bytes": timed.graph_bytes, "seconds_left": self.deadline.left,
+            "ensemble": together,
+            "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
+        }  # fmt: skip
+        used = "" if len(self.members) - 1 not in self._late else "; not used"
+        message = f"{member.name}: {score.metric} {score.written}, {timed.row_us:.0f} µs a row{used}"
+        self.watch(Event("train.candidate", message, facts=facts))
+
+
+def _refit_share(member: Member) -> float:
+    return REFIT_SHARES.get(member.configuration.learner, REFIT_SHARE)

@@ -1,0 +1,23 @@
+"""`compress/goals.py`: what may be lost is a share of what there is."""
+
+import pytest
+
+from aias.compress.goals import Goals
+from aias.core.errors import UserError
+
+
+def test_what_may_be_lost_is_a_share_of_the_parents_own_value():
+    assert Goals(max_loss=0.1).margin("r2", -0.5, rows=10) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("value", "said"), [(0.0, "is 0, of which no share"), (float("nan"), "cannot be measured")])
+def test_where_there_is_nothing_to_lose_another_metric_is_asked_for(value, said):
+    with pytest.raises(UserError, match=said) as fault:
+        Goals().margin("rmse", value, rows=300)
+    assert "--metric" in fault.value.hint
+
+
+def test_who_is_slower_by_less_than_a_microsecond_is_told_by_how_much():
+    said = Goals(latency_us=3.0).missed(3.4, 1)
+
+    assert said == "a row takes 3.4 µs, more than the 3 that were asked for"

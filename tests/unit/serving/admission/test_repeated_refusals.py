@@ -1,0 +1,134 @@
+"""What is said again, and what is looked at anew."""
+
+import weakref
+from collections.abc import Sequence
+
+import pytest
+
+from aias.serving.admission.quotas import Bill
+from aias.serving.admission.refusals import NoKey, Overloaded
+from aias.serving.admission.repeated_refusals import LIFE_SECONDS, RepeatedRefusals
+from aias.serving.batching.costs import Cost
+from aias.serving.batching.tickets import Lane
+from aias.serving.http.heads import Head
+from aias.serving.http.messages import Reply, Request
+from aias.serving.http.routes import Route
+from aias.serving.observability.metrics import Metrics
+from aias.serving.observability.recording import Recording
+
+ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
+
+
+class Thing:
+    """Something that may be let go of; a model as far as echoes know it."""
+
+    version, number = "m@1", 1
+
+    def __init__(self, objective_seconds: float = 1.0) -> None:
+        self.lane = Lane("m@1", Cost(1e-5, 0.0), rows_max=1, objective_seconds=objective_seconds)
+
+
+class Scene:
+    def __init__(self, names: Sequence[str] = ("next2", "next3")) -> None:
+        self.now, self.metrics, self.names = 100.0, Metrics(), list(names)
+        self.echoes = RepeatedRefusals(Recording(self.metrics), iter(self.names).__next__, clock=lambda: self.now)
+        self.head = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
+
+    def refuse(self, fault: Exception, **more: object) -> None:
+        request = Request("POST", "/predict/churn", "first", self.head.headers, self.head.places)
+        for name, value in more.items():
+            setattr(request, name, value)
+        self.echoes.keep(self.head, request, fault, Reply(b"", 503), b"id: first, body: first")
+
+
+def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+
+    assert scene.echoes.of(scene.head) == b"id: next2, body: next2"
+    assert scene.echoes.of(scene.head) == b"id: next3, body: next3"
+    assert scene.metrics.refusals == {("serving.overloaded", "", ""): 2}
+    assert scene.metrics.requests == {("", "", 503): 2}
+
+
+def test_a_moment_later_it_is_looked_at_anew() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+    scene.now += 1.01 * LIFE_SECONDS
+
+    assert scene.echoes.of(scene.head) is None
+
+
+def test_where_nobody_should_wait_for_long_the_queue_is_looked_at_anew_sooner() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded(), model=Thing(objective_seconds=0.1))
+    scene.now += 0.0009
+    assert scene.echoes.of(scene.head) is not None
+    scene.now += 0.0002
+
+    assert scene.echoes.of(scene.head) is None
+
+
+def test_under_a_longer_name_it_would_be_longer_than_it_says_and_is_looked_at_anew() -> None:
+    scene = Scene(["longer"])
+    scene.refuse(Overloaded())
+
+    assert scene.echoes.of(scene.head) is None
+    assert not scene.metrics.requests
+
+
+def test_what_is_said_again_keeps_no_model_in_memory() -> None:
+    scene, model = Scene(), Thing()
+    kept = weakref.ref(model)
+    scene.refuse(Overloaded(), model=model)
+    del model
+
+    assert scene.echoes.of(scene.head) is not None
+    assert kept() is None
+
+
+def test_what_is_not_said_any_more_is_let_go_of() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+    scene.echoes.forget()
+    assert scene.echoes.said
+    scene.now += 1.01 * LIFE_SECONDS
+    scene.echoes.forget()
+
+    assert not scene.echoes.said
+
+
+def test_what_is_said_again_counts_among_what_its_version_has_failed_to_answer() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded(), model=Thing())
+    scene.echoes.of(scene.head)
+    scene.echoes.of(scene.head)
+    (_, version, found), *others = scene.metrics.statistics.counted()
+
+    assert (version, found.fail.count, others) == ("m@1", 2, [])
+    assert found.last_at_ms > 0
+    assert scene.metrics.refusals == {("serving.overloaded", "churn", "m@1"): 2}
+
+
+def test_another_head_is_never_answered_with_it() -> None:
+    scene = Scene()
+    scene.refuse(Overloaded())
+    other = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
+
+    assert scene.echoes.of(other) is None
+
+
+@pytest.mark.parametrize(
+    ("fault", "more"),
+    [
+        (NoKey("this needs a key"), {}),
+        (Overloaded(), {"headers": {b"x-request-id": b"mine"}}),
+        (Overloaded(), {"bill": Bill.__new__(Bill)}),
+        (Overloaded(), {"span": object()}),
+    ],
+)
+def test_what_is_not_the_same_for_all_is_not_said_again(fault: Exception, more: dict[str, object]) -> None:
+    scene = Scene()
+    scene.refuse(fault, **more)
+
+    assert scene.echoes.of(scene.head) is None

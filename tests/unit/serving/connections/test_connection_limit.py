@@ -1,0 +1,48 @@
+"""Which connections count together when there is no more room."""
+
+from dataclasses import replace
+
+import pytest
+
+from aias.serving.bounds import whose
+from aias.serving.connections.connection_limit import ConnectionLimit
+from aias.serving.connections.timeouts import Bounded
+from serving_house import BOUNDS
+
+
+class Held(Bounded):
+    """A connection that was answered a moment ago."""
+
+    waits_since = 0.0
+
+    def __init__(self, address: str, serial: int) -> None:
+        self.client, self.serial, self.has_gone = (address, 50_000), serial, False
+
+    def give_way(self) -> None:
+        self.has_gone = True
+
+
+@pytest.mark.parametrize(
+    ("address", "is_there"),
+    [("2001:db8:0:1:ffff::9", False), ("2001:db8:0:2::1", True), ("::ffff:192.0.2.7", True), ("192.0.2.7", True)],
+)
+def test_addresses_of_one_ipv6_network_share_one_share_of_the_connections(address: str, *, is_there: bool) -> None:
+    held = [Held(f"2001:db8:0:1::{at}", at) for at in range(4)]
+    room = ConnectionLimit(held, replace(BOUNDS, connections=4), lambda _: None, clock=lambda: 0.0)
+
+    assert room.is_there(0, (address, 50_000, 0, 0)) == is_there
+    assert [each.has_gone for each in held] == [is_there, False, False, False]
+
+
+def test_addresses_of_ipv4_count_each_and_so_do_link_local_ones_however_they_are_written() -> None:
+    assert whose("192.0.2.1") != whose("192.0.2.2")
+    assert whose("::ffff:192.0.2.1") != whose("::ffff:192.0.2.2")
+    assert whose("fe80::1%eth0") == whose("fe80::2")
+
+
+def test_a_peer_of_grpc_counts_like_its_address() -> None:
+    pytest.importorskip("grpc", reason="needs the extra `grpc`")
+    from aias.serving.grpc.server import _whose
+
+    assert _whose("ipv6:%5B2001:db8::1%5D:52110") == _whose("ipv6:[2001:db8::2]:7") == whose("2001:db8::3")
+    assert _whose("ipv4:192.0.2.1:52110") == "192.0.2.1"

@@ -1,0 +1,76 @@
+"""What the length of a body means is judged once for each head and each load of a model."""
+
+from itertools import count
+from typing import cast
+
+from aias.serving.bounds import Bounds
+from aias.serving.http.heads import Head
+from aias.serving.http.lengths import ELSEWHERE, LONG, MODELS_MAX, SHORT, Lengths
+from aias.serving.http.messages import Reply
+from aias.serving.http.routes import Route
+from aias.serving.versions.model import Model
+
+ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
+BOUNDS = Bounds(light_body_bytes=1_000, inline_seconds=0.005)
+
+
+class Asked:
+    """A model of which a byte takes a microsecond; who asks how long that is is counted."""
+
+    serials = count()
+
+    def __init__(self) -> None:
+        self.serial, self.asked = next(self.serials), 0
+
+    def seconds_for(self, body_bytes: int) -> float:
+        self.asked += 1
+        return body_bytes * 1e-6
+
+
+class Rules:
+    def pay(self, _model: object, body_bytes: int) -> bool:
+        return body_bytes == 777
+
+    def is_long(self, _model: object, body_bytes: int) -> bool:
+        return body_bytes > 500
+
+
+LENGTHS = Lengths(BOUNDS, Rules(), Rules())
+
+
+def head(size: int | None) -> Head:
+    return Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, size)
+
+
+def of(known: Head, model: Asked, size: int) -> object:
+    return LENGTHS.of(known, cast("Model", model), size)
+
+
+def test_a_body_is_short_or_long_or_has_to_go_elsewhere() -> None:
+    found = {size: of(head(size), Asked(), size) for size in (10, 500, 501, 777, 1_000, 1_001)}
+
+    assert found == {10: SHORT, 500: SHORT, 501: LONG, 777: ELSEWHERE, 1_000: LONG, 1_001: ELSEWHERE}
+
+
+def test_it_is_judged_once_for_each_load_of_a_model() -> None:
+    known, model, loaded_again = head(10), Asked(), Asked()
+    for each in (model, model, loaded_again, model):
+        assert of(known, each, 10) is SHORT
+
+    assert (model.asked, loaded_again.asked) == (1, 1)
+
+
+def test_a_body_of_another_length_than_its_head_says_is_judged_by_itself() -> None:
+    known, model = head(None), Asked()
+
+    assert of(known, model, 10) is SHORT
+    assert of(known, model, 600) is LONG
+    assert not known.lengths
+
+
+def test_of_many_loads_few_are_remembered() -> None:
+    known = head(10)
+    for _ in range(3 * MODELS_MAX):
+        of(known, Asked(), 10)
+
+    assert len(known.lengths) <= MODELS_MAX

@@ -1,0 +1,196 @@
+import threading
+
+from aias.serving.observability.metrics import Metrics
+from aias.serving.versions.model import warm
+from aias.serving.versions.router import KEEP_SECONDS, RETRY_SECONDS, Router
+from clock import Clock
+from serving_house import BOUNDS, PATIENCE, Rule, Shelf, eventually, house
+
+
+def router(shelf: Shelf, clock: Clock | None = None) -> tuple[Router, list[str], Metrics]:
+    told: list[str] = []
+    metrics = Metrics()
+    made = Router(
+        shelf, shelf.load, metrics=metrics, watch=lambda event: told.append(event.name), clock=clock or Clock()
+    )
+    return made, told, metrics
+
+
+def test_a_new_version_takes_over_and_the_old_one_is_let_go() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    table, _, _ = router(shelf)
+    table.refresh()
+    before = table.find("churn")
+
+    shelf.deploy("churn", 2, Rule())
+    table.refresh()
+
+    assert (before.version, table.find("churn").version) == ("churn@1", "churn@2")
+    assert table.loaded() == [("churn", "churn@2")]
+
+
+def test_going_back_within_ten_minutes_loads_nothing() -> None:
+    shelf, clock = Shelf(), Clock()
+    first = Rule()
+    shelf.deploy("churn", 1, first)
+    table, _, _ = router(shelf, clock)
+    table.refresh()
+    shelf.deploy("churn", 2, Rule())
+    table.refresh()
+    shelf.runtimes["churn-1"], found = Rule(), []
+    for wait in (1.0, KEEP_SECONDS + 1):
+        clock.now += wait
+        table.refresh()
+        shelf.deploy("churn", 1, None)
+        table.refresh()
+        found.append(table.find("churn").runtime is first)
+        shelf.deploy("churn", 2, None)
+        table.refresh()
+
+    assert found == [True, False]
+
+
+def test_a_version_that_cannot_be_loaded_leaves_the_old_one_answering() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    table, told, metrics = router(shelf)
+    table.refresh()
+
+    shelf.deploy("churn", 2, None)
+    table.refresh()
+
+    assert table.find("churn").version == "churn@1"
+    assert table.ready
+    assert told == ["serve.loaded", "serve.load-failed"]
+    assert metrics.load_failures == {"churn": 1}
+
+
+def test_an_endpoint_that_never_loaded_makes_the_server_unready_until_it_does() -> None:
+    shelf, clock = Shelf(), Clock()
+    shelf.deploy("good", 1, Rule())
+    shelf.deploy("churn", 2, None)
+    table, _, metrics = router(shelf, clock)
+    table.refresh()
+    assert not table.ready
+
+    shelf.runtimes["churn-2"] = Rule()
+    table.refresh()
+    assert not table.ready
+    clock.now += RETRY_SECONDS
+    table.refresh()
+
+    assert table.ready
+    assert table.find("churn").version == "churn@2"
+    assert metrics.load_failures == {"churn": 1}
+
+
+def test_an_endpoint_that_is_no_more_is_gone_and_is_no_reason_to_be_unready() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, None)
+    table, _, _ = router(shelf)
+    table.refresh()
+
+    shelf.undeploy("churn")
+    table.refresh()
+
+    assert table.ready
+    assert table.loaded() == []
+
+
+def test_two_endpoints_at_one_version_share_it() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.deploy("live", 1, None)
+    table, _, _ = router(shelf)
+
+    table.refresh()
+
+    assert table.find("churn").runtime is table.find("live").runtime
+
+
+def test_a_model_is_tried_with_its_example_and_its_cost_decides_where_it_runs() -> None:
+    model = warm(Rule(), version="churn@1", number=1)
+
+    assert model.example == {"age": 41, "plan": "pro"}
+    assert model.row_seconds > 0
+    assert model.seconds_for(100 * model.example_bytes) == 100 * model.row_seconds
+    assert not model.runs_inline(int(model.example_bytes * BOUNDS.inline_seconds / model.row_seconds) + 100, BOUNDS)
+
+
+def test_a_running_server_follows_what_is_deployed() -> None:
+    with house() as server:
+        server.shelf.deploy("other", 3, Rule())
+        eventually(lambda: server.call("POST", "/predict/other", []).status == 200)
+
+        server.shelf.undeploy("other")
+        eventually(lambda: server.call("POST", "/predict/other", []).status == 404)
+
+
+def test_a_directory_that_fails_for_a_while_stops_nothing() -> None:
+    class Flaky(Shelf):
+        broken = False
+        looks = 0
+
+        def generation(self) -> int:
+            self.looks += 1
+            if self.broken:
+                raise OSError("no disk")
+            return super().generation()
+
+    shelf = Flaky()
+    shelf.deploy("churn", 1, Rule())
+    with house(shelf) as server:
+        shelf.broken = True
+        eventually(lambda: any(event.name == "serve.refresh-failed" for event in server.events))
+        looks = shelf.looks
+        eventually(lambda: shelf.looks > looks + 3)
+        assert [event.name for event in server.events].count("serve.refresh-failed") == 1
+        assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
+
+        shelf.broken = False
+        shelf.deploy("churn", 2, Rule())
+        eventually(lambda: server.call("POST", "/predict/churn", []).headers["x-aias-version"] == "churn@2")
+
+
+def test_readiness_is_told_and_names_nothing() -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, None)
+    with house(shelf) as server:
+        for path in ("/health/ready", "/v2/health/ready"):
+            response = server.call("GET", path, key=None)
+            assert (response.status, response.json) == (503, {"ready": False})
+        refused = server.call("POST", "/predict/churn", [])
+        assert refused.status == 503
+        assert "secret" not in refused.body.decode()
+
+        shelf.deploy("churn", 2, Rule())
+        eventually(lambda: server.call("GET", "/health/ready", key=None).status == 200)
+        assert server.call("GET", "/health/live", key=None).json == {"live": True}
+
+
+def test_a_request_that_waits_for_a_thread_finishes_on_the_version_it_began_with() -> None:
+    gate = threading.Event()
+    gate.set()
+    slow = Rule(gate=gate)
+    shelf = Shelf()
+    shelf.deploy("churn", 1, slow)
+    with house(shelf) as server:
+        gate.clear()
+        versions: list[str] = []
+        csv = {"Content-Type": "text/csv"}
+        asking = threading.Thread(
+            target=lambda: versions.append(
+                server.call("POST", "/predict/churn", "age\n50\n", headers=csv).headers["x-aias-version"]
+            )
+        )
+        for _ in range(5):
+            assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
+        asking.start()
+        assert slow.started.acquire(timeout=PATIENCE)
+        shelf.deploy("churn", 2, Rule())
+        eventually(lambda: server.call("GET", "/predict/churn").headers["x-aias-version"] == "churn@2")
+        gate.set()
+        asking.join(PATIENCE)
+
+    assert versions == ["churn@1"]

@@ -1,0 +1,270 @@
+"""Workers and the forkserver that they come from: born with what they need, replaced when gone, none left over."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aias.core.schema import Field
+from aias.core.task import Task
+from aias.encoders.rows import RowEncoder
+from aias.training.processes.forkserver import ForkServer
+from aias.training.processes.worker import Order, Word
+from aias.training.processes.workers import Worker, Workers
+from aias.training.selection.configuration import Configuration
+from aias.training.table import Part, Table
+
+LINEAR, TREES = Configuration("linear", "linear", {"C": 1.0}), Configuration("trees", "boosted_trees", {"rounds": 3})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    a = np.random.default_rng(0).normal(size=60)
+    encoder = RowEncoder.fit([Field("a", "number")], {"a": a})
+    y, folds = (a > 0).astype(np.int64), (np.arange(60) % 2).astype(np.int16)
+    Table(Task("y", "binary", "roc_auc", ("a", "b")), encoder, Part(encoder.columns({"a": a}, 60), y), folds).save(
+        tmp_path / "table"
+    )
+    return tmp_path
+
+
+def order(configuration: Configuration, fold: int = 0) -> Order:
+    return Order(configuration, fold, 0, 600.0, time.monotonic() + 600.0, 1)
+
+
+def heard(workers: Workers, *, kind: str, seconds: float = 600.0) -> tuple[Worker, Word]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for worker, word in list(workers.listen(1.0)):
+            if word.kind == kind:
+                worker.order = None
+                return worker, word
+    raise AssertionError(f"nobody said {kind}")
+
+
+def gone(pid: int, *, seconds: float = 600.0) -> bool:
+    """Or a zombie by then."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_library_is_loaded_in_the_forkserver_and_a_worker_born_anew_with_it(folder: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        first, second = workers.all
+        before = first.process.pid
+        workers.give(first, order(LINEAR))
+        heard(workers, kind="done")
+        assert first.process.pid == before
+
+        workers.give(first, order(TREES))
+        heard(workers, kind="done")
+        born = first.process.pid
+        assert born != before and gone(before)
+        assert "lib_lightgbm" in Path(f"/proc/{born}/maps").read_text()
+        assert "lib_lightgbm" not in Path(f"/proc/{second.process.pid}/maps").read_text()
+
+        workers.give(first, order(LINEAR, fold=1))
+        heard(workers, kind="done")
+        assert first.process.pid == born
+
+
+@pytest.fixture
+def odd_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`slow_to_load` is loaded once the returned file is there, `fatal_to_load` never."""
+    rooms, loaded = tmp_path / "libraries", tmp_path / "go"
+    rooms.mkdir()
+    (rooms / "slow_to_load.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(loaded)!r}):\n    time.sleep(0.02)\n"
+    )
+    (rooms / "fatal_to_load.py").write_text("import os\nos.abort()\n")
+    monkeypatch.setenv("PYTHONPATH", f"{rooms}:{os.environ.get('PYTHONPATH', '')}")
+    return loaded
+
+
+def needing(workers: Workers, worker: Worker, *libraries: str) -> None:
+    """As if the learner of its next order needed these."""
+    workers._end(worker)
+    worker.process = workers._born(frozenset(libraries))
+    workers._listen_to(worker)
+
+
+def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_born_at_once(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        slow, quick = workers.all
+        needing(workers, slow, "slow_to_load")
+        workers.give(slow, order(LINEAR, fold=1))
+        os.kill(quick.process.pid, signal.SIGKILL)
+        _, word = heard(workers, kind="gone")
+        assert word.message == "killed by SIGKILL"
+        fresh = workers.all[1]
+        assert fresh is not quick
+        workers.give(fresh, order(LINEAR))
+        assert heard(workers, kind="done")[0] is fresh
+        assert not slow.born
+        odd_libraries.touch()
+        assert heard(workers, kind="done")[0] is slow
+        assert slow.process.modules == {"slow_to_load"}
+
+
+def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        doomed, other = workers.all
+        pid = other.process.pid
+        needing(workers, doomed, "fatal_to_load")
+        workers.give(doomed, order(LINEAR))
+        assert heard(workers, kind="gone")[0] is doomed
+        for worker in (workers.all[0], other):
+            workers.give(worker, order(LINEAR, fold=workers.all.index(worker)))
+            heard(workers, kind="done")
+        assert other.process.pid == pid
+        workers.give(other, order(TREES))  # from a ward opened anew
+        heard(workers, kind="done")
+
+
+def test_a_library_that_never_loads_is_given_up_and_who_waited_behind_it_fits(
+    folder: Path, odd_libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = {"nearest": "slow_to_load", "boosted_trees": "lightgbm"}
+    monkeypatch.setattr(
+        "aias.training.processes.workers._libraries", lambda name: frozenset({needs[name]} & {*needs.values()})
+    )
+    with Workers(folder, count=2, threads=1) as workers:
+        stuck, behind = workers.all
+        workers.give(stuck, order(Configuration("nearest", "nearest")))
+        workers.give(behind, order(TREES))
+        assert workers.give_up_loading(600.0) == [] and not behind.born
+        ward = workers._forkserver._wards[1]
+        while ward.known_pid is None:
+            time.sleep(0.02)
+            ward.hear()
+        assert workers.give_up_loading(0.0) == [stuck] and workers.misses("nearest") == {"slow_to_load"}
+        stuck.order = None
+        workers.replace(stuck)
+        assert heard(workers, kind="done")[0] is behind
+        assert gone(ward.known_pid) and workers.give_up_loading(0.0) == []
+
+
+def test_what_is_being_loaded_ends_with_the_forkserver(folder: Path, odd_libraries: Path) -> None:
+    with Workers(folder, count=1, threads=1) as workers:
+        forkserver, first = workers._forkserver._process.pid, workers.all[0].process.pid
+        needing(workers, workers.all[0], "slow_to_load")
+        children = Path(f"/proc/{forkserver}/task/{forkserver}/children")
+        until = time.monotonic() + 600
+        while not (wards := [int(pid) for pid in children.read_text().split() if int(pid) != first]):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+    assert not odd_libraries.exists() and all(map(gone, wards))
+
+
+def test_nobody_is_left_behind(folder: Path) -> None:
+    with Workers(folder, count=2, threads=1) as workers:
+        pids = [each.process.pid for each in workers.all]
+        workers.give(workers.all[0], order(LINEAR))
+        forkserver = workers._forkserver._process.pid
+    assert all(map(gone, (*pids, forkserver)))
+
+
+def test_a_worker_whose_trainer_is_gone_ends(folder: Path) -> None:
+    workers = Workers(folder, count=1, threads=1)
+    pid = workers.all[0].process.pid
+    workers._forkserver._wards[0].channel.close()  # as the system does when the trainer is killed
+    workers._forkserver._process.wait(600)
+    assert gone(pid)
+    for pipe in (workers.all[0].process.orders, workers.all[0].process.words):
+        pipe.close()
+
+
+def test_when_the_forkserver_dies_another_takes_its_place(folder: Path) -> None:
+    with Workers(folder, count=1, threads=1) as workers:
+        worker = workers.all[0]
+        os.kill(worker.process.pid, signal.SIGKILL)
+        workers._forkserver._process.kill()
+        workers._forkserver._process.wait()
+        _, word = heard(workers, kind="gone")
+        assert word.message == "it is gone"
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
+        assert workers.all[0] is not worker
+
+
+def test_a_worker_that_is_not_born_yet_can_be_replaced(folder: Path) -> None:
+    with Workers(folder, count=1, threads=1) as workers:
+        workers.give(workers.all[0], order(LINEAR))
+        workers.replace(workers.all[0])
+        workers.give(workers.all[0], order(LINEAR))
+        _, word = heard(workers, kind="done")
+        assert word.facts["seconds"] > 0
+
+
+def test_a_worker_ends_with_the_ward_that_it_comes_from(folder: Path) -> None:
+    """The system may end any of them, and of two that hear of the trainer's end the first takes the second along."""
+    with Workers(folder, count=1, threads=1) as workers:
+        workers.give(workers.all[0], order(TREES))
+        pid = workers.all[0].process.pid
+        ward = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        assert ward != workers._forkserver._process.pid
+        os.kill(ward, signal.SIGKILL)
+        assert gone(pid)
+
+
+def test_a_worker_whose_birth_nobody_has_heard_of_yet_ends_when_it_is_replaced(
+    folder: Path, odd_libraries: Path
+) -> None:
+    (odd_libraries.parent / "libraries" / "never_through.py").write_text(
+        "import os, pathlib, time\nfrom aias.training.unit import Bench\n\n"
+        f"def fit(*_, **__):\n    told = pathlib.Path({str(odd_libraries)!r})\n"
+        "    told.with_suffix('.new').write_text(str(os.getpid()))\n    told.with_suffix('.new').rename(told)\n"
+        "    time.sleep(600)\n\nBench.fit = fit\n"
+    )
+    with Workers(folder, count=1, threads=1) as workers:
+        worker = workers.all[0]
+        needing(workers, worker, "never_through")
+        workers.give(worker, order(LINEAR))
+        until = time.monotonic() + 600
+        while not odd_libraries.exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert not worker.born
+        pid = int(odd_libraries.read_text())
+        workers.replace(worker)
+        assert gone(pid)
+
+
+def test_what_nobody_asks_of_the_dead_does_not_hold_up_the_forkserver(folder: Path) -> None:
+    """A channel holds some 280 words that are not read."""
+    with Workers(folder, count=1, threads=1) as workers:
+        for _ in range(400):
+            workers.all[0].process.pid  # noqa: B018  it is born
+            workers.replace(workers.all[0])
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
+
+
+def test_workers_may_come_from_a_forkserver_that_is_open_already(folder: Path) -> None:
+    forkserver = ForkServer(folder, threads=1)
+    assert forkserver.serves(folder, threads=1)
+    assert not forkserver.serves(folder / "other", threads=1) and not forkserver.serves(folder, threads=2)
+    with Workers(folder, count=1, threads=1, forkserver=forkserver) as workers:
+        workers.give(workers.all[0], order(LINEAR))
+        heard(workers, kind="done")
+        stat = Path(f"/proc/{workers.all[0].process.pid}/stat").read_text()
+        assert int(stat.rpartition(")")[2].split()[1]) == forkserver._process.pid
+    assert gone(forkserver._process.pid)
+
+
+def test_a_forkserver_that_nobody_needed_is_gone_when_it_is_closed() -> None:
+    forkserver = ForkServer(Path("nowhere"), threads=1)
+    process = forkserver._process
+    forkserver.close()
+    forkserver.close()
+    assert process.returncode is not None

@@ -1,0 +1,29 @@
+"""`training/selection/finishing_time.py`: what is measured on the way stands in the place of guesses."""
+
+from aias.training.selection.finishing_time import FinishingTime
+
+
+def test_what_was_tried_takes_the_place_of_the_guess_and_grows_with_the_rows() -> None:
+    ending = FinishingTime(60.0, judge_seconds=0.1)
+    guessed = ending.form(rows=1_000, classes=2, folds=5)
+    ending.row_seconds = 1e-4
+    tried = ending.form(rows=1_000, classes=2, folds=5)
+    assert tried < guessed
+    assert abs(ending.form(rows=2_000, classes=2, folds=5) - tried - 0.1) < 1e-9
+
+
+def test_whoever_takes_longer_to_be_proved_takes_longer_to_be_published() -> None:
+    ending = FinishingTime(60.0)
+    small, large = (ending.serving(0.6, used=used, each=0.1) for used in (0.1, 3.1))
+    assert 1.0 < large - small < 3.0
+    assert ending.quality(0.6, used=3.1, beside=False) - ending.quality(0.6, used=0.1, beside=False) > large - small
+
+
+def test_a_report_made_beside_the_other_form_takes_no_time_of_its_own() -> None:
+    alone, beside = (FinishingTime(60.0).quality(0.6, used=0.1, beside=each) for each in (False, True))
+    assert alone - beside == 1.0
+
+
+def test_of_little_time_little_is_kept_for_reports() -> None:
+    seconds = [FinishingTime(budget).serving(0.6, used=0.1, each=0.1) for budget in (3.0, 60.0, 600.0)]
+    assert seconds == sorted(seconds) and seconds[0] < 1.2

@@ -1,0 +1,27 @@
+from aias.training.selection.configuration import Configuration
+from aias.training.selection.fit_seconds import UNIT_SECONDS_MIN, FitSeconds
+
+PLAIN = Configuration("boosted_trees", "boosted_trees")
+DEEP = Configuration("boosted_trees deep", "boosted_trees", cost=2.5)
+MLP = Configuration("mlp", "mlp", cost=4.0)
+
+
+def test_nothing_is_known_before_anything_was_fitted() -> None:
+    assert not FitSeconds() and FitSeconds().estimate(PLAIN) == UNIT_SECONDS_MIN
+
+
+def test_a_learner_goes_by_its_own_pace_and_one_not_met_by_that_of_the_first_trees() -> None:
+    paces = FitSeconds()
+    paces.learn(PLAIN, 2.0)
+    assert paces.estimate(DEEP) == 5.0 and paces.estimate(MLP) == 8.0 and not paces.knows(MLP)
+    paces.learn(DEEP, 10.0)  # four a cost of 1, not two
+    assert paces.estimate(PLAIN) == 4.0 and paces.estimate(MLP) == 8.0
+    paces.learn(MLP, 1.0)
+    assert paces.estimate(MLP) == 1.0 and paces.knows(MLP)
+
+
+def test_what_reads_derived_columns_has_a_pace_of_its_own() -> None:
+    paces, crossed = FitSeconds(), Configuration("crossed", "boosted_trees", derived=("target_means",))
+    paces.learn(crossed, 6.0)
+    paces.learn(PLAIN, 2.0)
+    assert paces.estimate(crossed) == 6.0 and paces.estimate(PLAIN) == 2.0

@@ -1,0 +1,81 @@
+"""What is tried, in which order and from where."""
+
+from aias.core.task import Task
+from aias.encoders.rows import Layout
+from aias.training.selection.portfolio import Shape, fold_count, portfolio
+
+LABELS = Task("y", "binary", "accuracy", ("a", "b"))
+AMOUNTS = Task("y", "regression", "rmse")
+TEXTS = Layout(0, (), (), (), 100, 1)
+NUMBERS = Layout(1, (0,), (), (), 0, 0)
+
+
+def firsts(shape: Shape) -> dict[str, object]:
+    return {each.name: each.settings.get("first") for each in portfolio(shape, only={"linear": {}})}
+
+
+def test_linear_models_of_texts_begin_at_what_is_usual_for_texts() -> None:
+    assert firsts(Shape(LABELS, 1_000, TEXTS)) == {"linear": 10.0, "linear ratios": 3.0}
+
+
+def test_without_an_encoder_ratios_come_first_unless_there_are_few_examples() -> None:
+    assert list(firsts(Shape(LABELS, 1_000, TEXTS))) == ["linear ratios", "linear"]
+    assert list(firsts(Shape(LABELS, 31, TEXTS))) == ["linear", "linear ratios"]
+
+
+def test_vectors_beside_words_hold_as_much_back_at_a_smaller_c() -> None:
+    found = firsts(Shape(LABELS, 1_000, TEXTS, sentences=True))
+    assert found["linear ratios sentences"] == found["linear sentences"] == 3.0
+    assert found["linear"] == 10.0
+
+
+def test_numbers_and_amounts_begin_as_ever() -> None:
+    assert set(firsts(Shape(LABELS, 1_000, NUMBERS)).values()) == {None}
+    assert set(firsts(Shape(AMOUNTS, 1_000, TEXTS)).values()) == {None}
+
+
+def test_with_few_examples_of_each_label_no_ratios_outweigh_what_vectors_say() -> None:
+    labels = Task("y", "multiclass", "log_loss", tuple(map(str, range(50))))
+    few = list(firsts(Shape(labels, 400, TEXTS, sentences=True)))
+    assert few[0] == "linear sentences" and "linear ratios sentences" not in few
+    assert next(iter(firsts(Shape(labels, 1_600, TEXTS, sentences=True)))) == "linear ratios sentences"
+
+
+def test_a_tree_of_few_columns_sees_all_of_them() -> None:
+    """What two columns tell together, trees that are each grown on one of them never learn."""
+    for width, name in ((2, "feature_fraction_bynode"), (40, "feature_fraction")):
+        shape = Shape(LABELS, 1_000, Layout(width, tuple(range(width)), (), (), 0, 0))
+        found = [each.settings for each in portfolio(shape, only={"boosted_trees": {}})]
+        shares = [key for settings in found for key in settings if key.startswith("feature_fraction")]
+        assert shares and set(shares) == {name}
+
+
+def test_of_many_rows_large_trees_come_first_unless_each_round_has_one_for_each_class() -> None:
+    def place(task: Task, rows: int) -> int:
+        names = [each.name for each in portfolio(Shape(task, rows, NUMBERS))]
+        return names.index("boosted_trees deep") - names.index("boosted_trees random")
+
+    classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    assert place(LABELS, 20_000) < 0 and place(AMOUNTS, 20_000) < 0
+    assert place(classes, 20_000) > 0 and place(LABELS, 2_000) > 0
+
+
+def test_categories_are_told_apart_finely_where_there_are_many_rows() -> None:
+    categories, numbers = Layout(3, (0,), (1, 2), (4, 9), 0, 0), Layout(3, (0, 1, 2), (), (), 0, 0)
+    for rows, layout, there in ((20_000, categories, True), (20_000, numbers, False), (2_000, categories, False)):
+        assert there == ("boosted_trees fine" in [each.name for each in portfolio(Shape(LABELS, rows, layout))])
+
+
+def test_of_several_classes_trees_of_drawn_thresholds_come_first_only_where_rows_are_few() -> None:
+    classes = Task("y", "multiclass", "log_loss", ("a", "b", "c"))
+    for rows, first in ((2_000, True), (20_000, False)):
+        names = [each.name for each in portfolio(Shape(classes, rows, NUMBERS))]
+        assert first == (names.index("boosted_trees drawn") < names.index("boosted_trees"))
+
+
+def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_time_there_is() -> None:
+    def count(rows: int, seconds: float) -> int:
+        return fold_count(Shape(LABELS, rows, NUMBERS), seconds=seconds, workers=2)
+
+    assert [count(rows, 1e6) for rows in (20_000, 20_001, 50_000, 50_001)] == [8, 5, 5, 1]
+    assert [count(20_000, seconds) for seconds in (1e6, 10, 5, 1)] == [8, 5, 3, 1]
