@@ -1,6 +1,7 @@
 """Writes the reference pages from the code: `make docs`, or `python docs/generate.py --check` to compare only.
 
-errors.md, cli.md, python-reference.md and settings.md are written whole; in http.md what stands between its markers.
+errors.md, cli.md, python-reference.md and settings.md are written whole; in http.md and code.md what stands between
+markers.
 """
 
 import ast
@@ -9,6 +10,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
@@ -51,6 +53,7 @@ def pages() -> dict[str, str]:
         "python-reference.md": python(),
         "settings.md": settings(),
         "http.md": http(),
+        "code.md": code(),
     }
 
 
@@ -269,11 +272,27 @@ def _what(path: str, answer: Any) -> str:
     return _cell(said or PROBES[path.rpartition("/")[2]])
 
 
+def code() -> str:
+    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    layers = next(each["layers"] for each in settings["contracts"] if each["type"] == "layers")
+    lines = [line for layer in layers for room in layer.split(" | ") for line in _room(HOUSE / room)]
+    return _between((DOCS / "code.md").read_text("utf-8"), "rooms", "| room | what |\n|---|---|\n" + "\n".join(lines))
+
+
+def _room(folder: Path) -> Iterator[str]:
+    """A line for a folder and for each folder in it."""
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) or ""
+    is_open = " *Open set.*" if (folder / "contract.py").exists() else ""
+    yield f"| `{folder.relative_to(HOUSE)}/` | {_cell(said.split(chr(10))[0])}{is_open} |"
+    for inner in sorted(folder.glob("*/__init__.py")):
+        yield from _room(inner.parent)
+
+
 def _between(page: str, name: str, content: str) -> str:
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = page.partition(start)
     _, found, after = rest.partition(end)
-    assert found, f"http.md lacks the markers {start} and {end}"
+    assert found, f"there are no markers {start} and {end}"
     return f"{before}{start}\n{content}\n{end}{after}"
 
 

@@ -1,4 +1,4 @@
-"""Open set: one file format a module. See `contract.py`."""
+"""File formats, one a file: bytes → a raw table."""
 
 import functools
 import importlib

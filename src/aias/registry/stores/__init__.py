@@ -1,1 +1,1 @@
-"""Where artifacts lie. Each member keeps the promise in `contract.py`."""
+"""Where artifacts lie."""
