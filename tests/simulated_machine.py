@@ -30,12 +30,9 @@ class Machine:
         self.running: list[Batch] = []
         self.booked: list[Batch] = []
         self.busy_seconds = 0.0
-        self.batcher = Batcher(
-            self.start, places=places, clock=lambda: self.now, waiting_max=waiting_max, alarm=self.set_alarm
-        )
+        self.batcher = Batcher(self.start, places=places, clock=lambda: self.now, waiting_max=waiting_max)
         self.places = places
         self.events: list[tuple[float, int, Callable[[], None]]] = []
-        self.alarm: float | None = None
         self.batches: list[Batch] = []
         self.tickets: list[Ticket] = []
         self.outcomes: dict[Ticket, list[Any]] = {}
@@ -64,19 +61,10 @@ class Machine:
         return ticket
 
     def run(self, until: float = float("inf")) -> None:
-        while True:
-            at = self.events[0][0] if self.events else float("inf")
-            rung = self.alarm is not None and self.alarm <= at
-            at = min(at, float("inf") if self.alarm is None else self.alarm)
-            if at > until or at == float("inf"):
-                return
-            assert at >= self.now
-            self.now = at
-            if rung:
-                self.alarm = None
-                self.batcher.wake()
-            else:
-                heappop(self.events)[2]()
+        while self.events and self.events[0][0] <= until:
+            assert self.events[0][0] >= self.now
+            self.now, _, action = heappop(self.events)
+            action()
             self.check()
 
     # What the batcher asks for
@@ -125,16 +113,13 @@ class Machine:
             # Who is refused comes again a little later.
             self.at(self.now + 0.1 * isinstance(outcome, Exception), ticket.work)
 
-    def set_alarm(self, at: float | None) -> None:
-        self.alarm = at
-
     # What must hold
 
     def check(self) -> None:
         running = self.batcher.running
         if running > self.places:
             self.broken.append(f"{running} batches on {self.places} places")
-        if running < self.places and self.batcher.waiting and self.alarm is None:
+        if running < self.places and self.batcher.waiting:
             self.broken.append(f"idle at {self.now} while {self.batcher.waiting} wait")
 
     def answered(self, ticket: Ticket) -> bool:
@@ -149,5 +134,5 @@ class Machine:
 
 
 def lane(name: str = "m", *, per_row: float = 0.001, per_run: float = 0.004, rows_max: int = 64,
-         objective: float = 0.5, delay: float = 0.0) -> Lane:  # fmt: skip
-    return Lane(name, Cost(per_row, per_run), rows_max=rows_max, objective_seconds=objective, delay_seconds=delay)
+         objective: float = 0.5) -> Lane:  # fmt: skip
+    return Lane(name, Cost(per_row, per_run), rows_max=rows_max, objective_seconds=objective)

@@ -41,7 +41,6 @@ ASKS = st.builds(
     asks=st.lists(ASKS, max_size=30),
     places=st.integers(1, 3),
     rows_max=st.sampled_from([1, 3, 16]),
-    delays=st.sampled_from([(0.0, 0.0, 0.0), (0.0, 0.01, 0.0), (0.01, 0.01, 0.3)]),
     slower=st.sampled_from([0.5, 1.0, 4.0]),
     fails=st.sets(st.integers(0, 10), max_size=2),
     away=st.sampled_from([0.0, 0.0, 0.004, 0.2]),
@@ -50,15 +49,14 @@ def test_every_request_is_answered_once_and_rightly_or_told_why_not(
     asks: list[Ask],
     places: int,
     rows_max: int,
-    delays: tuple[float, ...],
     slower: float,
     fails: set[int],
     away: float,
 ) -> None:
     lanes = [
-        lane("a", rows_max=rows_max, delay=delays[0]),
-        lane("b", rows_max=rows_max, per_run=0.0, objective=0.01, delay=delays[1]),
-        lane("c", rows_max=rows_max, per_row=0.03, delay=delays[2]),
+        lane("a", rows_max=rows_max),
+        lane("b", rows_max=rows_max, per_run=0.0, objective=0.01),
+        lane("c", rows_max=rows_max, per_row=0.03),
     ]
     machine = Machine(
         places=places,

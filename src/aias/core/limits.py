@@ -112,9 +112,6 @@ ANSWER_SECONDS_MAX: Final = 300.0
 LOOP_SECONDS_MAX: Final = 10.0
 """A run on the event loop takes milliseconds; one that takes this long is ended with its worker, as all others wait."""
 
-BATCH_DELAY_SECONDS: Final = 0.0
-"""How long a request waits for others to join it while a place is free: not at all, as on a CPU that gains little."""
-
 BATCH_ROWS_MAX: Final = 1_024
 """Rows in one run, from one or several callers; bounds the memory of its tensors."""
 

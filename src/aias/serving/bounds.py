@@ -10,7 +10,7 @@ from aias.core import limits
 _OWN_DESCRIPTORS: Final = 64
 """Beside connections: the database, artifacts being loaded, pipes."""
 
-_MAY_BE_NONE: Final = ("batch_delay_seconds", "cache_bytes", "memory_bytes")
+_MAY_BE_NONE: Final = ("cache_bytes", "memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class Bounds:
     objective_seconds: float = limits.OBJECTIVE_SECONDS
     answer_seconds: float = limits.ANSWER_SECONDS_MAX
     loop_seconds: float = limits.LOOP_SECONDS_MAX
-    batch_delay_seconds: float = limits.BATCH_DELAY_SECONDS
     batch_rows: int = limits.BATCH_ROWS_MAX
     hop_seconds: float = limits.HOP_SECONDS
     light_body_bytes: int = limits.LIGHT_BODY_BYTES

@@ -7,9 +7,9 @@
 Decisions only: there is no thread, no clock and no event loop in here. Whoever calls brings `clock` and `start`, and
 calls from one thread; so a test can drive it with a clock of its own.
 
-- Work-conserving: a place is never free while somebody waits, unless a lane asks for a delay. Who calls may be away
-  when a run ends, as an event loop is in its turn. So as much is booked ahead as would run meanwhile, if that needs
-  nobody to do without company: whoever runs batches takes the next by itself.
+- Work-conserving: a place is never free while somebody waits. Who calls may be away when a run ends, as an event loop
+  is in its turn. So as much is booked ahead as would run meanwhile, if that needs nobody to do without company: whoever
+  runs batches takes the next by itself.
 - Fair: the tenant that has had least comes next (start-time fair queuing, Goyal 1996), with the lane of the model that
   has had least; seconds of running are counted, not requests. Priorities order what one tenant has waiting.
 - A batch holds whole requests, up to the size from which a larger one hardly saves anything, and never more rows than
@@ -40,19 +40,11 @@ class Starter(Protocol):
 
 
 class Batcher:
-    """`places` batches run at a time, of all lanes; more may have been started, in the order in which they are to run.
-    `alarm` is told when to call `wake`, None for no more."""
+    """`places` batches run at a time, of all lanes; more may have been started, in the order in which they are to
+    run."""
 
-    def __init__(
-        self,
-        start: Starter,
-        *,
-        places: int,
-        clock: Callable[[], float],
-        waiting_max: int,
-        alarm: Callable[[float | None], None] = lambda _at: None,
-    ) -> None:
-        self._start, self._clock, self._alarm = start, clock, alarm
+    def __init__(self, start: Starter, *, places: int, clock: Callable[[], float], waiting_max: int) -> None:
+        self._start, self._clock = start, clock
         self._places, self._waiting_max = places, waiting_max
         self._started: dict[Batch, None] = {}
         self._away_seconds = 0.0
@@ -61,7 +53,6 @@ class Batcher:
         self._open: set[Ticket] = set()
         self._tenants, self._lanes = Shares(), Shares()
         self._serial = count()
-        self._alarm_at: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -167,11 +158,6 @@ class Batcher:
         if len(self._started) < self._places:
             self._pace.idles()
 
-    def wake(self) -> None:
-        """The time has come that `alarm` was told."""
-        self._alarm_at = None
-        self._dispatch()
-
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
         now = self._clock()
@@ -234,7 +220,6 @@ class Batcher:
             batch = self._form(lane, now)
             self._started[batch] = None
             self._start(batch)
-        self._set_alarm(None)
 
     @property
     def _may_book(self) -> bool:
@@ -251,39 +236,18 @@ class Batcher:
         return sum(each.lane.cost.seconds(each.units) for each in islice(self._started, self._places, None))
 
     def _next_lane(self, now: float, *, ahead: bool) -> Lane | None:
-        """The lane to run now, or `ahead`; None, and an alarm, when all that wait are waiting for company."""
-        earliest = None
+        """The lane to run now, or `ahead`; None where nobody waits, or should wait for company."""
         for tenant in sorted(self._queues, key=self._tenants.had):
-            ready = []
-            for lane in list(self._lanes_of(tenant)):
-                if self._head(tenant, lane, now) is None:
-                    continue
-                at = self._ready_at(lane)
-                if at <= now:
-                    ready.append(lane)
-                else:
-                    earliest = at if earliest is None else min(at, earliest)
-            if ready:
-                chosen = min(ready, key=self._lanes.had)
-                if ahead and not self._is_enough(chosen):
-                    break
-                self._tenants.serve(tenant)
-                self._lanes.serve(chosen)
-                return chosen
-        self._set_alarm(earliest)
+            ready = [lane for lane in list(self._lanes_of(tenant)) if self._head(tenant, lane, now) is not None]
+            if not ready:
+                continue
+            chosen = min(ready, key=self._lanes.had)
+            if ahead and not self._is_enough(chosen):
+                return None
+            self._tenants.serve(tenant)
+            self._lanes.serve(chosen)
+            return chosen
         return None
-
-    def _ready_at(self, lane: Lane) -> float:
-        """When it may run: at once, or when its delay is over for the first that came, or when there is enough."""
-        if not lane.delay_seconds:
-            return 0.0
-        waiting = [entry[2] for queue in self._queues.values() for entry in queue.lanes.get(lane, ())]
-        waiting = [ticket for ticket in waiting if not ticket.over]
-        if any(each.whole for each in waiting) or sum(each.units for each in waiting) >= lane.together:
-            return 0.0
-        by_delay = min(ticket.entered_at for ticket in waiting) + lane.delay_seconds
-        by_deadline = min(ticket.until for ticket in waiting) - lane.cost.safely(lane.together)
-        return min(by_delay, by_deadline)
 
     def _is_enough(self, lane: Lane) -> bool:
         """Whether a run of what waits now would hardly gain from what may come until its place is free."""
@@ -389,8 +353,3 @@ class Batcher:
             # What is large goes to the end again after each part: its own tenant's small requests come in between too.
             heappush(heap, (ticket.priority, next(self._serial), ticket))
             queue.hold(ticket)
-
-    def _set_alarm(self, at: float | None) -> None:
-        if at != self._alarm_at:
-            self._alarm_at = at
-            self._alarm(at)

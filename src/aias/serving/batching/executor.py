@@ -72,10 +72,7 @@ class Crew:
     def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
         self._metrics, self._told = metrics, runs
         self._runs = ThreadPoolExecutor(places, "aias-run")
-        self._alarm: asyncio.TimerHandle | None = None
-        self.batcher = Batcher(
-            self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests, alarm=self._set_alarm
-        )
+        self.batcher = Batcher(self._start, places=places, clock=time.monotonic, waiting_max=bounds.waiting_requests)
 
     def close(self) -> None:
         self._runs.shutdown(cancel_futures=True)
@@ -105,13 +102,6 @@ class Crew:
         # A server that ends has no loop any more, and nobody waits.
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._finish, batch, results, began_at, ended_at)
-
-    def _set_alarm(self, at: float | None) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = None
-        if at is not None:
-            self._alarm = asyncio.get_running_loop().call_later(max(0.0, at - time.monotonic()), self.batcher.wake)
 
 
 class Executor:

@@ -22,18 +22,14 @@ _SHRINK: Final = 0.9
 class Lane:
     """One version of a model: what its runs cost, and how large they may be.
 
-    `objective_seconds` is what a run, and the wait for it, should stay below; `delay_seconds` how long a lone request
-    waits for company, 0 for not at all; the timeout is each ticket's own. `apart`: its runs are another process's, and
-    take no place of this one's.
+    `objective_seconds` is what a run, and the wait for it, should stay below; the timeout is each ticket's own.
+    `apart`: its runs are another process's, and take no place of this one's.
     """
 
-    def __init__(
-        self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, delay_seconds: float = 0.0,
-        apart: bool = False,
-    ) -> None:  # fmt: skip
+    def __init__(self, name: str, cost: Cost, *, rows_max: int, objective_seconds: float, apart: bool = False) -> None:
         assert rows_max >= 1
         self.apart = apart
-        self.name, self.cost, self.rows_max, self.delay_seconds = name, cost, rows_max, delay_seconds
+        self.name, self.cost, self.rows_max = name, cost, rows_max
         self.objective_seconds = max(objective_seconds, OBJECTIVE_RUNS_MIN * cost.seconds(1))
         self.cap = min(float(rows_max), max(1.0, cost.rows_within(self.objective_seconds / 2)))
         """The largest run, in rows as the example is one. It grows by one and shrinks by a tenth, as TCP's window."""

@@ -112,10 +112,7 @@ def warm(runtime: Answering, *, version: str, number: int, bounds: Bounds | None
     joins = runtime if isinstance(runtime, Joining) else None
     reads = runtime if isinstance(runtime, Reading) else None
     cost, tokens = _measured(joins, example, row_seconds)
-    lane = Lane(
-        version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds,
-        delay_seconds=bounds.batch_delay_seconds,
-    )  # fmt: skip
+    lane = Lane(version, cost, rows_max=bounds.batch_rows, objective_seconds=bounds.objective_seconds)
     size = len(msgspec.json.encode([example]))
     # The example may go the shorter of two ways.
     longest = max(row_seconds, longest_seconds(runtime.manifest))

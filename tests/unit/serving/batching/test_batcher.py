@@ -253,40 +253,6 @@ def test_as_many_as_may_wait_that_are_in_no_hurry_refuse_nobody_who_is() -> None
     assert [machine.answered(each) for each in high] == [True, True, False]
 
 
-def test_a_delay_waits_for_company_and_no_longer() -> None:
-    machine, model = Machine(), lane(delay=0.02)
-
-    alone = machine.ask(model)
-    machine.at(0.01, lambda: machine.ask(model))
-    machine.run()
-
-    assert alone.started_at == 0.02
-    assert together(machine) == [2]
-    assert machine.broken == []
-
-
-def test_a_delay_ends_when_there_is_enough_or_a_deadline_comes_near() -> None:
-    machine, model = Machine(), lane(delay=1.0, rows_max=4)
-    full = [machine.ask(model) for _ in range(4)]
-    machine.run()
-    hurried = machine.ask(model, within=0.1)
-    machine.run()
-
-    assert {each.started_at for each in full} == {0.0}
-    assert machine.answered(hurried)
-    assert machine.now < 0.2
-
-
-def test_a_delay_of_one_model_does_not_hold_up_another() -> None:
-    machine, waits, runs = Machine(), lane("a", delay=1.0), lane("b")
-    machine.ask(waits)
-    ticket = machine.ask(runs)
-    machine.run()
-
-    assert ticket.started_at == 0.0
-    assert together(machine) == [1, 1]
-
-
 def test_what_goes_first_for_one_tenant_does_not_for_another() -> None:
     machine, model = Machine(), lane(per_row=0.01, per_run=0.0, objective=10)
     machine.ask(model, tenant="a")
