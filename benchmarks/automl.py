@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -37,24 +38,24 @@ def main() -> int:
             return 0
         _run_all(asked, results, sets, systems)
     names = {one.name for one in sets}
-    good = report([each for each in results.runs if each["set"] in names and each["system"] in systems])
+    told = [each for each in results.runs if each["set"] in names and each["system"] in systems]
+    good = report([each for each in told if each["seed"] in asked.seeds])
     print(f"({COMMAND} {' '.join(sys.argv[1:])})".replace(" )", ")"))
     return 0 if good else 1
 
 
 def _run_all(asked: argparse.Namespace, results: Results, sets: list[Set], systems: list[str]) -> None:
-    """Set by set, so that peers run close to each other in time."""
+    """Set by set and split by split, so that peers run close to each other in time."""
     cores = tuple(sorted(os.sched_getaffinity(0))[:CORES])
     place = Place(asked.data, asked.environments, asked.out.parent / "work", cores)
     again = asked.again.split(",")
-    for one in sets:
-        for system in systems:
-            what = {"set": one.name, "system": system, "budget_seconds": asked.budget, "seed": asked.seed}
-            if results.has(**what) and system not in again:
-                continue
-            found = run(system, one, place, budget_seconds=asked.budget, seed=asked.seed)
-            results.add(found | ({"commit": commit(REPOSITORY)} if system == "aias" else {}))
-            print(_told(found), file=sys.stderr, flush=True)
+    for one, seed, system in product(sets, asked.seeds, systems):
+        what = {"set": one.name, "system": system, "budget_seconds": asked.budget, "seed": seed}
+        if results.has(**what) and system not in again:
+            continue
+        found = run(system, one, place, budget_seconds=asked.budget, seed=seed)
+        results.add(found | ({"commit": commit(REPOSITORY)} if system == "aias" else {}))
+        print(_told(found), file=sys.stderr, flush=True)
 
 
 def _told(found: dict[str, object]) -> str:
@@ -83,12 +84,18 @@ def _known(text: str, names: Iterable[str]) -> list[str]:
     return found
 
 
+def _seeds(text: str) -> list[int]:
+    return [int(seed) for seed in text.split(",")]
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", default="reported", help="reported, others, all, or names with commas between")
     parser.add_argument("--systems", default=",".join(SYSTEMS), help="names with commas between")
     parser.add_argument("--budget", type=float, default=60, help="seconds for each fit")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and of the systems that take one")
+    parser.add_argument(
+        "--seeds", type=_seeds, default=[0], help="of the split and of the systems that take one, with commas between"
+    )
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data")
     parser.add_argument("--environments", type=Path, default=REPOSITORY.parent, help="where the peers' are or come")
     parser.add_argument("--out", type=Path, default=REPOSITORY.parent / "results" / "automl.json")
