@@ -1,4 +1,4 @@
-"""Two models as one: a small one answers every row, and a large one those of which the small one is unsure.
+"""A cascade, two models as one: a small one answers every row, and a large one those of which the small one is unsure.
 
     s   what the small one says     → sure?  s stays
                                     → unsure? the large one's answer in its place, computed of these rows alone

@@ -1,4 +1,4 @@
-"""What trees are taught: rows with what the whole parent says of them, more rows than there are.
+"""Distillation: trees are taught what the whole parent says of rows, of more rows than there are.
 
 A student is limited by how often it may ask (Fakoor et al. 2020, FAST-DAD), so rows are made up: real ones in which
 some columns come from another row. What the parent says of them are soft targets: probabilities, of two classes as the

@@ -1,4 +1,4 @@
-"""Answers that nobody is sure of, as rows to learn from: one for each label that is possible, as heavy as it is likely.
+"""Soft labels as rows to learn from: one for each label that is possible, as heavy as it is likely.
 
 Cross entropy against probabilities is the weighted sum of cross entropies against labels, so that every learner that
 takes weights learns from a teacher's doubts (Hinton et al. 2015).

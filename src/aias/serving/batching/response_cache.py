@@ -1,4 +1,4 @@
-"""Requests that repeat: answered from memory, or together with one that is under way.
+"""The response cache: requests that repeat are answered from memory, or together with one that is under way.
 
     key ─ in memory? ──hit──▶ the same answer
            └ under way? ──shared──▶ its answer, or what is wrong with them all; where it hangs up or is out of time

@@ -1,4 +1,4 @@
-"""The bounds of a connection: how long it may be at one thing, what it is told beyond that, and its polite end.
+"""A connection's timeouts: how long it may be at one thing, what it is told beyond that, and its polite end.
 
 Nothing is armed on the hot path: a sweep over all connections, a few times a second, compares times.
 """

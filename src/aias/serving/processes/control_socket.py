@@ -1,4 +1,4 @@
-"""The supervisor's ear: a socket in the home, for whoever may write into the home.
+"""The supervisor's control socket: in the home, for whoever may write into the home.
 
     home/run/serve-127.0.0.1-8000 ◀─ `aias serve --replace`: I take your place      succession.py
                                   ◀─ `aias endpoints`: what is quarantined?         supervisor.py

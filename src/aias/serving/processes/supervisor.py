@@ -351,7 +351,7 @@ class Supervisor:
             self._start(worker)
 
     def _answer(self, caller: socket.socket, asked: Question) -> None:
-        """Somebody asks at the ear."""
+        """Somebody asks at the control socket."""
         if asked.verb == "succeed":
             sockets = [each for worker in self._workers for each in worker.sockets]
             second = self._orders.second

@@ -1,4 +1,4 @@
-"""Which rows may say how those of a fold are answered, and what is then known of all rows."""
+"""Cross-fitting: which rows may say how those of a fold are answered, and what is then known of all rows."""
 
 from dataclasses import dataclass
 from typing import Any

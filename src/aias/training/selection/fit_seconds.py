@@ -1,4 +1,4 @@
-"""Paces: what a fold should take, from what its learner took before, or else from what trees took."""
+"""How long a fold should take: by what its learner took before, or else by what trees took."""
 
 from typing import Final
 

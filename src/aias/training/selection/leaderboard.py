@@ -1,4 +1,4 @@
-"""The board: members as they come, what each is worth, which belong into which form, and how long finishing takes."""
+"""The leaderboard: members as they come, what each is worth, in which form it is, and how long finishing takes."""
 
 import threading
 import time

@@ -1,5 +1,5 @@
-"""The opening: one fold of each learner says which of them are worth all their folds, in which order, and how many
-folds there is time for."""
+"""Screening: one fold of each learner says which of them are worth all their folds, in which order, and how many folds
+there is time for."""
 
 from collections.abc import Sequence
 from enum import Enum
