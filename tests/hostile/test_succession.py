@@ -128,7 +128,7 @@ def test_one_that_is_replaced_while_the_one_before_still_leaves_stays_until_that
             os.kill(each, signal.SIGSTOP)
         with serving(workers=1, home=tmp_path, takes=old.port) as new:
             eventually(lambda: old.told("serve.leaving"), PATIENCE)
-            assert new.supervisor.inherits
+            assert new.supervisor.handover.inherits
             last = successor(tmp_path, new)
             last.take()
             eventually(lambda: new.told("serve.leaving") and not new.supervisor.pids, PATIENCE)
@@ -139,7 +139,7 @@ def test_one_that_is_replaced_while_the_one_before_still_leaves_stays_until_that
             old.thread.join(PATIENCE)
             new.thread.join(PATIENCE)
             assert not old.thread.is_alive() and not new.thread.is_alive()
-            assert new.supervisor.has_left and not new.supervisor.inherits
+            assert new.supervisor.handover.leaving and not new.supervisor.handover.inherits
             last.close()
     assert old.told("serve.left-alone") == 0
 

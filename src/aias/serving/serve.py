@@ -205,7 +205,7 @@ def _supervise(
         supervisor.run(ready)
     finally:
         # Whoever goes on keeps the counts: another that has come, or the one before, which has not gone yet.
-        if not supervisor.has_left and not (given and supervisor.inherits):
+        if not supervisor.handover.leaving and not (given and supervisor.handover.inherits):
             shutil.rmtree(folder, ignore_errors=True)
 
 

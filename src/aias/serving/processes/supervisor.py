@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -34,6 +35,7 @@ from aias.serving.processes.hangup import Terminal
 from aias.serving.processes.orders import Orders
 from aias.serving.processes.succession import Heir, Predecessor
 from aias.serving.processes.worker_slot import Worker
+from aias.serving.survival.adoption import Estate
 from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
@@ -75,7 +77,13 @@ class Supervisor:
         found = [] if predecessor is None else predecessor.sockets
         shared = [found[index::workers] for index in range(workers)]
         self._workers = [Worker(index, shared[index] or [listen()]) for index in range(workers)]
-        self._handover = Handover(ear, predecessor, announce=announce, tell=self._tell)
+        heard: dict[str, Callable[..., None]] = {
+            "asked": self._answer, "take": self._give_way, "gone": self._forget, "letter": self._pass_on,
+            "inherited": self._inherit,
+        }  # fmt: skip
+        self.handover = Handover(
+            ear, predecessor, announce=announce, tell=lambda what, *facts: self._later(heard[what], *facts)
+        )
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
         self._post = Post()
         self._judge = Judge(announce, tell=lambda: self._post.tell(self._judge.blame, self._heirs()))
@@ -84,8 +92,8 @@ class Supervisor:
         self._told = self._is_to_stop = False
         self._looked_at = 0
         self._counts = Counts(orders.folder)
-        # Reentrant: a signal's handler puts into it too.
-        self._news: queue.SimpleQueue[tuple[str, Worker | None, Any, Any]] = queue.SimpleQueue()
+        # What is to be done, in this thread, by whoever has news. Reentrant: a signal's handler puts into it too.
+        self._news: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def run(self, when_ready: Callable[[], None]) -> None:
         """Raises `WorkerFailed` when one of the first workers does not become ready."""
@@ -97,61 +105,27 @@ class Supervisor:
                         each.setblocking(False)
                     self._start(worker)
                 while not self._is_left():
-                    what, about, life, fact = self._next()
-                    self._is_to_stop |= what == "stop"
-                    self._take(what, about, life, fact)
-                    if self._is_to_stop and not self._handover.leaving:
+                    self._next()()
+                    if self._is_to_stop and not self.handover.leaving:
                         return
                     self._renew()
                     if not self._told and all(worker.ready for worker in self._workers):
                         self._told = True
-                        self._handover.begin()
+                        self.handover.begin()
                         when_ready()
             finally:
                 self._stop_all()
 
-    def _take(self, what: str, about: Worker | None, life: Any, fact: Any) -> None:
-        if what == "renew" and not self._handover.leaving:
-            self._judge.blame.forgive()
-            self._to_renew = [each for each in self._workers if each.next is None]
-        elif what == "unkept" and not self._handover.leaving:
-            self._to_renew += [each for each in self._workers if each.life is life and each.next is None]
-        elif what == "event" and about is not None:
-            self._hear(about, life, fact)
-        elif what == "dead" and about is not None:
-            self._bury(about, life)
-        elif what == "asked":
-            self._answer(life, fact)
-        elif what == "take" and self._handover.leave(life, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
-            self._leave()
-        elif what == "gone":
-            self._forget(life)
-        elif what == "letter":
-            self._post.post(life, fact, self._channels())
-        elif what == "inherited":
-            self._counts.inherit(life.pid)
-            self._handover.inherits = False
-
-    def _tell(self, what: str, who: Any, fact: Any = None) -> None:
-        self._news.put((what, None, who, fact))
-
     def stop(self) -> None:
         """Begin to stop; safe to call from any thread."""
-        self._news.put(("stop", None, None, None))
+        self._later(self._begin_stop)
 
     def renew(self) -> None:
         """Put a new process in the place of each, one after the other; safe to call from any thread."""
-        self._news.put(("renew", None, None, None))
+        self._later(self._begin_renewal)
 
-    @property
-    def inherits(self) -> bool:
-        """Whether the server whose place it takes has not left yet: should this one end, that one goes on."""
-        return self._handover.inherits
-
-    @property
-    def has_left(self) -> bool:
-        """Whether another server answers in the place of this one."""
-        return self._handover.leaving
+    def _later(self, what: Callable[..., None], *facts: Any) -> None:
+        self._news.put(partial(what, *facts))
 
     @property
     def pids(self) -> list[int]:
@@ -167,12 +141,12 @@ class Supervisor:
 
     def _channels(self) -> list[socket.socket]:
         """Where letters go: to the workers that are ready, or all to who takes our place."""
-        if self._handover.leaving:
-            return self._handover.channels()
+        if self.handover.leaving:
+            return self.handover.channels()
         return [life.ward.ours for life in self._heirs() if life.ward is not None]
 
-    def _next(self) -> tuple[str, Worker | None, Any, Any]:
-        """The next news; meanwhile runs are watched, workers started whose pause is over, absent ones stood in for."""
+    def _next(self) -> Callable[[], None]:
+        """What the next news wants done; meanwhile runs are watched, workers started, absent ones stood in for."""
         while True:
             now = time.monotonic()
             for worker in self._workers:
@@ -180,15 +154,15 @@ class Supervisor:
                     self._start(worker)
             self._end_stuck()
             away = self._told and self._attend()
-            if self._handover.leaving:
+            if self.handover.leaving:
                 away = True
                 self._post.deliver(self._channels())
-                if self._handover.is_late():
+                if self.handover.is_late():
                     # What they are at goes to the heir all the same.
                     for life in self._lives():
                         life.signal(signal.SIGKILL)
                 if self._is_left():
-                    return "left", None, None, None
+                    return lambda: None
             due = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
             with contextlib.suppress(queue.Empty):
                 return self._news.get(
@@ -228,9 +202,9 @@ class Supervisor:
         with life.process.stdout as lines:
             for line in lines:
                 with contextlib.suppress(msgspec.MsgspecError):
-                    self._news.put(("event", worker, life, msgspec.json.decode(line, type=Event)))
+                    self._later(self._hear, worker, life, msgspec.json.decode(line, type=Event))
         life.process.wait()
-        self._news.put(("dead", worker, life, None))
+        self._later(self._bury, worker, life)
 
     def _hear(self, worker: Worker, life: Life, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
@@ -257,6 +231,18 @@ class Supervisor:
         if old is not None:
             self._leaving.add(old)
             old.leave()
+
+    def _begin_stop(self) -> None:
+        self._is_to_stop = True
+
+    def _begin_renewal(self, only: Life | None = None) -> None:
+        """Of all workers, which are forgiven then; or of the one whose life that is."""
+        if self.handover.leaving:
+            return
+        if only is None:
+            self._judge.blame.forgive()
+            self._to_renew = []
+        self._to_renew += [each for each in self._workers if each.next is None and only in (None, each.life)]
 
     def _renew(self) -> None:
         """Start the next successor, when the one before it has taken its place."""
@@ -315,12 +301,12 @@ class Supervisor:
                 life.signal(signal.SIGKILL)
             elif lost := life.lost_keeper():
                 self._announce(lost)
-                self._tell("unkept", life)
+                self._later(self._begin_renewal, life)
 
     def _attend(self) -> bool:
         """Accept for workers that are away while others are there; whether there are any."""
         away = [worker for worker in self._workers if not worker.ready]
-        if self._handover.leaving or not away or not (heirs := self._channels()):
+        if self.handover.leaving or not away or not (heirs := self._channels()):
             return False
         self._post.deliver(heirs)
         for listener in (each for worker in away for each in worker.sockets):
@@ -329,24 +315,35 @@ class Supervisor:
                     self._post.welcome(listener.accept()[0], heirs)
         return True
 
-    def _leave(self) -> None:
+    def _give_way(self, heir: Heir) -> None:
         """Another server answers: ours finish what they have begun, and what they are asked next is asked there."""
+        if not self.handover.leave(heir, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
+            return
         self._to_renew = []
         for life in self._lives():
             self._leaving.add(life)
-            life.leave(signal.SIGHUP if self._handover.understood else signal.SIGTERM)
+            life.leave(signal.SIGHUP if self.handover.understood else signal.SIGTERM)
         for worker in self._workers:
             worker.life = worker.next = worker.restart_at = None
 
     def _is_left(self) -> bool:
         """Whether another server has all that was here, and all that was to come here from the one before."""
-        waits = self._handover.inherits or self._leaving or (self._channels() and self._post.waits)
-        return self._handover.leaving and not waits
+        waits = self.handover.inherits or self._leaving or (self._channels() and self._post.waits)
+        return self.handover.leaving and not waits
+
+    def _pass_on(self, estate: Estate, descriptors: list[int]) -> None:
+        """What the server before this one leaves."""
+        self._post.post(estate, descriptors, self._channels())
+
+    def _inherit(self, predecessor: Predecessor) -> None:
+        """It has left nothing more."""
+        self._counts.inherit(predecessor.pid)
+        self.handover.inherits = False
 
     def _forget(self, heir: Heir) -> None:
         """Who was to take our place has died, or is not going to."""
         self._counts.inherit(heir.pid)
-        returns = self._handover.forget(heir) and not self._is_to_stop
+        returns = self.handover.forget(heir) and not self._is_to_stop
         for worker in self._workers if returns else ():
             self._start(worker)
 
@@ -356,7 +353,7 @@ class Supervisor:
             sockets = [each for worker in self._workers for each in worker.sockets]
             second = self._orders.second
             port, folder = second.port if second else 0, self._orders.folder
-            self._handover.answer(caller, asked, sockets, second=port, folder=folder)
+            self.handover.answer(caller, asked, sockets, second=port, folder=folder)
             return
         released = asked.verb == "release" and self._judge.release(asked.version)
         blame = self._judge.blame
@@ -379,7 +376,7 @@ class Supervisor:
             if life.ward is not None:
                 life.ward.close()
         self._post.close()
-        self._handover.close()
+        self.handover.close()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
