@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from aias.data.opinions import AMOUNT, Opinions
+from aias.encoders.contract import Floats
 from aias.teaching.agreement import number_of
 from aias.teaching.teachers.contract import Said
 
@@ -23,23 +24,28 @@ def mixed(own: Sequence[str | None], said: Mapping[int, Said | None], *, numbers
     """Of all rows; `said` by their places. Raises `BadValue` where an amount is none."""
     mine = np.array([each is not None for each in own], bool)
     if numbers:
-        amounts = np.full((len(own), 1), np.nan)
-        for row, told in said.items():
-            if told is not None and told.answer and (answer := own[row]) is not None:
-                amounts[row] = TRUTH * number_of(answer) + (1 - TRUTH) * number_of(told.answer)
-        return Opinions(mine, (AMOUNT,), amounts)
+        return Opinions(mine, (AMOUNT,), _amounts(own, said))
     known = {row: softened(told.chances, temperature) for row, told in said.items() if told and told.chances}
     labels = sorted({label for each in known.values() for label in each} | {own[row] or "" for row in known} - {""})
     places = {label: at for at, label in enumerate(labels)}
     chances = np.full((len(own), len(labels)), np.nan)
     for row, each in known.items():
-        chances[row] = 0.0
         answer = own[row]
+        chances[row] = 0.0
         for label, chance in each.items():
             chances[row, places[label]] = chance if answer is None else (1 - TRUTH) * chance
         if answer is not None:
             chances[row, places[answer]] += TRUTH
     return Opinions(mine, tuple(labels), chances)
+
+
+def _amounts(own: Sequence[str | None], said: Mapping[int, Said | None]) -> Floats:
+    """Of rows that have both; NaN elsewhere: (rows, 1)."""
+    amounts = np.full((len(own), 1), np.nan)
+    for row, told in said.items():
+        if told is not None and told.answer and (answer := own[row]) is not None:
+            amounts[row] = TRUTH * number_of(answer) + (1 - TRUTH) * number_of(told.answer)
+    return amounts
 
 
 def softened(chances: Mapping[str, float], temperature: float) -> dict[str, float]:

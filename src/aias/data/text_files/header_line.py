@@ -68,26 +68,30 @@ def from_header(
     start, lines = int(found.starts[place]), int(found.lines[place]) - 1 + above
     if any(map(any, rows[:place])):
         notes.append(_note(file, lines, rows[:place]))
-    header, below = rows[place], [row for row in rows[place + 1 :] if row]
     cut = data[start:] if start else data
-    if is_without_first(header, below, width):
+    if is_without_first(rows[place], [row for row in rows[place + 1 :] if row], width):
         cut = layout.separator.encode() + cut
         said = "its header has a name less than its rows have values; the first of each is taken for the row's name"
         notes.append(noted(f"`{file}`: {said}"))
-    units = next((at for at, row in enumerate(rows) if at > place and row), 0)
-    if (
-        units
-        and len(header) == width
-        and not under_groups(header, rows[units])
-        and _holds_units(rows[units], rows[units + 1 :], width, is_number)
-    ):
-        end, first = int(found.ends[units]) - start + 1, int(found.starts[units]) - start
+    if (units := _units_at(rows, place, width, is_number)) is not None:
+        first, end = int(found.starts[units]) - start, int(found.ends[units]) - start + 1
         cut = cut[:first] + b"\n" * cut.count(b"\n", first, end) + cut[end:]
         said = shown(", ".join(filter(None, rows[units]))[:60])
-        notes.append(
-            noted(f"`{file}`: line {found.lines[units] + above} holds units, or dashes, and is left out: {said}")
-        )
+        line = found.lines[units] + above
+        notes.append(noted(f"`{file}`: line {line} holds units, or dashes, and is left out: {said}"))
     return Cut(cut, lines, tuple(notes))
+
+
+def _units_at(rows: Sequence[_Row], header: int, width: int, is_number: Callable[[str], bool]) -> int | None:
+    """The place of a row of units, or of lines drawn with dashes: the first below the header, if it is one."""
+    place = next((at for at, row in enumerate(rows) if at > header and row), None)
+    if place is None or len(rows[header]) != width or under_groups(rows[header], rows[place]):
+        return None
+    below = [row for row in rows[place + 1 :] if len(row) == width]
+    columns = [[row[at] for row in below if row[at].strip()] for at in range(width)]
+    numeric = [bool(each) and sum(map(is_number, each)) >= _NUMBERS_MIN * len(each) for each in columns]
+    is_one = len(rows[place]) == width and len(below) > 1 and is_below_header(rows[place], numeric)
+    return place if is_one else None
 
 
 def is_without_first(header: Sequence[str], below: Sequence[Sequence[str]], width: int) -> bool:
@@ -98,13 +102,6 @@ def is_without_first(header: Sequence[str], below: Sequence[Sequence[str]], widt
         return False
     names = [row[0].strip() for row in below]
     return all(names) and len(set(names)) == len(names) and not any(map(_AMOUNT.fullmatch, names))
-
-
-def _holds_units(cells: _Row, below: Sequence[_Row], width: int, is_number: Callable[[str], bool]) -> bool:
-    rows = [row for row in below if len(row) == width]
-    columns = [[row[at] for row in rows if row[at].strip()] for at in range(width)]
-    numeric = [bool(each) and sum(map(is_number, each)) >= _NUMBERS_MIN * len(each) for each in columns]
-    return len(cells) == width and len(rows) > 1 and is_below_header(cells, numeric)
 
 
 def cells_of(record: bytes, layout: Layout) -> list[str]:
