@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from aias.cli.main import option_json
-from aias.cli.show import give, hint, say, table, warn
+from aias.cli.show import give, hint, nothing, say, table, warn
 from aias.core.errors import AiasError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         past = {"history": [told(trial) for trial in history], "moves": msgspec.to_builtins(moves)}
         return give(plain(found[0]) | _of(found[0], held) | past, as_json=True)
     if not found:
-        return hint("aias deploy MODEL")
+        return nothing("no endpoints yet", "aias deploy MODEL")
     rows: list[tuple[str, ...]] = []
     for endpoint in found:
         rows.append((endpoint.name, str(endpoint.ref), "live", "", _in_words(held.get(str(endpoint.ref)))))

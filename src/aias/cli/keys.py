@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from aias.cli.main import option_json
-from aias.cli.show import give, table
+from aias.cli.show import duration, give, nothing, table
 
 _SELDOM: Final = frozenset({"revoked", "tenant", "quotas"})
 """Columns that are not shown where no key has anything there."""
@@ -71,6 +71,8 @@ def list_(*, as_json: bool) -> None:
             for key in found
         ]
         return give(listed, as_json=True)
+    if not found:
+        return nothing("no keys yet", "aias keys create NAME")
     rows = [
         (key.id, key.name, ", ".join(sorted(key.scopes)), f"{key.created_at:%Y-%m-%d}",
          f"{key.expires_at:%Y-%m-%d}" if key.expires_at else "never",
@@ -156,8 +158,10 @@ def usage(id_: str | None, *, as_json: bool) -> None:
             {"id": key.id, "name": key.name, "quota": str(each.quota), "used": each.used, "left": each.left,
              "whole_in_seconds": round(each.seconds, 3)} for key, each in used
         ], as_json=True)  # fmt: skip
+    if not used:
+        return nothing("no quotas", "aias keys limit ID --quota 100/second")
     rows = [
-        (key.id, key.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", f"{each.seconds:,.0f} s")
+        (key.id, key.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
         for key, each in used
     ]
     columns = ("id", "name", "quota", "used", "left", "whole in")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aias.artifact.manifest import Candidate, Manifest
-from aias.cli.show import plus_minus, size
+from aias.cli.show import duration, plus_minus, size
 from aias.core.events import Event
 from aias.core.task import Measurement, direction_of, written
 
@@ -122,7 +122,7 @@ class Board:
         left = max(0.0, self._began + self.seconds - self.clock())
         full = round(BAR_WIDTH * (1 - left / self.seconds)) if self.seconds else BAR_WIDTH
         return Text.assemble(
-            ("━" * full, "cyan"), ("─" * (BAR_WIDTH - full), "dim"), f"  {_duration(left)} left", ("  ·  ", "dim"),
+            ("━" * full, "cyan"), ("─" * (BAR_WIDTH - full), "dim"), f"  {duration(left)} left", ("  ·  ", "dim"),
             self.phase,
         )  # fmt: skip
 
@@ -276,11 +276,6 @@ def sparks(values: Sequence[float]) -> str:
 
 def _name(each: Candidate) -> str:
     return each.name or each.learner
-
-
-def _duration(seconds: float) -> str:
-    whole = int(seconds + 0.5)
-    return f"{whole} s" if whole < 100 else f"{whole // 60} min {whole % 60:02} s"
 
 
 def _short(value: float) -> str:

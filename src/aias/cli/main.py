@@ -1,5 +1,6 @@
 """The command `aias`: what there is, and which file does it. Nothing heavy is imported before a command runs."""
 
+import errno
 import importlib
 import json
 import keyword
@@ -9,7 +10,8 @@ from typing import Any, Final
 import click
 
 from aias import __version__
-from aias.core.errors import AiasError, OutOfMemory
+from aias.core.errors import AiasError, OutOfMemory, StorageFailed
+from aias.core.near import nearest
 
 COMMANDS: Final = {
     "demo": ("aias.cli.demo", "Train, deploy and query two models on real data that is already here."),
@@ -48,6 +50,13 @@ class _Lazy(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 Click's promise
         return list(COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-") and (near := nearest(args[0], COMMANDS)):
+            raise click.UsageError(f"No such command '{args[0]}'. Did you mean '{near}'?", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 Click's promise
         if cmd_name not in COMMANDS:
@@ -93,6 +102,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
+    except OSError as fault:
+        if fault.filename is None and fault.errno != errno.ENOSPC:
+            raise  # no file of the user's
+        said = ": ".join(str(each) for each in (fault.filename, fault.strerror) if each)
+        _say(StorageFailed(said, hint="check the path, its owner, and the room on the disk"))
+        status = StorageFailed.exit_status
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -12,7 +12,7 @@ from aias.artifact.names import MANIFEST
 from aias.artifact.report import PLOTS
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import give, hint, made_from, size, table, warn
+from aias.cli.show import give, hint, made_from, nothing, size, table, warn
 from aias.core.errors import Damaged
 from aias.core.names import digest_of
 
@@ -41,8 +41,7 @@ def ls(*, as_json: bool) -> None:
         ]
         return give({"versions": told, "endpoints": [plain(each) for each in endpoints]}, as_json=True)
     if not versions:
-        click.echo("no models yet", err=True)
-        return hint("aias train FILE --target COLUMN, or aias demo")
+        return nothing("no models yet", "aias train FILE --target COLUMN, or aias demo")
     live: dict[str, list[str]] = {}
     for endpoint in endpoints:
         live.setdefault(str(endpoint.ref), []).append(endpoint.name)

@@ -107,9 +107,27 @@ def made_from(model: "Model") -> str:
     return f", made from {nearest}" if nearest else ""
 
 
+def nothing(said: str, make: str) -> None:
+    """That a list is empty, and what would be in it after `make`."""
+    click.echo(said, err=True)
+    hint(make)
+
+
 def hint(text: str) -> None:
     """The next thing to do, on stderr."""
     click.secho(f"next: {text}", dim=True, err=True)
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 51 min`, `3 d 4 h`."""
+    whole = int(seconds + 0.5)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86_400:
+        return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3_600} h"
 
 
 def size(size_bytes: int) -> str:

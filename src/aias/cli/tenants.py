@@ -9,7 +9,7 @@ import msgspec
 
 from aias.cli.keys import option_quotas
 from aias.cli.main import option_json
-from aias.cli.show import give, table
+from aias.cli.show import duration, give, nothing, table
 
 if TYPE_CHECKING:
     from aias.access.keys import Keys
@@ -56,6 +56,8 @@ def list_(*, as_json: bool) -> None:
             | {"quotas": list(map(str, each.quotas)), "keys": [key.id for key in theirs[each.name]]}
             for each in found
         ], as_json=True)  # fmt: skip
+    if not found:
+        return nothing("no tenants yet", "aias tenants create NAME --quota 100/second")
     rows = [
         (each.name, ", ".join(map(str, each.quotas)), ", ".join(f"{key.name} ({key.id})" for key in theirs[each.name]))
         for each in found
@@ -82,8 +84,10 @@ def usage(name: str | None, *, as_json: bool) -> None:
             {"name": tenant.name, "quota": str(each.quota), "used": each.used, "left": each.left,
              "whole_in_seconds": round(each.seconds, 3)} for tenant, each in used
         ], as_json=True)  # fmt: skip
+    if not used:
+        return nothing("no quotas", "aias tenants limit NAME --quota 100/second")
     rows = [
-        (tenant.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", f"{each.seconds:,.0f} s")
+        (tenant.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
         for tenant, each in used
     ]
     return table("", ("name", "quota", "used", "left", "whole in"), rows, right=("used", "left", "whole in"))

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from aias.cli.main import COMMANDS, aias
+from aias.cli.show import duration
 from shell import Run
 
 LEAVES = [
@@ -138,3 +139,38 @@ def test_an_error_on_a_terminal_is_broken_between_words(tmp_path: Path) -> None:
 
     assert done.returncode == 2
     assert said[:2] == ["error: `page.csv` is a web page or XML,", "not a table"]
+
+
+def test_a_mistyped_command_names_the_one_that_was_probably_meant(run: Run) -> None:
+    assert "Did you mean 'train'?" in run("trian").err
+
+
+@pytest.mark.parametrize("arguments", [("export", "churn@1", "/proc/a"), ("show", "churn@1", "--html", "/proc/a")])
+def test_a_path_that_cannot_be_written_is_no_traceback(run: Run, home: Path, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+
+    assert done.status == 1
+    assert done.err.splitlines()[0] == "error: /proc/a: No such file or directory"
+    assert "(aias.storage-failed)" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ls"], "no models yet"), (["endpoints"], "no endpoints yet"), (["keys", "list"], "no keys yet"),
+        (["keys", "usage"], "no quotas"), (["tenants", "list"], "no tenants yet"), (["tenants", "usage"], "no quotas"),
+    ],
+)  # fmt: skip
+def test_an_empty_list_says_so_and_what_fills_it(run: Run, empty_home: Path, arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+
+    assert not done.out
+    assert [line.split(": ")[0] for line in done.err.splitlines()] == [said, "next"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (99, "99 s"), (200, "3 min 20 s"), (10_251, "2 h 50 min"), (2_600_000, "30 d 2 h")],
+)
+def test_a_long_time_is_told_in_units_that_a_person_reads(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
