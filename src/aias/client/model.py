@@ -188,7 +188,10 @@ class Model:
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
-        return report(self.task, labels.y, scores, seed=seed, watch=watch, groups=twins(dataset))
+        return report(
+            self.task, labels.y, scores, seed=seed, watch=watch, label_weights=self.manifest.label_weights or None,
+            groups=twins(dataset),
+        )  # fmt: skip
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """What was tried, best first."""

@@ -284,7 +284,7 @@ class Forms:
         """Of the rows that a form is measured on."""
         if not self.prepared.test.rows:
             return self.prepared.table.judged_together
-        return self.prepared.test_twins if self.prepared.test_groups is None else self.prepared.test_groups
+        return self.prepared.test_together
 
     def _measure(self, trained: Trained, judged: Judged) -> tuple[Measurement, ...]:
         measured = metrics.report(

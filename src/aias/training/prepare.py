@@ -72,6 +72,11 @@ class Prepared:
     """As `Table.twins`."""
 
     @property
+    def test_together(self) -> Ints | None:
+        """As `Table.judged_together`, of the test's rows."""
+        return self.test_twins if self.test_groups is None else self.test_groups
+
+    @property
     def task(self) -> Task:
         return self.table.task
 
