@@ -53,12 +53,15 @@ def _updates(member: Member) -> Iterator[Configuration]:
 
 
 def _pruned(situation: Situation, member: Member) -> Iterator[Configuration]:
-    """Without the columns that trees hardly ask for; and without the last trees."""
+    """Without the columns that trees hardly ask for; and without the last trees. What goes on from a fit has that one's
+    trees, which ask for them all the same."""
+    if "start" in member.configuration.settings:
+        return
     if member.configuration.learner in TREES:
         share = situation.asked(member)
         rare = np.flatnonzero(share < RARE / max(len(share), 1)).tolist()
         if rare and len(rare) < len(share):
             yield changed(member.configuration, f"without {len(rare)} column{'s' * (len(rare) > 1)}", hidden=rare)
     rounds = setting(member, "rounds", 0)
-    if member.configuration.learner in BOOSTED and rounds > 1 and "start" not in member.configuration.settings:
+    if member.configuration.learner in BOOSTED and rounds > 1:
         yield changed(member.configuration, "fewer trees", rounds=max(1, round(FEWER_ROUNDS * rounds)))

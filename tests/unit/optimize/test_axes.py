@@ -96,3 +96,9 @@ def test_variations_of_variations_end(situation):
         Configuration("boosted_trees, a, b, c", "boosted_trees", {"learning_rate": 0.01}), 0.99, rounds=10
     )
     assert not any(each.name.startswith("boosted_trees") for each in parameters(situation))
+
+
+def test_what_goes_on_from_a_fit_is_not_fitted_without_columns_that_its_first_trees_ask_for(situation):
+    settings = {"learning_rate": 0.018, "start": {"asked": {}, "refit": {}}}
+    situation.board.add(Configuration("boosted_trees, continued", "boosted_trees", settings), 0.99, rounds=10)
+    assert not any(each.name.startswith("boosted_trees, continued, without") for each in parameters(situation))
