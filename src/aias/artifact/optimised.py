@@ -1,5 +1,6 @@
 """What optimising gave, as the version that came of it says in its lineage: for the card, and for a terminal."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from aias.artifact.manifest import Manifest
 
 def gained(value: float) -> str:
     """With its sign, which what rounds to nothing has not."""
+    if math.isnan(value):
+        return "not known"
     return f"{value:+.4f}" if round(value, 4) else "0.0000"
 
 
@@ -29,6 +32,8 @@ class Gain:
         return self.low > 0
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return f"{self.metric} cannot be told from {self.rows:,} rows"
         return f"{self.metric} {gained(self.value)} ({gained(self.low)} to {gained(self.high)}, {self.rows:,} rows)"
 
 

@@ -106,13 +106,12 @@ class Last:
 
     def _groups(self) -> Ints | None:
         """Of the test, and behind them those of the rows reserved: none is in both."""
-        tested, judged = self.judged.shop.prepared.test_groups, self.judged.groups
-        if judged is None:
+        tested, judged = self.judged.shop.prepared.test_together, self.judged.groups
+        if tested is None and judged is None:
             return None
-        reserved = judged[self.reserved]
-        if tested is None or not len(tested):
-            return reserved
-        return np.concatenate([tested, reserved + tested.max() + 1])
+        first = np.arange(self.tested) if tested is None else tested
+        then = np.arange(len(self.judged.held)) if judged is None else judged
+        return np.concatenate([first, then[self.reserved] + self.tested])
 
     def before(self, trial: Trial, judged: Judged | None = None) -> Answered:
         """What the parent answers, or the version that another `Judged` is of, found as the trial's answers are."""

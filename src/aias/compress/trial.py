@@ -16,6 +16,7 @@ from aias.encoders.contract import Floats, Ints
 from aias.runtimes.latency import Between, Race
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict
+from aias.training.scoring.cross_fitting import parted
 from aias.training.selection.configuration import ALL
 
 FOLDS_MAX: Final = 3
@@ -27,9 +28,6 @@ SAMPLE_ROWS: Final = (200, 800)
 
 GROWTH: Final = 4
 """Times as many rows the next time: with twice as many calibrating took longer than fitting."""
-
-HOLDOUT_PARTS: Final = 5
-"""A holdout is divided so that no row helps to calibrate its own answer."""
 
 FASTER_MIN: Final = 1.05
 SMALLER_MIN: Final = 1.2
@@ -60,7 +58,7 @@ class Judged:
         table = self.shop.prepared.table
         self.y = table.whole.y[table.judged]
         self.folds: Ints = table.folds[table.judged].astype(np.int64)
-        self.groups = table.judged_groups
+        self.groups = table.judged_together
         self.searched: Ints = np.flatnonzero(~self.held)
         self.parent = self._answered(self.shop.parent_scores())
         self._by_fold: dict[int, Floats] = {}
@@ -130,10 +128,8 @@ class Judged:
         if self.shop.prepared.answers_of:  # whoever agrees leaves probabilities as they were taught
             weights = self.parent.label_weights
             return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
-        folds = self.folds[rows]
-        if len(np.unique(folds)) < 2:
-            folds = np.arange(len(rows)) % HOLDOUT_PARTS
         groups = None if self.groups is None else self.groups[rows]
+        folds = parted(self.folds[rows], groups)
         found, honest = Answering.fit(self.shop.task, self.y[rows], scores, folds, seed=self.seed, groups=groups)
         return found, Answered(honest.scores, found.label_weights)
 

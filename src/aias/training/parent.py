@@ -14,6 +14,7 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch
 from aias.core.near import did_you_mean
 from aias.core.schema import Field, Schema
+from aias.data.copies import twins
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit, NoSuchFile
 from aias.data.read import read
@@ -148,7 +149,10 @@ class Parent:
         count = fold_count(Shape(task, dataset.rows, encoder.layout), seconds=seconds, workers=cpus())
         count = min(max(count, TAUGHT_FOLDS_MIN), max(2, dataset.rows // 2))
         folded = folds(dataset, y, task=task, seed=self.recipe.seed, count=count, how=how)
-        table = Table(task, encoder, Part(encoded, y), folded.judges, folded.blocks, groups=groups_of(dataset, how))
+        table = Table(
+            task, encoder, Part(encoded, y), folded.judges, folded.blocks, groups=groups_of(dataset, how),
+            twins=twins(dataset),
+        )  # fmt: skip
         said_of = "" if labelled else self.ref
         return Prepared(
             dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.errors import UserError
+from aias.encoders.contract import Ints
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
 
@@ -18,7 +19,8 @@ SHARE: Final = 0.25
 """Of the folds, or of the rows of a holdout, where nothing else is asked for."""
 
 ROWS_MIN: Final = 20
-"""On fewer rows nothing can be certain."""
+GROUPS_MIN: Final = 2
+"""On fewer rows, or groups of rows that belong together, nothing can be certain."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -45,19 +47,32 @@ class Reserve:
 
 def reserve(prepared: Prepared, *, seed: int, share: float = SHARE, beside_test: bool = False) -> Reserve:
     """`beside_test`: hold rows back even where there is a test part. Raises `UserError` when there are too few rows."""
-    table = prepared.table
+    table, together = prepared.table, prepared.table.judged_together
     if prepared.test.rows and not beside_test:
         held = np.zeros(len(table.judged), bool)
     elif table.fold_count > 1:
         held = np.isin(table.folds[table.judged], _folds(table.fold_count, share, seed=seed))
     else:
-        held = np.random.default_rng(seed).permutation(len(table.judged)) < share * len(table.judged)
+        units = np.arange(len(table.judged)) if together is None else np.unique(together, return_inverse=True)[1]
+        count = int(units.max()) + 1
+        held = (np.random.default_rng(seed).permutation(count) < share * count)[units]
     rows = prepared.test.rows + int(held.sum())
     if rows < ROWS_MIN:
         raise UserError(
             f"{rows} rows are too few to say what was gained or lost", hint=f"at least {ROWS_MIN} are needed"
         )
+    reserved = _apart(int(held.sum()), None if together is None else together[held])
+    if _apart(prepared.test.rows, prepared.test_together) + reserved < GROUPS_MIN:
+        raise UserError(
+            "rows of a single group are too few to say what was gained or lost",
+            hint=f"train on more groups, so that there are at least {GROUPS_MIN} to judge by",
+        )
     return Reserve(prepared, held)
+
+
+def _apart(rows: int, groups: Ints | None) -> int:
+    """How many of these rows stand for themselves."""
+    return rows if groups is None else len(np.unique(groups))
 
 
 def _folds(count: int, share: float, *, seed: int) -> list[int]:

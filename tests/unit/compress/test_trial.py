@@ -37,3 +37,21 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
     rows = judged.searched
     assert not np.allclose(trial.scores(judged, rows), judged.before(rows, by_fold=False).scores)
     assert judged.loss(rows, judged.before(rows, by_fold=True), by_fold=True).value == 0
+
+
+@pytest.mark.parametrize("tested", [None, np.array([0, 0, 1])])
+@pytest.mark.parametrize("judged", [None, np.array([0, 0, 1, 1, 2])])
+def test_rows_that_certify_are_of_their_groups_or_stand_alone(tested: Any, judged: Any) -> None:
+    """Copies may be many of the test's rows and few of the others, or the other way round."""
+    prepared = SimpleNamespace(test=SimpleNamespace(rows=3), test_y=np.zeros(3), test_together=tested)
+    held = np.array([False, True, True, True, True])
+    rows: Any = SimpleNamespace(shop=SimpleNamespace(prepared=prepared), held=held, y=np.zeros(5), groups=judged)
+
+    found = Last(rows).groups
+
+    if tested is None and judged is None:
+        assert found is None
+    else:
+        assert len(np.unique(found[:3])) == (3 if tested is None else 2)
+        assert len(np.unique(found[3:])) == (4 if judged is None else 3)
+        assert set(found[:3]).isdisjoint(found[3:])

@@ -1,12 +1,15 @@
 """`optimize/certify.py`: what is better is called so, and what is not is not."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from aias.artifact.optimised import Gain
+from aias.artifact.optimised import Gain, gained
 from aias.compress.comparison import Answered
 from aias.compress.gate.evidence import RISK
 from aias.core.task import Task
+from aias.optimize import optimize
 from aias.optimize.certify import certify
 
 BINARY = Task("y", "binary", "roc_auc", ("a", "b"))
@@ -73,3 +76,28 @@ def test_where_the_metric_cannot_be_had_nothing_is_certain():
 def test_what_rounds_to_nothing_has_no_sign():
     assert str(Gain("rmse", -0.00001, -0.00004, 0.00005, 9)) == "rmse 0.0000 (0.0000 to +0.0001, 9 rows)"
     assert str(Gain("rmse", -0.0, -0.25, 0.5, 9)) == "rmse 0.0000 (-0.2500 to +0.5000, 9 rows)"
+
+
+def test_what_cannot_be_told_is_said_in_words():
+    nothing = float("nan")
+    assert str(Gain("roc_auc", nothing, -np.inf, np.inf, 501)) == "roc_auc cannot be told from 501 rows"
+    assert gained(nothing) == "not known"
+
+
+def test_copies_of_a_test_row_count_once(monkeypatch):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 60)
+    before, after = (Answered(scored(rng, y, noise).scores.repeat(9, axis=0)) for noise in (1.5, 1.3))
+    monkeypatch.setattr(optimize, "test_scores", lambda *_: after.scores)
+    child = SimpleNamespace(runtime=None, manifest=SimpleNamespace(label_weights=()))
+    parent = SimpleNamespace(scores=lambda _: before.scores, manifest=child.manifest)
+
+    def gain(twins):
+        prepared = SimpleNamespace(test_y=y.repeat(9), test_groups=None, test_twins=twins, test_together=twins)
+        held, recipe = SimpleNamespace(prepared=prepared), SimpleNamespace(seed=0)
+        job = SimpleNamespace(held=held, parent=parent, task=BINARY, recipe=recipe)
+        return optimize._Job._gain_on_test(job, child)
+
+    alone, together = gain(None), gain(np.arange(60).repeat(9))
+    assert together.value == alone.value
+    assert together.high - together.low > 2 * (alone.high - alone.low)

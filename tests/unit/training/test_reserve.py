@@ -18,12 +18,15 @@ class Member:
     scores: np.ndarray
 
 
-def prepared(rows=200, folds=4, test=0.0):
+def prepared(rows=200, folds=4, test=0.0, groups=0, copied=1):
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"a": rng.normal(size=rows), "y": rng.choice(["n", "y"], rows)})
+    frame = pl.concat([frame] * copied)
+    if groups:
+        frame = frame.with_columns(pl.Series("g", [f"g{number}" for number in rng.integers(0, groups, len(frame))]))
     return prepare(
-        read(frame, target="y"), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=folds,
-        seed=0, watch=nobody,
+        read(frame, target="y"), target="y", metric=None, how="group:g" if groups else "random", test=test, given=None,
+        seconds=10, folds=folds, seed=0, watch=nobody,
     )  # fmt: skip
 
 
@@ -59,3 +62,16 @@ def test_of_a_holdout_some_rows_are_reserved():
 def test_a_handful_of_rows_cannot_certify():
     with pytest.raises(UserError, match="too few"):
         reserve(prepared(rows=60, folds=4), seed=0)
+
+
+def test_of_a_holdout_whole_groups_and_all_copies_of_a_row_are_reserved():
+    for whole in (prepared(folds=1, rows=900, groups=90), prepared(folds=1, rows=450, copied=2)):
+        held, together = reserve(whole, seed=0).held, whole.table.judged_together
+        assert 0 < held.sum() < len(held) / 2
+        assert set(together[held]).isdisjoint(together[~held])
+
+
+def test_one_group_cannot_certify():
+    with pytest.raises(UserError, match="single group"):
+        reserve(prepared(rows=300, folds=3, groups=3), seed=0)
+    assert reserve(prepared(rows=300, folds=3, groups=9), seed=0).held.any()

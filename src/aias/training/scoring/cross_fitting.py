@@ -1,7 +1,7 @@
 """Cross-fitting: which rows may say how those of a fold are answered, and what is then known of all rows."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,8 @@ from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import LabelWeights
 
+HOLDOUT_PARTS: Final = 5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossFitted:
@@ -17,6 +19,15 @@ class CrossFitted:
 
     scores: Floats
     label_weights: LabelWeights = None
+
+
+def parted(folds: Ints, groups: Ints | None) -> Ints:
+    """The folds, or five parts where there is but one: no row then helps to weigh its own answer, nor does one of its
+    group. `groups`: the number of each row's, where some belong together; a single one is parted all the same."""
+    if len(np.unique(folds)) > 1:
+        return folds
+    units = np.arange(len(folds)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return np.asarray(units if units.any() else np.arange(len(folds))) % HOLDOUT_PARTS
 
 
 def others(task: Task, y: Any, folds: Ints, fold: Any, *, forward: bool) -> npt.NDArray[np.bool_]:

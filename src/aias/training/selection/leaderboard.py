@@ -20,6 +20,7 @@ from aias.graph.parity import ParityBroken
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.scoring import metrics
+from aias.training.scoring.cross_fitting import parted
 from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
 from aias.training.selection.members import Member
 from aias.training.selection.weights import cross_fitted, greedy
@@ -68,9 +69,6 @@ NEARLY: Final = 1e-4
 ABLE_SHARE: Final = 0.8
 """Of what the best member knows beyond chance."""
 
-HOLDOUT_PARTS: Final = 5
-"""A holdout is divided so that no row helps to weigh its own answer."""
-
 
 @dataclass(eq=False)
 class Leaderboard:
@@ -102,9 +100,7 @@ class Leaderboard:
     def _judge_by(self, table: Table) -> None:
         self.table, self.task = table, table.task
         self.y, self.groups = table.whole.y[table.judged], table.judged_together
-        self.folds = table.folds[table.judged].astype(np.int64)
-        if len(np.unique(self.folds)) == 1:
-            self.folds = np.arange(len(self.folds)) % HOLDOUT_PARTS
+        self.folds = parted(table.folds[table.judged].astype(np.int64), self.groups)
 
     def narrow(self, count: int) -> None:
         """From now on only the first `count` folds judge."""

@@ -256,3 +256,15 @@ def test_a_model_that_is_no_better_than_one_answer_for_all_is_told_of(metric: st
     worse = 0.6 if classes else 2.0
     made.tell_of_chance([Measurement(metric, worse, ROWS, worse, worse)])
     assert [usual in each.message for each in told] == [True]
+
+
+def test_a_holdout_is_parted_so_that_no_group_helps_to_weigh_its_own_answers():
+    several, one = np.arange(ROWS) // 3, np.zeros(ROWS, np.int64)
+    alone = board([], seconds=60, finishing={}).table
+    alone = replace(alone, folds=np.zeros(ROWS, np.int16))
+    for groups, together in ((several, several), (one, None), (None, None)):
+        made = board([], seconds=60, finishing={})
+        made._judge_by(replace(alone, groups=groups))
+        assert np.unique(made.folds).tolist() == [0, 1, 2, 3, 4]
+        if together is not None:
+            assert len(np.unique(np.column_stack([made.folds, together]), axis=0)) == len(np.unique(together))
