@@ -130,7 +130,10 @@ class Judged:
             return Answering(label_weights=tuple(weights) if weights else None), Answered(scores, weights)
         groups = None if self.groups is None else self.groups[rows]
         folds = parted(self.folds[rows], groups)
-        found, honest = Answering.fit(self.shop.task, self.y[rows], scores, folds, seed=self.seed, groups=groups)
+        found, honest = Answering.fit(
+            self.shop.task, self.y[rows], scores, folds, seed=self.seed, groups=groups,
+            costs=self.shop.prepared.table.class_costs,
+        )  # fmt: skip
         return found, Answered(honest.scores, found.label_weights)
 
 

@@ -55,3 +55,21 @@ def test_rows_that_certify_are_of_their_groups_or_stand_alone(tested: Any, judge
         assert len(np.unique(found[:3])) == (3 if tested is None else 2)
         assert len(np.unique(found[3:])) == (4 if judged is None else 3)
         assert set(found[:3]).isdisjoint(found[3:])
+
+
+def test_labels_lean_to_the_classes_that_count_more_as_those_of_the_parent_do(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(600, 2))
+    rare = x[:, 0] + np.random.default_rng(1).normal(size=600) > 1.9
+    frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.where(rare, "rare", "usual")})
+    aias.train(
+        frame, target="y", class_weights="balanced", name="m", time="600s", folds=4, learners=("linear",),
+        search=False, inline=True, home=tmp_path,
+    )  # fmt: skip
+    shop = opened(aias.load("m@1", home=tmp_path), frame, tmp_path)
+    judged = Judged(shop, np.zeros(600, bool), 0)
+
+    found, answered = judged.answering(judged.searched, shop.parent_scores())
+
+    assert shop.parent.manifest.label_weights
+    assert found.label_weights == pytest.approx(shop.parent.manifest.label_weights)
+    assert (answered.labels == judged.parent.labels).mean() > 0.95
