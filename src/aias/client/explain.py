@@ -15,6 +15,10 @@ from aias.runtimes.onnxruntime import OnnxRuntime
 PERMUTATIONS: Final = 32
 """Orders in which fields are changed, each also walked backwards; the sum is exact with any number."""
 
+VALUES_MAX: Final = 20_000_000
+"""That are asked about, if one order does not take more: ten seconds or so. With thousands of fields there are fewer
+orders."""
+
 DIGITS: Final = 12
 """That are told of an answer and its parts: fewer than a sum of doubles is sure of, more than a graph is."""
 
@@ -55,7 +59,8 @@ def explained(
 
     ones, zeros = np.ones(len(names)), np.zeros(len(names))
     fields = {name: [i] for i, name in enumerate(names)}
-    found = explain(answer, ones, zeros, fields, permutations=PERMUTATIONS, seed=seed)
+    orders = min(PERMUTATIONS, max(1, VALUES_MAX // (2 * len(names) ** 2)))
+    found = explain(answer, ones, zeros, fields, permutations=orders, seed=seed)
     output = _output(manifest, str(said) if of is None else of)
     parts = sorted(((name, each[output]) for name, each in found.contributions.items()), key=lambda part: -abs(part[1]))
     named = manifest.task.classes[output] if manifest.task.classes else manifest.task.target

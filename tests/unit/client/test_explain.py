@@ -1,12 +1,16 @@
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import aias
-from aias.client.explain import explained, read_profile
+from aias.client.explain import VALUES_MAX, explained, read_profile
 from aias.core.errors import BadValue
+from aias.core.schema import Field
+from aias.core.task import Task
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 
@@ -58,3 +62,24 @@ def test_a_row_that_is_wrong_is_refused_as_everywhere(model: aias.Model) -> None
         model.explain({"agee": 1})
     with pytest.raises(BadValue, match="no class `maybe`"):
         model.explain(ROW, of="maybe")
+
+
+def test_a_row_of_many_fields_is_explained_in_fewer_orders() -> None:
+    names = [f"x{place}" for place in range(1_500)]
+    asked: list[int] = []
+
+    def columns(values: dict[str, list[float]], rows: int) -> int:
+        asked.append(rows * len(values))
+        assert sum(asked) <= VALUES_MAX
+        return rows
+
+    task = Task("y", "regression", "rmse")
+    runtime: Any = SimpleNamespace(
+        manifest=SimpleNamespace(inputs=[Field(name, "number") for name in names], task=task),
+        predict=lambda _: SimpleNamespace(predictions=[1.0]), encoder=SimpleNamespace(columns=columns), run=np.ones,
+    )  # fmt: skip
+    profile = {"columns": {name: {"kind": "number", "quantiles": [0.0]} for name in names}}
+
+    found = explained(runtime, profile, dict.fromkeys(names, 1.0))
+
+    assert sum(part for _, part in found.parts) == found.answer - found.usual
