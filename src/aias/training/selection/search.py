@@ -8,6 +8,7 @@ Every proposal is a new member of its family; the trials so far are the family's
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any, Final, Protocol
 
 from aias.core.catalog import member, members
@@ -84,11 +85,16 @@ class _Searching:
         always = SPACES[family.learner].always
         # What goes on from another fit has that one's shape.
         kept = {name: value for name, value in family.best.settings.items() if name != "start"}
-        name = f"{family.learner} {self.label}#{family.asked}"
-        best = family.best
+        best, name = family.best, self._name(family)
         configuration = Configuration(name, family.learner, {**kept, **always, **settings}, best.derived, best.features)
         self.proposals.append(_Proposal(configuration, family, settings))
         return configuration
+
+    def _name(self, family: _Family) -> str:
+        """A new one: members that an earlier search has left may be called alike, and what they are worth is theirs."""
+        taken = {each.name for each in self.board.members} | {each.configuration.name for each in self.proposals}
+        names = (f"{family.learner} {self.label}#{number}" for number in count(1))
+        return next(name for name in names if name not in taken)
 
     def _hear(self) -> None:
         """Tell what became of the proposals that are through, in the order in which they were made."""

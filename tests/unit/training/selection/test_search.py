@@ -101,3 +101,11 @@ def test_what_cannot_be_searched_proposes_nothing():
 def test_an_unknown_searcher_is_refused_with_those_that_are():
     with pytest.raises(NotFound, match="no searcher `magic`"):
         next(searched(board(), seed=0, searcher="magic"))
+
+
+def test_a_proposal_is_not_called_as_a_member_that_an_earlier_search_has_left():
+    made = board()
+    made.add(Configuration("boosted_trees #1", "boosted_trees", {"num_leaves": 5}), 0.5)
+    made.add(Configuration("boosted_trees #3", "boosted_trees", {"num_leaves": 7}), 0.5)
+    asked = [each.name for each in run(made, 5, lambda _: 0.1) if each.learner == "boosted_trees"]
+    assert asked == ["boosted_trees #2", "boosted_trees #4", "boosted_trees #5"]
