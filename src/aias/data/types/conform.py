@@ -64,6 +64,7 @@ def _text(column: pl.Series, field: Field) -> pl.Series:
             gone = (bare == "") | bare.is_in(list(field.missing))
             return _null_where(texts, gone)
         return _bare(texts, field)
+    column = column.fill_nan(None) if column.dtype.is_float() else column  # no NaN is found again by another
     missing = frozenset(field.missing) | {""}
     memo = {value: text_of(value) for value in column.unique().to_list() if value is not None}
     texts = pl.Series(field.name, [None if value is None else memo[value] for value in column.to_list()], pl.String)

@@ -29,3 +29,10 @@ def test_a_category_in_training_is_the_category_that_serving_reads(texts):
     trained = conform(pl.DataFrame({"a": pl.Series(texts, dtype=pl.String)}), Schema((field,)))["a"].to_list()
     encoder = Category.fit(field, trained)
     assert encoder.column(trained).tolist() == encoder.column(texts).tolist()
+
+
+def test_numbers_that_are_none_are_missing_where_words_are_expected_too():
+    """As in a column of a Parquet file that the model was not trained on."""
+    frame = pl.DataFrame({"a": [1.0, float("nan"), 2.5, float("nan"), None]})
+    for kind in ("category", "text"):
+        assert conform(frame, Schema((Field("a", kind),)))["a"].to_list() == ["1", None, "2.5", None, None]
