@@ -91,7 +91,7 @@ def error_kinds() -> list[type[AiasError]]:
 
 
 def http_status(kind: type[AiasError]) -> str:
-    from aias.serving.admission.refusals import may_be_shown, status_of
+    from aias.serving.refusals import may_be_shown, status_of
 
     fault = kind("")
     return str(status_of(fault)) if may_be_shown(fault) else ""

@@ -15,9 +15,9 @@ from aias.access.keys import Keys, utc_now
 from aias.access.ledger import Ledger
 from aias.core.events import Event, nobody
 from aias.serving.admission.key_routes import KeyRoutes
-from aias.serving.admission.refusals import BadKey
 from aias.serving.gateway import Gateway
 from aias.serving.http.messages import Request
+from aias.serving.refusals import BadKey
 from serving_house import BOUNDS, House, Response, Rule, Shelf, eventually, house, running
 
 ROWS = [{"age": 50}]

@@ -14,9 +14,9 @@ from dataclasses import replace
 import pytest
 
 from aias.core.limits import COLUMNS_MAX
-from aias.serving.admission.refusals import BadBody
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.formats.json_rows import SLACK, read_lines, read_row, read_rows
+from aias.serving.refusals import BadBody
 from raw_requests import BODY, closing, status
 from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house
 

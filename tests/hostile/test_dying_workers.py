@@ -20,8 +20,8 @@ import artifacts
 from aias.core.errors import AiasError
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
-from aias.serving.admission.refusals import RunEnded, TooLate, may_be_shown, status_of
 from aias.serving.batching.allowance import allowed
+from aias.serving.refusals import RunEnded, TooLate, may_be_shown, status_of
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects

@@ -12,10 +12,10 @@ import pytest
 from half_frames import DEAF, ENDS, STARTS, STOPS
 
 import artifacts
-from aias.serving.admission.refusals import Busy, TooLate
 from aias.serving.batching.allowance import allowed
 from aias.serving.formats import arrow as arrows
 from aias.serving.formats.arrow import ArrowProcess
+from aias.serving.refusals import Busy, TooLate
 from aias.serving.survival.apart import Apart
 from serving_house import eventually
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aias.serving.admission.refusals import Busy, Overloaded, TooLate
+from aias.serving.refusals import Busy, Overloaded, TooLate
 from simulated_machine import Machine, lane
 
 

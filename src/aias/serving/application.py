@@ -15,7 +15,6 @@ from aias.serving.admission.doors import Doors
 from aias.serving.admission.early_refusals import EarlyRefusals
 from aias.serving.admission.idempotency import take_name
 from aias.serving.admission.loop_lag import LoopLag
-from aias.serving.admission.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
 from aias.serving.admission.repeated_refusals import RepeatedRefusals
 from aias.serving.admission.urgency import DEADLINE, PRIORITY, read_urgency
 from aias.serving.batching.executor import Executor
@@ -36,6 +35,7 @@ from aias.serving.http.routes import Envelope, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
+from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.fetching import Fetching

@@ -12,10 +12,10 @@ from aias.core.nested import LEVELS_MAX, flat
 from aias.data.errors import Unreadable
 from aias.data.read import read
 from aias.encoders.rows import RowEncoder
-from aias.serving.admission.refusals import BadBody
 from aias.serving.formats import arrow_process
 from aias.serving.formats.json_rows import read_lines, read_row, read_rows
 from aias.serving.formats.tables import Tables
+from aias.serving.refusals import BadBody
 
 ROWS = [
     {"age": 30 + at, "home": {"city": ("Oslo", "Rome")[at % 2], "at": {"x": at * 1.5, "y": None if at % 5 else 2}}}

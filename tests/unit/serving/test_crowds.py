@@ -17,11 +17,11 @@ from aias.access.ledger import Ledger
 from aias.access.quotas import Quota
 from aias.core.events import nobody
 from aias.runtimes.contract import Answers, Row
-from aias.serving.admission.refusals import TooLate
 from aias.serving.batching.on_loop import OnLoop
 from aias.serving.batching.slices import Slices
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
+from aias.serving.refusals import TooLate
 from aias.serving.survival.verdicts import CONTINUE
 from raw_requests import POST
 from serving_house import BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house

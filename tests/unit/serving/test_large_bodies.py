@@ -13,11 +13,11 @@ import pytest
 import artifacts
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
-from aias.serving.admission.refusals import TooManyRows
 from aias.serving.formats import json_rows as rows
 from aias.serving.formats.json_rows import SLACK, read_rows
 from aias.serving.http.conversations import GONE_AT_ONCE, Talk
 from aias.serving.http.messages import Ask, Conversation, Reply, Request
+from aias.serving.refusals import TooManyRows
 from aias.serving.serve import SWITCH_SECONDS
 from serving_house import Joined
 

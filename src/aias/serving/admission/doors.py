@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from aias.access.accounts import Usage
 from aias.access.keys import Key
 from aias.serving.admission.quotas import Quotas
-from aias.serving.admission.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
 from aias.serving.http.routes import PUBLIC, Route
+from aias.serving.refusals import BadKey, BadRequest, ForeignOrigin, MissingScope, NoKey, UnknownHost
 
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 

@@ -11,8 +11,8 @@ from typing import ClassVar, Final
 
 from aias.access import once
 from aias.access.once import Once
-from aias.serving.admission.refusals import BadRequest, Refusal
 from aias.serving.http.messages import Request
+from aias.serving.refusals import BadRequest, Refusal
 from aias.serving.survival.kernel import name_of
 
 HEADER: Final = b"idempotency-key"

@@ -18,10 +18,10 @@ from aias.access.once import AskedOtherwise
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
 from aias.serving.admission.idempotency import once_of, told_otherwise
-from aias.serving.admission.refusals import BadBody, BadKey, NotSupported, Refusal
 from aias.serving.http.bodies import read_as
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
+from aias.serving.refusals import BadBody, BadKey, NotSupported, Refusal
 
 DAYS_MAX: Final = 3_650
 """As on the command line: whoever still needs a key after ten years makes another."""

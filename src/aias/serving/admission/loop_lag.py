@@ -8,7 +8,7 @@ ACM Queue 10(5), 2012; RFC 8289): the wait, not the length, and only when it sta
 
 from typing import Final
 
-from aias.serving.admission.refusals import Overloaded
+from aias.serving.refusals import Overloaded
 
 PATIENCE: Final = 0.5
 """Of the bound: for how long it may be overstepped before anybody is refused."""

@@ -17,7 +17,7 @@ from aias.access.accounts import Account, Spent, Usage, take_of_all
 from aias.access.keys import Key
 from aias.access.ledger import Ledger, LedgerBusy
 from aias.access.quotas import RATES, Quota, Unit
-from aias.serving.admission.refusals import Busy, QuotaSpent
+from aias.serving.refusals import Busy, QuotaSpent
 from aias.serving.survival.journal import Slot
 
 _DAY_SECONDS: Final = 86_400

@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from aias.serving.admission.refusals import Overloaded
 from aias.serving.http.heads import HEADS_MAX, Head
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.logs import ACCESS
 from aias.serving.observability.metrics import Tally
 from aias.serving.observability.recording import Recording
+from aias.serving.refusals import Overloaded
 
 LIFE_SECONDS: Final = 0.01
 LIFE_SHARE: Final = 0.01

@@ -3,8 +3,8 @@
 import time
 from typing import Final
 
-from aias.serving.admission.refusals import BadRequest
 from aias.serving.http.messages import Request
+from aias.serving.refusals import BadRequest
 
 DEADLINE: Final = b"x-deadline-ms"
 PRIORITY: Final = b"x-priority"

@@ -21,11 +21,11 @@ from heapq import heappop, heappush, heapreplace
 from itertools import count, islice
 from typing import Any, Final, Protocol
 
-from aias.serving.admission.refusals import Busy, Overloaded, too_late
 from aias.serving.batching.pace import Pace
 from aias.serving.batching.queues import Queue
 from aias.serving.batching.shares import Shares
 from aias.serving.batching.tickets import Batch, Lane, Part, Ticket
+from aias.serving.refusals import Busy, Overloaded, too_late
 
 AHEAD_SECONDS_MAX: Final = 0.05
 """Of running that is booked ahead on a place: who comes meanwhile comes after it, whatever its priority."""

@@ -18,7 +18,6 @@ import numpy as np
 from aias.core.errors import AiasError
 from aias.encoders.rows import Encoded
 from aias.runtimes.contract import Answers, Joining
-from aias.serving.admission.refusals import Busy
 from aias.serving.batching.allowance import allowed
 from aias.serving.batching.batcher import Batcher
 from aias.serving.batching.tickets import Batch, Part, Ticket
@@ -26,6 +25,7 @@ from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import Busy
 from aias.serving.survival.journal import Runs
 
 T = TypeVar("T")

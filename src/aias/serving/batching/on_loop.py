@@ -13,7 +13,6 @@ from typing import cast
 
 from aias.core.events import Event, Watch
 from aias.encoders.rows import Encoded
-from aias.serving.admission.refusals import too_late
 from aias.serving.batching.slices import Slices
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
@@ -21,6 +20,7 @@ from aias.serving.http.conversations import answered, begun, reply_of, told
 from aias.serving.http.messages import Conversation, Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import too_late
 from aias.serving.survival.journal import Runs
 from aias.serving.versions.model import Model
 

@@ -24,11 +24,11 @@ from timeit import repeat
 from typing import Final
 
 from aias.core.errors import AiasError
-from aias.serving.admission.refusals import TooLate, status_of
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import TooLate, status_of
 from aias.serving.versions.model import Model
 
 _ENTRY_BYTES: Final = 1_024

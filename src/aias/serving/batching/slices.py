@@ -18,9 +18,9 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Final
 
-from aias.serving.admission.refusals import Overloaded
 from aias.serving.batching.pace import Pace
 from aias.serving.batching.shares import Shares
+from aias.serving.refusals import Overloaded
 
 SLICE_SECONDS: Final = 0.002
 """At least; a poll between two slices costs a hundredth of it. Who comes new is heard after three turns."""

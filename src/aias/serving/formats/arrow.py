@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from aias.core.frames import TimeUp, end, give_frame, take_frame
-from aias.serving.admission.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooLate, TooManyRows
 
 Columns = dict[str, list[object]]
 

@@ -10,8 +10,8 @@ import msgspec
 
 from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
-from aias.serving.admission.refusals import BadBody, BodyTooLarge, Refusal, TooManyRows
 from aias.serving.formats.arrow import IDLE_SECONDS, Columns
+from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, TooManyRows
 
 MEMORY_BYTES_MAX: Final = 2 << 30
 """Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""

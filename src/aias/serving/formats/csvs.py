@@ -5,8 +5,8 @@ import io
 from typing import Final
 
 from aias.core import limits
-from aias.serving.admission.refusals import BadBody, TooManyRows, UnsupportedType
 from aias.serving.formats.arrow import Columns
+from aias.serving.refusals import BadBody, TooManyRows, UnsupportedType
 
 CHARSETS: Final = {
     "utf-8": "utf-8-sig", "utf8": "utf-8-sig", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "latin-1",

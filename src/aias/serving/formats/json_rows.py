@@ -10,7 +10,7 @@ from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
 from aias.core.nested import flat
-from aias.serving.admission.refusals import BadBody, TooManyRows
+from aias.serving.refusals import BadBody, TooManyRows
 
 Scalar = str | float | int | bool | None
 Nested = Scalar | dict[str, Scalar | dict[str, Scalar | dict[str, Scalar]]]

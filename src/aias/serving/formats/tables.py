@@ -22,10 +22,10 @@ import msgspec
 from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX, TEXT_CHARS_MAX
-from aias.serving.admission.refusals import BadBody, TooManyRows
 from aias.serving.formats.arrow import Columns
 from aias.serving.formats.csvs import broken
 from aias.serving.formats.json_rows import SLACK, Scalar, read_rows
+from aias.serving.refusals import BadBody, TooManyRows
 
 Parameters = dict[str, Scalar]
 

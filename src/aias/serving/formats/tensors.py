@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from aias.core.errors import shown
-from aias.serving.admission.refusals import BadBody, TooManyRows
+from aias.serving.refusals import BadBody, TooManyRows
 
 Scalar = str | float | int | bool | None
 Parameters = dict[str, Scalar]

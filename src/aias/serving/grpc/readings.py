@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
-from aias.serving.admission.refusals import Busy, TooManyAtOnce
 from aias.serving.bounds import Bounds, share_of
+from aias.serving.refusals import Busy, TooManyAtOnce
 
 AT_ONCE_MIN: Final = 4
 """Where there is room for fewer bodies; a message of a few kilobytes is read in no time, and nobody waits for it."""

@@ -12,7 +12,6 @@ from google.protobuf.message import DecodeError
 
 from aias.core.errors import AiasError
 from aias.serving.admission.doors import Doors
-from aias.serving.admission.refusals import status_of
 from aias.serving.bounds import Bounds, whose
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
@@ -21,6 +20,7 @@ from aias.serving.grpc.readings import Readings
 from aias.serving.grpc.stalls import Stalls, cut, received
 from aias.serving.grpc.wire import Asgi, Declined, Wire, carried
 from aias.serving.http.routes import Route
+from aias.serving.refusals import status_of
 
 log = logging.getLogger("aias.serving")
 

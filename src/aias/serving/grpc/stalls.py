@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from aias.serving.admission.refusals import TooManyAtOnce
 from aias.serving.bounds import Bounds, share_of
 from aias.serving.connections.write_buffers import CUT
+from aias.serving.refusals import TooManyAtOnce
 from aias.serving.survival.kernel import received_bytes
 
 _FOLDER: Final = Path("/proc/self/fd")

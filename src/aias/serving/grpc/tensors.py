@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
-from aias.serving.admission.refusals import BadBody, TooManyRows
 from aias.serving.formats.tensors import check_datatype, write_blobs
+from aias.serving.refusals import BadBody, TooManyRows
 
 CONTENTS: Final = {
     "BOOL": ("bool_contents", "?"),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from aias.core.json_faults import Faults, in_words
-from aias.serving.admission.refusals import BadBody, BodyTooLarge, Busy, TooManyAtOnce, UnsupportedType, too_late
 from aias.serving.bounds import Bounds, share_of
+from aias.serving.refusals import BadBody, BodyTooLarge, Busy, TooManyAtOnce, UnsupportedType, too_late
 
 if TYPE_CHECKING:
     from aias.serving.http.messages import Request

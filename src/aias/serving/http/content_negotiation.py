@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from aias.serving.admission.refusals import NotAcceptable
+from aias.serving.refusals import NotAcceptable
 
 _ANY: Final = frozenset((b"*/*", b"application/*", b"text/*"))
 

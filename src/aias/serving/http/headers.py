@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
-from aias.serving.admission.refusals import BadRequest, NotSupported
 from aias.serving.admission.urgency import DEADLINE, PRIORITY
 from aias.serving.http.messages import Request
+from aias.serving.refusals import BadRequest, NotSupported
 from aias.serving.rollout.split import STICKY
 
 _ONLY_ONCE: Final = frozenset(

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from aias.serving.admission.refusals import Refusal
 from aias.serving.http.bodies import encoding_of
 from aias.serving.http.lengths import Length
 from aias.serving.http.routes import Route, RouteTable
+from aias.serving.refusals import Refusal
 
 HEADS_MAX: Final = 256
 """Of heads that are remembered. A client has one for each length of a body; whose heads are all new costs a sweep."""

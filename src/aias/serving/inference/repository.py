@@ -8,9 +8,9 @@ import msgspec
 from aias.core.errors import NotFound
 from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
-from aias.serving.admission.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
 from aias.serving.formats.tensors import Parameters
 from aias.serving.http.messages import Reply, Request
+from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
 from aias.serving.versions.router import Router
 
 PARKED: Final = "not in memory; loaded when it is asked"

@@ -6,10 +6,10 @@ import msgspec
 
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
-from aias.serving.admission.refusals import BadBody, NotSupported
 from aias.serving.formats.tensors import Parameters, Tensor, read_tensor
 from aias.serving.http.messages import Request
 from aias.serving.inference.descriptions import datatype_of, outputs_of
+from aias.serving.refusals import BadBody, NotSupported
 from aias.serving.versions.model import Model
 
 LENGTH_HEADER: Final = b"inference-header-content-length"

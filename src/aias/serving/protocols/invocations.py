@@ -14,7 +14,6 @@ import msgspec
 from aias import __version__
 from aias.core.errors import AiasError, BadValue
 from aias.runtimes.contract import Answers
-from aias.serving.admission.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
 from aias.serving.formats.arrow import Columns
 from aias.serving.formats.csvs import text_of, write_lines
 from aias.serving.formats.json_answers import plain
@@ -24,6 +23,7 @@ from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.protocols.contract import House
+from aias.serving.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
 from aias.serving.versions.model import Model
 
 __all__ = ["Invocations"]

@@ -9,13 +9,13 @@ import msgspec
 
 from aias.core.errors import AiasError, BadValue
 from aias.runtimes.contract import Answers
-from aias.serving.admission.refusals import BadBody, Refusal, UnsupportedType
 from aias.serving.formats.csvs import read_csv, text_of, write_csv
 from aias.serving.formats.json_rows import read_lines, read_row, read_rows
 from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.protocols.contract import House
+from aias.serving.refusals import BadBody, Refusal, UnsupportedType
 from aias.serving.versions.model import Model
 
 __all__ = ["Native"]

@@ -10,13 +10,13 @@ from typing import ClassVar, Final
 import msgspec
 
 from aias.core.errors import AiasError, BadValue
-from aias.serving.admission.refusals import BadBody, UnknownPath
 from aias.serving.http.messages import JSON, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.inference.descriptions import config_of, metadata_of
 from aias.serving.inference.replies import reply_of
 from aias.serving.inference.requests import columns_of, parse, wanted_of
 from aias.serving.protocols.contract import House
+from aias.serving.refusals import BadBody, UnknownPath
 from aias.serving.versions.model import Model
 
 __all__ = ["OpenInference"]

@@ -14,7 +14,11 @@ from aias.core.json_faults import Faults, in_words
 from aias.core.limits import EMBEDDED_TEXTS_MAX, EMBEDDED_TOKENS_MAX
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Text, Vectors
-from aias.serving.admission.refusals import (
+from aias.serving.formats.json_vectors import floats, packed
+from aias.serving.http.messages import Ask, Conversation, Reply, Request
+from aias.serving.http.routes import Route
+from aias.serving.protocols.contract import House
+from aias.serving.refusals import (
     BadKey,
     BadParameter,
     MissingScope,
@@ -26,10 +30,6 @@ from aias.serving.admission.refusals import (
     WrongMethod,
     status_of,
 )
-from aias.serving.formats.json_vectors import floats, packed
-from aias.serving.http.messages import Ask, Conversation, Reply, Request
-from aias.serving.http.routes import Route
-from aias.serving.protocols.contract import House
 from aias.serving.versions.model import Model
 
 __all__ = ["OpenAI"]

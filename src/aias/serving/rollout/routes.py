@@ -13,11 +13,11 @@ from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, named_latency, told
 from aias.registry.values import Endpoint
 from aias.serving.admission.idempotency import once_of, told_otherwise
-from aias.serving.admission.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.http.bodies import read_as
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
+from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.survival.blame import NotHeld
 from aias.serving.survival.suspects import Suspects

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from aias.core.errors import AiasError
 from aias.registry.rollout.trial import BY_KEY, BY_REQUEST, Trial, point
-from aias.serving.admission.refusals import status_of
 from aias.serving.http.bodies import ClientGone
+from aias.serving.refusals import status_of
 from aias.serving.rollout.cells import Cells, Seen
 from aias.serving.versions.model import Model
 

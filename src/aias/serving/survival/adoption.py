@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from aias.serving.admission.refusals import Refusal, RunEnded, TooLate
 from aias.serving.connections.accepting import opened
+from aias.serving.refusals import Refusal, RunEnded, TooLate
 from aias.serving.survival.connections import Answering, KeptConnection
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.kernel import counts

@@ -25,8 +25,8 @@ from aias.core.errors import AiasError, BadValue
 from aias.core.frames import TimeUp, give_frame, take_frame
 from aias.core.memory import private_bytes
 from aias.runtimes.contract import Answers, Row, Text, Vectors
-from aias.serving.admission.refusals import BadBody, Busy, RunEnded, TooLate, too_late
 from aias.serving.batching.allowance import allowance
+from aias.serving.refusals import BadBody, Busy, RunEnded, TooLate, too_late
 
 GRACE_SECONDS: Final = 0.5
 """What a run may go on beyond its caller's deadline, or as long again as its like take: most are over by then, and to

@@ -7,9 +7,9 @@ from typing import Final
 
 from aias.core.events import Event, Watch
 from aias.registry.values import Endpoint
-from aias.serving.admission.refusals import quarantined
 from aias.serving.batching.tiers import Tier
 from aias.serving.bounds import Bounds
+from aias.serving.refusals import quarantined
 from aias.serving.survival.apart import Apart
 from aias.serving.survival.blame import APART, RELEASE
 from aias.serving.survival.journal import Runs

@@ -15,8 +15,8 @@ from functools import partial
 from typing import Final
 
 from aias.core.limits import LOADS_MAX
-from aias.serving.admission.refusals import Busy, NotReady, TooLate
 from aias.serving.bounds import Bounds
+from aias.serving.refusals import Busy, NotReady, TooLate
 from aias.serving.versions.model import Model
 
 FETCH_SECONDS_MAX: Final = 30.0

@@ -18,9 +18,9 @@ from aias.core.memory import give_back
 from aias.core.near import did_you_mean
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Sharing
-from aias.serving.admission.refusals import NotReady, UnknownEndpoint
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import NotReady, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Shadows, Stage
 from aias.serving.versions.model import Answering, Model, warm
 from aias.serving.versions.residency import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from aias.serving.admission.loop_lag import PATIENCE, LoopLag
-from aias.serving.admission.refusals import Overloaded
+from aias.serving.refusals import Overloaded
 
 OBJECTIVE = 1.0
 

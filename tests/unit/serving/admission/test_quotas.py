@@ -13,7 +13,7 @@ from aias.access.keys import Key
 from aias.access.ledger import Ledger
 from aias.access.quotas import Quota, checked
 from aias.serving.admission.quotas import Quotas
-from aias.serving.admission.refusals import QuotaSpent
+from aias.serving.refusals import QuotaSpent
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import Left

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import pytest
 
 from aias.serving.admission.quotas import Bill
-from aias.serving.admission.refusals import NoKey, Overloaded
 from aias.serving.admission.repeated_refusals import LIFE_SECONDS, RepeatedRefusals
 from aias.serving.batching.costs import Cost
 from aias.serving.batching.tickets import Lane
@@ -15,6 +14,7 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording
+from aias.serving.refusals import NoKey, Overloaded
 
 ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b""))
 

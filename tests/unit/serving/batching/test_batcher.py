@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from aias.serving.admission.refusals import Busy, Overloaded, TooLate
 from aias.serving.batching.batcher import Batcher
 from aias.serving.batching.costs import Cost
 from aias.serving.batching.tickets import Batch, Lane, Ticket
+from aias.serving.refusals import Busy, Overloaded, TooLate
 from simulated_machine import Machine, lane
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from aias.serving.admission.refusals import BadBody, Overloaded, TooLate
 from aias.serving.batching.response_cache import ResponseCache
 from aias.serving.bounds import Bounds
 from aias.serving.http.bodies import ClientGone
 from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import BadBody, Overloaded, TooLate
 from clock import Clock
 from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, samples
 

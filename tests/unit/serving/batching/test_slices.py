@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aias.serving.admission.refusals import Overloaded
 from aias.serving.batching.slices import CREDIT_SECONDS, SHARE, SLICE_SECONDS, SLICE_SECONDS_MAX, TURNS_TO_HEAR, Slices
+from aias.serving.refusals import Overloaded
 
 OBJECTIVE = 1.0
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aias.serving.admission.refusals import Busy
 from aias.serving.bounds import Bounds
+from aias.serving.refusals import Busy
 from aias.serving.versions import fetching as fetching_module
 from aias.serving.versions.fetching import Fetching
 

@@ -10,9 +10,9 @@ import pytest
 from aias.artifact.manifest import FileEntry
 from aias.core.memory import memory_bytes
 from aias.registry.values import Endpoint
-from aias.serving.admission.refusals import NotReady
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
+from aias.serving.refusals import NotReady
 from aias.serving.versions.residency import AT_START_MAX, GROWN_MAX, OWN_BYTES, Loads, Residency, taken_bytes
 from aias.serving.versions.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
