@@ -31,6 +31,9 @@ CONNECTIONS_AT_ONCE: Final = 200
 FROM_OUTSIDE: Final = frozenset((0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 """How a process ends that somebody else has ended; of what it ran, nothing can be said."""
 
+_ENDED: Final = ("", "Z", "X")
+"""States of a process that runs no more."""
+
 KEEPER_SECONDS: Final = 10.0
 """A worker that has lived so long and loses its keeper is replaced; where each does at once, none would ever answer."""
 
@@ -139,10 +142,10 @@ class Life:
         if state == "T":
             with suppress(ProcessLookupError):
                 os.kill(self.keeper, signal.SIGCONT)
-        if state not in ("", "Z", "X") or time.monotonic() - self.started_at < KEEPER_SECONDS:
+        if state not in _ENDED or time.monotonic() - self.started_at < KEEPER_SECONDS:
             return None
-        if self.process.poll() is not None:
-            # It has ended with its worker, as it should.
+        if state_of(self.process.pid) in _ENDED:
+            # It has ended with its worker, as it should. (`poll` knows nothing while another thread waits.)
             return None
         self.unkept = True
         pid = self.process.pid

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,8 @@ from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
+from aias.serving.survival.pulse import state_of
+from serving_house import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -138,6 +141,21 @@ def test_a_letter_that_a_worker_did_not_live_to_read_goes_to_another() -> None:
     _, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 1_000, 10)
     os.write(descriptors[0], b"x")
     assert there.recv(10) == b"x"
+
+
+@pytest.mark.parametrize("other", ["true", "cat"])
+def test_a_keeper_that_has_ended_is_lost_only_where_its_worker_has_not(one: Life, other: str) -> None:
+    class Waited(subprocess.Popen[bytes]):
+        def poll(self) -> None:
+            """As while another thread waits for it."""
+
+    with subprocess.Popen(["true"]) as keeper, Waited([other], stdin=subprocess.PIPE) as worker:
+        one.process, one.keeper = worker, keeper.pid
+        for each in (keeper, worker) if other == "true" else (keeper,):
+            eventually(lambda each=each: state_of(each.pid) == "Z")
+        lost = one.lost_keeper()
+
+    assert (lost is None) == (other == "true")
 
 
 def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -> None:
