@@ -76,15 +76,24 @@ def test_a_model_that_ends_its_process_is_tried_again_then_runs_apart_and_then_n
     assert (third[0], third[1]["error"]["code"]) == (503, "serving.quarantined")
     assert server.told("serve.worker-died") == died
     assert b'aias_held{how="quarantined",version="bad@1"} 1.0' in server.send("GET", "/metrics")[1]
+    index, names = indexed(server)
+    assert (index["bad"], index["good"], names) == ("UNAVAILABLE", "READY", sorted(index.keys() - {"bad"}))
 
     # Somebody vouches for it: one step back each time.
     assert released(server) == {"bad@1": "apart"}
+    assert indexed(server)[0]["bad"] == "READY"
     eventually(lambda: server.call("bad", 50)[0] == 200, PATIENCE)
     assert b'aias_held{how="apart",version="bad@1"} 1.0' in server.send("GET", "/metrics")[1]
     assert released(server) == {}
     assert server.call("bad", 50)[0] == 200
     status, body = server.send("POST", "/endpoints/bad/release")
     assert (status, json.loads(body)["error"]["code"]) == (404, "serving.not-held")
+
+
+def indexed(server: Server) -> tuple[dict[str, str], list[str]]:
+    """What the repository says of each endpoint, and which can answer."""
+    index = json.loads(server.send("POST", "/v2/repository/index")[1])
+    return {each["name"]: each["state"] for each in index}, json.loads(server.send("GET", "/v2/models")[1])["models"]
 
 
 def released(server: Server) -> object:

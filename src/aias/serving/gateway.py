@@ -115,7 +115,9 @@ class Gateway:
         self.executor = Executor(places=places or cpus(), bounds=self.bounds, metrics=self.metrics, runs=runs)
         self.callers = KeyRoutes(keys, watch)
         self.endpoints = Endpoints(self.router, control, book, suspects)
-        self.application = self._application(Repository(self.router, control), unnamed)
+        self.application = self._application(
+            Repository(self.router, control, lambda: suspects.quarantined if suspects else ()), unnamed
+        )
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
         self._server.newcomer = self.application.newcomer

@@ -1,6 +1,6 @@
 """The repository of the protocol is what is deployed: its index, and loading and unloading for whoever may deploy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoi
 from aias.serving.versions.router import Router
 
 PARKED: Final = "not in memory; loaded when it is asked"
+QUARANTINED: Final = "quarantined: it has ended its process several times"
 
 
 class Control(Protocol):
@@ -41,31 +42,36 @@ _control = msgspec.json.Decoder(ControlRequest)
 
 
 class Repository:
-    """`control` is absent where this server only follows what others deploy."""
+    """`control` is absent where this server only follows what others deploy; `quarantined` are versions."""
 
-    def __init__(self, router: Router, control: Control | None) -> None:
-        self._router, self._control = router, control
+    def __init__(
+        self, router: Router, control: Control | None, quarantined: Callable[[], Collection[str]] = tuple
+    ) -> None:
+        self._router, self._control, self._quarantined = router, control, quarantined
 
     def versions(self) -> list[tuple[str, str]]:
-        """Every endpoint that can answer, and its version."""
+        """Every endpoint that has a version which can be loaded, and that."""
         return sorted(self._router.answering())
-
-    def answering(self) -> list[tuple[str, str]]:
-        """The same with the number of its version."""
-        return [(name, version.rpartition("@")[2]) for name, version in self.versions()]
 
     def names(self, _request: Request) -> Reply:
         """The names of all endpoints that can answer."""
-        return Reply(msgspec.json.encode({"models": [name for name, _ in self.answering()]}))
+        held = self._quarantined()
+        return Reply(
+            msgspec.json.encode({"models": [name for name, version in self.versions() if version not in held]})
+        )
 
     def index(self, request: Request) -> Reply:
         """Every endpoint, and whether it can answer or why not; with `{"ready": true}` only those that can."""
         only_ready = _decoded(_index, request.body).ready
-        here = {name for name, _ in self._router.loaded()}
+        here, held = {name for name, _ in self._router.loaded()}, self._quarantined()
         entries = [
-            {"name": name, "version": number, "state": "READY", "reason": "" if name in here else PARKED}
-            for name, number in self.answering()
-        ]
+            {
+                "name": name, "version": version.rpartition("@")[2],
+                "state": "UNAVAILABLE" if version in held else "READY",
+                "reason": QUARANTINED if version in held else "" if name in here else PARKED,
+            }
+            for name, version in self.versions() if not (only_ready and version in held)
+        ]  # fmt: skip
         if not only_ready:
             why = "no version of it could be loaded; the server's log says why"
             entries += [
@@ -105,7 +111,7 @@ class Repository:
         return request.places["name"]
 
     def _answers(self, name: str) -> bool:
-        return any(each == name for each, _ in self.answering())
+        return any(each == name for each, _ in self.versions())
 
     @property
     def _controlled(self) -> Control:
