@@ -209,3 +209,16 @@ def test_what_follows_a_refused_head_is_not_answered(server: House) -> None:
     answer = server.raw(POST + b"Content-Length: x\r\n\r\n" + b"GET /health/live HTTP/1.1\r\n" + KEY + b"\r\n")
 
     assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "how",
+    [b"Content-Length: 13 \r\n\r\n" + BODY, b"Transfer-Encoding: chunked \r\n\r\nd\r\n" + BODY + b"\r\n0\r\n\r\n"],
+)
+def test_blanks_around_a_value_are_none_of_it(server: House, how: bytes) -> None:
+    said = (b"Host: localhost \t", b"X-Deadline-Ms:\t99000 ", b"X-Priority:high ", b"X-Request-Id: mine ", b"Expect:  ")
+    lines = [b"POST /predict/churn HTTP/1.1", b"Authorization: Bearer all-key ", *said, b"Connection: close ", how]
+    answer = server.raw(b"\r\n".join(lines))
+
+    assert status(answer) == 200
+    assert b"\r\nx-request-id: mine\r\n" in answer

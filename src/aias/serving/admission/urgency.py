@@ -20,7 +20,7 @@ def read_urgency(request: Request) -> None:
         # Nine digits at most: `int` takes signs, blanks and underscores, and time for a million digits.
         if not given.isdigit() or len(given) > 9 or not int(given):
             raise BadRequest(
-                "X-Deadline-Ms must be a number of milliseconds, 1 or more", hint="send `X-Deadline-Ms: 500`"
+                "X-Deadline-Ms must be a number of milliseconds, 1 to 999999999", hint="send `X-Deadline-Ms: 500`"
             )
         came_at = time.monotonic() - request.late_seconds - request.dawdled_seconds
         request.deadline = came_at + int(given) / 1_000

@@ -227,7 +227,8 @@ class Connection(FastPath):
             raise Refused
         # What comes after the body is a trailer: as a header it could bring what a proxy before us has taken away.
         if self._phase is HEAD:
-            super().on_header(name, value)
+            # Blanks behind a value are none of it (RFC 9112, 5), and the parser leaves them there.
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         if self.transport.is_closing():
