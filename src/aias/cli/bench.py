@@ -1,5 +1,6 @@
 """`aias bench`: what an endpoint does under load."""
 
+import math
 import os
 import signal
 import sys
@@ -81,6 +82,8 @@ def bench(
 
     if sum((rate is not None, connections is not None, peak)) > 1:
         raise click.UsageError("--rate, --connections and --peak are three kinds of load; choose one")
+    if rate is not None and math.isnan(rate):
+        raise click.UsageError("--rate must be a number")
     given = {name for name in ("rows", "media_type", "path", "workers") if _is_given(name)}
     if body is not None and (data is not None or "rows" in given):
         raise click.UsageError("--body is sent as it is; --data and --rows are for rows")

@@ -145,7 +145,7 @@ def test_what_stands_in_the_way_is_told_with_what_to_do(
 @pytest.mark.parametrize(
     "more",
     [
-        ("--rate", "5", "--peak"), ("--body", "b", "--data", "d"), ("--rate", "0"), ("--seed", "-1"),
+        ("--rate", "5", "--peak"), ("--body", "b", "--data", "d"), ("--rate", "0"), ("--rate", "nan"), ("--seed", "-1"),
         # What would be passed over in silence.
         ("--path", "/v2/models/churn/infer"), ("--type", "text/csv"), ("--body", "b", "--rows", "1"),
         ("--url", "http://127.0.0.1:9", "--workers", "2"),
