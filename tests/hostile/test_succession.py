@@ -17,7 +17,7 @@ from mortal_server import PATIENCE, Server, load, more, serving
 
 from aias.core.errors import Conflict
 from aias.serving.processes import control_socket as ear_module
-from aias.serving.processes.control_socket import FOLDER, ControlSocket, Deaf, Question, ask, call, name_of
+from aias.serving.processes.control_socket import FOLDER, ControlSocket, Deaf, Question, ask, call, exchange, name_of
 from aias.serving.processes.succession import Predecessor
 from aias.serving.survival import pulse
 from aias.serving.survival.journal import FORMAT
@@ -218,6 +218,14 @@ def test_who_says_nothing_at_the_ear_is_let_go(tmp_path: Path, monkeypatch: pyte
         silent.settimeout(PATIENCE)
         assert silent.recv(100) == b""
     ear.close()
+
+
+def test_a_server_that_ends_while_it_is_asked_is_said_to_have_closed_the_connection() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises(Deaf, match=r"does not answer: it has closed the connection$"):
+            exchange(ours, Question("suspects"), Path("serve-here"))
 
 
 def test_the_name_of_a_server_that_was_killed_is_deaf_and_taken_by_the_next(tmp_path: Path) -> None:

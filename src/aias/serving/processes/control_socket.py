@@ -145,9 +145,11 @@ def exchange(caller: socket.socket, question: Question, path: Path) -> Reply:
     """Raises `Deaf`."""
     try:
         caller.send(msgspec.json.encode(question))
-        return msgspec.json.decode(caller.recv(MESSAGE_BYTES_MAX), type=Reply)
+        if said := caller.recv(MESSAGE_BYTES_MAX):
+            return msgspec.json.decode(said, type=Reply)
     except (OSError, msgspec.MsgspecError) as fault:
-        raise deaf(path, str(fault) or "it has closed the connection") from fault
+        raise deaf(path, str(fault)) from fault
+    raise deaf(path, "it has closed the connection")
 
 
 def servers_of(home: Path) -> list[Path]:
