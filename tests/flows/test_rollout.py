@@ -102,6 +102,17 @@ def outcomes(home: Home) -> list[str]:
     return [each.outcome for each in home.registry.rollouts.history("churn")]
 
 
+def test_a_canary_that_has_been_quarantined_is_rolled_back(home: Home) -> None:
+    with serving(home) as server:
+        start(home, server)
+        server.gateway._suspect(frozenset(("churn@2",)), frozenset())
+        eventually(lambda: outcomes(home) == ["rolled back"])
+        eventually(lambda: server.gateway.router.peek("churn") is not None)
+
+        assert version_of(ask(server)) == 1
+        assert [each.facts["version"] for each in server.events if each.name == "serve.trial-ended"] == ["churn@2"]
+
+
 def test_a_canary_answers_its_share_and_each_caller_stays_with_one_version(home: Home) -> None:
     with serving(home) as server:
         start(home, server, share=0.3)

@@ -270,6 +270,7 @@ class Gateway:
         self.metrics.adoptions[fate] += 1
 
     def _suspect(self, quarantined: frozenset[str], apart: frozenset[str]) -> None:
+        self.router.stage.quarantined = quarantined
         if self.application.suspects is not None:
             self.application.suspects.set(quarantined=quarantined, apart=apart)
 

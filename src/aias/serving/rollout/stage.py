@@ -1,6 +1,7 @@
 """The trials of a server: loaded beside the live versions, seen, reported, and let go when they have ended."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from aias.access.once import Once
@@ -16,6 +17,8 @@ from aias.serving.versions.model import Model
 
 REPORT_SECONDS: Final = 0.5
 """Between two reports of a worker: each is a write to the database."""
+
+QUARANTINED: Final = "it has ended its process several times, and is not run any more"
 
 
 class Book(Protocol):
@@ -73,6 +76,8 @@ class Stage:
         self.known: Sequence[Trial] = ()
         """The trials that go on, with what all workers have seen of them."""
         self.outcomes: Sequence[tuple[str, str, int]] = ()
+        self.quarantined: Collection[str] = ()
+        """Versions that are not run any more."""
         self._report_at = 0.0
 
     def models(self) -> Iterator[tuple[str, Model]]:
@@ -109,6 +114,12 @@ class Stage:
         self._report_at = self._clock() + REPORT_SECONDS
         sources: dict[int, Cells | Shadowing] = {each: cells for each, (_, _, cells) in self._canaries.items()}
         ended = False
+        for trial, model, _ in self._canaries.values():
+            if model.version in self.quarantined:
+                # It answers nobody: how it fares would never be known.
+                self._book.withdraw(trial.id, QUARANTINED)
+                self._tell(replace(trial, outcome="rolled back", why=QUARANTINED))
+                ended = True
         for each, source in (sources | self._shadows).items():
             if (fresh := source.take()) is not None:
                 self._unsaid.setdefault(each, Evidence()).add(fresh)
