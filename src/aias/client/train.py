@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any
@@ -70,35 +71,39 @@ def train(
     Raises `UserError` with a hint when the data cannot be learned from.
     """
     seconds, home = seconds_of(time), home or default_home()
+    latency_us = None if latency is None else 1e6 * seconds_of(latency)
     name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
-    if teacher is not None:
-        from aias.client.teaching import answered
-        from aias.data.answered import raw
-
-        source = source if encoding is None else raw(source, encoding=encoding)
-        source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home, stop=stop,
-                                       watch=watch)  # fmt: skip
     work = home / WORK / name
     with contextlib.ExitStack() as until_the_end:
-        forkserver = None if inline else until_the_end.enter_context(contextlib.closing(_forkserver(work)))
+        ready = contextlib.nullcontext() if inline else contextlib.closing(_forkserver(work))
+        forkserver = until_the_end.enter_context(ready)
         from aias.client.early import publish_first
         from aias.data.read import read
-        from aias.training.train import Recipe
+        from aias.training.train import Recipe, check
         from aias.training.train import train as fit
 
+        recipe = Recipe(
+            target=target, name=name, metric=metric, seconds=seconds, split=split, test=_share(test), seed=seed,
+            learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
+            class_weights=class_weights, latency_us=latency_us, encoder=None if encoder is None else str(encoder),
+        )  # fmt: skip
+        check(recipe)  # before a service is asked, which costs, or a file is read
+        if teacher is not None:
+            from aias.client.teaching import answered
+            from aias.data.answered import raw
+
+            source = source if encoding is None else raw(source, encoding=encoding)
+            source, test, facts = answered(source, target, teacher, test, schema=schema, seed=seed, home=home,
+                                           stop=stop, watch=watch)  # fmt: skip
         deadline = Deadline.after(seconds)
         schema = Path(schema) if isinstance(schema, str) else schema
         dataset = read(source, target=target, schema=schema, encoding=encoding, watch=watch)
-        share = float(test) if isinstance(test, (int, float)) else None
         given = None
-        if test is not None and share is None:
+        if test is not None and _share(test) is None:
             given = read(test, schema=dataset.schema, encoding=encoding, watch=watch)
-        recipe = Recipe(
-            target=target, name=name, metric=metric, seconds=seconds, split=split, test=share, seed=seed,
-            learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
-            class_weights=class_weights, latency_us=None if latency is None else 1e6 * seconds_of(latency),
-            encoder=None if encoder is None else str(encoder), source=_path(source), test_source=_path(test),
-            encoding=dataset.encoding, test_encoding=given.encoding if given else None, teacher=facts,
+        recipe = replace(
+            recipe, test=_share(test), source=_path(source), test_source=_path(test), encoding=dataset.encoding,
+            test_encoding=given.encoding if given else None, teacher=facts,
         )  # fmt: skip
         registry = Registry.open(home, watch=watch)
         rows = [dataset]
@@ -131,6 +136,10 @@ def _forkserver(work: Path) -> Any:
     from aias.training.processes.forkserver import ForkServer
 
     return ForkServer(work, threads=1)
+
+
+def _share(test: Any) -> float | None:
+    return float(test) if isinstance(test, (int, float)) else None
 
 
 def _settings(learners: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -134,7 +134,7 @@ def train(
     Raises `UserError` when the data cannot be learned from, `NoModel` when nothing was ready in time, and
     `ParityBroken` when no graph could be proved.
     """
-    _check(recipe)
+    check(recipe)
     watch = History(watch, notes=of_data(dataset, *filter(None, [test])))
     deadline, load = deadline or Deadline.after(recipe.seconds), Load(family)
     if resume and not (work and work.is_dir() and any(work.iterdir())):
@@ -293,7 +293,8 @@ def check_seconds(seconds: float) -> None:
         raise UserError(f"a time budget of {seconds:g} s cannot be kept", hint="more than 0 s, and at most 30 days")
 
 
-def _check(recipe: Recipe) -> None:
+def check(recipe: Recipe) -> None:
+    """Raises `UserError` or `NotFound` for what can be refused without a look at the data."""
     if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
     check_seconds(recipe.seconds)

@@ -1,0 +1,27 @@
+"""What `aias.train` refuses before it looks at anything."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import aias
+from aias.core.errors import AiasError
+from chat_service import serving
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"metric": "beauty"}, {"learners": ("magic",)}, {"latency": "fast"}, {"test": 2.0}, {"seed": -1}, {"folds": 999}],
+    ids=str,
+)
+def test_what_needs_no_data_to_be_refused_is_refused_before_a_teacher_is_asked(
+    tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    path = tmp_path / "rooms.csv"
+    path.write_text("text,mood\n" + "".join(f"a room {i},{('good', 'bad', '')[i % 3]}\n" for i in range(40)))
+
+    with serving(lambda _: "bad") as service, pytest.raises(AiasError):
+        aias.train(path, target="mood", teacher=aias.Teacher(service.url, "tiny"), home=tmp_path, inline=True, **wrong)
+
+    assert not service.asked
