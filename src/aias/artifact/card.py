@@ -190,7 +190,8 @@ def _slices(slices: Sequence[SliceScore]) -> str:
             one = each.measurement
             score = (_code(one.metric), _number(one.value), _interval(one), f"{one.n:,}")
             rows.append((_code(each.column), _code(each.value), *score))
-    return _table(("column", "part", "metric", "score", "95 % interval", "rows"), rows)
+    more = f"\n\n{len(slices) - len(rows):,} smaller parts are in `report.json`." if len(slices) > len(rows) else ""
+    return _table(("column", "part", "metric", "score", "95 % interval", "rows"), rows) + more
 
 
 def _data(manifest: Manifest) -> str:
@@ -269,8 +270,8 @@ def _proof(manifest: Manifest) -> str:
         source, rows = "the answers of the library that made it", "given"
     return (
         f"The graph was compared with {source} on {proof.rows:,} {rows} and odd rows: "
-        f"{proof.label_differences} different answers, scores apart by at most {proof.score_difference_max:.1e}, "
-        f"the same row alone and in a batch by at most {proof.batch_difference_max:.1e}."
+        f"{proof.label_differences} different answers, scores apart by at most {proof.score_difference_max:.2g}, "
+        f"the same row alone and in a batch by at most {proof.batch_difference_max:.2g}."
     )
 
 

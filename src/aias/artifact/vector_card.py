@@ -36,8 +36,8 @@ curl -H "Authorization: Bearer $AIAS_KEY" localhost:8000/v1/embeddings -d '{ask}
 ## Proof
 
 The graph was compared with the formula, computed in float64 from the same weights, on {proof.rows:,} usual and odd
-texts: apart by at most {proof.score_difference_max:.1e}, the same text alone and in a batch by at most
-{proof.batch_difference_max:.1e}.
+texts: apart by at most {proof.score_difference_max:.2g}, the same text alone and in a batch by at most
+{proof.batch_difference_max:.2g}.
 
 ## Sizes
 

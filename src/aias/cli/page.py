@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: 6px 12px; border-top: 1px solid var(--edge); vertical-align: top; }
 thead th { color: var(--quiet); font-weight: 600; font-size: 13px; border-top: 0; white-space: nowrap; }
 thead:not(:has(th:not(:empty))) { display: none; }
-tr:has(td:nth-child(9)) td:not([style*="right"]) { min-width: 17ch; }
+td:last-child:not([style*="right"]), tr:has(td:nth-child(9)) td:not([style*="right"]) { min-width: 17ch; }
 td code { overflow-wrap: break-word; }
 td[style*="right"], th[style*="right"] { white-space: nowrap; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 14px;

@@ -65,7 +65,7 @@ def _facts(model: "Model") -> Iterator[str]:
         yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"
     yield (
         f"proved on {proof.rows:,} rows: {proof.label_differences} different answers, "
-        f"scores apart by at most {proof.score_difference_max:.1e}"
+        f"scores apart by at most {proof.score_difference_max:.2g}"
     )
     yield f"answers by {manifest.answers_digest[:19]}, which is the same for equal graphs and tables"
 

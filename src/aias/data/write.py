@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from aias.core.errors import UserError
+from aias.core.errors import StorageFailed, UserError
 
 WRITERS: Final[dict[str, Callable[[pl.DataFrame, Any], Any]]] = {
     ".csv": lambda frame, to: frame.write_csv(to),
@@ -26,7 +26,12 @@ def write_table(columns: Mapping[str, Any], path: Path | None, *, as_json: bool 
         sys.stdout.write(frame.write_ndjson() if as_json else frame.write_csv())
         return
     check_ending(path)
-    WRITERS[path.suffix.lower()](frame, path)
+    try:
+        WRITERS[path.suffix.lower()](frame, path)
+    except (OSError, pl.exceptions.ComputeError) as fault:  # Polars' own: why, but not which file
+        raise StorageFailed(
+            f"could not write {path}: {fault}", hint="make room on the disk, or check its owner"
+        ) from fault
 
 
 def check_ending(path: Path) -> None:

@@ -273,10 +273,12 @@ class Forms:
             history=self.watch, best=board.members[int(weights.argmax())].name, deadline=until,
             seed=self.recipe.seed, watch=self.watch,
         )  # fmt: skip
+        notes = tuple(self.watch.notes)
         if not files:
-            message = f"the {trained.manifest.form} form's plots and report are left out: the time is over"
+            message = f"the {trained.manifest.form} form has no plots and no report: the time was over, give more"
             self.watch(Event("train.unreported", message, facts={"form": trained.manifest.form}))
-        manifest = replace(trained.manifest, notes=tuple(self.watch.notes))
+            notes += (message,)
+        manifest = replace(trained.manifest, notes=notes)
         return described(replace(trained, files=trained.files | files), manifest)
 
     @property

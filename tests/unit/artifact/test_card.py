@@ -111,6 +111,21 @@ def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_ro
     assert "| `` ![x](http://evil) ¦ ` `` |" in text  # code, and no picture
 
 
+def test_parts_of_the_rows_that_are_not_shown_are_counted():
+    parts = tuple(SliceScore("city", str(at), Measurement("roc_auc", 0.86, 412)) for at in range(8))
+
+    assert "2 smaller parts are in `report.json`." in card(artifacts.manifest(), report=Report((), 0, parts))
+    assert "smaller parts" not in card(artifacts.manifest(), report=Report((), 0, parts[:6]))
+
+
+def test_what_does_not_differ_at_all_is_a_plain_nought():
+    same = replace(artifacts.manifest().parity, score_difference_max=0.0, batch_difference_max=0.0)
+
+    assert "by at most 0, the same row alone and in a batch by at most 0." in card(
+        replace(artifacts.manifest(), parity=same)
+    )
+
+
 def test_a_report_is_read_as_it_was_written_and_refused_when_it_is_none():
     report = Report((FieldImportance("age", 0.1, 0.0, 0.2),), 500, ())
 

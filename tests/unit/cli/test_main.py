@@ -154,6 +154,18 @@ def test_a_path_that_cannot_be_written_is_no_traceback(run: Run, home: Path, arg
     assert "(aias.storage-failed)" in done.err
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl", "html"])
+def test_a_full_disk_is_no_traceback(run: Run, home: Path, churn: Path, tmp_path: Path, ending: str) -> None:
+    full = tmp_path / f"out.{ending}"
+    full.symlink_to("/dev/full")
+
+    done = run("show", "churn@1", "--html", full) if ending == "html" else run("predict", "churn", churn, "-o", full)
+
+    assert done.status == 1
+    assert "No space left on device" in done.err
+    assert "(aias.storage-failed)" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -87,6 +87,15 @@ def test_both_forms_are_reported_on_one_after_the_other_or_beside_each_other(mon
         assert {"report.json", "plots/importance.svg"} <= each.files.keys()
 
 
+def test_a_card_without_plots_says_why(monkeypatch) -> None:
+    monkeypatch.setattr("aias.training.forms.report", lambda *_, **__: {})
+
+    found = train(read(rows(100), target="y"), replace(RECIPE, folds=1), inline=True)
+
+    assert "no plots and no report: the time was over" in found.quality.manifest.notes[-1]
+    assert b"no plots and no report" in found.quality.files["card.md"]
+
+
 def test_the_libraries_of_the_members_are_among_those_of_a_version() -> None:
     pytest.importorskip("xgboost")
     recipe = replace(RECIPE, learners={"xgboost": {"rounds": 3}, "linear": {}}, folds=1)
