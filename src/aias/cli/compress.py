@@ -84,8 +84,8 @@ def frontier(ref: str, *, markdown: bool, as_json: bool) -> None:
 
 
 def draw(found: "Frontier") -> None:
-    """The table on stdout, on a terminal below a plot; where there is little room, what fell stands below it with its
-    reason."""
+    """The table on stdout, on a terminal below a plot; where there is little room, what fell stands below it by
+    reasons."""
     from aias.compress.frontier import FELL, cells
     from aias.compress.gate.evidence import digits
     from aias.compress.terminal_plot import sketch
@@ -101,9 +101,12 @@ def draw(found: "Frontier") -> None:
     several = f"{found.callers} at once" if found.callers > 1 else "several at once"
     head = ("candidate", "loss", "p50 µs", "faster", several, "smaller", "memory", "verdict")
     table(title, head, [_short(point) for point in points if point.measured], right=head[1:-1])
+    fell: dict[str, list[str]] = {}
     for point in points:
         if point.state == FELL:
-            say(f"· {point.name}: {point.reason}")
+            fell.setdefault(point.reason, []).append(point.name)
+    for reason, names in fell.items():
+        say(f"· {'; '.join(names)}: {reason}")
     return _say_how(found)
 
 

@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from aias.cli.compress import draw
 from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
@@ -126,3 +127,14 @@ def test_a_terminal_shows_no_plot_of_fewer_than_two(points):
 def test_times_that_are_alike_have_their_place_on_a_terminal():
     twins = (PARENT_POINT, replace(SMALL, pace=PARENT_POINT.pace))
     assert any("P" in line or "◆" in line for line in sketch(replace(FRONTIER, points=twins), 60))
+
+
+def test_in_a_narrow_place_each_reason_is_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    late = tuple(Point(name, "distill", FELL, "there was no time for it") for name in ("d", "e, direct"))
+
+    draw(replace(FRONTIER, points=(*FRONTIER.points, *late)))
+
+    assert "· d; e, direct: there was no time for it\n" in capsys.readouterr().out
