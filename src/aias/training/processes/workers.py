@@ -198,9 +198,12 @@ class Workers:
         return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), ward)
 
     def _end(self, worker: Worker) -> None:
-        """One that is not born yet finds its pipe closed when it is."""
+        """One that is not born yet finds its pipe closed when it is. What an interrupt broke off is done again."""
         process = worker.process
-        self._selector.unregister(process.words)
+        if process.words.closed:
+            return
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(process.words)
         process.hear_of_birth()
         process.orders.close()
         if process.known_pid is not None:
@@ -209,6 +212,7 @@ class Workers:
             while os.read(process.words.fileno(), _READ_BYTES):  # it ends when the process has
                 pass
             process.ward.forget(process.known_pid)
+            process.known_pid = None
         process.words.close()
 
     def _died_of(self, worker: Worker) -> str:

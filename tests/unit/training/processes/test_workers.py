@@ -13,7 +13,7 @@ from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
 from aias.training.processes.forkserver import ForkServer
 from aias.training.processes.worker import Order, Word
-from aias.training.processes.workers import Worker, Workers
+from aias.training.processes.workers import Process, Worker, Workers
 from aias.training.selection.configuration import Configuration
 from aias.training.table import Part, Table
 
@@ -182,6 +182,21 @@ def test_a_worker_whose_trainer_is_gone_ends(folder: Path) -> None:
     assert gone(pid)
     for pipe in (workers.all[0].process.orders, workers.all[0].process.words):
         pipe.close()
+
+
+@pytest.mark.parametrize("at", ["_born", "hear_of_birth"])
+def test_an_interrupt_while_a_worker_is_replaced_is_no_other_fault(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    room = Workers if at == "_born" else Process
+
+    def interrupted(*_: object) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Workers(folder, count=1, threads=1) as workers:
+        monkeypatch.setattr(room, at, interrupted)
+        workers.replace(workers.all[0])
 
 
 def test_when_the_forkserver_dies_another_takes_its_place(folder: Path) -> None:
