@@ -22,7 +22,7 @@ from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
 from aias.compress.frontier import FELL, Point, times
 from aias.compress.gate.evidence import RISK, signed
-from aias.compress.gate.power import Power, guessed, together
+from aias.compress.gate.power import Power, together
 from aias.compress.gate.verdict import Sealed
 from aias.compress.goals import Goals
 from aias.compress.halving import NO_TIME, Halving
@@ -143,12 +143,11 @@ class Job:
         parent = judged.parent.take(rows)
         value = metrics.measure(task, judged.y[rows], parent.scores, label_weights=parent.label_weights).value
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
-        alike = judged.loss(rows, parent, by_fold=False).spread * math.sqrt(judged.units(rows))  # one row of doubt
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may
             spread = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far())
         else:
-            spread = guessed(alike, right=value if task.metric == "accuracy" else None, groups=judged.groups)
+            spread = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
         self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
         self.prospect = Prospect(self.margin, self.certified_rows)

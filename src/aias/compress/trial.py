@@ -1,5 +1,6 @@
 """One candidate on trial: what it answers on the search rows, how fast and how large it is, and why it fell."""
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -10,6 +11,7 @@ from aias.artifact.manifest import Manifest
 from aias.compress.comparison import Answered, evidence
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
+from aias.compress.gate.power import guessed
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
@@ -122,6 +124,17 @@ class Judged:
         """Of answers to these rows. `by_fold` as in `before`."""
         groups, before = None if self.groups is None else self.groups[rows], self.before(rows, by_fold=by_fold)
         return evidence(self.shop.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
+
+    def guessed(self, rows: Ints, *, right: float | None) -> float:
+        """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew. It is
+        at least that of equal answers, where few rows of a class leave more in doubt. `right` as in `power.guessed`."""
+        groups, parent = None if self.groups is None else self.groups[rows], self.parent.take(rows)
+        seen, same = (
+            evidence(self.shop.task, self.y[rows], parent, parent, seed=self.seed, groups=groups, doubted=each).spread
+            for each in (False, True)
+        )
+        alike = seen * math.sqrt(self.units(rows)) if math.isfinite(seen) else 0.0  # one row of doubt
+        return max(guessed(alike, right=right, groups=self.groups), same)
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""

@@ -1,10 +1,15 @@
 """`compress/comparison.py`: where a class has few rows, that all of them stayed right says little."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
 from aias.compress.comparison import Answered, evidence
+from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import SPENT
+from aias.compress.trial import Judged
 from aias.core.task import Task
 from aias.training.scoring.metrics import measure
 
@@ -95,3 +100,24 @@ def test_chance_hides_no_loss_of_calibration():
         margin = 0.06  # the mean of |surer - p| over these p
         passed += 1 - found.confidence(margin) < SPENT
     assert passed / runs < 0.05 + 0.04
+
+
+def test_no_more_than_all_is_said_to_be_lost_where_a_class_has_few_rows():
+    """The least loss that 300 rows can tell from none, before any candidate is known: at most what there is to lose."""
+    rng, rows = np.random.default_rng(5), 600
+    y = np.where(np.arange(rows) < 8, 2, np.arange(rows) % 2)
+    labels = np.where(rng.random(rows) < 0.9, y, 0)
+    task = Task("y", "multiclass", "f1_macro", ("a", "b", "c"))
+    table = SimpleNamespace(
+        whole=SimpleNamespace(y=y), judged=np.arange(rows), folds=np.arange(rows) % 4, judged_together=None
+    )
+    shop: Any = SimpleNamespace(
+        prepared=SimpleNamespace(table=table), task=task, parent_scores=lambda: np.eye(3)[labels],
+        parent=SimpleNamespace(manifest=SimpleNamespace(calibration=None, label_weights=())),
+    )  # fmt: skip
+    judged = Judged(shop, np.arange(rows) % 4 < 2, 0)
+
+    spread = judged.guessed(judged.searched, right=None)
+
+    same = judged.loss(judged.searched, judged.parent.take(judged.searched), by_fold=False)
+    assert same.limit(0.95) < Power("f1_macro", 0.01, spread, 300).resolved < 0.5
