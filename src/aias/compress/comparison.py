@@ -43,8 +43,9 @@ class Answered:
 
 
 def evidence(
-    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None, doubted: bool = True
-) -> Evidence:
+    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None,
+    doubted: bool = True,
+) -> Evidence:  # fmt: skip
     """Of how much worse `after` is than `before` by the task's metric; below 0 is better. `groups`: the number of each
     row's, (rows,), where some rows belong together; `doubted`: whether a bootstrap reckons with rows not seen. Scores
     that are no numbers tell nothing."""

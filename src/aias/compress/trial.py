@@ -126,8 +126,8 @@ class Judged:
         return evidence(self.shop.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
 
     def guessed(self, rows: Ints, *, right: float | None) -> float:
-        """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew. It is
-        at least that of equal answers, where few rows of a class leave more in doubt. `right` as in `power.guessed`."""
+        """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew, or,
+        where few rows of a class leave more in doubt, that of equal answers. `right` as in `power.guessed`."""
         groups, parent = None if self.groups is None else self.groups[rows], self.parent.take(rows)
         seen, same = (
             evidence(self.shop.task, self.y[rows], parent, parent, seed=self.seed, groups=groups, doubted=each).spread

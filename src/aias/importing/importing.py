@@ -54,6 +54,9 @@ PROVED_ROWS_MAX: Final = 1_000
 
 REPORT_SECONDS: Final = 6.0
 
+ROUNDING: Final = 1e-6
+"""By which shares that were added up in float32 may lie below 0 and still be probabilities."""
+
 LIBRARIES: Final = ("aias", "numpy", "onnx", "onnxruntime")
 
 Scores = Literal["probabilities", "logits"]
@@ -207,7 +210,7 @@ class _Job:
         )  # fmt: skip
         scores, _ = box.answer(self.match.values(encoded.columns), plan)
         scores = scores[~np.isnan(scores).any(axis=1)]
-        good = (scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 1e-3).all()
+        good = (scores >= -ROUNDING).all() and (np.abs(scores.sum(axis=1) - 1) < 1e-3).all()
         if not good:
             raise UserError(
                 f"what it gives for {len(plan.classes)} classes are no probabilities: from {scores.min():.3g} to "
@@ -330,7 +333,7 @@ def _shown(rows: Dataset, target: str | None, columns: Sequence[str]) -> list[tu
     names = columns or [name for name in rows.schema.names if name != target]
     found = []
     for name in names:
-        ways: dict[str, dict[str, None]] = {}
+        ways: dict[str, dict[str, None]] = {"": dict.fromkeys(rows.schema[name].missing)}
         for each in rows.values(name):
             if text := text_of(each):
                 ways.setdefault(text, {}).update({each: None} if isinstance(each, str) else {})

@@ -13,7 +13,7 @@ from aias.encoders.category import Category, text_of
 from aias.encoders.contract import Floats
 from aias.encoders.number import Number
 from aias.encoders.rows import RowEncoder
-from aias.importing.columns import MISSING, UNSEEN
+from aias.importing.columns import UNSEEN
 from aias.importing.formats.contract import Description, Input, UnfitModel, Values, apart
 
 FLAGS: Final = {"true", "false"}
@@ -146,5 +146,5 @@ def _known(each: Input) -> tuple[str, ...]:
 def _values(each: Input, codes: Floats) -> Values:
     if each.kind != "category":
         return codes
-    spelled = (MISSING, UNSEEN, *each.categories)
+    spelled = (each.missing, UNSEEN, *each.categories)
     return [spelled[code] for code in codes.astype(np.int64)]

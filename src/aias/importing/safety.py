@@ -70,6 +70,7 @@ def loaded(path: Path) -> onnx.ModelProto:
         from onnx import inliner
 
         model = inliner.inline_local_functions(model)
+    _raise(model)
     _check_operators(model)
     _check_sizes(model.graph)
     try:
@@ -245,14 +246,35 @@ def _check_operators(model: onnx.ModelProto) -> None:
                 f"it uses `{node.op_type}`: it reads inside texts, which ONNX Runtime does otherwise than Python",
                 hint="train on the texts: `aias train rows.csv --target COLUMN`",
             )
-    versions = {each.domain: each.version for each in model.opset_import}
-    main = versions.get("", versions.get("ai.onnx", 0))
+    main = _main(model)
     if main > (most := onnx.defs.onnx_opset_version()):
         raise UnfitModel(
             f"its operator set is {main}; {most} is the latest known here", hint="export it with an earlier one"
         )
     if main < OPSET_MIN:
         raise UnfitModel(f"its operator set is {main}; {OPSET_MIN} is the least", hint="export it with a later one")
+
+
+def _main(model: onnx.ModelProto) -> int:
+    """The version of the operator set of ONNX itself; 0 where it names none."""
+    return next((int(each.version) for each in model.opset_import if DOMAINS.get(each.domain) == "ai.onnx"), 0)
+
+
+def _raise(model: onnx.ModelProto) -> None:
+    """To the least operator set, where all that is used is the same in both: CatBoost names none, onnxmltools 8."""
+    main, used = _main(model), {each.op_type for each in model.graph.node if DOMAINS.get(each.domain) == "ai.onnx"}
+    if main < OPSET_MIN and all(_since(name, main) == _since(name, OPSET_MIN) for name in used):
+        others = [each for each in model.opset_import if DOMAINS.get(each.domain) != "ai.onnx"]
+        del model.opset_import[:]
+        model.opset_import.extend([*others, helper.make_opsetid("", OPSET_MIN)])
+
+
+def _since(name: str, version: int) -> int:
+    """The version from which on an operator is as it is in that one; 0 where it has none."""
+    try:
+        return int(onnx.defs.get_schema(name, version).since_version)
+    except onnx.defs.SchemaError:
+        return 0
 
 
 def plain(fault: Exception) -> str:

@@ -1,7 +1,7 @@
 """What an ONNX graph reads and gives: its inputs as columns; which tensors are scores, labels and classes."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ MOVED: Final = {
     "Transpose", "Flatten", "Where", "Cast", "Shape", "Size",
 }  # fmt: skip
 """Operators that leave texts as they are."""
+
+CLASS_LISTS: Final = {"classlabels_strings", "classlabels_int64s", "classlabels_ints"}
 
 TOLD_APART: Final = {"LabelEncoder", "OneHotEncoder", "CategoryMapper", "Equal"}
 """Operators that look whether a text is one of those that they know."""
@@ -168,42 +170,53 @@ def outputs_of(model: onnx.ModelProto) -> Outputs:
     if told not in zipped:
         return Outputs(told, told, label)
     node = zipped[told]
-    return Outputs(node.input[0], told, label, _listed(node, ("classlabels_strings", "classlabels_int64s")))
+    return Outputs(node.input[0], told, label, _listed(node))
 
 
 def classes_of(model: onnx.ModelProto, outputs: Outputs, count: int) -> tuple[str, ...]:
     """The labels in the order of the scores, where the graph names them in one way; else empty."""
     if outputs.keys:
         return tuple(text_of(each) for each in outputs.keys)
-    found = {
-        labels for node in model.graph.node
-        if (labels := _listed(node, ("classlabels_strings", "classlabels_int64s", "classlabels_ints")))
-    }  # fmt: skip
-    if not found and outputs.label is not None:
-        found = {labels for labels in _lists(model.graph) if len(labels) == count}
-    if len(found) != 1:
-        return ()
-    (labels,) = found
+    if outputs.label is not None:
+        labels = _nearest(model.graph, outputs.label, count)
+    else:
+        found = {labels for node in model.graph.node if (labels := _listed(node))}
+        labels = found.pop() if len(found) == 1 else ()
     return tuple(text_of(each) for each in labels) if len(labels) == count else ()
 
 
-def _listed(node: onnx.NodeProto, names: Iterable[str]) -> tuple[Any, ...]:
+def _listed(node: onnx.NodeProto) -> tuple[Any, ...]:
     for attribute in node.attribute:
-        if attribute.name in names and (attribute.strings or attribute.ints):
+        if attribute.name in CLASS_LISTS and (attribute.strings or attribute.ints):
             return tuple(each.decode("utf-8", "replace") for each in attribute.strings) or tuple(attribute.ints)
     return ()
 
 
-def _lists(graph: onnx.GraphProto) -> Iterable[tuple[Any, ...]]:
-    """Constant lists from which a place is picked, as labels are."""
+def _nearest(graph: onnx.GraphProto, label: str, count: int) -> tuple[Any, ...]:
+    """The list of so many that is met first on the way back from the label: models within have lists of their own."""
+    made = {name: node for node in graph.node for name in node.output}
     held = {each.name: each for each in graph.initializer if len(each.dims) in (1, 2)}
-    for node in graph.node:
-        if node.op_type in {"ArrayFeatureExtractor", "Gather"} and node.input[0] in held:
-            tensor = held[node.input[0]]
-            if tensor.data_type == TensorProto.STRING:
-                yield tuple(_texts_of(tensor))
-            elif tensor.data_type in {TensorProto.INT64, TensorProto.INT32}:
-                yield tuple(np.asarray(numpy_helper.to_array(tensor)).ravel().tolist())
+    way = [label]
+    for name in way:
+        if (node := made.get(name)) is None:
+            continue
+        for labels in (_listed(node), _picked(node, held)):
+            if len(labels) == count:
+                return labels
+        way += [each for each in node.input if each not in way]
+    return ()
+
+
+def _picked(node: onnx.NodeProto, held: Mapping[str, onnx.TensorProto]) -> tuple[Any, ...]:
+    """A constant list from which a place is picked, as labels are."""
+    if node.op_type not in {"ArrayFeatureExtractor", "Gather"} or node.input[0] not in held:
+        return ()
+    tensor = held[node.input[0]]
+    if tensor.data_type == TensorProto.STRING:
+        return tuple(_texts_of(tensor))
+    if tensor.data_type in {TensorProto.INT64, TensorProto.INT32}:
+        return tuple(np.asarray(numpy_helper.to_array(tensor)).ravel().tolist())
+    return ()
 
 
 def pruned(model: onnx.ModelProto, wanted: str) -> tuple[onnx.GraphProto, Mapping[str, int]]:

@@ -109,3 +109,46 @@ def test_texts_are_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(UnfitModel, match="reads text features"):
         aias.import_model(tmp_path / "model.cbm", like={"said": data[:, 0].tolist()}, home=tmp_path)
+
+
+@pytest.mark.parametrize("written", ["nan", "NA"])
+def test_a_word_for_a_missing_value_that_it_was_trained_on_is_what_it_knows(written: str, tmp_path: Path) -> None:
+    """CatBoost takes no missing category, so tables are made texts before: `nan`, which rows have for none."""
+    data = np.array([["Oslo"], [written], ["Rome"]], object)[np.arange(90) % 3]
+    settings = {"iterations": 4, "thread_count": 1, "verbose": 0, "allow_writing_files": False, "max_ctr_complexity": 1}
+    own = catboost.CatBoost(settings).fit(catboost.Pool(data, np.arange(90) % 3, cat_features=[0]))
+    own.save_model(str(tmp_path / "model.cbm"))
+    told: list[Any] = []
+
+    model = aias.import_model(
+        tmp_path / "model.cbm", like={"town": data[:, 0].tolist()}, home=tmp_path, watch=told.append
+    )
+
+    expected = own.predict(catboost.Pool(data[:3], cat_features=[0]))
+    np.testing.assert_allclose(model.predict({"town": ["Oslo", written, "Rome"]}), expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict({"town": ["Oslo", None, "Rome"]}), expected, rtol=1e-6)
+    assert any(f"of `town` as '{written}'" in each.message or f"of `0` as '{written}'" in each.message for each in told)
+
+
+def test_features_that_are_vectors_are_refused_by_name(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    own = catboost.CatBoost({"iterations": 2, "thread_count": 1, "verbose": 0, "allow_writing_files": False})
+    own.fit(catboost.Pool([[list(row)] for row in x], x[:, 0] > 0, embedding_features=[0]))
+    own.save_model(str(tmp_path / "model.cbm"))
+
+    with pytest.raises(UnfitModel, match="reads embedding features"):
+        aias.import_model(tmp_path / "model.cbm", like={"said": x[:, 0].tolist()}, home=tmp_path)
+
+
+def test_catboosts_own_onnx_is_read(tmp_path: Path) -> None:
+    """It names the operators of trees only, and no set of the others."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2)).astype(np.float32)
+    own = catboost.CatBoostRegressor(iterations=4, thread_count=1, verbose=0, allow_writing_files=False)
+    own.fit(x, x[:, 0])
+    own.save_model(str(tmp_path / "model.onnx"), format="onnx")
+    table = {"a": x[:, 0].tolist(), "b": x[:, 1].tolist()}
+
+    model = aias.import_model(tmp_path / "model.onnx", like=table, home=tmp_path)
+
+    np.testing.assert_allclose(model.predict(table), own.predict(x), rtol=1e-5)

@@ -116,6 +116,55 @@ def test_labels_of_its_own_that_are_not_the_most_probable_are_not_proved(tmp_pat
         aias.import_model(path, like=rows(), home=tmp_path)
 
 
+def test_classes_are_those_of_the_label_and_not_of_models_within(tmp_path: Path) -> None:
+    """As skl2onnx writes stacking: a classifier of numbers within, and labels picked from a list at the end."""
+    nodes = [
+        helper.make_node("LinearClassifier", ["input"], ["first", "own"], domain="ai.onnx.ml", multi_class=1,
+                         post_transform="SOFTMAX", coefficients=WEIGHTS.ravel().tolist(), intercepts=[0.1, 0.0, -0.1],
+                         classlabels_ints=[0, 1, 2]),
+        helper.make_node("MatMul", ["own", "w"], ["z"]), helper.make_node("Softmax", ["z"], ["p"], axis=1),
+        helper.make_node("ArgMax", ["p"], ["at"], axis=1, keepdims=0),
+        helper.make_node("ArrayFeatureExtractor", ["names", "at"], ["picked"], domain="ai.onnx.ml"),
+        helper.make_node("Reshape", ["picked", "flat"], ["label"]),
+    ]  # fmt: skip
+    names, flat = helper.make_tensor("names", TensorProto.STRING, [3], [each.encode() for each in LABELS]), [-1]
+    outputs = [value("label", ["N"], TensorProto.STRING), value("p", ["N", 3])]
+    tensors = [tensor("w", WEIGHTS), names, tensor("flat", np.array(flat))]
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], outputs, tensors)
+
+    model = aias.import_model(path, like=rows(), home=tmp_path)
+
+    assert model.manifest.task.classes == LABELS
+
+
+@pytest.mark.parametrize(("last", "fits"), [("Identity", True), ("Greater", False)])
+def test_an_older_operator_set_is_read_where_its_operators_are_the_same(last: str, fits: bool, tmp_path: Path) -> None:
+    """As onnxmltools writes LightGBM's regressors, whatever set is asked for; `Greater` takes other types since 9."""
+    nodes = [helper.make_node("Exp", ["input"], ["z"]),
+             helper.make_node(last, ["z", "z"] if last == "Greater" else ["z"], ["p"])]  # fmt: skip
+    given = value("p", ["N", 1], TensorProto.FLOAT if fits else TensorProto.BOOL)
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 1])], [given], opset=8)
+
+    if fits:
+        model = aias.import_model(path, like={"a": [0.0, 1.0]}, home=tmp_path)
+        np.testing.assert_allclose(model.predict({"a": [0.0, 1.0]}), np.exp([0.0, 1.0]), rtol=1e-6)
+    else:
+        with pytest.raises(UnfitModel, match="its operator set is 8"):
+            Onnx.read(path)
+
+
+def test_a_share_of_0_that_was_added_up_in_float32_is_a_probability(tmp_path: Path) -> None:
+    nodes = [helper.make_node("Slice", ["input", "from", "to", "axis"], ["a"]),
+             helper.make_node("Mul", ["a", "none"], ["nothing"]),
+             helper.make_node("Add", ["nothing", "shares"], ["p"])]  # fmt: skip
+    tensors = [tensor("from", np.array([0])), tensor("to", np.array([1])), tensor("axis", np.array([1])),
+               tensor("none", np.zeros((1, 1), np.float32)),
+               tensor("shares", np.array([[-7.45e-9, 1.0]], np.float32))]  # fmt: skip
+    path = saved(tmp_path / "m.onnx", nodes, [value("input", ["N", 3])], [value("p", ["N", 2])], tensors)
+
+    assert aias.import_model(path, like=rows(), home=tmp_path).predict(rows()).tolist() == [1] * 40
+
+
 def test_numbers_that_are_no_probabilities_need_a_word(tmp_path: Path) -> None:
     path = softmax_model(tmp_path / "m.onnx", logits=True)
 

@@ -155,6 +155,17 @@ def test_xgboost_answers_alike(name: str, tmp_path: Path) -> None:
     assert apart("xgboost", path, x) == (task, pytest.approx(0, abs=1e-5))
 
 
+def test_several_labels_a_row_are_told_of(tmp_path: Path) -> None:
+    xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")
+    x, amount = rows()
+    y = np.column_stack([amount > 1, amount > 2, x[:, 1] > 0]).astype(float)
+    booster = xgboost.train({"objective": "binary:logistic", "nthread": 1}, xgboost.DMatrix(x, y, nthread=1), 3)
+    booster.save_model(tmp_path / "model.json")
+
+    with pytest.raises(UnfitModel, match="several numbers a row"):
+        imported(tmp_path / "model.json", x, tmp_path)
+
+
 @pytest.mark.parametrize(
     "towns", [("Oslo", "Rome", "Ağrı"), ("Köln", "Oslo", "Rome"), ("上海", "北京"), ("Уфа", "Москва")]
 )

@@ -48,6 +48,9 @@ LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
 }  # fmt: skip
 """Of its losses; all others give the sum itself."""
 
+WRITTEN: Final = ("nan", "None", "<NA>")
+"""What pandas makes of a missing value where a column becomes texts: CatBoost takes no missing category."""
+
 NO_TABLES: Final = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
@@ -72,7 +75,7 @@ class CatBoost:
             at: self._spelled(at, shown_in(shown, names[at], at, named=named)) for at in self.categories.tolist()
         }  # fmt: skip
         self.inputs = tuple(
-            Input(name, "category", held[at]) if at in held else Input(name) for at, name in enumerate(names)
+            Input(name, "category", *held[at]) if at in held else Input(name) for at, name in enumerate(names)
         )
         even = "oblivious_trees" in found
         self.trees = self._trees(found, features, places["float"], width) if even else None
@@ -106,8 +109,9 @@ class CatBoost:
         try:
             return cls(model, catboost.__version__, shown)
         except catboost.CatBoostError as fault:
-            if "text features" in str(fault):  # of which it writes no JSON
-                raise _unread("text") from None
+            for kind in ("text", "embedding"):  # of which it writes no JSON
+                if f"{kind} features" in str(fault):
+                    raise _unread(kind) from None
             raise
 
     def answer(self, values: Sequence[Values], plan: Plan) -> tuple[Floats, list[str] | None]:  # noqa: ARG002
@@ -119,22 +123,29 @@ class CatBoost:
         layout = Layout(len(self.inputs), tuple(range(len(self.inputs))), (), (), 0, 0)
         return compile_graph(_Written(self.trees, self.forest, self.link), layout, classes=plan.classes)
 
-    def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    def _spelled(self, at: int, known: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], str]:
         """Each category of a column in the spelling that the file has a hash of: what it answers as it does an unseen
-        one, it does not know. Raises `UnfitModel` where it tells two apart that are one category here."""
-        texts = [UNSEEN, *(way for given in known for way in _ways(given))]
+        one, it does not know; and the word for a missing value, where it knows one only. Raises `UnfitModel` where it
+        tells two apart that are one category here."""
+        texts = [UNSEEN, MISSING, *WRITTEN, *(way for given in known for way in _ways(given))]
         rows: list[Values] = [np.zeros(len(texts)) for _ in self.names]
         for place in self.categories.tolist():
             rows[place] = texts if place == at else [UNSEEN] * len(texts)
         leaves = [each.tobytes() for each in np.asarray(self.model.calc_leaf_indexes(self._pool(rows)))]
         answers = dict(zip(texts, leaves, strict=True))
+        none = {MISSING: None} | dict.fromkeys(WRITTEN)
         found = []
         for given in known:
             told = {answers[way]: way for way in reversed(_ways(given)) if answers[way] != leaves[0]}
+            if given[0] == MISSING:  # who was trained on such a word knows it as a category
+                found += [way for way in given[1:] if answers[way] != leaves[0]]
+                none |= dict.fromkeys(given[1:])
+                continue
             if len(told) > 1 or len({answers[way] for way in given[1:]}) > 1:
                 raise apart(given[0], self.names[at])
             found.append(next(iter(told.values()), given[0]))
-        return tuple(found)
+        words = [way for way in none if answers[way] != leaves[0]]
+        return tuple(found), words[0] if len(words) == 1 else MISSING
 
     def _trees(self, found: Any, features: Any, numbers: Ints, width: int) -> SymmetricTrees:
         places: Places = {}
@@ -144,7 +155,7 @@ class CatBoost:
             codes = np.arange(sizes.max())
             rows: list[Values] = [np.zeros(len(codes)) for _ in self.inputs]
             for at, size in zip(self.categories, sizes, strict=True):
-                spelled = (MISSING, UNSEEN, *self.inputs[at].categories)
+                spelled = (self.inputs[at].missing, UNSEEN, *self.inputs[at].categories)
                 rows[at] = [spelled[min(code, size - 1)] for code in codes]
             leaf = np.asarray(self.model.calc_leaf_indexes(self._pool(rows)))  # (codes, trees)
             places, tables = tables_of(
@@ -225,4 +236,8 @@ def _notes(inputs: Sequence[Input]) -> tuple[str, ...]:
     if not names:
         return ()
     told = ", ".join(names[:8])
-    return (f"of categories the file holds hashes only: those in the rows count ({told}), others as never seen",)
+    words = [f"of `{each.name}` as {each.missing!r}" for each in inputs if each.missing]
+    return (
+        f"of categories the file holds hashes only: those in the rows count ({told}), others as never seen",
+        *([f"it was trained on a word for a missing value, which counts {', '.join(words[:8])}"] if words else []),
+    )

@@ -49,7 +49,8 @@ def apart(text: str, name: str) -> UnfitModel:
 
 Shown = Sequence[tuple[str, Sequence[Sequence[str]]]]
 """The columns of the rows that came with a file, in their order, and the different texts in each: how
-it is written here, then all ways it is written there, as `3`, then `3` and `3.0`; of numbers none."""
+it is written here, then all ways it is written there, as `3`, then `3` and `3.0`; of numbers none. Behind the
+empty text stand the words for a missing value."""
 
 
 def shown_in(shown: Shown, name: str, place: int, *, named: bool) -> Sequence[Sequence[str]]:
@@ -61,11 +62,13 @@ def shown_in(shown: Shown, name: str, place: int, *, named: bool) -> Sequence[Se
 
 class Input(msgspec.Struct, frozen=True):
     """One column of the rows. `whole`: a number without its fraction; `flag`: whether it is not 0. Of neither can a
-    missing value be told from 0. `categories`: all that the file can tell apart, as it spells them."""
+    missing value be told from 0. `categories`: all that the file can tell apart, as it spells them; `missing`: what it
+    is given for a missing one."""
 
     name: str
     kind: Literal["number", "whole", "flag", "category"] = "number"
     categories: tuple[str, ...] = ()
+    missing: str = ""
 
 
 class Description(msgspec.Struct, frozen=True):

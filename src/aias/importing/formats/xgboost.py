@@ -63,7 +63,7 @@ class XGBoost:
             raise UnfitModel("it has no trees", hint="train it for a round at least")
         task, self.link = LINKS.get(self.objective, ("regression", "identity"))
         base = base_of(learner)
-        if "size_leaf_vector" in learner_sizes(boosting) or (task == "regression" and len(base) > 1):
+        if "size_leaf_vector" in learner_sizes(boosting) or (task != "multiclass" and len(base) > 1):
             raise UnfitModel("it gives several numbers a row", hint="import one model a number")
         if not np.isfinite(base).all():
             raise UnreadableModel(f"its base score gives {base.tolist()}", hint="write the file again")
