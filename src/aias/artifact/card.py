@@ -46,6 +46,11 @@ _FORMS: Final = {
     "compressed": "a *compressed* form: smaller or faster than what it was made from, proved no worse than was asked",
 }
 
+_STOPPED: Final = (
+    "What it was made of was stopped by these rows, so on others it is somewhat worse: compare it with what it came "
+    "from by the loss in the frontier, where both were stopped alike."
+)
+
 
 def card(
     manifest: Manifest, *, sizes: Mapping[str, int] | None = None, report: Report | None = None, frontier: str = ""
@@ -144,7 +149,9 @@ def _judged(manifest: Manifest) -> str:
 
 def _measured(manifest: Manifest) -> str:
     if manifest.judged != "given":
-        return _measurements(manifest.measurements)
+        proof = manifest.lineage.settings.get("proof")
+        stopped = isinstance(proof, Mapping) and proof.get("stopped")
+        return (f"{_STOPPED}\n\n" if stopped else "") + _measurements(manifest.measurements)
     if not manifest.measurements and not manifest.rows.get("given"):
         return "It came without rows: `aias evaluate` measures it on labelled ones."
     if not manifest.measurements:

@@ -138,6 +138,11 @@ class Last:
     def measured_groups(self) -> Ints | None:
         return self.groups[: self.tested] if self.tested and self.groups is not None else self.groups
 
+    def stopped_it(self, trial: Trial) -> bool:
+        """Whether the rows reserved stopped what it is made of: it then looks better on them than it is on others."""
+        alone, stopped = (self.judged.before(self.reserved, by_fold=each).scores for each in (False, trial.by_fold))
+        return not np.allclose(alone, stopped)
+
     def measured(self, after: Answered) -> tuple[Any, Answered]:
         """The rows, by their answers, that the published graph itself is measured on: the test, where there is one."""
         rows = slice(0, self.tested) if self.tested else slice(None)

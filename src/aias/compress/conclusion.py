@@ -219,6 +219,8 @@ class Conclusion:
             proof["unlabelled"] = shop.unlabelled
         if shop.prepared.split != "random":
             proof["split"] = shop.prepared.split
+        if judged == "out of fold" and self.last.stopped_it(each.trial):
+            proof["stopped"] = True
         if frontier.total is not None:
             proof["total"] = msgspec.to_builtins(frontier.total)
         if each.trial.candidate.sent:

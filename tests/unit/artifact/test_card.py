@@ -155,3 +155,10 @@ def test_a_number_is_not_said_to_have_classes():
     regression = replace(manifest, task=replace(manifest.task, type="regression", metric="rmse", classes=()))
 
     assert "Predicts `left`: a number.\nChosen by `rmse` (lower is better)." in card(regression)
+
+
+def test_a_card_says_that_the_rows_it_was_measured_on_stopped_what_it_was_made_of():
+    plain = replace(artifacts.manifest(), form="compressed", judged="out of fold")
+    stopped = replace(plain, lineage=replace(plain.lineage, settings={"proof": {"stopped": True}}))
+
+    assert "stopped by these rows" in card(stopped) and "stopped by these rows" not in card(plain)

@@ -33,6 +33,8 @@ def test_what_is_made_for_each_fold_gains_nothing_by_where_the_fold_stopped_it(t
 
     ((verdict, _),) = Last(judged).judge([finished], margin=0.01)
 
+    assert Last(judged).stopped_it(trial)  # its card says so
+    assert not Last(judged).stopped_it(Trial(Candidate("known", trial.candidate.make, judged.parent.scores), ""))
     assert verdict.loss.value == pytest.approx(0, abs=1e-9)
     rows = judged.searched
     assert not np.allclose(trial.scores(judged, rows), judged.before(rows, by_fold=False).scores)
