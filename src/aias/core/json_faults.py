@@ -4,7 +4,7 @@ Expected `int`, got `str` - at `$.inputs[0].shape[1]`   →   `inputs[0].shape[1
 """
 
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from typing import Final
 
 import msgspec
@@ -17,13 +17,14 @@ _KINDS: Final = {
     "object": "an object", "str": "a text",
 }  # fmt: skip
 
+_NAMES: Final = 'the names of an object stand in double quotes, {"name": value}'
 _BROKEN: Final = {
     "expected ':'": "a colon was expected",
     "expected ',' or ']'": "a comma or the end of the list was expected",
     "expected ',' or '}'": "a comma or the end of the object was expected",
     "invalid character": "no value begins so, and texts hold no bare control character; JSON has no NaN",
     "invalid number": "this is no number",
-    "object keys must be strings": 'the names of an object stand in double quotes, {"name": value}',
+    "expected '\"'": _NAMES, "object keys must be strings": _NAMES,
     "invalid utf-16 surrogate pair": "half of a surrogate pair is escaped",
     "unexpected end of escaped utf-16 surrogate pair": "half of a surrogate pair is escaped",
     "trailing characters": "there is more after its end",
@@ -47,7 +48,7 @@ def in_words(fault: Exception, raw: bytes | msgspec.Raw | str = b"") -> str:
     """One of `Faults` as the rest of a sentence that may begin with its place. `raw`: what was read."""
     if isinstance(fault, RecursionError):
         return "the JSON is nested too deeply"
-    if isinstance(fault, UnicodeDecodeError):
+    if isinstance(fault, UnicodeDecodeError) or (isinstance(raw, bytes) and raw[:2] in (BOM_UTF16_LE, BOM_UTF16_BE)):
         return "the JSON is not UTF-8"
     said = str(fault)
     if isinstance(raw, bytes) and raw[:3] == BOM_UTF8:

@@ -65,12 +65,19 @@ def test_a_value_of_the_wrong_kind_is_named_with_its_place(body: bytes, wanted: 
         (b"[] x", "the JSON breaks at byte 4: there is more after its end"),
         (b'["\xff"]', "the JSON is not UTF-8"),
         (b"[" * 100_000, "the JSON is nested too deeply"),
+        ("[]".encode("utf-16"), "the JSON is not UTF-8"),
         (b"\xef\xbb\xbf[]", "the JSON begins with a byte order mark, which no JSON may"),
         (b"[1e999]", "`[0]` holds a number that is too large"),
     ],
 )
 def test_what_is_no_json_is_told_with_the_byte_where_it_breaks(body: bytes, wanted: str) -> None:
     assert said(body, list[Any]) == wanted
+
+
+@pytest.mark.parametrize("kind", [list[Any], list[msgspec.Raw]])
+def test_names_in_single_quotes_are_told_where_and_how_they_should_stand(kind: Any) -> None:
+    told = 'the JSON breaks at byte 2: the names of an object stand in double quotes, {"name": value}'
+    assert said(b"[{'a': 1}]", kind) == told
 
 
 def test_no_sentence_of_the_library_is_passed_on() -> None:
