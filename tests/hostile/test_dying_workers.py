@@ -21,7 +21,7 @@ from aias.core.errors import AiasError
 from aias.core.events import nobody
 from aias.encoders.rows import Encoded
 from aias.serving.batching.allowance import allowed
-from aias.serving.refusals import RunEnded, TooLate, may_be_shown, status_of
+from aias.serving.refusals import Busy, TooLate, may_be_shown, status_of
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
@@ -294,7 +294,7 @@ def test_a_run_that_fails_apart_is_one_callers_fault_and_its_process_goes_on(hun
 def test_what_is_killed_for_good_is_not_started_again(hung: Hung) -> None:
     hung.run(50, seconds=PATIENCE)
     hung.runtime.kill()
-    with pytest.raises(RunEnded):
+    with pytest.raises(Busy):
         hung.run(50, seconds=PATIENCE)
 
     assert hung.told == []
@@ -333,7 +333,7 @@ def test_runs_that_hang_apart_end_at_their_deadlines_and_hold_no_place_of_their_
 
     assert alone == [200, 504, 200]
     assert (beside, still) == ([200] * 3, [1, 3])
-    assert ended == [500] * 4
+    assert ended == [503] * 4
 
 
 class Reader(Joined):
@@ -379,7 +379,7 @@ def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypa
 def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House, Suspects]]:
     """A server whose `churn@1` runs in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
-    monkeypatch.setattr(apart, "RETIRE_SECONDS", 0.1)
+    monkeypatch.setattr(apart, "RETIRE_SECONDS", 1.0)
     bounds = replace(BOUNDS, objective_seconds=PATIENCE)
     with house(shelf, bounds=bounds) as running:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
@@ -411,6 +411,20 @@ def test_a_version_that_is_released_answers_those_that_wait_for_its_process(monk
         assert [each.result(PATIENCE) for each in asked] == [200] * 3
         assert call_patiently(running, 50) == 200
         assert process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_who_waits_for_a_process_that_is_ended_for_good_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    with serving_apart(shelf, monkeypatch) as (running, suspects), ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(call_patiently, running, age) for age in (ENDLESS, ENDLESS)]
+        line = running.gateway.executor
+        eventually(lambda: "churn@1" in line._apart and line._apart["churn@1"].batcher.waiting == 1, PATIENCE)
+        runtime = suspects._models["churn@1"].runtime
+        eventually(lambda: runtime._process is not None and runtime._starts_until is None, PATIENCE)
+        suspects.set(quarantined=frozenset(("churn@1",)), apart=frozenset())
+
+        assert [each.result(PATIENCE) for each in asked] == [503, 503]
 
 
 def test_the_process_of_a_version_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ class Apart:
         self._starts_until: float | None = None
 
     def predict(self, rows: Sequence[Row]) -> Answers:
-        """Raises `BadValue`, `RunEnded`, `TooLate`; `AiasError` where the run fails."""
+        """Raises `BadValue`, `RunEnded`, `TooLate`, `Busy`; `AiasError` where the run fails."""
         return self._ask("predict", list(rows))
 
     def predict_columns(self, columns: Mapping[str, Any], rows: int) -> Answers:
@@ -181,11 +181,12 @@ class Apart:
             self._renewed()
 
     def _running(self, deadline: float | None) -> "subprocess.Popen[bytes]":
-        """The process, ready. Raises `Ended`, and `TooLate` where the caller cannot wait for that: it goes on."""
+        """The process, ready. Raises `Ended`, `Busy`, and `TooLate` where a caller cannot wait so long: it goes on."""
         if self._process is None or self._process.poll() is not None:
             self._end()
             if self._closed:
-                raise Ended
+                # Others have ended it, or nobody seemed to wait any more.
+                raise Busy("the process of this version has been ended", hint="try again in a moment")
             self._start()
         process, until = self._process, self._starts_until
         assert process is not None
