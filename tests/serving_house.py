@@ -331,6 +331,11 @@ def connections(server: House) -> list[Connection]:
     return [each for each in list(server.gateway._server.server_state.connections) if isinstance(each, Connection)]
 
 
+def settled(server: House, count: int) -> bool:
+    """Whether it has so many connections, and none on its way: one that has just come counts twice for a moment."""
+    return len(connections(server)) == count and not any(each._tasks for each in server.gateway._server.servers)  # type: ignore[attr-defined]
+
+
 def eventually(condition: "object", seconds: float = PATIENCE) -> None:
     """Wait until it holds; for what another thread is about to do."""
     wait = threading.Event()

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, connections, eventually, house, read_all
+from aias.serving.batching.costs import Cost
+from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, connections, eventually, house, read_all, settled
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -51,12 +52,15 @@ def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
     shelf.deploy("churn", 1, model)
     bounds = replace(BOUNDS, connections=3, give_way_seconds=1e-6, inline_row_seconds=1e-12)
     with house(shelf, bounds=bounds, places=1) as server, contextlib.ExitStack() as sockets:
+        # Too long for anybody in a hurry, whatever is left of the run before.
+        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
         model.stall.clear()
         sockets.callback(model.stall.set)
         running = sockets.enter_context(server.socket())
         running.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY)
         eventually(lambda: server.gateway.executor.batcher.running == 1)
-        for _ in range(2):
+        for there in (1, 2):
+            eventually(lambda there=there: settled(server, there))
             refused = sockets.enter_context(server.socket())
             refused.sendall(HEAD + b"X-Deadline-Ms: 1\r\nContent-Length: 9999\r\n\r\n")
             assert refused.recv(1000).startswith(b"HTTP/1.1 503 ")
@@ -123,7 +127,7 @@ def test_who_idles_gives_way_but_not_to_an_address_with_its_share() -> None:
         alone, crowd = come("127.0.0.1"), list[socket.socket]()
         for there in range(4):
             # One after the other: who is still on the way counts for no address.
-            eventually(lambda there=there: len(phases(server)) == there + 1)
+            eventually(lambda there=there: settled(server, there + 1))
             crowd.append(come("127.0.0.2"))
         assert read_all(crowd[0]) == b""
         alone.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")

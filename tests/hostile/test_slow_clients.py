@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from aias.serving.bounds import within_descriptors
-from serving_house import BOUNDS, House, Joined, Shelf, connections, eventually, house, read_all
+from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, connections, eventually, house, read_all
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -253,7 +253,7 @@ IN_TIME = HEAD + b"X-Deadline-Ms: 20\r\nContent-Type: application/json\r\nConten
 
 
 def test_a_body_that_comes_after_its_deadline_is_not_answered() -> None:
-    with house() as server, server.socket() as client:
+    with house(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as client:
         client.sendall(IN_TIME + b"\r\n" + BODY[:3])
         eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
         [waits] = connections(server)

@@ -43,7 +43,7 @@ def test_stopping_finishes_what_has_begun() -> None:
 
 
 def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is_there() -> None:
-    with house() as server, server.socket() as sending:
+    with house(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as sending:
         sending.sendall(HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY[:3])
         eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
 
