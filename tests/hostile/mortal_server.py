@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import mortal_worker
@@ -26,6 +26,12 @@ from serving_house import BOUNDS, eventually
 HEADERS = {"Authorization": "Bearer all-key", "Content-Type": "application/json"}
 PATIENCE = 600
 """Seconds; on a quiet machine it takes a tenth of one, beside others' work a worker has taken 60 to start."""
+
+PATIENT = Bounds(
+    drain_seconds=BOUNDS.drain_seconds, objective_seconds=PATIENCE, header_seconds=PATIENCE, body_idle_seconds=PATIENCE,
+    keep_alive_seconds=PATIENCE, loop_seconds=PATIENCE,
+)  # fmt: skip
+"""Nobody is cut off, and no run taken for stuck, because the machine is busy."""
 
 
 class Server:
@@ -119,8 +125,7 @@ def serving(
     workers: int = 2, *, home: Path | None = None, takes: int | None = None, grpc: bool = False, **bounds: float
 ) -> Iterator[Server]:
     os.environ["PYTHONPATH"] = artifacts.importable()["PYTHONPATH"]
-    bounds = {"drain_seconds": BOUNDS.drain_seconds, "objective_seconds": PATIENCE, **bounds}
-    server = Server(workers, Bounds(**bounds), home, takes, grpc=grpc)
+    server = Server(workers, replace(PATIENT, **bounds), home, takes, grpc=grpc)
     server.thread.start()
     try:
         assert server.up.wait(PATIENCE), "the server did not start"

@@ -72,6 +72,8 @@ def test_no_member_is_left_out_for_a_little_time_that_nobody_asked_for(monkeypat
 @pytest.mark.parametrize("processors", [1, 2])
 def test_both_forms_are_reported_on_one_after_the_other_or_beside_each_other(monkeypatch, processors: int) -> None:
     monkeypatch.setattr("aias.training.forms.cpus", lambda: processors)
+    # However busy the machine is.
+    monkeypatch.setattr("aias.training.scoring.report.IMPORTANCE_SECONDS_MAX", RECIPE.seconds)
     threads: list[bool] = []
     reported = Forms.reported
 
