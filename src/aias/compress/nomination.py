@@ -82,24 +82,26 @@ class Prospect:
                 each.loses = True
         able = [each for each in able if not each.reason]
         most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]
-        most.sort(key=lambda each: -self.of(each))
-        orders = [list(each) for count in range(1, NOMINATED_MAX + 1) for each in combinations(most, count)]
+        known = sorted(((self.of(each), _worth(each), each) for each in most), key=lambda each: -each[0])
+        orders = [each for count in range(1, NOMINATED_MAX + 1) for each in combinations(known, count)]
         # Of orders that are as good the longest: who was nominated can still turn out to be slow, or not to be made.
-        best = max(orders, key=lambda order: (round(self.expected(order), 2), len(order)), default=[])
-        chosen = {id(each) for each in best}
+        chosen = max(orders, key=lambda order: (round(_expected(order), 2), len(order)), default=())
+        best = [each for _, _, each in chosen]
         for each in able:
-            if id(each) not in chosen:
+            if not any(each is one for one in best):
                 each.reason = "others promise more together" if len(best) > 1 else "another promises more"
         return best
 
-    def expected(self, order: Sequence[Trial]) -> float:
-        """What the best that passes gains; below 0 where one gains less than the one before it."""
-        total, passed, before = 0.0, 1.0, 0.0
-        for each in order:
-            passed *= self.of(each)
-            total += passed * (_worth(each) - before) if _worth(each) > before else -math.inf
-            before = _worth(each)
-        return total
+
+def _expected(order: Sequence[tuple[float, float, Trial]]) -> float:
+    """What the best that passes gains, by the chance and the worth of each; below 0 where one gains less than the one
+    before it."""
+    total, passed, before = 0.0, 1.0, 0.0
+    for chance, worth, _ in order:
+        passed *= chance
+        total += passed * (worth - before) if worth > before else -math.inf
+        before = worth
+    return total
 
 
 def _pool(trials: Sequence[Trial]) -> None:

@@ -111,14 +111,19 @@ def _pr_auc(case: Case) -> Values:
     """Average precision: precision at each threshold, weighted by what it adds to recall."""
     order = np.argsort(-case.scores[:, 1], kind="stable")
     ends = np.flatnonzero(np.diff(case.scores[order, 1], append=np.nan))
-    positive = np.asarray(case.y[order] == 1)
+    ones = np.flatnonzero(case.y[order] == 1)
+    # Of thresholds only those add to recall at which a positive row stands.
+    first = np.flatnonzero(np.diff(np.searchsorted(ends, ones), prepend=-1))
+    ends = ends[np.searchsorted(ends, ones[first])]
 
     def values(w: Floats) -> Floats:
+        if not len(ones):
+            return np.full(len(w), np.nan)
         w = w[:, order]
-        found, hits = np.cumsum(w, axis=1)[:, ends], np.cumsum(w * positive, axis=1)[:, ends]
-        precision = _ratio(hits, found, otherwise=0.0)
-        area = (np.diff(hits, axis=1, prepend=0) * precision).sum(axis=1)
-        return _ratio(area, hits[:, -1], otherwise=np.nan)
+        added = np.add.reduceat(w[:, ones], first, axis=1)
+        hits = np.cumsum(added, axis=1)
+        precision = _ratio(hits, np.cumsum(w, axis=1)[:, ends], otherwise=0.0)
+        return _ratio((added * precision).sum(axis=1), hits[:, -1], otherwise=np.nan)
 
     return values
 

@@ -4,6 +4,8 @@ Losses of rows are known shapes; `apart` is what one row differs by, in spreads 
 are fixed.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
@@ -125,6 +127,7 @@ HARDLY_ANY = [(100, 100, 3.0, 0.005), (30, 30, 3.0, 0.02), (100, 900, 5.0, 0.001
 """Positives, others, how far they lie apart, and the share that is turned: about one row is, or none."""
 
 
+@cache
 def turned_round(positives, others, apart, turned):
     """The margin by which such a candidate is worse, and what is said of it by samples of so many rows."""
     positive = np.arange(positives + others) < positives
