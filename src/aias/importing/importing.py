@@ -168,8 +168,8 @@ class _Job:
                 hint='name each of them, in the model\'s order: `--classes a,b,c`, or `classes=["a", "b", "c"]`',
             )
         plan = Plan("binary" if outputs == 2 else "multiclass", classes, self.asked.scores or "probabilities")
-        if said.format == "ONNX" and self.asked.scores is None:
-            self._check_probabilities(box, plan, rows)
+        if said.format == "ONNX":
+            self._check_scores(box, plan, rows)
         return plan
 
     def _guessed(self, named: int, rows: Dataset) -> TaskType:
@@ -203,13 +203,22 @@ class _Job:
             'and import that with `--classes no,yes --scores logits`, or `classes=["no", "yes"], scores="logits"`',
         )  # fmt: skip
 
-    def _check_probabilities(self, box: Sandbox, plan: Plan, rows: Dataset) -> None:
+    def _check_scores(self, box: Sandbox, plan: Plan, rows: Dataset) -> None:
         encoded = self.match.encoder("").columns(
             {each.name: rows.values(each.name)[:PROVED_ROWS_MAX] for each in self.match.fields},
             min(rows.rows, PROVED_ROWS_MAX),
         )  # fmt: skip
-        scores, _ = box.answer(self.match.values(encoded.columns), plan)
+        as_given = msgspec.structs.replace(plan, scores="probabilities")
+        scores, _ = box.answer(self.match.values(encoded.columns), as_given)
         scores = scores[~np.isnan(scores).any(axis=1)]
+        if plan.scores == "logits":
+            if len(plan.classes) == 2 and scores.any() and not scores.sum(axis=1).any():
+                message = (
+                    "its two scores are -z and z, as scikit-learn writes a single one: the softmax of both is the "
+                    "sigmoid of 2z, which is surer; export it with probabilities if it has some"
+                )
+                self.watch(Event("import.doubt", message, "warning"))
+            return
         good = (scores >= -ROUNDING).all() and (np.abs(scores.sum(axis=1) - 1) < 1e-3).all()
         if not good:
             raise UserError(

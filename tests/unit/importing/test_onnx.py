@@ -153,6 +153,28 @@ def test_an_older_operator_set_is_read_where_its_operators_are_the_same(last: st
             Onnx.read(path)
 
 
+def test_scores_that_are_one_and_its_negative_are_told_of(tmp_path: Path) -> None:
+    """As skl2onnx writes the decision values of two classes."""
+    mirrored, told = np.stack([-WEIGHTS[:, 0], WEIGHTS[:, 0]], axis=1), list[Any]()
+    for name, weights in (("two", mirrored), ("apart", WEIGHTS[:, :2])):
+        path = saved(tmp_path / f"{name}.onnx", [helper.make_node("MatMul", ["input", "w"], ["z"])],
+                     [value("input", ["N", 3])], [value("z", ["N", 2])], [tensor("w", weights)])  # fmt: skip
+        aias.import_model(path, like=rows(), home=tmp_path, name=name, scores="logits", watch=told.append)
+
+    assert len([each for each in told if each.name == "import.doubt" and "sigmoid of 2z" in each.message]) == 1
+
+
+def test_a_table_of_vectors_that_does_not_bound_its_places_is_told_of(tmp_path: Path) -> None:
+    path = saved(tmp_path / "m.onnx", [helper.make_node("Gather", ["table", "kind"], ["p"])],
+                 [value("kind", ["N"], TensorProto.INT64)], [value("p", ["N", 1])],
+                 [tensor("table", WEIGHTS[:, :1])])  # fmt: skip
+
+    with pytest.raises(UnfitModel, match="have no place") as fault:
+        aias.import_model(path, like={"kind": [0, 1, 2]}, home=tmp_path)
+
+    assert "clamp" in fault.value.hint
+
+
 def test_a_share_of_0_that_was_added_up_in_float32_is_a_probability(tmp_path: Path) -> None:
     nodes = [helper.make_node("Slice", ["input", "from", "to", "axis"], ["a"]),
              helper.make_node("Mul", ["a", "none"], ["nothing"]),

@@ -115,6 +115,11 @@ class Onnx:
         try:
             found = self.session.run(wanted, feeds)
         except Exception as fault:  # noqa: BLE001  ONNX Runtime has no public base for its errors
+            if "out of data bounds" in str(fault):
+                raise UnfitModel(
+                    f"it has no answer to whole numbers that its tables have no place for: {plain(fault)}",
+                    hint="keep them in bounds in the model, as by `torch.clamp(x, 0, size - 1)`, and export it again",
+                ) from None
             raise UnreadableModel(f"ONNX Runtime cannot run it: {plain(fault)}", hint="export it again") from None
         scores = found[0]
         if isinstance(scores, list):  # a dict of each class for each row
