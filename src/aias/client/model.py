@@ -170,10 +170,12 @@ class Model:
         self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = nobody
     ) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
-        `train`. Raises `SchemaMismatch`, `BadValue`, `BadTarget`, `Unreadable`."""
+        `train`. Warns of rows that it was trained on. Raises `SchemaMismatch`, `BadValue`, `BadTarget`,
+        `Unreadable`."""
         from aias.data.copies import twins
         from aias.data.read import read
         from aias.data.target import labels_for
+        from aias.teaching.seen import seen
         from aias.training.scoring.metrics import report
 
         self._check_trained("measured")
@@ -183,6 +185,10 @@ class Model:
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
             watch(note)
+        known, rows = seen(self.manifest, source, home=self.registry.home)
+        if known:
+            said = f"{known:,} of the {rows:,} rows have the inputs of rows that it was trained on, and may flatter it"
+            watch(Event("evaluate.seen", said, "warning", {"known": known, "rows": rows}))
         dataset = dataset.take(labels.kept)
         columns = {field.name: dataset.values(field.name) for field in self.manifest.inputs}
         answers = self.runtime.predict_columns(columns, dataset.rows)

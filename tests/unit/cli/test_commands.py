@@ -175,6 +175,13 @@ def test_evaluate_measures_other_rows(run: Run, home: Path, churn: Path) -> None
     assert "accuracy" in run("evaluate", "churn@1", churn).out
 
 
+def test_evaluate_warns_of_rows_that_were_learned_from(run: Run, home: Path, churn: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("age,plan,left\n" + "".join(f"{18 + i}.5,basic,yes\n" for i in range(30)))
+
+    assert "300 of the 300 rows have the inputs of rows that it was trained on" in run("evaluate", "churn", churn).err
+    assert "trained on" not in run("evaluate", "churn", tmp_path / "new.csv").err
+
+
 def test_evaluate_needs_the_answers(run: Run, home: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("age,plan\n20,basic\n")
 
