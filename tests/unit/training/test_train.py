@@ -1,49 +1,28 @@
-import shutil
 import threading
 import weakref
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
 from aias.artifact.manifest import read_manifest
-from aias.core.errors import AiasError, NotFound, StorageFailed, UserError
+from aias.core.errors import AiasError, NotFound, UserError
 from aias.core.events import Event, nobody
-from aias.core.schema import Schema
 from aias.data.errors import NoInputs
 from aias.data.read import read
 from aias.training.finish import Trained
 from aias.training.forms import Forms
 from aias.training.history import History
-from aias.training.ledger_folder import room
 from aias.training.prepare import Prepared, prepare
 from aias.training.processes.memory import NO_MEMORY
 from aias.training.selection.configuration import ALL
-from aias.training.table import digest_in
 from aias.training.train import NoModel, Recipe, _instead, train
 from aias.training.unit import Bench
+from trainings import BOTH, LINEAR, table
 
 HOLD_SECONDS = {"card.md", "plots/ensemble.svg", "plots/learning_curve.svg"}
 """Files that hold how long training took, or at what moments it was looked at."""
-
-
-def table(rows: int = 300) -> dict[str, list[object]]:
-    chance = np.random.default_rng(rows)
-    words = ["free", "win", "home", "you", "later", "cash"]
-    age = chance.normal(40, 10, rows)
-    notes = [" ".join(chance.choice(words, 6)) for _ in range(rows)]
-    y = [
-        "spam" if ("free" in note) + (a > 45) + chance.random() > 1 else "ham"
-        for note, a in zip(notes, age, strict=True)
-    ]
-    return {"age": age.tolist(), "job": chance.choice(["a", "b", "c"], rows).tolist(), "note": notes, "y": y}
-
-
-LINEAR = Recipe(target="y", name="m", seconds=600, learners=("linear",), search=False)
-TREES = replace(LINEAR, learners=("extra_trees",))
-BOTH = replace(LINEAR, learners=("linear", "boosted_trees"), folds=3)
 
 
 def test_training_gives_two_proved_and_measured_forms_and_tells_each_step() -> None:
@@ -104,20 +83,6 @@ def test_folds_are_of_the_time_asked_for_however_long_reading_took() -> None:
         ).table.fold_count  # fmt: skip
 
     assert folds(0.0) == folds(29.9) == 8
-
-
-def test_labels_that_judge_no_more_when_fewer_folds_do_are_told_of() -> None:
-    y = ["abcdefghijklmnopqrst"[i % 20] for i in range(40)]
-    prepared = prepare(
-        read({"x": list(range(40)), "y": y}, target="y"), target="y", metric=None, how="random", test=None, given=None,
-        seconds=60, folds=8, seed=0, watch=nobody,
-    )  # fmt: skip
-    told: list[Event] = []
-    forms = Forms(prepared, Bench(prepared.table, None), LINEAR, watch=History(told.append))
-    forms.narrow(5)
-    judged = {prepared.table.whole.y[row] for row in forms.prepared.table.judged}
-    gone = {name for code, name in enumerate(prepared.task.classes) if code not in judged}
-    assert gone and [(each.name, set(each.facts["labels"])) for each in told] == [("data.unjudged", gone)]
 
 
 def test_a_group_never_straddles_and_its_column_is_no_input() -> None:
@@ -225,79 +190,6 @@ def test_class_weights_must_fit_the_classes() -> None:
         train(read(table(60)), replace(LINEAR, class_weights={"nobody": 2.0}), inline=True)
 
 
-def test_test_rows_that_are_unlike_the_others_are_told_of() -> None:
-    other = table(80)
-    other["age"] = [float(age) + 60 for age in other["age"]]
-    told: list[Event] = []
-    train(read(table(), target="y"), LINEAR, test=read(other, target="y"), inline=True, watch=told.append)
-    (drift,) = [event for event in told if event.name == "train.drift"]
-    assert drift.level == "warning" and "`age`" in drift.message
-
-
-def test_a_column_that_parts_early_from_late_rows_is_no_news_by_itself() -> None:
-    told: list[Event] = []
-    data = read(table() | {"day": list(range(300))}, target="y")
-    train(data, replace(LINEAR, split="time:day", test=0.3), inline=True, watch=told.append)
-    (drift,) = [event for event in told if event.name == "train.drift"]
-    assert drift.level == "info" and "day" not in drift.facts["fields"]
-
-
-def test_what_was_noticed_is_on_the_card() -> None:
-    other, copied = table(80), table()
-    other["age"] = [float(age) + 60 for age in other["age"]]
-    copied = {name: [*values, *values[:9]] for name, values in copied.items()}
-    results = train(read(copied, target="y"), LINEAR, test=read(other, target="y"), inline=True)
-    for form in (results.quality, results.serving):
-        copies, drift, *_ = form.manifest.notes
-        assert "9 rows" in copies and "can be told apart" in drift
-        assert b"- 9 rows" in form.files["card.md"] and b"can be told apart" in form.files["card.md"]
-
-
-def test_what_was_fitted_is_not_fitted_again_on_resuming(tmp_path: Path) -> None:
-    told: list[Event] = []
-    train(read(table()), LINEAR, work=tmp_path, inline=True)
-
-    train(read(table()), replace(LINEAR, seconds=900), work=tmp_path, resume=True, inline=True, watch=told.append)
-
-    assert "train.candidate" in {event.name for event in told}
-    assert not {"train.round", "train.anew"} & {event.name for event in told}
-
-
-def test_nobody_clears_the_folder_that_another_training_is_at_work_in(tmp_path: Path) -> None:
-    work, refused = tmp_path / "work" / "m", list[str]()
-
-    def watch(event: Event) -> None:
-        if event.name == "train.candidate" and not refused:
-            with pytest.raises(UserError, match="`m` is being trained, optimised or compressed") as fault:
-                train(read(table()), LINEAR, work=work, inline=True)
-            refused.append(str(fault.value))
-            with room(work, digest_in(work / "table") or "") as other:
-                assert other != work
-
-    train(read(table()), LINEAR, work=work, watch=watch)
-    assert refused
-    with room(work, digest_in(work / "table") or "") as same, room(work, digest_in(work / "table") or "") as also:
-        assert same == also == work
-        with pytest.raises(UserError, match="by another process"):
-            train(read(table()), LINEAR, work=work, inline=True)
-    assert train(read(table()), LINEAR, work=work, inline=True).quality
-
-
-def test_a_folder_that_is_deleted_meanwhile_is_told_of(tmp_path: Path) -> None:
-    def watch(event: Event) -> None:
-        if event.name == "train.candidate":
-            shutil.rmtree(tmp_path / "work")
-
-    with pytest.raises(StorageFailed, match=f"no longer whole in {tmp_path}"):
-        train(read(table()), LINEAR, work=tmp_path / "work", inline=True, watch=watch)
-
-
-def test_a_training_that_goes_on_with_nothing_says_so(tmp_path: Path) -> None:
-    told: list[Event] = []
-    train(read(table()), LINEAR, work=tmp_path / "none", resume=True, inline=True, watch=told.append)
-    assert "train.anew" in {event.name for event in told}
-
-
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
@@ -353,18 +245,6 @@ def test_rows_too_few_or_too_alike_for_the_metric_still_give_a_manifest_that_rea
     assert read_manifest(manifest.as_bytes()).leaderboard == manifest.leaderboard
 
 
-def test_a_serving_form_that_could_not_be_fitted_again_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.selection.plan.Plan.refit", lambda *_: [])
-    told: list[Event] = []
-    results = train(read(table(), target="y"), TREES, inline=True, watch=told.append)
-    (late,) = [event for event in told if event.name == "train.refit"]
-    names = tuple(late.facts["configurations"])
-    assert late.level == "warning" and names and all(name.startswith("extra_trees") for name in names)
-    assert results.serving.manifest.not_refitted == names and results.quality.manifest.not_refitted == ()
-    assert f"no time to fit `{names[0]}`".encode() in results.serving.files["card.md"]
-    assert b"no time to fit" not in results.quality.files["card.md"]
-
-
 def test_linear_models_that_folds_left_are_not_fitted_again() -> None:
     told: list[Event] = []
     results = train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
@@ -397,18 +277,6 @@ def test_texts_that_share_no_word_are_told_as_such() -> None:
     assert "--encoder" in str(caught.value.hint)
 
 
-def test_a_model_that_knows_nothing_is_told_of() -> None:
-    rng = np.random.default_rng(0)
-    told: list[Event] = []
-    data = {"a": rng.normal(size=300).tolist(), "y": rng.choice(["no", "yes"], 300).tolist()}
-    train(read(data, target="y"), LINEAR, inline=True, watch=told.append)
-    (chance,) = [event for event in told if event.name == "train.chance"]
-    assert chance.level == "warning" and chance.facts["usual"] == pytest.approx(0.5)
-    told.clear()
-    train(read(table(), target="y"), LINEAR, inline=True, watch=told.append)
-    assert "train.chance" not in {event.name for event in told}
-
-
 def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     def fit(*_: object) -> None:
         raise RuntimeError("no such luck")
@@ -416,44 +284,6 @@ def test_where_no_learner_was_ready_it_is_said_what_became_of_each(monkeypatch: 
     monkeypatch.setattr("aias.learners.linear.Linear.fit", fit)
     with pytest.raises(NoModel, match=r"no learner was ready within 600 s: linear ratios, no such luck; linear"):
         train(read(table(), target="y"), LINEAR, inline=True)
-
-
-def test_what_was_odd_in_the_file_is_on_the_card(tmp_path: Path) -> None:
-    path = tmp_path / "rows.csv"
-    lines = [f"{i},{'ja' if i % 3 else 'nein'}" for i in range(60)]
-    path.write_text("\n".join(["x,größe", *lines]), encoding="cp1252")
-    dataset = read(path, target="größe")
-    warned = [note.message for note in dataset.notes if note.level == "warning"]
-    trained = train(dataset, replace(LINEAR, target="größe"), inline=True).serving
-    assert warned and set(warned) <= set(trained.manifest.notes)
-
-
-LIST = "please remove me from this list"
-
-
-def test_one_text_longer_than_any_is_read_as_far_as_that_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.data.text_files.long_texts.TEXT_CHARS_MAX", 200_000)
-    monkeypatch.setattr("aias.core.limits.TEXT_CHARS_MAX", 200_000)
-    held = table(120)
-    held["note"][7] = "free win " * 30_000
-    serving = train(read(held, target="y"), LINEAR, inline=True).serving
-    assert any("1 text is longer than 200,000" in note for note in serving.manifest.notes)
-    assert b"what stands beyond is not read" in serving.files["card.md"]
-    schema = Schema(serving.manifest.inputs)
-    shorter = {**held, "note": [note[:200_000] for note in held["note"]]}
-    long, cut = (read(each, schema=schema) for each in (held, shorter))
-    answers = [serving.runtime.predict_columns(each.columns(schema), each.rows) for each in (long, cut)]
-    assert np.array_equal(answers[0].probabilities, answers[1].probabilities)
-
-
-def test_a_class_whose_rows_are_all_alike_is_learned_and_told_of() -> None:
-    held = table(200)
-    three = {"note": [*held["note"], *[LIST] * 40], "y": [*held["y"], *["stop"] * 40]}
-    told = train(read(three, target="y"), LINEAR, inline=True).serving
-    assert any("`stop` is learned, and no score" in note for note in told.manifest.notes)
-    assert told.manifest.measurements[0].value < 1.0  # log loss; where `stop` judged what never saw it, 3 and more
-    said = told.runtime.predict([{"note": LIST}, {"note": "free home you cash free win"}]).predictions
-    assert said[0] == "stop" != said[1]
 
 
 def test_with_a_test_the_other_rows_are_let_go_before_anything_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
