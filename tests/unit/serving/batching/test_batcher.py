@@ -5,8 +5,7 @@ import random
 import pytest
 
 from aias.serving.batching.batcher import Batcher
-from aias.serving.batching.costs import Cost
-from aias.serving.batching.tickets import Batch, Lane, Ticket
+from aias.serving.batching.tickets import Batch, Ticket
 from aias.serving.refusals import Busy, Overloaded, TooLate
 from simulated_machine import Machine, lane
 
@@ -43,71 +42,6 @@ def test_rows_that_gain_nothing_together_are_not_joined() -> None:
     machine.run()
 
     assert together(machine) == [1, 1, 1, 1]
-
-
-def test_a_request_beyond_the_maximum_is_split_and_put_together_again() -> None:
-    machine, model = Machine(places=2), lane(rows_max=10, per_run=0.1, objective=10)
-
-    ticket = machine.ask(model, rows=35)
-    machine.run()
-
-    assert sorted(together(machine)) == [5, 10, 10, 10]
-    assert machine.rows_of(ticket) == list(range(35))
-
-
-def test_a_maximum_of_one_is_legal() -> None:
-    machine, model = Machine(), lane(rows_max=1)
-
-    tickets = [machine.ask(model, rows=rows) for rows in (1, 3, 1)]
-    machine.run()
-
-    assert set(together(machine)) == {1}
-    assert [machine.rows_of(each) for each in tickets] == [[0], [0, 1, 2], [0]]
-
-
-def test_rows_larger_than_the_example_count_for_more() -> None:
-    machine, model = Machine(), lane(rows_max=32)
-    machine.ask(model)
-
-    for _ in range(4):
-        machine.ask(model, units=16.0)
-    machine.run()
-
-    assert together(machine) == [1, 2, 2]
-
-
-def test_rows_smaller_than_the_example_count_for_less() -> None:
-    machine, model = Machine(), lane(rows_max=256)
-    machine.ask(model)
-
-    for _ in range(200):
-        machine.ask(model, units=0.5)
-    machine.run()
-
-    assert together(machine) == [1, 80, 80, 40]
-    assert model.cost.per_row == pytest.approx(0.001)
-
-
-def test_a_large_request_lets_others_in_between() -> None:
-    machine, model = Machine(), lane(rows_max=1_000, per_row=0.001, per_run=0.0, objective=10)
-
-    large = machine.ask(model, rows=1_000, tenant="large")
-    small = [machine.ask(model, tenant="small") for _ in range(5)]
-    machine.run()
-
-    assert all(machine.seconds_of(each) < 0.2 for each in small)
-    assert machine.rows_of(large) == list(range(1_000))
-
-
-def test_a_large_request_does_not_shut_out_small_ones_of_its_own_tenant() -> None:
-    machine, model = Machine(), lane(rows_max=1_000, per_row=0.01, per_run=0.0, objective=0.5)
-
-    large = machine.ask(model, rows=1_000)
-    small = [machine.ask(model) for _ in range(5)]
-    machine.run()
-
-    assert all(machine.answered(each) and machine.seconds_of(each) < 0.3 for each in small)
-    assert machine.rows_of(large) == list(range(1_000))
 
 
 def test_a_failed_run_ends_its_request_and_nobody_elses() -> None:
@@ -253,92 +187,6 @@ def test_as_many_as_may_wait_that_are_in_no_hurry_refuse_nobody_who_is() -> None
     assert [machine.answered(each) for each in high] == [True, True, False]
 
 
-def test_what_goes_first_for_one_tenant_does_not_for_another() -> None:
-    machine, model = Machine(), lane(per_row=0.01, per_run=0.0, objective=10)
-    machine.ask(model, tenant="a")
-    late = [machine.ask(model, tenant="a", priority=2) for _ in range(3)]
-    soon = machine.ask(model, tenant="a", priority=0)
-    others = machine.ask(model, tenant="b", priority=2)
-    machine.run()
-
-    assert soon.started_at < min(each.started_at for each in late)
-    assert others.started_at < max(each.started_at for each in late)
-
-
-def test_what_may_wait_refuses_nobody_who_goes_first() -> None:
-    machine, model = Machine(), lane(per_row=0.125, per_run=0.0, objective=1)
-    waiting = [machine.ask(model, priority=2) for _ in range(20)]
-    of_low = sum(not machine.outcomes[each] for each in waiting)
-    first = machine.ask(model, priority=0)
-    middle = [machine.ask(model, priority=1) for _ in range(20)]
-    of_middle = sum(not machine.outcomes[each] for each in middle)
-    last = machine.ask(model, priority=2)
-    machine.run()
-
-    assert (of_low, of_middle) == (9, 7)
-    assert first.started_at == 0.125
-    assert isinstance(machine.outcomes[last][0], Overloaded)
-
-
-def test_a_flood_of_one_tenant_leaves_another_its_half() -> None:
-    machine, model = Machine(places=2), lane(per_row=0.01, per_run=0.0, objective=1_000)
-    for _ in range(1_000):
-        machine.ask(model, tenant="flood")
-    served = []
-
-    def again() -> None:
-        if machine.now < 2:
-            served.append(machine.ask(model, tenant="steady", then=again))
-
-    for _ in range(4):
-        again()
-    machine.run(2.0)
-
-    count = sum(machine.answered(each) for each in served if machine.outcomes[each])
-    assert 0.45 <= count / (2.0 * 2 / 0.01) <= 0.55
-
-
-def test_a_flood_on_many_models_takes_no_more_than_a_flood_on_one() -> None:
-    machine = Machine()
-    models = [lane(str(at), per_row=0.01, per_run=0.0, objective=1_000) for at in range(10)]
-    for model in models[1:]:
-        for _ in range(100):
-            machine.ask(model, tenant="flood")
-    single = [machine.ask(models[0], tenant="single") for _ in range(100)]
-    machine.run(1.0)
-
-    assert sum(machine.answered(each) for each in single if machine.outcomes[each]) >= 48
-
-
-def test_two_models_of_one_tenant_take_turns_by_seconds_not_by_requests() -> None:
-    machine = Machine()
-    slow, fast = (
-        lane("slow", per_row=0.1, per_run=0, objective=1_000),
-        lane("fast", per_row=0.01, per_run=0, objective=1_000),
-    )
-    of_slow, of_fast = [machine.ask(slow) for _ in range(50)], [machine.ask(fast) for _ in range(500)]
-    machine.run(2.0)
-
-    seconds = [
-        sum(model.cost.per_row for each in tickets if machine.outcomes[each])
-        for model, tickets in ((slow, of_slow), (fast, of_fast))
-    ]
-    assert seconds[0] == pytest.approx(1.0, abs=0.25)
-    assert seconds[1] == pytest.approx(1.0, abs=0.25)
-
-
-def test_who_was_idle_has_saved_nothing_up() -> None:
-    machine, model = Machine(), lane(per_row=0.01, per_run=0.0, objective=1_000)
-    machine.ask(model, tenant="late")
-    for _ in range(100):
-        machine.ask(model, tenant="steady")
-    machine.run(0.5)
-    late = [machine.ask(model, tenant="late") for _ in range(50)]
-    machine.run(0.7)
-
-    assert 8 <= sum(bool(machine.outcomes[each]) for each in late) <= 12
-
-
 def test_an_answer_that_goes_on_and_on_holds_one_place_and_no_more() -> None:
     machine = Machine(places=2, takes=lambda batch: 30.0 if batch.parts[0].ticket.whole else 0.005)
     talk, model = lane("talk", per_row=1.0, per_run=0.0), lane()
@@ -472,101 +320,6 @@ def test_runs_that_take_longer_than_the_objective_become_smaller() -> None:
     late = [batch.rows for batch in machine.batches[-5:]]
     assert max(late) * 0.02 + 0.2 <= 1.1 * model.objective_seconds
     assert before > model.cap
-
-
-def test_the_cost_of_a_run_is_learned_from_runs_of_several_sizes() -> None:
-    chance, cost = random.Random(3), Cost(0.001, 0.0001)
-    for _ in range(300):
-        rows = chance.choice([1, 2, 4, 8, 16, 32])
-        cost.learn(rows, (0.0002 * rows + 0.003) * chance.uniform(0.8, 1.2))
-
-    assert cost.seconds(1) == pytest.approx(0.0032, rel=0.15)
-    assert cost.seconds(32) == pytest.approx(0.0094, rel=0.2)
-
-
-def test_runs_of_one_size_do_not_make_the_cost_of_others_drift_away() -> None:
-    chance, cost = random.Random(3), Cost(0.0002, 0.003)
-    for _ in range(5_000):
-        cost.learn(1, 0.0032 * chance.uniform(0.5, 1.5))
-
-    assert cost.seconds(32) == pytest.approx(0.0094, rel=0.15)
-
-
-def test_one_stall_of_the_machine_is_not_taken_for_the_cost() -> None:
-    cost = Cost(0.0002, 0.003)
-    for _ in range(50):
-        cost.learn(1, 0.0032)
-    cost.learn(1, 5.0)
-
-    assert cost.seconds(1) < 0.004
-
-
-def test_a_machine_that_became_ten_times_slower_is_believed_in_the_end() -> None:
-    cost = Cost(0.0002, 0.003)
-    for at in range(200):
-        rows = 1 + at % 8
-        cost.learn(rows, 10 * (0.0002 * rows + 0.003))
-
-    assert cost.seconds(4) == pytest.approx(0.038, rel=0.15)
-
-
-def beside_large_ones(*, large: int, tenant: str) -> tuple[Machine, list[Ticket], Lane]:
-    """MiniLM's costs: 2,048 texts of 14 tokens in each of the `large` requests, and four callers who ask for one."""
-    machine, chance = Machine(), random.Random(1)
-    model = lane(per_row=0.00076, per_run=0.0043, rows_max=1_024, objective=1)
-    small: list[Ticket] = []
-    for _ in range(large):
-        machine.ask(model, rows=2_048, units=3.5 * 2_048, tenant="large")
-
-    def again() -> None:
-        if machine.now < 4:
-            then = lambda: machine.at(machine.now + 0.02 * chance.random(), again)  # noqa: E731
-            small.append(machine.ask(model, units=3.5, tenant=tenant, then=then))
-
-    for _ in range(4):
-        machine.at(0.1 * chance.random(), again)
-    machine.run()
-    return machine, small, model
-
-
-@pytest.mark.parametrize("large", [1, 3])
-@pytest.mark.parametrize("tenant", ["large", "another"])
-def test_beside_large_requests_small_ones_wait_for_about_one_part(large: int, tenant: str) -> None:
-    machine, small, model = beside_large_ones(large=large, tenant=tenant)
-
-    one_part = model.cost.seconds(model.part)
-    assert one_part == pytest.approx(0.03)
-    # The part that runs when it comes, then its own run: of all the small ones, and what is left of a part beside them.
-    assert max(map(machine.seconds_of, small)) <= 2 * one_part
-    assert all(machine.rows_of(each) == list(range(each.rows)) for each in machine.tickets)
-    assert machine.broken == []
-
-
-def test_a_large_request_of_its_own_tenant_is_not_starved_by_small_ones() -> None:
-    machine, model = Machine(), lane(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
-    large = machine.ask(model, rows=1_000)
-
-    def again() -> None:
-        if machine.now < 4:
-            machine.ask(model, then=again)
-
-    for _ in range(40):
-        again()
-    machine.run()
-
-    assert machine.seconds_of(large) < 3.0
-
-
-def test_a_part_is_cut_by_what_its_rows_weigh_each() -> None:
-    machine, model = Machine(), lane(per_row=0.001, per_run=0.0, rows_max=1_000, objective=10)
-    ends = [float(at) for at in range(1, 101)] + [100.0 + 64 * at for at in range(1, 11)]
-
-    ticket = machine.ask(model, rows=110, units=ends[-1], ends=ends)
-    machine.run()
-
-    assert machine.rows_of(ticket) == list(range(110))
-    assert [batch.rows for batch in machine.batches] == [30, 30, 30, 10, *[1] * 10]
-    assert sum(batch.units for batch in machine.batches) == pytest.approx(ends[-1])
 
 
 @pytest.mark.parametrize("looks", range(1, 8))
