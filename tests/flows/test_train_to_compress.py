@@ -1,5 +1,6 @@
 """A version becomes smaller where that is proved, and is left alone where it is not."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from aias.cli import version
 from aias.cli.main import aias as command_line
 from aias.cli.version import draw
 from aias.client import compress as client
-from aias.compress import job
+from aias.compress import distillation, job
 from aias.compress.frontier import read_frontier
 from aias.compress.nomination import Prospect
 from aias.compress.techniques import distill
@@ -38,6 +39,14 @@ def amounts(rows: int = 1_500) -> pl.DataFrame:
     colour = rng.choice(["red", "green", "blue"], rows)
     y = 2.0 * (a * b > 0) + (colour == "red") + rng.normal(size=rows) / 3
     return pl.DataFrame({"a": a, "b": b, "colour": colour, "y": y})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_made_up() -> Iterator[None]:
+    """To be taught on: four times as many as there are, in place of twenty."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(distillation, "AMOUNTS", replace(distillation.AMOUNTS, times=4))
+        yield
 
 
 @pytest.fixture(scope="module")
