@@ -1,14 +1,16 @@
 """Runs one page of documentation as its reader would: `python page.py PAGE.md` in an empty folder with an empty home.
 
 Python blocks share one namespace; the `$ ` lines of console blocks (every line of a sh block) share one shell. Both
-run in the folder that holds `demo-table.csv` and `demo-text.csv`, real data, the texts cut to be quick. `aias serve`
-runs in the background on free ports that stand in for 8000 and 8001. A command must succeed, unless the page shows an
-`error:` beneath it: then it must fail, and with the code that the page shows. `$KEY` and `$AIAS_KEY`, in Python too,
-hold the key that the server prints when it is first started.
+run in the folder that holds `demo-table.csv` and `demo-text.csv`, real data, the texts cut to be quick, and so is a
+training that is told no time. `aias serve` runs in the background on free ports that stand in for 8000 and 8001. A
+command must succeed, unless the page shows an `error:` beneath it: then it must fail, and with the code that the page
+shows. `$KEY` and `$AIAS_KEY`, in Python too, hold the key that the server prints when it is first started. `$BEGUN` may
+name a home in which `BEGIN` has been run.
 """
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aias.client.train import train
+
 INSTALLED = re.compile(r"^pip install [^&|;]*(&& )?")
 """The environment that the tests run in is what these would make."""
 
 ELSEWHERE = {"pytest": "it would run itself", "aias demo": "CI runs it from the built wheel"}
 
+BEGIN = "aias train demo-table.csv --target diagnosis --name tumours --learner linear"
+"""So begin many pages."""
+
 TEXT_ROWS = 400
+TRAIN_SECONDS = 10
 DONE = "__done__"
 
 
@@ -71,6 +79,11 @@ class Shell:
             return 0, ""
         if command.startswith("aias serve"):
             return self._serve(command)
+        if command == BEGIN and "BEGUN" in os.environ and not Path(os.environ["AIAS_HOME"]).exists():
+            shutil.copytree(os.environ["BEGUN"], os.environ["AIAS_HOME"])
+            return 0, ""
+        if command.startswith("aias train") and "--time" not in command:
+            command += f" --time {TRAIN_SECONDS}"
         if self._first_key:  # the page shows another home's first key
             command = re.sub(r"aias_…|(?<=Bearer )(?:aias_\w+|…|YOUR-KEY)", self._first_key, command)
         assert self._bash.stdin is not None
@@ -123,6 +136,7 @@ class Shell:
 def run_page(page: Path) -> list[str]:
     """What went wrong, with the line of its block."""
     _bring_samples()
+    train.__kwdefaults__["time"] = TRAIN_SECONDS
     shell, names, faults = Shell(), {"__name__": "__main__"}, []
     try:
         for block in blocks(page.read_text(encoding="utf-8")):

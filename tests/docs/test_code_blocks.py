@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from page import Block, Shell, blocks, commands
+from page import BEGIN, Block, Shell, blocks, commands
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -22,18 +22,32 @@ def runnable(page: Path) -> list[Block]:
     return [each for each in blocks(page.read_text("utf-8")) if each.language in RUNS and each.no_run is None]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
-def test_every_block_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where to find what the beginning of many pages has made."""
+    folder = tmp_path_factory.mktemp("begun")
+    page = folder / "begin.md"
+    page.write_text(f"```console\n$ {BEGIN}\n```\n")
+    run(page, folder)
+    return {"BEGUN": str(folder / ".aias")}
+
+
+def run(page: Path, folder: Path, **more: str) -> None:
     commands_at = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    homes = {"HOME": str(tmp_path), "AIAS_HOME": str(tmp_path / ".aias"), "PATH": commands_at}
-    (tmp_path / "work").mkdir()
+    homes = {"HOME": str(folder), "AIAS_HOME": str(folder / ".aias"), "PATH": commands_at, **more}
+    (folder / "work").mkdir()
 
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("page.py")), str(page)],
-        cwd=tmp_path / "work", env=os.environ | homes, capture_output=True, text=True, check=False, timeout=3_600,
+        cwd=folder / "work", env=os.environ | homes, capture_output=True, text=True, check=False, timeout=3_600,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if runnable(page)], ids=name_of)
+def test_every_block_of_a_page_runs(page: Path, tmp_path: Path, begun: dict[str, str]) -> None:
+    run(page, tmp_path, **begun)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
