@@ -117,8 +117,7 @@ class Conclusion:
     @property
     def _power(self) -> Power:
         """What the rows can tell of who differs from the parent as that one was seen to, not as was guessed before."""
-        spread = self._near.evidence.spread if self._near and self._near.evidence else 0.0
-        return replace(self.power, spread=spread) if 0 < spread < math.inf else self.power
+        return self.power.seen(self._near.evidence) if self._near and self._near.evidence else self.power
 
     def _none_ready(self) -> str:
         """Why nobody could be timed and judged, and what would have to be longer."""

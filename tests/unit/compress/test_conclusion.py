@@ -90,6 +90,7 @@ def test_folds_that_do_not_judge_are_not_counted() -> None:
 def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near = trial("100 trees", 0.0002, 9, 40_896)
     near.evidence.spread, near.reason, near.loses = 0.05, "may lose too much", True
+    near.evidence.rows, near.evidence.limit = 1_000, lambda _: 0.0028  # 1.645 standard errors above its value
     known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
     known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
     unused = dict.fromkeys(("last", "fallen", "parent_bytes", "parent_footprint", "before", "seconds"))

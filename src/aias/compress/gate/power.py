@@ -1,13 +1,13 @@
 """What loss so many rows can tell from none, before anything is compared: where they cannot, no proof is to be had."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Floats, Ints, digits
+from aias.compress.gate.evidence import RISK, Evidence, Floats, Ints, digits
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
@@ -46,6 +46,13 @@ class Power:
     @property
     def enough(self) -> bool:
         return self.resolved <= self.margin
+
+    def seen(self, found: Evidence) -> "Power":
+        """The same of who differs from the first model as was seen; or leaves so much in doubt, where that is more."""
+        beyond = found.limit(1 - self.risk) - found.value
+        in_doubt = beyond * math.sqrt(found.rows) / (ndtri(1 - self.risk) + ndtri(WANTED))
+        spread = max(found.spread, in_doubt)
+        return replace(self, spread=spread) if 0 < spread < math.inf else self
 
     def __str__(self) -> str:
         told = f"a loss of {digits(self.resolved)} in {self.metric}"

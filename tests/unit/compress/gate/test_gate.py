@@ -256,3 +256,14 @@ def test_sums_in_another_order_lose_nothing_and_a_small_unit_is_no_rounding():
         assert mean_loss(unit * before, unit * worse).value == pytest.approx(5e-4 * unit, rel=0.1)
         assert root_loss(unit * before, unit * worse).value > 0
     assert "+5" in str(loss_of("mae", mean_loss(1e-20 * before, 1e-20 * worse)))
+
+
+def test_rows_tell_no_less_from_none_than_equal_answers_leave_in_doubt():
+    """It said that 1,000 rows tell a loss of a fifth of what equal answers were certified to lose at most."""
+    losses = np.random.default_rng(0).exponential(size=1_000)
+    same = mean_loss(losses, losses)
+
+    power = Power("quantile_loss", 0.5 * same.limit(0.95), 1.0, 1_000).seen(same)
+
+    assert power.resolved >= same.limit(0.95) * (1 - 1e-9) and not power.enough
+    assert Power("quantile_loss", 0.5, 1.0, 1_000).seen(Unknown(1_000)).spread == 1.0
