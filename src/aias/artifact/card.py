@@ -63,27 +63,26 @@ def card(
     said, _, table = frontier.partition("\n\n")
     of_scores = [name for name in plots if name not in {"importance", "frontier", "learning_curve", "ensemble"}]
     of_training = [name for name in plots if name in {"learning_curve", "ensemble"}]
-    sections = [
-        f"# {_text(manifest.name)}\n\n{_summary(manifest)}",
-        f"## {_judged(manifest)}\n\n{_measured(manifest)}{_images(of_scores)}",
-        f"## What its answers hang on\n\n{_importance(manifest, report, plots)}" if report.importance else "",
-        f"## Parts of the rows\n\n{_slices(report.slices)}" if report.slices else "",
-        f"## Frontier\n\n{said}{_images(name for name in plots if name == 'frontier')}\n\n{table.rstrip()}"
-        if frontier
-        else "",
-        _optimised(manifest),
-        f"## Leaderboard\n\n{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}"
-        if manifest.leaderboard
-        else "",
-        f"## Data\n\n{_data(manifest)}",
-        f"## Noticed\n\n{_notes(manifest.notes)}" if manifest.notes else "",
-        f"## Proof\n\n{_proof(manifest)}",
-        f"## Sizes\n\n{_sizes(sizes)}",
-        f"## How to call it\n\n{_call(manifest)}",
-        f"## Limits\n\n{_limits(manifest)}",
-        f"## Where it comes from\n\n{_lineage(manifest)}",
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    drawn = _images(name for name in plots if name == "frontier")
+    trained = f"{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}"
+    sections = {
+        _judged(manifest): f"{_measured(manifest)}{_images(of_scores)}",
+        "What its answers hang on": _importance(manifest, report, plots) if report.importance else "",
+        "Parts of the rows": _slices(report.slices) if report.slices else "",
+        "Frontier": f"{said}{drawn}\n\n{table.rstrip()}" if frontier else "",
+        "What optimising gave": _optimised(manifest),
+        "Leaderboard": trained if manifest.leaderboard else "",
+        "Data": _data(manifest),
+        "Noticed": _notes(manifest.notes),
+        "Proof": _proof(manifest),
+        "Sizes": _sizes(sizes),
+        "How to call it": _call(manifest),
+        "Limits": _limits(manifest),
+        "Where it comes from": _lineage(manifest),
+    }
+    parts = [f"# {_text(manifest.name)}\n\n{_summary(manifest)}"]
+    parts += [f"## {title}\n\n{text}" for title, text in sections.items() if text]
+    return "\n\n".join(parts) + "\n"
 
 
 def _summary(manifest: Manifest) -> str:
@@ -241,7 +240,7 @@ def _optimised(manifest: Manifest) -> str:
         f"The gain is that of {_code(found.better_than)} with all that the axis tried, by {_code(found.gain.metric)}, "
         "on the rows that were searched on; above 0 is better."
     )
-    return f"## What optimising gave\n\n{said}\n\n{_table(('axis', 'tried', 'gain', 'in this form'), rows)}\n\n{below}"
+    return f"{said}\n\n{_table(('axis', 'tried', 'gain', 'in this form'), rows)}\n\n{below}"
 
 
 def _leaderboard(manifest: Manifest) -> str:
