@@ -9,7 +9,7 @@ mix      what is learned of each row (`teaching.mixed`)
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -274,11 +274,7 @@ class _Job:
             "tokens_read": sum(each.read for each in said if each),
             "tokens_written": sum(each.written for each in said if each), "agreement": None, "compared": 0,
         }  # fmt: skip
-        tokens = f", {facts['tokens_read']:,} tokens read and {facts['tokens_written']:,} written" if any(
-            each.read or each.written for each in said if each) else ""  # fmt: skip
-        how = ", as probabilities," if facts["soft"] else ""
-        message = f"{teacher.who} answered {answered:,} rows{how} in {calls:,} new calls{tokens}"
-        self.watch(Event("teach.answered", message, facts=dict(facts)))
+        self.watch(_answered(facts))
         if missing:
             reasons = [f"{nonsense:,} answers were none that counts"] * bool(nonsense) + [why] * bool(why)
             message = f"{missing:,} rows got no answer and are left out: {'; '.join(reasons) or 'it gave none'}"
@@ -305,3 +301,11 @@ class _Job:
             )
             self.watch(Event("teach.judged", message, "warning"))
         return Taught(files[0], files[1] if len(test) else None, facts)
+
+
+def _answered(facts: Mapping[str, Any]) -> Event:
+    read, wrote = facts["tokens_read"], facts["tokens_written"]
+    tokens = f", {read:,} tokens read and {wrote:,} written" if read or wrote else ""
+    how = ", as probabilities," if facts["soft"] else ""
+    message = f"{facts['who']} answered {facts['answered']:,} rows{how} in {facts['calls']:,} new calls{tokens}"
+    return Event("teach.answered", message, facts=dict(facts))
