@@ -215,16 +215,8 @@ def rows_of(
             "trained on",
         )
     if parent.imported:
-        target = parent.manifest.target
-        assert target is not None, "importing always names a target"
-        known = [*parent.manifest.inputs, *([] if without_labels else [target])]
         column = _grouping(split)
-        if column and column not in {each.name for each in known}:
-            known.append(Field(column, "category", role="ignored", reason="whole groups go to one fold"))
-        dataset = read(source, schema=Schema(tuple(known)), encoding=encoding, watch=watch)
-        if column and dataset.column(column).null_count() == dataset.rows:
-            raise BadSplit(f"no row says its `{column}`, by which they would be parted", hint="name another column")
-        return dataset, None
+        return _given(parent.manifest, source, encoding, column, without_labels=without_labels, watch=watch), None
     if source is None and recipe.source is None:
         raise UserError(
             f"{parent.ref} was trained on a table in memory", hint="give the rows: `--data FILE`, or `data=table`"
@@ -240,6 +232,20 @@ def rows_of(
             fault.message, hint=f"say where the rows of {parent.ref} are now: `--data FILE`, or `data=`"
         ) from None
     return dataset, test
+
+
+def _given(
+    manifest: Manifest, source: Any, encoding: str | None, column: str, *, without_labels: bool, watch: Watch
+) -> Dataset:
+    """Rows for a version that was imported. `column`: what groups them, if anything."""
+    assert manifest.target is not None, "importing always names a target"
+    known = [*manifest.inputs, *([] if without_labels else [manifest.target])]
+    if column and column not in {each.name for each in known}:
+        known.append(Field(column, "category", role="ignored", reason="whole groups go to one fold"))
+    dataset = read(source, schema=Schema(tuple(known)), encoding=encoding, watch=watch)
+    if column and dataset.column(column).null_count() == dataset.rows:
+        raise BadSplit(f"no row says its `{column}`, by which they would be parted", hint="name another column")
+    return dataset
 
 
 def _grouping(split: str) -> str:
