@@ -265,7 +265,7 @@ def test_what_no_engine_computes_faster_is_not_made(shop, monkeypatch):
 
     monkeypatch.setattr(technique, "_computes", lambda _name: True)
     monkeypatch.setattr(shop, "prepared", replace(shop.prepared, test=shop.prepared.dataset))
-    monkeypatch.setattr("aias.runtimes.race.members", lambda _folder: ("onnxruntime",))
+    monkeypatch.setattr("aias.runtimes.engine_choice.members", lambda _folder: ("onnxruntime",))
     (whole, lower) = technique.bfloat16(shop)
     for each in (whole, lower):
         made = each.make(0)

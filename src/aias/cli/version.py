@@ -14,7 +14,7 @@ from aias.core.task import written
 from aias.plots.svg import printable
 from aias.runtimes import arrival
 from aias.runtimes.arrival import proved_on
-from aias.runtimes.race import CACHE, chosen
+from aias.runtimes.engine_choice import CACHE, chosen
 
 if TYPE_CHECKING:
     from aias.client.model import Model
@@ -58,8 +58,8 @@ def _facts(model: "Model") -> Iterator[str]:
         yield "; ".join(f"{axis} {gave}" for axis, _, gave, _ in gained.rows(manifest)) + " where it was searched"
     if manifest.row_us:
         yield f"{manifest.row_us:,.0f} µs a row, from a dict to the answer; {size(manifest.served_bytes)} to load"
-    if (raced := chosen(manifest, model.registry.home / CACHE)) is not None:
-        yield f"served on this host by {raced.engine}: {raced.reason}"
+    if (choice := chosen(manifest, model.registry.home / CACHE)) is not None:
+        yield f"served on this host by {choice.engine}: {choice.reason}"
     rows = ", ".join(f"{part} {count:,}" for part, count in manifest.rows.items())
     if rows:
         yield f"rows: {rows}; inputs: {len(manifest.inputs):,}"

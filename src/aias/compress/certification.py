@@ -21,7 +21,7 @@ from aias.compress.trial import ALL, Judged, Trial, finite
 from aias.core.errors import UserError
 from aias.core.events import Watch
 from aias.encoders.contract import Floats, Ints
-from aias.runtimes import race as engines
+from aias.runtimes import engine_choice
 from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.finish import Trained, finished
@@ -85,8 +85,8 @@ def finish(
 def by_other_engine(runtime: OnnxRuntime, files: Mapping[str, bytes], made: Made, *, watch: Watch) -> None:
     """What is made for another engine is timed and judged as that answers. Raises `UserError` where none does."""
     if made.precision:
-        found = engines.race(runtime, lambda: files["model.onnx"], cache=None, watch=watch)
-        if found.engine == engines.OURS:
+        found = engine_choice.choose(runtime, lambda: files["model.onnx"], cache=None, watch=watch)
+        if found.engine == engine_choice.OURS:
             raise UserError(f"no engine computes it in {made.precision}: {found.reason}")
 
 

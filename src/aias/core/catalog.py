@@ -8,8 +8,8 @@ from typing import Any, Final
 from aias.core.errors import NotFound
 
 MACHINERY: Final = {
-    "arrival", "boosting", "contract", "golden", "json_row", "latency", "lengths", "mapped", "month_names", "race",
-    "rows", "shrinkage", "spaces", "study",
+    "arrival", "boosting", "contract", "engine_choice", "golden", "json_row", "latency", "lengths", "mapped",
+    "month_names", "rows", "shrinkage", "spaces", "study",
 }  # fmt: skip
 """Files beside the members that are none: the promise itself, what boosters share, how leaves are shrunk, what months
 are called, the row encoder that puts encoders side by side, where searchers search, what those of Optuna share, how

@@ -5,7 +5,7 @@ field cannot take, or a field that the model does not know, raises `BadValue` na
 Runtimes are safe to call from several threads.
 
 `onnxruntime` is the runtime of graphs. The other files are engines that can stand in for its session, where they are
-installed and faster (`race.py`): a file is all that one takes.
+installed and faster (`engine_choice.py`): a file is all that one takes.
 """
 
 from collections.abc import Mapping, Sequence

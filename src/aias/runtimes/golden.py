@@ -15,8 +15,8 @@ from aias.artifact.manifest import Manifest
 from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.runtimes.contract import Answers
+from aias.runtimes.engine_choice import DIFFERENCE_MAX, precision_of
 from aias.runtimes.onnxruntime import OnnxRuntime
-from aias.runtimes.race import DIFFERENCE_MAX, precision_of
 
 GOLDEN: Final = "golden.json"
 ROWS: Final = 8

@@ -23,8 +23,8 @@ from aias.core.host import host
 from aias.core.kept import keep, kept
 from aias.core.locks import locked
 from aias.core.names import digest_of
+from aias.runtimes.engine_choice import example_rows
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime, weights_of
-from aias.runtimes.race import example_rows
 
 CACHE: Final = "cache/weights"
 """In the home."""

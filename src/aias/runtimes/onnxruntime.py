@@ -112,7 +112,7 @@ class Session:
 
 
 class OnnxRuntime:
-    """An artifact in memory, answered by ONNX Runtime or by a faster engine that agrees with it; see `race.py`."""
+    """An artifact in memory, answered by ONNX Runtime or a faster engine that agrees with it (`engine_choice.py`)."""
 
     def __init__(
         self, manifest: Manifest, encoder: RowEncoder, model: bytes | Path, *, keep_as: Path | None = None
@@ -206,7 +206,7 @@ class OnnxRuntime:
         return self._vectors(encoded) if self._embeds else self._answers(self._run(encoded))
 
     def answer_by(self, session: Session) -> None:
-        """The same graph behind another engine (`runtimes.race`)."""
+        """The same graph behind another engine (`runtimes.engine_choice`)."""
         self.session, self._run = session, session.run
 
     def run(self, encoded: Encoded) -> Any:

@@ -1,7 +1,7 @@
 """OpenVINO on one thread: reads the sealed graph itself, and is faster than ONNX Runtime at some large ones.
 
 An engine beside ONNX Runtime's, not instead of it: what it cannot read, or answers otherwise, stays where it was
-(`runtimes.race`).
+(`runtimes.engine_choice`).
 """
 
 import importlib.metadata

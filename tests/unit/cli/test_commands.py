@@ -8,7 +8,7 @@ import pytest
 
 from aias.cli.version import draw
 from aias.client.model import load
-from aias.runtimes.race import Raced
+from aias.runtimes.engine_choice import Choice
 from shell import Run
 
 
@@ -122,9 +122,9 @@ def test_the_essence_of_a_version_fits_a_terminal(home: Path, capfd: pytest.Capt
 def test_the_engine_that_was_measured_to_be_faster_is_shown(
     home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    raced = Raced("openvino", "openvino is 1.50× as fast as ONNX Runtime", 1.5)
+    choice = Choice("openvino", "openvino is 1.50× as fast as ONNX Runtime", 1.5)
     monkeypatch.setattr(
-        "aias.cli.version.chosen", lambda _manifest, cache: raced if cache.parent.parent == home else None
+        "aias.cli.version.chosen", lambda _manifest, cache: choice if cache.parent.parent == home else None
     )
     draw(load("churn", home=home))
 

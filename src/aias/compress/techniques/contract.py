@@ -30,8 +30,8 @@ class CannotHelp(AiasError):
 @dataclass(frozen=True, slots=True, eq=False)
 class Made:
     """A pipeline, and the encoder it reads by. `embedding`: what reads its sentences, where the parent's does not;
-    `precision`: what an engine may compute in (`runtimes.race`), where that is not what the graph says; `seconds`: to
-    make it where nothing is kept of what others had made, if that is known."""
+    `precision`: what an engine may compute in (`runtimes.engine_choice`), where that is not what the graph says;
+    `seconds`: to make it where nothing is kept of what others had made, if that is known."""
 
     pipeline: Pipeline
     encoder: RowEncoder

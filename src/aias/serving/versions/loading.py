@@ -20,17 +20,17 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
     """What loads the version behind an endpoint. Raises `Damaged`, `OtherAnswers`."""
     from aias.runtimes.arrival import CACHE as HOSTS
     from aias.runtimes.arrival import arrive, moved
+    from aias.runtimes.engine_choice import CACHE, choose
     from aias.runtimes.golden import GOLDEN, check
     from aias.runtimes.mapped import CACHE as WEIGHTS
     from aias.runtimes.mapped import load as load_mapped
     from aias.runtimes.onnxruntime import sealed_graph
-    from aias.runtimes.race import CACHE, race
 
     def load(endpoint: Endpoint) -> Answering:
         version = registry.version(Ref(endpoint.model, endpoint.number))
         manifest, folder = registry.manifest(version), registry.folder(version)
         runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
-        race(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
+        choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
         # Versions that were published before there were any have none.
         golden = any(entry.path == GOLDEN for entry in manifest.files)
         recorded = (folder / GOLDEN).read_bytes() if golden else None

@@ -52,7 +52,7 @@ Rivals = Mapping[str, tuple[Any, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Raced:
+class Choice:
     """`speed`: how many times as fast as ONNX Runtime, by its calls' medians over all sizes."""
 
     engine: str
@@ -61,46 +61,42 @@ class Raced:
     lost: bool = False
     """To a fault of the other engine, which may be gone next time."""
 
-    @property
-    def measured(self) -> bool:
-        return not self.lost
 
-
-def race(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | None, watch: Watch) -> Raced:
+def choose(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | None, watch: Watch) -> Choice:
     """Have the fastest engine answer for a runtime from now on. `model`: the bytes of its graph, already verified;
     `cache`: the folder where what was measured is kept."""
     rivals = _rivals(watch)
     if not rivals:
-        return Raced(OURS, "no other engine is installed")
+        return Choice(OURS, "no other engine is installed")
     if runtime.session.two_ways:
-        return Raced(OURS, "its rows go two ways, and which way one at the border goes hangs on last digits")
+        return Choice(OURS, "its rows go two ways, and which way one at the border goes hangs on last digits")
     if runtime.session.rounded:
-        return Raced(OURS, "its numbers are rounded on the way, and which way one half-way goes hangs on last digits")
+        return Choice(OURS, "its numbers are rounded on the way, and which way one half-way goes hangs on last digits")
     rows = example_rows(runtime.manifest)
     once = _least_seconds(runtime.session, runtime.encoder.rows(rows[:1]))
     if once <= SMALL_SECONDS:
-        return Raced(OURS, f"a row takes {1e6 * once:.0f} µs")
+        return Choice(OURS, f"a row takes {1e6 * once:.0f} µs")
     place = None if cache is None else cache / f"{_key(runtime.manifest, rivals)}.json"
-    found = _raced(runtime, model, rivals, rows, kept(place, Raced), watch)
-    if found.measured:
+    found = _first_faster(runtime, model, rivals, rows, kept(place, Choice), watch)
+    if not found.lost:
         keep(place, found)
     facts: dict[str, object] = {"model": runtime.manifest.name, **asdict(found)}
     watch(Event("runtime.chosen", f"{found.engine} answers for `{runtime.manifest.name}`: {found.reason}", facts=facts))
     return found
 
 
-def _raced(
-    runtime: OnnxRuntime, model: Callable[[], bytes], rivals: Rivals, rows: Rows, kept: Raced | None, watch: Watch
-) -> Raced:
+def _first_faster(
+    runtime: OnnxRuntime, model: Callable[[], bytes], rivals: Rivals, rows: Rows, kept: Choice | None, watch: Watch
+) -> Choice:
     """The first rival that is faster; what was kept says which one to try, or none."""
     if kept is not None and kept.engine not in rivals:
         return kept
-    said = Raced(OURS, "no other engine is faster")
+    said = Choice(OURS, "no other engine is faster")
     for name in rivals if kept is None else (kept.engine,):
         try:
             said = _tried(runtime, name, rivals[name][0], model(), rows, kept, watch)
         except Exception as fault:  # noqa: BLE001  another's library may raise anything; the model is served all the same
-            said = Raced(OURS, f"{name} cannot answer for it: {_last_line(fault)}", lost=True)
+            said = Choice(OURS, f"{name} cannot answer for it: {_last_line(fault)}", lost=True)
         if said.lost:
             watch(Event("runtime.lost", said.reason, "warning", {"engine": name}))
         if said.engine == name:
@@ -108,10 +104,10 @@ def _raced(
     return said
 
 
-def chosen(manifest: Manifest, cache: Path) -> Raced | None:
+def chosen(manifest: Manifest, cache: Path) -> Choice | None:
     """What was measured on this host before, if anything was."""
     rivals = _rivals(nobody)
-    return kept(cache / f"{_key(manifest, rivals)}.json", Raced) if rivals else None
+    return kept(cache / f"{_key(manifest, rivals)}.json", Choice) if rivals else None
 
 
 def example_rows(manifest: Manifest) -> Rows:
@@ -152,9 +148,9 @@ def _installed(name: str, watch: Watch) -> tuple[Any, str] | None:
 
 
 def _tried(
-    runtime: OnnxRuntime, name: str, engine: Any, model: bytes, rows: Rows, found: Raced | None,
+    runtime: OnnxRuntime, name: str, engine: Any, model: bytes, rows: Rows, found: Choice | None,
     watch: Watch,
-) -> Raced:  # fmt: skip
+) -> Choice:  # fmt: skip
     """Measured, or as it was measured before; what it answers is compared in any case."""
     manifest, ours = runtime.manifest, runtime.session
     made = engine(model, output=ours.output, precision=precision_of(manifest))
@@ -164,12 +160,12 @@ def _tried(
     bound = DIFFERENCE_MAX[precision_of(manifest)]
     if not difference <= bound:
         reason = f"{name} answers otherwise: scores differ by {difference:.2g}, more than {bound:g}"
-        return Raced(OURS, reason, lost=True)
+        return Choice(OURS, reason, lost=True)
     if found is None:
         speed = _speed(ours, theirs, encoded)
         if speed < FASTER_MIN:
-            return Raced(OURS, f"{name} is {speed:.2f}× as fast", speed)
-        found = Raced(name, f"{name} is {speed:.2f}× as fast as ONNX Runtime", speed)
+            return Choice(OURS, f"{name} is {speed:.2f}× as fast", speed)
+        found = Choice(name, f"{name} is {speed:.2f}× as fast as ONNX Runtime", speed)
     runtime.answer_by(ours.behind(_guarded(made.run, ours, watch, name), name=name))
     return found
 

@@ -10,9 +10,9 @@ import pytest
 
 import aias
 from aias.core.events import Event
-from aias.runtimes import race as racing
+from aias.runtimes import engine_choice
+from aias.runtimes.engine_choice import Choice, choose, chosen, example_rows
 from aias.runtimes.onnxruntime import OnnxRuntime, Session, sealed_graph
-from aias.runtimes.race import Raced, chosen, example_rows, race
 
 NOTES = [f"{word} film, seen {i} times, and again" for i in range(30) for word in ("a lovely", "an awful")]
 TEXTS = {"note": NOTES, "n": [1.0, 2.0] * 30, "mood": ["good", "bad"] * 30}
@@ -51,17 +51,17 @@ class Rival:
 @pytest.fixture
 def rival(monkeypatch: pytest.MonkeyPatch) -> type[Rival]:
     fresh = type("Rival", (Rival,), {"made": []})
-    monkeypatch.setattr(racing, "members", lambda _folder: ("onnxruntime", "rival"))
-    monkeypatch.setattr(racing, "member", lambda _folder, _name: fresh)
-    monkeypatch.setattr(racing, "SMALL_SECONDS", 0.0)
-    monkeypatch.setattr(racing, "_speed", lambda *_: 3.0)
+    monkeypatch.setattr(engine_choice, "members", lambda _folder: ("onnxruntime", "rival"))
+    monkeypatch.setattr(engine_choice, "member", lambda _folder, _name: fresh)
+    monkeypatch.setattr(engine_choice, "SMALL_SECONDS", 0.0)
+    monkeypatch.setattr(engine_choice, "_speed", lambda *_: 3.0)
     return fresh
 
 
-def run(model: aias.Model, cache: Path | None = None) -> tuple[OnnxRuntime, Raced, list[Event]]:
+def run(model: aias.Model, cache: Path | None = None) -> tuple[OnnxRuntime, Choice, list[Event]]:
     runtime, told = OnnxRuntime.load(model.folder, model.manifest), list[Event]()
     graph = partial(sealed_graph, model.folder, model.manifest)
-    return runtime, race(runtime, graph, cache=cache, watch=told.append), told
+    return runtime, choose(runtime, graph, cache=cache, watch=told.append), told
 
 
 def test_the_faster_engine_answers_and_it_is_told(model: aias.Model, rival: type[Rival]) -> None:
@@ -73,14 +73,14 @@ def test_the_faster_engine_answers_and_it_is_told(model: aias.Model, rival: type
 
 
 def test_the_slower_one_does_not(model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(racing, "_speed", lambda *_: 1.05)
+    monkeypatch.setattr(engine_choice, "_speed", lambda *_: 1.05)
     runtime, found, _ = run(model)
     assert (found.engine, runtime.session.engine) == ("onnxruntime", "onnxruntime")
     assert "1.05" in found.reason
 
 
-def test_a_small_graph_is_not_raced(model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(racing, "SMALL_SECONDS", 10.0)
+def test_a_small_graph_is_not_compared(model: aias.Model, rival: type[Rival], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "SMALL_SECONDS", 10.0)
     _, found, told = run(model)
     assert (found.engine, rival.made, told) == ("onnxruntime", [], [])
 
@@ -110,7 +110,7 @@ def test_what_was_measured_is_kept_until_anything_changes(
     model: aias.Model, rival: type[Rival], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
-    monkeypatch.setattr(racing, "_speed", lambda *_: measured.append(True) or 3.0)
+    monkeypatch.setattr(engine_choice, "_speed", lambda *_: measured.append(True) or 3.0)
     assert chosen(model.manifest, tmp_path) is None
     first, again = run(model, tmp_path)[1], run(model, tmp_path)[1]
     assert first == again == chosen(model.manifest, tmp_path)
@@ -123,7 +123,7 @@ def test_what_was_measured_is_kept_until_anything_changes(
 def test_a_kept_loser_is_not_even_loaded(
     model: aias.Model, rival: type[Rival], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(racing, "_speed", lambda *_: 0.5)
+    monkeypatch.setattr(engine_choice, "_speed", lambda *_: 0.5)
     run(model, tmp_path)
     rival.made.clear()
     assert run(model, tmp_path)[1].engine == "onnxruntime"
@@ -147,13 +147,13 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_is_none(
     assert run(model, kept / "no folder")[1].engine == "rival"
 
 
-def test_without_another_engine_nothing_is_raced(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(racing, "members", lambda _folder: ("onnxruntime",))
+def test_without_another_engine_nothing_is_compared(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_choice, "members", lambda _folder: ("onnxruntime",))
     _, found, told = run(model)
     assert (found.engine, told) == ("onnxruntime", [])
 
 
-def test_rows_to_race_by_are_as_many_as_a_batch_and_their_texts_end_elsewhere(model: aias.Model) -> None:
+def test_rows_to_compare_by_are_as_many_as_a_batch_and_their_texts_end_elsewhere(model: aias.Model) -> None:
     rows = example_rows(model.manifest)
     assert len(rows) == 8
     assert len({str(row.get("note")) for row in rows}) == 8
@@ -162,7 +162,7 @@ def test_rows_to_race_by_are_as_many_as_a_batch_and_their_texts_end_elsewhere(mo
 
 def test_the_measurement_itself_finds_the_faster_one(model: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(racing, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(engine_choice, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     runtime = OnnxRuntime.load(model.folder, model.manifest)
     ours, rows = runtime.session, runtime.encoder.rows(example_rows(model.manifest))
 
@@ -174,8 +174,8 @@ def test_the_measurement_itself_finds_the_faster_one(model: aias.Model, monkeypa
         return ours.behind(run, name=f"takes {seconds} s")
 
     slow, quick = taking(0.01), taking(0.002)
-    assert racing._speed(slow, quick, rows) == pytest.approx(5)
-    assert racing._speed(quick, slow, rows) == pytest.approx(0.2)
+    assert engine_choice._speed(slow, quick, rows) == pytest.approx(5)
+    assert engine_choice._speed(quick, slow, rows) == pytest.approx(0.2)
 
 
 def test_engines_are_timed_by_the_same_rows_and_by_others_in_each_pair_of_calls(model: aias.Model) -> None:
@@ -190,10 +190,10 @@ def test_engines_are_timed_by_the_same_rows_and_by_others_in_each_pair_of_calls(
         return ours.behind(run, name="noting")
 
     rows = [{"n": float(at), "note": f"a text {at}"} for at in range(8)]
-    racing._speed(noting(0), noting(1), runtime.encoder.rows(rows))
+    engine_choice._speed(noting(0), noting(1), runtime.encoder.rows(rows))
 
     assert asked[0] == asked[1]
-    assert len(set(asked[0])) > len(racing.SIZES)
+    assert len(set(asked[0])) > len(engine_choice.SIZES)
 
 
 def test_openvino_answers_as_onnx_runtime_does(model: aias.Model) -> None:
@@ -228,7 +228,7 @@ def test_where_a_last_digit_decides_no_other_engine_is_asked(model, rival, note,
     runtime = OnnxRuntime.load(model.folder, model.manifest)
     setattr(runtime.session, note, True)
 
-    found = race(runtime, lambda: pytest.fail("its graph was read"), cache=None, watch=lambda _: None)
+    found = choose(runtime, lambda: pytest.fail("its graph was read"), cache=None, watch=lambda _: None)
 
     assert found.engine == "onnxruntime"
     assert why in found.reason
