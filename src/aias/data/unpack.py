@@ -61,21 +61,13 @@ def unpacked(file: File) -> File:
     what, suffixes, open_one = _STREAMS[magic]
     limit = _limit(len(file.data))
     out: list[bytes] = []
-    size, rest = 0, file.data
+    size = 0
     try:
-        while rest.startswith(magic):
-            unpacker = open_one()
-            piece = unpacker.decompress(rest, _PIECE)
-            while piece or not unpacker.eof:
-                left = getattr(unpacker, "unconsumed_tail", b"")  # of gzip; the others keep it themselves
-                if not piece and not left and getattr(unpacker, "needs_input", True):
-                    raise Unreadable(f"`{file.name}` ends too early", hint="copy it again: its end is missing")
-                out.append(piece)
-                size += len(piece)
-                if size > limit:
-                    raise _bomb(file.name, limit)
-                piece = b"" if unpacker.eof else unpacker.decompress(left, _PIECE)
-            rest = unpacker.unused_data
+        for piece in _pieces(file, magic, open_one):
+            out.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise _bomb(file.name, limit)
     except (zlib.error, lzma.LZMAError, OSError) as fault:
         if isinstance(fault, lzma.LZMAError) and "limit" in str(fault):
             asked = f"`{file.name}` asks for more than {_WINDOW_MAX >> 20} MiB of memory to be unpacked"
@@ -85,6 +77,21 @@ def unpacked(file: File) -> File:
     for suffix, instead in suffixes.items():
         name = name[: -len(suffix)] + instead if name.lower().endswith(suffix) else name
     return File(name, b"".join(out))
+
+
+def _pieces(file: File, magic: bytes, open_one: Callable[[], Any]) -> Iterator[bytes]:
+    """Of one packed stream after another. Raises what the unpacker raises; `Unreadable` where one ends too early."""
+    rest = file.data
+    while rest.startswith(magic):
+        unpacker = open_one()
+        piece = unpacker.decompress(rest, _PIECE)
+        while piece or not unpacker.eof:
+            left = getattr(unpacker, "unconsumed_tail", b"")  # of gzip; the others keep it themselves
+            if not piece and not left and getattr(unpacker, "needs_input", True):
+                raise Unreadable(f"`{file.name}` ends too early", hint="copy it again: its end is missing")
+            yield piece
+            piece = b"" if unpacker.eof else unpacker.decompress(left, _PIECE)
+        rest = unpacker.unused_data
 
 
 def members(file: File) -> list[str]:
