@@ -19,7 +19,7 @@ _PUBLIC: Final = {
     "Classifier": "aias.client.estimators",
     "Model": "aias.client.model",
     "Regressor": "aias.client.estimators",
-    "Teacher": "aias.client.teaching",
+    "Teacher": "aias.teaching.teacher",
     "compare": "aias.client.compare",
     "import_model": "aias.client.importing",
     "load": "aias.client.model",

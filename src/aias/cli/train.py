@@ -81,9 +81,9 @@ def train(
     (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. Its answers are kept, so that nothing is asked twice. If it
     says how likely each label is, its probabilities are learned, not only the likeliest label.
     """
-    from aias.client.teaching import Teacher
     from aias.client.train import train as run
     from aias.core.quantities import seconds_of
+    from aias.teaching.teacher import Teacher
 
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
     asked = Teacher(

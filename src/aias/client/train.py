@@ -17,7 +17,7 @@ from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
 
 if TYPE_CHECKING:
-    from aias.client.teaching import Teacher
+    from aias.teaching.teacher import Teacher
 
 
 def train(

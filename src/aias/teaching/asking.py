@@ -13,7 +13,7 @@ from typing import Final
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.teaching.kept import Kept, key_of
-from aias.teaching.teachers.contract import Busy, Row, Said, Teacher, TeacherRefused, Unanswered
+from aias.teaching.teachers.contract import Busy, Labeller, Row, Said, TeacherRefused, Unanswered
 
 TRIES: Final = 5
 WAIT_SECONDS: Final = 1.0
@@ -69,7 +69,7 @@ class _Spent(Unanswered):
 
 
 def ask(
-    teacher: Teacher, rows: Sequence[Row], kept: Kept, *, calls_max: int, stop: threading.Event, watch: Watch,
+    teacher: Labeller, rows: Sequence[Row], kept: Kept, *, calls_max: int, stop: threading.Event, watch: Watch,
     wait_for: Wait | None = None,
 ) -> Answers:  # fmt: skip
     """Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept."""
@@ -83,7 +83,7 @@ def ask(
 
 @dataclass(eq=False)
 class _Job:
-    teacher: Teacher
+    teacher: Labeller
     kept: Kept
     calls: _Calls
     stop: threading.Event

@@ -33,8 +33,8 @@ from aias.teaching.asking import ask
 from aias.teaching.kept import Kept
 from aias.teaching.mixed import mixed
 from aias.teaching.seen import seen
-from aias.teaching.teachers.contract import BadTeacher, Question, Said, Teacher
-from aias.teaching.wish import Wish
+from aias.teaching.teacher import Teacher
+from aias.teaching.teachers.contract import BadTeacher, Labeller, Question, Said
 
 KNOWN_ROWS_MAX: Final = 200
 """That the teacher is compared on with their own answers: a share is then known to some percent."""
@@ -63,8 +63,8 @@ class Taught:
 
 
 def taught(
-    source: Any, target: str, wish: Wish, *, home: Path, schema: Schema | Path | None = None, set_aside: bool = True,
-    given: Any = None, seed: int = 0, stop: threading.Event | None = None, watch: Watch,
+    source: Any, target: str, asked: Teacher, *, home: Path, schema: Schema | Path | None = None,
+    set_aside: bool = True, given: Any = None, seed: int = 0, stop: threading.Event | None = None, watch: Watch,
 ) -> Taught:  # fmt: skip
     """`set_aside`: whether own answers may be kept for judging; what was answered is kept in the home either way.
     `given`: rows that judge, where they are in a file or table of their own.
@@ -72,11 +72,11 @@ def taught(
     Raises `BadTeacher`, `TeacherRefused`, and what reading the rows raises.
     """
     known = read_schema(schema) if isinstance(schema, Path) else schema
-    if wish.unlabelled is not None:
-        source = below(raw(source, known, target), raw(wish.unlabelled, known, target), target=target)
+    if asked.unlabelled is not None:
+        source = below(raw(source, known, target), raw(asked.unlabelled, known, target), target=target)
     has_target = target in columns_of(source, schema=known, target=target)
     dataset = read(source, target=target if has_target else None, schema=known)
-    job = _Job(source, target, wish, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
+    job = _Job(source, target, asked, dataset, known, has_target, home / TAUGHT, seed, stop or threading.Event(), watch)
     found = job.run(set_aside=set_aside)
     job.warn_of_seen(found.test if given is None else given, home)
     return found
@@ -86,7 +86,7 @@ def taught(
 class _Job:
     source: Any
     target: str
-    wish: Wish
+    asked: Teacher
     dataset: Dataset
     schema: Schema | None
     has_target: bool
@@ -98,7 +98,7 @@ class _Job:
     def run(self, *, set_aside: bool) -> Taught:
         own = self._own()
         mine = np.array([each is not None for each in own])
-        if mine.all() and not self.wish.made_up:
+        if mine.all() and not self.asked.made_up:
             raise UserError(
                 f"every row has its `{self.target}`: there is nothing to ask",
                 hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows "
@@ -107,7 +107,7 @@ class _Job:
         rng = np.random.default_rng(self.seed)
         known = rng.permutation(np.flatnonzero(mine))
         test = self._test(known, len(mine) - len(known)) if set_aside else known[:0]
-        if self.wish.made_up:
+        if self.asked.made_up:
             own, mine = self._more(own, test)
         shown = self._examples(known, own)
         teacher = self.teacher = self._teacher(own, shown)
@@ -127,7 +127,7 @@ class _Job:
             found = compared_on(pairs, teacher.who, numbers=self.classes == ())
             facts |= found.facts
             self.watch(found)
-        held = mixed(own, told, numbers=self.classes == (), temperature=self.wish.temperature)
+        held = mixed(own, told, numbers=self.classes == (), temperature=self.asked.temperature)
         return self._parted(answers, test, held, facts, set_aside=set_aside)
 
     def warn_of_seen(self, judging: Any, home: Path) -> None:
@@ -156,7 +156,7 @@ class _Job:
         """Whether answers are amounts, as far as rows show it: as in training, many different numbers are."""
         from aias.data.target import task_for
 
-        if self.wish.classes or not self.has_target or self.dataset.schema[self.target].kind != "number":
+        if self.asked.classes or not self.has_target or self.dataset.schema[self.target].kind != "number":
             return False
         labelled = self.dataset.take(np.flatnonzero([each is not None for each in own]))
         return labelled.rows > 1 and task_for(labelled, self.target).task.type == "regression"
@@ -165,8 +165,8 @@ class _Job:
         present = sorted({each for each in own if each is not None})
         if self._numbers(own):
             return ()
-        if self.wish.classes:
-            named = tuple(map(text_of, self.wish.classes))
+        if self.asked.classes:
+            named = tuple(map(text_of, self.asked.classes))
             if odd := [each for each in present if each not in named]:
                 raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which the classes named are without")
             return named
@@ -177,7 +177,7 @@ class _Job:
         least, most = OWN_TEST_ROWS
         outnumbered = unanswered > len(known)
         count = min(int(len(known) * OWN_TEST_SHARES[not outnumbered]), most)
-        if count < least or not (outnumbered or self.wish.made_up):
+        if count < least or not (outnumbered or self.asked.made_up):
             return known[:0]
         return np.sort(known[:count])
 
@@ -185,7 +185,7 @@ class _Job:
         """With rows that are made up of those that are learned from, below the others."""
         rows = raw(self.source, self.schema, self.target)
         learned = rows[np.setdiff1d(np.arange(rows.height), test)]
-        count = max(1, round(self.wish.made_up * learned.height))
+        count = max(1, round(self.asked.made_up * learned.height))
         more = made_up(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
         self.source = beneath(rows, more)
         self.dataset = read(self.source, target=self.target if self.has_target else None, schema=self.schema)
@@ -201,11 +201,11 @@ class _Job:
                 found.append(row)
         return np.array(found, np.int64)
 
-    def _teacher(self, own: Sequence[str | None], shown: Ints) -> Teacher:
-        source = self.wish.source
+    def _teacher(self, own: Sequence[str | None], shown: Ints) -> Labeller:
+        source = self.asked.source
         known = [member("teaching.teachers", name) for name in members("teaching.teachers")]
         fitting = [each for each in known if each.fits(source)]
-        if not fitting and self.wish.model:
+        if not fitting and self.asked.model:
             fitting = [member("teaching.teachers", "chat")]
         if not fitting:
             raise BadTeacher(
@@ -218,16 +218,16 @@ class _Job:
         rows = self.dataset.take(shown).frame.select(names).to_dicts()
         examples = tuple((row, own[place] or "") for row, place in zip(rows, shown.tolist(), strict=True))
         question = Question(
-            self.target, fields, self._classes(own), self.wish.instructions, examples, self.wish.model,
-            ordered=bool(self.wish.classes), home=self.folder.parent,
+            self.target, fields, self._classes(own), self.asked.instructions, examples, self.asked.model,
+            ordered=bool(self.asked.classes), home=self.folder.parent,
         )  # fmt: skip
-        found: Teacher = fitting[0].open(source, question)
+        found: Labeller = fitting[0].open(source, question)
         self.classes = found.classes if found.classes is not None else question.classes
         return found
 
     # Asking
 
-    def _asked(self, teacher: Teacher, places: Ints) -> tuple[tuple[Said | None, ...], int, str]:
+    def _asked(self, teacher: Labeller, places: Ints) -> tuple[tuple[Said | None, ...], int, str]:
         dataset = self.dataset
         if teacher.schema is not None:
             dataset = read(self.source, schema=teacher.schema)
@@ -235,11 +235,11 @@ class _Job:
         rows = dataset.take(places).frame.select(names).to_dicts()
         self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
         kept = Kept(self.folder / ANSWERS, teacher.identity)
-        found = ask(teacher, rows, kept, calls_max=self.wish.calls_max, stop=self.stop, watch=self.watch)
+        found = ask(teacher, rows, kept, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
         return found.said, found.calls, found.why
 
     def _answers(
-        self, own: Sequence[str | None], teacher: Teacher, said: dict[int, Said | None]
+        self, own: Sequence[str | None], teacher: Labeller, said: dict[int, Said | None]
     ) -> list[str | float | None]:  # fmt: skip
         """Own ones first, and the teacher's where they are some that count."""
         numbers = self.classes == ()
@@ -261,7 +261,7 @@ class _Job:
     # Afterwards
 
     def _facts(
-        self, teacher: Teacher, said: Sequence[Said | None], taught: Sequence[Said | None], calls: int, why: str,
+        self, teacher: Labeller, said: Sequence[Said | None], taught: Sequence[Said | None], calls: int, why: str,
         answers: Sequence[str | float | None], mine: Any,
     ) -> dict[str, object]:  # fmt: skip
         answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)

@@ -12,8 +12,8 @@ from aias.data.more_rows import FROM_OTHERS, below, made_up
 from aias.data.opinions import AMOUNT
 from aias.data.read import read
 from aias.teaching.mixed import mixed, softened
+from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, Said, likely
-from aias.teaching.wish import Wish
 
 SURE = Said("a", chances={"a": 0.9, "b": 0.1})
 
@@ -105,4 +105,4 @@ def test_more_rows_without_a_column_are_refused() -> None:
 )
 def test_what_cannot_be_wished_for(bad: dict[str, Any]) -> None:
     with pytest.raises(BadTeacher):
-        Wish("big@1", **bad)
+        Teacher("big@1", **bad)

@@ -10,7 +10,7 @@ import aias
 from aias.core.events import Event
 from aias.teaching.seen import seen
 from aias.teaching.taught import taught
-from aias.teaching.wish import Wish
+from aias.teaching.teacher import Teacher
 
 
 def rows(seed: int, count: int = 200) -> pl.DataFrame:
@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(home: Path, own: pl.DataFrame, **more: object) -> list[Event]:
     events: list[Event] = []
     frame = pl.concat([own, without_labels(rows(2))])
-    taught(frame, "left", Wish("big@1"), home=home, watch=events.append, **more)  # type: ignore[arg-type]
+    taught(frame, "left", Teacher("big@1"), home=home, watch=events.append, **more)  # type: ignore[arg-type]
     return [each for each in events if each.name == "teach.seen"]
 
 

@@ -11,9 +11,9 @@ from aias.core.errors import AiasError, UserError
 from aias.core.events import Event
 from aias.data.opinions import Opinions
 from aias.teaching.taught import Taught, taught
+from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, TeacherRefused
 from aias.teaching.wire import KEY
-from aias.teaching.wish import Wish
 from chat_service import Service, completion, serving
 from serving_house import Rule, Shelf, Squarer, house
 
@@ -31,19 +31,21 @@ def rows(count: int, *, own: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"text": texts, "mood": [mood(text) if i < own else None for i, text in enumerate(texts)]})
 
 
-def teach(source: Any, wish: Wish, home: Path, *, target: str = "mood", **more: Any) -> tuple[Taught, list[Event]]:
+def teach(
+    source: Any, teacher: Teacher, home: Path, *, target: str = "mood", **more: Any
+) -> tuple[Taught, list[Event]]:
     events: list[Event] = []
-    return taught(source, target, wish, home=home, watch=events.append, **more), events
+    return taught(source, target, teacher, home=home, watch=events.append, **more), events
 
 
-def wish(service: Service, **more: Any) -> Wish:
-    return Wish(service.url, model="tiny", **more)
+def teacher(service: Service, **more: Any) -> Teacher:
+    return Teacher(service.url, model="tiny", **more)
 
 
 def test_a_chat_service_answers_what_has_no_answer_and_own_answers_judge(tmp_path: Path) -> None:
     frame = rows(100, own=44)
     with serving(mood) as service:
-        found, events = teach(frame, wish(service), tmp_path)
+        found, events = teach(frame, teacher(service), tmp_path)
 
     assert found.test is not None
     learned, test = pl.read_parquet(found.rows), pl.read_parquet(found.test)
@@ -60,9 +62,9 @@ def test_a_chat_service_answers_what_has_no_answer_and_own_answers_judge(tmp_pat
 
 def test_asking_again_asks_nothing_and_gives_the_same_files(tmp_path: Path) -> None:
     with serving(mood) as service:
-        first, _ = teach(rows(12, own=4), wish(service), tmp_path)
+        first, _ = teach(rows(12, own=4), teacher(service), tmp_path)
         calls = len(service.asked)
-        second, _ = teach(rows(12, own=4), wish(service), tmp_path)
+        second, _ = teach(rows(12, own=4), teacher(service), tmp_path)
 
         assert len(service.asked) == calls
     assert first.rows == second.rows and second.facts["calls"] == 0
@@ -70,9 +72,9 @@ def test_asking_again_asks_nothing_and_gives_the_same_files(tmp_path: Path) -> N
 
 def test_calls_that_are_allowed_are_all_that_is_spent_and_the_next_goes_on(tmp_path: Path) -> None:
     with serving(mood) as service:
-        first, events = teach(rows(12), wish(service, classes=("good", "bad"), calls_max=7), tmp_path)
+        first, events = teach(rows(12), teacher(service, classes=("good", "bad"), calls=7), tmp_path)
         assert len(service.asked) == 7
-        second, _ = teach(rows(12), wish(service, classes=("good", "bad"), calls_max=7), tmp_path)
+        second, _ = teach(rows(12), teacher(service, classes=("good", "bad"), calls=7), tmp_path)
         assert len(service.asked) == 12
 
     assert pl.read_parquet(first.rows).height == 7 and pl.read_parquet(second.rows).height == 12
@@ -85,9 +87,9 @@ def test_a_file_without_the_column_gets_it_where_labels_are_named(tmp_path: Path
     path = tmp_path / "rows.csv"
     rows(12).drop("mood").write_csv(path)
     with serving(mood) as service:
-        found, _ = teach(path, wish(service, classes=("good", "bad")), tmp_path)
+        found, _ = teach(path, teacher(service, classes=("good", "bad")), tmp_path)
         with pytest.raises(BadTeacher, match="the labels of `mood` are not known"):
-            teach(path, wish(service), tmp_path)
+            teach(path, teacher(service), tmp_path)
 
     assert found.test is None
     assert all(mood(text) == label for text, label in pl.read_parquet(found.rows).rows())
@@ -95,12 +97,12 @@ def test_a_file_without_the_column_gets_it_where_labels_are_named(tmp_path: Path
 
 def test_rows_that_have_all_answers_need_no_teacher(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to ask"):
-        teach(rows(20, own=20), Wish("http://127.0.0.1:9/v1", model="tiny"), tmp_path)
+        teach(rows(20, own=20), Teacher("http://127.0.0.1:9/v1", model="tiny"), tmp_path)
 
 
 def test_labels_that_are_not_named_are_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(BadTeacher, match="'bad' in some rows, which the classes named are without"):
-        teach(rows(20, own=10), Wish("http://127.0.0.1:9/v1", "tiny", ("good", "evil")), tmp_path)
+        teach(rows(20, own=10), Teacher("http://127.0.0.1:9/v1", "tiny", ("good", "evil")), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_labels_that_are_not_named_are_not_passed_over(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_service_that_gives_no_answers_gives_no_model(reply: Any, tmp_path: Path) -> None:
     with serving(mood, first=[reply] * 100) as service, pytest.raises(TeacherRefused):
-        teach(rows(100, own=10), wish(service), tmp_path)
+        teach(rows(100, own=10), teacher(service), tmp_path)
 
     assert len(service.asked) <= 40  # and is not asked to the end
 
@@ -119,7 +121,7 @@ def test_a_service_that_gives_no_answers_gives_no_model(reply: Any, tmp_path: Pa
 def test_a_service_that_is_busy_for_a_while_is_waited_for(tmp_path: Path) -> None:
     busy = (429, {"Retry-After": "0"}, b"slow down")
     with serving(mood, first=[busy] * 3) as service:
-        found, _ = teach(rows(8), wish(service, classes=("good", "bad")), tmp_path)
+        found, _ = teach(rows(8), teacher(service, classes=("good", "bad")), tmp_path)
 
     assert found.facts["answered"] == 8 and found.facts["calls"] == 11
 
@@ -127,7 +129,7 @@ def test_a_service_that_is_busy_for_a_while_is_waited_for(tmp_path: Path) -> Non
 def test_no_secret_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "sk-never-told-4711")
     with serving(mood) as service:
-        found, events = teach(rows(8), wish(service, classes=("good", "bad")), tmp_path)
+        found, events = teach(rows(8), teacher(service, classes=("good", "bad")), tmp_path)
 
     held = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert set(service.keys) == {"Bearer sk-never-told-4711"}
@@ -143,7 +145,7 @@ def test_endpoints_teach_by_both_protocols(path: str, tmp_path: Path, monkeypatc
     monkeypatch.setenv(KEY, "predict-key")
     frame = ages().with_columns(plan=pl.lit("pro"))
     with house() as server:
-        found, _ = teach(frame, Wish(f"http://{server.address}{path}"), tmp_path, target="left")
+        found, _ = teach(frame, Teacher(f"http://{server.address}{path}"), tmp_path, target="left")
 
     assert pl.read_parquet(found.rows)["left"].to_list() == ["no", "no", "yes", "yes", "yes"]
     assert found.facts["calls"] == 1
@@ -157,7 +159,7 @@ def test_endpoints_teach_numbers(path: str, tmp_path: Path, monkeypatch: pytest.
     sides = np.arange(1.0, 30)
     frame = pl.DataFrame({"side": sides, "area": [None if i % 2 else float(s * s) for i, s in enumerate(sides)]})
     with house(shelf) as server:
-        found, _ = teach(frame, Wish(f"http://{server.address}{path}"), tmp_path, target="area")
+        found, _ = teach(frame, Teacher(f"http://{server.address}{path}"), tmp_path, target="area")
 
     assert pl.read_parquet(found.rows)["area"].to_list() == (sides**2).tolist()
     assert found.facts["difference"] == 0.0
@@ -165,26 +167,26 @@ def test_endpoints_teach_numbers(path: str, tmp_path: Path, monkeypatch: pytest.
 
 def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: Path) -> None:
     with house() as server, pytest.raises(TeacherRefused, match="401"):
-        teach(ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn"), tmp_path,
+        teach(ages().with_columns(plan=pl.lit("pro")), Teacher(f"http://{server.address}/predict/churn"), tmp_path,
               target="left")  # fmt: skip
 
 
 @pytest.mark.parametrize("source", ["http://host/somewhere", "https://host"])
 def test_an_address_that_says_not_what_it_is_is_asked_about(source: str, tmp_path: Path) -> None:
     with pytest.raises(BadTeacher, match="not a teacher"):
-        teach(rows(20), Wish(source), tmp_path)
+        teach(rows(20), Teacher(source), tmp_path)
 
 
 def test_a_version_that_does_not_exist_is_not_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIAS_HOME", str(tmp_path))
     with pytest.raises(AiasError, match="nobody"):
-        teach(rows(20), Wish("nobody@3"), tmp_path)
+        teach(rows(20), Teacher("nobody@3"), tmp_path)
 
 
-@pytest.mark.parametrize("bad", [{"calls_max": 0}, {"classes": ("one",)}, {"classes": ("a", "a")}])
+@pytest.mark.parametrize("bad", [{"calls": 0}, {"classes": ("one",)}, {"classes": ("a", "a")}])
 def test_a_wish_that_cannot_be_had_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(BadTeacher):
-        Wish("big@1", **bad)
+        Teacher("big@1", **bad)
 
 
 def known(path: Any) -> Opinions:
@@ -194,10 +196,10 @@ def known(path: Any) -> Opinions:
 def test_an_endpoint_teaches_how_sure_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "predict-key")
     with house() as server:
-        found, events = teach(ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn"),
+        found, events = teach(ages().with_columns(plan=pl.lit("pro")), Teacher(f"http://{server.address}/predict/churn"),
                               tmp_path, target="left")  # fmt: skip
         hot, _ = teach(
-            ages().with_columns(plan=pl.lit("pro")), Wish(f"http://{server.address}/predict/churn", temperature=2.0),
+            ages().with_columns(plan=pl.lit("pro")), Teacher(f"http://{server.address}/predict/churn", temperature=2.0),
             tmp_path, target="left",
         )  # fmt: skip
 
@@ -215,9 +217,9 @@ def test_an_inference_server_teaches_so_where_its_classes_are_named_in_their_ord
     monkeypatch.setenv(KEY, "predict-key")
     frame = ages().with_columns(plan=pl.lit("pro"))
     with house() as server:
-        named, _ = teach(frame, Wish(f"http://{server.address}/v2/models/churn", classes=("no", "yes")), tmp_path,
+        named, _ = teach(frame, Teacher(f"http://{server.address}/v2/models/churn", classes=("no", "yes")), tmp_path,
                          target="left")  # fmt: skip
-        other, _ = teach(frame, Wish(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
+        other, _ = teach(frame, Teacher(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
 
     assert known(named.facts["opinions"]).chances[0] == pytest.approx([0.75, 0.25])
     assert other.facts["soft"] == 0 and known(other.facts["opinions"]).labels == ()
@@ -230,11 +232,11 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
     shelf = Shelf()
     shelf.deploy("churn", 1, dying := Dying(rows_left=900))
     with house(shelf) as server:
-        wish = Wish(f"http://{server.address}/predict/churn")
+        teacher = Teacher(f"http://{server.address}/predict/churn")
         with pytest.raises(TeacherRefused, match="in a row came to nothing") as refused:
-            teach(frame, wish, tmp_path, target="left")
+            teach(frame, teacher, tmp_path, target="left")
         dying.rows_left = 10**9
-        found, _ = teach(frame, wish, tmp_path, target="left")
+        found, _ = teach(frame, teacher, tmp_path, target="left")
 
     assert "what was answered is kept" in refused.value.hint
     assert found.facts["calls"] == 16  # of nineteen
@@ -259,7 +261,7 @@ def test_labels_that_an_endpoint_does_not_know_are_named(tmp_path: Path, monkeyp
     monkeypatch.setenv(KEY, "predict-key")
     frame = ages().with_columns(pl.Series("left", [None, "No", None, None, "Yes"]), plan=pl.lit("pro"))
     with house() as server, pytest.raises(BadTeacher, match="a row's `left` is 'No', which is none of no, yes"):
-        teach(frame, Wish(f"http://{server.address}/predict/churn"), tmp_path, target="left")
+        teach(frame, Teacher(f"http://{server.address}/predict/churn"), tmp_path, target="left")
 
 
 def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
@@ -272,10 +274,10 @@ def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
         {"age": age, "plan": rng.choice(["pro", "free"], 200), "left": np.where(age > 40, "yes", "no")}
     )
     with house() as server:
-        wish = Wish(f"http://{server.address}/predict/churn", made_up=2.0)
-        found, _ = teach(frame, wish, tmp_path, target="left")
+        teacher = Teacher(f"http://{server.address}/predict/churn", made_up=2.0)
+        found, _ = teach(frame, teacher, tmp_path, target="left")
         with pytest.raises(UserError, match="nothing to ask") as refused:
-            teach(frame, Wish(wish.source), tmp_path, target="left")
+            teach(frame, Teacher(teacher.source), tmp_path, target="left")
 
     assert found.test is not None and "--made-up" in refused.value.hint
     learned, test, said = pl.read_parquet(found.rows), pl.read_parquet(found.test), known(found.facts["opinions"])
@@ -291,8 +293,8 @@ def test_rows_of_another_file_are_asked_about_besides(tmp_path: Path, monkeypatc
     frame = ages().drop_nulls("left").with_columns(plan=pl.lit("pro"))
     frame.write_csv(tmp_path / "own.csv")
     with house() as server:
-        wish = Wish(f"http://{server.address}/predict/churn", unlabelled=path)
-        found, _ = teach(tmp_path / "own.csv", wish, tmp_path, target="left")
+        teacher = Teacher(f"http://{server.address}/predict/churn", unlabelled=path)
+        found, _ = teach(tmp_path / "own.csv", teacher, tmp_path, target="left")
 
     assert pl.read_parquet(found.rows)["left"].to_list() == ["no", "yes", "no", "yes"]
     assert known(found.facts["opinions"]).own.tolist() == [True, True, False, False]

@@ -97,7 +97,7 @@ class Question:
     home: Path | None = None
 
 
-class Teacher(Protocol):
+class Labeller(Protocol):
     """Whoever labels rows: a version, an endpoint, a model on another server, a chat service."""
 
     who: str
@@ -122,5 +122,5 @@ class Kind(Protocol):
     def fits(source: str) -> bool: ...
 
     @staticmethod
-    def open(source: str, question: Question) -> Teacher:
+    def open(source: str, question: Question) -> Labeller:
         """Raises `BadTeacher`, `TeacherRefused`, `Busy`."""

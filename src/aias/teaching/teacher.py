@@ -1,11 +1,12 @@
-"""What was asked for: whom to ask about which rows, and at what cost."""
+"""`aias.Teacher`: who answers rows that have no answer yet, before a model is trained on them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 from aias.teaching.teachers.contract import BadTeacher
 
-CALLS_MAX: Final = 1_000
+CALLS: Final = 1_000
 """Of a service, unless more are allowed: a small price, and a quarter of an hour."""
 
 MADE_UP_MAX: Final = 20
@@ -16,24 +17,35 @@ TEMPERATURES: Final = (0.1, 20.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """`source`: a version such as `big@2`, or an address. `classes`: the labels that count, where rows do not show
-    them all. `instructions`: for a chat service, what the labels mean. `calls_max`: of a service. `unlabelled`: more
-    rows to ask about; `made_up`: how many to make up, times the real ones; `temperature`: above 1, and a teacher counts
-    as less sure of itself than it says."""
+class Teacher:
+    """Whom to ask, and how.
+
+    - `source`: a version such as `"big@2"`, the address of an endpoint of Aias (`.../predict/NAME`) or of a model on an
+      Open Inference v2 server (`.../v2/models/NAME`), or of a chat service that speaks OpenAI's API (`.../v1`)
+    - `model`: which of a chat service's models; the key comes from `AIAS_TEACHER_KEY` in the environment
+    - `classes`: the labels that it may give, where rows do not show them all
+    - `instructions`: what a chat service is told besides: what the labels mean
+    - `calls`: how many calls of a service it may cost
+    - `unlabelled`: more rows of the same columns to ask about
+    - `made_up`: how many rows to make up and ask about, times the real ones
+    - `temperature`: above 1, and what a teacher is less sure of counts more
+
+    Raises `UserError` for what cannot be asked.
+    """
 
     source: str
     model: str = ""
-    classes: tuple[str, ...] = ()
+    classes: Sequence[str] = ()
     instructions: str = ""
-    calls_max: int = CALLS_MAX
+    calls: int = CALLS
+    _: KW_ONLY
     unlabelled: Any = None
     made_up: float = 0.0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.calls_max < 1:
-            raise BadTeacher(f"in {self.calls_max} calls nothing can be asked", hint=f"for example {CALLS_MAX}")
+        if self.calls < 1:
+            raise BadTeacher(f"in {self.calls} calls nothing can be asked", hint=f"for example {CALLS}")
         if len(set(self.classes)) < len(self.classes) or len(self.classes) == 1:
             named = ",".join(self.classes)
             raise BadTeacher(
