@@ -16,7 +16,7 @@ PLOTS: Final = "plots/"
 
 @dataclass(frozen=True, slots=True)
 class FieldImportance:
-    """How much worse the metric gets when the field is mixed up among the rows; a 95 % interval."""
+    """How much worse the metric gets when the field is mixed up among the rows; its 95 % interval over repeats."""
 
     field: str
     drop: float

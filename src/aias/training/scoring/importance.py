@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.artifact.report import FieldImportance
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import LabelWeights, measure, of_rows
@@ -26,16 +27,6 @@ NUMBERS_MAX: Final = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Importance:
-    """How much worse the metric gets when the field is mixed up; `low` to `high` is the 95 % interval over repeats."""
-
-    field: str
-    drop: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Explanation:
     """`answer` = `base` + the sum of `contributions`, for each output. Fields that stand as in the reference give 0."""
 
@@ -47,7 +38,7 @@ class Explanation:
 def importance(
     answer: Answer, columns: Floats, y: Any, fields: Fields, *, task: Task, seed: int, repeats: int = 5,
     rows_max: int = IMPORTANCE_ROWS_MAX, label_weights: LabelWeights = None,
-) -> tuple[Importance, ...]:  # fmt: skip
+) -> tuple[FieldImportance, ...]:  # fmt: skip
     """Permutation importance (Breiman 2001; Fisher, Rudin and Dominici 2019), largest first, on rows never fitted on.
 
     Of two fields that say the same, each hides the other.
@@ -134,14 +125,14 @@ def _mixed(columns: Floats, places: Sequence[int], rng: np.random.Generator) -> 
     return mixed
 
 
-def _over_repeats(name: str, drops: Floats) -> Importance:
+def _over_repeats(name: str, drops: Floats) -> FieldImportance:
     from scipy.special import stdtrit
 
     drop = float(drops.mean())
     if len(drops) < 2:
-        return Importance(name, drop, drop, drop)
+        return FieldImportance(name, drop, drop, drop)
     half = float(stdtrit(len(drops) - 1, 0.975) * drops.std(ddof=1) / np.sqrt(len(drops)))
-    return Importance(name, drop, drop - half, drop + half)
+    return FieldImportance(name, drop, drop - half, drop + half)
 
 
 def _tuple(values: Floats) -> tuple[float, ...]:

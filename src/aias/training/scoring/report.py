@@ -22,7 +22,7 @@ from aias.training.ensemble import Ensemble, Part
 from aias.training.history import History
 from aias.training.pipeline import Pipeline
 from aias.training.scoring.curves import Charts, history_charts, score_charts
-from aias.training.scoring.importance import Importance, importance
+from aias.training.scoring.importance import importance
 from aias.training.scoring.metrics import LabelWeights, of_rows
 from aias.training.scoring.slices import by_slice, each_value, parted
 from aias.training.selection.configuration import Unit
@@ -107,8 +107,7 @@ def report(
         charts["importance"] = _importance_chart(task, found, rows)
     few = judged.take(np.sort(rng.permutation(len(judged.y))[:SLICED_ROWS_MAX]))
     slices = _slices(task, few, encoder, found, seed=seed)
-    said = Report(tuple(FieldImportance(each.field, each.drop, each.low, each.high) for each in found), rows, slices)
-    return _files(charts) | {REPORT: said.as_bytes()}
+    return _files(charts) | {REPORT: Report(found, rows, slices).as_bytes()}
 
 
 @dataclass(eq=False)
@@ -159,7 +158,7 @@ def _files(charts: Charts) -> dict[str, bytes]:
 
 def _importance(
     task: Task, judged: Judged, encoder: RowEncoder, *, deadline: Deadline, seed: int, watch: Watch
-) -> tuple[tuple[Importance, ...], int]:
+) -> tuple[tuple[FieldImportance, ...], int]:
     """The fields, largest first, and the rows that they were found on."""
     fields = _fields(encoder)
     width = judged.encoded.columns.shape[1]
@@ -230,7 +229,7 @@ def _affordable(
     )
 
 
-def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> bytes:
+def _importance_chart(task: Task, found: Sequence[FieldImportance], rows: int) -> bytes:
     bars = [Bar(each.field, each.drop, each.low, each.high) for each in found[:BARS_MAX]]
     more = f"; {BARS_MAX} of {len(found):,} fields" if len(found) > BARS_MAX else ""
     note = f"{task.metric} lost by mixing up, {rows:,} rows{more}"
@@ -238,7 +237,7 @@ def _importance_chart(task: Task, found: Sequence[Importance], rows: int) -> byt
 
 
 def _slices(
-    task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[Importance], *, seed: int
+    task: Task, judged: Judged, encoder: RowEncoder, found: Sequence[FieldImportance], *, seed: int
 ) -> tuple[SliceScore, ...]:
     """By the categories that matter most, or where there are none, by numbers; never by one part that is all."""
     kinds = {each.name: each.kind for each in encoder.fields}
