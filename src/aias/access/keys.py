@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, Self, get_args
 
 from aias.access import tenants
-from aias.access.once import Once, new_salt
+from aias.access.idempotency import Once, new_salt
 from aias.access.quotas import Quota, checked
 from aias.access.secret import digest_of_secret, id_of, new_id, new_secret, secret_of
 from aias.access.tenants import Tenant, account_of

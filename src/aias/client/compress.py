@@ -7,10 +7,10 @@ from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import WORK, Model, publish_one
+from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, nobody
-from aias.core.kept import write_whole
 from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
 
@@ -73,7 +73,7 @@ def compress(
     found = publish_one(model.registry, outcome.trained, watch=watch) if outcome.trained else model
     before = _before(model)
     if before is None or not outcome.frontier.says_less(before):
-        write_whole(_place(model), outcome.frontier.as_bytes())
+        write_atomically(_place(model), outcome.frontier.as_bytes())
     else:
         said = f"`aias frontier {model.ref}` still shows the run before, which measured more"
         watch(Event("compress.less", said))

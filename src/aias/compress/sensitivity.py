@@ -15,8 +15,8 @@ import numpy as np
 
 from aias.core.evenly import evenly
 from aias.encoders.rows import Encoded
+from aias.graph.activation_ranges import ActivationRange
 from aias.graph.int8 import Int8
-from aias.graph.reach import Reach
 from aias.graph.sentences import SentenceEncoder, Texts, Vectors
 
 Place = TypeVar("Place")
@@ -31,9 +31,9 @@ PAID_MIN_US: Final = 1.0
 """For a text. What seems to cost less, or nothing, is noise of the clock."""
 
 
-def by_worth(sentences: SentenceEncoder, encoded: Encoded, reach: Sequence[Reach]) -> list[int]:
+def by_worth(sentences: SentenceEncoder, encoded: Encoded, reach: Sequence[ActivationRange]) -> list[int]:
     """The places of the layers, those first whose float32 regains most for a microsecond. `encoded`: rows with their
-    tokens; `reach`: of the products (`graph.reach`)."""
+    tokens; `reach`: of the products (`graph.activation_ranges`)."""
     whole = sentences.whole
     texts = Texts.of(encoded).part(slice(0, None))
     places = evenly(len(texts.tokens), TEXTS)

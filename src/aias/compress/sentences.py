@@ -20,7 +20,7 @@ from aias.core.events import nobody
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.features.sentences import Sentences
-from aias.graph.reach import Reach, reached
+from aias.graph.activation_ranges import ActivationRange, activation_ranges
 from aias.graph.sentences import SentenceEncoder
 from aias.learners.contract import Examples, Fit
 from aias.learners.linear import LinearModel
@@ -52,10 +52,12 @@ class Reader:
         return self.embedding.sentences
 
     @property
-    def reach(self) -> Sequence[Reach]:
+    def reach(self) -> Sequence[ActivationRange]:
         """Of the products of its encoder, by some texts."""
         sentences = self.sentences
-        return self.shop.once("reach", lambda: reached(sentences.whole, self.shop.some_texts(sentences.subwords)))
+        return self.shop.once(
+            "reach", lambda: activation_ranges(sentences.whole, self.shop.some_texts(sentences.subwords))
+        )
 
     def candidate(
         self, name: str, sentences: SentenceEncoder, *, precision: str = "", like: SentenceEncoder | None = None,

@@ -17,7 +17,7 @@ from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
-from aias.graph.both import Both
+from aias.graph.encoder_pair import EncoderPair
 from aias.graph.sentences import SentenceEncoder
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.embedding import Embedding, embedded, without_tokens
@@ -179,9 +179,9 @@ class Workshop:
         sentences, ledger = embedding.sentences, self.bench.ledger
         if embedding is self.prepared.embedding:
             return self.prepared.table.whole.encoded
-        if isinstance(sentences, Both):
+        if isinstance(sentences, EncoderPair):
             first, second = sentences.first, sentences.second
-            return Both.into(*(self._read_by(embedding, each) for each in (first, second)))
+            return EncoderPair.into(*(self._read_by(embedding, each) for each in (first, second)))
         if sentences.graph_digest not in self._read:
             encoded = encoded_of(self.prepared.dataset, self.encoder.with_subwords(sentences.subwords))
             kept_free = 0.0 if self.finishing else FINISH_SHARE * self.deadline.seconds

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from aias.core.kept import write_whole
+from aias.core.atomic_files import write_atomically
 from aias.core.names import digest_of
 from aias.core.schema import Schema
 from aias.data.frames import table_of
@@ -49,5 +49,5 @@ def keep(frame: pl.DataFrame, folder: Path) -> Path:
     held = io.BytesIO()
     frame.write_parquet(held)
     path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"
-    write_whole(path, held.getvalue())
+    write_atomically(path, held.getvalue())
     return path

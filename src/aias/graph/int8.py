@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.graph import FLOAT, ROUNDED, GraphWriter
-from aias.graph.reach import PRODUCTS, Reach
+from aias.graph.activation_ranges import PRODUCTS, ActivationRange
 from aias.graph.transformer import Affine, Transformer, Weights, affine_of
 
 STEPS: Final = 127
@@ -56,11 +56,11 @@ activation."""
 
 @dataclass(frozen=True, eq=False)
 class Int8:
-    """Writes what `of` computes. `reach`: of each product, in their order (`graph.reach`); of more than `of` has the
-    first count. `exact`: layers, by their places, that stay in float32."""
+    """Writes what `of` computes. `reach`: of each product, in their order (`graph.activation_ranges`); of more
+    than `of` has the first count. `exact`: layers, by their places, that stay in float32."""
 
     of: Transformer
-    reach: Sequence[Reach]
+    reach: Sequence[ActivationRange]
     exact: frozenset[int] = frozenset()
 
     @property
@@ -121,7 +121,7 @@ def rows_of(graph: GraphWriter, table: Weights, places: str) -> str:
 
 
 def _in_int8(
-    graph: GraphWriter, x: str, affine: Affine, reach: Reach, each: Weights, *, divided: bool = False
+    graph: GraphWriter, x: str, affine: Affine, reach: ActivationRange, each: Weights, *, divided: bool = False
 ) -> str:  # fmt: skip
     """`each`: by what each input is divided, (inputs,); `divided`: where it was already."""
     held, scales = rounded(affine.weight * each[:, None], axis=0)
@@ -137,17 +137,17 @@ def _in_int8(
     return graph.op("Gemm", graph.op("DequantizeLinear", whole, *fixed), weight, bias)
 
 
-def _alike(weight: Weights, reach: Reach, share: float) -> Weights:
+def _alike(weight: Weights, reach: ActivationRange, share: float) -> Weights:
     """By what each input is divided: (inputs,)."""
     heavy = np.maximum(np.abs(weight).max(axis=1), TINY)
     return np.asarray(_far(reach) ** share / heavy ** (1 - share), np.float32)
 
 
-def _far(reach: Reach) -> Weights:
+def _far(reach: ActivationRange) -> Weights:
     return np.maximum(np.maximum(reach.high, -reach.low), TINY)
 
 
-def again(affine: Affine, reach: Reach) -> tuple[npt.NDArray[np.int64], Weights]:
+def again(affine: Affine, reach: ActivationRange) -> tuple[npt.NDArray[np.int64], Weights]:
     """Which inputs stand where if those that reach furthest stand there several times, and how often each of them
     does: (more inputs,) both."""
     far, times = _far(reach) / _alike(affine.weight, reach, ALIKE_ACTIVE), np.ones(len(reach.high), np.int64)
@@ -157,13 +157,13 @@ def again(affine: Affine, reach: Reach) -> tuple[npt.NDArray[np.int64], Weights]
     return places, times[places].astype(np.float32)
 
 
-def shared(affine: Affine, reach: Reach) -> tuple[Affine, Reach, Weights]:
+def shared(affine: Affine, reach: ActivationRange) -> tuple[Affine, ActivationRange, Weights]:
     """The same of more inputs, those that stand there several times with a share of their weights each; and by what
     each is divided: those by as much more, so that their weights reach as far as before."""
     places, times = again(affine, reach)
     each = times * _alike(affine.weight, reach, ALIKE_ACTIVE)[places]
     more = Affine(affine.weight[places] / times[:, None], affine.bias)
-    return more, Reach(reach.low[places], reach.high[places]), each
+    return more, ActivationRange(reach.low[places], reach.high[places]), each
 
 
 def _steps(low: Weights, high: Weights) -> tuple[np.float32, np.uint8]:

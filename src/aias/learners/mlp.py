@@ -17,10 +17,10 @@ from aias.networks.arithmetic import Graph, Numpy
 from aias.networks.design import design
 from aias.networks.inputs import ONE_HOT_MAX, Inputs
 from aias.networks.network import Network, in_parts
+from aias.networks.optimizers import RATES
 from aias.networks.rows import Rows, rows_of
 from aias.networks.smaller import network_made_smaller
 from aias.networks.training import Training
-from aias.networks.updates import RATES
 
 __all__ = ["Mlp"]
 

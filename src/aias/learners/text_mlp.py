@@ -15,8 +15,8 @@ from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy
+from aias.networks.best_epoch import BestEpoch
 from aias.networks.chain import Chain, new_chain
-from aias.networks.choosing import Choice
 from aias.networks.descent import RATES, Descent
 from aias.networks.schedule import Schedule
 from aias.networks.smaller import made_smaller
@@ -83,7 +83,7 @@ class _Training:
         self.y = train.y if how.task.classes else ((train.y - span[0]) / span[1]).astype(np.float32)
         chain = self._new(train, span) if how.start is None else Chain.load(how.start)
         self.descent = Descent(made_smaller(chain, self.x, self.settings), how.task, self.settings)
-        self.choice, self.best = Choice(), self.descent.chain()
+        self.choice, self.best = BestEpoch(), self.descent.chain()
         self.rng = np.random.default_rng(how.seed)
         self.epoch, self.told_at = 0, -TELL_SECONDS
 

@@ -18,7 +18,7 @@ from aias.networks.arithmetic import Numpy
 from aias.networks.chain import Chain
 from aias.networks.losses import ABSOLUTE
 from aias.networks.network import linked
-from aias.networks.updates import BETAS, EPSILON, GRADIENT_MAX, MOMENTUM
+from aias.networks.optimizers import BETAS, EPSILON, GRADIENT_MAX, MOMENTUM
 
 Floats32 = npt.NDArray[np.float32]
 

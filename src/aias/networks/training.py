@@ -9,14 +9,14 @@ import numpy as np
 from aias.core.deadline import Deadline
 from aias.core.task import Task
 from aias.encoders.contract import Floats
-from aias.networks.choosing import Choice
+from aias.networks.best_epoch import BestEpoch
 from aias.networks.flat import Flat
 from aias.networks.losses import judged, loss_of
 from aias.networks.network import Network
+from aias.networks.optimizers import GRADIENT_MAX, optimizer
 from aias.networks.rows import Rows
 from aias.networks.schedule import Schedule
 from aias.networks.tensors import Tensors
-from aias.networks.updates import GRADIENT_MAX, update
 
 EPOCH_ROWS: Final = 50_000
 """An epoch is a pass over the rows, or so many of them: what is longer is judged in between."""
@@ -60,10 +60,10 @@ class Training:
         self.flat = Flat(network)
         self.weights, self.gradient = self.flat.start(), torch.zeros(self.flat.size)
         self.network = self.flat.learning(self.weights, self.gradient)
-        self.update = update(settings["update"], self.weights, self.flat.decay(settings["weight_decay"]))
+        self.optimizer = optimizer(settings["update"], self.weights, self.flat.decay(settings["weight_decay"]))
         self.average, self.best = self.weights.clone(), self.weights.clone()
         self.step = self.epoch = 0
-        self.choice = Choice()
+        self.choice = BestEpoch()
         self.judge_seconds = self.step_seconds = 0.0
         self.schedule = Schedule(settings["schedule"], settings["epochs"] * self.steps_an_epoch)
         self.started_at = self.pace_from = deadline.clock()
@@ -114,7 +114,7 @@ class Training:
         norm = float(self.gradient.norm())
         if isfinite(norm):  # a step to nowhere is not made
             self.gradient.mul_(min(1.0, GRADIENT_MAX / max(norm, 1e-12)))
-            self.update.step(self.gradient, self.settings["learning_rate"] * self.schedule.rate(self.step))
+            self.optimizer.step(self.gradient, self.settings["learning_rate"] * self.schedule.rate(self.step))
         self.step += 1
         horizon = max(10.0, self.settings["average_epochs"] * self.steps_an_epoch)
         self.average.lerp_(self.weights, max(1 / horizon, 1 - (1 + self.step) / (10 + self.step)))
@@ -151,7 +151,7 @@ class Training:
         return np.concatenate(answers), np.concatenate(losses)
 
     def _averaged(self) -> Any:
-        found = self.update.averaged()
+        found = self.optimizer.averaged()
         return self.average if found is None else found
 
     def _stale(self) -> bool:

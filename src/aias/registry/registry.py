@@ -20,8 +20,8 @@ from aias.core.locks import locked
 from aias.core.names import Ref, check_name
 from aias.database import endpoints, versions
 from aias.database.engine import Database, Transaction
+from aias.registry.high_water_mark import HighWaterMark
 from aias.registry.lookup import EndpointMoved, VersionInUse, endpoint_in, quoted, version_in
-from aias.registry.mark import Mark
 from aias.registry.rollout.rollouts import Rollouts, active_in, end_all, with_trials
 from aias.registry.stores.contract import Store
 from aias.registry.stores.disk import DiskStore
@@ -40,7 +40,7 @@ class Registry:
         self.database = database
         self._store = store
         self._clock = clock
-        self._mark = Mark(home / "published")
+        self._mark = HighWaterMark(home / "published")
         self.rollouts = Rollouts(database, self.manifest, clock)
 
     @classmethod

@@ -13,9 +13,9 @@ from typing import Final
 import msgspec
 
 from aias.artifact.manifest import Manifest
+from aias.core.atomic_files import read_cached, write_cached
 from aias.core.events import Event, Watch
 from aias.core.host import Host, host
-from aias.core.kept import keep, kept
 from aias.core.names import digest_of
 from aias.runtimes.golden import read_golden
 from aias.runtimes.latency import Between, race
@@ -67,10 +67,10 @@ def arrive(
     if proved is None or proved == host():
         return None
     place = None if cache is None else cache / f"{_key(manifest)}.json"
-    if (before := kept(place, Arrival)) is not None:
+    if (before := read_cached(place, Arrival)) is not None:
         return before
     found = _measured(runtime, recorded, proved, above)
-    keep(place, found)
+    write_cached(place, found)
     gone = found.speed is not None and found.speed.high <= SLOWER
     facts: dict[str, object] = {"model": manifest.name, **asdict(found)}
     watch(Event("runtime.arrived", f"`{manifest.name}`: {found}", "warning" if gone else "info", facts))
@@ -79,7 +79,7 @@ def arrive(
 
 def known(manifest: Manifest, cache: Path) -> Arrival | None:
     """What was found on this host before, if anything was."""
-    return kept(cache / f"{_key(manifest)}.json", Arrival)
+    return read_cached(cache / f"{_key(manifest)}.json", Arrival)
 
 
 def proved_on(manifest: Manifest) -> Host | None:

@@ -15,10 +15,10 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Manifest
+from aias.core.atomic_files import read_cached, write_cached
 from aias.core.catalog import member, members
 from aias.core.events import Event, Watch, nobody
 from aias.core.host import host
-from aias.core.kept import keep, kept
 from aias.core.names import digest_of
 from aias.encoders.rows import Encoded
 from aias.runtimes.onnxruntime import OnnxRuntime, Session
@@ -77,9 +77,9 @@ def choose(runtime: OnnxRuntime, model: Callable[[], bytes], *, cache: Path | No
     if once <= SMALL_SECONDS:
         return Choice(OURS, f"a row takes {1e6 * once:.0f} µs")
     place = None if cache is None else cache / f"{_key(runtime.manifest, rivals)}.json"
-    found = _first_faster(runtime, model, rivals, rows, kept(place, Choice), watch)
+    found = _first_faster(runtime, model, rivals, rows, read_cached(place, Choice), watch)
     if not found.lost:
-        keep(place, found)
+        write_cached(place, found)
     facts: dict[str, object] = {"model": runtime.manifest.name, **asdict(found)}
     watch(Event("runtime.chosen", f"{found.engine} answers for `{runtime.manifest.name}`: {found.reason}", facts=facts))
     return found
@@ -107,7 +107,7 @@ def _first_faster(
 def chosen(manifest: Manifest, cache: Path) -> Choice | None:
     """What was measured on this host before, if anything was."""
     rivals = _rivals(nobody)
-    return kept(cache / f"{_key(manifest, rivals)}.json", Choice) if rivals else None
+    return read_cached(cache / f"{_key(manifest, rivals)}.json", Choice) if rivals else None
 
 
 def example_rows(manifest: Manifest) -> Rows:

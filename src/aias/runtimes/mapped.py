@@ -17,10 +17,10 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import FileEntry, Manifest
+from aias.core.atomic_files import read_cached, write_cached
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.host import host
-from aias.core.kept import keep, kept
 from aias.core.locks import locked
 from aias.core.names import digest_of
 from aias.runtimes.engine_choice import example_rows
@@ -76,7 +76,7 @@ def _shared(place: Path, folder: Path, manifest: Manifest, watch: Watch) -> Onnx
 
 def _kept(place: Path, folder: Path, manifest: Manifest) -> OnnxRuntime | None:
     """By the files that were made before; None where there are none, or they are not what they were."""
-    sealed = kept(place / SEALED, dict[str, str])
+    sealed = read_cached(place / SEALED, dict[str, str])
     if sealed is None or any(_digest(place / name) != digest for name, digest in sealed.items()):
         return None
     os.utime(place)
@@ -105,7 +105,7 @@ def _make(place: Path, folder: Path, manifest: Manifest, watch: Watch) -> None:
             files = []
     for each in {*making.iterdir()} - {*files}:
         each.unlink()
-    keep(making / SEALED, {each.name: _digest(each) for each in files})
+    write_cached(making / SEALED, {each.name: _digest(each) for each in files})
     making.rename(place)
     _forget(place)
 

@@ -16,12 +16,11 @@ from uvicorn import Config
 
 from aias.access.keys import Keys
 from aias.access.ledger import Ledger
+from aias.core.atomic_files import read_cached, write_cached
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Watch, nobody
-from aias.core.kept import keep
-from aias.core.kept import kept as kept_in
 from aias.core.memory import private_bytes
 from aias.registry.values import Endpoint
 from aias.serving.admission.doors import Doors, Ring
@@ -98,7 +97,7 @@ class Gateway:
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
             book=book, shadow=shadow, residence=Residency(self.bounds.memory_bytes, frozenset(pinned)),
-            asked_before=kept_in(asked, list[str]) or (), width=width,
+            asked_before=read_cached(asked, list[str]) or (), width=width,
             examine=(lambda _model: None) if suspects is None else suspects.examine,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
@@ -250,7 +249,7 @@ class Gateway:
 
     def _note_asked(self) -> None:
         """Which models the next start loads first."""
-        keep(self._asked, self.router.by_last_asked())
+        write_cached(self._asked, self.router.by_last_asked())
 
     def _all_metrics(self) -> Callable[[], Metrics]:
         return self.metrics.later() if self._sums is None else self._sums.totalled(self.metrics)

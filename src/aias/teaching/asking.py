@@ -12,7 +12,7 @@ from typing import Final
 
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
-from aias.teaching.kept import Kept, key_of
+from aias.teaching.answer_cache import AnswerCache, key_of
 from aias.teaching.teachers.contract import Busy, Labeller, Row, Said, TeacherRefused, Unanswered
 
 TRIES: Final = 5
@@ -69,22 +69,22 @@ class _Spent(Unanswered):
 
 
 def ask(
-    teacher: Labeller, rows: Sequence[Row], kept: Kept, *, calls_max: int, stop: threading.Event, watch: Watch,
+    teacher: Labeller, rows: Sequence[Row], cache: AnswerCache, *, calls_max: int, stop: threading.Event, watch: Watch,
     wait_for: Wait | None = None,
 ) -> Answers:  # fmt: skip
     """Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept."""
     keys = [key_of(row) for row in rows]
-    todo = {key: row for key, row in zip(keys, rows, strict=True) if kept.get(key) is None}
-    job = _Job(teacher, kept, _Calls(calls_max), stop, watch, len(todo), wait_for)
+    todo = {key: row for key, row in zip(keys, rows, strict=True) if cache.get(key) is None}
+    job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), wait_for)
     if todo:
         job.run(list(todo.items()))
-    return Answers(tuple(kept.get(key) for key in keys), job.calls.made, job.why)
+    return Answers(tuple(cache.get(key) for key in keys), job.calls.made, job.why)
 
 
 @dataclass(eq=False)
 class _Job:
     teacher: Labeller
-    kept: Kept
+    cache: AnswerCache
     calls: _Calls
     stop: threading.Event
     watch: Watch
@@ -153,7 +153,7 @@ class _Job:
         self.failures = 0
         before, self.answered = self.answered, self.answered + len(said)
         self.nonsense += sum(not each.answer for each in said)
-        self.kept.put(zip(keys, said, strict=True))
+        self.cache.put(zip(keys, said, strict=True))
         if self.answered // TOLD_EVERY > before // TOLD_EVERY:
             facts: dict[str, object] = {"answered": self.answered, "rows": self.rows, "calls": self.calls.made}
             message = f"{self.answered:,} of {self.rows:,} rows are answered by {self.teacher.who}"
@@ -173,7 +173,7 @@ class _Job:
         """What was under way when asking ended is paid for too."""
         for each, keys in running.items():
             if each.exception() is None:
-                self.kept.put(zip(keys, each.result(), strict=True))
+                self.cache.put(zip(keys, each.result(), strict=True))
 
     def _failed(self, fault: AiasError) -> None:
         if isinstance(fault, _Spent):

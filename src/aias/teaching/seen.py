@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.core.atomic_files import write_atomically
 from aias.core.errors import AiasError
-from aias.core.kept import write_whole
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
 from aias.data.read import read
@@ -54,7 +54,7 @@ def remember(learned: Any, manifest: Manifest, *, home: Path) -> None:
     with contextlib.suppress(AiasError, OSError):
         held = io.BytesIO()
         np.save(held, np.unique(_numbers(read(learned, schema=schema), schema)))
-        write_whole(place, held.getvalue())
+        write_atomically(place, held.getvalue())
 
 
 def _learned(manifest: Manifest, schema: Schema, home: Path) -> Numbers | None:

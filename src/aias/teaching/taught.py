@@ -29,8 +29,8 @@ from aias.data.schema_file import read_schema
 from aias.encoders.category import text_of
 from aias.encoders.contract import Ints
 from aias.teaching.agreement import compared_on, number_of
+from aias.teaching.answer_cache import AnswerCache
 from aias.teaching.asking import ask
-from aias.teaching.kept import Kept
 from aias.teaching.mixed import mixed
 from aias.teaching.seen import seen
 from aias.teaching.teacher import Teacher
@@ -234,8 +234,8 @@ class _Job:
         names = teacher.reads or [each.name for each in dataset.schema.inputs if each.name != self.target]
         rows = dataset.take(places).frame.select(names).to_dicts()
         self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
-        kept = Kept(self.folder / ANSWERS, teacher.identity)
-        found = ask(teacher, rows, kept, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
+        cache = AnswerCache(self.folder / ANSWERS, teacher.identity)
+        found = ask(teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
         return found.said, found.calls, found.why
 
     def _answers(

@@ -14,8 +14,8 @@ from aias.compress import sensitivity
 from aias.compress.sensitivity import by_worth
 from aias.core.schema import Field
 from aias.encoders.rows import Encoded, RowEncoder
+from aias.graph.activation_ranges import ActivationRange, activation_ranges
 from aias.graph.int8 import Int8
-from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder, Texts
 from tiny_encoder import encoder_into
 
@@ -33,8 +33,8 @@ def encoded(encoder: SentenceEncoder) -> Encoded:
     return fitted.columns({"note": NOTES}, len(NOTES))
 
 
-def reach_of(encoder: SentenceEncoder) -> list[Reach]:
-    return reached(encoder.whole, encoded(encoder))
+def reach_of(encoder: SentenceEncoder) -> list[ActivationRange]:
+    return activation_ranges(encoder.whole, encoded(encoder))
 
 
 def test_layers_in_float32_bring_back_what_int8_lost(encoder: SentenceEncoder):

@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 from aias.encoders.rows import Encoded
+from aias.graph.activation_ranges import ActivationRange, activation_ranges
 from aias.graph.builder import Builder
 from aias.graph.int8 import Int8, again, rounded, shared
-from aias.graph.reach import Reach, reached
 from aias.graph.sentences import SentenceEncoder, Texts
 from aias.graph.static import StaticVectors
 from aias.graph.transformer import Affine
@@ -33,7 +33,7 @@ def in_int8(sentences: SentenceEncoder, shown: Texts) -> Int8:
     """With the reach that these texts show."""
     nothing = np.zeros(0, np.int64)
     encoded = Encoded(np.empty((len(shown.tokens), 0)), nothing, nothing[:, None], 1, shown.tokens, shown.mask)
-    return Int8(sentences.whole, reached(sentences.whole, encoded))
+    return Int8(sentences.whole, activation_ranges(sentences.whole, encoded))
 
 
 def smaller(sentences: SentenceEncoder) -> list[SentenceEncoder]:
@@ -81,7 +81,7 @@ def test_what_reaches_further_than_any_text_shown_is_cut(sentences):
     """Fixed scales: a text that was shown is read alike, whatever else was."""
     asked = texts(9, 5, 2, 1)
     near, far = in_int8(sentences, asked), in_int8(sentences, asked)
-    far = replace(far, reach=[Reach(each.low / 50, each.high / 50) for each in far.reach])
+    far = replace(far, reach=[ActivationRange(each.low / 50, each.high / 50) for each in far.reach])
     before = sentences.vectors(asked)
     off = [np.abs(replace(sentences, transformer=each).vectors(asked) - before).max() for each in (near, far)]
     assert off[1] > 3 * off[0]
@@ -93,7 +93,7 @@ def test_one_number_that_reaches_far_behind_the_activation_does_not_make_all_oth
     affine = Affine(rng.normal(size=(96, 4)).astype(np.float32), np.ones(4, np.float32))
     x = rng.normal(size=(50, 96)).astype(np.float32)
     x[0, 7] = 60
-    reach = Reach(x.min(axis=0), x.max(axis=0))
+    reach = ActivationRange(x.min(axis=0), x.max(axis=0))
 
     places, _ = again(affine, reach)
     more, reaches, each = shared(affine, reach)

@@ -21,13 +21,13 @@ from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.text import Text
+from aias.graph.activation_ranges import activation_ranges
 from aias.graph.builder import Builder
 from aias.graph.compile import compile_graph
 from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
 from aias.graph.nasty import nasty_rows
 from aias.graph.parity import prove
-from aias.graph.reach import reached
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder, Texts, folder_of
 from aias.graph.transformer import Transformer
@@ -315,7 +315,7 @@ def test_words_and_sentences_together_are_proved_on_nasty_rows(folder: Path) -> 
 
 
 def in_int8(whole: Transformer, encoded: Encoded) -> Int8:
-    return Int8(whole, reached(whole, encoded))
+    return Int8(whole, activation_ranges(whole, encoded))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`teaching/asking.py` and `teaching/kept.py`: nothing is asked twice, nothing paid for is lost."""
+"""`teaching/asking.py` and `teaching/answer_cache.py`: nothing is asked twice, nothing paid for is lost."""
 
 import threading
 from collections.abc import Sequence
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aias.core.events import nobody
+from aias.teaching.answer_cache import AnswerCache, key_of
 from aias.teaching.asking import FAILURES_MAX, TRIES, Answers, ask
-from aias.teaching.kept import Kept, key_of
 from aias.teaching.teachers.contract import Busy, Row, Said, TeacherRefused, Unanswered
 
 
@@ -36,7 +36,7 @@ def rows(*numbers: int) -> list[Row]:
 def asked(rule: Rule, some: list[Row], folder: Path, **more: Any) -> tuple[Answers, list[float]]:
     waits: list[float] = []
     settings: dict[str, Any] = {"calls_max": 1_000, "stop": threading.Event(), "watch": nobody} | more
-    found = ask(rule, some, Kept(folder, rule.identity), wait_for=waits.append, **settings)  # type: ignore[arg-type]
+    found = ask(rule, some, AnswerCache(folder, rule.identity), wait_for=waits.append, **settings)  # type: ignore[arg-type]
     return found, waits
 
 
@@ -100,7 +100,7 @@ def test_who_is_refused_asks_no_more_and_keeps_what_was_answered(tmp_path: Path)
     with pytest.raises(TeacherRefused, match="401"):
         asked(rule, rows(1, 2, 3, 4, 5), tmp_path)
 
-    kept = Kept(tmp_path, rule.identity)
+    kept = AnswerCache(tmp_path, rule.identity)
     assert [kept.get(key_of(row)) is not None for row in rows(1, 2, 3)] == [True, True, False]
 
 
@@ -142,20 +142,20 @@ def test_too_few_answers_are_no_answer(tmp_path: Path) -> None:
 
 
 def test_a_line_that_a_kill_tore_is_asked_again_and_nothing_else(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, ("rule",))
+    kept = AnswerCache(tmp_path, ("rule",))
     kept.put([("a", Said("even")), ("b", Said("odd"))])
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-9] + b"")
 
-    torn = Kept(tmp_path, ("rule",))
+    torn = AnswerCache(tmp_path, ("rule",))
     torn.put([("c", Said("odd"))])
-    again = Kept(tmp_path, ("rule",))
+    again = AnswerCache(tmp_path, ("rule",))
 
     assert [bool(again.get(key)) for key in "abc"] == [True, False, True]
     assert path.stat().st_mode & 0o077 == 0
 
 
 def test_another_question_has_answers_of_its_own(tmp_path: Path) -> None:
-    Kept(tmp_path, ("chat", "a")).put([("row", Said("even"))])
+    AnswerCache(tmp_path, ("chat", "a")).put([("row", Said("even"))])
 
-    assert Kept(tmp_path, ("chat", "a")).get("row") and not Kept(tmp_path, ("chat", "b")).get("row")
+    assert AnswerCache(tmp_path, ("chat", "a")).get("row") and not AnswerCache(tmp_path, ("chat", "b")).get("row")

@@ -29,8 +29,8 @@ from aias.compress.workshop import Workshop
 from aias.core.graph import GraphWriter
 from aias.core.task import LABEL_METRICS, Task
 from aias.encoders.contract import Floats
-from aias.graph.both import Both
 from aias.graph.builder import Builder
+from aias.graph.encoder_pair import EncoderPair
 from aias.training.pipeline import Pipeline
 from aias.training.scoring.answering import Calibrated
 from aias.training.scoring.calibration import PROBABILITY_MIN, Calibration
@@ -214,7 +214,7 @@ def _make(shop: Workshop, split: Split, fold: int, parent_fold: int | None = Non
     first, second = (each.embedding or ours if _reads(shop, each.pipeline) else None for each in (small, large))
     embedding, wide = first or second, None
     if first and second:
-        both: Any = Both(first.sentences, second.sentences)
+        both: Any = EncoderPair(first.sentences, second.sentences)
         embedding, wide = replace(second, sentences=both), first.sentences.width
     mixture = Cascade(
         _calibrated(small.pipeline, split.small.calibration), _calibrated(large.pipeline, split.large.calibration),

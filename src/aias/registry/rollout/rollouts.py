@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from aias.access.once import Once
+from aias.access.idempotency import Once
 from aias.artifact.manifest import Manifest
 from aias.core.errors import NotFound
 from aias.core.names import Ref, check_name

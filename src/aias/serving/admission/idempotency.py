@@ -9,8 +9,8 @@
 import re
 from typing import ClassVar, Final
 
-from aias.access import once
-from aias.access.once import Once
+from aias.access import idempotency
+from aias.access.idempotency import Once
 from aias.serving.http.messages import Request
 from aias.serving.refusals import BadRequest, Refusal
 from aias.serving.survival.kernel import name_of
@@ -49,5 +49,5 @@ def once_of(request: Request, asked: bytes) -> Once | None:
     return Once(request.tenant, request.name, asked, secret.strip())
 
 
-def told_otherwise(fault: once.AskedOtherwise) -> AskedOtherwise:
+def told_otherwise(fault: idempotency.AskedOtherwise) -> AskedOtherwise:
     return AskedOtherwise(fault.message, hint=fault.hint)

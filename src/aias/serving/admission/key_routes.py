@@ -13,8 +13,8 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from aias.access.idempotency import AskedOtherwise
 from aias.access.keys import Key, Keys, Scope, unknown, utc_now
-from aias.access.once import AskedOtherwise
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
 from aias.serving.admission.idempotency import once_of, told_otherwise

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from aias.access.once import AskedOtherwise
+from aias.access.idempotency import AskedOtherwise
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, named_latency, told
 from aias.registry.values import Endpoint

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from aias.access.once import Once
+from aias.access.idempotency import Once
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.core.names import Ref

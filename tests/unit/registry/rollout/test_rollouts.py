@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import artifacts
-from aias.access.once import AskedOtherwise, Once
+from aias.access.idempotency import AskedOtherwise, Once
 from aias.core.names import Ref
 from aias.registry.lookup import UnknownEndpoint, VersionInUse
 from aias.registry.registry import Registry

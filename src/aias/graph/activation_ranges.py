@@ -20,12 +20,12 @@ PRODUCTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reach:
+class ActivationRange:
     low: Weights  # (inputs,)
     high: Weights  # (inputs,)
 
 
-def reached(whole: Transformer, encoded: Encoded) -> list[Reach]:
+def activation_ranges(whole: Transformer, encoded: Encoded) -> list[ActivationRange]:
     """`encoded`: some rows with their tokens. 0 is always within reach."""
     assert encoded.tokens is not None
     assert encoded.token_mask is not None
@@ -56,4 +56,4 @@ def reached(whole: Transformer, encoded: Encoded) -> list[Reach]:
             shown = np.vstack([shown, one])
     parts = np.cumsum(np.repeat(widths, 2))[:-1]
     lowest, highest = (np.split(each.astype(np.float32), parts) for each in (shown.min(axis=0), shown.max(axis=0)))
-    return [Reach(low, high) for low, high in zip(lowest[::2], highest[1::2], strict=True)]
+    return [ActivationRange(low, high) for low, high in zip(lowest[::2], highest[1::2], strict=True)]

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from aias.access.idempotency import KEPT, AskedOtherwise, Once
 from aias.access.keys import Keys
-from aias.access.once import KEPT, AskedOtherwise, Once
 from aias.access.tenants import TenantExists
 from clock import Clock
 

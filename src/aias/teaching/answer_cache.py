@@ -22,7 +22,7 @@ class _Line(msgspec.Struct):
     said: Said
 
 
-class Kept:
+class AnswerCache:
     """Of one teacher and one question. Several processes may add to it."""
 
     def __init__(self, folder: Path, identity: Iterable[str]) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-UPDATES: Final = ("adamw", "sgd", "momentum", "schedule_free")
-
 RATES: Final = {"adamw": 5e-3, "schedule_free": 4e-3, "sgd": 0.5, "momentum": 0.05}
 """The highest learning rate, where the settings name none."""
 
@@ -75,11 +73,11 @@ class ScheduleFree:
         return self.average
 
 
-def update(kind: str, weights: Any, decay: Any) -> Any:
+def optimizer(kind: str, weights: Any, decay: Any) -> Any:
     """`decay`: how fast each weight shrinks by itself, a vector like `weights`."""
-    assert kind in UPDATES, kind
     if kind == "schedule_free":
         return ScheduleFree(weights, decay)
     if kind == "adamw":
         return AdamW(weights, decay)
+    assert kind in {"sgd", "momentum"}, kind
     return Sgd(weights, decay, momentum=MOMENTUM if kind == "momentum" else 0.0)

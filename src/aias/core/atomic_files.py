@@ -1,5 +1,4 @@
-"""Files that are written whole or not at all; and what was measured once and is kept in one: a cache, so what cannot be
-read is measured again."""
+"""Files that are written atomically, whole or not at all; and caches in them: what cannot be read is measured again."""
 
 import time
 from contextlib import suppress
@@ -11,7 +10,7 @@ import msgspec
 T = TypeVar("T")
 
 
-def kept(path: Path | None, kind: type[T]) -> T | None:
+def read_cached(path: Path | None, kind: type[T]) -> T | None:
     """None where nothing can be read, or no place was named."""
     try:
         return None if path is None else msgspec.json.decode(path.read_bytes(), type=kind)
@@ -19,14 +18,14 @@ def kept(path: Path | None, kind: type[T]) -> T | None:
         return None
 
 
-def keep(path: Path | None, found: object) -> None:
+def write_cached(path: Path | None, found: object) -> None:
     """A cache that cannot be written is none."""
     if path is not None:
         with suppress(OSError):
-            write_whole(path, msgspec.json.encode(found))
+            write_atomically(path, msgspec.json.encode(found))
 
 
-def write_whole(path: Path, held: bytes) -> None:
+def write_atomically(path: Path, held: bytes) -> None:
     """Whoever reads finds what was there before, or all of it; a power cut may take it. Makes the folder. Raises
     `OSError`."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

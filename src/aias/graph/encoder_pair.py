@@ -15,7 +15,7 @@ from aias.graph.sentences import SentenceEncoder, Texts, Vectors
 
 
 @dataclass(frozen=True, eq=False)
-class Both:
+class EncoderPair:
     """What `SentenceEncoder` promises of itself to whoever reads texts by it."""
 
     first: SentenceEncoder

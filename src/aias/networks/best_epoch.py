@@ -5,7 +5,7 @@ import numpy as np
 from aias.encoders.contract import Floats
 
 
-class Choice:
+class BestEpoch:
     """`judged`: what the rows were answered, each half by the epoch that was best for the other half, so that no row
     helps to choose what scores it."""
 
