@@ -70,6 +70,7 @@ class Forms:
     def __init__(self, prepared: Prepared, bench: Bench, recipe: Any, *, watch: History) -> None:
         self.prepared, self.bench, self.recipe, self.watch = prepared, bench, recipe, watch
         self.workers, self._load = cpus(), 1.0
+        self._last: Trained | None = None
         self._started_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         if prepared.test.rows:  # what is asked of the others is asked now, since they are as large as the table
             self._digest, self._profile  # noqa: B018  kept from here on
@@ -235,8 +236,9 @@ class Forms:
         draft = _answering(replace(draft, not_refitted=late), answering)
         trained = finished(
             pipeline, self.prepared.encoder, draft, held_out=self.prepared.held_out, profile=self._profile,
-            embedding=self.prepared.embedding, watch=self.watch,
+            embedding=self.prepared.embedding, same=self._last, watch=self.watch,
         )  # fmt: skip
+        self._last = trained
         return trained, honest
 
     def _measured(

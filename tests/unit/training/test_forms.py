@@ -8,6 +8,7 @@ import pytest
 
 from aias.core.events import Event
 from aias.data.read import read
+from aias.training import finish
 from aias.training.forms import NEAR_ENOUGH, STRETCHED, Forms
 from aias.training.train import Recipe, train
 
@@ -45,6 +46,23 @@ def test_the_quality_form_holds_what_folds_left_and_for_half_of_it_or_more_what_
     left = (1 - all_rows) / (folds - 1)
     assert boosted and all(shares == pytest.approx([all_rows] + [left] * (folds - 1)) for shares in boosted)
     assert all(shares == [1.0] for shares in random), "a mean of parts has seen all rows where one fit has"
+
+
+@pytest.mark.parametrize(("learner", "proofs"), [("extra_trees", 1), ("boosted_trees", 2)])
+def test_a_graph_that_is_the_other_form_s_to_the_byte_is_proved_once(monkeypatch, learner: str, proofs: int) -> None:
+    proved: list[int] = []
+    prove = finish._prove
+
+    def noted(*given, **named):
+        proved.append(1)
+        return prove(*given, **named)
+
+    monkeypatch.setattr(finish, "_prove", noted)
+    found = train(read(rows(), target="y"), replace(RECIPE, learners=(learner,), latency_us=1e6), inline=True)
+    quality, serving = found.quality, found.serving
+    assert len(proved) == proofs
+    assert (quality.files["model.onnx"] == serving.files["model.onnx"]) == (proofs == 1)
+    assert quality.manifest.parity.rows == serving.manifest.parity.rows > 0
 
 
 @pytest.mark.parametrize(("asked", "over", "kept"), [(None, 1.5, True), (None, 4.0, False), (150.0, 1.5, False)])

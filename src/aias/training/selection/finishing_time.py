@@ -33,13 +33,19 @@ PUBLISH_SHARE: Final = 0.35
 """For both forms together, when the last is ready; and of what their members took one by one, since both are loaded
 once more. Of nine sets .1 to .6 s, at most .33 of that."""
 
+FILE_SECONDS: Final = 7e-4
+"""To write a file of an artifact, which has one for each column: 5,000 columns took 3 to 3.8 s a form, or nothing where
+there are twenty."""
+
 
 @dataclass(eq=False)
 class FinishingTime:
-    """`budget`: of the whole training. `judge_seconds`: the longest that a member took to be judged; `weigh_seconds`:
-    to weigh all; `row_seconds`: to calibrate and measure a form, by the rows that judge, None until it was tried."""
+    """`budget`: of the whole training; `files`: of a form; `judge_seconds`: the longest that a member took to be
+    judged; `weigh_seconds`: to weigh all; `row_seconds`: to calibrate and measure a form, by the rows that judge, None
+    until it was tried."""
 
     budget: float
+    files: int = 0
     judge_seconds: float = 0.0
     weigh_seconds: float = 0.0
     row_seconds: float | None = None
@@ -57,5 +63,5 @@ class FinishingTime:
 
     def serving(self, form: float, *, used: float, each: float) -> float:
         """To the end, with both forms published. `each`: as `used`, of the serving form; it may be made twice."""
-        publishing = PUBLISH_SECONDS + PUBLISH_SHARE * (used + each)
+        publishing = PUBLISH_SECONDS + PUBLISH_SHARE * (used + each) + 2 * FILE_SECONDS * self.files
         return form + 2 * each + publishing + FINISH_SHARE * self.budget + report_seconds(self.budget)

@@ -93,7 +93,7 @@ class Leaderboard:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
-        self._ending = FinishingTime(self.deadline.seconds)
+        self._ending = FinishingTime(self.deadline.seconds, files=len(self.forms.prepared.encoder.fields))
         self._began_at = self.deadline.clock()
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 

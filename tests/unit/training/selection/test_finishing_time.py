@@ -27,3 +27,8 @@ def test_a_report_made_beside_the_other_form_takes_no_time_of_its_own() -> None:
 def test_of_little_time_little_is_kept_for_reports() -> None:
     seconds = [FinishingTime(budget).serving(0.6, used=0.1, each=0.1) for budget in (3.0, 60.0, 600.0)]
     assert seconds == sorted(seconds) and seconds[0] < 1.2
+
+
+def test_a_form_of_thousands_of_columns_takes_seconds_to_write() -> None:
+    few, many = (FinishingTime(60.0, files=files).serving(0.6, used=0.1, each=0.1) for files in (20, 5_000))
+    assert few - FinishingTime(60.0).serving(0.6, used=0.1, each=0.1) < 0.1 and 5.0 < many - few < 10.0

@@ -37,7 +37,8 @@ def board(told: list[Event], *, seconds: float, finishing: dict[str, float], ask
         Task("y", "binary", "roc_auc", ("no", "yes")), encoder, Part(encoder.columns(values, ROWS), TRUTH), folds
     )
     forms = SimpleNamespace(
-        prepared=SimpleNamespace(table=table, test=SimpleNamespace(rows=0)), workers=1, beside=False, encode_us=5.0,
+        prepared=SimpleNamespace(table=table, encoder=encoder, test=SimpleNamespace(rows=0)), workers=1, beside=False,
+        encode_us=5.0,
         shared_seconds=0.0, feel_load=lambda: None,
         timed=lambda member: Timed(50.0, 1_000, finishing[member.name]), told_seconds=lambda *_: 0.1,
     )  # fmt: skip
