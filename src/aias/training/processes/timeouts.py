@@ -28,10 +28,11 @@ def early(seconds: float, *, stretch: float) -> float:
 
 
 def at(worker: Any, due: float, *, fit_ends_at: float, fitted: bool) -> float:
-    """When a worker whose unit is due by then is killed. `fitted`: whether there is something already."""
+    """When a worker whose unit is due by then is killed. `fitted`: whether there is something already; if not, the
+    first is waited for, unless somebody has said stop (`fit_ends_at` is 0)."""
     loading = 0.0 if worker.order.configuration.learner in worker.loaded else IMPORT_SECONDS
     loading += 0.0 if worker.loaded else START_SECONDS
-    if not fitted:
+    if not fitted and fit_ends_at:
         return due + loading + GRACE_SECONDS
     due = max(due, min(due + loading, fit_ends_at))
     return min(due, fit_ends_at + LATE_SECONDS) + GRACE_SECONDS
