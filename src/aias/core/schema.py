@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, Literal, get_args
 
 from aias.core.errors import UserError
@@ -61,7 +62,7 @@ class Field:
             raise SchemaMismatch(f"field `{self.name}` has the unknown role {self.role!r}", hint=f"use {ROLES}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """Fields in the order of the file. Names are unique."""
 
@@ -78,14 +79,17 @@ class Schema:
         return iter(self.fields)
 
     def __getitem__(self, name: str) -> Field:
-        for field in self.fields:
-            if field.name == name:
-                return field
+        if (field := self._by_name.get(name)) is not None:
+            return field
         hint = did_you_mean(name, self.names) or f"the columns are: {', '.join(self.names[:NAMES_SHOWN])}"
         raise SchemaMismatch(f"there is no column `{name}`", hint=hint)
 
     def __contains__(self, name: str) -> bool:
-        return any(field.name == name for field in self.fields)
+        return name in self._by_name
+
+    @cached_property
+    def _by_name(self) -> dict[str, Field]:
+        return {field.name: field for field in self.fields}
 
     @property
     def names(self) -> tuple[str, ...]:

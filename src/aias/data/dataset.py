@@ -47,10 +47,7 @@ class Dataset:
 
     def column(self, name: str) -> pl.Series:
         """A column without its name, which could be a pattern to Polars (`^a.*$`)."""
-        found: pl.Series | None = self.frame.get_column(name, default=None)
-        return (self.frame[self.schema[name].name] if found is None else found).alias(
-            ""
-        )  # raises what there is instead
+        return self.frame[self.schema[name].name].alias("")
 
     def values(self, name: str) -> list[object] | npt.NDArray[np.float64]:
         """The values of one field as an encoder takes them: float64 with NaN for a number, else a list with None."""
