@@ -1,6 +1,6 @@
 """`aias deploy`, `endpoints`, `promote`, `rollback`, `release` and `undeploy`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +9,14 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.show import give, hint, nothing, say, table, warn
-from aias.core.errors import AiasError
+from aias.core.errors import AiasError, Damaged
 
 if TYPE_CHECKING:
     from aias.core.names import Ref
     from aias.registry.registry import Registry
     from aias.registry.rollout.trial import Guard, Trial
     from aias.registry.values import Endpoint, Move
+    from aias.serving.processes.control_socket import Reply
 
 
 @click.command()
@@ -38,7 +39,8 @@ def deploy(
     ref: str, name: str | None, canary: str | None, shadow: str | None, sticky: str, max_errors: str | None,
     max_slower: str | None, max_latency: str | None, promote_after: int | None, *, as_json: bool,
 ) -> None:  # fmt: skip
-    """Point an endpoint at version REF. A running server follows within a second and drops no request.
+    """Point an endpoint at version REF. A running server follows within a second and drops no request. A version that
+    does not answer its golden rows is refused, with status 1.
 
     With --canary or --shadow the live version goes on answering, and REF is on trial beside it.
     """
@@ -62,6 +64,7 @@ def deploy(
     with Registry.open(home()) as registry:
         if canary is None and shadow is None:
             return _move(registry, endpoint, parsed, as_json=as_json)
+        _try(registry, endpoint, parsed)
         trial = registry.rollouts.start(
             endpoint, parsed, role="shadow" if canary is None else "canary", share=share_of(canary or shadow or ""),
             sticky=sticky, guard=guard,
@@ -93,17 +96,19 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         history = registry.rollouts.history(name) if name else []
         moves = registry.history(name) if name else []
         few = [said for each in found for trial in each.trials if (said := _unasked(registry, trial, each.revision))]
-    held = _held()
+    replies = [*_told()]
+    held, failed = _held(replies), {(name, ref): why for told in replies for name, ref, why in told.failed}
     if as_json:
         if name is None:
-            return give([plain(each) | _of(each, held) for each in found], as_json=True)
+            return give([plain(each) | _of(each, held, failed) for each in found], as_json=True)
         past = {"history": [told(trial) for trial in history], "moves": msgspec.to_builtins(moves)}
-        return give(plain(found[0]) | _of(found[0], held) | past, as_json=True)
+        return give(plain(found[0]) | _of(found[0], held, failed) | past, as_json=True)
     if not found:
         return nothing("no endpoints yet", "aias deploy MODEL")
     rows: list[tuple[str, ...]] = []
     for endpoint in found:
-        rows.append((endpoint.name, str(endpoint.ref), "live", "", _in_words(held.get(str(endpoint.ref)))))
+        why = failed.get((endpoint.name, str(endpoint.ref))) or _in_words(held.get(str(endpoint.ref)))
+        rows.append((endpoint.name, str(endpoint.ref), "live", "", why))
         rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
     table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
     _warn(few)
@@ -208,12 +213,27 @@ def plain(endpoint: "Endpoint") -> dict[str, Any]:
 def _move(registry: "Registry", endpoint: str, ref: "Ref", *, as_json: bool) -> None:
     """It answers everybody from now on."""
     before = _live(registry, endpoint)
+    _try(registry, endpoint, ref)
     moved = registry.deploy(endpoint, ref)
     if as_json:
         return give(msgspec.to_builtins(moved), as_json=True)
     click.echo(f"/predict/{moved.name} → {moved.ref}")
     _warn([] if before is None else [_misread(registry, moved.ref, before, "from now on")])
     return hint("aias serve")
+
+
+def _try(registry: "Registry", endpoint: str, ref: "Ref") -> None:
+    """Raises `Damaged` for a version that no server would answer with, and says which one goes on answering."""
+    from aias.core.settings import home
+    from aias.serving.versions.loading import try_out
+
+    try:
+        try_out(registry, home(), ref, watch=warn)
+    except Damaged as fault:
+        now = _live(registry, endpoint)
+        stays = f"{now} goes on answering" if now else "nothing answers there"
+        said = f"{ref} cannot answer for `{endpoint}`: {fault.message}; {stays}"
+        raise type(fault)(said, hint=fault.hint) from fault
 
 
 def _warn(said: Iterable[str]) -> None:
@@ -307,26 +327,31 @@ def _unasked(registry: "Registry", trial: "Trial", revision: int) -> str:
     return "" if seen.errors.asked or seen.alone.asked else _who(registry, trial, revision)
 
 
-def _held() -> dict[str, str]:
-    """The versions that running servers of this home hold, and how."""
+def _told() -> Iterator["Reply"]:
+    """What running servers of this home tell of versions: which they hold, and which do not answer."""
     from aias.core.settings import home
     from aias.serving.processes.control_socket import Deaf, Question, ask, servers_of
 
-    found: dict[str, str] = {}
     for path in servers_of(home()):
         try:
-            told = ask(path, Question("suspects"))
+            if (told := ask(path, Question("suspects"))) is not None:
+                yield told
         except Deaf as fault:
             say("", mark=f"{fault.message}: {fault.hint}", style="yellow", err=True)
-            continue
-        if told is not None:
-            found = dict.fromkeys(told.apart, "apart") | found | dict.fromkeys(told.quarantined, "quarantined")
+
+
+def _held(replies: Iterable["Reply"]) -> dict[str, str]:
+    """The versions that are held, and how."""
+    found: dict[str, str] = {}
+    for told in replies:
+        found = dict.fromkeys(told.apart, "apart") | found | dict.fromkeys(told.quarantined, "quarantined")
     return found
 
 
-def _of(endpoint: "Endpoint", held: dict[str, str]) -> dict[str, Any]:
+def _of(endpoint: "Endpoint", held: dict[str, str], failed: dict[tuple[str, str], str]) -> dict[str, Any]:
     versions = [str(endpoint.ref), *(str(trial.ref) for trial in endpoint.trials)]
-    return {"held": {each: held[each] for each in versions if each in held}}
+    why = failed.get((endpoint.name, str(endpoint.ref)))
+    return {"held": {each: held[each] for each in versions if each in held}} | ({"failed": why} if why else {})
 
 
 def _in_words(held: str | None) -> str:

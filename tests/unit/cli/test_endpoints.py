@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 import artifacts
+import tiny_versions
 from aias.access.keys import Keys
 from aias.core.names import Ref
 from aias.registry.registry import Registry
@@ -109,6 +110,28 @@ def test_a_shadow_is_begun_and_how_it_fares_is_shown_in_words(run: Run, churn_ho
     assert "rolled back: by hand" in " ".join(run("endpoints", "churn").out.split())
 
 
+@pytest.mark.parametrize("how", [(), ("--canary", "50%"), ("--shadow",)])
+def test_a_version_that_does_not_answer_its_golden_rows_is_refused_and_who_answers_is_said(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("AIAS_HOME", str(tmp_path / "home"))
+    with Registry.open(tmp_path / "home") as registry:
+        for golden_of in (2.0, 3.0):
+            registry.publish("m", tiny_versions.files(2.0, golden_of=golden_of), tiny_versions.MANIFEST)
+        assert run("deploy", "m@1").status == 0
+
+        refused = run("deploy", "m@2", *how, "--json")
+        moves = [move.ref for move in registry.history("m")]
+        trials = registry.rollouts.history("m")
+    nobody = run("deploy", "m@2", "--as", "fresh")
+
+    assert (refused.status, refused.error["code"]) == (1, "runtimes.other-answers")
+    assert refused.error["message"].startswith("m@2 cannot answer for `m`: it answers")
+    assert refused.error["message"].endswith("; m@1 goes on answering")
+    assert (moves, trials) == ([Ref("m", 1)], [])
+    assert nobody.status == 1 and "nothing answers there" in " ".join(nobody.err.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "code"),
     [
@@ -162,7 +185,9 @@ def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
             quarantined.remove(question.version)
             apart.append(question.version)
         with caller:
-            caller.send(msgspec.json.encode(Reply(quarantined=quarantined, apart=apart, released=released)))
+            told = Reply(quarantined=quarantined, apart=apart, released=released)
+            told.failed = [("churn", "churn@2", "churn@2 cannot answer for `churn`: why; churn@1 goes on answering")]
+            caller.send(msgspec.json.encode(told))
 
     thread = threading.Thread(target=ear.hear, args=(answer,))
     thread.start()
@@ -183,6 +208,16 @@ def test_what_is_quarantined_is_shown_and_released(run: Run, supervisor: list[st
     assert released == "churn@1 runs again, in a process of its own\n"
     assert supervisor == ["suspects", "suspects", "release churn@1", "suspects", "release churn@1"]
     assert again.status == 3 and "(serving.not-held)" in again.err
+
+
+def test_what_is_deployed_and_does_not_answer_is_shown_with_why(run: Run, supervisor: list[str]) -> None:
+    before = run("endpoints", "churn", "--json").json
+    run("deploy", "churn@2")
+    shown, after = " ".join(run("endpoints").out.split()), run("endpoints", "--json").json[0]
+
+    assert "failed" not in before
+    assert "cannot answer for" in shown
+    assert after["failed"] == "churn@2 cannot answer for `churn`: why; churn@1 goes on answering"
 
 
 def test_without_a_server_nothing_can_be_released(run: Run, churn_home: Registry) -> None:

@@ -23,6 +23,9 @@ from aias.core.errors import AiasError, StorageFailed
 FOLDER: Final = "run"
 MESSAGE_BYTES_MAX: Final = 64 << 10
 
+FAILED_MAX: Final = 50
+"""Versions that could not be loaded, of which one reply tells; each in a KiB at most."""
+
 ANSWER_SECONDS_MAX: Final = 10.0
 """The supervisor looks up every half second. Who has connected asks at once, unless the machine is busy."""
 
@@ -44,7 +47,8 @@ class Question(msgspec.Struct, omit_defaults=True):
 
 
 class Reply(msgspec.Struct, omit_defaults=True):
-    """`sockets` come after it; `folder`: where counts are kept. `refused` says why, and then there is nothing else."""
+    """`sockets` come after it; `folder`: where counts are kept. `refused` says why, and then there is nothing else.
+    `failed`: endpoints, versions that do not answer for them, and why."""
 
     refused: str = ""
     pid: int = 0
@@ -54,6 +58,7 @@ class Reply(msgspec.Struct, omit_defaults=True):
     quarantined: list[str] = []
     apart: list[str] = []
     released: bool = False
+    failed: list[tuple[str, str, str]] = []
 
 
 class ControlSocket:

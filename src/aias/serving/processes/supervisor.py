@@ -29,7 +29,7 @@ import msgspec
 from aias.core.errors import AiasError
 from aias.core.events import Event, Watch
 from aias.serving.observability.summed_metrics import Counts
-from aias.serving.processes.control_socket import ControlSocket, Question, Reply
+from aias.serving.processes.control_socket import FAILED_MAX, ControlSocket, Question, Reply
 from aias.serving.processes.handover import Handover
 from aias.serving.processes.hangup import Terminal
 from aias.serving.processes.orders import Orders
@@ -209,6 +209,7 @@ class Supervisor:
     def _hear(self, worker: Worker, life: Life, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
         life.said = event.message
+        life.hear(event)
         if event.name == RELEASE:
             self._judge.release(str(event.facts["version"]))
         elif event.name == APART:
@@ -357,7 +358,11 @@ class Supervisor:
             return
         released = asked.verb == "release" and self._judge.release(asked.version)
         blame = self._judge.blame
-        told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released)
+        failed = {each: why for life in self._lives() for each, why in life.failed.items()}
+        told = Reply(
+            quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released,
+            failed=[(*each, why[:400]) for each, why in failed.items()][:FAILED_MAX],
+        )  # fmt: skip
         with caller, contextlib.suppress(OSError):
             caller.send(msgspec.json.encode(told))
 

@@ -64,7 +64,7 @@ class Ward:
 class Life:
     """One process of a worker, from its start to its end. `stuck`: places whose run had to be ended with it; `counts`:
     the name by which it leaves what it has counted; `unkept`: its keeper has ended, and nobody could go on with its
-    connections."""
+    connections; `failed`: why what is deployed does not answer, by endpoint and version."""
 
     process: "subprocess.Popen[bytes]"
     ward: Ward | None
@@ -76,8 +76,17 @@ class Life:
     keeper: int | None = None
     unkept: bool = False
     stuck: dict[int, str] = field(default_factory=dict)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)
     _seen: dict[tuple[int, int], int] = field(default_factory=dict)
     _pulse: Pulse | None = None
+
+    def hear(self, event: Event) -> None:
+        """What it says of what it could load, and what it could not."""
+        loaded = str(event.facts.get("endpoint")), str(event.facts.get("version"))
+        if event.name == "serve.load-failed":
+            self.failed[loaded] = event.message
+        elif event.name == "serve.loaded":
+            self.failed.pop(loaded, None)
 
     def must_end(self, now: int, *, on_loop: float, in_thread: float, every: float) -> Event | None:
         """Why it has to be ended: a run that goes on for too long, or it stands still though none does."""

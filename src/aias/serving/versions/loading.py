@@ -43,6 +43,17 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
     return load
 
 
+def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
+    """Load a version as a server will, and ask its golden rows; what has none is asked nothing. Raises `Damaged`,
+    `OtherAnswers`, `UnknownVersion`."""
+    from aias.runtimes.golden import GOLDEN
+
+    version = registry.version(ref)
+    if any(entry.path == GOLDEN for entry in registry.manifest(version).files):
+        endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
+        loader(registry, home, watch)(endpoint)
+
+
 def width_in(registry: Registry, endpoint: Endpoint) -> int:
     """Of the vectors that a version gives, 0 where it gives none: from its manifest alone. Raises `Damaged`."""
     folder = registry.folder(registry.version(endpoint.ref))

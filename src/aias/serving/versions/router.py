@@ -300,7 +300,8 @@ class Router:
             now = self._endpoints.get(endpoint.name)
             if now is not None and now.digest != endpoint.digest:
                 message += f"; {now.ref} goes on answering"
-            self._watch(Event("serve.load-failed", message, "warning", {"endpoint": endpoint.name}))
+            told: dict[str, object] = {"endpoint": endpoint.name, "version": str(endpoint.ref)}
+            self._watch(Event("serve.load-failed", message, "warning", told))
             return None
         with self._changing:
             if only_where is not None and self._endpoints.get(endpoint.name) is not only_where:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from aias.core.events import Event
 from aias.serving.survival.adoption import Estate
 from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
 from aias.serving.survival.estates import Life, Post, Ward
@@ -110,6 +111,16 @@ def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> No
         runs.begin_on_loop("loop@1", None)
         assert not one.find_stuck(2**62, on_loop=2.0, in_thread=10.0, every=1.0)
         runs.end_on_loop(None)
+
+
+def test_what_it_could_not_load_is_kept_until_it_could(one: Life) -> None:
+    facts: dict[str, object] = {"endpoint": "churn", "version": "a@2"}
+    one.hear(Event("serve.load-failed", "why", "warning", facts))
+    one.hear(Event("serve.loaded", "it answers", facts=facts | {"version": "a@1"}))
+    assert one.failed == {("churn", "a@2"): "why"}
+
+    one.hear(Event("serve.loaded", "it answers", facts=facts))
+    assert one.failed == {}
 
 
 def channel(one: Life) -> socket.socket:
