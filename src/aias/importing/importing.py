@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 
-from aias.artifact.manifest import FORMAT, EncoderEntry, Lineage, Manifest, Parity
-from aias.core.catalog import member
+from aias.artifact.encoder_tables import encoder_entries, encoder_tables
+from aias.artifact.manifest import FORMAT, Lineage, Manifest, Parity
 from aias.core.deadline import Deadline
 from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.evenly import evenly
@@ -121,8 +121,8 @@ class _Job:
         plan = self._plan(box, rows)
         draft = self._draft(plan, rows)
         encoder = self.match.encoder(draft.task.target)
-        files = {entry.path: msgspec.json.encode(encoder.encoders[entry.field].table()) for entry in draft.encoders}
-        files["model.onnx"] = box.write(plan)
+        entries, files = encoder_tables(encoder_entries(encoder), encoder)
+        draft, files["model.onnx"] = replace(draft, encoders=entries), box.write(plan)
         try:
             runtime = OnnxRuntime.from_files(files, draft)
         except Damaged as fault:
@@ -314,10 +314,6 @@ class _Job:
         task = Task(target, plan.task, self._metric(plan), plan.classes)
         kind: Literal["number", "category"] = "number" if plan.task == "regression" else "category"
         fields = self.match.fields
-        entries = tuple(
-            EncoderEntry(each.name, each.kind, member("encoders", each.kind).version, f"encoders/{i}.json")
-            for i, each in enumerate(fields)
-        )
         said = self.description
         settings: dict[str, object] = {
             "file": self.path.name, "sha256": self.digest, "format": said.format, "trees": said.trees,
@@ -330,7 +326,7 @@ class _Job:
         )  # fmt: skip
         answers = self._answers()
         return Manifest(
-            FORMAT, self.asked.name, task, fields, self.match.ignored, entries, lineage, (), Parity(0, 0, 0.0, 0.0), (),
+            FORMAT, self.asked.name, task, fields, self.match.ignored, (), lineage, (), Parity(0, 0, 0.0, 0.0), (),
             {"given": rows.rows}, target=answers[0] if answers else Field(target, kind, role="target"),
             form="imported", judged="given",
         )  # fmt: skip

@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 import msgspec
 
 from aias.artifact.card import card
-from aias.artifact.manifest import EncoderEntry, Manifest, Parity
+from aias.artifact.encoder_tables import encoder_tables
+from aias.artifact.manifest import Manifest, Parity
 from aias.artifact.report import REPORT, read_report
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
@@ -73,8 +74,8 @@ def compiled(
     )
     reads = bool(asked) or _reads_tokens(pipeline)
     draft = draft if reads else _without_sentences(draft)
-    files = {entry.path: msgspec.json.encode(_table(encoder, entry)) for entry in draft.encoders}
-    files["model.onnx"] = graph
+    entries, files = encoder_tables(draft.encoders, encoder)
+    draft, files["model.onnx"] = replace(draft, encoders=entries), graph
     runtime = OnnxRuntime.from_files(files, draft)
     assert runtime.session.reads_tokens == reads
     if asked and embedding:
@@ -151,13 +152,6 @@ def _reads_tokens(pipeline: Any) -> bool:
 def _without_sentences(draft: Manifest) -> Manifest:
     entries = tuple(entry for entry in draft.encoders if entry.kind != Subwords.kind)
     return replace(draft, encoders=entries, lineage=replace(draft.lineage, sentence_encoder=""))
-
-
-def _table(encoder: RowEncoder, entry: EncoderEntry) -> dict[str, object]:
-    if entry.kind == Subwords.kind:
-        assert encoder.subwords is not None
-        return encoder.subwords.table()
-    return dict(encoder.encoders[entry.field].table())
 
 
 def _prove(

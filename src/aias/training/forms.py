@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from aias.artifact.manifest import FORMAT, Candidate, EncoderEntry, Lineage, Manifest, Parity
+from aias.artifact.encoder_tables import encoder_entries
+from aias.artifact.manifest import FORMAT, Candidate, Lineage, Manifest, Parity
 from aias.core import catalog
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
@@ -20,7 +21,6 @@ from aias.core.events import Event, Level, nobody
 from aias.core.task import Measurement
 from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
-from aias.encoders.subwords import TOKENIZER, Subwords
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed
@@ -323,13 +323,6 @@ class Forms:
     def _draft(self, form: str, leaderboard: tuple[Candidate, ...]) -> Manifest:
         """The manifest before anything was proved or measured."""
         prepared, encoder = self.prepared, self.prepared.encoder
-        entries = tuple(
-            EncoderEntry(each.name, each.kind, encoder.encoders[each.name].version, f"encoders/{i}.json")
-            for i, each in enumerate(encoder.fields)
-        )
-        if encoder.subwords:
-            texts = (each.name for each in encoder.fields if each.kind == "text")
-            entries += tuple(EncoderEntry(name, Subwords.kind, Subwords.version, TOKENIZER) for name in texts)
         schema = prepared.dataset.schema
         lineage = Lineage(
             "train", self._digest, msgspec.to_builtins(self.recipe), self.recipe.seed,
@@ -339,7 +332,7 @@ class Forms:
         rows = {"train": prepared.table.rows, **prepared.table.counts, "test": prepared.test.rows}
         ignored = tuple(each for each in schema if each.role == "ignored")
         return Manifest(
-            FORMAT, self.recipe.name, prepared.task, encoder.fields, ignored, entries, lineage, (),
+            FORMAT, self.recipe.name, prepared.task, encoder.fields, ignored, encoder_entries(encoder), lineage, (),
             Parity(0, 0, 0.0, 0.0), leaderboard, rows, target=schema[self.recipe.target], form=form,
         )  # fmt: skip
 
