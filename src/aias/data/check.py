@@ -94,7 +94,7 @@ def _leak(dataset: Dataset, field: Field, y: Labels1d, task: Task) -> Event | No
 def _knowledge(column: pl.Series, y: Labels1d, task: Task) -> float:
     """How well the column alone gives the target: the worst class's AUC, or R²; 0 when it cannot be said."""
     if column.dtype == pl.Float64:
-        values = column.fill_null(np.nan).to_numpy()
+        values = column.to_numpy()
         return max(_by_order(values, y, task), _by_value(column, y, task))
     return _by_value(column, y, task)
 
@@ -114,7 +114,7 @@ def _by_order(values: Floats, y: Labels1d, task: Task) -> float:
 
 def _by_value(column: pl.Series, y: Labels1d, task: Task) -> float:
     """For values that repeat: how well the mean answer of each value gives the target."""
-    codes = column.fill_null(np.nan).to_numpy() if column.dtype == pl.Float64 else column.rank("dense").fill_null(0)
+    codes = column.to_numpy() if column.dtype == pl.Float64 else column.rank("dense").fill_null(0)
     _, value = np.unique(np.asarray(codes), return_inverse=True)
     counts = np.bincount(value)
     if len(counts) < 2 or len(counts) * _ROWS_EACH > len(y):

@@ -53,12 +53,12 @@ class Dataset:
         """The values of one field as an encoder takes them: float64 with NaN for a number, else a list with None."""
         column = self.column(name)
         if column.dtype == pl.Float64:
-            return column.fill_null(np.nan).to_numpy()
+            return column.to_numpy()
         return column.to_list()
 
     def columns(self, fields: Iterable[Field]) -> Mapping[str, Any]:
         """The values of these fields, each made when it is asked for: as Python's, texts take ten times the memory."""
-        return _Columns(self, tuple(field.name for field in fields))
+        return _Columns(self, dict.fromkeys(field.name for field in fields))
 
     def take(self, rows: Ints) -> "Dataset":
         """The rows at these positions, in this order."""
@@ -88,7 +88,7 @@ class Dataset:
 @dataclass(frozen=True, eq=False)
 class _Columns(Mapping[str, Any]):
     dataset: Dataset
-    names: tuple[str, ...]
+    names: dict[str, None]
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
@@ -111,7 +111,7 @@ def column_content(column: pl.Series) -> Iterator[bytes]:
     """The values of one column as bytes, independent of how they lie in memory."""
     column = column.alias("")
     if column.dtype == pl.Float64:
-        values = column.fill_null(np.nan).to_numpy() + 0.0  # -0 and 0 are one number
+        values = column.to_numpy() + 0.0  # -0 and 0 are one number
         yield np.where(np.isnan(values), np.nan, values).astype("<f8").tobytes()
         return
     texts = column.cast(pl.String)

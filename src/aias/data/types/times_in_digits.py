@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from aias.data.types.counted import Counted, counted
@@ -83,9 +84,10 @@ def _texts(column: pl.Series) -> list[str] | None:
         return column.drop_nulls().str.strip_chars().to_list()
     if column.dtype != pl.Float64:
         return None
-    there = column.drop_nulls().drop_nans()
-    whole = there.is_finite().all() and ((there == there.floor()) & (there.abs() < 1e15)).all()
-    return there.cast(pl.Int64).cast(pl.String).to_list() if whole else None
+    values = column.to_numpy()
+    there = values[~np.isnan(values)]
+    whole = ((there == np.floor(there)) & (np.abs(there) < 1e15)).all()
+    return pl.Series(there.astype(np.int64)).cast(pl.String).to_list() if whole else None
 
 
 def _named(form: _Form, name: str) -> bool:
