@@ -25,10 +25,10 @@ def nasty_rows(fields: Sequence[Field], usual: Sequence[Mapping[str, object]]) -
     rows.extend(
         {field.name: NASTY[field.kind][place % len(NASTY[field.kind])] for field in fields} for place in range(deepest)
     )
-    spread = usual or [{}]
+    spread, most = usual or [{}], min(ROWS_MAX, CELLS_MAX // max(len(fields), 1))
     for turn, field in enumerate(fields):
         for place, value in enumerate(NASTY[field.kind]):
-            if len(rows) == ROWS_MAX:
+            if len(rows) >= most:
                 return rows
             rows.append({**spread[(turn + place) % len(spread)], field.name: value})
     return rows
@@ -36,3 +36,5 @@ def nasty_rows(fields: Sequence[Field], usual: Sequence[Mapping[str, object]]) -
 
 ROWS_MAX: Final = 600
 """With 100 kB texts among them this is a second of work."""
+CELLS_MAX: Final = 1_000_000
+"""Of thousands of fields fewer rows, for as much work."""

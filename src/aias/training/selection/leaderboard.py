@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.artifact.encoder_tables import encoder_entries, encoder_tables
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
@@ -93,7 +94,9 @@ class Leaderboard:
 
     def __post_init__(self) -> None:
         self._judge_by(self.forms.prepared.table)
-        self._ending = FinishingTime(self.deadline.seconds, files=len(self.forms.prepared.encoder.fields))
+        encoder = self.forms.prepared.encoder
+        _, files = encoder_tables(encoder_entries(encoder), encoder)
+        self._ending = FinishingTime(self.deadline.seconds, files=len(files))
         self._began_at = self.deadline.clock()
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
