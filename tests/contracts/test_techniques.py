@@ -170,7 +170,7 @@ def test_columns_that_are_left_out_may_still_be_sent_and_are_told(shop):
     made = candidate.make(0)
     draft = Trial(candidate, "fewer_columns").draft(shop.parent.manifest, made)
 
-    files, runtime = compiled(made.pipeline, made.encoder, draft, None)
+    _, runtime = compiled(made.pipeline, made.encoder, draft, None)
 
     read, ignored = {each.name for each in draft.inputs}, {each.name for each in draft.ignored}
     assert {"a", "b"} <= read
