@@ -39,7 +39,7 @@ def minimise(
     here = _Point(start, *value(start))
     pairs: deque[tuple[Vector, Vector, float]] = deque(maxlen=MEMORY)
     for _ in range(rounds_max):
-        if stop() or float(np.abs(here.gradient).max(initial=0.0)) <= GRADIENT_MIN:
+        if float(np.abs(here.gradient).max(initial=0.0)) <= GRADIENT_MIN or stop():
             break
         found = _step(value, here, _direction(here.gradient, pairs), first=not pairs)
         if found is None:  # nothing is lower in this direction but for rounding

@@ -102,7 +102,7 @@ class Linear:
         for path in (weaker[step - 1 :: step], stronger[step - 1 :: step]):
             last = start
             for c in path:
-                if how.deadline.passed or best is not last:
+                if best is not last or problem.late():
                     break
                 last = problem.step(last, c, judged)
                 best = min(best, last, key=lambda step: step.loss)
@@ -182,9 +182,15 @@ class _Problem:
         units, penalty = units.astype(self.precision), penalty.astype(self.precision)
         found = minimise(
             lambda at: self._value(at, units, penalty), (state / each).astype(self.precision), rounds_max=ROUNDS_MAX,
-            tolerance=COARSE_LOSS_TOLERANCE if self.large else LOSS_TOLERANCE, stop=lambda: self.how.deadline.passed,
+            tolerance=COARSE_LOSS_TOLERANCE if self.large else LOSS_TOLERANCE, stop=self.late,
         )  # fmt: skip
         return np.asarray(found * each, np.float64)
+
+    def late(self) -> bool:
+        """Whether the deadline ends it here."""
+        if passed := self.how.deadline.passed:
+            self.how.cuts.append(Linear.name)
+        return passed
 
     def _start(self) -> Floats:
         """No weights, and the intercepts that give the share of each class."""

@@ -5,6 +5,7 @@
 <folder>/../.vectors/ what sentence encoders made of texts (`training.vectors`), for all models of a home
 """
 
+import contextlib
 import os
 import shutil
 import threading
@@ -40,7 +41,8 @@ class Entry:
     settings: dict[str, Any]
     seconds: float
     cut: bool
-    """Whether the time ended the fit: only then could it have come out otherwise."""
+    """Whether the time ended the fit: only then could it have come out otherwise, or if it cut what the fit read, which
+    `facts["cuts"]` names."""
     state: Arrays
     scores: Floats
     facts: dict[str, Any] = field(default_factory=dict)
@@ -106,6 +108,14 @@ class Ledger:
     def drop(self, key: str) -> None:
         """Forget a unit, so that it is fitted again."""
         shutil.rmtree(self._units / key, ignore_errors=True)
+
+    def drop_cut(self) -> None:
+        """Forget all that time cut short, and what was fitted on that."""
+        for unit in self._units.glob("[!.]*/unit.json"):
+            with contextlib.suppress(OSError, msgspec.MsgspecError):
+                said = msgspec.json.decode(unit.read_bytes())
+                if said["cut"] or said["facts"].get("cuts"):
+                    self.drop(unit.parent.name)
 
     def keep(self, key: str, entry: Entry) -> None:
         """The best state so far of a unit that is still being fitted; a kill meanwhile leaves the one before."""

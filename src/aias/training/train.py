@@ -142,11 +142,13 @@ def train(
     rows = [dataset]
     del dataset  # whoever has read a large file need not hold it beside what is learned from
     with _room(work, resume=resume) as folder:
+        ledger = Ledger(folder, of_home=work is not None)
+        ledger.drop_cut()
         prepared = prepare(
             rows.pop(), target=recipe.target, metric=recipe.metric, how=recipe.split, test=recipe.test, given=test,
             seconds=recipe.seconds, spent=recipe.seconds - deadline.left, folds=recipe.folds,
             class_weights=recipe.class_weights, sentences=recipe.encoder,
-            ledger=Ledger(folder, of_home=work is not None), opinions=recipe.opinions, seed=recipe.seed, watch=watch,
+            ledger=ledger, opinions=recipe.opinions, seed=recipe.seed, watch=watch,
         )  # fmt: skip
         if not inline:
             prepared = prepared.mapped(folder)

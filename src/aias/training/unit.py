@@ -77,14 +77,15 @@ class Bench:
         ours = {name: value for name, value in configuration.settings.items() if name in OURS}
         settings = {name: value for name, value in configuration.settings.items() if name not in OURS}
         seed = unit.seed + unit.fold + 1 + SEED_STEP * ours.get("seed_shift", 0)
-        start = self._start(unit, deadline=deadline, threads=threads, watch=watch) if "start" in ours else None
         logs = self.logarithms if ours.get("log_target") else None
 
         def score(y: Any, scores: Any) -> float:
             told = (y, scores) if logs is None else (logs.back(y), logs.back(scores))
             return metrics.measure(table.task, *told).value
 
-        how = Fit(table.task, seed, deadline, threads, watch, settings, start=start, score=score)
+        how = Fit(table.task, seed, deadline, threads, watch, settings, score=score)
+        if "start" in ours:
+            how = replace(how, start=self._start(unit, how))
         learner = member("learners", configuration.learner)
         blocks: list[Block] = []
         if learner.sparse:
@@ -100,7 +101,8 @@ class Bench:
                 y = table.whole.y[judges]
                 found["smear"], scores = logs.smear(y, scores[:, 0]), logs.judged(y, scores)
             seconds = time.perf_counter() - began
-            return Entry(found, seconds, cut, pipeline.state(), scores, {"rows": len(rows)})
+            facts = {"rows": len(rows), "cuts": sorted({*how.cuts})}
+            return Entry(found, seconds, cut, pipeline.state(), scores, facts)
 
         how = replace(how, keep=self._keeper(key, finished))
         part, judging = table.whole.examples(rows, train), table.whole.examples(judges, valid)
@@ -111,16 +113,14 @@ class Bench:
         handed = [part]
         del train, part  # a learner that makes its own form of them need not hold both
         fitted = learner.fit(handed.pop(), judging if len(judges) else None, how)
-        entry = finished(fitted, cut=deadline.passed or bool(how.cuts))
+        entry = finished(fitted, cut=deadline.passed or learner.name in how.cuts)
         self.ledger.put(key, entry)
         return entry
 
     def pipeline(self, unit: Unit) -> Pipeline:
         """The fitted pipeline of a unit that is in the ledger."""
         entry = self.ledger.take(unit.key(self.table.digest))
-        blocks = [] if member("learners", unit.configuration.learner).sparse else [
-            self._load_block(name, unit) for name in self._present(unit)
-        ]  # fmt: skip
+        blocks = [] if member("learners", unit.configuration.learner).sparse else self._blocks(unit)
         settings = dict(entry.settings)
         pipeline = load_pipeline(unit.configuration, blocks, entry.state, settings, self.table, self.features)
         if settings.get("log_target"):
@@ -161,43 +161,46 @@ class Bench:
             train[:, place] = valid[:, place] = 0.0
         return train, valid, blocks, how
 
-    def _start(self, unit: Unit, *, deadline: Deadline, threads: int, watch: Watch) -> State:
+    def _start(self, unit: Unit, how: Fit) -> State:
         """What the settings in `start` came to on the same rows: fitted before, or now."""
         phase = "refit" if unit.fold == ALL else "asked"
         settings = dict(unit.configuration.settings["start"][phase])
         before = replace(unit, configuration=replace(unit.configuration, settings=settings))
-        entry = self.ledger.get(before.key(self.table.digest))
-        return (entry or self.fit(before, deadline=deadline.share(START_SHARE), threads=threads, watch=watch)).state
+        entry = self.ledger.get(before.key(self.table.digest)) or self.fit(
+            before, deadline=how.deadline.share(START_SHARE), threads=how.threads, watch=how.watch
+        )
+        if entry.cut:
+            how.cuts.append("start")
+        return entry.state
 
     def _block(self, name: str, unit: Unit, rows: Any, how: Fit) -> tuple[Block, Any] | None:
         """From the ledger, or fitted and put there."""
         key = self._block_key(name, unit)
-        entry = self.ledger.get(key)
-        if entry is not None:
-            if not entry.state:
-                return None
-            return self._load_block(name, unit), entry.scores
-        how = replace(
-            how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE)
-        )
-        made = fit_block(name, self.table, rows, how, self.features, read=read_by(unit.configuration))
-        if made is None:
-            self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
-            return None
-        block, columns = made
-        settings = dict(block.linear.settings) if hasattr(block, "linear") else {}
-        self.ledger.put(key, Entry(settings, 0.0, how.deadline.passed, block.state(), columns))
-        return made
+        if (entry := self.ledger.get(key)) is None:
+            own = replace(
+                how, settings={}, start=None, seed=unit.seed + unit.fold + 1, deadline=how.deadline.share(BLOCK_SHARE),
+                cuts=[],
+            )  # fmt: skip
+            made = fit_block(name, self.table, rows, own, self.features, read=read_by(unit.configuration))
+            if made is None:
+                self.ledger.put(key, Entry({}, 0.0, False, {}, np.zeros((0, 0))))
+            else:
+                block, columns = made
+                settings = dict(block.linear.settings) if hasattr(block, "linear") else {}
+                self.ledger.put(key, Entry(settings, 0.0, bool(own.cuts), block.state(), columns))
+            entry = self.ledger.take(key)  # of two processes the first is believed
+        if entry.cut:
+            how.cuts.append(name)
+        return (self._load_block(name, unit, entry), entry.scores) if entry.state else None
 
-    def _load_block(self, name: str, unit: Unit) -> Block:
-        entry = self.ledger.get(self._block_key(name, unit))
-        assert entry is not None, "blocks are made before what reads them"
+    def _load_block(self, name: str, unit: Unit, entry: Entry) -> Block:
         read = read_by(unit.configuration)
         return load_block(name, entry.state, dict(entry.settings), self.table, self.features, read=read)
 
-    def _present(self, unit: Unit) -> list[str]:
-        entries = ((name, self.ledger.get(self._block_key(name, unit))) for name in unit.configuration.derived)
-        return [name for name, entry in entries if entry is not None and entry.state]
+    def _blocks(self, unit: Unit) -> list[Block]:
+        """What it reads besides the columns, as the ledger has it."""
+        entries = ((name, self.ledger.take(self._block_key(name, unit))) for name in unit.configuration.derived)
+        return [self._load_block(name, unit, entry) for name, entry in entries if entry.state]
 
     def _block_key(self, name: str, unit: Unit) -> str:
         kept = {key: value for key, value in unit.configuration.settings.items() if key == "rows_share"}
