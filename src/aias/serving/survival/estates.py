@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -23,7 +23,7 @@ from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS, Blame
 from aias.serving.survival.journal import Layout, Pages
 from aias.serving.survival.keeper import can_keep, received
 from aias.serving.survival.passing import receive
-from aias.serving.survival.pulse import Pulse, state_of
+from aias.serving.survival.pulse import TICKS_A_SECOND, Pulse, state_of, threads_of
 from aias.serving.survival.verdicts import Left
 
 CONNECTIONS_AT_ONCE: Final = 200
@@ -77,7 +77,9 @@ class Life:
     unkept: bool = False
     stuck: dict[int, str] = field(default_factory=dict)
     failed: dict[tuple[str, str], str] = field(default_factory=dict)
-    _seen: dict[tuple[int, int], int] = field(default_factory=dict)
+    threads: Callable[[int], tuple[set[str], int]] = threads_of
+    _seen: dict[tuple[int, int], float] = field(default_factory=dict)
+    _ticks: int | None = None
     _pulse: Pulse | None = None
 
     def hear(self, event: Event) -> None:
@@ -104,23 +106,34 @@ class Life:
     def find_stuck(self, now: int, *, on_loop: float, in_thread: float, every: float) -> bool:
         """Whether a run has gone on for too long; `now` in nanoseconds, the others in seconds.
 
-        It must also have been seen as often as one that looks so often would have: on a machine that stands still,
-        who looks does too, and nobody is to blame.
+        It must also have been seen as often as one that looks so often would have, and been able to go on meanwhile:
+        on a machine that stands still, who looks does too, and who waits for a processor is not to blame.
         """
         if self.ward is None or self.stuck:
             return False
         seen = {}
         running = self.ward.pages.running()
+        again = any((place, since) in self._seen for place, (_, since) in running.items())
+        could = self._could_go_on(every) if again else 1.0
         # Loading takes what it takes.
         for place in self.ward.pages.layout.loading:
             running.pop(place, None)
         for place, (version, since) in running.items():
             seconds = in_thread if place else on_loop
-            seen[place, since] = self._seen.get((place, since), 0) + 1
+            seen[place, since] = self._seen.get((place, since), 0.0) + could
             if now - since > seconds * 1e9 and seen[place, since] >= seconds / every:
                 self.stuck[place] = version
         self._seen = seen
         return bool(self.stuck)
+
+    def _could_go_on(self, every: float) -> float:
+        """The part of the time between two looks that it has had: all, unless somebody in it waits for a processor;
+        then as much as all of them have used."""
+        states, ticks = self.threads(self.process.pid)
+        before, self._ticks = self._ticks, ticks
+        if "R" not in states:
+            return 1.0
+        return 0.0 if before is None else min(1.0, (ticks - before) / (TICKS_A_SECOND * every))
 
     def suspects(self) -> dict[str, float]:
         """The versions in whose runs it has died, and how much each is to blame; nobody where it was killed from

@@ -8,12 +8,16 @@
 Looks are counted, and not seconds: who is stopped together with its supervisor has not stood still for long.
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 STOPPED_SECONDS_MAX: Final = 2.0
 """SIGSTOP by mistake, or by a hand that does not come back; meanwhile its callers wait."""
+
+TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+"""Of what a thread has used of the processor, as `/proc` counts it."""
 
 
 class Pulse:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +18,7 @@ from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
 from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.pulse import state_of
+from aias.serving.survival.pulse import TICKS_A_SECOND, state_of
 from serving_house import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -27,7 +28,7 @@ SECOND = 1_000_000_000
 
 def life(status: int = -signal.SIGSEGV) -> Life:
     ward = Ward.make(Layout(threads=2, slots=4))
-    process: Any = SimpleNamespace(returncode=status)
+    process: Any = SimpleNamespace(returncode=status, pid=-1)
     return Life(process, ward, 0.0, ready=True)
 
 
@@ -103,6 +104,19 @@ def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: L
     assert look(3.5)
     assert one.stuck == {0: "loop@1"}
     assert one.suspects() == {"loop@1": 1.0}
+
+
+@pytest.mark.parametrize(("used_of_each_look", "looks"), [(1.0, 4), (0.5, 6), (0.01, None)])
+def test_who_waits_for_a_processor_has_only_had_the_time_that_it_got(
+    one: Life, used_of_each_look: float, looks: int | None
+) -> None:
+    used = count(0, round(used_of_each_look * TICKS_A_SECOND))
+    one.threads = lambda _pid: ({"R", "S"}, next(used))
+    journal(one).runs.begin_on_loop("loop@1", None)
+
+    found = [one.find_stuck(2**62, on_loop=3.0, in_thread=10.0, every=1.0) for _ in range(50)]
+
+    assert (found.index(True) + 1 if any(found) else None) == looks
 
 
 def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> None:
