@@ -258,7 +258,8 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
     if has_header(first, frame, options):
         rest, again = _without_headers(frame.slice(1), first, name)
         rest, side = one_side(rest, first, name, wanted=options.known | {options.target})
-        kept = [first[frame.columns.index(column)] for column in rest.columns]
+        called = dict(zip(frame.columns, first, strict=True))
+        kept = [called[column] for column in rest.columns]
         names, notes = unique_names(list(options.names or kept), name)
         return rest.rename(dict(zip(rest.columns, names, strict=True))), (*notes, *again, *side)
     if options.names is not None:

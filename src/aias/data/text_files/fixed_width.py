@@ -20,7 +20,7 @@ _NAMES_ROWS: Final = 2
 _SOME: Final = 1_000
 _RULE: Final = re.compile(r"[-=]{2,}(?: +[-=]+)+")
 _DASHES: Final = re.compile(r"[-=]+")
-_INK: Final = re.compile(r"[^ ]")
+_INK: Final = bytes(ord("0" if code == ord(" ") else "1") for code in range(256))
 _WIDE: Final = re.compile(r"1+(?:01+)*")
 _ANY: Final = re.compile(r"1+")
 _GAPS: Final = re.compile(r" {2,}")
@@ -59,7 +59,7 @@ def _spans(lines: Sequence[str]) -> _Spans:
     """The places that hold something in some line; where lines are few, one blank divides nothing."""
     ink = 0
     for at, line in enumerate(lines, 1):
-        ink |= int(_INK.sub("1", line)[::-1].replace(" ", "0") or "0", 2)
+        ink |= int(line.encode("latin-1", "replace").translate(_INK)[::-1] or b"0", 2)
         if at in {_SOME, len(lines)}:
             run = _ANY if len(lines) >= ROWS_PLENTY else _WIDE
             spans = [found.span() for found in run.finditer(f"{ink:b}"[::-1])]
