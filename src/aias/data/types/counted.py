@@ -27,9 +27,12 @@ def counted(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Counted
     """Count the stripped texts of a column, and take out what spells "missing"."""
     bare = column.cast(pl.String).str.strip_chars().alias("v")  # a column's own name could be a pattern to Polars
     counts = bare.drop_nulls().value_counts(name="n").filter(pl.col("v") != "")
-    counts = counts.sort(["n", "v"], descending=[True, False])
-    short = pl.col("v").str.len_chars() <= _SPELLING_CHARS_MAX
-    means_missing = short & pl.col("v").str.to_lowercase().is_in(list(spellings))
-    missing = counts.filter(means_missing)["v"].to_list()
-    kept = counts.filter(~means_missing)
-    return Counted(kept["v"].to_list(), kept["n"].to_list(), tuple(missing))
+    found = counts.sort(["n", "v"], descending=[True, False]).rows()
+    kept = [(text, count) for text, count in found if not is_spelled(text, spellings)]
+    missing = tuple(text for text, _ in found if is_spelled(text, spellings)) if len(kept) < len(found) else ()
+    return Counted([text for text, _ in kept], [count for _, count in kept], missing)
+
+
+def is_spelled(text: str, spellings: frozenset[str]) -> bool:
+    """Whether a stripped text is one of these, in any case."""
+    return len(text) <= _SPELLING_CHARS_MAX and text.lower() in spellings

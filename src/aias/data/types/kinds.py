@@ -7,7 +7,7 @@ import polars as pl
 
 from aias.core.errors import shown
 from aias.data.types.conform import is_plain
-from aias.data.types.counted import Counted, counted
+from aias.data.types.counted import Counted, counted, is_spelled
 from aias.data.types.guesses import Guess
 from aias.data.types.numbers_in_texts import DIFFERENT_MIN, about, numbers_in_texts, plain_numbers, same_word
 from aias.data.types.spellings import AMONG_AMOUNTS, SPELLINGS
@@ -39,8 +39,10 @@ def _amounts(found: Counted, *, is_target: bool) -> Guess | None:
 
 def _with_gaps(bare: pl.Series, words: Counted, *, is_target: bool) -> Guess | None:
     """The guess that a column holds numbers or times, and words that say that there is none."""
-    found = words if is_target else counted(bare, AMONG_AMOUNTS)  # in a target they may be labels
-    if len(found.values) == len(words.values) or len(found.values) < DIFFERENT_MIN:
+    if is_target or not any(is_spelled(text, AMONG_AMOUNTS) for text in words.values):  # in a target they may be labels
+        return None
+    found = counted(bare, AMONG_AMOUNTS)
+    if len(found.values) < DIFFERENT_MIN:
         return None
     guess = _amounts(found, is_target=is_target)
     if guess is None:
