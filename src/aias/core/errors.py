@@ -25,6 +25,8 @@ class AiasError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")
 
     def as_dict(self) -> dict[str, str]:
         """The error as it stands in JSON: `code`, `message` and, when there is one, `hint`."""

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import re
+import traceback
 
 import pytest
 
@@ -48,6 +49,11 @@ def test_the_exit_status_tells_what_sort_of_fault_it_was(kind: type[AiasError], 
 def test_an_error_in_json_has_a_hint_only_when_there_is_one() -> None:
     assert UserError("no").as_dict() == {"code": "aias.bad-input", "message": "no"}
     assert UserError("no", hint="try yes").as_dict()["hint"] == "try yes"
+
+
+def test_a_traceback_ends_with_the_hint() -> None:
+    assert traceback.format_exception_only(UserError("no", hint="try yes"))[-1] == "hint: try yes\n"
+    assert len(traceback.format_exception_only(UserError("no"))) == 1
 
 
 def test_a_bad_value_learns_its_place_from_whoever_knows_it() -> None:
