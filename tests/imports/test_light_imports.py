@@ -1,11 +1,15 @@
 """What is not loaded: help is instant, and the base install stays small."""
 
+import ast
 import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, requires
+from pathlib import Path
 
 import pytest
+
+import aias
 
 FRAMEWORKS = {
     "numpy",
@@ -123,3 +127,9 @@ def wanted(name: str) -> list[str]:
     needed = [Requirement(line) for line in lines]
     kept = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
     return [re.sub(r"[-_.]+", "-", each.name).lower() for each in kept]
+
+
+def test_whoever_checks_types_sees_every_public_name_where_it_is() -> None:
+    stub = ast.parse(Path(aias.__file__).with_suffix(".pyi").read_text())
+    found = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    assert {each.name: node.module for node in found for each in node.names} == aias._PUBLIC

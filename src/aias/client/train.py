@@ -48,10 +48,17 @@ def train(
 ) -> Model:
     """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
 
+        model = aias.train("reviews.csv", target="label", time="5m")
+        model.predict([{"text": "lovely"}])
+
     Two versions are published: the *quality* form, everything that was found, and the *serving* form, which answers a
     row within `latency`. The serving form is returned; `.quality` is the other.
 
+    - `target`: the column to predict; its values decide whether by labels or amounts
+    - `name`: the model's; by default that of the file
     - `time`: a budget in seconds or a text such as `"5m"`
+    - `metric`: what is optimised; by default `"roc_auc"` for two labels, `"log_loss"` for more, `"rmse"` for amounts;
+      or `"accuracy"`, `"f1"`, `"mae"`, … (docs/how-to/train.md#metrics)
     - `latency`: by default 150 µs beyond reading a row; with an encoder that reads the texts `"20ms"`
     - `encoder`: a sentence encoder that reads the texts, by its folder or its name on the hub
     - `split`: `"random"`, `"time:<column>"` or `"group:<column>"`
@@ -60,13 +67,17 @@ def train(
     - `search`: whether the time that is left goes into a search for better settings
     - `folds`: how many parts judge in turn; by default as many as the time allows
     - `class_weights`: `"balanced"`, or how much the rows of some classes count
+    - `seed`: the same data, settings and seed give the same fits
+    - `schema`: what the columns hold, or a file of it by `aias data check --save`; by default as it is found
     - `teacher`: who answers rows that have no answer, before the time begins: a version, an address, or a
       `Teacher` with more to say
     - `encoding`: what the text of the files is in, as `"gb18030"`; by default what it turns out to be, which is told
     - `resume`: go on with a training of this name that was broken off
     - `inline`: fit in this very process, where nothing can be killed when it hangs: for small data
     - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
+    - `home`: where it is kept; by default `AIAS_HOME`, or `~/.aias`
     - `stop`: set it, and what was found so far is finished
+    - `watch`: called with each event of progress: `watch=lambda event: print(event.message)`
 
     Raises `UserError` with a hint when the data cannot be learned from.
     """

@@ -1,5 +1,7 @@
 """What an error advises is of use in Python, too."""
 
+import inspect
+
 import lightgbm
 import numpy as np
 import pytest
@@ -31,3 +33,8 @@ def test_an_unknown_kind_of_scores_is_named_by_what_python_calls_it(booster):
     path, rows, folder = booster
     with pytest.raises(UserError, match="is no kind of `scores`"):
         aias.import_model(path, like=rows, home=folder, scores="odds")
+
+
+def test_help_on_training_explains_every_argument():
+    told = inspect.getdoc(aias.train)
+    assert [name for name in inspect.signature(aias.train).parameters if f"`{name}`" not in told] == ["source"]
