@@ -18,7 +18,7 @@ from aias.core import catalog
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
-from aias.core.task import Measurement
+from aias.core.task import LABEL_METRICS, Measurement
 from aias.data.alone import notes_on
 from aias.encoders.contract import Floats, Ints
 from aias.training.embedding import KnownRows, alone_seconds
@@ -45,6 +45,12 @@ TOO_GOOD: Final = {"roc_auc": 0.998, "r2": 0.9995}
 _TOO_GOOD_ADVICE: Final = (
     "almost perfect on rows never seen: if that surprises you, look for columns that are only known after the answer "
     "and set their role to ignored (`aias data check FILE --target COLUMN --save schema.yaml`)"
+)
+
+F1_MIN: Final = 0.1
+_RARELY: Final = (
+    '`{}` is hardly ever answered, since it is rarely more likely than not: `--metric f1`, or `metric="f1"`, '
+    "sets a threshold; or decide by its probability"
 )
 
 LIBRARIES: Final = ("aias", "lightgbm", "numpy", "onnx", "onnxruntime", "polars", "scipy")
@@ -301,6 +307,9 @@ class Forms:
             self.watch(Event("train.test", f"{trained.manifest.form}: {_described(one)}", level, facts))
             if one.value >= TOO_GOOD.get(one.metric, np.inf) and _TOO_GOOD_ADVICE not in self.watch.notes:
                 self.watch(Event("train.too-good", _TOO_GOOD_ADVICE, "warning", {"metric": one.metric}))
+            rare = one.metric == "f1" and one.value < F1_MIN and self.prepared.task.metric not in LABEL_METRICS
+            if rare and (advice := _RARELY.format(self.prepared.task.classes[1])) not in self.watch.notes:
+                self.watch(Event("train.rarely", advice, "warning", {"f1": one.value}))
         return measured
 
     def _ensemble(self, parts: list[Part]) -> Ensemble:

@@ -185,6 +185,18 @@ def test_rows_of_a_rare_class_can_count_for_more(weights: str | dict[str, float]
     assert weighted.predict(row).probabilities[0, 1] > plain.predict(row).probabilities[0, 1]
 
 
+def test_a_rare_class_that_is_hardly_ever_answered_is_told_with_what_helps() -> None:
+    chance = np.random.default_rng(0)
+    x = chance.normal(size=600)
+    y = np.where(x + 2 * chance.normal(size=600) > 4.2, "yes", "no")
+
+    for metric, told in (("roc_auc", 1), ("f1", 0)):
+        manifest = train(
+            read({"x": x, "y": y}, target="y"), replace(LINEAR, metric=metric), inline=True
+        ).serving.manifest
+        assert len([note for note in manifest.notes if "`yes` is hardly ever answered" in note]) == told
+
+
 def test_class_weights_must_fit_the_classes() -> None:
     with pytest.raises(UserError, match="cannot be class weights"):
         train(read(table(60)), replace(LINEAR, class_weights={"nobody": 2.0}), inline=True)
