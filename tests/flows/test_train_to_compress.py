@@ -345,7 +345,7 @@ def test_where_the_rows_cannot_prove_it_nothing_is_published_and_it_says_why(tmp
 
     assert not found.better
     assert found.model is model
-    assert found.frontier.verdict.startswith("nothing is worth it, because")
+    assert found.frontier.verdict.startswith("nothing is worth it")
     assert "rows would be enough" in found.frontier.power
     assert len(aias.models(home=tmp_path)) == 2
 

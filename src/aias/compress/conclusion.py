@@ -102,7 +102,7 @@ class Conclusion:
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
         more = f" ({self._power})" if lost and not self._power.enough else ""
-        return f"nothing is worth it, because of {near.name}, which came nearest, {why}{more}"
+        return f"nothing is worth it; nearest came {near.name}: {why}{more}"
 
     @cached_property
     def _near(self) -> Trial | None:

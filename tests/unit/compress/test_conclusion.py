@@ -99,7 +99,7 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     assert "a chance of" in str(guessed)
     assert "1,000 rows can tell a loss of 0.0039 in" in str(Conclusion(power=guessed, **known, **unused)._power)
     assert Conclusion(power=guessed, **known, **unused).verdict() == (
-        "nothing is worth it, because of 100 trees, which came nearest, may lose too much"
+        "nothing is worth it; nearest came 100 trees: may lose too much"
     )
     near.evidence.spread = math.inf
     assert Conclusion(power=guessed, **known, **unused)._power == guessed

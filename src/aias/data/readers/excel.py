@@ -94,7 +94,7 @@ def _said(sheet: _Sheet, file: str) -> list[str]:
     """What was left out of it, and how its columns are called."""
     said = list[str]()
     if above := sheet.above - bool(sheet.joined):
-        which = "row 1 stands" if above == 1 else f"rows 1 to {above} stand"
+        which = "row 1 is" if above == 1 else f"rows 1 to {above} are"
         said.append(f"`{file}`: {which} above the table, and left out")
     if sheet.joined:
         said.append(told_groups(sheet.joined, file))

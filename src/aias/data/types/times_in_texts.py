@@ -65,7 +65,8 @@ def times_in_texts(found: Counted) -> Guess | None:
     if len(left) > ODD_MAX or sum(count for _, count in left) > (1 - SHARE_MIN) * found.rows:
         return None
     form = "|".join(chosen) or None
-    reason = f"every value is a time ({form or 'ISO 8601'})"
+    iso = [] if chosen and all(read_time(ISO, text) is None for text in sample) else ["ISO 8601"]
+    reason = f"every value is a time ({' or '.join([*iso, *chosen])})"
     if chosen and re.match("%m.%d", chosen[0]) and not _settled(found.values):
         reason += "; day and month could be the other way round"
     return Guess("time", reason, found.missing, form, odd=tuple(left))

@@ -259,6 +259,13 @@ def test_times_are_found_in_their_format(values, form):
     assert (field.kind, field.format) == ("time", form)
 
 
+def test_the_reason_names_every_way_in_which_times_are_written():
+    field, _ = field_of(["2024-01-31", "01.02.2024", "24.12.2023", "2023-12-25"])
+    assert field.reason == "every value is a time (ISO 8601 or %d.%m.%Y)"
+    field, _ = field_of(["31.01.2024", "01.02.2024", "24.12.2023"])
+    assert field.reason == "every value is a time (%d.%m.%Y)"
+
+
 @pytest.mark.parametrize(
     "form", ["%y-%m-%d", "%d-%m-%y", "%m-%d-%y", "%y/%m/%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%y.%m.%d %H:%M"]
 )
