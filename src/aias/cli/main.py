@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from aias import __version__
+from aias.cli.memory_limit import in_child, is_short_of_memory, out_of_memory
 from aias.core.errors import AiasError, OutOfMemory, StorageFailed
 from aias.core.near import nearest
 
@@ -80,11 +81,21 @@ def aias() -> None:
     """AI as a service in one package: from a file to a small, fast model behind a secure endpoint."""
 
 
-_MORE_MEMORY = "give fewer rows or columns, or allow more: `ulimit -v`, the container's"
+_READING: Final = {"train", "optimize", "compress", "import", "evaluate", "predict", "data"}
+"""Commands for which memory may not suffice, since they read what is given to them."""
 
 
 def main() -> None:
     """Run the command line; every `AiasError` becomes two lines on stderr and an exit status."""
+    try:
+        status = in_child(_run) if _READING.intersection(sys.argv[1:2]) else _run()
+    except OutOfMemory as fault:
+        _say(fault)
+        status = fault.exit_status
+    sys.exit(status)
+
+
+def _run() -> int:
     try:
         status = aias.main(prog_name="aias", standalone_mode=False)
     except click.ClickException as fault:
@@ -96,19 +107,18 @@ def main() -> None:
     except AiasError as fault:
         _say(fault)
         status = fault.exit_status
-    except MemoryError:
-        _say(OutOfMemory("there was not enough memory", hint=_MORE_MEMORY))
-        status = OutOfMemory.exit_status
     except BrokenPipeError:
         sys.stderr.close()
         status = 0
-    except OSError as fault:
-        if fault.filename is None and fault.errno != errno.ENOSPC:
+    except Exception as fault:
+        if is_short_of_memory(fault):
+            raise out_of_memory() from fault
+        if not isinstance(fault, OSError) or (fault.filename is None and fault.errno != errno.ENOSPC):
             raise  # no file of the user's
         said = ": ".join(str(each) for each in (fault.filename, fault.strerror) if each)
         _say(StorageFailed(said, hint="check the path, its owner, and the room on the disk"))
         status = StorageFailed.exit_status
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
 def _say(fault: AiasError) -> None:

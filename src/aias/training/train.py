@@ -218,7 +218,8 @@ class _Job:
 
 def _at_hand() -> None:
     """What calibration asks for."""
-    importlib.import_module("scipy.optimize")
+    with contextlib.suppress(ImportError, MemoryError):  # whoever asks will be told
+        importlib.import_module("scipy.optimize")
 
 
 def both_forms(plan: Plan, board: Leaderboard) -> Results:

@@ -1,7 +1,9 @@
 """What holds for every command."""
 
+import errno
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -105,14 +107,61 @@ def test_a_reader_that_has_seen_enough_is_no_failure(home: Path) -> None:
     assert (done.stdout, done.returncode, done.stderr) == ("{", 0, "")
 
 
-def test_want_of_memory_is_no_traceback(run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        MemoryError(),
+        RuntimeError("can't start new thread"),
+        ImportError("lib.so: failed to map segment from shared object"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_want_of_memory_is_no_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path, fault: Exception
+) -> None:
     def fail(*_arguments: object, **_settings: object) -> None:
-        raise MemoryError
+        raise fault
 
     monkeypatch.setattr("aias.data.read.read", fail)
     done = run("data", "check", "rows.csv")
     assert done.status == 1
     assert "error: there was not enough memory" in done.err and "(aias.out-of-memory)" in done.err
+
+
+BOUNDED = """
+import os, resource, signal, sys
+from aias.cli import main
+resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+def run(**_):
+    print("running", flush=True)
+    {ending}
+main.aias.main = run
+sys.argv = ["aias", "train"]
+main.main()
+"""
+
+
+def bounded(ending: str) -> subprocess.Popen[str]:
+    """`aias train` under `ulimit -v`, which does this."""
+    script = BOUNDED.format(ending=ending)
+    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_library_that_aborts_for_want_of_memory_is_told_of() -> None:
+    with bounded("os.abort()") as aias:
+        _, said = aias.communicate(timeout=60)
+    assert aias.returncode == 1
+    assert "error: there was not enough memory" in said and "(aias.out-of-memory)" in said
+
+
+def test_under_a_bound_of_memory_a_status_and_an_interrupt_pass_as_without() -> None:
+    with bounded("return 3") as aias:
+        assert (aias.communicate(timeout=60), aias.returncode) == (("running\n", ""), 3)
+    with bounded("signal.pause()") as aias:
+        assert aias.stdout is not None and aias.stdout.readline() == "running\n"
+        aias.send_signal(signal.SIGINT)
+        assert (aias.communicate(timeout=60), aias.returncode) == (("", "interrupted\n"), 130)
 
 
 def test_an_interrupt_is_told_apart_from_a_failure(run: Run, monkeypatch: pytest.MonkeyPatch, empty_home: Path) -> None:
