@@ -57,7 +57,7 @@ class Running:
     """A fit that has not ended: how far it is by its last word."""
 
     rounds: int = 0
-    value: float | None = None
+    value: str = ""
     rows_per_second: float = 0.0
 
 
@@ -147,7 +147,7 @@ class Board:
             grid.add_row(
                 Text("›", style="cyan"), Text(name), Text("all rows" if fold < 0 else f"fold {fold + 1}", style="dim"),
                 Text(f"{each.rounds:,} round{'s' * (each.rounds > 1)}" if each.rounds else "", style="dim"),
-                Text("" if each.value is None else written(each.value)),
+                Text(each.value),
                 Text(f"{_short(each.rows_per_second)} rows/s" if each.rows_per_second else "", style="dim"),
             )  # fmt: skip
         return grid
@@ -177,11 +177,13 @@ class Board:
 
     def _round(self, facts: dict[str, Any]) -> None:
         key = (str(facts.get("configuration", facts.get("learner", ""))), int(facts.get("fold", 0)))
-        value = facts.get("score", facts.get("validation_loss"))
-        self.running[key] = Running(
-            int(facts.get("round", 0)), None if value is None else float(value),
-            float(facts.get("rows_per_second", 0.0)),
-        )  # fmt: skip
+        value = ""
+        if facts.get("score") is not None:
+            value = written(float(facts["score"]))
+        elif facts.get("validation_loss") is not None:
+            value = f"loss {written(float(facts['validation_loss']))}"
+        rows_per_second = float(facts.get("rows_per_second", 0.0))
+        self.running[key] = Running(int(facts.get("round", 0)), value, rows_per_second)
 
     def _candidate(self, facts: dict[str, Any]) -> None:
         name = str(facts["configuration"])

@@ -131,7 +131,9 @@ def interruptible() -> Iterator[threading.Event]:
 
     def ask(_signal: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        click.echo("\nfinishing with what was found; Ctrl-C again breaks off", err=True)
+        # Where there is a leaderboard this is above it: Rich has put itself in place of stderr, which Click passes by.
+        sys.stderr.write("\nfinishing with what was found; Ctrl-C again breaks off\n")
+        sys.stderr.flush()
         stop.set()
 
     before = signal.signal(signal.SIGINT, ask)

@@ -1,5 +1,9 @@
 """What a person sees while training runs, drawn onto a recording console."""
 
+import os
+import pty
+import subprocess
+import sys
 from dataclasses import replace
 from io import StringIO
 
@@ -77,6 +81,9 @@ def test_fits_come_go_and_say_how_far_they_are(board: Board) -> None:
     board.tell(told("round", facts))
     assert line(board, "›").split()[4:] == ["1,200", "rounds", "0.9182", "120k", "rows/s"]
 
+    board.tell(told("round", {"configuration": "deep", "fold": 2, "round": 1, "validation_loss": 0.4291}))
+    assert line(board, "›").split()[4:] == ["1", "round", "loss", "0.4291"]
+
     board.tell(told("unit", {"configuration": "deep", "fold": 2, "ended": True}))
     assert not [each for each in seen(board) if "›" in each]
 
@@ -140,6 +147,31 @@ def test_what_goes_on_now_never_takes_more_than_the_line_that_is_written_over(
     lines = capsys.readouterr().err.split("\r")[1:]
     assert [cell_len(each) for each in lines] == [39, 39, 5, 0]
     assert lines[1].rstrip() == "short"
+
+
+INTERRUPTED = """
+import os, signal
+from aias.cli.progress import Progress, interruptible
+from aias.core.events import Event
+with Progress(as_json=False, seconds=600) as watch, interruptible() as stop:
+    watch(Event("train.split", "", facts={}))
+    watch._live.refresh()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop.wait(60)
+"""
+
+
+def test_an_interrupt_is_told_above_the_leaderboard_not_in_it() -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
+    subprocess.run([sys.executable, "-c", INTERRUPTED], stderr=theirs, env=environment, check=True)
+    said = os.read(ours, 100_000).decode()
+    os.close(ours)
+    os.close(theirs)
+
+    before, _, after = said.partition("finishing with what was found")
+    assert "\x1b[2K" in before.rpartition(" left")[2]  # the board's line is taken away, and drawn again below
+    assert " left" in after
 
 
 def test_at_the_end_there_is_a_weight_for_each_form(board: Board) -> None:
