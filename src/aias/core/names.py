@@ -22,7 +22,7 @@ class BadName(UserError):
 
 def check_name(name: str) -> str:
     """Return `name`, or raise `BadName`. Names are never trimmed or lower-cased for the caller."""
-    if not NAME.fullmatch(name) or ".." in name:
+    if not isinstance(name, str) or not NAME.fullmatch(name) or ".." in name:
         raise BadName(
             f"{shown(name)} cannot be a name",
             hint="1 to 63 of a-z, 0-9, '.', '_', '-', beginning with a letter or digit, for example `churn-2026`",

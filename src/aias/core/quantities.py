@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from numbers import Real
 from typing import Final
 
 from aias.core.errors import UserError
@@ -30,9 +31,9 @@ def share_of(text: float | str) -> float:
 
 
 def _quantity(text: float | str, units: Mapping[str, float], what: str, hint: str) -> float:
-    if not isinstance(text, str):
+    if isinstance(text, Real):
         return float(text)
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%]*)", text.strip())
+    found = isinstance(text, str) and re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%]*)", text.strip())
     if not found or found[2] not in units:
         raise UserError(f"{text!r} is not a {what}", hint=hint)
     return float(found[1]) * units[found[2]]

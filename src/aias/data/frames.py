@@ -36,6 +36,10 @@ def _table(source: object) -> Table:
         if not all(isinstance(row, Mapping) for row in source):
             raise Unreadable("a list of rows must hold dicts", hint=_WANTED)
         return Table(*simplified(from_rows(source)))
+    if hasattr(source, "to_frame"):
+        raise Unreadable(
+            f"a {type(source).__name__} is not a table", hint="a column is `.to_frame()`, a row `[row.to_dict()]`"
+        )
     foreign = _foreign(source)
     if foreign is None:
         raise Unreadable(f"a {type(source).__name__} is not a table", hint=_WANTED)
@@ -56,7 +60,9 @@ def _columns(source: Mapping[object, object]) -> pl.DataFrame:
     columns: list[pl.Series] = []
     for name, values in source.items():
         if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
-            raise Unreadable(f"the column `{name}` is a {type(values).__name__}, not a list", hint=_WANTED)
+            raise Unreadable(
+                f"the column `{name}` is a {type(values).__name__}, not a list", hint="one row is a list of one dict"
+            )
         columns += _columns_of(str(name), values)
     lengths = {column.name: len(column) for column in columns}
     if len(set(lengths.values())) > 1:

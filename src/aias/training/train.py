@@ -12,13 +12,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
 from aias.core.catalog import member, members
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError
+from aias.core.errors import NotFound, UserError, shown
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.core.locks import locked
@@ -52,6 +53,8 @@ SECONDS_MAX: Final = 30 * 86_400
 
 TEST_MAX: Final = 0.9
 """Of the rows; the rest has to teach."""
+
+_TEXTS: Final = {"target": "price", "metric": "roc_auc", "split": "time:day"}
 
 REASONS_SHOWN_MAX: Final = 4
 
@@ -298,10 +301,13 @@ def check_seconds(seconds: float) -> None:
 
 def check(recipe: Recipe) -> None:
     """Raises `UserError` or `NotFound` for what can be refused without a look at the data."""
+    for what, said in (("target", recipe.target), ("metric", recipe.metric or ""), ("split", recipe.split)):
+        if not isinstance(said, str):
+            raise UserError(f"`{what}` is a text, not {shown(said)}", hint=f"for example {what}={_TEXTS[what]!r}")
     if recipe.metric is not None and not is_metric(recipe.metric):
         raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
     check_seconds(recipe.seconds)
-    if not 0 <= recipe.seed < 2**31:
+    if not isinstance(recipe.seed, Integral) or not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
     if recipe.latency_us is not None and not recipe.latency_us > 0:
         raise UserError(f"a latency of {recipe.latency_us:g} µs cannot be had", hint="for example 150us or 2ms")

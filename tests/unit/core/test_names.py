@@ -1,5 +1,7 @@
 """Names, references and digests."""
 
+from typing import Any
+
 import pytest
 
 from aias.core.names import BadName, Ref, check_name, digest_of, name_from
@@ -11,9 +13,10 @@ def test_a_name_is_returned_as_it_came(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "A", " a", "a ", "a/b", "../a", "a..b", ".a", "-a", "a\n", "é", "x" * 64, "a@1", "a%2fb", "a\0b"]
+    "name",
+    ["", "A", " a", "a ", "a/b", "../a", "a..b", ".a", "-a", "a\n", "é", "x" * 64, "a@1", "a%2fb", "a\0b", 5, None],
 )
-def test_what_would_be_unsafe_in_a_path_or_url_is_no_name(name: str) -> None:
+def test_what_would_be_unsafe_in_a_path_or_url_is_no_name(name: Any) -> None:
     with pytest.raises(BadName) as refused:
         check_name(name)
 

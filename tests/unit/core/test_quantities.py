@@ -1,5 +1,8 @@
 """`core/quantities.py`: times as people write them."""
 
+import datetime as dt
+from typing import Any
+
 import pytest
 
 from aias.core.errors import UserError
@@ -13,7 +16,7 @@ def test_times_are_read_as_they_are_written(text: str | float, seconds: float) -
     assert seconds_of(text) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "-5s", "30m1h", "1h30", "5x"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "30m1h", "1h30", "5x", None, dt.timedelta(seconds=2)])
+def test_what_is_no_time_is_refused(text: Any) -> None:
     with pytest.raises(UserError, match="not a time"):
         seconds_of(text)

@@ -55,6 +55,16 @@ def test_an_index_with_a_name_is_told_of():
     assert any("reset_index" in note.message for note in read(frame).notes)
 
 
+def test_a_column_or_a_row_by_itself_is_no_table_and_told_how_to_be_one():
+    for series in (pl.Series("x", [1.0]), pytest.importorskip("pandas").Series({"x": 1.0})):
+        with pytest.raises(Unreadable, match="a Series is not a table") as caught:
+            read(series)
+        assert "to_frame" in caught.value.hint
+    with pytest.raises(Unreadable, match="`x` is a float, not a list") as caught:
+        read({"x": 1.0})
+    assert caught.value.hint == "one row is a list of one dict"
+
+
 def test_an_array_has_numbered_columns():
     dataset = read(np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 7.0]]))
     assert dataset.schema.names == ("x0", "x1")
