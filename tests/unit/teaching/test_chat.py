@@ -1,5 +1,7 @@
 """`teaching/teachers/chat.py`: what a model says → a label or a number, or nothing."""
 
+import json
+
 import pytest
 
 from aias.core.schema import Field
@@ -16,6 +18,9 @@ CLASSES = ("spam", "not spam", "C++")
         ("spam", "spam"), (" Spam.\n", "spam"), ("**spam**", "spam"), ("not spam", "not spam"), ('"C++"', "C++"),
         ("The label is: not spam", "not spam"), ("<think>spam? no, spam!</think>\nnot spam", "not spam"),
         ("spam or C++", ""), ("ham", ""), ("", ""), ("spammer", ""), ("<html>502</html>", ""),
+        ("It is not C++.", ""), ("This isn't spam", ""), ("I can’t call this spam", ""), ("No C++ here", ""),
+        ("I'm sorry, I am unable to label this as spam.", ""), ("<think>Hmm, this could be spam, since", ""),
+        ("spam or C++?</think>\nC++", "C++"), ("<think></think>C++", "C++"), ("Spam, I do not doubt", ""),
     ],
 )  # fmt: skip
 def test_a_label_is_read_where_one_is_named(text: str, label: str) -> None:
@@ -35,6 +40,8 @@ def test_a_label_is_read_where_one_is_named(text: str, label: str) -> None:
         ("12,5", ""),
         ("1e999", ""),
         ("-1e999", ""),
+        ("−3.5", "-3.5"),
+        ("<think>between 3", ""),
     ],
 )
 def test_a_number_is_read_where_there_is_one(text: str, number: str) -> None:
@@ -101,3 +108,23 @@ def test_nonsense_is_kept_apart_with_a_piece_of_it() -> None:
         (said,) = Chat.open(service.url, question()).ask([{"text": "a"}])
 
     assert said.answer == "" and said.came.startswith("well, ") and len(said.came) <= 120
+
+
+@pytest.mark.parametrize("content", [None, [{"type": "refusal", "refusal": "I can't help with that."}]])
+def test_who_refuses_a_row_has_answered_it(content: object) -> None:
+    message = {"role": "assistant", "content": content, "refusal": "I can't help with that."}
+    body = {"choices": [{"message": message}], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
+    with serving(lambda _: "good", first=[(200, {}, json.dumps(body).encode())]) as service:
+        (said,) = Chat.open(service.url, question()).ask([{"text": "a"}])
+
+    assert (said.answer, said.came) == ("", "I can't help with that.")
+    assert (said.read, said.written) == (9, 5)
+
+
+def test_an_answer_in_parts_is_read_as_one() -> None:
+    parts = [{"type": "thinking", "thinking": "good or bad?"}, {"type": "text", "text": "bad"}]
+    body = {"choices": [{"message": {"content": parts}}]}
+    with serving(lambda _: "good", first=[(200, {}, json.dumps(body).encode())]) as service:
+        (said,) = Chat.open(service.url, question()).ask([{"text": "a"}])
+
+    assert said.answer == "bad"

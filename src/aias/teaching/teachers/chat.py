@@ -32,7 +32,10 @@ CAME_CHARS_MAX: Final = 120
 OPTIONAL: Final = {"temperature": None, "seed": None, "max_tokens": "max_completion_tokens"}
 """Settings that some services decline, and what they take in their place."""
 
-_THOUGHT: Final = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+_THOUGHT: Final = re.compile(r"^.*</think(?:ing)?>|<think(?:ing)?>.*$", re.DOTALL)
+"""Some services leave out where it begins; where it was cut off, what it names by then is no answer."""
+_DENIED: Final = re.compile(r"\b(?:no|not|never|neither|nor|cannot|unable|unsure)\b|n['’]t\b")
+"""In the sentence that names a label: "not spam", "I cannot call this spam"."""
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 """A comma only stands between thousands: what `12,5` means, nobody can tell for certain."""
 
@@ -86,15 +89,15 @@ class Chat:
                 raise
             return self._ask(row)
         try:
-            text = msgspec.convert(found["choices"][0]["message"]["content"], str)
-        except (KeyError, IndexError, TypeError, msgspec.ValidationError):
+            text, refusal = _told(found["choices"][0]["message"])
+        except (KeyError, IndexError, TypeError, AttributeError, msgspec.ValidationError):
             raise Unanswered(
                 f"{self._wire.place} answers otherwise than a chat service: "
                 f"{self._wire.shown(msgspec.json.encode(found))}"
             ) from None
         answer = label_in(text, self._classes) if self._classes else number_in(text)
         read, written = _tokens(found)
-        return Said(answer, read, written, "" if answer else text.strip()[:CAME_CHARS_MAX])
+        return Said(answer, read, written, "" if answer else (text or refusal).strip()[:CAME_CHARS_MAX])
 
     def _leave_out(self, about: str, sent: dict[str, Any]) -> bool:
         """Whether the setting that is declined was sent, and can be done without."""
@@ -139,13 +142,27 @@ def label_in(text: str, classes: Sequence[str]) -> str:
         return exact[0] if len(exact) == 1 else ""
     named = [name for name in classes if re.search(rf"(?<!\w){re.escape(name.casefold())}(?!\w)", text.casefold())]
     within = [name for name in named if not any(name != other and name in other for other in named)]
-    return within[0] if len(within) == 1 else ""
+    return within[0] if len(within) == 1 and not _denied(text.casefold(), within[0].casefold()) else ""
 
 
 def number_in(text: str) -> str:
     """The one number in a text; empty where there is none or more."""
-    found = _NUMBER.findall(_THOUGHT.sub("", text))
+    found = _NUMBER.findall(_THOUGHT.sub("", text).replace("\N{MINUS SIGN}", "-"))
     return amount(float(found[0].replace(",", ""))).answer if len(found) == 1 else ""
+
+
+def _denied(text: str, name: str) -> bool:
+    """Whether a sentence that names the label denies something, the label's own words aside."""
+    marked = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "\0", text)
+    return any("\0" in each and _DENIED.search(each) for each in re.split(r"[.!?;\n]", marked))
+
+
+def _told(message: Any) -> tuple[str, str]:
+    """The text of a message, in one piece or in parts, and the refusal that may stand in its place."""
+    content, refusal = message["content"], message.get("refusal")
+    if isinstance(content, list):
+        content = "".join(each.get("text", "") for each in content if each.get("type") == "text")
+    return msgspec.convert(content or "", str), msgspec.convert(refusal or "", str)
 
 
 def _bare(text: str) -> str:
