@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import aias
+from aias.core.errors import NotFound
 from aias.core.events import Event
 from aias.training.parent import OtherRows
 
@@ -71,6 +72,8 @@ def test_noise_is_not_made_better_and_other_rows_are_refused(tmp_path: Path) -> 
     assert found.model is model
     assert found.gain.low <= 0
     assert [version.number for version in aias.models(home=tmp_path)] == [1, 2]
+    with pytest.raises(NotFound, match="no axis `time`"):
+        model.optimize(data=frame, axes="time")
     with pytest.raises(OtherRows, match="not the 300"):
         model.optimize(time="5s", data=frame.head(200))
 

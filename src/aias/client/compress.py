@@ -11,6 +11,7 @@ from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, nobody
+from aias.core.names import listed
 from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
 
@@ -67,7 +68,8 @@ def compress(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
         own=model.registry.home / KEPT / model.ref,
-        number=model.version.number, split=split, techniques=techniques, inline=inline, stop=stop, watch=watch,
+        number=model.version.number, split=split, techniques=listed(techniques), inline=inline, stop=stop,
+        watch=watch,
     )  # fmt: skip
     _tell_of_runs(model, dataset.digest, outcome.frontier, watch)
     found = publish_one(model.registry, outcome.trained, watch=watch) if outcome.trained else model

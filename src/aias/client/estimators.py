@@ -19,6 +19,7 @@ from sklearn.utils.validation import (
 
 from aias.artifact.manifest import read_manifest
 from aias.core.errors import UserError
+from aias.core.names import listed
 from aias.core.schema import Field, Schema
 from aias.data.dataset import Dataset
 from aias.data.read import read
@@ -74,7 +75,7 @@ class _Estimator(BaseEstimator):
         recipe = Recipe(
             target=TARGET, name="estimator", metric=metric, seconds=self.time_limit, test=0.0,
             search=False,  # so that equal fits are equal, as scikit-learn wants it
-            seed=0 if self.random_state is None else int(self.random_state), learners=tuple(self.learners),
+            seed=0 if self.random_state is None else int(self.random_state), learners=listed(self.learners),
         )  # fmt: skip
         try:
             trained = fit_model(Dataset(frame, schema, ()), recipe, inline=True).quality

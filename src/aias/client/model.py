@@ -159,7 +159,10 @@ class Model:
         return self.runtime.predict_columns(columns, rows)
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
-        """Each field's part in the answer to a row; see `aias.client.explain`. Raises `BadValue`."""
+        """Each field's part in what sets the answer apart from that to a usual row, the largest first.
+
+        `of`: the class whose probability is explained; by default the one that is answered. Raises `BadValue`.
+        """
         self._check_trained("explained")
         if not isinstance(row, Mapping):
             raise BadValue(f"a row is a mapping from field names to values; this is a {type(row).__name__}")
@@ -210,6 +213,7 @@ class Model:
     ) -> "Optimized":  # fmt: skip
         """Search from where training ended, and publish what is certain to be better on rows not searched on.
 
+        - `searcher`: what proposes settings: `"random"`, `"tpe"`, `"gp"`, `"cmaes"`, `"hyperopt"`, `"smac"`, `"ray"`
         - `axes`: of `"parameters"`, `"structure"` and `"strategy"` those to search along; by default all
         - `learners`: those that may join; by default all
         - `data`: the rows it was trained on, where they are no longer where they were; `encoding`: as in `train`

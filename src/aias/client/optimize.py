@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Watch, nobody
+from aias.core.names import listed
 from aias.core.quantities import seconds_of
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def optimize(
     dataset, test = rows_of(parent, data, encoding=encoding, watch=watch)
     outcome = search(
         parent, dataset, test=test, deadline=deadline, work=model.registry.home / WORK / model.version.name,
-        searcher=searcher, axes=axes, learners=learners, number=model.version.number, inline=inline, stop=stop,
-        watch=watch,
+        searcher=searcher, axes=listed(axes), learners=listed(learners), number=model.version.number,
+        inline=inline, stop=stop, watch=watch,
     )  # fmt: skip
     if outcome.results is None:
         return Optimized(model, False, outcome.gain, outcome.axes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, nobody
-from aias.core.names import NAMELESS, check_name, name_from
+from aias.core.names import NAMELESS, check_name, listed, name_from
 from aias.core.quantities import seconds_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
@@ -95,7 +95,7 @@ def train(
 
         recipe = Recipe(
             target=target, name=name, metric=metric, seconds=seconds, split=split, test=_share(test), seed=seed,
-            learners=tuple(learners), folds=folds, learner_settings=_settings(learners), search=search,
+            learners=listed(learners), folds=folds, learner_settings=_settings(learners), search=search,
             class_weights=class_weights, latency_us=latency_us, encoder=None if encoder is None else str(encoder),
         )  # fmt: skip
         check(recipe)  # before a service is asked, which costs, or a file is read

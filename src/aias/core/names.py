@@ -30,6 +30,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def listed(names: str | Iterable[str]) -> tuple[str, ...]:
+    """One name by itself is a list of one, not its letters."""
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
 NAMELESS: Final = "model"
 """What is called so has a title of which nothing can be in a name."""
 

@@ -99,7 +99,13 @@ def _foreign(source: object) -> pl.DataFrame | None:
         found = [_foreign_columns(str(name), frame, i) for i, name in enumerate(frame.columns)]
         return pl.DataFrame([column for columns in found for column in columns])
     if hasattr(source, "__arrow_c_stream__"):
-        return pl.DataFrame(source)
+        try:
+            return pl.DataFrame(source)
+        except (TypeError, ValueError) as fault:  # a row that pandas took out of its table
+            raise Unreadable(
+                f"a {type(source).__name__} is not a table: {fault}",
+                hint="of pandas `frame.iloc[[0]]` is a row as a table",
+            ) from None
     return None
 
 

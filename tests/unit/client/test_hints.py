@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import aias
-from aias.core.errors import UserError
+from aias.core.errors import NotFound, UserError
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +38,14 @@ def test_an_unknown_kind_of_scores_is_named_by_what_python_calls_it(booster):
 def test_help_on_training_explains_every_argument():
     told = inspect.getdoc(aias.train)
     assert [name for name in inspect.signature(aias.train).parameters if f"`{name}`" not in told] == ["source"]
+
+
+def test_one_name_needs_no_list(booster):
+    path, rows, folder = booster
+    model = aias.import_model(path, like=rows, home=folder, name="one")
+    with pytest.raises(NotFound, match="no learner `lin`"):
+        aias.train(rows, target="y", learners="lin", home=folder)
+    with pytest.raises(NotFound, match="no learner `lin`"):
+        aias.Regressor(learners="lin").fit([[1.0], [2.0], [3.0]], [1.0, 2.0, 3.0])
+    with pytest.raises(NotFound, match="no technique `int`"):
+        model.compress(data=rows, techniques="int")

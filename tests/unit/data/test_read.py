@@ -30,6 +30,13 @@ def test_every_kind_of_table_in_memory_gives_the_same_dataset():
     assert len(set(digests)) == 1, digests
 
 
+def test_a_row_taken_out_of_a_table_of_pandas_is_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(Unreadable, match="a Series is not a table") as fault:
+        read(pandas.DataFrame({"a": [1.5], "b": ["x"]}).iloc[0])
+    assert "frame.iloc[[0]]" in fault.value.hint
+
+
 def test_pandas_is_read_without_pyarrow(monkeypatch):
     pandas = pytest.importorskip("pandas")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
