@@ -78,7 +78,10 @@ class _Lazy(click.Group):
 )
 @click.version_option(__version__, prog_name="aias")
 def aias() -> None:
-    """AI as a service in one package: from a file to a small, fast model behind a secure endpoint."""
+    """AI as a service in one package: from a file to a small, fast model behind a secure endpoint.
+
+    Everything is kept in the folder that AIAS_HOME names, by default ~/.aias.
+    """
 
 
 _READING: Final = {"train", "optimize", "compress", "import", "evaluate", "predict", "data"}
