@@ -18,7 +18,8 @@ from aias.core.graph import DOUBLE, INT64, GraphWriter
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearLeaves:
     """`tree`: of each leaf; `columns`, `weights`: filled up with column 0 and NaN; `value`: where one of its columns is
-    missing; `outputs`: trees belong to these in turn."""
+    missing; `outputs`: trees belong to these in turn; `scale`: of the sums; leaves that are scaled would
+    overflow elsewhere."""
 
     tree: Ints  # (leaves,)
     columns: Ints  # (leaves, most)
@@ -26,9 +27,7 @@ class LinearLeaves:
     intercept: Floats  # (leaves,)
     value: Floats  # (leaves,)
     outputs: int
-
-    def scaled(self, by: float) -> "LinearLeaves":
-        return replace(self, weights=self.weights * by, intercept=self.intercept * by, value=self.value * by)
+    scale: float = 1.0
 
     def places(self, forest: Forest) -> Forest:
         """The forest whose sums are the leaves that a row reaches: an output a tree."""
@@ -58,7 +57,8 @@ class LinearLeaves:
         linear = graph.op("Add", added, of_leaves(self.intercept))
         found = graph.op("Where", graph.op("Greater", gaps, none), of_leaves(self.value), linear)
         rounds = graph.op("Reshape", found, graph.constant(np.array([0, -1, self.outputs])))
-        return graph.op("ReduceSum", rounds, graph.constant(np.array([1])), keepdims=0)
+        total = graph.op("ReduceSum", rounds, graph.constant(np.array([1])), keepdims=0)
+        return total if self.scale == 1 else graph.op("Mul", total, graph.constant(np.array(self.scale)))
 
 
 def linear_leaves(text: str, outputs: int) -> LinearLeaves | None:

@@ -188,6 +188,17 @@ def test_categories_that_xgboost_cut_off_are_made_whole_by_the_rows(towns: tuple
     np.testing.assert_allclose(model.predict(held), booster.predict(data), rtol=1e-5)
 
 
+def test_a_mean_of_linear_trees_is_proved_on_difficult_rows_too(tmp_path: Path) -> None:
+    x, amount = rows()
+    settings = QUIET | {"linear_tree": True, "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}
+    booster = lightgbm.train(settings, lightgbm.Dataset(x, amount, params=settings), 7)
+    booster.save_model(tmp_path / "model.txt")
+
+    model = imported(tmp_path / "model.txt", x, tmp_path)
+
+    np.testing.assert_allclose(model.predict(like(x)), booster.predict(x), rtol=1e-6)
+
+
 @pytest.mark.parametrize("objective", ["reg:squarederror", "count:poisson", "reg:logistic"])
 def test_a_linear_booster_is_proved_on_difficult_rows_too(objective: str, tmp_path: Path) -> None:
     xgboost = pytest.importorskip("xgboost", reason="the extra `xgboost` is not installed")

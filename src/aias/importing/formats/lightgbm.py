@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -59,7 +60,7 @@ class LightGBM:
         scale = (sigmoid if self.link in {"sigmoid", "each"} else 1.0) / (rounds if "average_output" in head else 1)
         if scale != 1:
             self.forest = self.forest.scaled(scale)
-            self.linear = self.linear and self.linear.scaled(scale)
+            self.linear = self.linear and replace(self.linear, scale=scale)
         self.inputs = _inputs(names, text, self.forest)
         import lightgbm
 
