@@ -44,7 +44,7 @@ def compress(
     """`data`: the rows it was trained on, where they are no longer where they were; `split`: of an imported version's
     rows, which belong together: `"group:<column>"`; `unlabelled`: more rows, to teach on; `encoding`: of both, as in
     `train`. Raises `OtherRows`, `UserError`."""
-    from aias.compress.compress import Goals
+    from aias.compress.compress import Goals, chosen
     from aias.compress.compress import compress as search
     from aias.data.read import read
     from aias.teaching.seen import remember
@@ -55,6 +55,7 @@ def compress(
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))
+    techniques = chosen(techniques, seconds=deadline.seconds)
     parent, *above = [_parent(each) for each in chain_of(model)]
     trained = above[-1] if above else None
     first = trained or parent

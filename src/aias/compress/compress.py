@@ -29,7 +29,7 @@ from aias.training.prepare import Prepared
 from aias.training.reserve import reserve
 from aias.training.train import check_seconds
 
-__all__ = ["Goals", "Outcome", "compress"]
+__all__ = ["Goals", "Outcome", "chosen", "compress"]
 
 RESERVED: Final = 0.5
 """Of the folds, to certify by: a proof takes more rows than a choice."""
@@ -43,7 +43,7 @@ ONE_FIT: Final = (
 def compress(
     parent: Parent, dataset: Dataset, wanted: Goals, *, deadline: Deadline, test: Dataset | None = None,
     trained: Parent | None = None, chain: Sequence[Parent] = (), extra: Dataset | None = None, work: Path | None = None,
-    own: Path | None = None, number: int = 0, split: str = "random", techniques: Sequence[str] = (),
+    own: Path | None = None, number: int = 0, split: str = "random", techniques: tuple[str, ...],
     inline: bool = False, stop: threading.Event | None = None, watch: Watch = nobody,
 ) -> Outcome:  # fmt: skip
     """`dataset`: the rows that the parent was trained on or, of one that was imported, labelled ones; `test`: those it
@@ -51,14 +51,10 @@ def compress(
     parent is compressed already, the version that was trained, and what was made of it, step by step to the parent.
     `split`: how the rows of an imported version are parted. `work`: where training kept its ledger; what lies there
     is not fitted again. `own`: where what is made here is kept for a run that was killed, if that folder is not
-    there or holds other rows. `techniques`: by default all.
+    there or holds other rows. `techniques`: as `chosen`.
 
     Raises `OtherRows` when the rows are not the parent's, and `UserError` when there is too little data.
     """
-    check_seconds(deadline.seconds)
-    known = members("compress.techniques")
-    if unknown := [name for name in techniques if name not in known]:
-        raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
     first = trained or parent
     try:
         prepared = _prepared(first, dataset, test, split, _ledger(work, own), deadline, watch)
@@ -70,14 +66,24 @@ def compress(
         held = reserve(prepared, seed=first.recipe.seed + number, share=RESERVED, beside_test=not bagged)
         with room(work, prepared.table.digest, otherwise=own) as folder, scales() as weighing:
             job = Job(
-                parent, held, Ledger(folder), wanted, tuple(techniques) or known, deadline, stop or threading.Event(),
-                watch, weighing, chain, trained, extra,
+                parent, held, Ledger(folder), wanted, techniques, deadline, stop or threading.Event(), watch, weighing,
+                chain, trained, extra,
             )  # fmt: skip
             return job.run(inline=inline)
     except NoTime as fault:
         found = nothing(parent, fault, max_loss=wanted.max_loss, callers=wanted.callers)
         watch(Event("compress.verdict", found.verdict))
         return Outcome(found, None)
+
+
+def chosen(techniques: Sequence[str], *, seconds: float) -> tuple[str, ...]:
+    """Those that are named, by default all. Raises `NotFound` and `UserError` for what can be refused without a look
+    at the data."""
+    check_seconds(seconds)
+    known = members("compress.techniques")
+    if unknown := [name for name in techniques if name not in known]:
+        raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
+    return tuple(techniques) or known
 
 
 def _prepared(

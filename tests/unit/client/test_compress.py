@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from aias.client.compress import _sorted_out
+from aias.client.compress import _sorted_out, compress
 from aias.client.load.subject import rows_of
 from aias.compress.compress import Goals
-from aias.core.errors import UserError
+from aias.core.errors import NotFound, UserError
 from aias.core.events import nobody
 from aias.core.quantities import bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
@@ -42,6 +42,16 @@ def test_what_is_no_share_or_size_is_refused(text):
 def test_a_wish_that_nothing_could_meet_is_refused(wish, said):
     with pytest.raises(UserError, match=said):
         Goals(**wish)
+
+
+def test_what_can_be_refused_without_a_row_is_refused_first() -> None:
+    model: Any = object()  # whoever looks at it, or for its rows, fails
+
+    with pytest.raises(NotFound, match="no technique `int9`") as fault:
+        compress(model, techniques=("int8", "int9"))
+    assert "distill, " in fault.value.hint
+    with pytest.raises(UserError, match="a time budget of 0 s"):
+        compress(model, time="0s")
 
 
 def test_a_header_that_looks_like_none_is_known_by_the_columns_of_the_version(tmp_path: Path) -> None:
