@@ -35,7 +35,7 @@ PATIENT = Bounds(
 
 
 class Server:
-    """`home`: where its ear is. `takes`: the port of the server there whose place it takes."""
+    """`home`: where its control socket is. `takes`: the port of the server there whose place it takes."""
 
     def __init__(
         self, workers: int, bounds: Bounds, home: Path | None = None, takes: int | None = None, *, grpc: bool = False
@@ -52,7 +52,7 @@ class Server:
         )  # fmt: skip
         self.supervisor = Supervisor(
             orders, workers=workers, listen=sockets.pop, announce=self.events.append, program=(mortal_worker.__file__,),
-            ear=None if home is None else ControlSocket(home, "127.0.0.1", self.port), predecessor=before,
+            control_socket=None if home is None else ControlSocket(home, "127.0.0.1", self.port), predecessor=before,
         )  # fmt: skip
         self.up = threading.Event()
         self.thread = threading.Thread(target=self.supervisor.run, args=(self.up.set,))

@@ -186,10 +186,12 @@ def test_one_that_cannot_read_its_journals_gets_the_port_and_the_old_one_answers
 
 
 def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path) -> None:
-    ear, path = ControlSocket(tmp_path, "127.0.0.1", 1), tmp_path / FOLDER / name_of("127.0.0.1", 1)
-    ear.open()
+    control_socket, path = ControlSocket(tmp_path, "127.0.0.1", 1), tmp_path / FOLDER / name_of("127.0.0.1", 1)
+    control_socket.open()
     asked = queue.SimpleQueue[tuple[socket.socket, Question]]()
-    hearing = threading.Thread(target=ear.hear, args=(lambda caller, said: asked.put((caller, said)),), daemon=True)
+    hearing = threading.Thread(
+        target=control_socket.hear, args=(lambda caller, said: asked.put((caller, said)),), daemon=True
+    )
     hearing.start()
     slow, rude, quick = call(path), call(path), call(path)
     assert slow is not None and rude is not None and quick is not None
@@ -204,20 +206,20 @@ def test_who_says_nonsense_or_nothing_at_the_ear_holds_nobody_up(tmp_path: Path)
             assert caller.recv(100) == b"told"
             heard.close()
         assert rude.recv(100) == b""
-    ear.close()
+    control_socket.close()
 
 
 def test_who_says_nothing_at_the_ear_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.1)
-    ear = ControlSocket(tmp_path, "127.0.0.1", 1)
-    ear.open()
-    threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
+    control_socket = ControlSocket(tmp_path, "127.0.0.1", 1)
+    control_socket.open()
+    threading.Thread(target=control_socket.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
     silent = call(tmp_path / FOLDER / name_of("127.0.0.1", 1))
     assert silent is not None
     with silent:
         silent.settimeout(PATIENCE)
         assert silent.recv(100) == b""
-    ear.close()
+    control_socket.close()
 
 
 def test_a_server_that_ends_while_it_is_asked_is_said_to_have_closed_the_connection() -> None:
@@ -282,39 +284,39 @@ def test_another_user_who_may_write_into_a_home_does_not_get_to_be_its_server(tm
 
 
 def test_a_supervisor_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
-    ear = ControlSocket(tmp_path, "127.0.0.1", 1)
-    ear.open()
+    control_socket = ControlSocket(tmp_path, "127.0.0.1", 1)
+    control_socket.open()
 
-    threading.Thread(target=ear.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
+    threading.Thread(target=control_socket.hear, args=(lambda caller, _: caller.close(),), daemon=True).start()
     with pytest.raises(Deaf, match="does not answer"):
         Predecessor.find(tmp_path, "127.0.0.1", 1)
-    ear.close()
+    control_socket.close()
 
 
 def test_one_that_stops_in_the_midst_of_giving_its_sockets_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ear_module, "ANSWER_SECONDS_MAX", 0.2)
-    ear, stalled = ControlSocket(tmp_path, "127.0.0.1", 1), list[socket.socket]()
-    ear.open()
+    control_socket, stalled = ControlSocket(tmp_path, "127.0.0.1", 1), list[socket.socket]()
+    control_socket.open()
 
     def stall(caller: socket.socket, _asked: Question) -> None:
         stalled.append(caller)
         caller.send(b'{"pid":1,"sockets":2}')
 
-    threading.Thread(target=ear.hear, args=(stall,), daemon=True).start()
+    threading.Thread(target=control_socket.hear, args=(stall,), daemon=True).start()
     with pytest.raises(Deaf, match="timed out"):
         Predecessor.find(tmp_path, "127.0.0.1", 1)
-    ear.close()
+    control_socket.close()
     for each in stalled:
         each.close()
 
 
 def test_a_home_with_a_long_name_has_an_ear_too(tmp_path: Path) -> None:
     home = tmp_path / ("long" * 40)
-    ear = ControlSocket(home, "::1", 8000)
-    ear.open()
+    control_socket = ControlSocket(home, "::1", 8000)
+    control_socket.open()
     caller = call(home / FOLDER / name_of("::1", 8000))
     assert caller is not None
     caller.close()
-    ear.close()
+    control_socket.close()

@@ -48,27 +48,19 @@ def deploy(
     from aias.core.quantities import share_of
     from aias.core.settings import home
     from aias.registry.registry import Registry
-    from aias.registry.rollout.trial import BY_KEY, told
+    from aias.registry.rollout.trial import beside, told
 
     parsed = Ref.parse(ref)
     endpoint = check_name(name or parsed.name)
     guard = _guard(max_errors, max_slower, max_latency, promote_after)
-    if canary is None and guard is not None:
-        raise click.UsageError(
-            "--max-errors, --max-slower, --max-latency and --promote-after watch over a canary; say --canary SHARE"
-        )
-    if canary is None and shadow is None and sticky != BY_KEY:
-        raise click.UsageError("--sticky parts the callers of a canary or shadow; say --canary SHARE or --shadow SHARE")
-    if canary is not None and shadow is not None:
-        raise click.UsageError("--canary or --shadow: one of them")
+    shares = [None if each is None else share_of(each) for each in (canary, shadow)]
+    asked = beside(*shares, sticky=sticky, guarded=guard is not None)
     with Registry.open(home()) as registry:
-        if canary is None and shadow is None:
+        if asked is None:
             return _move(registry, endpoint, parsed, as_json=as_json)
         _try(registry, endpoint, parsed)
-        trial = registry.rollouts.start(
-            endpoint, parsed, role="shadow" if canary is None else "canary", share=share_of(canary or shadow or ""),
-            sticky=sticky, guard=guard,
-        )  # fmt: skip
+        role, share = asked
+        trial = registry.rollouts.start(endpoint, parsed, role=role, share=share, sticky=sticky, guard=guard)
         live = registry.endpoint(endpoint)
         warned = [_who(registry, trial, live.revision), _misread(registry, trial.ref, live.ref, "once it is live")]
     if as_json:

@@ -21,6 +21,7 @@ from aias.core.schema import Schema
 from aias.core.settings import home as default_home
 from aias.core.task import Measurement, Task
 from aias.registry.registry import Registry
+from aias.registry.rollout.trial import beside
 from aias.registry.values import Endpoint, Version
 from aias.runtimes.contract import Answers
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -270,15 +271,12 @@ class Model:
         """Point an endpoint, by default of the model's own name, at this version.
 
         With `canary` or `shadow`, a share from 0 to 1, the live version goes on answering and this one is on trial
-        beside it. Raises `BadTrial`, `UserError`.
+        beside it. Raises `BadTrial`.
         """
         ref, name = self.version.ref, check_name(endpoint or self.version.name)
-        if canary is not None and shadow is not None:
-            raise UserError("`canary` or `shadow`: one of them")
-        share = canary if shadow is None else shadow
-        if share is None:
+        if (trial := beside(canary, shadow)) is None:
             return self.registry.deploy(name, ref)
-        self.registry.rollouts.start(name, ref, role="canary" if shadow is None else "shadow", share=share)
+        self.registry.rollouts.start(name, ref, role=trial[0], share=trial[1])
         return self.registry.endpoint(name)
 
     def export(self, folder: Path | str) -> Path:

@@ -70,22 +70,22 @@ class Application:
         metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
         self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
-        self._bodies, self._repeated, self.repeats = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
+        self._bodies, self._repeated, self.response_cache = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
         self.observing = Recording(metrics, spans=spans)
         self.executor, self._lag = executor, LoopLag()
         self._loop = OnLoop(runs, metrics=metrics, watch=watch, bounds=bounds)
         self.newcomer = self._loop.newcomer
-        self._lengths = Lengths(bounds, self.repeats, self._loop)
+        self._lengths = Lengths(bounds, self.response_cache, self._loop)
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
         self.look = EarlyRefusals(
-            self, router=router, doors=doors, executor=executor, on_loop=self._loop, repeats=self.repeats,
+            self, router=router, doors=doors, executor=executor, on_loop=self._loop, response_cache=self.response_cache,
             bounds=bounds, let_in=self._let_in,
         ).look  # fmt: skip
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
         self._ids = (f"{here}-{number:x}" for number in count())
-        self.echoes = RepeatedRefusals(self.observing, partial(next, self._ids))
+        self.repeated_refusals = RepeatedRefusals(self.observing, partial(next, self._ids))
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -196,7 +196,7 @@ class Application:
         reply = self._refusal(fault, request)
         response = self._response(request, reply, more, started)
         if head.plain and not ends:
-            self.echoes.keep(head, request, fault, reply, response)
+            self.repeated_refusals.keep(head, request, fault, reply, response)
         return response
 
     def _response(self, request: Request, reply: Reply, more: Headers, started: float) -> bytes:
@@ -221,9 +221,9 @@ class Application:
         """What is done now and then: give up what is too late, forget what nobody can ask for again."""
         self.executor.expire()
         self._loop.expire()
-        self.echoes.forget()
+        self.repeated_refusals.forget()
         versions = self._router.versions()
-        self.repeats.keep_only(versions)
+        self.response_cache.keep_only(versions)
         if self.suspects is not None:
             self.suspects.keep_only(versions)
 
@@ -263,9 +263,9 @@ class Application:
             if request.split is not None and request.split.canaries:
                 # What is on trial must be run to be judged; a shadow is shown what was run.
                 return await request.split.rescued(request, run)
-            if request.model is None or not self.repeats.pay(request.model, len(request.body)):
+            if request.model is None or not self.response_cache.pay(request.model, len(request.body)):
                 return await run()
-            return await self.repeats.answer(
+            return await self.response_cache.answer(
                 request, run, partial(gone, receive), follows=partial(self.executor.withdraw, request)
             )
         finally:
@@ -327,7 +327,7 @@ class Application:
         self._lag.check(request.late_seconds, model.lane.objective_seconds, now)
         length = int(request.headers.get(b"content-length", b"0"))
         is_light = length <= self._bounds.light_body_bytes
-        if is_light and self.repeats.are_likely(request.places["endpoint"], model, length):
+        if is_light and self.response_cache.are_likely(request.places["endpoint"], model, length):
             return
         if not model.runs_inline(length, self._bounds):
             self.executor.check(request, model.units_of(length))

@@ -96,13 +96,13 @@ class Gateway:
             load = suspects.marked(load, kept.journal.runs)
         self.router = Router(
             directory, load, metrics=self.metrics, watch=watch, bounds=self.bounds, also=self._take_ring,
-            book=book, shadow=shadow, residence=Residency(self.bounds.memory_bytes, frozenset(pinned)),
+            book=book, shadow=shadow, residency=Residency(self.bounds.memory_bytes, frozenset(pinned)),
             asked_before=read_cached(asked, list[str]) or (), width=width,
             examine=(lambda _model: None) if suspects is None else suspects.examine,
         )  # fmt: skip
         self._asked, self._noted_at = asked, time.monotonic()
         self._growth, self._sampled_at = Growth(), 0.0
-        self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residence.bytes_max)
+        self.metrics.models_bytes = lambda: (self.router.held_bytes, self.router.residency.bytes_max)
         self.metrics.tiers = self.router.tiers
         self._turns = Turns()
         self._unread = WriteBuffers(self.bounds.unread_bytes, self.bounds.unread_seconds, self.metrics.refused)

@@ -199,7 +199,8 @@ def _supervise(
     folder = before.folder if before is not None and given else tempfile.mkdtemp(prefix="aias-")
     supervisor = Supervisor(
         replace(orders, folder=folder), workers=workers, listen=lambda: listen(host, port, shared=True),
-        announce=announce, ear=ControlSocket(Path(orders.home), host, port) if can_keep() else None, predecessor=before,
+        announce=announce, control_socket=ControlSocket(Path(orders.home), host, port) if can_keep() else None,
+        predecessor=before,
     )  # fmt: skip
     try:
         supervisor.run(ready)

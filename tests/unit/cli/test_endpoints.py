@@ -137,9 +137,9 @@ def test_a_version_that_does_not_answer_its_golden_rows_is_refused_and_who_answe
     [
         (["deploy", "churn@2", "--canary", "200%"], 2, "registry.bad-trial"),
         (["deploy", "churn@2", "--canary", "some"], 2, "aias.bad-input"),
-        (["deploy", "churn@2", "--canary", "5%", "--shadow", "5%"], 2, ""),
-        (["deploy", "churn@2", "--max-errors", "5%"], 2, ""),
-        (["deploy", "churn@2", "--sticky", "request"], 2, ""),
+        (["deploy", "churn@2", "--canary", "5%", "--shadow", "5%"], 2, "registry.bad-trial"),
+        (["deploy", "churn@2", "--max-errors", "5%"], 2, "registry.bad-trial"),
+        (["deploy", "churn@2", "--sticky", "request"], 2, "registry.bad-trial"),
         (["deploy", "churn@1", "--canary", "5%"], 2, "registry.bad-trial"),
         (["deploy", "churn@2", "--canary", "5%", "--as", "shop"], 3, "registry.unknown-endpoint"),
         (["promote", "churn"], 3, "registry.nothing-to-promote"),
@@ -175,8 +175,8 @@ def test_where_an_endpoint_has_pointed_is_shown_with_how_it_came_there(run: Run,
 def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
     """One that holds `churn@1`; the list is what it was asked."""
     asked, quarantined, apart = list[str](), ["churn@1"], list[str]()
-    ear = ControlSocket(tmp_path / "home", "127.0.0.1", 8000)
-    ear.open()
+    control_socket = ControlSocket(tmp_path / "home", "127.0.0.1", 8000)
+    control_socket.open()
 
     def answer(caller: socket.socket, question: Question) -> None:
         asked.append(f"{question.verb} {question.version}".strip())
@@ -189,10 +189,10 @@ def supervisor(churn_home: Registry, tmp_path: Path) -> Iterator[list[str]]:
             told.failed = [("churn", "churn@2", "churn@2 cannot answer for `churn`: why; churn@1 goes on answering")]
             caller.send(msgspec.json.encode(told))
 
-    thread = threading.Thread(target=ear.hear, args=(answer,))
+    thread = threading.Thread(target=control_socket.hear, args=(answer,))
     thread.start()
     yield asked
-    ear.close()
+    control_socket.close()
     thread.join()
 
 

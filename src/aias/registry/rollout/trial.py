@@ -134,6 +134,26 @@ def check_share(share: float) -> int:
     return parts
 
 
+def beside(
+    canary: float | None, shadow: float | None, *, sticky: str = BY_KEY, guarded: bool = False
+) -> tuple[Role, float] | None:
+    """The role and share of a version that is asked for as a canary or a shadow; None where it is to answer everybody.
+
+    `guarded`: whether bounds for a canary are given. Raises `BadTrial` where these do not go together.
+    """
+    if canary is not None and shadow is not None:
+        raise BadTrial("canary or shadow: one of them", hint="a shadow answers nobody")
+    if guarded and canary is None:
+        raise BadTrial("only a canary is watched over and promoted", hint="give it a share of the callers as canary")
+    if canary is not None:
+        return "canary", canary
+    if shadow is not None:
+        return "shadow", shadow
+    if sticky != BY_KEY:
+        raise BadTrial("`sticky` parts the callers of a canary or shadow", hint="give it a share as one of these")
+    return None
+
+
 def check_sticky(sticky: str) -> str:
     """`key`, `request` or a header's name, in lower case. Raises `BadTrial`."""
     found = sticky.lower()

@@ -57,10 +57,10 @@ class Application(Protocol):
 class EarlyRefusals:
     def __init__(
         self, application: Application, *, router: Router, doors: Doors, executor: Executor, on_loop: OnLoop,
-        repeats: ResponseCache, bounds: Bounds, let_in: Callable[..., None],
+        response_cache: ResponseCache, bounds: Bounds, let_in: Callable[..., None],
     ) -> None:  # fmt: skip
         self._application, self._router, self._doors, self._on_loop = application, router, doors, on_loop
-        self._executor, self._repeats, self._bounds, self._let_in = executor, repeats, bounds, let_in
+        self._executor, self._response_cache, self._bounds, self._let_in = executor, response_cache, bounds, let_in
         self._has_one = False
 
     def look(self, head: Head, more: Headers, slot: Slot | None, *, whole: bool, ends: bool) -> bytes | Ticket | None:
@@ -77,7 +77,7 @@ class EarlyRefusals:
             return None
         inline = split is None and model.runs_inline(size, self._bounds)
         if inline:
-            if not self._on_loop.is_pressed(model, size) or self._repeats.are_likely(endpoint, model, size):
+            if not self._on_loop.is_pressed(model, size) or self._response_cache.are_likely(endpoint, model, size):
                 return None
         elif (split is None and not self._waits(model, head)) or not self._is_pressed(whole=whole):
             return None
@@ -114,7 +114,7 @@ class EarlyRefusals:
     def _waits(self, model: Model, head: Head) -> bool:
         """Whether such a request would stand in the queue."""
         size = head.body_bytes or 0
-        return not model.runs_inline(size, self._bounds) and not self._repeats.are_likely(
+        return not model.runs_inline(size, self._bounds) and not self._response_cache.are_likely(
             head.places["endpoint"], model, size
         )
 

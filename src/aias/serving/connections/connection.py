@@ -133,7 +133,8 @@ class Connection(FastPath):
         return self._phase is ANSWER or bool(self.pipeline) or self.cycle.response_started
 
     def data_received(self, data: bytes) -> None:
-        if self._echoes.said and (self._phase is IDLE or not self._heard) and not self._stops and self._say_again(data):
+        first = self._refusals.said and (self._phase is IDLE or not self._heard) and not self._stops
+        if first and self._say_again(data):
             if len(self.connections) > self._turns.reads_max:
                 self._turns.heard(self._line, self._hear_again)
             return

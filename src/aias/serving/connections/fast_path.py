@@ -43,7 +43,7 @@ class AtOnce(Protocol):
     def will_answer(self, head: Head) -> bool: ...
 
     @property
-    def echoes(self) -> RepeatedRefusals: ...
+    def repeated_refusals(self) -> RepeatedRefusals: ...
 
     @property
     def look(self) -> Callable[..., bytes | Ticket | None]: ...
@@ -57,7 +57,7 @@ class FastPath(Bounded):
     def __init__(self, *args: Any, answers: AtOnce, **bounded: Any) -> None:
         super().__init__(*args, **bounded)
         self._at_once, self._will_answer, self._heads = answers.at_once, answers.will_answer, answers.heads
-        self._look, self._echoes = answers.look, answers.echoes
+        self._look, self._refusals = answers.look, answers.repeated_refusals
         self._together, self._is_waiting = answers.together, False
         # The read under way, while the request in it is its first; the body so far of one that may be answered at once.
         self._read = b""
@@ -105,7 +105,7 @@ class FastPath(Bounded):
             return False
         if (cycle is not None and not cycle.response_complete) or (slot is not None and slot.fault is not None):
             return False
-        response = self._echoes.of(head)
+        response = self._refusals.of(head)
         if response is None:
             return False
         self._rest, self._heard = to_come, True

@@ -34,8 +34,8 @@ class OnLoop(Protocol):
 class Lengths:
     """What they ask never changes for a model that is loaded."""
 
-    def __init__(self, bounds: "Bounds", repeats: Cache, on_loop: OnLoop) -> None:
-        self._bounds, self._repeats, self._on_loop = bounds, repeats, on_loop
+    def __init__(self, bounds: "Bounds", response_cache: Cache, on_loop: OnLoop) -> None:
+        self._bounds, self._response_cache, self._on_loop = bounds, response_cache, on_loop
 
     def of(self, head: "Head", model: "Model", size: int) -> Length:
         """Of a body of that size, with that head."""
@@ -46,7 +46,7 @@ class Lengths:
         """Remembered where the body is as long as its head says."""
         bounds = self._bounds
         is_light = size <= bounds.light_body_bytes and model.seconds_for(size) <= bounds.inline_seconds
-        if not is_light or self._repeats.pay(model, size):
+        if not is_light or self._response_cache.pay(model, size):
             found = ELSEWHERE
         else:
             found = LONG if self._on_loop.is_long(model, size) else SHORT

@@ -21,9 +21,19 @@ class Handover:
     with what a predecessor leaves, and `inherited` when that has gone. All else is for the supervisor's own thread."""
 
     def __init__(
-        self, ear: ControlSocket | None, predecessor: Predecessor | None, *, announce: Watch, tell: Callable[..., None]
+        self,
+        control_socket: ControlSocket | None,
+        predecessor: Predecessor | None,
+        *,
+        announce: Watch,
+        tell: Callable[..., None],
     ) -> None:
-        self._ear, self._predecessor, self._announce, self._tell = ear, predecessor, announce, tell
+        self._control_socket, self._predecessor, self._announce, self._tell = (
+            control_socket,
+            predecessor,
+            announce,
+            tell,
+        )
         self._heir: Heir | None = None
         self._leave_by: float | None = None
         self._began = False
@@ -93,23 +103,23 @@ class Handover:
         return True
 
     def close(self) -> None:
-        if self._ear is not None:
-            self._ear.close()
+        if self._control_socket is not None:
+            self._control_socket.close()
         if self._heir is not None:
             self._heir.close()
         if self._predecessor is not None and not self._began:
             self._predecessor.close()
 
     def _open_ear(self) -> None:
-        if self._ear is None:
+        if self._control_socket is None:
             return
         try:
-            self._ear.open()
+            self._control_socket.open()
         except StorageFailed as fault:
             said = f"{fault.message}: this server answers, but cannot be asked what it holds up, nor be replaced"
             self._announce(Event("serve.deaf", said, "warning"))
             return
-        threading.Thread(target=self._ear.hear, args=(partial(self._tell, "asked"),), daemon=True).start()
+        threading.Thread(target=self._control_socket.hear, args=(partial(self._tell, "asked"),), daemon=True).start()
 
     def _read_letters(self, predecessor: Predecessor) -> None:
         connections = 0

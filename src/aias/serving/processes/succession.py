@@ -1,6 +1,6 @@
 """One server takes the place of another on the same port, and nobody who calls notices.
 
-    new ──succeed──▶ old        the old one's ear (`processes/control_socket.py`)
+    new ──succeed──▶ old        the old one's control socket (`processes/control_socket.py`)
         ◀──sockets──            its listening sockets themselves: what waits in their queues waits for both
     new: workers start on them, until every one is ready; both answer
         ──take──▶               the old one's workers finish what they have begun, and read nothing more

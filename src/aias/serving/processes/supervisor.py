@@ -66,12 +66,13 @@ class WorkerFailed(AiasError):
 
 class Supervisor:
     """`run` returns when the workers have ended after `stop`, SIGTERM or SIGINT, or when another server has taken its
-    place, which `ear` hears of. `listen` makes one more socket; those of a `predecessor` come first. `program`: what is
-    started as a worker, as arguments of the interpreter."""
+    place, which `control_socket` hears of. `listen` makes one more socket; those of a `predecessor` come first.
+    `program`: what is started as a worker, as arguments of the interpreter."""
 
     def __init__(
         self, orders: Orders, *, workers: int, listen: Callable[[], socket.socket], announce: Watch,
-        program: Sequence[str] = PROGRAM, ear: ControlSocket | None = None, predecessor: Predecessor | None = None,
+        program: Sequence[str] = PROGRAM, control_socket: ControlSocket | None = None,
+        predecessor: Predecessor | None = None,
     ) -> None:  # fmt: skip
         self._orders, self._announce, self._program = orders, announce, program
         found = [] if predecessor is None else predecessor.sockets
@@ -82,7 +83,7 @@ class Supervisor:
             "inherited": self._inherit,
         }  # fmt: skip
         self.handover = Handover(
-            ear, predecessor, announce=announce, tell=lambda what, *facts: self._later(heard[what], *facts)
+            control_socket, predecessor, announce=announce, tell=lambda what, *facts: self._later(heard[what], *facts)
         )
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
         self._post = Post()
@@ -358,11 +359,8 @@ class Supervisor:
             return
         released = asked.verb == "release" and self._judge.release(asked.version)
         blame = self._judge.blame
-        failed = {each: why for life in self._lives() for each, why in life.failed.items()}
-        told = Reply(
-            quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released,
-            failed=[(*each, why[:400]) for each, why in failed.items()][:FAILED_MAX],
-        )  # fmt: skip
+        failed = [(*each, why[:400]) for life in self._lives() for each, why in life.failed.items()][:FAILED_MAX]
+        told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released, failed=failed)
         with caller, contextlib.suppress(OSError):
             caller.send(msgspec.json.encode(told))
 

@@ -10,14 +10,14 @@ import msgspec
 
 from aias.access.idempotency import AskedOtherwise
 from aias.core.names import Ref
-from aias.registry.rollout.trial import Guard, named_latency, told
+from aias.registry.rollout.trial import Guard, beside, named_latency, told
 from aias.registry.values import Endpoint
 from aias.serving.admission.idempotency import once_of, told_otherwise
 from aias.serving.http.bodies import read_as
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
-from aias.serving.refusals import BadBody, NotSupported, UnknownEndpoint
+from aias.serving.refusals import NotSupported, UnknownEndpoint
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.survival.blame import NotHeld
 from aias.serving.survival.suspects import Suspects
@@ -91,17 +91,9 @@ class Endpoints:
         }
         guard["seconds_max"] = None if asked.max_latency_ms is None else named_latency(asked.max_latency_ms / 1000)
         given: dict[str, Any] = {key: value for key, value in guard.items() if value is not None}
-        if asked.canary is not None and asked.shadow is not None:
-            raise BadBody("`canary` or `shadow`: one of them")
-        if given and asked.canary is None:
-            raise BadBody(
-                "`max_errors`, `max_slower`, `max_latency_ms` and `promote_after` watch over a canary",
-                hint="say `canary` too",
-            )
-        if asked.canary is not None:
-            self._kept.start(name, ref, role="canary", share=asked.canary, sticky=asked.sticky, guard=Guard(**given))
-        elif asked.shadow is not None:
-            self._kept.start(name, ref, role="shadow", share=asked.shadow, sticky=asked.sticky, guard=None)
+        trial = beside(asked.canary, asked.shadow, sticky=asked.sticky, guarded=bool(given))
+        if trial is not None:
+            self._kept.start(name, ref, role=trial[0], share=trial[1], sticky=asked.sticky, guard=Guard(**given))
         else:
             if self._control is None:
                 raise _follows()

@@ -1,4 +1,4 @@
-"""A worker's ear for its supervisor: connections of a worker that has died, and new ones that nobody accepts."""
+"""What a worker hears of its supervisor: connections of a worker that has died, and new ones that nobody accepts."""
 
 import asyncio
 import socket

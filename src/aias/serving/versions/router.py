@@ -69,7 +69,7 @@ class Router:
         clock: Callable[[], float] = time.monotonic,
         book: Book | None = None,
         shadow: Shadows | None = None,
-        residence: Residency | None = None,
+        residency: Residency | None = None,
         asked_before: Sequence[str] = (),
         width: Callable[[Endpoint], int] | None = None,
         examine: Callable[[Model], None] = lambda _model: None,
@@ -77,7 +77,7 @@ class Router:
         self._directory, self._load, self._also, self._examine = directory, load, also, examine
         self._metrics, self._watch, self._clock = metrics, watch, clock
         self._bounds = bounds or Bounds()
-        self.residence = residence or Residency()
+        self.residency = residency or Residency()
         self._asked_before = {name: place for place, name in enumerate(asked_before)}
         self._width = width or (lambda endpoint: load(endpoint).manifest.task.width)
         self._widths: dict[str, int] = {}
@@ -253,11 +253,11 @@ class Router:
 
     def _stays_put(self, name: str) -> bool:
         """Whether it is in memory whoever asks: pinned, or beside it another version is on trial."""
-        return name in self._on_trial or self.residence.pins(name)
+        return name in self._on_trial or self.residency.pins(name)
 
     def _room(self, began: float, name: str) -> bool:
         """Whether one more is loaded before anybody asks; what there is no time for now follows soon."""
-        if len(self._models) + len(self._soon) >= AT_START_MAX or self.residence.surplus(2 * self.held_bytes):
+        if len(self._models) + len(self._soon) >= AT_START_MAX or self.residency.surplus(2 * self.held_bytes):
             return False
         if self._clock() - began < START_SECONDS:
             return True
@@ -273,7 +273,7 @@ class Router:
     def _loads_max(self) -> int:
         """Where room is short, one load after the other: of each it shows only then what it takes."""
         largest = max((stay.bytes for _, stay in self._stays()), default=0)
-        return 1 if self.residence.surplus(self.held_bytes + LOADS_MAX * largest) else LOADS_MAX
+        return 1 if self.residency.surplus(self.held_bytes + LOADS_MAX * largest) else LOADS_MAX
 
     def _brought(self, endpoint: Endpoint) -> Model | None:
         """The model behind an endpoint; None where that points elsewhere by now."""
@@ -349,22 +349,22 @@ class Router:
 
     def _make_room(self, new: str) -> None:
         """Let go of what was asked longest ago until the others fit; the newest stays, whatever it takes."""
-        if not self.residence.surplus(self.held_bytes):
+        if not self.residency.surplus(self.held_bytes):
             return
         self._note_asked()
         for name in [*self._before]:
-            if self.residence.surplus(self.held_bytes):
+            if self.residency.surplus(self.held_bytes):
                 self._before.pop(name, None)
         stays = {name: model.stay for name, model in self._models.items() if not self._stays_put(name) and name != new}
         for name in longest_ago(stays):
-            if not self.residence.surplus(self.held_bytes):
+            if not self.residency.surplus(self.held_bytes):
                 break
             self._metrics.unloads[name] += 1
             self._put(name, self._endpoints[name], None)
             self._watch(Event("serve.unloaded", f"`{name}` is loaded again when it is asked", facts={"endpoint": name}))
         give_back()
-        if self.residence.surplus(self.held_bytes):
-            message = f"models take {self.held_bytes:,} bytes, more than the {self.residence.bytes_max:,} they may"
+        if self.residency.surplus(self.held_bytes):
+            message = f"models take {self.held_bytes:,} bytes, more than the {self.residency.bytes_max:,} they may"
             self._watch(Event("serve.memory-exceeded", message, "warning", {"endpoint": new}))
 
     def _stays(self) -> Iterator[tuple[str, Stay]]:

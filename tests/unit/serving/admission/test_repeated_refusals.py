@@ -20,7 +20,7 @@ ROUTE = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b
 
 
 class Thing:
-    """Something that may be let go of; a model as far as echoes know it."""
+    """Something that may be let go of; a model as far as refusals know it."""
 
     version, number = "m@1", 1
 
@@ -31,22 +31,22 @@ class Thing:
 class Scene:
     def __init__(self, names: Sequence[str] = ("next2", "next3")) -> None:
         self.now, self.metrics, self.names = 100.0, Metrics(), list(names)
-        self.echoes = RepeatedRefusals(Recording(self.metrics), iter(self.names).__next__, clock=lambda: self.now)
+        self.refusals = RepeatedRefusals(Recording(self.metrics), iter(self.names).__next__, clock=lambda: self.now)
         self.head = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
 
     def refuse(self, fault: Exception, **more: object) -> None:
         request = Request("POST", "/predict/churn", "first", self.head.headers, self.head.places)
         for name, value in more.items():
             setattr(request, name, value)
-        self.echoes.keep(self.head, request, fault, Reply(b"", 503), b"id: first, body: first")
+        self.refusals.keep(self.head, request, fault, Reply(b"", 503), b"id: first, body: first")
 
 
 def test_a_refusal_is_said_again_under_another_name_and_counted() -> None:
     scene = Scene()
     scene.refuse(Overloaded())
 
-    assert scene.echoes.of(scene.head) == b"id: next2, body: next2"
-    assert scene.echoes.of(scene.head) == b"id: next3, body: next3"
+    assert scene.refusals.of(scene.head) == b"id: next2, body: next2"
+    assert scene.refusals.of(scene.head) == b"id: next3, body: next3"
     assert scene.metrics.refusals == {("serving.overloaded", "", ""): 2}
     assert scene.metrics.requests == {("", "", 503): 2}
 
@@ -56,24 +56,24 @@ def test_a_moment_later_it_is_looked_at_anew() -> None:
     scene.refuse(Overloaded())
     scene.now += 1.01 * LIFE_SECONDS
 
-    assert scene.echoes.of(scene.head) is None
+    assert scene.refusals.of(scene.head) is None
 
 
 def test_where_nobody_should_wait_for_long_the_queue_is_looked_at_anew_sooner() -> None:
     scene = Scene()
     scene.refuse(Overloaded(), model=Thing(objective_seconds=0.1))
     scene.now += 0.0009
-    assert scene.echoes.of(scene.head) is not None
+    assert scene.refusals.of(scene.head) is not None
     scene.now += 0.0002
 
-    assert scene.echoes.of(scene.head) is None
+    assert scene.refusals.of(scene.head) is None
 
 
 def test_under_a_longer_name_it_would_be_longer_than_it_says_and_is_looked_at_anew() -> None:
     scene = Scene(["longer"])
     scene.refuse(Overloaded())
 
-    assert scene.echoes.of(scene.head) is None
+    assert scene.refusals.of(scene.head) is None
     assert not scene.metrics.requests
 
 
@@ -83,26 +83,26 @@ def test_what_is_said_again_keeps_no_model_in_memory() -> None:
     scene.refuse(Overloaded(), model=model)
     del model
 
-    assert scene.echoes.of(scene.head) is not None
+    assert scene.refusals.of(scene.head) is not None
     assert kept() is None
 
 
 def test_what_is_not_said_any_more_is_let_go_of() -> None:
     scene = Scene()
     scene.refuse(Overloaded())
-    scene.echoes.forget()
-    assert scene.echoes.said
+    scene.refusals.forget()
+    assert scene.refusals.said
     scene.now += 1.01 * LIFE_SECONDS
-    scene.echoes.forget()
+    scene.refusals.forget()
 
-    assert not scene.echoes.said
+    assert not scene.refusals.said
 
 
 def test_what_is_said_again_counts_among_what_its_version_has_failed_to_answer() -> None:
     scene = Scene()
     scene.refuse(Overloaded(), model=Thing())
-    scene.echoes.of(scene.head)
-    scene.echoes.of(scene.head)
+    scene.refusals.of(scene.head)
+    scene.refusals.of(scene.head)
     (_, version, found), *others = scene.metrics.statistics.counted()
 
     assert (version, found.fail.count, others) == ("m@1", 2, [])
@@ -115,7 +115,7 @@ def test_another_head_is_never_answered_with_it() -> None:
     scene.refuse(Overloaded())
     other = Head("/predict/churn", {}, ROUTE, {"endpoint": "churn"}, 3)
 
-    assert scene.echoes.of(other) is None
+    assert scene.refusals.of(other) is None
 
 
 @pytest.mark.parametrize(
@@ -131,4 +131,4 @@ def test_what_is_not_the_same_for_all_is_not_said_again(fault: Exception, more: 
     scene = Scene()
     scene.refuse(fault, **more)
 
-    assert scene.echoes.of(scene.head) is None
+    assert scene.refusals.of(scene.head) is None

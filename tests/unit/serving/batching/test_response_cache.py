@@ -50,7 +50,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def repeats(clock: Clock) -> ResponseCache:
+def cache(clock: Clock) -> ResponseCache:
     return ResponseCache(Bounds(cache_bytes=100_000), Metrics(), clock=clock)
 
 
@@ -65,9 +65,9 @@ async def never() -> None:
 
 
 def ask(
-    repeats: ResponseCache, model: Model, asked: Request, gone: Callable[[], Awaitable[None]] = never
+    cache: ResponseCache, model: Model, asked: Request, gone: Callable[[], Awaitable[None]] = never
 ) -> Awaitable[Reply]:
-    return repeats.answer(asked, model.run, gone)
+    return cache.answer(asked, model.run, gone)
 
 
 def told(reply: Reply) -> tuple[bytes, bytes]:
@@ -78,11 +78,11 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(story())  # type: ignore[arg-type]
 
 
-def test_an_equal_request_is_answered_from_memory(repeats: ResponseCache, model: Model, clock: Clock) -> None:
+def test_an_equal_request_is_answered_from_memory(cache: ResponseCache, model: Model, clock: Clock) -> None:
     async def story() -> None:
-        assert told(await ask(repeats, model, request())) == (b"1", b"miss")
+        assert told(await ask(cache, model, request())) == (b"1", b"miss")
         clock.now += 7.9
-        again = await ask(repeats, model, request(user_agent="another", x_request_id="2", x_priority="low"))
+        again = await ask(cache, model, request(user_agent="another", x_request_id="2", x_priority="low"))
         assert told(again) == (b"1", b"hit")
         assert dict(again.headers)[b"age"] == b"7"
         assert (again.phases, again.rows, again.repeated) == (None, 1, True)
@@ -103,11 +103,11 @@ def test_an_equal_request_is_answered_from_memory(repeats: ResponseCache, model:
     ],
 )
 def test_whatever_could_change_the_answer_makes_another_request(
-    repeats: ResponseCache, model: Model, other: Request
+    cache: ResponseCache, model: Model, other: Request
 ) -> None:
     async def story() -> None:
-        await ask(repeats, model, request())
-        assert told(await ask(repeats, model, other)) == (b"2", b"miss")
+        await ask(cache, model, request())
+        assert told(await ask(cache, model, other)) == (b"2", b"miss")
 
     run(story)
 
@@ -122,29 +122,29 @@ def test_whatever_could_change_the_answer_makes_another_request(
     ],
 )
 def test_callers_say_how_old_an_answer_may_be(
-    repeats: ResponseCache, model: Model, clock: Clock, control: str, expected: bytes, afterwards: tuple[bytes, bytes]
+    cache: ResponseCache, model: Model, clock: Clock, control: str, expected: bytes, afterwards: tuple[bytes, bytes]
 ) -> None:
     async def story() -> None:
-        await ask(repeats, model, request())
+        await ask(cache, model, request())
         clock.now += 10
-        assert (await ask(repeats, model, request(cache_control=control))).body == expected
-        assert told(await ask(repeats, model, request())) == afterwards
+        assert (await ask(cache, model, request(cache_control=control))).body == expected
+        assert told(await ask(cache, model, request())) == afterwards
 
     run(story)
 
 
-def test_what_must_not_be_stored_is_not(repeats: ResponseCache, model: Model) -> None:
+def test_what_must_not_be_stored_is_not(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
-        await ask(repeats, model, request(cache_control="no-store"))
-        assert repeats.held_bytes == 0
+        await ask(cache, model, request(cache_control="no-store"))
+        assert cache.held_bytes == 0
 
     run(story)
 
 
-def test_equal_requests_under_way_are_run_once(repeats: ResponseCache, model: Model) -> None:
+def test_equal_requests_under_way_are_run_once(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate = asyncio.Event()
-        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(5)]
+        asked = [asyncio.ensure_future(ask(cache, model, request())) for _ in range(5)]
         await asyncio.sleep(0)
         model.gate.set()
         assert [told(each) for each in await asyncio.gather(*asked)] == [(b"1", b"miss")] + [(b"1", b"shared")] * 4
@@ -153,10 +153,10 @@ def test_equal_requests_under_way_are_run_once(repeats: ResponseCache, model: Mo
     assert model.asked == 1
 
 
-def test_a_failure_of_the_first_is_its_own_and_the_others_run_together(repeats: ResponseCache, model: Model) -> None:
+def test_a_failure_of_the_first_is_its_own_and_the_others_run_together(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate, model.fault = gate, _ = asyncio.Event(), Overloaded()
-        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(4)]
+        asked = [asyncio.ensure_future(ask(cache, model, request())) for _ in range(4)]
         await asyncio.sleep(0)
         model.gate = asyncio.Event()
         gate.set()
@@ -165,7 +165,7 @@ def test_a_failure_of_the_first_is_its_own_and_the_others_run_together(repeats: 
             await asyncio.sleep(0)
         assert model.asked == 4
         # Who comes now shares the run of one of them.
-        late = asyncio.ensure_future(ask(repeats, model, request()))
+        late = asyncio.ensure_future(ask(cache, model, request()))
         await asyncio.sleep(0)
         model.gate.set()
         first, *others = await asyncio.gather(*asked, return_exceptions=True)
@@ -177,26 +177,24 @@ def test_a_failure_of_the_first_is_its_own_and_the_others_run_together(repeats: 
     assert model.asked == 4
 
 
-def test_what_is_wrong_with_the_body_of_one_is_told_to_all_that_wait_for_it(
-    repeats: ResponseCache, model: Model
-) -> None:
+def test_what_is_wrong_with_the_body_of_one_is_told_to_all_that_wait_for_it(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate, model.fault = asyncio.Event(), BadBody("it is no JSON")
-        asked = [asyncio.ensure_future(ask(repeats, model, request())) for _ in range(3)]
+        asked = [asyncio.ensure_future(ask(cache, model, request())) for _ in range(3)]
         await asyncio.sleep(0)
         model.gate.set()
         found = await asyncio.gather(*asked, return_exceptions=True)
         assert found == [model.fault] * 3
         # It is not kept: what is wrong costs nothing to be told again.
-        assert told(await ask(repeats, model, request())) == (b"2", b"miss")
+        assert told(await ask(cache, model, request())) == (b"2", b"miss")
 
     run(story)
 
 
-def test_a_first_that_hangs_up_takes_nobody_along(repeats: ResponseCache, model: Model) -> None:
+def test_a_first_that_hangs_up_takes_nobody_along(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate = asyncio.Event()
-        first, second = (asyncio.ensure_future(ask(repeats, model, request())) for _ in range(2))
+        first, second = (asyncio.ensure_future(ask(cache, model, request())) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.sleep(0.01)
@@ -206,16 +204,16 @@ def test_a_first_that_hangs_up_takes_nobody_along(repeats: ResponseCache, model:
     run(story)
 
 
-def test_who_waits_for_another_may_hang_up_or_run_out_of_time(repeats: ResponseCache, model: Model) -> None:
+def test_who_waits_for_another_may_hang_up_or_run_out_of_time(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate, left = asyncio.Event(), asyncio.Event()
-        first = asyncio.ensure_future(ask(repeats, model, request()))
+        first = asyncio.ensure_future(ask(cache, model, request()))
         await asyncio.sleep(0)
         hurried = request()
         hurried.deadline = time.monotonic() + 0.01
         with pytest.raises(TooLate):
-            await ask(repeats, model, hurried)
-        leaving = asyncio.ensure_future(repeats.answer(request(), model.run, left.wait))  # type: ignore[arg-type]
+            await ask(cache, model, hurried)
+        leaving = asyncio.ensure_future(cache.answer(request(), model.run, left.wait))  # type: ignore[arg-type]
         await asyncio.sleep(0)
         left.set()
         with pytest.raises(ClientGone):
@@ -226,12 +224,12 @@ def test_who_waits_for_another_may_hang_up_or_run_out_of_time(repeats: ResponseC
     run(story)
 
 
-def test_who_is_in_a_hurry_does_not_wait_for_who_is_not(repeats: ResponseCache, model: Model) -> None:
+def test_who_is_in_a_hurry_does_not_wait_for_who_is_not(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
         model.gate = asyncio.Event()
         slow, urgent, slower = request(), request(), request()
         slow.priority, urgent.priority, slower.priority = 1, 0, 2
-        asked = [asyncio.ensure_future(ask(repeats, model, each)) for each in (slow, urgent, slower)]
+        asked = [asyncio.ensure_future(ask(cache, model, each)) for each in (slow, urgent, slower)]
         await asyncio.sleep(0)
         model.gate.set()
         assert [told(each) for each in await asyncio.gather(*asked)] == [
@@ -244,13 +242,13 @@ def test_who_is_in_a_hurry_does_not_wait_for_who_is_not(repeats: ResponseCache, 
 
 
 def test_those_who_are_in_a_hurry_share_a_run_beside_that_of_who_is_not() -> None:
-    repeats, model = ResponseCache(Bounds(cache_bytes=0), Metrics()), Model()
+    cache, model = ResponseCache(Bounds(cache_bytes=0), Metrics()), Model()
 
     async def story() -> None:
         model.gate = asyncio.Event()
         each = [request() for _ in range(4)]
         each[0].priority, each[3].priority = 2, 2
-        asked = [asyncio.ensure_future(ask(repeats, model, one)) for one in each]
+        asked = [asyncio.ensure_future(ask(cache, model, one)) for one in each]
         await asyncio.sleep(0)
         model.gate.set()
         assert [told(one) for one in await asyncio.gather(*asked)] == [
@@ -259,68 +257,68 @@ def test_those_who_are_in_a_hurry_share_a_run_beside_that_of_who_is_not() -> Non
             (b"2", b"shared"),
             (b"2", b"shared"),
         ]
-        assert not repeats._flights
+        assert not cache._flights
 
     run(story)
 
 
 def test_only_so_many_bytes_are_kept_and_the_longest_unused_goes_first(model: Model) -> None:
-    repeats = ResponseCache(Bounds(cache_bytes=32_000), Metrics())
+    cache = ResponseCache(Bounds(cache_bytes=32_000), Metrics())
 
     async def story() -> None:
         for serial in range(40):
-            await ask(repeats, model, request(b"%d" % serial))
-            await ask(repeats, model, request(b"0"))
-        assert repeats.held_bytes <= 32_000
-        assert told(await ask(repeats, model, request(b"0"))) == (b"1", b"hit")
-        assert told(await ask(repeats, model, request(b"1")))[1] == b"miss"
+            await ask(cache, model, request(b"%d" % serial))
+            await ask(cache, model, request(b"0"))
+        assert cache.held_bytes <= 32_000
+        assert told(await ask(cache, model, request(b"0"))) == (b"1", b"hit")
+        assert told(await ask(cache, model, request(b"1")))[1] == b"miss"
 
     run(story)
 
 
-def test_what_takes_too_much_room_is_not_kept(repeats: ResponseCache) -> None:
+def test_what_takes_too_much_room_is_not_kept(cache: ResponseCache) -> None:
     async def large() -> Reply:
         return Reply(bytes(10_000), rows=1)
 
     async def story() -> None:
-        await repeats.answer(request(), large, never)
-        assert repeats.held_bytes == 0
+        await cache.answer(request(), large, never)
+        assert cache.held_bytes == 0
 
     run(story)
 
 
-def test_the_answers_of_a_version_go_with_it(repeats: ResponseCache, model: Model) -> None:
+def test_the_answers_of_a_version_go_with_it(cache: ResponseCache, model: Model) -> None:
     async def story() -> None:
-        await ask(repeats, model, request())
-        await ask(repeats, model, request(version="m@2"))
-        repeats.keep_only({"m@2"})
-        assert told(await ask(repeats, model, request(version="m@2")))[1] == b"hit"
-        assert told(await ask(repeats, model, request()))[1] == b"miss"
-        repeats.keep_only(())
-        assert repeats.held_bytes == 0
+        await ask(cache, model, request())
+        await ask(cache, model, request(version="m@2"))
+        cache.keep_only({"m@2"})
+        assert told(await ask(cache, model, request(version="m@2")))[1] == b"hit"
+        assert told(await ask(cache, model, request()))[1] == b"miss"
+        cache.keep_only(())
+        assert cache.held_bytes == 0
 
     run(story)
 
 
-def test_only_answers_are_kept_and_shared(repeats: ResponseCache) -> None:
+def test_only_answers_are_kept_and_shared(cache: ResponseCache) -> None:
     serial = iter(range(9))
 
     async def story() -> None:
         async def refusing() -> Reply:
             return Reply(b"%d" % next(serial), 422)
 
-        assert [(await repeats.answer(request(), refusing, never)).body for _ in range(2)] == [b"0", b"1"]
+        assert [(await cache.answer(request(), refusing, never)).body for _ in range(2)] == [b"0", b"1"]
 
     run(story)
 
 
-def test_cheap_models_are_left_alone(repeats: ResponseCache) -> None:
+def test_cheap_models_are_left_alone(cache: ResponseCache) -> None:
     def costs(seconds: float) -> Any:
         return SimpleNamespace(seconds_for=lambda _bytes: seconds)
 
-    assert repeats.pay(costs(1.0), 1_000)
-    assert not repeats.pay(costs(1e-6), 1_000)
-    assert not repeats.pay(costs(1e9), 10**9)
+    assert cache.pay(costs(1.0), 1_000)
+    assert not cache.pay(costs(1e-6), 1_000)
+    assert not cache.pay(costs(1e9), 10**9)
     assert not ResponseCache(Bounds(cache_bytes=0), Metrics()).pay(costs(1.0), 1_000)
 
 

@@ -33,7 +33,7 @@ def many(count: int) -> Shelf:
 def router(shelf: Shelf, clock: Clock, *, room: int = 0, pinned: frozenset[str] = frozenset()) -> Router:
     made = Router(
         shelf, shelf.load, metrics=Metrics(), watch=lambda _event: None, clock=clock,
-        residence=Residency(room * ONE, pinned),
+        residency=Residency(room * ONE, pinned),
     )  # fmt: skip
     made.refresh()
     return made
@@ -76,7 +76,7 @@ def test_the_start_fills_half_of_the_room_with_those_that_were_asked_last_before
     shelf = many(6)
     table = Router(
         shelf, shelf.load, metrics=Metrics(), watch=lambda _event: None, clock=Clock(),
-        residence=Residency(4 * ONE), asked_before=["e2", "e5"],
+        residency=Residency(4 * ONE), asked_before=["e2", "e5"],
     )  # fmt: skip
     table.refresh()
 
@@ -230,7 +230,7 @@ def test_an_endpoint_that_is_moved_while_its_old_version_is_loaded_answers_with_
         shelf.deploy(f"e{number}", number, Rule())
     table = router(shelf, clock, room=1)
     [gone] = {"e1", "e2"} - {*names(table)}
-    table.residence = Residency()
+    table.residency = Residency()
     before, now = shelf.open, threading.Event()
     before.clear()
     now.set()
@@ -322,7 +322,7 @@ def test_who_asks_for_another_model_does_not_wait_for_a_slow_load() -> None:
     with house(shelf, bounds=replace(BOUNDS, memory_bytes=ONE), load=load) as server, ThreadPoolExecutor(2) as pool:
         router = server.gateway.router
         [(here, _)] = router.loaded()
-        router.residence = Residency()
+        router.residency = Residency()
         gone[:] = [name for name in ("e1", "e2", "e3") if name != here]
         shelf.loads.append("from now on")
         asked = pool.submit(server.call, "POST", f"/predict/{gone[0]}", [{"age": 50}])
