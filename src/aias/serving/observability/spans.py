@@ -9,6 +9,7 @@
 A request knows how long each phase took; they are laid end to end before the moment of its answer.
 """
 
+import logging
 import sys
 import threading
 import time
@@ -29,6 +30,9 @@ from aias.serving.observability.traces import TRACEPARENT, TRACESTATE, Sampling,
 
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP: Final = "http/protobuf"
+
+_READERS: Final = ("opentelemetry.trace.span", "opentelemetry.trace.propagation.tracecontext")
+"""What they warn of is what callers have sent, which W3C's Trace Context says is to be ignored."""
 
 
 def exporter(environment: Mapping[str, str]) -> SpanExporter:
@@ -69,6 +73,8 @@ class Spans:
         self._provider.add_span_processor(BatchSpanProcessor(out))
         self._tracer = self._provider.get_tracer("aias", __version__)
         self._propagator = TraceContextTextMapPropagator()
+        for each in _READERS:
+            logging.getLogger(each).setLevel(logging.ERROR)
 
     def begin(self, headers: Mapping[bytes, bytes], via: str) -> Span | None:
         """The span of a request that has just come, `via` http or grpc; None when it is not to be traced."""

@@ -224,6 +224,22 @@ def test_a_traced_request_sends_itself_and_its_phases(collector: Collector) -> N
     assert collector.resources[0]["service.name"] == "aias"
 
 
+@pytest.mark.parametrize(
+    "state", ["a=1,b", "=", "x" * 300 + "=1", ",".join(f"k{at}=v" for at in range(40)), "k=" + "v" * 900]
+)
+def test_a_caller_cannot_write_into_the_log_by_what_it_says_of_its_trace(
+    collector: Collector, caplog: pytest.LogCaptureFixture, state: str
+) -> None:
+    with house() as server:
+        answer = server.call(
+            "POST", "/predict/churn", [{"age": 50}], headers={"traceparent": SAMPLED, "tracestate": state}
+        )
+
+    assert answer.headers["traceresponse"].startswith(f"00-{TRACE}-")
+    assert collector.named("POST /predict/{endpoint}").trace_state == ""
+    assert [each.message for each in caplog.records if each.name.startswith("opentelemetry")] == []
+
+
 def test_a_call_of_grpc_is_traced_under_its_callers_trace(collector: Collector) -> None:
     grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
     from aias.serving.grpc.calls import message
