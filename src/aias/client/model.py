@@ -17,7 +17,7 @@ from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.names import Ref, check_name
 from aias.core.nested import flat
-from aias.core.schema import Schema
+from aias.core.schema import Field, Schema
 from aias.core.settings import home as default_home
 from aias.core.task import Measurement, Task
 from aias.registry.registry import Registry
@@ -174,10 +174,12 @@ class Model:
         self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = nobody
     ) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
-        `train`. Warns of rows that it was trained on. Raises `SchemaMismatch`, `BadValue`, `BadTarget`,
+        `train`. Under `split="group:COLUMN"` it is groups that are resampled, where the rows have that column. Warns of
+        rows that it was trained on. Raises `SchemaMismatch`, `BadValue`, `BadTarget`,
         `Unreadable`."""
         from aias.data.copies import twins
         from aias.data.read import read
+        from aias.data.split import groups_of
         from aias.data.target import labels_for
         from aias.teaching.seen import seen
         from aias.training.scoring.metrics import report
@@ -185,7 +187,11 @@ class Model:
         self._check_trained("measured")
         target = self.manifest.target
         assert target is not None, "training always records the target"
-        dataset = read(source, schema=Schema((*self.manifest.inputs, target)), encoding=encoding, watch=watch)
+        how = str(self.manifest.lineage.settings.get("split", "random"))
+        way, _, column = how.partition(":")
+        grouping = (Field(column, "text", "ignored"),) if way == "group" else ()  # other rows may number them otherwise
+        schema = Schema((*self.manifest.inputs, *grouping, target))
+        dataset = read(source, schema=schema, encoding=encoding, watch=watch)
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
             watch(note)
@@ -198,9 +204,10 @@ class Model:
         answers = self.runtime.predict_columns(columns, dataset.rows)
         scores: Any = answers.probabilities
         scores = np.array(answers.predictions)[:, None] if scores is None else scores.astype(np.float64)
+        grouped = bool(grouping) and dataset.frame[column].null_count() < dataset.rows
         return report(
             self.task, labels.y, scores, seed=seed, watch=watch, label_weights=self.manifest.label_weights or None,
-            groups=twins(dataset),
+            groups=groups_of(dataset, how) if grouped else twins(dataset),
         )  # fmt: skip
 
     def leaderboard(self) -> list[dict[str, Any]]:
