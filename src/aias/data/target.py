@@ -24,6 +24,9 @@ Labels1d = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 WHOLE_CLASSES_MAX: Final = 10
 """Whole numbers with more different values than this are amounts, not labels."""
 
+WHOLE_MAX: Final = 2**53
+"""From here on not every whole number is a float64."""
+
 AMOUNT_MAX: Final = 1e100
 """The squares of larger errors, and their sums, come near what a float64 can hold."""
 
@@ -73,6 +76,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
         y = _amounts(column.drop_nulls(), field)
         _check_amounts(metric, y, target)
         return Labels(Task(target, kind, metric or DEFAULT_METRIC[kind]), y, kept, reason, notes)
+    _check_told_apart(column, target)
     texts, dots = _without_dots(_label_texts(column.drop_nulls().to_list()))
     classes = _classes(texts, target)
     kind = "binary" if len(classes) == 2 else "multiclass"
@@ -82,6 +86,15 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
         notes += (Event("data.labels", f"`{target}`: a dot at the end of {dots} labels was taken off", "warning"),)
     notes += (*_alike_notes(classes, target), *_rare_notes(texts, target), *_positive_notes(texts, task))
     return Labels(task, encode_labels(texts, task), kept, reason, notes)
+
+
+def _check_told_apart(column: pl.Series, target: str) -> None:
+    """Raises `BadTarget` where neighbouring labels are one and the same number by now."""
+    if column.dtype.is_numeric() and float(column.abs().max()) >= WHOLE_MAX:  # type: ignore[arg-type]
+        raise BadTarget(
+            f"`{target}` holds labels of {WHOLE_MAX:,} and more, and numbers that large are not all told apart",
+            hint="write them as texts, such as with a letter before each; or, if they are amounts, ask for `rmse`",
+        )
 
 
 def check_inputs(dataset: Dataset, target: str) -> None:

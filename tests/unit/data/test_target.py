@@ -40,6 +40,15 @@ def test_a_metric_decides_what_the_values_leave_open():
     assert labels_of([3, 4, 5] * 10, "rmse").task.type == "regression"
 
 
+def test_labels_that_numbers_do_not_tell_apart_are_refused():
+    apart, alike = [2**53 - 2, 2**53 - 1] * 10, [2**53, 2**53 + 1, 2**53 + 2] * 10
+    assert len(labels_of(apart).task.classes) == 2
+    with pytest.raises(BadTarget, match="not all told apart"):
+        labels_of(alike)
+    assert len(labels_of([f"n{each}" for each in alike]).task.classes) == 3
+    assert labels_of(alike, "rmse").task.type == "regression"
+
+
 def test_currency_becomes_an_amount():
     assert labels_of(["$2.39 ", "$1,200.50", "$3 "] * 5, "rmse").y[:3].tolist() == [2.39, 1200.5, 3.0]
 
