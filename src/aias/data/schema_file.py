@@ -19,6 +19,7 @@ _HEAD: Final = f"""\
 # kind: {", ".join(KINDS)} · role: {", ".join(ROLES)}
 # missing: spellings that mean "no value here"
 # format: `%d.%m.%Y` for times; {", ".join(NUMBER_FORMATS)} for numbers
+# reason: stands on the model's card; say yours for what you change
 """
 
 
