@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aias.client.model import Model, publish_one
-from aias.core.events import Watch, nobody
+from aias.core.events import Watch, logged
 from aias.core.names import check_name, name_from
 from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
@@ -11,7 +11,7 @@ from aias.registry.registry import Registry
 
 def publish_classifier(
     folder: Path | str, *, name: str | None = None, target: str = "label", home: Path | None = None,
-    watch: Watch = nobody,
+    watch: Watch = logged,
 ) -> Model:  # fmt: skip
     """Publish a folder of `…ForSequenceClassification` in the Hugging Face format as a version that labels texts.
 

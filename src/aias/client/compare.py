@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aias.client.model import Model
 from aias.core.errors import UserError
-from aias.core.events import Watch, nobody
+from aias.core.events import Watch, logged
 from aias.core.schema import Schema
 from aias.core.task import Measurement
 from aias.plots.frame import Axis, Frame, axis, framed
@@ -82,7 +82,7 @@ class Comparison:
 
 def compare(
     models: Mapping[str, Model], rows: Any, *, encoding: str | None = None, seconds: float = 2.0, seed: int = 0,
-    watch: Watch = nobody,
+    watch: Watch = logged,
 ) -> Comparison:  # fmt: skip
     """`models`: by the name of the step that made each, in their order. `rows`: with their labels, and each model is
     measured on them; without, on whatever it was measured when it was published, which must be the same for all.

@@ -10,7 +10,7 @@ from aias.client.model import WORK, Model, publish_one
 from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
-from aias.core.events import Event, Watch, nobody
+from aias.core.events import Event, Watch, logged, nobody
 from aias.core.names import listed
 from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
@@ -39,7 +39,7 @@ def compress(
     model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
     time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
     encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
-    stop: Stop | None = None, watch: Watch = nobody,
+    stop: Stop | None = None, watch: Watch = logged,
 ) -> Compressed:  # fmt: skip
     """`data`: the rows it was trained on, where they are no longer where they were; `split`: of an imported version's
     rows, which belong together: `"group:<column>"`; `unlabelled`: more rows, to teach on; `encoding`: of both, as in

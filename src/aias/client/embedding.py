@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from aias.client.model import Model
-from aias.core.events import Event, Watch, nobody
+from aias.core.events import Event, Watch, logged
 from aias.core.names import check_name, name_from
 from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
 
 
 def publish_encoder(
-    folder: Path | str, *, name: str | None = None, home: Path | None = None, watch: Watch = nobody
+    folder: Path | str, *, name: str | None = None, home: Path | None = None, watch: Watch = logged
 ) -> Model:
     """Publish a sentence encoder, a folder in the Hugging Face format or a name on the hub, as a version.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from aias.client.model import Model, publish_one
-from aias.core.events import Watch, nobody
+from aias.core.events import Watch, logged
 from aias.core.names import check_name, name_from
 from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
@@ -23,7 +23,7 @@ def import_model(
     metric: str | None = None,
     encoding: str | None = None,
     home: Path | None = None,
-    watch: Watch = nobody,
+    watch: Watch = logged,
 ) -> Model:
     """Publish the model in a file of ONNX, LightGBM, XGBoost or CatBoost, proved to answer as its own library does.
 

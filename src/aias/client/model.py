@@ -14,7 +14,7 @@ from aias.artifact.manifest import Manifest
 from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
 from aias.core.errors import BadValue, UserError
-from aias.core.events import Event, Watch, nobody
+from aias.core.events import Event, Watch, logged
 from aias.core.names import Ref, check_name
 from aias.core.nested import flat
 from aias.core.schema import Field, Schema
@@ -121,7 +121,7 @@ class Model:
             self._runtime = OnnxRuntime.load(self.folder, self.manifest)
         return self._runtime
 
-    def predict(self, source: Any, *, encoding: str | None = None, watch: Watch = nobody) -> npt.NDArray[Any]:
+    def predict(self, source: Any, *, encoding: str | None = None, watch: Watch = logged) -> npt.NDArray[Any]:
         """A label, a number or a vector for each row of a path, a table, or a list of dicts. Raises `BadValue`.
 
         Labels come as integers when all classes are integers, else as strings. `encoding`: as in `train`.
@@ -135,7 +135,7 @@ class Model:
         return np.array(found)
 
     def predict_proba(
-        self, source: Any, *, encoding: str | None = None, watch: Watch = nobody
+        self, source: Any, *, encoding: str | None = None, watch: Watch = logged
     ) -> npt.NDArray[np.float32]:
         """The probability of each class, (rows, classes), in the order of `model.task.classes`. Raises `BadValue`, and
         `AttributeError` for a regression."""
@@ -152,7 +152,7 @@ class Model:
         assert found is not None
         return found.values
 
-    def answers(self, source: Any, *, encoding: str | None = None, watch: Watch = nobody) -> Answers:
+    def answers(self, source: Any, *, encoding: str | None = None, watch: Watch = logged) -> Answers:
         """Predictions, probabilities, intervals or vectors together, in the order of the rows. Raises `BadValue`."""
         if isinstance(source, list) and all(isinstance(row, dict) for row in source):
             return self.runtime.predict(source)
@@ -171,7 +171,7 @@ class Model:
         return explained(self.runtime, profile, flat(row), of=of, seed=seed)
 
     def evaluate(
-        self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = nobody
+        self, source: Any, *, encoding: str | None = None, seed: int = 0, watch: Watch = logged
     ) -> tuple[Measurement, ...]:
         """The metrics on other labelled rows, with 95 % intervals; rows without a label are left out. `encoding`: as in
         `train`. Under `split="group:COLUMN"` it is groups that are resampled, where the rows have that column. Warns of
@@ -217,7 +217,7 @@ class Model:
     def optimize(
         self, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
         axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
-        watch: Watch = nobody,
+        watch: Watch = logged,
     ) -> "Optimized":  # fmt: skip
         """Search from where training ended, and publish what is certain to be better on rows not searched on.
 
@@ -240,7 +240,7 @@ class Model:
         self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
         time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
         encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
-        stop: Stop | None = None, watch: Watch = nobody,
+        stop: Stop | None = None, watch: Watch = logged,
     ) -> "Compressed":  # fmt: skip
         """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
 

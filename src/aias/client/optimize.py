@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
-from aias.core.events import Watch, nobody
+from aias.core.events import Watch, logged
 from aias.core.names import listed
 from aias.core.quantities import seconds_of
 
@@ -31,7 +31,7 @@ class Optimized:
 def optimize(
     model: Model, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
     axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
-    watch: Watch = nobody,
+    watch: Watch = logged,
 ) -> Optimized:  # fmt: skip
     """Search from where the training of `model` ended; publish both forms of what is certain to be better.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
-from aias.core.events import Event, Watch, nobody
+from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
 from aias.core.quantities import seconds_of
 from aias.core.schema import Schema
@@ -44,7 +44,7 @@ def train(
     early: bool = False,
     home: Path | None = None,
     stop: Stop | None = None,
-    watch: Watch = nobody,
+    watch: Watch = logged,
 ) -> Model:
     """Train on a path, a pandas, Polars or Arrow table, or a dict of columns; publish the best model.
 
@@ -77,7 +77,8 @@ def train(
     - `early`: publish the first model as soon as there is one, too, so that it can be deployed while training goes on
     - `home`: where it is kept; by default `AIAS_HOME`, or `~/.aias`
     - `stop`: set it, and what was found so far is finished
-    - `watch`: called with each event of progress: `watch=lambda event: print(event.message)`
+    - `watch`: called with each event of progress: `watch=lambda event: print(event.message)`; by default warnings are
+      logged
 
     Raises `UserError` with a hint when the data cannot be learned from.
     """

@@ -25,3 +25,15 @@ def test_what_needs_no_data_to_be_refused_is_refused_before_a_teacher_is_asked(
         aias.train(path, target="mood", teacher=aias.Teacher(service.url, "tiny"), home=tmp_path, inline=True, **wrong)
 
     assert not service.asked
+
+
+def test_whoever_watches_nothing_is_warned_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = {"x": [float(i % 7) for i in range(80)], "after": [float(i % 2) for i in range(80)], "y": ["a", "b"] * 40}
+    ask: dict[str, Any] = {"target": "y", "learners": "linear", "search": False, "inline": True, "home": tmp_path}
+
+    aias.train(rows, name="loud", **ask)
+
+    assert [each.message for each in caplog.records if each.name == "aias" and "may be a leak" in each.message]
+    caplog.clear()
+    aias.train(rows, name="quiet", watch=lambda _: None, **ask)
+    assert not [each for each in caplog.records if each.name == "aias"]
