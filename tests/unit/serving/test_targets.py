@@ -52,6 +52,20 @@ def test_what_is_neither_a_path_nor_an_http_url_is_refused(server: House, target
     assert ask(server, target).startswith(b"HTTP/1.1 400 ")
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [("HEAD * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"), (f"HEAD / HTTP/1.1\r\nX: {'x' * 99_999}\r\n\r\n", b"431")],
+)
+def test_who_asks_for_the_head_of_an_answer_gets_no_body_either_where_it_is_refused(
+    server: House, head: str, status: bytes
+) -> None:
+    answer = server.raw(head.encode())
+
+    said, _, body = answer.partition(b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 " + status) and b"connection: close" in said
+    assert body == b""
+
+
 @pytest.mark.parametrize("name", ["X-Priority", "X-Deadline-Ms", "X-Aias-Sticky", "Sec-Fetch-Site"])
 def test_a_wish_that_came_twice_is_refused(server: House, name: str) -> None:
     got = ask(server, "/predict/churn", more=f"{name}: high\r\n{name}: low\r\n")

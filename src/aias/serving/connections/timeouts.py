@@ -156,7 +156,8 @@ class Bounded(HttpToolsProtocol):
     def _say_last(self, status: int, code: str, message: str) -> None:
         """Unless an answer has begun."""
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            self.transport.write(last_words(status, code, message, url=self.url))
+            is_head = bool(self.url) and self.parser.get_method() == b"HEAD"
+            self.transport.write(last_words(status, code, message, url=self.url, with_body=not is_head))
 
     def _linger(self) -> None:
         """Say nothing more, but listen a little: closing at once would destroy the answer on its way to the client."""

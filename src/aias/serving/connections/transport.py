@@ -55,12 +55,12 @@ _LAST: Final = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bcontent-l
 _SOON: Final = b"retry-after: 1\r\nretry-after-ms: 1000\r\n"
 
 
-def last_words(status: int, code: str, message: str, *, url: bytes) -> bytes:
-    """What a connection is told that ends before the application could answer."""
+def last_words(status: int, code: str, message: str, *, url: bytes, with_body: bool = True) -> bytes:
+    """What a connection is told that ends before the application could answer; an answer to HEAD has no body."""
     # Clients of the Open Inference Protocol expect one text.
     told = message if url.startswith(b"/v2") else {"code": code, "message": message}
     body = msgspec.json.encode({"error": told})
-    return _LAST % (status, _REASONS[status], _SOON if status == 503 else b"", len(body)) + body
+    return _LAST % (status, _REASONS[status], _SOON if status == 503 else b"", len(body)) + (body if with_body else b"")
 
 
 class OneWrite:
