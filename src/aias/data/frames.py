@@ -8,7 +8,7 @@ import polars as pl
 from aias.core.events import Event
 from aias.data.errors import Unreadable
 from aias.data.readers.contract import Table, noted
-from aias.data.types.columns import columns_of, from_rows, series, simplified
+from aias.data.types.columns import columns_of, from_rows, series, side_by_side, simplified
 
 _WANTED = "give a path, a pandas, Polars or Arrow table, a dict of columns, a list of dicts, or a 2-d array"
 
@@ -67,7 +67,7 @@ def _columns(source: Mapping[object, object]) -> pl.DataFrame:
     lengths = {column.name: len(column) for column in columns}
     if len(set(lengths.values())) > 1:
         raise Unreadable(f"the columns have different lengths: {lengths}", hint="give each a value for every row")
-    return pl.DataFrame(columns)
+    return side_by_side(columns)
 
 
 def _columns_of(name: str, values: object) -> list[pl.Series]:
@@ -97,15 +97,9 @@ def _foreign(source: object) -> pl.DataFrame | None:
         raise Unreadable(f"the table cannot be taken: {fault}", hint="give every column its own name") from None
     if isinstance(frame, nw.DataFrame) and not frame.implementation.is_pyarrow():
         found = [_foreign_columns(str(name), frame, i) for i, name in enumerate(frame.columns)]
-        return pl.DataFrame([column for columns in found for column in columns])
+        return side_by_side([column for columns in found for column in columns])
     if hasattr(source, "__arrow_c_stream__"):
-        try:
-            return pl.DataFrame(source)
-        except (TypeError, ValueError) as fault:  # a row that pandas took out of its table
-            raise Unreadable(
-                f"a {type(source).__name__} is not a table: {fault}",
-                hint="of pandas `frame.iloc[[0]]` is a row as a table",
-            ) from None
+        return pl.DataFrame(source)
     return None
 
 

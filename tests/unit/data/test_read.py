@@ -30,11 +30,18 @@ def test_every_kind_of_table_in_memory_gives_the_same_dataset():
     assert len(set(digests)) == 1, digests
 
 
-def test_a_row_taken_out_of_a_table_of_pandas_is_refused():
+def test_a_column_without_a_name_is_called_as_in_a_csv_file_and_told_of(tmp_path):
     pandas = pytest.importorskip("pandas")
-    with pytest.raises(Unreadable, match="a Series is not a table") as fault:
-        read(pandas.DataFrame({"a": [1.5], "b": ["x"]}).iloc[0])
-    assert "frame.iloc[[0]]" in fault.value.hint
+    rows = [{"c1": 1.5, "": "x", "column_1": "z"}, {"c1": 2.5, "": "y", "column_1": "z"}]
+    frame = pl.DataFrame(rows)
+    frame.write_parquet(tmp_path / "t.parquet")
+    frame.write_ndjson(tmp_path / "t.jsonl")
+    frame.write_csv(tmp_path / "t.csv")
+    files = [tmp_path / f"t.{each}" for each in ("parquet", "jsonl", "csv")]
+    for source in [rows, frame, pandas.DataFrame(rows), dict(frame.to_dict(as_series=False)), *files]:
+        found = read(source)
+        assert found.schema.names == ("c1", "c1_2", "column_1")
+        assert "column 2 has no name; it is now called `c1_2`" in found.notes[0].message
 
 
 def test_pandas_is_read_without_pyarrow(monkeypatch):

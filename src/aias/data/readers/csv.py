@@ -25,6 +25,7 @@ from aias.data.text_files.headings import has_header, is_number, judged
 from aias.data.text_files.layout import Layout, Records, records, sniff, without_pairs
 from aias.data.text_files.one_side import one_side
 from aias.data.text_files.one_table import one_table, without_title
+from aias.data.types.names import unique_names
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
@@ -260,7 +261,7 @@ def _named(frame: pl.DataFrame, options: Options, name: str) -> tuple[pl.DataFra
         rest, side = one_side(rest, first, name, wanted=options.known | {options.target})
         called = dict(zip(frame.columns, first, strict=True))
         kept = [called[column] for column in rest.columns]
-        names, notes = unique_names(list(options.names or kept), name)
+        names, notes = unique_names(list(options.names or kept), f"`{name}`")
         return rest.rename(dict(zip(rest.columns, names, strict=True))), (*notes, *again, *side)
     if options.names is not None:
         return frame.rename(dict(zip(frame.columns, options.names, strict=True))), ()
@@ -292,25 +293,6 @@ def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -
     except csv.Error:
         message = f"`{name}`: a quote opened on line {first} is never closed"
         raise Unreadable(message, hint="close it, or double it if it is data") from None
-
-
-def unique_names(raw: list[str], file: str) -> tuple[list[str], tuple[Event, ...]]:
-    """Empty names become `c<position>`, repeated ones get a number; both are noted."""
-    taken = {name for name in raw if name}
-    seen: set[str] = set()
-    names: list[str] = []
-    notes: list[Event] = []
-    for position, name in enumerate(raw):
-        given = name or f"c{position}"
-        number = 2
-        while given in seen or (not name and given in taken):
-            given, number = f"{name or f'c{position}'}_{number}", number + 1
-        if given != name:
-            was = f"a second column called `{name}`" if name else f"column {position + 1} has no name; it"
-            notes.append(noted(f"`{file}`: {was} is now called `{given}`"))
-        seen.add(given)
-        names.append(given)
-    return names, tuple(notes)
 
 
 def _beside_notes(lines: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> tuple[Event, ...]:

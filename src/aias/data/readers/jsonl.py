@@ -4,7 +4,6 @@ import re
 from typing import Final
 
 import msgspec
-import polars as pl
 
 from aias.core.events import Event
 from aias.core.json_faults import Faults, in_words
@@ -12,7 +11,7 @@ from aias.data.errors import Unreadable
 from aias.data.readers.contract import LIKELY, NAMED, NO, File, Options, Table, noted
 from aias.data.text_files.decode import decoded
 from aias.data.text_files.one_object import rows_of
-from aias.data.types.columns import from_rows
+from aias.data.types.columns import from_rows, simplified
 
 _SUFFIXES: Final = frozenset({".jsonl", ".ndjson", ".json"})
 _ESCAPE: Final = re.compile(
@@ -50,8 +49,8 @@ def read(file: File, options: Options) -> Table:
         notes += (noted(f"`{file.name}` is one object, and was read as {how}"),)
     if not rows:
         raise Unreadable(f"`{file.name}` holds no rows", hint=_SHAPE)
-    frame = from_rows(rows)
-    return Table(frame if frame.width else pl.DataFrame(), notes)
+    frame, called = simplified(from_rows(rows))
+    return Table(frame, (*notes, *called))
 
 
 def whole_pairs(data: bytes, name: str) -> tuple[bytes, tuple[Event, ...]]:

@@ -15,6 +15,7 @@ from aias.core.limits import COLUMNS_MAX
 from aias.core.nested import flat, is_nested, is_nothing, parents
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.records import parts
+from aias.data.types.names import unique_names
 
 _SIMPLE = (pl.String, pl.Boolean, pl.Date, pl.Datetime, pl.Categorical, pl.Enum)
 
@@ -47,7 +48,7 @@ def from_rows(rows: Sequence[Mapping[str, object]]) -> pl.DataFrame:
         names.update(dict.fromkeys(row))
     if len(names) > COLUMNS_MAX:
         raise TooLarge(f"the rows have {len(names):,} different keys; at most {COLUMNS_MAX:,} columns are read")
-    return pl.DataFrame([series(str(name), [row.get(name) for row in rows]) for name in names])
+    return side_by_side([series(str(name), [row.get(name) for row in rows]) for name in names])
 
 
 def columns_of(name: str, values: Sequence[object]) -> list[pl.Series]:
@@ -57,11 +58,21 @@ def columns_of(name: str, values: Sequence[object]) -> list[pl.Series]:
     return from_rows([{name: value} for value in values]).get_columns()
 
 
+def side_by_side(columns: Sequence[pl.Series]) -> pl.DataFrame:
+    """A table of them. Polars by itself would call one without a name `column_1`. Raises `DuplicateError`."""
+    names = [column.name for column in columns]
+    nameless = names.count("") == 1 and len(set(names)) == len(names)
+    return pl.DataFrame(dict(zip(names, columns, strict=True)) if nameless else columns)
+
+
 def simplified(frame: pl.DataFrame) -> tuple[pl.DataFrame, tuple[Event, ...]]:
-    """Only text, numbers, booleans, categories, dates and date-times (naive, UTC); what is changed is noted."""
+    """Only text, numbers, booleans, categories, dates and date-times (naive, UTC), each with a name; what is changed is
+    noted."""
     if frame.width > COLUMNS_MAX:
         raise TooLarge(f"the table has {frame.width:,} columns; at most {COLUMNS_MAX:,} are read")
-    notes: list[Event] = []
+    names, called = unique_names(frame.columns, "the table")
+    frame = frame if "" not in frame.columns else frame.rename(dict(zip(frame.columns, names, strict=True)))
+    notes = list(called)
     columns: list[pl.Series] = []
     for column in _without_records(frame, notes):
         kept, note = _simple(column)
