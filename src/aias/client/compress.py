@@ -55,7 +55,7 @@ def compress(
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))
-    techniques = chosen(techniques, seconds=deadline.seconds)
+    techniques = chosen(listed(techniques), seconds=deadline.seconds)
     parent, *above = [_parent(each) for each in chain_of(model)]
     trained = above[-1] if above else None
     first = trained or parent
@@ -69,7 +69,7 @@ def compress(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
         chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
         own=model.registry.home / KEPT / model.ref,
-        number=model.version.number, split=split, techniques=listed(techniques), inline=inline, stop=stop,
+        number=model.version.number, split=split, techniques=techniques, inline=inline, stop=stop,
         watch=watch,
     )  # fmt: skip
     _tell_of_runs(model, dataset.digest, outcome.frontier, watch)
