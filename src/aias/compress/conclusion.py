@@ -20,6 +20,7 @@ from aias.compress.gate.evidence import digits
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
 from aias.compress.goals import Goals
+from aias.compress.halving import LATE
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import BY_UNLABELLED
@@ -102,7 +103,7 @@ class Conclusion:
         why = self.decided[0].verdict.reason if self.decided else near.reason
         lost = bool(self.decided) or near.loses  # else it was not small or fast enough, whatever rows can tell
         more = f" ({self._power})" if lost and not self._power.enough else ""
-        return f"nothing is worth it; nearest came {near.name}: {why}{more}"
+        return f"nothing is worth it; nearest came {near.name}: {why}{more}{self._late(near)}"
 
     @cached_property
     def _near(self) -> Trial | None:
@@ -126,11 +127,18 @@ class Conclusion:
         if not self.trials and self.fallen:
             return f"no technique can help: {'; '.join(f'{each.name}: {each.reason}' for each in self.fallen[:SHOWN])}"
         given, spent = self.seconds
-        wanted = math.ceil(max(2 * given, 3 * spent))
         return (
             f"no candidate was ready in time: of {given:.0f} s {spent:.0f} were over before the first was tried; "
-            f"give at least {wanted} s"
+            f"{_more(given, spent)}"
         )
+
+    def _late(self, near: Trial) -> str:
+        """Who else may be worth it, and how much time that takes."""
+        reasons = [each.reason for each in self.trials if each is not near] + [each.reason for each in self.fallen]
+        others = sum(reason.startswith(LATE) for reason in reasons)
+        if not others:
+            return f"; {_more(*self.seconds)}" if near.reason.startswith(LATE) else ""
+        return f"; for {'another' if others == 1 else f'{others} others'} {LATE}: {_more(*self.seconds)}"
 
     def _together(self, best: Decided) -> str:
         return f", with {self.wanted.callers} callers at once {times(_times(best))} as fast"
@@ -250,16 +258,20 @@ class Conclusion:
 
 def nearest(trials: Sequence[Trial], *, wanted: Goals, margin: float, chance: Callable[[Trial], float]) -> Trial:
     """Of those that seem to lose no more than the margin, who is least beyond the latency and the size that were asked
-    for; of those that are alike in this, or of all if none seems so good, the likeliest to be certified, and then who
-    loses least."""
+    for; of those that are alike in this, who is worth it at all; then, or of all if none seems so good, the likeliest
+    to be certified, and then who loses least."""
     good = [each for each in trials if each.race and each.evidence and each.evidence.value <= margin]
 
-    def rank(each: Trial) -> tuple[float, float, float]:
+    def rank(each: Trial) -> tuple[float, bool, float, float]:
         loss = each.evidence.value if each.evidence else math.nan
         beyond = wanted.beyond(each.row_us, each.size_bytes) if good else 1.0
-        return beyond, -chance(each), math.inf if math.isnan(loss) else loss
+        return beyond, bool(good) and not each.helps, -chance(each), math.inf if math.isnan(loss) else loss
 
     return min(good or trials, key=rank)
+
+
+def _more(given: float, spent: float) -> str:
+    return f"give at least {math.ceil(max(2 * given, 3 * spent))} s"
 
 
 def _times(best: Decided) -> float:

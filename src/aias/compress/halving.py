@@ -20,7 +20,10 @@ from aias.encoders.contract import Ints
 LEFT_MIN: Final = 6
 """Candidates that are judged on all rows."""
 
-NO_TIME: Final = "there was no time for it"
+LATE: Final = "there was no time"
+"""So begin all reasons for which more time would be the answer."""
+
+NO_TIME: Final = f"{LATE} for it"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from aias.compress.conclusion import Conclusion, nearest
 from aias.compress.frontier import FELL, Frontier, Point
 from aias.compress.gate.power import Power
 from aias.compress.goals import Goals
+from aias.compress.halving import LATE, NO_TIME
 from aias.core.events import nobody
 from aias.core.host import host
 from aias.data.read import read
@@ -36,9 +37,11 @@ def test_where_no_technique_can_help_their_reasons_are_told() -> None:
     assert said(fallen=fallen) == "no technique can help: int8: no sentence encoder reads its texts"
 
 
-def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: object = True) -> Any:
+def trial(name: str, loss: float, row_us: float, size_bytes: int, *, race: object = True, helps: bool = True) -> Any:
     evidence = SimpleNamespace(value=loss)
-    return SimpleNamespace(name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, race=race)
+    return SimpleNamespace(
+        name=name, evidence=evidence, row_us=row_us, size_bytes=size_bytes, race=race, helps=helps, reason=""
+    )
 
 
 def chance(each: Any) -> float:
@@ -61,6 +64,30 @@ def test_who_came_nearest_is_who_misses_least_of_what_was_asked_for() -> None:
     assert named(Goals(latency_us=8), FAR) == "50 trees"
     assert named(Goals(latency_us=20, size_bytes=100_000), FAR) == "100 trees"
     assert named(Goals(), FAR) == "two of four"
+
+
+def test_who_is_hardly_faster_came_no_nearer_than_who_was_worth_it() -> None:
+    assert named(Goals(), [trial("fitted once", 0.0, 130, 500_000, helps=False), *FAR[1:]]) == "100 trees"
+
+
+def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed() -> None:
+    slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
+    slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
+    late = SimpleNamespace(name="distilled", evidence=None, race=None, loses=False, reason=NO_TIME)
+    fallen = [Point("vocabulary", "vocabulary", FELL, "it has no texts"), Point("400 trees", "distill", FELL, NO_TIME)]
+    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    found = Conclusion(
+        SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
+        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=fallen, chance=chance, seconds=(10.0, 3.0),
+        **unused,
+    )  # fmt: skip
+    assert found.verdict() == (
+        "nothing is worth it; nearest came fitted once: 1.02× as fast is not worth it; for 2 others there was no time: "
+        "give at least 20 s"
+    )
+    slow.reason, late.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
+    fallen.clear()
+    assert found.verdict().endswith("which takes about 4 s; give at least 20 s")
 
 
 def test_where_all_lose_too_much_the_likeliest_came_nearest() -> None:
@@ -93,7 +120,8 @@ def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:
     near.evidence.rows, near.evidence.limit = 1_000, lambda _: 0.0028  # 1.645 standard errors above its value
     known: Any = {"decided": (), "trials": [near], "wanted": Goals(), "chance": chance}
     known["judged"] = SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1")))
-    unused = dict.fromkeys(("last", "fallen", "parent_bytes", "parent_footprint", "before", "seconds"))
+    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    unused |= {"fallen": (), "seconds": (10.0, 3.0)}
     guessed = Power("roc_auc", 0.005, 0.5, 1_000)
 
     assert "a chance of" in str(guessed)
