@@ -1,6 +1,3 @@
-import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -14,64 +11,15 @@ import pytest
 
 from aias.core.events import Event
 from aias.core.load import Load
-from aias.core.schema import Field
-from aias.core.task import Task
-from aias.encoders.rows import RowEncoder
 from aias.training.ledger import Ledger
-from aias.training.processes.memory import PROCESS_BYTES, Memory, estimated_bytes
-from aias.training.processes.workers import InlineWorkers, Worker, Workers
+from aias.training.processes.memory import PROCESS_BYTES, estimated_bytes
+from aias.training.processes.workers import InlineWorkers, Workers
 from aias.training.selection.configuration import Configuration, Unit
-from aias.training.selection.members import Member
 from aias.training.selection.plan import Plan
 from aias.training.selection.trial import Trial
-from aias.training.table import Part, Table
+from aias.training.table import Table
 from aias.training.unit import Bench
-
-TASK = Task("y", "binary", "roc_auc", ("a", "b"))
-LINEAR = Configuration("linear", "linear")
-STRONG = Configuration("strong", "linear", {"C": 0.1})
-STRONGER = Configuration("stronger", "linear", {"C": 1.0})
-
-
-def table(rows: int = 240, folds: int = 3) -> Table:
-    chance = np.random.default_rng(0)
-    values = {name: chance.normal(size=rows) for name in "pqr"}
-    judged = np.arange(rows) % folds if folds > 1 else np.arange(rows) % 2 - 1
-    y = (values["p"] + chance.normal(size=rows) > 0).astype(np.int64)
-    encoder = RowEncoder.fit([Field(name, "number") for name in "pqr"], values)
-    return Table(TASK, encoder, Part(encoder.columns(values, rows), y), judged.astype(np.int16))
-
-
-class Little(Memory):
-    """As much as a worker takes for nothing, and `bytes` for rows."""
-
-    bytes: float = 0.0
-
-    @property
-    def available_bytes(self) -> float:
-        return PROCESS_BYTES + self.bytes
-
-
-def plan(
-    held: Table, workers: Workers | InlineWorkers, folder: Path, told: list[Event], seconds: float = 600,
-    memory: Memory | None = None,
-) -> Plan:  # fmt: skip
-    ends_at = time.monotonic() + seconds
-    return Plan(
-        held, Ledger(folder), workers, seed=0, fit_ends_at=lambda: ends_at, memory=memory or Memory(),
-        watch=told.append,
-    )  # fmt: skip
-
-
-def run(made: Plan, *configurations: Configuration, enough: int = 99) -> list[Member]:
-    members: list[Member] = []
-
-    def take(member: Member) -> bool:
-        members.append(member)
-        return len(members) < enough
-
-    made.run(configurations, take)
-    return members
+from tiny_plans import LINEAR, STRONG, STRONGER, TASK, Little, plan, run, table
 
 
 @pytest.fixture
@@ -206,92 +154,6 @@ def test_two_processes_come_to_the_same_as_one(tmp_path: Path, inline) -> None:
     np.testing.assert_array_equal(alone.scores, together.scores)
 
 
-def test_a_worker_that_dies_takes_its_configuration_with_it_and_nothing_else(tmp_path: Path) -> None:
-    held, told = table(), []
-    held.save(tmp_path / "table")
-    with Workers(tmp_path, count=1, threads=1) as workers:
-        os.kill(workers.all[0].process.pid, signal.SIGKILL)
-        members = run(plan(held, workers, tmp_path, told), LINEAR, STRONG)
-    assert [member.name for member in members] == ["strong"]
-    assert "killed by SIGKILL" in next(event.message for event in told if event.name == "train.skipped")
-
-
-def test_what_somebody_stopped_did_not_run_late(tmp_path: Path) -> None:
-    held, told = table(), []
-    held.save(tmp_path / "table")
-    with Workers(tmp_path, count=1, threads=1) as workers:
-        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
-        made = plan(held, workers, tmp_path, told)
-        ends_at = made.fit_ends_at()
-        made.fit_ends_at = lambda: 0.0 if workers.busy else ends_at
-        run(made, LINEAR)
-    assert "was stopped" in next(event.message for event in told if event.name == "train.skipped")
-
-
-def overdue_soon(made: Plan) -> Plan:
-    """The first unit that it gives to a worker should be through at once."""
-    order = made._order
-
-    def hurried(worker: Worker, trial: Trial, unit: Unit) -> None:
-        made._order = order  # type: ignore[method-assign]
-        order(worker, trial, unit)
-        made._due[id(worker)] = time.monotonic()
-
-    made._order = hurried  # type: ignore[method-assign]
-    return made
-
-
-def test_a_fit_that_does_not_end_is_killed_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.processes.timeouts.IMPORT_SECONDS", 0.0)
-    held, told = table(), []
-    held.save(tmp_path / "table")
-    with Workers(tmp_path, count=1, threads=1) as workers:
-        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
-        members = run(overdue_soon(plan(held, workers, tmp_path, told)), LINEAR, STRONG)
-    assert [member.name for member in members] == ["strong"]
-    assert "did not end in time" in next(event.message for event in told if event.name == "train.skipped")
-
-
-def test_the_best_state_of_a_killed_fit_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aias.training.processes.timeouts.IMPORT_SECONDS", 0.0)
-    held, ledger = table(folds=1), Ledger(tmp_path)
-    held.save(tmp_path / "table")
-    with InlineWorkers(Bench(held, Ledger(tmp_path / "before"))) as inline_:
-        (member,) = run(plan(held, inline_, tmp_path / "before", []), STRONG)
-    key = member.units[0].key(held.digest)
-    entry = Ledger(tmp_path / "before").get(key)
-    assert entry is not None
-    ledger.keep(key, entry)
-    with Workers(tmp_path, count=1, threads=1) as workers:
-        os.kill(workers.all[0].process.pid, signal.SIGSTOP)
-        members = run(overdue_soon(plan(held, workers, tmp_path, [])), STRONG)
-    np.testing.assert_array_equal(members[0].scores, member.scores)
-
-
-def test_a_fit_that_hangs_in_the_middle_is_killed_and_what_it_had_kept_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aias.training.processes.timeouts.IMPORT_SECONDS", 0.0)
-    held, stopped = table(folds=1), []
-    held.save(tmp_path / "table")
-    endless = Configuration("endless", "extra_trees", {"trees": 50_000})
-    with Workers(tmp_path, count=1, threads=1) as workers:
-
-        def stop_when_something_is_kept() -> None:
-            while not list((tmp_path / "units").glob("*-kept")):
-                time.sleep(0.02)
-            stopped.append(workers.all[0].process.pid)
-            os.kill(stopped[0], signal.SIGSTOP)
-            made._due = dict.fromkeys(made._due, time.monotonic())
-
-        made = plan(held, workers, tmp_path, [], seconds=600)
-        threading.Thread(target=stop_when_something_is_kept, daemon=True).start()
-        (member,) = run(made, endless)
-        assert stopped and workers.all[0].process.pid != stopped[0]
-    entry = Ledger(tmp_path).get(member.units[0].key(held.digest))
-    assert entry is not None and entry.cut and np.isfinite(member.scores).all()
-
-
 @pytest.mark.parametrize("as_left", [True, False])
 def test_what_the_time_of_an_earlier_run_cut_stands_only_where_a_version_is_made_of_it(
     inline: tuple[Table, InlineWorkers], tmp_path: Path, *, as_left: bool
@@ -345,26 +207,6 @@ def test_a_table_comes_back_from_its_folder_as_it_was(tmp_path: Path) -> None:
     assert not found.outside(-1).size and found.inside(-1).size == held.rows
 
 
-def test_a_learner_whose_library_never_loads_is_left_out_and_the_others_are_fitted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "never_loads.py").write_text("import time\nwhile True:\n    time.sleep(1)\n")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    needs = {"nearest": frozenset({"never_loads"}), "linear": frozenset(), "extra_trees": frozenset()}
-    monkeypatch.setattr("aias.training.processes.workers._libraries", needs.__getitem__)
-    monkeypatch.setattr("aias.training.processes.timeouts.IMPORT_SECONDS", 0.0)
-    monkeypatch.setattr("aias.training.processes.timeouts.LOADING_SHARE", 0.01)
-    held, told = table(), list[Event]()
-    held.save(tmp_path / "table")
-    forest = Configuration("extra_trees", "extra_trees")
-    hung = [Configuration("nearest", "nearest"), Configuration("nearest too", "nearest")]
-    with Workers(tmp_path, count=2, threads=1) as workers:
-        members = run(plan(held, workers, tmp_path, told, seconds=300), LINEAR, *hung, forest)
-    assert [each.name for each in members] == ["linear", "extra_trees"]
-    reasons = {each.facts["configuration"]: each.facts["reason"] for each in told if each.name == "train.skipped"}
-    assert reasons.keys() == {"nearest", "nearest too"} and all("never_loads" in each for each in reasons.values())
-
-
 def test_what_took_long_while_others_had_the_processors_is_thought_quicker_without_them(tmp_path: Path, inline) -> None:
     held, workers = inline
 
@@ -379,24 +221,6 @@ def test_what_took_long_while_others_had_the_processors_is_thought_quicker_witho
     assert made._estimate(LINEAR) == 8.0 and trial.seconds == 8.0
     made.load.stretch = 1.0
     assert made._estimate(LINEAR) == 2.0
-
-
-@pytest.mark.parametrize("alone", [True, False])
-def test_beside_a_first_model_that_is_waited_for_nothing_else_is_begun(tmp_path: Path, alone: bool) -> None:
-    held, told = table(), list[str]()
-    held.save(tmp_path / "table")
-
-    def watch(event: Event) -> None:
-        if event.name == "train.unit" and not event.facts["ended"]:
-            told.append(str(event.facts["configuration"]))
-
-    with Workers(tmp_path, count=2, threads=1) as workers:
-        made = plan(held, workers, tmp_path, [])
-        made.watch = watch
-        made.run([LINEAR, STRONG], lambda member: not told.append(f"{member.name} is there"), alone=alone)
-    first = set(told[: told.index("linear is there")])
-    assert first == {"linear"} if alone else first >= {"linear", "strong"}  # which is there first is chance
-    assert {"linear is there", "strong is there"} <= set(told)
 
 
 def test_what_would_take_a_part_of_a_second_is_told_so() -> None:
