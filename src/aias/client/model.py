@@ -278,10 +278,12 @@ class Model:
         """Point an endpoint, by default of the model's own name, at this version.
 
         With `canary` or `shadow`, a share from 0 to 1, the live version goes on answering and this one is on trial
-        beside it. Raises `BadTrial`.
+        beside it. Raises `BadTrial`, and `OtherAnswers` for a version that does not answer its golden rows.
         """
         ref, name = self.version.ref, check_name(endpoint or self.version.name)
-        if (trial := beside(canary, shadow)) is None:
+        trial = beside(canary, shadow)
+        self._check_golden()
+        if trial is None:
             return self.registry.deploy(name, ref)
         self.registry.rollouts.start(name, ref, role=trial[0], share=trial[1])
         return self.registry.endpoint(name)
@@ -289,6 +291,16 @@ class Model:
     def export(self, folder: Path | str) -> Path:
         """Copy the artifact, with a script that runs it without Aias. Raises `Conflict` where the folder exists."""
         return export_folder(self.folder, self.manifest, Path(folder), ref=self.ref)
+
+    def _check_golden(self) -> None:
+        from aias.runtimes.arrival import moved
+        from aias.runtimes.golden import GOLDEN, check
+
+        # Versions that were published before there were any have none.
+        if any(entry.path == GOLDEN for entry in self.manifest.files):
+            # As it will be loaded: the runtime at hand may have another engine.
+            fresh = OnnxRuntime.load(self.folder, self.manifest)
+            check(fresh, (self.folder / GOLDEN).read_bytes(), moved=moved(self.manifest))
 
     def _check_trained(self, what: str) -> None:
         """Raises `UserError` for what nobody has trained here."""
