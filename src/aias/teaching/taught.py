@@ -265,7 +265,7 @@ class _Job:
         answers: Sequence[str | float | None], mine: Any,
     ) -> dict[str, object]:  # fmt: skip
         answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)
-        missing, nonsense = int((~mine).sum()) - answered, sum(not each.answer for each in said if each)
+        missing, nonsense = int((~mine).sum()) - answered, [each.came for each in taught if each and not each.answer]
         if not answered:
             raise AiasError(f"{teacher.who} answered no row: {why or 'nothing that it said counts'}")
         facts: dict[str, object] = {
@@ -276,7 +276,8 @@ class _Job:
         }  # fmt: skip
         self.watch(_answered(facts))
         if missing:
-            reasons = [f"{nonsense:,} answers were none that counts"] * bool(nonsense) + [why] * bool(why)
+            came = f", such as {nonsense[0]!r}" if any(nonsense[:1]) else ""
+            reasons = [f"{len(nonsense):,} answers were none that counts{came}"] * bool(nonsense) + [why] * bool(why)
             message = f"{missing:,} rows got no answer and are left out: {'; '.join(reasons) or 'it gave none'}"
             self.watch(Event("teach.unanswered", message, "warning", {"rows": missing}))
         return facts

@@ -124,7 +124,7 @@ class Wire:
     def _fault(self, status: int, headers: Headers, body: bytes) -> Exception:
         said = f"{self.place} answers {status}: {self.shown(body)}"
         if status in (408, 425, 429) or status >= 500:
-            return Busy(said, seconds=_seconds(headers), hint="it is asked again, later each time")
+            return Busy(said, seconds=_seconds(headers))
         if status in (401, 403):
             return TeacherRefused(said, hint=f"put a key that it knows into {KEY}")
         if status in (404, 405):

@@ -60,6 +60,18 @@ def test_a_chat_service_answers_what_has_no_answer_and_own_answers_judge(tmp_pat
     assert "teach.agreement" in [each.name for each in events]
 
 
+def test_of_rows_without_an_answer_only_their_own_nonsense_is_told(tmp_path: Path) -> None:
+    def rule(text: str) -> str:
+        return "hm" if int(text.rpartition(" ")[2]) in {1, 2, 3, 4, 5, 6, 7, 8, 30, 31} else mood(text)
+
+    with serving(rule) as service:
+        found, events = teach(rows(60, own=20), teacher(service), tmp_path)
+
+    assert found.facts["unanswered"] == 2
+    [warning] = [each.message for each in events if each.name == "teach.unanswered"]
+    assert warning == "2 rows got no answer and are left out: 2 answers were none that counts, such as 'hm'"
+
+
 def test_asking_again_asks_nothing_and_gives_the_same_files(tmp_path: Path) -> None:
     with serving(mood) as service:
         first, _ = teach(rows(12, own=4), teacher(service), tmp_path)
