@@ -31,6 +31,8 @@ NONSENSE_SHARE_MAX: Final = 0.5
 TOLD_EVERY: Final = 50
 """Rows."""
 
+KEPT: Final = "what was answered is kept"
+
 LOOK_SECONDS: Final = 0.2
 """How soon somebody who stops it is noticed."""
 
@@ -150,6 +152,10 @@ class _Job:
         except Unanswered as fault:
             self._failed(fault)
             return
+        except TeacherRefused as fault:
+            if not self.answered:
+                raise
+            raise TeacherRefused(fault.message, hint=f"{fault.hint}; {KEPT}") from None
         self.failures = 0
         before, self.answered = self.answered, self.answered + len(said)
         self.nonsense += sum(not each.answer for each in said)
@@ -183,7 +189,7 @@ class _Job:
         if self.failures >= FAILURES_MAX:
             raise TeacherRefused(
                 f"{self.failures} requests in a row came to nothing; the last: {fault.message}",
-                hint=f"what was answered is kept: try again later. {fault.hint}".rstrip(),
+                hint=f"{KEPT}: try again later. {fault.hint}".rstrip(),
             )
 
 

@@ -97,15 +97,16 @@ def test_who_is_refused_asks_no_more_and_keeps_what_was_answered(tmp_path: Path)
     plain = rule.ask
     rule.ask = lambda some: plain(some) if some[0]["n"] < 3 else _refuse()  # type: ignore[method-assign]
 
-    with pytest.raises(TeacherRefused, match="401"):
+    with pytest.raises(TeacherRefused, match="401") as refused:
         asked(rule, rows(1, 2, 3, 4, 5), tmp_path)
 
+    assert refused.value.hint == "a key that it knows; what was answered is kept"
     kept = AnswerCache(tmp_path, rule.identity)
     assert [kept.get(key_of(row)) is not None for row in rows(1, 2, 3)] == [True, True, False]
 
 
 def _refuse() -> list[Said]:
-    raise TeacherRefused("401")
+    raise TeacherRefused("401", hint="a key that it knows")
 
 
 def test_nonsense_is_not_paid_for_to_the_end(tmp_path: Path) -> None:
