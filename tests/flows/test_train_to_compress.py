@@ -213,7 +213,7 @@ def test_a_second_run_on_the_same_rows_says_what_that_does_to_the_risk(
     (again,) = [each for each in told if each.name == "compress.judged-again"]
     assert again.facts == {"runs": 2} and "10 %" in again.message
     before = client._place(parent).read_bytes()
-    monkeypatch.setattr(client, "publish_one", full)
+    monkeypatch.setattr("aias.client.model.publish_one", full)
     with pytest.raises(StorageFailed):
         parent.compress(watch=told.append, **settings)
     assert client._place(parent).read_bytes() == before  # what was not published is not said to be

@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
-from aias.client.model import WORK, Model, publish_one
 from aias.core.atomic_files import write_atomically
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
@@ -16,6 +15,7 @@ from aias.core.quantities import bytes_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
 
 if TYPE_CHECKING:
+    from aias.client.model import Model
     from aias.compress.frontier import Frontier
     from aias.training.parent import Parent
 
@@ -30,20 +30,33 @@ FRONTIERS: Final = "frontiers"
 class Compressed:
     """`model`: the new version, or the old one where nothing was worth it; `frontier.verdict` says why."""
 
-    model: Model
+    model: "Model"
     better: bool
     frontier: "Frontier"
 
 
 def compress(
-    model: Model, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
+    self: "Model", *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
     time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
     encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
     stop: Stop | None = None, watch: Watch = logged,
 ) -> Compressed:  # fmt: skip
-    """`data`: the rows it was trained on, where they are no longer where they were; `split`: of an imported version's
-    rows, which belong together: `"group:<column>"`; `unlabelled`: more rows, to teach on; `encoding`: of both, as in
-    `train`. Raises `OtherRows`, `UserError`."""
+    """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
+
+    - `max_loss`: a share of the metric, such as `"0.5%"`
+    - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
+    - `techniques`: names, by default all
+    - `unlabelled`: more rows of the same columns, to teach on; what is certified is certified by labels
+    - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
+    - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
+      better such as it was not trained on; without labels it is certified by how often its answers are agreed with
+    - `split`: `"group:<column>"` where rows of `data` belong together, of an imported version; those of others are
+      parted as they were when it was trained
+    - `encoding`: of `data` and `unlabelled`, as in `train`
+
+    Raises `NotFound`, `OtherRows`, `UserError`.
+    """
+    from aias.client.model import WORK, check_trained, publish_one
     from aias.compress.compress import Goals, chosen
     from aias.compress.compress import compress as search
     from aias.data.read import read
@@ -56,40 +69,43 @@ def compress(
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))
     techniques = chosen(listed(techniques), seconds=deadline.seconds)
-    parent, *above = [_parent(each) for each in chain_of(model)]
+    check_trained(self, "compressed")
+    parent, *above = [_parent(each) for each in chain_of(self)]
     trained = above[-1] if above else None
     first = trained or parent
     data, unlabelled, bare = _sorted_out(first, data, unlabelled, encoding, watch=watch)
-    split = _split(model, first, split)
+    split = _split(self, first, split)
     dataset, test = rows_of(first, data, encoding=encoding, without_labels=bare, split=split, watch=watch)
     extra = None
     if unlabelled is not None:
         extra = read(unlabelled, schema=Schema(first.manifest.inputs), encoding=encoding, watch=watch)
     outcome = search(
         parent, dataset, wanted, deadline=deadline, test=test, trained=trained,
-        chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=model.registry.home / WORK / model.version.name,
-        own=model.registry.home / KEPT / model.ref,
-        number=model.version.number, split=split, techniques=techniques, inline=inline, stop=stop,
+        chain=tuple(reversed([parent, *above][:-1])), extra=extra, work=self.registry.home / WORK / self.version.name,
+        own=self.registry.home / KEPT / self.ref,
+        number=self.version.number, split=split, techniques=techniques, inline=inline, stop=stop,
         watch=watch,
     )  # fmt: skip
-    _tell_of_runs(model, dataset.digest, outcome.frontier, watch)
-    found = publish_one(model.registry, outcome.trained, watch=watch) if outcome.trained else model
-    before = _before(model)
+    _tell_of_runs(self, dataset.digest, outcome.frontier, watch)
+    found = publish_one(self.registry, outcome.trained, watch=watch) if outcome.trained else self
+    before = _before(self)
     if before is None or not outcome.frontier.says_less(before):
-        write_atomically(_place(model), outcome.frontier.as_bytes())
+        write_atomically(_place(self), outcome.frontier.as_bytes())
     else:
-        said = f"`aias frontier {model.ref}` still shows the run before, which measured more"
+        said = f"`aias frontier {self.ref}` still shows the run before, which measured more"
         watch(Event("compress.less", said))
     if outcome.trained and first.imported and not bare:  # it may have learned their answers
-        remember(data, found.manifest, home=model.registry.home)
+        remember(data, found.manifest, home=self.registry.home)
     return Compressed(found, outcome.trained is not None, outcome.frontier)
 
 
-def chain_of(model: Model) -> list[Model]:
+def chain_of(model: "Model") -> list["Model"]:
     """A version and, where it is compressed, what it was made from, to the one that was trained or imported.
 
     Raises `UserError` where one of them is not here any more.
     """
+    from aias.client.model import Model
+
     found = [model]
     while found[-1].manifest.form == "compressed":
         last = found[-1]
@@ -106,7 +122,7 @@ def chain_of(model: Model) -> list[Model]:
     return found
 
 
-def _split(model: Model, first: "Parent", asked: str | None) -> str:
+def _split(model: "Model", first: "Parent", asked: str | None) -> str:
     """As it was asked, or as it was when the version was made. Raises `UserError`."""
     if asked is not None and not first.imported:
         raise UserError(
@@ -118,7 +134,7 @@ def _split(model: Model, first: "Parent", asked: str | None) -> str:
     return asked or str(known)
 
 
-def _parent(model: Model) -> "Parent":
+def _parent(model: "Model") -> "Parent":
     from aias.training.parent import Parent
 
     return Parent(model.ref, model.manifest, model.runtime, model.folder)
@@ -155,7 +171,7 @@ def _sorted_out(
     return None, data, False
 
 
-def frontier_of(model: Model) -> "Frontier":
+def frontier_of(model: "Model") -> "Frontier":
     """What compressing this version last came to, but for runs that said less than the one before; of a compressed one,
     what it comes from. Raises `NotFound`."""
     from aias.compress.frontier import FRONTIER, read_frontier
@@ -166,7 +182,7 @@ def frontier_of(model: Model) -> "Frontier":
     raise NotFound(f"{model.ref} has not been compressed yet", hint=f"aias compress {model.ref}")
 
 
-def _before(model: Model) -> "Frontier | None":
+def _before(model: "Model") -> "Frontier | None":
     """The frontier that is kept, if it can be read."""
     from aias.compress.frontier import read_frontier
 
@@ -176,11 +192,11 @@ def _before(model: Model) -> "Frontier | None":
         return None
 
 
-def _place(model: Model) -> Path:
+def _place(model: "Model") -> Path:
     return model.registry.home / FRONTIERS / f"{model.ref}.json"
 
 
-def _tell_of_runs(model: Model, rows: str, frontier: "Frontier", watch: Watch) -> None:
+def _tell_of_runs(model: "Model", rows: str, frontier: "Frontier", watch: Watch) -> None:
     """Count the runs in which the rows that certify judged; from the second on each is one more chance for what is
     worse. `rows`: the digest of all."""
     from aias.compress.gate.evidence import RISK

@@ -4,15 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from threading import Event as Stop
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.client.compress import compress
 from aias.client.explain import Explained, explained, read_profile
 from aias.client.export import export_folder
+from aias.client.optimize import optimize
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, logged
 from aias.core.names import Ref, check_name
@@ -27,8 +28,6 @@ from aias.runtimes.contract import Answers
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 if TYPE_CHECKING:
-    from aias.client.compress import Compressed
-    from aias.client.optimize import Optimized
     from aias.compress.frontier import Frontier
 
 WORK: Final = "work"
@@ -71,6 +70,15 @@ def load(ref: str | Ref | Version, *, home: Path | None = None) -> "Model":
 def models(*, home: Path | None = None) -> list[Version]:
     """Every published version, by name and number."""
     return list(Registry.open(home or default_home()).versions())
+
+
+def check_trained(model: "Model", what: str) -> None:
+    """Raises `UserError` for what nobody has trained here."""
+    if model.task.type == "embedding":
+        raise UserError(
+            f"{model.ref} gives vectors of texts and cannot be {what}: there is no target",
+            hint="train a model with it: `aias train FILE --target COLUMN --encoder FOLDER`",
+        )
 
 
 class Model:
@@ -164,7 +172,7 @@ class Model:
 
         `of`: the class whose probability is explained; by default the one that is answered. Raises `BadValue`.
         """
-        self._check_trained("explained")
+        check_trained(self, "explained")
         if not isinstance(row, Mapping):
             raise BadValue(f"a row is a mapping from field names to values; this is a {type(row).__name__}")
         profile = read_profile((self.folder / "profile.json").read_bytes())
@@ -184,7 +192,7 @@ class Model:
         from aias.teaching.seen import seen
         from aias.training.scoring.metrics import report
 
-        self._check_trained("measured")
+        check_trained(self, "measured")
         target = self.manifest.target
         assert target is not None, "training always records the target"
         how = str(self.manifest.lineage.settings.get("split", "random"))
@@ -214,57 +222,9 @@ class Model:
         """What was tried, best first."""
         return [asdict(candidate) for candidate in self.manifest.leaderboard]
 
-    def optimize(
-        self, *, time: float | str = 60.0, data: Any = None, encoding: str | None = None, searcher: str = "tpe",
-        axes: Sequence[str] = (), learners: Sequence[str] = (), inline: bool = False, stop: Stop | None = None,
-        watch: Watch = logged,
-    ) -> "Optimized":  # fmt: skip
-        """Search from where training ended, and publish what is certain to be better on rows not searched on.
-
-        - `searcher`: what proposes settings: `"random"`, `"tpe"`, `"gp"`, `"cmaes"`, `"hyperopt"`, `"smac"`, `"ray"`
-        - `axes`: of `"parameters"`, `"structure"` and `"strategy"` those to search along; by default all
-        - `learners`: those that may join; by default all
-        - `data`: the rows it was trained on, where they are no longer where they were; `encoding`: as in `train`
-
-        Raises `NotFound`, `OtherRows`, `UserError`.
-        """
-        from aias.client.optimize import optimize
-
-        self._check_trained("optimized")
-        return optimize(
-            self, time=time, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners,
-            inline=inline, stop=stop, watch=watch,
-        )  # fmt: skip
-
-    def compress(
-        self, *, max_loss: float | str = "0.5%", latency: float | str | None = None, size: int | str | None = None,
-        time: float | str = 60.0, data: Any = None, split: str | None = None, unlabelled: Any = None,
-        encoding: str | None = None, callers: int = 4, techniques: Sequence[str] = (), inline: bool = False,
-        stop: Stop | None = None, watch: Watch = logged,
-    ) -> "Compressed":  # fmt: skip
-        """Search for a smaller and faster form, and publish one that is proved to lose no more than `max_loss`.
-
-        - `max_loss`: a share of the metric, such as `"0.5%"`
-        - `latency`, `size`: what a row may take, and the graph with its tables, such as `"100us"` and `"5MB"`
-        - `techniques`: names, by default all
-        - `unlabelled`: more rows of the same columns, to teach on; what is certified is certified by labels
-        - `callers`: how many ask at once where several do; one caller is timed in any case, and decides
-        - `data`: the rows it was trained on, where they are no longer where they were; of an imported version any rows,
-          better such as it was not trained on; without labels it is certified by how often its answers are agreed with
-        - `split`: `"group:<column>"` where rows of `data` belong together, of an imported version; those of others are
-          parted as they were when it was trained
-        - `encoding`: of `data` and `unlabelled`, as in `train`
-
-        Raises `NotFound`, `OtherRows`, `UserError`.
-        """
-        from aias.client.compress import compress
-
-        self._check_trained("compressed")
-        return compress(
-            self, max_loss=max_loss, latency=latency, size=size, time=time, data=data, split=split,
-            unlabelled=unlabelled, encoding=encoding, callers=callers, techniques=techniques, inline=inline, stop=stop,
-            watch=watch,
-        )  # fmt: skip
+    # Methods with files of their own.
+    optimize = optimize
+    compress = compress
 
     def frontier(self) -> "Frontier":
         """Every candidate of the last compression, with its proof or why it was rejected. Raises `NotFound`."""
@@ -301,14 +261,6 @@ class Model:
             # As it will be loaded: the runtime at hand may have another engine.
             fresh = OnnxRuntime.load(self.folder, self.manifest)
             check(fresh, (self.folder / GOLDEN).read_bytes(), moved=moved(self.manifest))
-
-    def _check_trained(self, what: str) -> None:
-        """Raises `UserError` for what nobody has trained here."""
-        if self.task.type == "embedding":
-            raise UserError(
-                f"{self.ref} gives vectors of texts and cannot be {what}: there is no target",
-                hint="train a model with it: `aias train FILE --target COLUMN --encoder FOLDER`",
-            )
 
     def __repr__(self) -> str:
         if self.task.width:
