@@ -91,10 +91,8 @@ def bench(
         raise click.UsageError("--path and --type say where and what a --body is; rows go to /predict/ENDPOINT as JSON")
     if url is not None and "workers" in given:
         raise click.UsageError("--workers are those of a server started here; --url names one that is there")
-    if plot is not None and plot.suffix.lower() not in ("", ".svg"):
-        raise click.UsageError(f"--plot draws SVG; `{plot.name}` would not be what its name says: try {plot.stem}.svg")
-    if plot is not None and (plot.is_dir() or not plot.parent.is_dir()):
-        raise click.UsageError(f"--plot: {plot} is a folder" if plot.is_dir() else f"--plot: no folder {plot.parent}")
+    if plot is not None:
+        _check_drawable(plot)
     plan = Plan(
         _seconds(time_, "--time"), warm_up=_seconds(warm_up, "--warm-up", least=0.0), seed=seed,
         timeout=_seconds(timeout, "--timeout"), objective=_seconds(objective, "--objective"),
@@ -113,6 +111,13 @@ def bench(
             interrupted = _tell(session.loads(rate, connections), subject, plan, plot=plot, as_json=as_json)
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
+
+
+def _check_drawable(plot: Path) -> None:
+    if plot.suffix.lower() not in ("", ".svg"):
+        raise click.UsageError(f"--plot draws SVG; `{plot.name}` would not be what its name says: try {plot.stem}.svg")
+    if plot.is_dir() or not plot.parent.is_dir():
+        raise click.UsageError(f"--plot: {plot} is a folder" if plot.is_dir() else f"--plot: no folder {plot.parent}")
 
 
 class _Session:

@@ -1,7 +1,7 @@
 """What an ONNX graph reads and gives: its inputs as columns; which tensors are scores, labels and classes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,19 +123,25 @@ def _known(graph: onnx.GraphProto, name: str) -> tuple[str, ...]:
                 hint="export it with categories as LabelEncoder or OneHotEncoder read them",
             )
         if node.op_type in TOLD_APART:
-            for attribute in node.attribute:
-                if attribute.name in {"keys_strings", "cats_strings"}:
-                    known |= dict.fromkeys(each.decode("utf-8", "replace") for each in attribute.strings)
-                elif attribute.name == "keys_tensor":
-                    known |= dict.fromkeys(_texts_of(attribute.t))
-            for other in set(node.input) & held.keys():
-                known |= dict.fromkeys(_texts_of(held[other]))
+            known |= dict.fromkeys(_told_apart(node, held))
         gives_texts = node.op_type in MOVED - {"Shape", "Size"} or any(
             each.name == "values_strings" and each.strings for each in node.attribute
         )
         if gives_texts:
             texts.update(node.output)
     return tuple(text for text in known if text_of(text))  # "" is what a missing value is
+
+
+def _told_apart(node: onnx.NodeProto, held: Mapping[str, TensorProto]) -> Iterator[str]:
+    """The texts that a node names, and those of the tensors that it reads."""
+    for attribute in node.attribute:
+        if attribute.name in {"keys_strings", "cats_strings"}:
+            yield from (each.decode("utf-8", "replace") for each in attribute.strings)
+        elif attribute.name == "keys_tensor":
+            yield from _texts_of(attribute.t)
+    for name in node.input:  # in their order, which that of a set is not
+        if name in held:
+            yield from _texts_of(held[name])
 
 
 def _to_text(node: onnx.NodeProto) -> bool:
