@@ -32,6 +32,7 @@ from aias.training.scoring import metrics
 from aias.training.scoring.answering import Answering, Calibrated
 from aias.training.scoring.cross_fitting import CrossFitted
 from aias.training.scoring.report import Judged, OutOfFold, at_once, report
+from aias.training.selection.chance import tell_of_chance
 from aias.training.selection.fits import counts, parts_of
 from aias.training.selection.members import Member
 from aias.training.unit import Bench
@@ -217,7 +218,7 @@ class Forms:
                     level: Level = "info" if dear else "warning"
                     self.watch(Event("train.latency", message, level, {"row_us": trained.manifest.row_us}))
                 trained, judged = self._measured(trained, board, weights, answers)
-                board.tell_of_chance(trained.manifest.measurements)
+                tell_of_chance(board.task, board.y, trained.manifest.measurements, watch=self.watch)
                 return self.reported(trained, judged, board, weights, board.deadline)
             fits = fewer
             weights = np.where(np.isin(np.arange(len(weights)), list(fits)), weights, 0.0)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -15,16 +15,18 @@ from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.load import Load
-from aias.core.task import LABEL_METRICS, Measurement, written
+from aias.core.task import Measurement
 from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training.finish import Timed
 from aias.training.forms import Forms
 from aias.training.scoring import metrics
 from aias.training.scoring.cross_fitting import parted
+from aias.training.scoring.thresholds import decision_weights
+from aias.training.selection.chance import chance
 from aias.training.selection.finishing_time import TESTED_SHARE, FinishingTime
 from aias.training.selection.members import Member
-from aias.training.selection.weights import cross_fitted, greedy
+from aias.training.selection.weights import cross_fitted, greedy, mix, ranking, worth
 from aias.training.table import Table
 
 PATIENCE: Final = (8, 16)
@@ -98,6 +100,7 @@ class Leaderboard:
         _, files = encoder_tables(encoder_entries(encoder), encoder)
         self._ending = FinishingTime(self.deadline.seconds, files=len(files))
         self._began_at = self.deadline.clock()
+        self._ranking = ranking(self.task)
         self._direction = 1.0 if self.task.direction == "higher" else -1.0
 
     def _judge_by(self, table: Table) -> None:
@@ -111,28 +114,32 @@ class Leaderboard:
         self.forms.narrow(count)
         self._judge_by(self.forms.prepared.table)
         self.members = [each.narrowed(count, kept) for each in self.members]
-        self.scores = [self._judged(each) for each in self.members]
+        self.scores = [self._judged(each.scores) for each in self.members]
         self.__dict__.pop("_chance", None)
         self._best, self._stale = -np.inf, 0
         if self.members:
             self._weigh()
 
-    def _judged(self, member: Member) -> Measurement:
-        return metrics.judge(self.task, self.y, member.scores, seed=0, groups=self.groups)
+    def _judged(self, scores: Floats) -> Measurement:
+        """With the thresholds that other folds say, where labels are decided afterwards."""
+        own = self._ranking != self.task
+        found = decision_weights(self.task, self.y, scores, self.folds, seed=0, forward=self.forward) if own else None
+        return metrics.judge(self.task, self.y, scores, seed=0, label_weights=found and found[1], groups=self.groups)
+
+    def worths(self) -> Floats:
+        """What each member is worth by itself, (members,); more is better."""
+        if self._ranking != self.task:
+            return np.array([worth(self._ranking, self.y, each.scores) for each in self.members])
+        return np.array([each.value for each in self.scores]) * self._direction
 
     @cached_property
     def _chance(self) -> float:
-        """What the metric says of answers that are the same for every row, turned so that more is better."""
-        return self._of_all(metrics.alike(self.task, self.y))
-
-    def _of_all(self, same: Floats) -> float:
-        found = metrics.measure(self.task, self.y, np.tile(same, (len(self.y), 1))).value * self._direction
-        return found if np.isfinite(found) else -np.inf
+        return chance(self._ranking, self.y)
 
     def add(self, member: Member) -> bool:
         """Take a new member in; False when no more are wanted."""
         began = time.thread_time()
-        score = self._judged(member)
+        score = self._judged(member.scores)
         self._ending.judge_seconds = max(self._ending.judge_seconds, time.thread_time() - began)
         try:
             timed = self.forms.timed(member)
@@ -150,12 +157,11 @@ class Leaderboard:
         self._weigh()
         late = before is not None and self._after_seconds() > max(before, self.deadline.left + self._lateness())
         gone = self._make_room() if late else []
-        together = self._mixed(self.weights)
-        self._tell(member, score, timed, together)
+        self._tell(member, score, timed)
         if gone:
             self._tell_late(gone)
         failpoint("train.after_candidate")
-        return self._wants_more(together) and not self.stop.is_set()
+        return self._wants_more(self._mixed(self.weights)) and not self.stop.is_set()
 
     def _make_room(self) -> list[str]:
         """There is no time to finish with all: the newest member goes, or all others, whichever leaves the better.
@@ -163,7 +169,7 @@ class Leaderboard:
         newest, before = len(self.members) - 1, set(self._late)
         self._late = before | {newest}
         self._weigh()
-        if (self.scores[newest].value - self._mixed(self.weights)) * self._direction > 0:
+        if self.worths()[newest] > self._mixed(self.weights):
             self._late = set(range(newest))
             self._weigh()
         return [self.members[place].name for place in sorted(self._late - before)]
@@ -195,17 +201,6 @@ class Leaderboard:
             else:
                 self._late = late
                 self._weigh()
-
-    def tell_of_chance(self, measured: Sequence[Measurement]) -> None:
-        """Where it is not certain that more is known than what is usual, or that one label for all is not as good."""
-        labels: Any = np.eye(len(self.task.classes)) if self.task.metric in LABEL_METRICS - {"recall"} else []
-        known = max([self._chance, *map(self._of_all, labels)])
-        for one in measured:
-            ends = [end * self._direction for end in (one.low, one.high) if end is not None]
-            if one.metric == self.task.metric != "ece" and ends and min(ends) <= known:
-                said = f"answering every row alike gives {one.metric} {written(known * self._direction)}"
-                facts = {"metric": one.metric, "usual": known * self._direction}
-                self.watch(Event("train.chance", f"{said}: nothing better is certain here", "warning", facts))
 
     def fit_ends_at(self) -> float:
         """When fitting must be over, so that refitting and finishing end in time."""
@@ -287,9 +282,9 @@ class Leaderboard:
     def _choose_serving(self) -> None:
         self._stretch = 1.0
         self._choose_within()
-        together, perfect = self._mixed(self.weights), float(self.task.direction == "higher")
+        together, perfect = self._mixed(self.weights), float(self._ranking.direction == "higher")
         # Where nothing is known beyond chance, or the metric cannot be had, more time cannot keep more of it.
-        known = together * self._direction > self._chance
+        known = together > self._chance
         left = abs(perfect - together)
         while not self.latency_asked and known and self.limit_us < QUALITY_US_MAX:
             most = (1 + LOST_SHARE * self._stretch) * left + NEARLY * abs(together)
@@ -323,7 +318,7 @@ class Leaderboard:
         luck."""
         payable = costs <= max(limit, float(costs.min()))
         payable[list(self._late)] = False
-        values = np.where(payable, np.array([each.value for each in self.scores]) * self._direction, -np.inf)
+        values = np.where(payable, self.worths(), -np.inf)
         known = values - self._chance
         return np.flatnonzero(known >= ABLE_SHARE * known.max()) if known.max() > 0 else np.array([values.argmax()])
 
@@ -371,23 +366,22 @@ class Leaderboard:
         return TESTED_SHARE * 1e-6 * row_us * self.forms.prepared.test.rows
 
     def _mixed(self, weights: Floats) -> float:
-        return metrics.measure(self.task, self.y, np.einsum("m,mro->ro", weights, self._stack())).value
+        return worth(self._ranking, self.y, mix(self._stack(), weights))
 
-    def _wants_more(self, together: float) -> bool:
-        value = together * self._direction
+    def _wants_more(self, value: float) -> bool:
         if value > self._best + HELPED * abs(self._best) or not np.isfinite(self._best):
             self._best, self._stale = value, 0
         else:
             self._stale += 1
-        perfect = self.task.direction == "higher" and value >= 1.0
+        perfect = self._ranking.direction == "higher" and value >= 1.0
         return self._stale < PATIENCE[len(self.y) >= PATIENT_ROWS] and not perfect
 
-    def _tell(self, member: Member, score: Measurement, timed: Timed, together: float) -> None:
+    def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:
         facts: dict[str, Any] = {
             "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
             "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,
             "row_us": timed.row_us, "size_bytes": timed.graph_bytes, "seconds_left": self.deadline.left,
-            "ensemble": together,
+            "ensemble": self._judged(mix(self._stack(), self.weights)).value,
             "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
         }  # fmt: skip
         used = "" if len(self.members) - 1 not in self._late else "; not used"

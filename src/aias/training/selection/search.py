@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound, UserError
-from aias.core.task import Measurement, Task
+from aias.core.task import Task
 from aias.encoders.contract import Floats
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
@@ -38,9 +38,11 @@ class Judged(Protocol):
     task: Task
     table: Table
     members: list[Member]
-    scores: list[Measurement]
     weights: Floats
     """How much each of them counts in the ensemble so far, (members,)."""
+
+    def worths(self) -> Floats:
+        """What each member is worth by itself, (members,); more is better."""
 
 
 @dataclass(eq=False)
@@ -145,8 +147,7 @@ def searcher_of(name: str) -> Any:
 
 def losses_of(board: Judged) -> dict[str, float]:
     """What each member is worth by itself, by name; lower is better."""
-    sign = -1 if board.task.direction == "higher" else 1
-    return {each.name: sign * one.value for each, one in zip(board.members, board.scores, strict=True)}
+    return {each.name: -float(worth) for each, worth in zip(board.members, board.worths(), strict=True)}
 
 
 def _families(board: Judged, searcher: Any, seed: int, of: Callable[[str], bool]) -> list[_Family]:

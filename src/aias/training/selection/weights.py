@@ -59,6 +59,17 @@ Losses = Callable[[Ints], Floats]
 """From how often each member was chosen, (members,), to the loss after adding each of them once more: (members,)."""
 
 
+def ranking(task: Task) -> Task:
+    """The task by the metric that members are told apart by."""
+    return replace(task, metric="log_loss") if task.metric in _AFTERWARDS else task
+
+
+def worth(task: Task, y: Any, scores: Floats) -> float:
+    """What scores, (rows, outputs), are worth by the task's metric, turned so that more is better."""
+    found = measure(task, y, scores).value
+    return found if task.direction == "higher" else -found
+
+
 def greedy(
     y: Any, members: Floats, *, task: Task, seed: int, steps: int = 40, costs: Floats | None = None,
     cost_max: float | None = None, samples: int = SAMPLES,

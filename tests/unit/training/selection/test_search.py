@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aias.core.errors import NotFound
-from aias.core.task import Measurement, Task
+from aias.core.task import Task
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.search import searched
 from aias.tuning.contract import fits
@@ -23,7 +23,7 @@ class Board:
     """What a search sees of a board."""
 
     members: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
+    aucs: list[float] = field(default_factory=list)
     task: Task = TASK
     table: object = field(default_factory=lambda: SimpleNamespace(encoder=ENCODER))
 
@@ -33,7 +33,10 @@ class Board:
 
     def add(self, configuration, value):
         self.members.append(SimpleNamespace(configuration=configuration, name=configuration.name))
-        self.scores.append(Measurement("roc_auc", value, 100))
+        self.aucs.append(value)
+
+    def worths(self):
+        return np.array(self.aucs)
 
 
 def board():

@@ -1,0 +1,35 @@
+"""What answers are worth that are the same for every row: what a model has to beat."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aias.core.events import Event, Watch
+from aias.core.task import LABEL_METRICS, Measurement, Task, written
+from aias.encoders.contract import Floats
+from aias.training.scoring import metrics
+from aias.training.selection.weights import worth
+
+
+def chance(task: Task, y: Any) -> float:
+    """By the task's metric, turned so that more is better."""
+    return _of_all(task, y, metrics.alike(task, y))
+
+
+def tell_of_chance(task: Task, y: Any, measured: Sequence[Measurement], *, watch: Watch) -> None:
+    """Where it is not certain that more is known than what is usual, or that one label for all is not as good."""
+    labels: Any = np.eye(len(task.classes)) if task.metric in LABEL_METRICS - {"recall"} else []
+    known = max([chance(task, y), *(_of_all(task, y, label) for label in labels)])
+    sign = 1.0 if task.direction == "higher" else -1.0
+    for one in measured:
+        ends = [end * sign for end in (one.low, one.high) if end is not None]
+        if one.metric == task.metric != "ece" and ends and min(ends) <= known:
+            said = f"answering every row alike gives {one.metric} {written(known * sign)}"
+            facts = {"metric": one.metric, "usual": known * sign}
+            watch(Event("train.chance", f"{said}: nothing better is certain here", "warning", facts))
+
+
+def _of_all(task: Task, y: Any, same: Floats) -> float:
+    found = worth(task, y, np.tile(same, (len(y), 1)))
+    return found if np.isfinite(found) else -np.inf
