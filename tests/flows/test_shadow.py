@@ -13,7 +13,7 @@ from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Trial
 from aias.serving.http.messages import Request
 from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow, shadows_of
-from aias.serving.versions.loading import loader
+from aias.serving.versions.loading import Deploying, loader
 from serving_house import House, eventually, house, samples
 from tiny_versions import MANIFEST, files
 
@@ -133,6 +133,16 @@ def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
 
         eventually(lambda: registry.endpoint("m").trials == ())
         assert "its process ended 4 times" in registry.rollouts.history("m")[-1].why
+
+
+def test_over_http_none_is_deployed_that_answers_otherwise_than_when_it_was_published(home: Path) -> None:
+    with Registry.open(home) as registry:
+        control = Deploying(registry, home, lambda _event: None)
+        with house(registry, load=loader(registry, home, lambda _event: None), control=control) as server:
+            refused = server.call("POST", "/endpoints/m", {"version": "m@3"}, key="admin-key")
+
+        assert (refused.status, refused.json["error"]["code"]) == (503, "serving.not-ready")  # type: ignore[index,call-overload]
+        assert registry.endpoint("m").ref == Ref("m", 1)
 
 
 def test_a_version_that_answers_otherwise_than_when_it_was_published_gets_no_caller(home: Path) -> None:

@@ -140,13 +140,14 @@ def answer_on(
     sys.setswitchinterval(SWITCH_SECONDS)
     from aias.access.keys import Keys
     from aias.registry.registry import Registry
-    from aias.serving.versions.loading import loader, width_in
+    from aias.serving.versions.loading import Deploying, loader, width_in
 
     with Registry.open(home, watch=announce) as registry:
         keys = Keys(registry.database)
         gateway = Gateway(
             registry, loader(registry, home, announce), keys.ring, keys=keys, ledger=partial(Ledger.open, home),
-            hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, control=registry, second=second,
+            hosts=hosts, unnamed=unnamed, watch=announce, places=places, sums=sums, second=second,
+            control=Deploying(registry, home, announce),
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
             program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),

@@ -10,6 +10,7 @@ from aias.core.events import Watch
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.values import Endpoint, Version
+from aias.serving.refusals import NotReady
 from aias.serving.versions.model import Answering
 
 if TYPE_CHECKING:
@@ -52,6 +53,25 @@ def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
     if any(entry.path == GOLDEN for entry in registry.manifest(version).files):
         endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
         loader(registry, home, watch)(endpoint)
+
+
+class Deploying:
+    """A registry as servers deploy by it: no version that they could not answer with. A process that takes the place of
+    another has nothing else to answer with than what is deployed."""
+
+    def __init__(self, registry: Registry, home: Path, watch: Watch) -> None:
+        self._registry, self._home, self._watch = registry, home, watch
+        self.undeploy, self.history = registry.undeploy, registry.history
+
+    def deploy(self, endpoint: str, ref: Ref) -> Endpoint:
+        """Raises `UnknownVersion`, `Damaged`, and `NotReady` for one that does not answer its golden rows."""
+        from aias.runtimes.golden import OtherAnswers
+
+        try:
+            try_out(self._registry, self._home, ref, watch=self._watch)
+        except OtherAnswers as fault:
+            raise NotReady(f"{ref} cannot answer for `{endpoint}`: {fault.message}", hint=fault.hint) from None
+        return self._registry.deploy(endpoint, ref)
 
 
 def width_in(registry: Registry, endpoint: Endpoint) -> int:
