@@ -66,7 +66,13 @@ def test_a_worker_is_without_what_its_learners_libraries_only_serve() -> None:
 import sys
 from aias.training.processes.worker import HIDDEN, hide
 hide()
-import sklearn.ensemble
+import numpy, sklearn.ensemble
+x = numpy.arange(40.0).reshape(20, 2)
+sklearn.ensemble.ExtraTreesClassifier(2).fit(x, x[:, 0] > 20, sample_weight=numpy.ones(20))  # looks for pandas' types
+try:
+    import pandas
+except ModuleNotFoundError:
+    pass
 print(*(name for name, module in sys.modules.items() if module is not None), sep="\\n", file=sys.stderr)
 """
     found = loaded(source)

@@ -65,8 +65,22 @@ def work(folder: Path, orders: int, words: int) -> None:
 
 
 def hide() -> None:
-    """From here on this process is without what it does not need."""
-    sys.modules.update(dict.fromkeys(HIDDEN))  # type: ignore[arg-type]
+    """From here on this process is without what it does not need: nobody finds it. None in `sys.modules` would hide it
+    too, but scikit-learn takes what stands there for pandas wherever rows have weights."""
+    sys.meta_path[:] = map(_Without, sys.meta_path)
+
+
+class _Without:
+    """A finder of modules that finds none of `HIDDEN`."""
+
+    def __init__(self, finder: Any) -> None:
+        self._finder = finder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._finder, name)
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        return None if name in HIDDEN else self._finder.find_spec(name, path, target)
 
 
 def obey(bench: Bench, order: Order, say: Callable[[Word], None]) -> None:
