@@ -17,6 +17,9 @@ _PR_SET_PDEATHSIG: Final = 1
 _ENDS: Final = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGTRAP)
 """How processes end that got no memory: Rust aborts, others write where nothing is."""
 
+_PASSED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What is sent to the parent is meant for its child."""
+
 _SAID: Final = ("can't start new thread", "failed to map segment", "Cannot allocate memory", "bad_alloc")
 
 
@@ -42,14 +45,17 @@ def in_child(run: Callable[[], int]) -> int:
     if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
         return run()
     parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED)  # until it is clear whose they are
     child = os.fork()
     if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
         os.setpgid(0, 0)  # Ctrl-C comes once, by the parent
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.environ.setdefault("RUST_BACKTRACE", "0")
         return run() if os.getppid() == parent else 1
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in _PASSED:
         signal.signal(each, lambda number, _frame: os.kill(child, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status in _ENDS:
         raise out_of_memory()

@@ -6,6 +6,8 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -129,7 +131,7 @@ def test_want_of_memory_is_no_traceback(
 
 
 BOUNDED = """
-import os, resource, signal, sys
+import os, resource, signal, sys, time
 from aias.cli import main
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -142,10 +144,17 @@ main.main()
 """
 
 
-def bounded(ending: str) -> subprocess.Popen[str]:
+@contextmanager
+def bounded(ending: str) -> Iterator[subprocess.Popen[str]]:
     """`aias train` under `ulimit -v`, which does this."""
     script = BOUNDED.format(ending=ending)
-    return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as aias:
+        try:
+            yield aias
+        finally:
+            aias.kill()
 
 
 def test_a_library_that_aborts_for_want_of_memory_is_told_of() -> None:
@@ -158,7 +167,7 @@ def test_a_library_that_aborts_for_want_of_memory_is_told_of() -> None:
 def test_under_a_bound_of_memory_a_status_and_an_interrupt_pass_as_without() -> None:
     with bounded("return 3") as aias:
         assert (aias.communicate(timeout=60), aias.returncode) == (("running\n", ""), 3)
-    with bounded("signal.pause()") as aias:
+    with bounded("while True: time.sleep(0.01)") as aias:
         assert aias.stdout is not None and aias.stdout.readline() == "running\n"
         aias.send_signal(signal.SIGINT)
         assert (aias.communicate(timeout=60), aias.returncode) == (("", "interrupted\n"), 130)

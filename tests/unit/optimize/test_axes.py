@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from aias.core.task import Measurement, Task
+from aias.core.task import Task
 from aias.optimize.parameters import parameters
 from aias.optimize.situation import Situation
 from aias.optimize.strategy import strategy
@@ -21,7 +21,7 @@ TASK = Task("y", "binary", "roc_auc", ("a", "b"))
 @dataclass
 class Board:
     members: list = field(default_factory=list)
-    scores: list = field(default_factory=list)
+    aucs: list[float] = field(default_factory=list)
     task: Task = TASK
 
     @property
@@ -35,7 +35,10 @@ class Board:
     def add(self, configuration, value, **came_to):
         refit = SimpleNamespace(configuration=Configuration("", "", {**configuration.settings, **came_to}))
         self.members.append(SimpleNamespace(configuration=configuration, name=configuration.name, refit=refit))
-        self.scores.append(Measurement("roc_auc", value, 100))
+        self.aucs.append(value)
+
+    def worths(self):
+        return np.array(self.aucs)
 
 
 @pytest.fixture
