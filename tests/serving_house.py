@@ -270,6 +270,15 @@ def no_ledger() -> Ledger:
     raise AssertionError("keys without quotas need no ledger")
 
 
+def inference_shelf() -> Shelf:
+    """What tests of the Open Inference Protocol ask: labels, numbers, and a square."""
+    shelf = Shelf()
+    shelf.deploy("churn", 7, Rule())
+    shelf.deploy("price", 2, Doubler(), model="price")
+    shelf.deploy("square", 1, Squarer(), model="square")
+    return shelf
+
+
 @contextmanager
 def house(
     shelf: Shelf | None = None,

@@ -7,18 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Response, Rule, Shelf, Squarer, house
+from serving_house import BOUNDS, House, Response, house, inference_shelf
 
 INFER = "/v2/models/churn/infer"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    shelf = Shelf()
-    shelf.deploy("churn", 7, Rule())
-    shelf.deploy("price", 2, Doubler(), model="price")
-    shelf.deploy("square", 1, Squarer(), model="square")
-    with house(shelf, bounds=replace(BOUNDS, body_rows=100)) as running:
+    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100)) as running:
         yield running
 
 

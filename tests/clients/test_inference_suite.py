@@ -14,17 +14,13 @@ from pathlib import Path
 import pytest
 
 from aias.testing.inference_v2.__main__ import checks, main
-from serving_house import BOUNDS, PATIENCE, Doubler, House, Joined, Shelf, eventually, house
-from serving_house import Rule as Churn
+from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, eventually, house, inference_shelf
 from tiny_inference import tiny
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    shelf = Shelf()
-    shelf.deploy("churn", 7, Churn())
-    shelf.deploy("price", 2, Doubler(), model="price")
-    with house(shelf, grpc=importlib.util.find_spec("grpc") is not None) as running:
+    with house(inference_shelf(), grpc=importlib.util.find_spec("grpc") is not None) as running:
         yield running
 
 

@@ -12,18 +12,14 @@ from aias.testing.inference_v2.checks import run
 from aias.testing.inference_v2.probe import Probe
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.wire import Answer, Wire
-from serving_house import Doubler, House, Shelf, house
-from serving_house import Rule as Churn
+from serving_house import House, house, inference_shelf
 
 Spoil = Callable[[str, Answer], Answer]
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    shelf = Shelf()
-    shelf.deploy("churn", 7, Churn())
-    shelf.deploy("price", 2, Doubler(), model="price")
-    with house(shelf, grpc=importlib.util.find_spec("grpc") is not None) as running:
+    with house(inference_shelf(), grpc=importlib.util.find_spec("grpc") is not None) as running:
         yield running
 
 

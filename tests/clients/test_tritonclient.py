@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Rule, Shelf, Squarer, house
+from serving_house import BOUNDS, House, house, inference_shelf
 
 triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http], which the extra `dev` brings")
 InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
@@ -18,11 +18,7 @@ AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    shelf = Shelf()
-    shelf.deploy("churn", 7, Rule())
-    shelf.deploy("price", 2, Doubler(), model="price")
-    shelf.deploy("square", 1, Squarer(), model="square")
-    with house(shelf, bounds=replace(BOUNDS, body_rows=100)) as running:
+    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100)) as running:
         yield running
 
 

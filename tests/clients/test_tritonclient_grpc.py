@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, PATIENCE, Doubler, House, Rule, Shelf, Squarer, house
+from serving_house import BOUNDS, PATIENCE, House, house, inference_shelf
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 triton = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc], which the extra `dev` brings")
@@ -21,11 +21,7 @@ AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[House]:
-    shelf = Shelf()
-    shelf.deploy("churn", 7, Rule())
-    shelf.deploy("price", 2, Doubler(), model="price")
-    shelf.deploy("square", 1, Squarer(), model="square")
-    with house(shelf, bounds=replace(BOUNDS, body_rows=100), grpc=True) as running:
+    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100), grpc=True) as running:
         yield running
 
 

@@ -14,11 +14,11 @@ from aias.encoders.subwords import TOKENIZER, Subwords
 
 
 def encoder_entries(encoder: RowEncoder) -> tuple[EncoderEntry, ...]:
-    """One for each field, and one for each text that is read in tokens; no tables are written yet."""
+    """One for each field, and one for each text that is read in tokens; `encoder_tables` gives them their paths."""
     own = [EncoderEntry(each.name, each.kind, encoder.encoders[each.name].version, "") for each in encoder.fields]
     if encoder.subwords:
         texts = (each.name for each in encoder.fields if each.kind == "text")
-        own += [EncoderEntry(name, Subwords.kind, Subwords.version, TOKENIZER) for name in texts]
+        own += [EncoderEntry(name, Subwords.kind, Subwords.version, "") for name in texts]
     return tuple(own)
 
 

@@ -254,13 +254,12 @@ class Model:
 
     def _check_golden(self) -> None:
         from aias.runtimes.arrival import moved
-        from aias.runtimes.golden import GOLDEN, check
+        from aias.runtimes.golden import check, recorded_in
 
-        # Versions that were published before there were any have none.
-        if any(entry.path == GOLDEN for entry in self.manifest.files):
-            # As it will be loaded: the runtime at hand may have another engine.
+        if (recorded := recorded_in(self.folder, self.manifest)) is not None:
+            # Loaded from its files: the runtime at hand may have another engine.
             fresh = OnnxRuntime.load(self.folder, self.manifest)
-            check(fresh, (self.folder / GOLDEN).read_bytes(), moved=moved(self.manifest))
+            check(fresh, recorded, moved=moved(self.manifest))
 
     def __repr__(self) -> str:
         if self.task.width:

@@ -6,6 +6,7 @@ are made of what the manifest tells anyway (examples, known categories), so noth
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -55,6 +56,12 @@ def record(runtime: OnnxRuntime) -> bytes:
     labels, scores = _told(runtime.predict(rows), runtime.manifest)
     told = [[float(f"{each:.9g}") if np.isfinite(each) else None for each in row] for row in scores]
     return msgspec.json.encode(Golden(rows, labels, told))
+
+
+def recorded_in(folder: Path, manifest: Manifest) -> bytes | None:
+    """The golden rows of an artifact; None of one that was published before there were any."""
+    there = any(entry.path == GOLDEN for entry in manifest.files)
+    return (folder / GOLDEN).read_bytes() if there else None
 
 
 def check(runtime: OnnxRuntime, recorded: bytes, *, moved: bool = False) -> int:

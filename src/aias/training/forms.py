@@ -49,6 +49,8 @@ _TOO_GOOD_ADVICE: Final = (
 )
 
 F1_MIN: Final = 0.1
+"""Below this a caller who looks at labels alone sees hardly any of the class."""
+
 _RARELY: Final = (
     '`{}` is hardly ever answered, since it is rarely more likely than not: `--metric f1`, or `metric="f1"`, '
     "sets a threshold; or decide by its probability"

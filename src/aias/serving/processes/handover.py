@@ -21,19 +21,11 @@ class Handover:
     with what a predecessor leaves, and `inherited` when that has gone. All else is for the supervisor's own thread."""
 
     def __init__(
-        self,
-        control_socket: ControlSocket | None,
-        predecessor: Predecessor | None,
-        *,
-        announce: Watch,
+        self, control_socket: ControlSocket | None, predecessor: Predecessor | None, *, announce: Watch,
         tell: Callable[..., None],
-    ) -> None:
-        self._control_socket, self._predecessor, self._announce, self._tell = (
-            control_socket,
-            predecessor,
-            announce,
-            tell,
-        )
+    ) -> None:  # fmt: skip
+        self._control_socket, self._predecessor = control_socket, predecessor
+        self._announce, self._tell = announce, tell
         self._heir: Heir | None = None
         self._leave_by: float | None = None
         self._began = False
@@ -60,7 +52,7 @@ class Handover:
     def begin(self) -> None:
         """All are ready: from now on who asks for the supervisor asks this one, and who was there before leaves."""
         self._began = True
-        self._open_ear()
+        self._open_control_socket()
         if self._predecessor is not None:
             self._predecessor.take()
             threading.Thread(target=self._read_letters, args=(self._predecessor,), daemon=True).start()
@@ -99,7 +91,7 @@ class Handover:
             return False
         self._leave_by = None
         self._announce(Event("serve.left-alone", "who had taken over has died; this one goes on", "warning"))
-        self._open_ear()
+        self._open_control_socket()
         return True
 
     def close(self) -> None:
@@ -110,7 +102,7 @@ class Handover:
         if self._predecessor is not None and not self._began:
             self._predecessor.close()
 
-    def _open_ear(self) -> None:
+    def _open_control_socket(self) -> None:
         if self._control_socket is None:
             return
         try:

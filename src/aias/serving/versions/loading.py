@@ -22,7 +22,7 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
     from aias.runtimes.arrival import CACHE as HOSTS
     from aias.runtimes.arrival import arrive, moved
     from aias.runtimes.engine_choice import CACHE, choose
-    from aias.runtimes.golden import GOLDEN, check
+    from aias.runtimes.golden import check, recorded_in
     from aias.runtimes.mapped import CACHE as WEIGHTS
     from aias.runtimes.mapped import load as load_mapped
     from aias.runtimes.onnxruntime import sealed_graph
@@ -32,9 +32,7 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
         manifest, folder = registry.manifest(version), registry.folder(version)
         runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
         choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
-        # Versions that were published before there were any have none.
-        golden = any(entry.path == GOLDEN for entry in manifest.files)
-        recorded = (folder / GOLDEN).read_bytes() if golden else None
+        recorded = recorded_in(folder, manifest)
         if recorded is not None:
             check(runtime, recorded, moved=moved(manifest))
         above = partial(made_from, registry, version)
@@ -47,10 +45,10 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
 def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
     """Load a version as a server will, and ask its golden rows; what has none is asked nothing. Raises `Damaged`,
     `OtherAnswers`, `UnknownVersion`."""
-    from aias.runtimes.golden import GOLDEN
+    from aias.runtimes.golden import recorded_in
 
     version = registry.version(ref)
-    if any(entry.path == GOLDEN for entry in registry.manifest(version).files):
+    if recorded_in(registry.folder(version), registry.manifest(version)) is not None:
         endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
         loader(registry, home, watch)(endpoint)
 

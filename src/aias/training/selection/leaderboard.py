@@ -121,10 +121,14 @@ class Leaderboard:
             self._weigh()
 
     def _judged(self, scores: Floats) -> Measurement:
-        """With the thresholds that other folds say, where labels are decided afterwards."""
+        label_weights = self._label_weights(scores)
+        return metrics.judge(self.task, self.y, scores, seed=0, label_weights=label_weights, groups=self.groups)
+
+    def _label_weights(self, scores: Floats) -> Floats | None:
+        """Those that other folds say, where labels are decided afterwards."""
         own = self._ranking != self.task
         found = decision_weights(self.task, self.y, scores, self.folds, seed=0, forward=self.forward) if own else None
-        return metrics.judge(self.task, self.y, scores, seed=0, label_weights=found and found[1], groups=self.groups)
+        return found[1] if found else None
 
     def worths(self) -> Floats:
         """What each member is worth by itself, (members,); more is better."""
@@ -377,11 +381,13 @@ class Leaderboard:
         return self._stale < PATIENCE[len(self.y) >= PATIENT_ROWS] and not perfect
 
     def _tell(self, member: Member, score: Measurement, timed: Timed) -> None:
+        mixed = mix(self._stack(), self.weights)
+        together = metrics.measure(self.task, self.y, mixed, label_weights=self._label_weights(mixed)).value
         facts: dict[str, Any] = {
             "learner": member.configuration.learner, "configuration": member.name, "metric": score.metric,
             "validation": score.value, "low": score.low, "high": score.high, "fit_seconds": member.seconds,
             "row_us": timed.row_us, "size_bytes": timed.graph_bytes, "seconds_left": self.deadline.left,
-            "ensemble": self._judged(mix(self._stack(), self.weights)).value,
+            "ensemble": together,
             "weights": {each.name: float(w) for each, w in zip(self.members, self.weights, strict=True) if w > 0},
         }  # fmt: skip
         used = "" if len(self.members) - 1 not in self._late else "; not used"
