@@ -35,7 +35,7 @@ def head(length: int = len(BODY), *more: str, key: str = "all-key", http: str = 
     ).encode()
 
 
-LATE = "X-Deadline-Ms: 1"
+LATE = "X-Deadline-Ms: 1000"
 """What nobody can keep while a run stands still."""
 
 
@@ -46,7 +46,8 @@ def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[House, 
     shelf.deploy("churn", 1, model)
     quotas = {"spent": (Quota(1, "requests", "day"),), "some": (Quota(5, "requests", "day"),)}
     with house(shelf, bounds=bounds, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
-        server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
+        # So long that a second is in vain, and no lag is a second.
+        server.gateway.router.find("churn").lane.cost = Cost(0.001, 10.0)
         assert server.call("POST", "/predict/churn", [{"age": 1}], key="spent").status == 200
         model.stall.clear()
         try:

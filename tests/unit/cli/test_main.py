@@ -135,6 +135,7 @@ import os, resource, signal, sys, time
 from aias.cli import main
 resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
 def run(**_):
     print("running", flush=True)
     {ending}
