@@ -41,11 +41,14 @@ Wait = Callable[[float], object]
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """`said`: None where a row was not answered. `why`: the last reason for that."""
+    """`said`: None where a row was not answered. `why`: the last reason for that. `read`, `written`: tokens of these
+    calls; of what was known before nothing is paid."""
 
     said: tuple[Said | None, ...]
     calls: int
     why: str = ""
+    read: int = 0
+    written: int = 0
 
 
 @dataclass(eq=False)
@@ -80,7 +83,9 @@ def ask(
     job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), wait_for)
     if todo:
         job.run(list(todo.items()))
-    return Answers(tuple(cache.get(key) for key in keys), job.calls.made, job.why)
+    new = [each for key in todo if (each := cache.get(key))]
+    read, written = sum(each.read for each in new), sum(each.written for each in new)
+    return Answers(tuple(cache.get(key) for key in keys), job.calls.made, job.why, read, written)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.catalog import member, members
-from aias.core.errors import AiasError, UserError
+from aias.core.errors import AiasError, BadValue, UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
@@ -30,7 +30,7 @@ from aias.encoders.category import text_of
 from aias.encoders.contract import Ints
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.answer_cache import AnswerCache
-from aias.teaching.asking import ask
+from aias.teaching.asking import Answers, ask
 from aias.teaching.mixed import mixed
 from aias.teaching.seen import seen
 from aias.teaching.teacher import Teacher
@@ -115,18 +115,18 @@ class _Job:
         asked = np.concatenate([compared, np.flatnonzero(~mine)])
         if teacher.rows_at_once > 1:  # of the rows that are learned from it tells how sure it is
             asked = np.concatenate([asked, np.setdiff1d(known, np.concatenate([compared, test]))])
-        said, calls, why = self._asked(teacher, asked)
-        told = dict(zip(asked.tolist(), said, strict=True))
+        found = self._asked(teacher, asked)
+        said, told = found.said, dict(zip(asked.tolist(), found.said, strict=True))
         answers = self._answers(own, teacher, told)
-        facts = self._facts(teacher, said, [told[row] for row in np.flatnonzero(~mine)], calls, why, answers, mine)
+        facts = self._facts(teacher, found, [told[row] for row in np.flatnonzero(~mine)], answers, mine)
         pairs = [
             (own[row] or "", each.answer) for row, each in zip(compared.tolist(), said, strict=False)
             if each and each.answer
         ]  # fmt: skip
         if pairs:
-            found = compared_on(pairs, teacher.who, numbers=self.classes == ())
-            facts |= found.facts
-            self.watch(found)
+            agreed = compared_on(pairs, teacher.who, numbers=self.classes == ())
+            facts |= agreed.facts
+            self.watch(agreed)
         held = mixed(own, told, numbers=self.classes == (), temperature=self.asked.temperature)
         return self._parted(answers, test, held, facts, set_aside=set_aside)
 
@@ -223,11 +223,26 @@ class _Job:
         )  # fmt: skip
         found: Labeller = fitting[0].open(source, question)
         self.classes = found.classes if found.classes is not None else question.classes
+        for answer in dict.fromkeys(own):  # before anything is paid for
+            if answer is not None:
+                self._check(answer, found, f"a row's `{self.target}` is")
         return found
+
+    def _check(self, answer: str, teacher: Labeller, who: str) -> None:
+        """Raises `BadTeacher` for what is none of the teacher's labels, or no number where these are amounts."""
+        wrong = f"none of {', '.join((self.classes or ())[:10])}" if self.classes and answer not in self.classes else ""
+        if self.classes == ():
+            try:
+                number_of(answer)
+            except BadValue:
+                wrong = f"no number, and {teacher.who} gives numbers"
+        if wrong:
+            hint = "are the rows' labels written as the teacher writes them?"
+            raise BadTeacher(f"{who} {answer!r}, which is {wrong}", hint=hint)
 
     # Asking
 
-    def _asked(self, teacher: Labeller, places: Ints) -> tuple[tuple[Said | None, ...], int, str]:
+    def _asked(self, teacher: Labeller, places: Ints) -> Answers:
         dataset = self.dataset
         if teacher.schema is not None:
             dataset = read(self.source, schema=teacher.schema)
@@ -235,8 +250,7 @@ class _Job:
         rows = dataset.take(places).frame.select(names).to_dicts()
         self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
         cache = AnswerCache(self.folder / ANSWERS, teacher.identity)
-        found = ask(teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
-        return found.said, found.calls, found.why
+        return ask(teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
 
     def _answers(
         self, own: Sequence[str | None], teacher: Labeller, said: dict[int, Said | None]
@@ -247,38 +261,32 @@ class _Job:
         for row, answer in enumerate(own):
             told = said.get(row)
             text = answer if answer is not None else told.answer if told else ""
-            if text and not numbers and self.classes and text not in self.classes:
-                says = (
-                    f"a row's `{self.target}` is {text!r}" if answer is not None else f"{teacher.who} answers {text!r}"
-                )
-                raise BadTeacher(
-                    f"{says}, which is none of {', '.join(self.classes[:10])}",
-                    hint="are the rows' labels written as the teacher writes them?",
-                )
+            if text and answer is None:
+                self._check(text, teacher, f"{teacher.who} answers")
             found.append((number_of(text) if numbers else text) if text else None)
         return found
 
     # Afterwards
 
     def _facts(
-        self, teacher: Labeller, said: Sequence[Said | None], taught: Sequence[Said | None], calls: int, why: str,
-        answers: Sequence[str | float | None], mine: Any,
+        self, teacher: Labeller, found: Answers, taught: Sequence[Said | None], answers: Sequence[str | float | None],
+        mine: Any,
     ) -> dict[str, object]:  # fmt: skip
         answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)
         missing, nonsense = int((~mine).sum()) - answered, [each.came for each in taught if each and not each.answer]
         if not answered:
-            raise AiasError(f"{teacher.who} answered no row: {why or 'nothing that it said counts'}")
+            raise AiasError(f"{teacher.who} answered no row: {found.why or 'nothing that it said counts'}")
         facts: dict[str, object] = {
-            "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing, "calls": calls,
-            "soft": sum(bool(each.chances) for each in taught if each),
-            "tokens_read": sum(each.read for each in said if each),
-            "tokens_written": sum(each.written for each in said if each), "agreement": None, "compared": 0,
+            "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing,
+            "calls": found.calls, "tokens_read": found.read, "tokens_written": found.written,
+            "soft": sum(bool(each.chances) for each in taught if each), "agreement": None, "compared": 0,
         }  # fmt: skip
         self.watch(_answered(facts))
         if missing:
             came = f", such as {nonsense[0]!r}" if any(nonsense[:1]) else ""
-            reasons = [f"{len(nonsense):,} answers were none that counts{came}"] * bool(nonsense) + [why] * bool(why)
-            message = f"{missing:,} rows got no answer and are left out: {'; '.join(reasons) or 'it gave none'}"
+            reasons = [f"{len(nonsense):,} answers were none that counts{came}"] * bool(nonsense)
+            told = "; ".join([*reasons, *([found.why] if found.why else [])]) or "it gave none"
+            message = f"{missing:,} rows got no answer and are left out: {told}"
             self.watch(Event("teach.unanswered", message, "warning", {"rows": missing}))
         return facts
 

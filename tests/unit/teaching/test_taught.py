@@ -80,6 +80,14 @@ def test_asking_again_asks_nothing_and_gives_the_same_files(tmp_path: Path) -> N
 
         assert len(service.asked) == calls
     assert first.rows == second.rows and second.facts["calls"] == 0
+    assert first.facts["tokens_read"] == 7 * calls and second.facts["tokens_read"] == 0
+
+
+def test_tokens_of_equal_rows_that_are_asked_once_count_once(tmp_path: Path) -> None:
+    with serving(mood) as service:
+        found, _ = teach(pl.concat([rows(12)] * 3), teacher(service, classes=("good", "bad")), tmp_path)
+
+    assert found.facts["calls"] == len(service.asked) == 12 and found.facts["tokens_read"] == 7 * 12
 
 
 def test_calls_that_are_allowed_are_all_that_is_spent_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -269,11 +277,23 @@ class Dying(Rule):
         return super().predict(rows)
 
 
-def test_labels_that_an_endpoint_does_not_know_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [("churn", "a row's `left` is 'No', which is none of no, yes"),
+     ("area", "a row's `left` is 'No', which is no number, and area@1 at .* gives numbers")],
+)  # fmt: skip
+def test_labels_that_an_endpoint_does_not_know_are_named_before_it_is_asked(
+    endpoint: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(KEY, "predict-key")
-    frame = ages().with_columns(pl.Series("left", [None, "No", None, None, "Yes"]), plan=pl.lit("pro"))
-    with house() as server, pytest.raises(BadTeacher, match="a row's `left` is 'No', which is none of no, yes"):
-        teach(frame, Teacher(f"http://{server.address}/predict/churn"), tmp_path, target="left")
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Rule())
+    shelf.deploy("area", 1, Squarer(), model="area")
+    frame = ages().with_columns(pl.Series("left", [None, "No", None, None, "Yes"]), plan=pl.lit("pro"), side=2.0)
+    with house(shelf) as server, pytest.raises(BadTeacher, match=said):
+        teach(frame, Teacher(f"http://{server.address}/predict/{endpoint}"), tmp_path, target="left")
+
+    assert not list(tmp_path.rglob("*.jsonl"))  # no answer is kept, so none was given
 
 
 def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
