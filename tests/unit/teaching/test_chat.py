@@ -21,6 +21,10 @@ CLASSES = ("spam", "not spam", "C++")
         ("It is not C++.", ""), ("This isn't spam", ""), ("I can’t call this spam", ""), ("No C++ here", ""),
         ("I'm sorry, I am unable to label this as spam.", ""), ("<think>Hmm, this could be spam, since", ""),
         ("spam or C++?</think>\nC++", "C++"), ("<think></think>C++", "C++"), ("Spam, I do not doubt", ""),
+        ("Das ist kein Spam", ""), ("Das ist Spam", "spam"), ("Ce n’est pas du spam", ""), ("No es spam", ""),
+        ("Non è spam", ""), ("Não é spam", ""), ("Dit is geen spam", ""), ("Det är inte spam", ""),
+        ("To nie jest spam", ""), ("Это не spam", ""), ("这不是 spam", ""), ("これは spam ではない", ""),
+        ("spam이 아니다", ""), ("这是 spam", "spam"), ("ليس spam", ""), ("Bu spam değil", ""),
     ],
 )  # fmt: skip
 def test_a_label_is_read_where_one_is_named(text: str, label: str) -> None:

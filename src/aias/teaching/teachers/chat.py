@@ -34,8 +34,13 @@ OPTIONAL: Final = {"temperature": None, "seed": None, "max_tokens": "max_complet
 
 _THOUGHT: Final = re.compile(r"^.*</think(?:ing)?>|<think(?:ing)?>.*$", re.DOTALL)
 """Some services leave out where it begins; where it was cut off, what it names by then is no answer."""
-_DENIED: Final = re.compile(r"\b(?:no|not|never|neither|nor|cannot|unable|unsure)\b|n['’]t\b")
-"""In the sentence that names a label: "not spam", "I cannot call this spam"."""
+_DENIED: Final = re.compile(
+    r"\b(?:no|not|never|neither|nor|cannot|unable|unsure|nicht|kein\w*|weder|pas|jamais|aucune?|ni|nunca|ning\w+|tampoco|"
+    r"non|não|nem|nessun\w*|niet|geen|nooit|inte|ingen|ikke|ei|nie|ne|değil|не|нет|ни|нельзя|لا|ليس|ليست|لم|غير)\b|"
+    r"n['’]t\b|不|没|沒|无法|無法|并非|ない|ません|아니|않|없"
+)
+"""In the sentence that names a label: "not spam", "I cannot call this spam"; in the language of the rows, as some
+models answer. A word too many costs an answer, one too few a wrong label."""
 _NUMBER: Final = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
 """A comma only stands between thousands: what `12,5` means, nobody can tell for certain."""
 
@@ -154,7 +159,7 @@ def number_in(text: str) -> str:
 def _denied(text: str, name: str) -> bool:
     """Whether a sentence that names the label denies something, the label's own words aside."""
     marked = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "\0", text)
-    return any("\0" in each and _DENIED.search(each) for each in re.split(r"[.!?;\n]", marked))
+    return any("\0" in each and _DENIED.search(each) for each in re.split(r"[.!?;\n。！？；]", marked))
 
 
 def _told(message: Any) -> tuple[str, str]:
