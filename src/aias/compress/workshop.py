@@ -61,7 +61,7 @@ def check_whole(seconds: float, *, left: float, less: bool) -> None:
     published. Raises `NoTime`.
     """
     if less and left < seconds / 2:  # else there was no more to learn
-        said = f"it could not be fitted whole in {seconds:.3g} s"
+        said = f"there was no time to fit it whole: {seconds:.3g} s are too few"
         raise NoTime(said, hint=f"give more time: a fit may take {100 * FIT_SHARE:.0f} % of it")
 
 

@@ -97,7 +97,7 @@ def _check_pace(examples: Examples, how: Fit) -> None:
     member("learners", "text_mlp").fit(few, None, replace(how, settings={**how.settings, "epochs": 1}))
     needed = (time.monotonic() - began) * EPOCHS * rows / PROBED_ROWS
     if needed > TOO_LONG * how.deadline.seconds:
-        said = f"to fit it would take about {needed:.0f} s, and one fit may take {how.deadline.seconds:.3g}"
+        said = f"there was no time to fit it, which takes about {needed:.0f} s of {how.deadline.seconds:.3g}"
         raise NoTime(said, hint="give more time")
 
 

@@ -275,7 +275,7 @@ class Plan:
 
     def _worth_starting(self, configuration: Configuration) -> bool:
         if missing := self.workers.misses(configuration.learner):
-            self._skip(configuration, f"{', '.join(sorted(missing))} could not be loaded in time")
+            self._skip(configuration, f"there was no time to load {', '.join(sorted(missing))}")
             return False
         if not self._paces:  # the first is begun, however little time there is
             return True
@@ -298,8 +298,8 @@ class Plan:
         left = self.fit_ends_at() - time.monotonic() - self._again(configuration)
         if each * turns <= patient * left:
             return True
-        said = f"it would take {each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"
-        self._skip(configuration, said, "debug")
+        needed = f"{each * turns:,.1f} s of the {max(left, 0):,.1f} s that are left"
+        self._skip(configuration, f"there was no time for it, which would take {needed}", "debug")
         return False
 
     def _again(self, configuration: Configuration) -> float:
@@ -367,7 +367,7 @@ class Plan:
                 self._due[id(worker)] = max(self._due[id(worker)], due)
             over = timeouts.at(worker, self._due[id(worker)], fit_ends_at=self.fit_ends_at(), fitted=bool(self._paces))
             if time.monotonic() > over:
-                self._kill(worker, "it did not end in time" if self.fit_ends_at() else "it was stopped")
+                self._kill(worker, "there was no time for it to end" if self.fit_ends_at() else "it was stopped")
 
     def _end_loading(self) -> None:
         most = timeouts.loading(self.fit_ends_at() - time.monotonic(), stretch=self.load.stretch)
