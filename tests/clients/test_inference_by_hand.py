@@ -2,20 +2,12 @@
 
 import json
 import struct
-from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, House, Response, house, inference_shelf
+from serving_house import House, Response
 
 INFER = "/v2/models/churn/infer"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100)) as running:
-        yield running
 
 
 def tensor(name: str = "age", **changed: object) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """The published suite of the Open Inference Protocol: our server passes it, and whoever is wrong does not."""
 
-import importlib.util
 import io
 import json
 import socket
@@ -14,14 +13,8 @@ from pathlib import Path
 import pytest
 
 from aias.testing.inference_v2.__main__ import checks, main
-from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, eventually, house, inference_shelf
+from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, eventually, house
 from tiny_inference import tiny
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(inference_shelf(), grpc=importlib.util.find_spec("grpc") is not None) as running:
-        yield running
 
 
 def report(url: str, *more: str) -> tuple[int, dict[str, str]]:

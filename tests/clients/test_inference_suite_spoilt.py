@@ -1,8 +1,7 @@
 """Our own server, made wrong in one way at a time, is found out by the suite."""
 
-import importlib.util
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,15 +11,9 @@ from aias.testing.inference_v2.checks import run
 from aias.testing.inference_v2.probe import Probe
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.wire import Answer, Wire
-from serving_house import House, house, inference_shelf
+from serving_house import House
 
 Spoil = Callable[[str, Answer], Answer]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(inference_shelf(), grpc=importlib.util.find_spec("grpc") is not None) as running:
-        yield running
 
 
 class Spoilt:

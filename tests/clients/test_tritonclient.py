@@ -2,24 +2,17 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, House, house, inference_shelf
+from serving_house import House
 
 triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http], which the extra `dev` brings")
 InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
 
 AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 import asyncio
 import queue
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from serving_house import BOUNDS, PATIENCE, House, house, inference_shelf
+from serving_house import PATIENCE, House
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 triton = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc], which the extra `dev` brings")
@@ -17,12 +16,6 @@ InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceSe
 
 KEY = {"authorization": "Bearer all-key"}
 AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100), grpc=True) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
