@@ -75,10 +75,12 @@ def classifier_model(path: Path, *, zipped: bool = True, names: Sequence[str] = 
     return saved(path, nodes, [value("X", ["N", 3])], outputs)
 
 
-def columns_model(path: Path, *, cities: Sequence[str] = ("Paris", " Rome", "Oslo")) -> Path:
+def columns_model(path: Path, *, cities: Sequence[str] = ("Paris", " Rome", "Oslo"), zeros: int = 1) -> Path:
     """An input a column, as skl2onnx exports a pipeline: numbers, a whole number, and a city in one-hot form."""
     nodes = [
-        helper.make_node("OneHotEncoder", ["city"], ["hot"], domain="ai.onnx.ml", cats_strings=list(cities), zeros=1),
+        helper.make_node(
+            "OneHotEncoder", ["city"], ["hot"], domain="ai.onnx.ml", cats_strings=list(cities), zeros=zeros
+        ),
         helper.make_node("Reshape", ["hot", "flat"], ["hot2"]),
         helper.make_node("Cast", ["floors"], ["floors_f"], to=TensorProto.FLOAT),
         helper.make_node("Concat", ["area", "floors_f", "hot2"], ["x"], axis=1),

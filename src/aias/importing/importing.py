@@ -225,7 +225,7 @@ class _Job:
                 f"what it gives for {len(plan.classes)} classes are no probabilities: from {scores.min():.3g} to "
                 f"{scores.max():.3g}, of sum {scores.sum(axis=1).min():.3g} to {scores.sum(axis=1).max():.3g}",
                 hint='say `--scores logits`, or `scores="logits"`, when a softmax, or of two classes a sigmoid, '
-                "makes probabilities of them",
+                "makes probabilities of them; several amounts a row are no classes, and are not imported",
             )
 
     def _proved(self, box: Sandbox, plan: Plan, runtime: OnnxRuntime, usual: list[dict[str, object]]) -> Parity:

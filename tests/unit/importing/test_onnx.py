@@ -62,6 +62,14 @@ def test_an_input_a_column_is_found_by_its_name_and_categories_as_the_graph_spel
     np.testing.assert_allclose(model.predict(asked), own.run(None, feeds)[0].ravel(), rtol=1e-6)
 
 
+def test_an_encoder_that_refuses_what_it_does_not_know_is_told_what_to_set(tmp_path: Path) -> None:
+    path = columns_model(tmp_path / "houses.onnx", zeros=0)  # as scikit-learn's `OneHotEncoder()`
+
+    with pytest.raises(UnfitModel, match="no answer to categories that it does not know") as refused:
+        aias.import_model(path, like=houses(), home=tmp_path)
+    assert 'handle_unknown="ignore"' in refused.value.hint
+
+
 def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
     path = columns_model(tmp_path / "houses.onnx")
     held = {name: values for name, values in houses().items() if name != "floors"}
@@ -190,8 +198,9 @@ def test_a_share_of_0_that_was_added_up_in_float32_is_a_probability(tmp_path: Pa
 def test_numbers_that_are_no_probabilities_need_a_word(tmp_path: Path) -> None:
     path = softmax_model(tmp_path / "m.onnx", logits=True)
 
-    with pytest.raises(UserError, match="no probabilities"):
+    with pytest.raises(UserError, match="no probabilities") as refused:
         aias.import_model(path, like=rows(), home=tmp_path)
+    assert "several amounts" in refused.value.hint
     foreign = Onnx.read(path)
     plan, x = Plan("multiclass", LABELS, "logits"), np.array([rows()[name] for name in "abc"]).T
     scores, _ = foreign.answer(list(x.T), plan)

@@ -120,6 +120,12 @@ class Onnx:
                     f"it has no answer to whole numbers that its tables have no place for: {plain(fault)}",
                     hint="keep them in bounds in the model, as by `torch.clamp(x, 0, size - 1)`, and export it again",
                 ) from None
+            if "Unknown Category" in str(fault):
+                raise UnfitModel(
+                    "it has no answer to categories that it does not know",
+                    hint='let its encoder pass over them, as by `encoder.handle_unknown = "ignore"` in scikit-learn, '
+                    "and export it again",
+                ) from None
             raise UnreadableModel(f"ONNX Runtime cannot run it: {plain(fault)}", hint="export it again") from None
         scores = found[0]
         if isinstance(scores, list):  # a dict of each class for each row
