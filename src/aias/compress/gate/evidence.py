@@ -96,6 +96,15 @@ def lost(before: float, after: float) -> float:
     return 0.0 if abs(after - before) <= ROUNDING * max(abs(before), abs(after)) else after - before
 
 
+def of_rows(*sides: Any) -> list[Floats]:
+    """Raises `ValueError` where they are not of the same rows."""
+    found = [np.asarray(each, np.float64) for each in sides]
+    if len({each.shape for each in found}) > 1:
+        given = " and ".join(str(each.shape) for each in found)
+        raise ValueError(f"both models answer the same rows: {given} were given")
+    return found
+
+
 def loss_of(metric: str, evidence: Evidence, *, risk: float = RISK) -> Loss:
     return Loss(metric, evidence.value, evidence.limit(risk), evidence.limit(1 - risk), evidence.rows)
 

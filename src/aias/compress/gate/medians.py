@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr
 
-from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown, halved, lost
+from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown, halved, lost, of_rows
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.studentised import mean_loss
 
@@ -53,7 +53,7 @@ class Median:
 
 def median_loss(before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of the medians of losses of each row, (rows,), lower is better."""
-    before, after = (np.asarray(each, np.float64) for each in (before, after))
+    before, after = of_rows(before, after)
     if not (len(before) > 1 and np.isfinite(before).all() and np.isfinite(after).all()):
         return Unknown(len(before))
     upper = np.zeros(len(before), np.bool_)

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost
+from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost, of_rows
 from aias.compress.gate.unseen import Unseen, unseen
 
 TINY: Final = 1e-60
@@ -119,7 +119,7 @@ def one_row(own: Any) -> Any:
 def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of losses of each row, (rows,), lower is better. `groups`: the number of each row's group, (rows,); what groups
     add is independent, what rows of one add is not (Liang and Zeger 1986)."""
-    before, after = _of_rows(before, after)
+    before, after = of_rows(before, after)
     if not _known(before, after):
         return Unknown(len(before))
     return _paired(lost(float(before.mean()), float(after.mean())), before, after, groups)
@@ -127,7 +127,7 @@ def mean_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
 
 def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evidence:
     """Of the roots of the means of squared errors of each row, (rows,)."""
-    before, after = _of_rows(before, after)
+    before, after = of_rows(before, after)
     if not _known(before, after):
         return Unknown(len(before))
     roots = [float(np.sqrt(np.mean(each))) for each in (before, after)]
@@ -139,7 +139,7 @@ def root_loss(before: Floats, after: Floats, groups: Ints | None = None) -> Evid
 
 def explained_loss(y: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of R². `y`: amounts, `before`, `after`: squared errors, (rows,) each."""
-    y, before, after = _of_rows(y, before, after)
+    y, before, after = of_rows(y, before, after)
     if not (_known(before, after) and np.isfinite(y).all() and np.ptp(y)):
         return Unknown(len(before))
     squares = (y - np.median(y) - np.mean(y - np.median(y))) ** 2
@@ -155,7 +155,7 @@ def explained_loss(y: Any, before: Any, after: Any, groups: Ints | None = None) 
 def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None) -> Evidence:
     """Of areas under the ROC curve. `positive` (rows,) flags; scores (rows,), or several pairs side by side as columns,
     of whose areas the mean is taken: (rows, pairs). Groups as Obuchowski (1997) has them."""
-    flags, *scores = map(_columns, _of_rows(positive, before, after))
+    flags, *scores = map(_columns, of_rows(positive, before, after))
     if np.isnan(scores).any():
         return Unknown(len(before))
     found = [_placements(*each) for each in zip(flags != 0, *scores, strict=True)]
@@ -170,15 +170,6 @@ def auc_loss(positive: Any, before: Any, after: Any, groups: Ints | None = None)
     losses, times = value + len(added) * added, len(added) * together
     off = [(times * float(each.max()), times * float(far.max())) for each, far in zip(spreads, most, strict=True)]
     return Guarded(seen, unseen(losses, *off[0]), unseen(-losses, *off[1]))
-
-
-def _of_rows(*sides: Any) -> list[Floats]:
-    """Raises `ValueError` where they are not of the same rows."""
-    found = [np.asarray(each, np.float64) for each in sides]
-    if len({each.shape for each in found}) > 1:
-        given = " and ".join(str(each.shape) for each in found)
-        raise ValueError(f"both models answer the same rows: {given} were given")
-    return found
 
 
 def _known(before: Floats, after: Floats) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from aias.compress import gate
 from aias.compress.gate.changes import calibration_gap, flips, share
 from aias.compress.gate.evidence import Unknown, loss_of
+from aias.compress.gate.medians import median_loss
 from aias.compress.gate.power import Power, guessed
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import resampled_loss
@@ -47,7 +48,7 @@ def test_flags_may_be_numbers_and_rows_lists():
     assert calibration_gap(first.tolist(), second.tolist()) == calibration_gap(first, second)
 
 
-@pytest.mark.parametrize("loss", [mean_loss, root_loss, lambda *two: auc_loss(np.arange(5) > 2, *two)])
+@pytest.mark.parametrize("loss", [mean_loss, root_loss, median_loss, lambda *two: auc_loss(np.arange(5) > 2, *two)])
 def test_who_gives_other_rows_is_refused(loss):
     with pytest.raises(ValueError, match="the same rows"):
         loss(np.arange(5.0), np.arange(1.0))
