@@ -9,7 +9,7 @@ import msgspec
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import give, hint, say, size, table
+from aias.cli.show import deploying, give, hint, say, size, table
 
 if TYPE_CHECKING:
     from aias.compress.frontier import Frontier, Point
@@ -63,7 +63,7 @@ def compress(
     if found.better:
         loaded, whole = found.model.manifest.served_bytes, found.model.version.size_bytes
         click.echo(f"{found.model.ref}  {size(loaded)}, with its report {size(whole)}")
-        hint(f"aias deploy {found.model.ref} && aias serve")
+        hint(deploying(found.model.ref))
 
 
 @click.command()

@@ -204,6 +204,9 @@ def plain(endpoint: "Endpoint") -> dict[str, Any]:
 
 def _move(registry: "Registry", endpoint: str, ref: "Ref", *, as_json: bool) -> None:
     """It answers everybody from now on."""
+    from aias.core.settings import home
+    from aias.serving.processes.control_socket import addresses_of
+
     before = _live(registry, endpoint)
     _try(registry, endpoint, ref)
     moved = registry.deploy(endpoint, ref)
@@ -211,7 +214,9 @@ def _move(registry: "Registry", endpoint: str, ref: "Ref", *, as_json: bool) -> 
         return give(msgspec.to_builtins(moved), as_json=True)
     click.echo(f"/predict/{moved.name} → {moved.ref}")
     _warn([] if before is None else [_misread(registry, moved.ref, before, "from now on")])
-    return hint("aias serve")
+    address = next(addresses_of(home()), None)
+    ask = 'curl -H "Authorization: Bearer $AIAS_KEY" '
+    return hint(f"{ask}{address}/predict/{endpoint}" if address else "aias serve")
 
 
 def _try(registry: "Registry", endpoint: str, ref: "Ref") -> None:

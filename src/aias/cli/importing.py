@@ -6,7 +6,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress
-from aias.cli.show import give, hint, plus_minus, size
+from aias.cli.show import deploying, give, hint, plus_minus, size
 from aias.core.errors import UserError
 
 
@@ -60,7 +60,7 @@ def import_(
     measured = found.manifest.measurements[:1]
     score = f"  {measured[0].metric} {plus_minus(measured[0])} on the rows given" if measured else ""
     click.echo(f"{found.ref}  {found.manifest.task.type}{score}  {found.manifest.row_us:,.0f} µs a row")
-    return hint(f"aias show {found.ref}; aias deploy {found.ref} && aias serve")
+    return hint(f"aias show {found.ref}; {deploying(found.ref)}")
 
 
 def _classifier(folder: Path, name: str | None, target: str | None, *, as_json: bool) -> None:
@@ -73,7 +73,7 @@ def _classifier(folder: Path, name: str | None, target: str | None, *, as_json: 
         return give(facts | {"classes": manifest.task.classes, "size_bytes": model.version.size_bytes}, as_json=True)
     told = f"{len(manifest.task.classes)} classes of texts" if manifest.task.classes else "a number for a text"
     click.echo(f"{model.ref}  {told}  {manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}")
-    return hint(f"aias evaluate {model.ref} rows.csv; aias deploy {model.ref} && aias serve")
+    return hint(f"aias evaluate {model.ref} rows.csv; {deploying(model.ref)}")
 
 
 def _encoder(folder: Path, name: str | None, *, as_json: bool) -> None:
@@ -86,7 +86,7 @@ def _encoder(folder: Path, name: str | None, *, as_json: bool) -> None:
         return give(facts | {"width": manifest.task.width, "size_bytes": model.version.size_bytes}, as_json=True)
     taken = f"{manifest.row_us:,.0f} µs a text  {size(model.version.size_bytes)}"
     click.echo(f"{model.ref}  vectors of {manifest.task.width} numbers  {taken}")
-    return hint(f"aias deploy {model.ref} && aias serve")
+    return hint(deploying(model.ref))
 
 
 def _parts(text: str | None) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import hint, say, size, table, with_interval
+from aias.cli.show import deploying, hint, say, size, table, with_interval
 
 
 @click.command()
@@ -75,7 +75,7 @@ def optimize(
         score = f"{first[0].metric} {with_interval(first[0])}" if first else ""
         click.echo(f"{each.ref}  {each.manifest.form:8}{score}  {each.manifest.row_us:.0f} µs a row  "
                    f"{size(each.manifest.served_bytes)}")  # fmt: skip
-    hint(f"aias deploy {found.model.ref} && aias serve")
+    hint(deploying(found.model.ref))
 
 
 def _say_why_nothing(ref: str, seconds: float, *, took: float) -> None:

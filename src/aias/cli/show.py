@@ -118,6 +118,14 @@ def hint(text: str) -> None:
     click.secho(f"next: {text}", dim=True, err=True)
 
 
+def deploying(ref: str) -> str:
+    """What makes a version answer: also a server, where none of this home runs."""
+    from aias.core.settings import home
+    from aias.serving.processes.control_socket import addresses_of
+
+    return f"aias deploy {ref}" + ("" if any(addresses_of(home())) else " && aias serve")
+
+
 def duration(seconds: float) -> str:
     """`42 s`, `3 min 20 s`, `2 h 51 min`, `3 d 4 h`."""
     whole = int(seconds + 0.5)

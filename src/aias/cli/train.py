@@ -1,5 +1,6 @@
 """`aias train`."""
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +10,12 @@ import click
 
 from aias.cli.main import option_json
 from aias.cli.progress import Progress, interruptible
-from aias.cli.show import hint, leaderboard, plus_minus, size, table
+from aias.cli.show import deploying, hint, leaderboard, plus_minus, size, table
 
 
 @click.command()
 @click.argument("file")
-@click.option("--target", required=True, help="The column to predict.")
+@click.option("--target", help="The column to predict.  [required]")
 @click.option("--name", help="The model's name; by default that of the file.")
 @click.option("--time", "seconds", default="60s", show_default=True, help="The time budget: 90s, 5m, 1h.")
 @click.option("--metric", help="The metric to optimise: roc_auc, accuracy, log_loss, f1_macro, rmse, mae, r2, ...")
@@ -46,7 +47,7 @@ from aias.cli.show import hint, leaderboard, plus_minus, size, table
 @option_json
 def train(
     file: str,
-    target: str,
+    target: str | None,
     name: str | None,
     seconds: str,
     metric: str | None,
@@ -81,6 +82,8 @@ def train(
     (https://HOST/v1) whose key is in AIAS_TEACHER_KEY. Its answers are kept, so that nothing is asked twice. If it
     says how likely each label is, its probabilities are learned, not only the likeliest label.
     """
+    if target is None:
+        raise click.UsageError(f"Missing option '--target'. `aias data check {shlex.quote(file)}` shows the columns.")
     from aias.client.train import train as run
     from aias.core.quantities import seconds_of
     from aias.teaching.teacher import Teacher
@@ -108,7 +111,7 @@ def train(
     if not (watch.shows_board and sys.stdout.isatty()):
         leaderboard([each.manifest for each in forms])
     _show_forms(forms)
-    hint(f"aias show {model.ref} --html {model.version.name}.html; aias deploy {model.ref} && aias serve")
+    hint(f"aias show {model.ref} --html {model.version.name}.html; {deploying(model.ref)}")
 
 
 def _show_forms(forms: Sequence[Any]) -> None:

@@ -1,10 +1,12 @@
 """What a file is, by its first bytes and not by its name. What could run code when it is opened is never opened."""
 
 import hashlib
+import re
 import stat
 from pathlib import Path
 from typing import Final
 
+from aias.core.near import did_you_mean
 from aias.data.errors import NoSuchFile
 from aias.importing.formats.contract import UnreadableModel, UnsafeModel
 
@@ -43,7 +45,7 @@ def recognised(path: Path) -> tuple[str, str]:
     try:
         status = path.stat()
     except OSError:
-        raise NoSuchFile(f"there is no file `{path}`", hint="check the path") from None
+        raise NoSuchFile(f"there is no file `{path}`", hint=_elsewhere(path)) from None
     if stat.S_ISDIR(status.st_mode):
         raise _folder(path)
     if not stat.S_ISREG(status.st_mode):
@@ -58,6 +60,16 @@ def recognised(path: Path) -> tuple[str, str]:
             head = head or chunk[:HEAD_BYTES]
             hasher.update(chunk)
     return _form(path.name, head), hasher.hexdigest()
+
+
+def _elsewhere(path: Path) -> str:
+    """What may have been meant by a path at which there is nothing."""
+    if path.parent.is_dir():
+        return did_you_mean(path.name, [other.name for other in path.parent.iterdir()]) or "check the path"
+    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)):
+        fetched = f"hf download {path} --local-dir {path.name} && aias import {path.name}"
+        return f"check the path; a model on the Hugging Face hub: {fetched}"
+    return "check the path"
 
 
 def _form(name: str, head: bytes) -> str:

@@ -68,6 +68,13 @@ def test_train_refuses_what_cannot_be_and_publishes_nothing(
     assert run("ls", "--json").json["versions"] == []
 
 
+def test_train_without_a_target_says_where_the_columns_are_shown(run: Run, empty_home: Path, churn: Path) -> None:
+    done = run("train", churn)
+
+    assert done.status == 2
+    assert f"Missing option '--target'. `aias data check {churn}` shows the columns." in done.err
+
+
 def test_ls_of_an_empty_home_says_what_to_do(run: Run, empty_home: Path) -> None:
     done = run("ls")
 
@@ -296,6 +303,16 @@ def test_serve_refuses_to_be_open_to_all_by_accident(run: Run, empty_home: Path)
     assert "(serving.open-to-all)" in done.err
 
 
+def test_a_model_to_import_that_is_not_there_is_looked_for_nearby(run: Run, empty_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "churn.onnx").touch()
+
+    near = run("import", tmp_path / "chrun.onnx", "--json").error
+    hub = run("import", "intfloat/multilingual-e5-small", "--json").error
+
+    assert (near["code"], near["hint"]) == ("data.no-such-file", "did you mean `churn.onnx`?")
+    assert "hf download intfloat/multilingual-e5-small --local-dir multilingual-e5-small" in hub["hint"]
+
+
 def test_import_publishes_a_sentence_encoder(run: Run, empty_home: Path, tmp_path: Path) -> None:
     pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
     pytest.importorskip("safetensors", reason="the extra `text` is not installed")
@@ -310,5 +327,4 @@ def test_import_publishes_a_sentence_encoder(run: Run, empty_home: Path, tmp_pat
     assert run("import", folder, "--name", "tiny").out.startswith("tiny@1  vectors of 8 numbers")
     assert "embedding" in run("ls").out
     assert run("predict", "tiny", tmp_path / "texts.csv").out.startswith("vector_0,vector_1")
-    assert run("import", tmp_path / "nothing", "--json").error["code"] == "data.no-such-file"
     assert run("optimize", "tiny", "--json").error["code"] == "aias.bad-input"

@@ -212,9 +212,10 @@ def test_what_is_quarantined_is_shown_and_released(run: Run, supervisor: list[st
 
 def test_what_is_deployed_and_does_not_answer_is_shown_with_why(run: Run, supervisor: list[str]) -> None:
     before = run("endpoints", "churn", "--json").json
-    run("deploy", "churn@2")
+    next_ = run("deploy", "churn@2").err
     shown, after = " ".join(run("endpoints").out.split()), run("endpoints", "--json").json[0]
 
+    assert next_.endswith('curl -H "Authorization: Bearer $AIAS_KEY" 127.0.0.1:8000/predict/churn\n')
     assert "failed" not in before
     assert "cannot answer for" in shown
     assert after["failed"] == "churn@2 cannot answer for `churn`: why; churn@1 goes on answering"

@@ -357,6 +357,16 @@ def test_who_asks_where_nothing_is_is_told_where_predictions_are_in_the_same_dia
     assert f"predictions are at {where}" in told.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("path", "meant"), [("/embeddings", "/v1/embeddings"), ("/models/churn/infer", "/v2/models/<endpoint>/infer")]
+)
+def test_who_leaves_out_the_version_of_a_protocol_is_told_so(server: House, path: str, meant: str) -> None:
+    told = server.call("POST", path, ROWS)
+
+    assert told.status == 404
+    assert f"did you mean {meant}? If a client adds the path, end its base URL in {meant[:3]}" in told.body.decode()
+
+
 @pytest.mark.parametrize("name", ["application/jsonlines", "application/x-ndjson", "application/jsonl"])
 def test_json_lines_are_answered_line_by_line(server: House, name: str) -> None:
     body = "".join(f"{json.dumps(row)}\n" for row in ROWS)

@@ -94,11 +94,19 @@ class RouteTable:
         return None
 
     def elsewhere(self, path: str) -> str:
-        """Where predictions are in the dialect of a path at which there is nothing."""
+        """Where predictions are in the dialect of a path at which there is nothing, or what was probably meant."""
+        for version in ("/v1", "/v2"):
+            if meant := self.find(f"{version}{path}"):
+                place = next(iter(meant.routes.values())).path
+                return f"did you mean {_shown(place)}? If a client adds the path, end its base URL in {version}"
         dialect = path.split("/")[1:2]
         answering = (each.path for each in self.routes if (each.method, each.scope) == ("POST", "predict"))
         found = next((each for each in answering if each.split("/")[1:2] == dialect), "/predict/{endpoint}")
-        return "predictions are at " + found.replace("{", "<").replace("}", ">")
+        return f"predictions are at {_shown(found)}"
+
+
+def _shown(path: str) -> str:
+    return path.replace("{", "<").replace("}", ">")
 
 
 def _places(pattern: list[str], parts: list[str]) -> dict[str, str] | None:

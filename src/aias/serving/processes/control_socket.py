@@ -157,6 +157,16 @@ def exchange(caller: socket.socket, question: Question, path: Path) -> Reply:
     raise deaf(path, "it has closed the connection")
 
 
+def addresses_of(home: Path) -> Iterator[str]:
+    """Where supervisors of a home listen at this moment: `127.0.0.1:8000`."""
+    for path in servers_of(home):
+        with contextlib.suppress(Deaf):
+            if caller := call(path):
+                caller.close()
+                host, _, port = path.name.removeprefix("serve-").rpartition("-")
+                yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def servers_of(home: Path) -> list[Path]:
     """Where supervisors of a home listen, or have listened."""
     return sorted((home / FOLDER).glob("serve-*"))
