@@ -43,12 +43,10 @@ class Answered:
 
 
 def evidence(
-    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None,
-    doubted: bool = True,
-) -> Evidence:  # fmt: skip
+    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None = None
+) -> Evidence:
     """Of how much worse `after` is than `before` by the task's metric; below 0 is better. `groups`: the number of each
-    row's, (rows,), where some rows belong together; `doubted`: whether a bootstrap reckons with rows not seen. Scores
-    that are no numbers tell nothing."""
+    row's, (rows,), where some rows belong together. Scores that are no numbers tell nothing."""
     name = task.metric.partition(":")[0]
     if not len(y):
         return Unknown(0)
@@ -74,17 +72,15 @@ def evidence(
         return median_loss(np.abs(one.errors), np.abs(other.errors), groups)
     if name == "r2":
         return explained_loss(y, one.errors**2, other.errors**2, groups)
-    return _resampled(task, y, before, after, seed=seed, groups=groups, doubted=doubted)
+    return _resampled(task, y, before, after, seed=seed, groups=groups)
 
 
-def _resampled(
-    task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None, doubted: bool
-) -> Evidence:
+def _resampled(task: Task, y: Any, before: Answered, after: Answered, *, seed: int, groups: Ints | None) -> Evidence:
     kept = sampled(len(y), seed)
     first, second = (_metric(task, y[kept], each.take(kept)) for each in (before, after))
     return resampled_loss(
         first, second, len(y[kept]), seed=seed, groups=None if groups is None else groups[kept],
-        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels) if doubted else 0.0,
+        doubt=doubt(task, y[kept], before.scores[kept], before.take(kept).labels),
     )  # fmt: skip
 
 

@@ -145,11 +145,11 @@ class Job:
         self.margin = self.wanted.margin(task.metric, value, rows=len(rows))
         prepared = self.held.prepared
         if prepared.answers_of:  # whoever is good enough differs in half of what may
-            spread = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far())
+            spread, doubt = (math.sqrt(self.margin / 2) if task.classes else self.margin) * together(*judged.far()), 0.0
         else:
-            spread = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
+            spread, doubt = judged.guessed(rows, right=value if task.metric == "accuracy" else None)
         self.certified_rows = prepared.test.rows + int(self.held.held.sum())
-        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows)
+        self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows, doubt=doubt)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
         names = [each.name for each in prepared.encoder.fields]

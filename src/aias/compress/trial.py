@@ -11,7 +11,7 @@ from aias.artifact.manifest import Manifest
 from aias.compress.comparison import Answered, evidence
 from aias.compress.frontier import CERTIFIED, FELL, Asked, Point
 from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
-from aias.compress.gate.power import guessed
+from aias.compress.gate.power import guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
 from aias.encoders.contract import Floats, Ints
@@ -125,16 +125,19 @@ class Judged:
         groups, before = None if self.groups is None else self.groups[rows], self.before(rows, by_fold=by_fold)
         return evidence(self.shop.task, self.y[rows], before, answered, seed=self.seed, groups=groups)
 
-    def guessed(self, rows: Ints, *, right: float | None) -> float:
-        """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew, or,
-        where few rows of a class leave more in doubt, that of equal answers. `right` as in `power.guessed`."""
-        groups, parent = None if self.groups is None else self.groups[rows], self.parent.take(rows)
-        seen, same = (
-            evidence(self.shop.task, self.y[rows], parent, parent, seed=self.seed, groups=groups, doubted=each).spread
-            for each in (False, True)
-        )
-        alike = seen * math.sqrt(self.units(rows)) if math.isfinite(seen) else 0.0  # one row of doubt
-        return max(guessed(alike, right=right, groups=self.groups), same)
+    def guessed(self, rows: Ints, *, right: float | None) -> tuple[float, float]:
+        """The spread of what a good candidate may lose, before any is known: a share of the rows is answered anew. And
+        what equal answers leave in doubt. `right` as in `power.guessed`."""
+        task, y, parent = self.shop.task, self.y[rows], self.parent.take(rows)
+        groups = None if self.groups is None else self.groups[rows]
+        same = evidence(task, y, parent, parent, seed=self.seed, groups=groups)
+        alike = same.spread * math.sqrt(self.units(rows))  # one row of doubt
+        if task.metric.startswith("roc_auc"):  # whose rows of one class may weigh far more than those of another
+            flat = Answered(np.zeros_like(parent.scores))
+            alike = evidence(task, y, flat, parent, seed=self.seed, groups=groups).spread
+        if not math.isfinite(alike):
+            return math.inf, 0.0
+        return guessed(alike, right=right, groups=self.groups), in_doubt(same)
 
     def answering(self, rows: Ints, scores: Floats) -> tuple[Answering, Answered]:
         """What is done to scores before they are answered, and the answers, each fitted by other folds."""

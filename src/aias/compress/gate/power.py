@@ -2,15 +2,18 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Evidence, Floats, Ints, digits
+from aias.compress.gate.evidence import RISK, Evidence, Floats, Ints, digits, halved
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""
+
+ROWS_MAX: Final = 40.0
+"""That may be needed, as a power of e."""
 
 DIFFERING: Final = 0.05
 """Rows answered otherwise by a good candidate, where none has been looked at yet."""
@@ -18,13 +21,17 @@ DIFFERING: Final = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """`spread`: the standard deviation of paired differences, from a pilot (`Evidence.spread`) or `guessed`."""
+    """`spread`: the standard deviation of paired differences, from a pilot (`Evidence.spread`) or `guessed`, and
+    `doubt`: how far a row not seen may lie off (`in_doubt`). The first falls with the root of the rows, the other with
+    the rows.
+    """
 
     metric: str
     margin: float
     spread: float
     rows: int
     risk: float = RISK
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         assert self.margin > 0 and self.spread > 0 and self.rows > 0, "there is something to resolve"
@@ -32,37 +39,50 @@ class Power:
     @property
     def resolved(self) -> float:
         """The least margin within which a candidate that loses nothing is certified with the chance wanted."""
-        return float((ndtri(1 - self.risk) + ndtri(WANTED)) * self.spread / math.sqrt(self.rows))
+        return self._limit + float(ndtri(WANTED)) * self.spread / math.sqrt(self.rows)
 
     @property
     def chance(self) -> float:
         """That a candidate that loses nothing is certified within the margin."""
-        return float(ndtr(self.margin * math.sqrt(self.rows) / self.spread - ndtri(1 - self.risk)))
+        return float(ndtr((self.margin - self._limit) * math.sqrt(self.rows) / self.spread))
+
+    @property
+    def _limit(self) -> float:
+        """Of a loss of which nothing was seen."""
+        return float(ndtri(1 - self.risk)) * math.hypot(self.spread / math.sqrt(self.rows), self.doubt / self.rows)
 
     @property
     def rows_needed(self) -> int:
-        return math.ceil(self.rows * (self.resolved / self.margin) ** 2)
+        def within(power: Any) -> Any:
+            return self.margin - replace(self, rows=math.ceil(math.exp(power))).resolved
+
+        return math.ceil(math.exp(halved(within, 0.0, 0.0, ROWS_MAX)))
 
     @property
     def enough(self) -> bool:
         return self.resolved <= self.margin
 
     def seen(self, found: Evidence) -> "Power":
-        """The same of who differs from the first model as was seen; or leaves so much in doubt, where that is more."""
-        beyond = found.limit(1 - self.risk) - found.value
-        in_doubt = beyond * math.sqrt(found.rows) / (ndtri(1 - self.risk) + ndtri(WANTED))
-        spread = max(found.spread, in_doubt)
-        return replace(self, spread=spread) if 0 < spread < math.inf else self
+        """The same of who differs from the first model as was seen, and leaves as much in doubt."""
+        known = 0 < found.spread < math.inf
+        return replace(self, spread=found.spread, doubt=in_doubt(found, found.spread, self.risk)) if known else self
 
     def __str__(self) -> str:
-        told = f"a loss of {digits(self.resolved)} in {self.metric}"
+        known = math.isfinite(self.resolved)
+        told = f"{f'a loss of {digits(self.resolved)}' if known else 'no loss'} in {self.metric}"
         said = f"{self.rows:,} rows can tell {told} from none; the margin is {digits(self.margin)}"
-        if self.enough:
+        if self.enough or not known:
             return said
         return (
             f"{said}: a candidate that loses nothing would be certified with a chance of {100 * self.chance:.0f} %, "
             f"{self.rows_needed:,} rows would be enough"
         )
+
+
+def in_doubt(found: Evidence, spread: float = 0.0, risk: float = RISK) -> float:
+    """How far one row not seen may lie off, by a limit that knows of it beside the `spread`: 0 of equal answers."""
+    beyond = (found.limit(1 - risk) - found.value) / float(ndtri(1 - risk))
+    return math.sqrt(max(0.0, (beyond * found.rows) ** 2 - spread**2 * found.rows))
 
 
 def together(far: Floats, groups: Ints | None) -> float:

@@ -28,9 +28,11 @@ Metric = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """`losses`: of the resamples, rising; `bias` and `acceleration`: z₀ and a of the source."""
+    """`losses`: of the resamples, rising; `bias` and `acceleration`: z₀ and a of the source; `error`: the standard
+    error by what was seen alone."""
 
     value: float
+    error: float
     losses: Floats = field(repr=False)
     bias: float
     acceleration: float
@@ -38,7 +40,7 @@ class Resampled:
 
     @property
     def spread(self) -> float:
-        return float(self.losses.std() * np.sqrt(self.rows))
+        return self.error * float(np.sqrt(self.rows))
 
     def confidence(self, loss: float) -> float:
         """Never 0 or 1: there were only so many resamples."""
@@ -63,12 +65,12 @@ def resampled_loss(
     drawn = _Drawn(rows, seed, None if groups is None else np.unique(groups, return_inverse=True)[1])
     value = lost(*(float(each(np.ones((1, rows)))[0]) for each in (before, after)))
     found = [np.concatenate(each) for each in zip(*_both(before, after, drawn), strict=True)]
-    losses = np.sort(_doubted(found[0], found[1], drawn, doubt))
+    error, losses = _doubted(found[0], found[1], drawn, doubt)
     if len(losses) < RESAMPLES // 2 or not np.isfinite(value) or losses[0] == losses[-1]:
         return Unknown(rows)
     below = np.searchsorted(losses, value, "left") + np.searchsorted(losses, value, "right")
     share = (below + 1) / (2 * len(losses) + 2)
-    return Resampled(value, losses, float(ndtri(share)), _acceleration(before, after, drawn), rows)
+    return Resampled(value, error, losses, float(ndtri(share)), _acceleration(before, after, drawn), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,16 @@ def _both(before: Metric, after: Metric, drawn: _Drawn) -> Iterator[tuple[Floats
         yield before(times), after(times)
 
 
-def _doubted(before: Floats, after: Floats, drawn: _Drawn, doubt: float) -> Floats:
-    """The losses of the resamples that give the metric, with one row of doubt (`studentised.moments`)."""
+def _doubted(before: Floats, after: Floats, drawn: _Drawn, doubt: float) -> tuple[float, Floats]:
+    """The losses of the resamples that give the metric, rising, with one row of doubt (`studentised.moments`); and
+    their standard error, which knows no other `doubt`."""
     known = np.isfinite(before) & np.isfinite(after)
     losses, own = (after - before)[known], before[known]
     if not len(losses):
-        return losses
+        return 0.0, losses
+    one_row = float(own.std() / np.sqrt(drawn.units))
     noise = np.random.default_rng(drawn.seed + 1).normal(size=len(losses))
-    return np.asarray(losses + noise * max(own.std() / np.sqrt(drawn.units), doubt))
+    return float(np.hypot(losses.std(), one_row)), np.sort(losses + noise * max(one_row, doubt))
 
 
 def _resamples(drawn: _Drawn) -> Iterator[Floats]:

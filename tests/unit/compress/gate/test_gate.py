@@ -212,6 +212,9 @@ def test_power_says_what_cannot_be_resolved():
     assert few.rows_needed == pytest.approx(3_092, abs=2)
     assert not few.enough
     assert "3,092 rows would be enough" in str(few)
+    assert str(Power("roc_auc", 0.01, np.inf, 408)) == (
+        "408 rows can tell no loss in roc_auc from none; the margin is 0.01"
+    )
 
 
 def test_no_words_say_that_nothing_was_lost():
