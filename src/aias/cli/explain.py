@@ -17,10 +17,12 @@ from aias.core.task import written
 def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
     """Show how much each field of ROW, a JSON object, contributes to the answer of REF.
 
-    The contributions sum to the answer minus that for a typical row (medians, most frequent categories, empty texts).
+    The contributions sum to the answer minus that for a typical row (medians, most frequent categories,
+    empty texts).
     """
     import msgspec
 
+    from aias.client.explain import signed
     from aias.client.model import load
     from aias.core.errors import UserError
     from aias.core.json_faults import Faults, in_words
@@ -35,18 +37,13 @@ def explain(ref: str, row: str, of: str | None, *, as_json: bool) -> None:
     if as_json:
         give(asdict(found), as_json=True)
         return
-    like = max(abs(found.answer), abs(found.usual))
-    answer, usual = written(found.answer, like=like), written(found.usual, like=like)
+    answer, usual = written(found.answer, like=found.like), written(found.usual, like=found.like)
     shown = [
-        (name, _short(fields.get(name)), _short(found.reference[name]), _signed(part, like))
+        (name, _short(fields.get(name)), _short(found.reference[name]), signed(part, like=found.like))
         for name, part in found.parts
     ]
-    rows = [*shown, ("", "", "a usual row", usual), ("", "", "this row", answer)]
-    table(f"{found.of}: {answer}", ("field", "value", "usually", "part"), rows, right=("part",))
-
-
-def _signed(part: float, like: float) -> str:
-    return ("" if part < 0 else "+") + written(part, like=like)
+    rows = [*shown, ("", "", "the typical row", usual), ("", "", "this row", answer)]
+    table(f"{found.of}: {answer}", ("field", "value", "typical", "part"), rows, right=("part",))
 
 
 def _short(value: object) -> str:

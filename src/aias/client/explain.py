@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
 from aias.core.errors import BadValue
+from aias.core.task import written
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 PERMUTATIONS: Final = 32
@@ -23,9 +24,10 @@ DIGITS: Final = 12
 """That are told of an answer and its parts: fewer than a sum of doubles is sure of, more than a graph is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explained:
-    """`answer` = `usual` + the sum of `parts`, all of the output that `of` names; the largest part comes first."""
+    """`answer` = `usual` + the sum of `parts`, all of the output that `of` names; the largest part comes first.
+    `usual` is the answer for the row `reference`."""
 
     of: str
     answer: float
@@ -33,14 +35,28 @@ class Explained:
     parts: tuple[tuple[str, float], ...]
     reference: dict[str, object]
 
+    @property
+    def like(self) -> float:
+        """The amount that says how many digits are written."""
+        return max(abs(self.answer), abs(self.usual))
+
+    def __repr__(self) -> str:
+        parts = [f"  {signed(part, like=self.like)}  {name}" for name, part in self.parts]
+        answer, usual = written(self.answer, like=self.like), written(self.usual, like=self.like)
+        return "\n".join([f"{self.of}: {answer}; of a typical row {usual}", *parts])
+
+
+def signed(part: float, *, like: float) -> str:
+    return ("" if part < 0 else "+") + written(part, like=like)
+
 
 def explained(
     runtime: OnnxRuntime, profile: Mapping[str, Any], row: Mapping[str, object], *, of: str | None = None, seed: int = 0
 ) -> Explained:
     """Of a class, by default the one answered, the parts are of its probability; of a regression, of the prediction.
 
-    The usual row has the median of each number and the most frequent of each category; its texts are empty. Raises
-    `BadValue`.
+    The typical row has the median of each number and time and the most frequent of each category; its texts are empty.
+    Raises `BadValue`.
     """
     from aias.training.scoring.importance import explain
 
@@ -83,6 +99,8 @@ def usual_row(manifest: Manifest, profile: Mapping[str, Any]) -> dict[str, objec
             row[field.name] = held["quantiles"][len(held["quantiles"]) // 2]
         elif held["kind"] == "category" and held["frequent"]:
             row[field.name] = held["frequent"][0][0]
+        elif held["kind"] == "time":
+            row[field.name] = held.get("median")  # what was trained before has none
     return row
 
 

@@ -168,7 +168,7 @@ class Model:
         return self.runtime.predict_columns(columns, rows)
 
     def explain(self, row: Mapping[str, object], *, of: str | None = None, seed: int = 0) -> Explained:
-        """Each field's part in what sets the answer apart from that to a usual row, the largest first.
+        """Each field's part in what sets the answer apart from that for a typical row, the largest first.
 
         `of`: the class whose probability is explained; by default the one that is answered. Raises `BadValue`.
         """
@@ -265,7 +265,7 @@ class Model:
         if self.task.width:
             return f"<Model {self.ref}: vectors of {self.task.width} numbers, {self.version.size_bytes:,} bytes>"
         measured = self.manifest.measurements
-        score = f", {measured[0].metric} {measured[0].value:.4f}" if measured else ""
+        score = f", {measured[0].metric} {measured[0].written}" if measured else ""
         return f"<Model {self.ref}: {self.task.type} of `{self.task.target}`{score}, {self.version.size_bytes:,} bytes>"
 
     def _columns(self, source: Any, encoding: str | None, watch: Watch) -> tuple[dict[str, Any], int]:

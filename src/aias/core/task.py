@@ -116,6 +116,10 @@ class Measurement:
     low: float | None = None
     high: float | None = None
 
+    def __repr__(self) -> str:
+        interval = f" ({self.interval})" if self.interval else ""
+        return f"<{self.metric} {self.written}{interval}, {self.n:,} rows>"
+
     @property
     def written(self) -> str:
         """The value as it is read: `0.9258`, `46,951.6`."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import aias
-from aias.client.explain import VALUES_MAX, explained, read_profile
+from aias.client.explain import VALUES_MAX, explained, read_profile, usual_row
 from aias.core.errors import BadValue
 from aias.core.schema import Field
 from aias.core.task import Task
@@ -34,6 +34,22 @@ def test_the_parts_sum_to_the_answer_less_the_usual_one(model: aias.Model) -> No
     assert found.answer == pytest.approx(float(model.predict_proba([ROW])[0, 1]), abs=1e-6)
     assert sum(part for _, part in found.parts) == pytest.approx(found.answer - found.usual, abs=1e-9)
     assert all(part == float(f"{part:.12g}") for _, part in found.parts)
+
+
+def test_it_is_shown_with_a_line_for_each_part(model: aias.Model) -> None:
+    found = model.explain(ROW)
+    lines = repr(found).splitlines()
+
+    assert lines[0] == f"yes: {found.answer:.4f}; of a typical row {found.usual:.4f}"
+    assert [line.split()[1] for line in lines[1:]] == [name for name, _ in found.parts]
+
+
+def test_a_time_counts_from_the_median_of_times() -> None:
+    at, gone = Field("at", "time"), Field("gone", "time")
+    manifest: Any = SimpleNamespace(inputs=(at, gone))
+    columns = {"at": {"kind": "time", "median": "2024-05-03 00:00:00"}, "gone": {"kind": "time"}}
+
+    assert usual_row(manifest, {"columns": columns}) == {"at": "2024-05-03 00:00:00", "gone": None}
 
 
 def test_what_decides_has_the_largest_parts(model: aias.Model) -> None:

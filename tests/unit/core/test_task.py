@@ -24,3 +24,8 @@ def test_of_what_is_measured_in_tiny_units_digits_are_left() -> None:
     one = Measurement("rmse", 2.9967e-16, 100, low=2.8637e-16, high=3.1553e-16)
     assert one.interval == "2.864e-16 to 3.155e-16"
     assert (_number(one.value), _number(0.0)) == ("2.997e-16", "0.0000")
+
+
+def test_measurements_are_shown_as_they_are_read() -> None:
+    shown = repr((Measurement("rmse", 13_925.58, 1200, low=12_430.54, high=15_621.12), Measurement("r2", 0.98, 2)))
+    assert shown == "(<rmse 13,925.6 (12,430.5 to 15,621.1), 1,200 rows>, <r2 0.9800, 2 rows>)"

@@ -127,6 +127,13 @@ def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str | 
     assert why in response.json["error"]["message"]  # type: ignore[index]
 
 
+def test_who_sends_csv_of_semicolons_is_told_what_separates_values(server: House) -> None:
+    response = server.call("POST", "/predict/churn", "age;plan\n50,5;pro\n", headers={"Content-Type": "text/csv"})
+
+    assert response.status == 400
+    assert "values are separated by `,`" in response.json["error"]["hint"]  # type: ignore[index]
+
+
 def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
     broken = server.call("POST", "/predict/churn", b'[{"age": 50,}]').json["error"]
     nested = server.call("POST", "/predict/churn", b'[{"age": [50]}]').json["error"]

@@ -93,6 +93,9 @@ def _add(values: list[list[object]], line: list[str], row: int) -> None:
         # An empty line is how a column of its own writes an empty value.
         line = [""]
     if len(line) != len(values):
-        raise BadBody(f"row {row} has {len(line)} values; the header names {len(values)} columns")
+        raise BadBody(
+            f"row {row} has {len(line):,} values, and the header {len(values):,} columns",
+            hint="values are separated by `,` (in text/tab-separated-values by tabs); what holds one stands in quotes",
+        )
     for column, value in zip(values, line, strict=True):
         column.append(value)
