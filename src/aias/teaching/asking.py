@@ -177,7 +177,8 @@ class _Job:
         raise TeacherRefused(
             f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
             + (f", such as {came!r}" if came else ""),
-            hint="say with `--instructions`, or `instructions=`, what the labels mean, or ask another model",
+            hint="tell a chat service with `--instructions`, or `instructions=`, what the labels mean, or ask another "
+            "teacher",
         )
 
     def _keep(self, running: dict[Future[list[Said]], list[str]]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from aias.core.catalog import member, members
-from aias.core.errors import AiasError, BadValue, UserError
+from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch
 from aias.core.schema import Schema
 from aias.data.answered import columns_of, keep_answered, raw
@@ -34,7 +34,7 @@ from aias.teaching.asking import Answers, ask
 from aias.teaching.mixed import mixed
 from aias.teaching.seen import seen
 from aias.teaching.teacher import Teacher
-from aias.teaching.teachers.contract import BadTeacher, Labeller, Question, Said
+from aias.teaching.teachers.contract import BadTeacher, Labeller, Question, Said, TeacherRefused
 
 KNOWN_ROWS_MAX: Final = 200
 """That the teacher is compared on with their own answers: a share is then known to some percent."""
@@ -275,7 +275,10 @@ class _Job:
         answered = sum(each is not None for each, own in zip(answers, mine, strict=True) if not own)
         missing, nonsense = int((~mine).sum()) - answered, [each.came for each in taught if each and not each.answer]
         if not answered:
-            raise AiasError(f"{teacher.who} answered no row: {found.why or 'nothing that it said counts'}")
+            raise TeacherRefused(
+                f"{teacher.who} answered no row: {found.why or 'nothing that it said counts'}",
+                hint="try again later, with more calls, or ask another teacher",
+            )
         facts: dict[str, object] = {
             "who": teacher.who, "answered": answered, "own": int(mine.sum()), "unanswered": missing,
             "calls": found.calls, "tokens_read": found.read, "tokens_written": found.written,

@@ -263,6 +263,17 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
     assert pl.read_parquet(found.rows).height == 4_800
 
 
+def test_who_answers_no_row_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aias.teaching.asking.WAIT_SECONDS", 0.0)
+    with (
+        serving(mood, first=[(503, {}, b"gone")] * 100) as service,
+        pytest.raises(TeacherRefused, match=r"answered no row: .* answers 503: gone") as refused,
+    ):
+        teach(rows(3), teacher(service, classes=("good", "bad")), tmp_path)
+
+    assert "another teacher" in refused.value.hint
+
+
 class Dying(Rule):
     """Answers so many rows, and breaks at every further one."""
 
