@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Barrier
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -82,13 +82,14 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """µs of one row. `p99`: None where there were too few calls; `mean`: where nobody looked, None."""
+    """Of one row. `p99`: None where there were too few calls; `mean`: where nobody looked, None."""
 
     p50: Between
     p95: Between
     p99: Between | None
     calls: int
     mean: Between | None = None
+    unit: Literal["us"] = "us"
 
 
 @dataclass(frozen=True, slots=True)

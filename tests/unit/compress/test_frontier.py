@@ -38,6 +38,13 @@ def test_a_frontier_is_read_back_as_it_was_written():
     assert read_frontier(FRONTIER.as_bytes()) == FRONTIER
 
 
+def test_latencies_say_their_unit_and_those_written_before_had_none():
+    raw = FRONTIER.as_bytes()
+
+    assert b'"unit":"us"' in raw
+    assert read_frontier(raw.replace(b',"unit":"us"', b"")) == FRONTIER
+
+
 def test_what_is_no_frontier_is_refused():
     for raw in (b"", b"{}", b'{"ref": 1}', FRONTIER.as_bytes()[:-1]):
         with pytest.raises(Damaged, match=r"frontier\.json"):
