@@ -81,6 +81,29 @@ def test_weights_that_do_not_fit_together_are_refused(name: str, shape: tuple[in
     refused(tmp_path, "do not fit together")
 
 
+@pytest.mark.parametrize("name", ["embeddings.word_embeddings.weight", "encoder.layer.1.output.dense.bias"])
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(name: str, odd: float, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    encoder_into(tmp_path, "bert")
+    held = load_file(tmp_path / "model.safetensors")
+    held[f"bert.{name}"].flat[0] = odd
+    save_file(held, tmp_path / "model.safetensors")
+
+    refused(tmp_path, "weights that are no numbers")
+
+
+def test_a_token_that_has_no_weights_is_refused(tmp_path: Path) -> None:
+    encoder_into(tmp_path, "bert")
+    path = tmp_path / "tokenizer.json"
+    table = json.loads(path.read_text())
+    table["model"]["vocab"]["a"] = 999_999
+    path.write_text(json.dumps(table))
+
+    refused(tmp_path, "knows the token 999,999")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [("model.safetensors", r"no model\.safetensors"), ("config.json", "not a regular file"),

@@ -87,6 +87,11 @@ class Subwords:
         except (ValueError, KeyError, TypeError) as fault:
             raise Damaged(f"the subword encoder of field `{field.name}` is no tokenizer: {fault}") from None
 
+    @property
+    def last(self) -> int:
+        """The largest id of a token; those below it need not all be there."""
+        return max(self._tokenizer.get_vocab().values(), default=0)
+
     def table(self) -> dict[str, object]:
         """The tokenizer's own JSON, with where it cuts off and what it pads with."""
         return dict(msgspec.json.decode(self._tokenizer.to_str()))

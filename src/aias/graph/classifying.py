@@ -20,10 +20,10 @@ from aias.encoders.rows import Encoded
 from aias.encoders.subwords import Subwords
 from aias.graph.builder import Builder
 from aias.graph.classifier_files import Classifier, read_classifier
-from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, fitting, length_of, row_us
+from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, length_of, row_us
 from aias.graph.parity import prove
 from aias.graph.reference import reference
-from aias.graph.transformer_files import config_of
+from aias.graph.transformer_files import config_of, fitting
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 HEADING: Final = "a fine-tuned transformer of the type "

@@ -15,7 +15,7 @@ from aias.artifact.manifest import Manifest, Parity
 from aias.artifact.vector_card import vector_card
 from aias.core.task import Task
 from aias.graph.builder import Builder
-from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, fitting, length_of, row_us
+from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, length_of, row_us
 from aias.graph.parity import SCORE_DIFFERENCE_MAX, ParityBroken
 from aias.graph.reference import reference
 from aias.graph.sentences import SentenceEncoder
@@ -30,7 +30,6 @@ def embedding_of(folder: Path, *, name: str) -> tuple[Manifest, dict[str, bytes]
     encoder = SentenceEncoder.read(str(folder), texts=1, length_max=length_of(folder))
     subwords, transformer = encoder.subwords, encoder.transformer
     assert isinstance(transformer, Transformer), "as it was read, nothing was made smaller"
-    fitting(subwords, transformer)
     builder = Builder(width=0, texts=1, sentences=encoder.write)
     files = files_of(builder.finish_vectors(builder.vectors), subwords)
     settings: dict[str, object] = {

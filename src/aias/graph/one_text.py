@@ -14,8 +14,6 @@ from aias.core.task import Task
 from aias.encoders.subwords import AS_PUBLISHED, TOKENIZER, Subwords
 from aias.encoders.text import Text
 from aias.graph.nasty import NASTY
-from aias.graph.transformer import Transformer
-from aias.graph.transformer_files import UnknownEncoder
 from aias.runtimes.latency import median_us
 from aias.runtimes.onnxruntime import MODEL, OnnxRuntime
 
@@ -58,15 +56,6 @@ def draft(
                         sentence_encoder=sentence_encoder),
         measurements=(), parity=Parity(0, 0, 0.0, 0.0), leaderboard=(), rows={},
     )  # fmt: skip
-
-
-def fitting(subwords: Subwords, transformer: Transformer) -> None:
-    """Raises `UnknownEncoder` where there are tokens without weights."""
-    if subwords.size > len(transformer.words):
-        raise UnknownEncoder(
-            f"the sentence encoder's tokenizer has {subwords.size:,} tokens and its weights {len(transformer.words):,}",
-            hint="use the tokenizer.json that was published with the weights",
-        )
 
 
 def length_of(folder: Path) -> int:

@@ -26,7 +26,7 @@ from aias.graph.int4 import Int4
 from aias.graph.int8 import Int8
 from aias.graph.static import StaticVectors
 from aias.graph.transformer import Transformer
-from aias.graph.transformer_files import read_transformer
+from aias.graph.transformer_files import fitting, read_transformer
 from aias.graph.windows import Windows
 from aias.runtimes.onnxruntime import Session
 
@@ -52,6 +52,7 @@ class SentenceEncoder:
         folder = folder_of(name)
         transformer = read_transformer(folder)
         subwords = Subwords.read(folder, length_max=min(length_max, transformer.length_max))
+        fitting(subwords, transformer)
         return cls(folder, subwords, transformer, texts, threads)
 
     @property

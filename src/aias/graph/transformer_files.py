@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Meta
 
 from aias.core.errors import UserError
-from aias.encoders.subwords import AS_PUBLISHED
+from aias.encoders.subwords import AS_PUBLISHED, Subwords
 from aias.graph.transformer import Affine, Layer, Norm, Transformer, Weights
 
 BYTES_MAX: Final = 1_900_000_000
@@ -114,6 +114,16 @@ def read_folder(folder: Path) -> tuple[Transformer, Mapping[str, Weights], Mappi
     return found, tensors, config
 
 
+def fitting(subwords: Subwords, transformer: Transformer) -> None:
+    """Raises `UnknownEncoder` where there are tokens without weights."""
+    if subwords.last >= len(transformer.words):
+        raise UnknownEncoder(
+            f"the sentence encoder's tokenizer knows the token {subwords.last:,}, and there are weights for "
+            f"{len(transformer.words):,}",
+            hint="use the tokenizer.json that was published with the weights",
+        )
+
+
 def config_of(folder: Path) -> Mapping[str, Any]:
     """Raises `UserError`."""
     found = _settings(folder / "config.json")
@@ -188,6 +198,7 @@ def _norm(tensors: Mapping[str, Weights], name: str) -> Norm:
 def _tensors(path: Path) -> dict[str, Weights]:
     """By the names they have below the model's own prefix (`bert.`, `roberta.`, ...)."""
     try:
+        import ml_dtypes  # which onnx needs; safetensors knows bfloat16 by it
         from safetensors.numpy import load_file
     except ImportError:
         raise UserError("sentence encoders need `safetensors`", hint="pip install 'aias[text]'") from None
@@ -202,14 +213,18 @@ def _tensors(path: Path) -> dict[str, Weights]:
     try:
         held = load_file(path)
     except Exception as fault:  # noqa: BLE001  the library raises its own and TypeErrors
-        raise _refusal(f"has weights that cannot be read ({fault})", "use float32 or float16 weights") from None
+        raise _refusal(f"has weights that cannot be read ({fault})", "use float32 or shorter weights") from None
     cut = {name.partition("embeddings.word_embeddings.")[0] for name in held if "embeddings.word_embeddings." in name}
     prefix = cut.pop() if cut else ""
+    kept = {name: value.astype(np.float32) for name, value in held.items()
+            if value.dtype.kind == "f" or value.dtype == ml_dtypes.bfloat16}  # fmt: skip
+    if odd := next((name for name, value in kept.items() if not np.isfinite(value).all()), None):
+        raise _refusal(f"has weights that are no numbers, in {odd!r}", AS_PUBLISHED)
     # Older files call a norm's scale and bias `gamma` and `beta`.
     return {
         name.removeprefix(prefix).replace("LayerNorm.gamma", "LayerNorm.weight").replace(
-            "LayerNorm.beta", "LayerNorm.bias"): value.astype(np.float32)
-        for name, value in held.items() if value.dtype.kind == "f"
+            "LayerNorm.beta", "LayerNorm.bias"): value
+        for name, value in kept.items()
     }  # fmt: skip
 
 

@@ -35,6 +35,22 @@ def test_a_classifier_is_read_with_its_labels_and_answers_as_transformers_does(m
     np.testing.assert_allclose(found, _by_transformers(tmp_path, runtime), atol=1e-5)
 
 
+def test_weights_in_bfloat16_are_read(tmp_path: Path) -> None:
+    import ml_dtypes
+    from safetensors.numpy import load_file, save_file
+
+    classifier_into(tmp_path, "bert")
+    held = load_file(tmp_path / "model.safetensors")
+    save_file({name: each.astype(ml_dtypes.bfloat16) for name, each in held.items()}, tmp_path / "model.safetensors")
+    *_, short = classifier_of(tmp_path, name="tiny", target="mood")
+    rounded = {name: each.astype(ml_dtypes.bfloat16).astype(np.float32) for name, each in held.items()}
+    save_file(rounded, tmp_path / "model.safetensors")
+    *_, whole = classifier_of(tmp_path, name="tiny", target="mood")
+
+    first, second = (each.predict([{"text": text} for text in TEXTS]).probabilities for each in (short, whole))
+    np.testing.assert_array_equal(first, second)
+
+
 def _by_transformers(folder: Path, runtime: Any) -> Any:
     transformers = pytest.importorskip("transformers", reason="compared with Transformers where it is installed")
     torch = pytest.importorskip("torch")
