@@ -1,5 +1,6 @@
 """The target column → a task and a label for each row."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ MEANT_SHARE_MAX: Final = 0.8
 """A label of more of the rows is hardly the one that is looked for."""
 
 _UNIQUE_SHARE_MAX: Final = 0.5
+_LONG: Final = re.compile(r"(-?[0-9]{16})\.0")
+"""A label that category encoders, which never change, would have end in `.0`."""
+
 _NOTHING_TO_LEARN: Final = "there is nothing to learn; is it the right column?"
 
 
@@ -146,7 +150,7 @@ def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
         except BadValue as bad:
             raise bad.at(field=task.target, row=bad.row) from None
         return amounts
-    codes = {label: code for code, label in enumerate(task.classes)}
+    codes = {label: code for code, label in enumerate(_label_texts(task.classes))}
     codes = {f"{label}.": code for label, code in codes.items()} | codes
     texts = _label_texts(values)
     unknown = Counter(text for text in texts if text not in codes)
@@ -159,6 +163,13 @@ def encode_labels(values: Sequence[object], task: Task) -> Labels1d:
             hint=f"it knows: {known}",
         )
     return np.array([codes[text] for text in texts], dtype=np.int64)
+
+
+def label_of(value: object) -> str:
+    """The spelling of a label: as that of a category, and whole to where floats are. Raises `BadValue`."""
+    text = text_of(value)
+    long = _LONG.fullmatch(text)
+    return long[1] if long and abs(int(long[1])) < WHOLE_MAX else text
 
 
 def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskType, str]:
@@ -209,7 +220,7 @@ def _label_texts(values: Sequence[object]) -> list[str]:
         key = (type(value), value)
         text = memo.get(key)
         if text is None:
-            text = memo[key] = text_of(value)
+            text = memo[key] = label_of(value)
         out.append(text)
     return out
 

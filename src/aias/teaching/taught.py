@@ -26,7 +26,7 @@ from aias.data.more_rows import below, beneath, made_up
 from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.data.schema_file import read_schema
-from aias.encoders.category import text_of
+from aias.data.target import label_of, task_for
 from aias.encoders.contract import Ints
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.answer_cache import AnswerCache
@@ -150,12 +150,10 @@ class _Job:
         """The answers that the rows hold, as texts."""
         if not self.has_target:
             return [None] * self.dataset.rows
-        return [text_of(each) or None for each in self.dataset.values(self.target)]
+        return [label_of(each) or None for each in self.dataset.values(self.target)]
 
     def _numbers(self, own: Sequence[str | None]) -> bool:
         """Whether answers are amounts, as far as rows show it: as in training, many different numbers are."""
-        from aias.data.target import task_for
-
         if self.asked.classes or not self.has_target or self.dataset.schema[self.target].kind != "number":
             return False
         labelled = self.dataset.take(np.flatnonzero([each is not None for each in own]))
@@ -166,7 +164,7 @@ class _Job:
         if self._numbers(own):
             return ()
         if self.asked.classes:
-            named = tuple(map(text_of, self.asked.classes))
+            named = tuple(map(label_of, self.asked.classes))
             if odd := [each for each in present if each not in named]:
                 raise BadTeacher(f"`{self.target}` is {odd[0]!r} in some rows, which the classes named are without")
             return named

@@ -49,6 +49,16 @@ def test_labels_that_numbers_do_not_tell_apart_are_refused():
     assert labels_of(alike, "rmse").task.type == "regression"
 
 
+@pytest.mark.parametrize("low", [10**15, 1234567890123456, -(2**53) + 1])
+def test_labels_are_whole_as_far_as_numbers_tell_them_apart(low):
+    labels = labels_of([low, low + 1] * 10)
+    assert labels.task.classes == (str(low), str(low + 1))
+    spelt = [low, float(low), str(low), f"{low}.0", low + 1]
+    assert encode_labels(spelt, labels.task).tolist() == [0, 0, 0, 0, 1]
+    before = Task("y", "binary", "roc_auc", (f"{low}.0", f"{low + 1}.0"))
+    assert encode_labels([low, low + 1.0], before).tolist() == [0, 1]
+
+
 def test_currency_becomes_an_amount():
     assert labels_of(["$2.39 ", "$1,200.50", "$3 "] * 5, "rmse").y[:3].tolist() == [2.39, 1200.5, 3.0]
 
