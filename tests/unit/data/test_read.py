@@ -44,6 +44,21 @@ def test_a_column_without_a_name_is_called_as_in_a_csv_file_and_told_of(tmp_path
         assert "column 2 has no name; it is now called `c1_2`" in found.notes[0].message
 
 
+def test_a_column_without_a_name_is_told_of_in_excel_and_arff_too(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [["c1", None, "column_1"], *[[i * 0.5, "xy"[i % 2], i % 3] for i in range(8)]]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    rows = "".join(f"{i * 0.5},{'xy'[i % 2]},{i % 3}\n" for i in range(8))
+    declared = "@attribute c1 numeric\n@attribute '' {x,y}\n@attribute column_1 numeric\n"
+    (tmp_path / "t.arff").write_text(f"@relation r\n{declared}@data\n{rows}")
+    for name in ("t.xlsx", "t.arff"):
+        found = read(tmp_path / name)
+        assert found.schema.names == ("c1", "c1_2", "column_1")
+        assert f"`{name}`: column 2 has no name; it is now called `c1_2`" in [note.message for note in found.notes]
+
+
 def test_pandas_is_read_without_pyarrow(monkeypatch):
     pandas = pytest.importorskip("pandas")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)

@@ -11,6 +11,7 @@ from aias.core.limits import COLUMNS_MAX
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.readers.contract import NAMED, NO, SURE, File, Options, Table
 from aias.data.text_files.decode import decoded
+from aias.data.types.names import unique_names
 from aias.encoders.number import PLAIN
 
 _NUMERIC: Final = frozenset({"numeric", "real", "integer"})
@@ -51,8 +52,9 @@ def read(file: File, options: Options) -> Table:  # noqa: ARG001 ARFF names its 
             raise Unreadable(f"`{file.name}`: line {number} has {came}", hint="quote values that hold commas")
         for column, value in zip(columns, row, strict=True):
             column.append(value)
-    frame = pl.DataFrame([_column(*pair, file.name) for pair in zip(attributes, columns, strict=True)])
-    return Table(frame, notes)
+    names, called = unique_names([each.name for each in attributes], f"`{file.name}`")
+    read = [_column(*pair, file.name) for pair in zip(attributes, columns, strict=True)]
+    return Table(pl.DataFrame(dict(zip(names, read, strict=True))), (*notes, *called))
 
 
 def _declared(lines: Iterator[tuple[int, str]], file: str) -> list[Attribute]:

@@ -19,6 +19,7 @@ from aias.data.text_files.groups import begins_at, grouped, told_groups
 from aias.data.text_files.headings import judged
 from aias.data.text_files.one_side import one_side
 from aias.data.types.columns import simplified
+from aias.data.types.names import unique_names
 
 _SUFFIXES: Final = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 _SLACK: Final = 64 << 20
@@ -66,8 +67,9 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {why}", hint="save it as CSV") from None
     frame, joined = sheet.frame, sheet.joined
     frame = frame.rename(dict(zip(frame.columns, joined, strict=True))) if len(joined) == frame.width else frame
-    names = ["" if name.startswith(_NAMELESS) else name for name in frame.columns]
-    frame, side = one_side(frame, names, file.name, wanted=options.known | {options.target})
+    frame, side = one_side(frame, _own(frame), file.name, wanted=options.known | {options.target})
+    names, called = unique_names(_own(frame), f"`{file.name}`")
+    frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
     frame, notes = simplified(frame)
@@ -75,7 +77,12 @@ def read(file: File, options: Options) -> Table:
     if not options.part and len(sheets) > 1:
         other = next(each for each in sheets if each != name)
         said.append(f"`{file.name}` has {len(sheets)} sheets; `{name}` was read. Another: `{file.name}:{other}`")
-    return Table(frame, (*side, *units, *foot, *notes, *map(noted, said)))
+    return Table(frame, (*side, *called, *units, *foot, *notes, *map(noted, said)))
+
+
+def _own(frame: pl.DataFrame) -> list[str]:
+    """The names that its columns have in the sheet; "" where they have none."""
+    return ["" if name.startswith(_NAMELESS) else name for name in frame.columns]
 
 
 def _sheet(book: Any, name: str, options: Options) -> _Sheet:
