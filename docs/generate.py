@@ -128,7 +128,7 @@ def _calls() -> list[ast.Call]:
 
 def cli() -> str:
     parts = [
-        f"# The command line\n\n{BY}\nData goes to stdout, talk to stderr. {EXIT_STATUSES}\n",
+        f"# The command line\n\n{BY}\nData goes to stdout, messages to stderr. {EXIT_STATUSES}\n",
         _help("aias", command_line),
     ]
     for name in COMMANDS:

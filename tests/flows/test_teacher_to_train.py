@@ -59,7 +59,7 @@ def test_a_version_teaches_how_sure_it_is_and_own_answers_judge(tmp_path: Path) 
     big = aias.train(frame[:1200], target="y", name="big", time="600s", **how)
     own = frame[1200:].with_columns(y=pl.when(pl.int_range(1200) < 300).then("y"))
 
-    student = aias.train(own, target="y", name="small", time="600s", teacher=aias.Teacher(big.ref, made_up=1), **how)
+    student = aias.train(own, target="y", name="small", time="600s", teacher=aias.Teacher(big.ref, synthetic=1), **how)
 
     taught = student.manifest.lineage.settings["teacher"]
     assert taught["soft"] == taught["answered"] == 900 + 1050 and taught["own"] == 300

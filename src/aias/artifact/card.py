@@ -275,7 +275,7 @@ def _proof(manifest: Manifest) -> str:
     if manifest.form == "imported":
         source, rows = "the answers of the library that made it", "given"
     return (
-        f"The graph was compared with {source} on {proof.rows:,} {rows} and odd rows: "
+        f"The graph was compared with {source} on {proof.rows:,} {rows} and difficult rows: "
         f"{proof.label_differences} different answers, scores apart by at most {proof.score_difference_max:.2g}, "
         f"the same row alone and in a batch by at most {proof.batch_difference_max:.2g}."
     )

@@ -49,7 +49,7 @@ class Lineage:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """The proof that the graph answers as the pipeline did: over `rows` held-out and nasty rows."""
+    """The proof that the graph answers as the pipeline did: over `rows` held-out and difficult rows."""
 
     rows: int
     label_differences: int

@@ -1,1 +1,1 @@
-"""Aias from a shell: data on stdout, talk on stderr, `--json` everywhere."""
+"""Aias from a shell: data on stdout, messages on stderr, `--json` everywhere."""

@@ -130,5 +130,5 @@ def _short(point: "Point") -> list[str]:
         point.name, signed(loss.value) if loss else "", f"{pace.p50.value:,.0f}" if pace else "",
         times(speed.value) if speed else "", times(together.value) if together else "",
         times(point.smaller) if point.smaller else "", f"{held.memory_bytes / 1e6:,.1f} MB" if held else "",
-        point.state,
+        point.verdict,
     ]  # fmt: skip

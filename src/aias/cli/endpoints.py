@@ -102,7 +102,7 @@ def endpoints(name: str | None, *, as_json: bool) -> None:
         why = failed.get((endpoint.name, str(endpoint.ref))) or _in_words(held.get(str(endpoint.ref)))
         rows.append((endpoint.name, str(endpoint.ref), "live", "", why))
         rows += [_row(trial, held.get(str(trial.ref))) for trial in (history if name else endpoint.trials)]
-    table("", ("endpoint", "version", "role", "answers", "how it fares"), rows, right=("answers",))
+    table("", ("endpoint", "version", "role", "answers", "status"), rows, right=("answers",))
     _warn(few)
     if moves:
         lines = [(each.revision, each.ref or "", _how(each), f"{each.at:%Y-%m-%d %H:%M:%S}") for each in moves]

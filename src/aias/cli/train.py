@@ -35,7 +35,7 @@ from aias.cli.show import deploying, hint, leaderboard, plus_minus, size, table
 @click.option("--teacher-model", default="", help="The model to use of a chat service.")
 @click.option("--teacher-calls", default=1_000, show_default=True, help="The most calls to make to a service.")
 @click.option("--unlabelled", help="A file of more rows to ask the teacher about.")
-@click.option("--made-up", default=0.0, help="How many rows to make up for the teacher to label, times the real ones.")
+@click.option("--synthetic", default=0.0, help="How many synthetic rows the teacher labels too, times the real ones.")
 @click.option("--temperature", default=1.0, help="Above 1, the teacher's probabilities are made more alike.")
 @click.option("--classes", help="The labels that the teacher may give, if the rows do not show them all: spam,ham.")
 @click.option("--instructions", default="", help="What else to tell a chat service, such as what the labels mean.")
@@ -62,7 +62,7 @@ def train(
     teacher_model: str,
     teacher_calls: int,
     unlabelled: str | None,
-    made_up: float,
+    synthetic: float,
     temperature: float,
     classes: str | None,
     instructions: str,
@@ -90,12 +90,12 @@ def train(
 
     named = tuple(part.strip() for part in classes.split(",")) if classes else ()
     asked = Teacher(
-        teacher, teacher_model, named, instructions, teacher_calls, unlabelled=unlabelled, made_up=made_up,
+        teacher, teacher_model, named, instructions, teacher_calls, unlabelled=unlabelled, synthetic=synthetic,
         temperature=temperature,
     ) if teacher else None  # fmt: skip
-    if asked is None and (teacher_model or named or instructions or unlabelled or made_up or temperature != 1):
+    if asked is None and (teacher_model or named or instructions or unlabelled or synthetic or temperature != 1):
         raise click.UsageError(
-            "--teacher-model, --classes, --instructions, --unlabelled, --made-up and --temperature are for a --teacher"
+            "--teacher-model, --classes, --instructions, --unlabelled, --synthetic and --temperature need a --teacher"
         )
 
     with Progress(as_json=as_json, seconds=seconds_of(seconds)) as watch, interruptible() as stop:

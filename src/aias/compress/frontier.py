@@ -54,6 +54,11 @@ class Point:
         return self.certified or self.searched
 
     @property
+    def verdict(self) -> str:
+        """The state as it is shown."""
+        return "rejected" if self.state == FELL else self.state
+
+    @property
     def measured(self) -> bool:
         """Whether it stands, or fell after it was judged or timed."""
         return bool(self.state != FELL or self.speed or self.loss)
@@ -119,8 +124,8 @@ class Frontier:
             return "Nothing was timed."
         said = (
             f"µs of one row, from a dict to the answer, on {_plain(self.host.processor)}, {self.host.cores} cores: "
-            "each candidate turn about with the parent (A B B A) when it was tried. `aias ls` tells of the parent what "
-            "it took when it was published."
+            "each candidate alternating with the parent (A B B A) when it was tried. `aias ls` tells of the parent "
+            "what it took when it was published."
         )
         if self.callers > 1:
             said += (
@@ -160,7 +165,7 @@ def cells(point: Point) -> list[str]:
     """A point as a line of a table under `Frontier.head`."""
     loss, together, held = point.loss, point.together, point.footprint
     return [
-        point.name, point.technique, f"{point.state}: {point.reason}" if point.reason else point.state,
+        point.name, point.technique, f"{point.verdict}: {point.reason}" if point.reason else point.verdict,
         f"{signed(loss.value)} ({loss.limits})" if loss else "",
         _paced(point.pace), _times(point.speed) + _mixed(point),
         _paced(together.pace if together else None), _times(together.speed if together else None),

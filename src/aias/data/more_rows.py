@@ -42,7 +42,7 @@ def made_up(rows: pl.DataFrame, schema: Schema, *, count: int, target: str, seed
     if len(swapped) < 2:
         raise UserError(
             "rows can be made up of columns of numbers, categories and times, and here are none that could be mixed",
-            hint="leave out `--made-up`, or `made_up=`; more texts can be given by `--unlabelled FILE`, or "
+            hint="leave out `--synthetic`, or `synthetic=`; more texts can be given by `--unlabelled FILE`, or "
             "`unlabelled=`",
         )
     inputs = {each.name for each in schema.inputs} - {target}  # what else there is says whose row it was

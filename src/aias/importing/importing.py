@@ -240,12 +240,12 @@ class _Job:
         second, nasty_gaps = prove(box, plan, self.match, runtime, nasty)
         proof = merged(first, second)
         where = ", ".join(f"{name} {version}" for name, version in self.description.libraries.items())
-        message = f"the graph answers as {where} on {proof.rows:,} given and nasty rows"
+        message = f"the graph answers as {where} on {proof.rows:,} given and difficult rows"
         self.watch(Event("import.proved", message, facts=msgspec.to_builtins(proof)))
         if gaps or nasty_gaps:
             message = (
                 f"the model has no answer (NaN) for {gaps} of {first.rows:,} given rows and {nasty_gaps} of "
-                f"{second.rows:,} nasty ones, such as those with missing values; nor has the version"
+                f"{second.rows:,} difficult ones, such as those with missing values; nor has the version"
             )
             self.watch(Event("import.no-answer", message, "warning", {"given": gaps, "nasty": nasty_gaps}))
         return proof

@@ -98,16 +98,16 @@ class _Job:
     def run(self, *, set_aside: bool) -> Taught:
         own = self._own()
         mine = np.array([each is not None for each in own])
-        if mine.all() and not self.asked.made_up:
+        if mine.all() and not self.asked.synthetic:
             raise UserError(
                 f"every row has its `{self.target}`: there is nothing to ask",
                 hint=f"leave `{self.target}` empty where the teacher shall answer, give more rows "
-                "(`--unlabelled FILE`, or `unlabelled=`), or let some be made up (`--made-up 3`, or `made_up=3`)",
+                "(`--unlabelled FILE`, or `unlabelled=`), or let some be made (`--synthetic 3`, or `synthetic=3`)",
             )
         rng = np.random.default_rng(self.seed)
         known = rng.permutation(np.flatnonzero(mine))
         test = self._test(known, len(mine) - len(known)) if set_aside else known[:0]
-        if self.asked.made_up:
+        if self.asked.synthetic:
             own, mine = self._more(own, test)
         shown = self._examples(known, own)
         teacher = self.teacher = self._teacher(own, shown)
@@ -175,7 +175,7 @@ class _Job:
         least, most = OWN_TEST_ROWS
         outnumbered = unanswered > len(known)
         count = min(int(len(known) * OWN_TEST_SHARES[not outnumbered]), most)
-        if count < least or not (outnumbered or self.asked.made_up):
+        if count < least or not (outnumbered or self.asked.synthetic):
             return known[:0]
         return np.sort(known[:count])
 
@@ -183,7 +183,7 @@ class _Job:
         """With rows that are made up of those that are learned from, below the others."""
         rows = raw(self.source, self.schema, self.target)
         learned = rows[np.setdiff1d(np.arange(rows.height), test)]
-        count = max(1, round(self.asked.made_up * learned.height))
+        count = max(1, round(self.asked.synthetic * learned.height))
         more = made_up(learned, self.dataset.schema, count=count, target=self.target, seed=self.seed)
         self.source = beneath(rows, more)
         self.dataset = read(self.source, target=self.target if self.has_target else None, schema=self.schema)

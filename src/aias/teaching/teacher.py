@@ -27,7 +27,7 @@ class Teacher:
     - `instructions`: what a chat service is told besides: what the labels mean
     - `calls`: how many calls of a service it may cost
     - `unlabelled`: more rows of the same columns to ask about
-    - `made_up`: how many rows to make up and ask about, times the real ones
+    - `synthetic`: how many synthetic rows to ask about, times the real ones
     - `temperature`: above 1, and what a teacher is less sure of counts more
 
     Raises `UserError` for what cannot be asked.
@@ -40,7 +40,7 @@ class Teacher:
     calls: int = CALLS
     _: KW_ONLY
     unlabelled: Any = None
-    made_up: float = 0.0
+    synthetic: float = 0.0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -52,9 +52,10 @@ class Teacher:
                 f"the classes {named} must be two labels or more, each once",
                 hint='`--classes spam,ham`, or `classes=("spam", "ham")`',
             )
-        if not 0 <= self.made_up <= MADE_UP_MAX:
+        if not 0 <= self.synthetic <= MADE_UP_MAX:
             raise BadTeacher(
-                f"{self.made_up:g} times as many rows cannot be made up", hint=f"from 0 to {MADE_UP_MAX}, for example 3"
+                f"{self.synthetic:g} times as many synthetic rows cannot be made",
+                hint=f"from 0 to {MADE_UP_MAX}, for example 3",
             )
         least, most = TEMPERATURES
         if not least <= self.temperature <= most:

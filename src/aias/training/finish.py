@@ -125,7 +125,7 @@ def finished(
     files["profile.json"] = profile
     failpoint("train.after_proof")
     watch(Event(
-        "train.parity", f"the graph answers as the pipeline on {proof.rows:,} held-out and nasty rows",
+        "train.parity", f"the graph answers as the pipeline on {proof.rows:,} held-out and difficult rows",
         facts={"form": draft.form, **msgspec.to_builtins(proof)},
     ))  # fmt: skip
     manifest = replace(runtime.manifest, parity=proof, row_us=round(row_us, 1))

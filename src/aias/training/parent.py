@@ -155,7 +155,7 @@ class Parent:
         )  # fmt: skip
         said_of = "" if labelled else self.ref
         return Prepared(
-            dataset, table, dataset.take(np.arange(0)), y[:0], f"{count} folds judge what was taught",
+            dataset, table, dataset.take(np.arange(0)), y[:0], f"cross-validated in {count} folds, by what was taught",
             answers_of=said_of, split=how,
         )  # fmt: skip
 

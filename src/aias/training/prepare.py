@@ -157,8 +157,8 @@ def prepare(
     together = groups_of(learned, how)
     table = Table(task, encoder, part, folded.judges, folded.blocks, groups=together, twins=twins(learned))
     table = table.narrowed(judging) if judging else table
-    reason += f"; {table.fold_count} folds judge" if table.fold_count > 1 else "; one part of the rest judges"
-    reason += "" if table.blocks is None else ", each what was fitted on earlier rows alone"
+    reason += f"; cross-validated in {table.fold_count} folds" if table.fold_count > 1 else "; validated on a holdout"
+    reason += "" if table.blocks is None else ", each by what was fitted on earlier rows alone"
     if held.rows >= DRIFT_ROWS_MIN and (given is not None or how.startswith("time:")):
         watch(_drift(table, encoded_of(held, encoder), without=how.partition(":")[2], seed=seed))
     facts: dict[str, object] = {"train": learned.rows, "folds": table.fold_count, "test": held.rows}
@@ -249,7 +249,7 @@ def _parted(
         return dataset, y, said, held.take(measuring), found.y[measuring], "the test is the file that was given"
     share = _test_share(dataset.rows, test)
     if not share:
-        return dataset, y, said, dataset.take(np.arange(0)), y[:0], "every row is learned from"
+        return dataset, y, said, dataset.take(np.arange(0)), y[:0], "every row is for training"
     parts = split(dataset, y, task=task, how=how, fractions=(1 - share, 0.0, share), seed=seed)
     kept, aside = test_of(parts.train, parts.test, said.own, how=how)
     return dataset.take(kept), y[kept], said.take(kept), dataset.take(aside), y[aside], parts.reason

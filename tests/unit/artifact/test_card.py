@@ -23,7 +23,7 @@ def test_a_card_tells_all_that_it_promises():
         "train 3,200, validation 800, test 1,000",
         "| `roc_auc` | 0.9050 | 0.8800 to 0.9300 | 1,000 |",
         "| yes | **boosted\\_trees** | `roc_auc` 0.9100 |",
-        "1,500 held-out and odd rows: 0 different answers, scores apart by at most 3.2e-07",
+        "1,500 held-out and difficult rows: 0 different answers, scores apart by at most 3.2e-07",
         "| all |  | 12,345 |",
         "aias deploy churn",
         "not tested for fairness",

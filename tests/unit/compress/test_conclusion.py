@@ -111,7 +111,7 @@ def test_folds_that_do_not_judge_are_not_counted() -> None:
         rows, target="y", metric=None, how="random", test=0.0, given=None, seconds=10, folds=8, judging=6, seed=0,
         watch=nobody,
     )  # fmt: skip
-    assert found.reason.endswith("6 folds judge")
+    assert found.reason.endswith("cross-validated in 6 folds")
 
 
 def test_power_is_reckoned_by_how_who_came_nearest_was_seen_to_differ() -> None:

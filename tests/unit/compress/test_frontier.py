@@ -55,7 +55,7 @@ def test_the_parent_comes_first_and_what_fell_last_with_its_reason():
     lines = [line for line in FRONTIER.markdown().splitlines() if line.startswith("|")][2:]
 
     assert [line.split(" | ")[0] for line in lines] == ["| m@1", "| a ¦ b", "| c"]
-    assert " | cut_trees | fell: it is certain to lose more than 0.005 | " in lines[2]
+    assert " | cut_trees | rejected: it is certain to lose more than 0.005 | " in lines[2]
     assert "15× (14 to 16)" in lines[1]
 
 

@@ -101,7 +101,8 @@ def test_more_rows_without_a_column_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"made_up": -1}, {"made_up": 1_000}, {"made_up": float("nan")}, {"temperature": 0.0}, {"temperature": 1e9}]
+    "bad",
+    [{"synthetic": -1}, {"synthetic": 1e3}, {"synthetic": float("nan")}, {"temperature": 0.0}, {"temperature": 1e9}],
 )
 def test_what_cannot_be_wished_for(bad: dict[str, Any]) -> None:
     with pytest.raises(BadTeacher):

@@ -317,12 +317,12 @@ def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
         {"age": age, "plan": rng.choice(["pro", "free"], 200), "left": np.where(age > 40, "yes", "no")}
     )
     with house() as server:
-        teacher = Teacher(f"http://{server.address}/predict/churn", made_up=2.0)
+        teacher = Teacher(f"http://{server.address}/predict/churn", synthetic=2.0)
         found, _ = teach(frame, teacher, tmp_path, target="left")
         with pytest.raises(UserError, match="nothing to ask") as refused:
             teach(frame, Teacher(teacher.source), tmp_path, target="left")
 
-    assert found.test is not None and "--made-up" in refused.value.hint
+    assert found.test is not None and "--synthetic" in refused.value.hint
     learned, test, said = pl.read_parquet(found.rows), pl.read_parquet(found.test), known(found.facts["opinions"])
     assert test.height == 40 and learned.height == 160 + 320
     assert said.own.sum() == 160 and np.isfinite(said.chances).all()

@@ -122,7 +122,7 @@ def test_under_time_folds_lead_forward_and_the_latest_fit_answers() -> None:
     manifest = results.quality.manifest
     assert manifest.rows == {"train": 300, "folds": 3, "test": 0}
     assert (manifest.judged, manifest.measurements[0].n) == ("out of fold", 150)
-    assert "each what was fitted on earlier rows alone" in next(e.message for e in told if e.name == "train.split")
+    assert "each by what was fitted on earlier rows alone" in next(e.message for e in told if e.name == "train.split")
     assert np.isfinite([candidate.validation.value for candidate in manifest.leaderboard]).all()
 
 

@@ -34,7 +34,7 @@ def distill(shop: Workshop) -> Iterator[Candidate]:
     if not shop.encoder.layout.width:
         raise CannotHelp("trees read columns, and it has texts only")
     if shop.encoder.layout.texts:
-        raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
+        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
     for size in able(shop.task, SIZES):
         yield _candidate(shop, size, milder=partial(_larger, shop, size))
 

@@ -38,7 +38,7 @@ def distill_network(shop: Workshop) -> Iterator[Candidate]:
     if not shop.encoder.layout.width:
         raise CannotHelp("networks read columns, and it has texts only")
     if shop.encoder.layout.texts:
-        raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
+        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
     if shop.task.classes and not any(each.configuration.learner == "mlp" for each in shop.members):
         raise CannotHelp("no member of it is a network on numbers; what trees say of classes, trees say faster")
     first, *others = (

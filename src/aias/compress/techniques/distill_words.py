@@ -59,7 +59,7 @@ def distill_words(shop: Workshop) -> Iterator[Candidate]:
     if not shop.encoder.layout.terms:
         raise CannotHelp("it has no texts; `distill` teaches it to trees")
     if shop.prepared.embedding is not None:
-        raise CannotHelp("a sentence encoder reads its texts, and would have to read every made-up one")
+        raise CannotHelp("a sentence encoder reads its texts, and would have to read every synthetic one")
     held = sum(_numbers(shop, each) for each in shop.members)
     widths = [width for width in WIDTHS if width + 1 <= SMALLER * held]
     if not widths:

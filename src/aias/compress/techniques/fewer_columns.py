@@ -35,7 +35,7 @@ ROWS_MAX: Final = 2_000
 def fewer_columns(shop: Workshop) -> Iterator[Candidate]:
     count = len(shop.encoder.fields)
     if shop.encoder.layout.texts:
-        raise CannotHelp("made-up rows would mix texts with columns that do not belong to them")
+        raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
     if count < COLUMNS_MIN:
         raise CannotHelp(f"it reads {count} columns, and each may matter")
     for size in able(shop.task, (SIZE, BEGINNING)):

@@ -105,14 +105,14 @@ class Mirrored:
     def said(self) -> str:
         """In words: how alike the answers are, and how fast they came."""
         if not self.requests:
-            return f"nothing compared yet; {self.dropped + self.too_large:,} not looked at"
+            return f"nothing compared yet; {self.dropped + self.too_large:,} skipped"
         parts = [f"{self.failed} failed (live {self.live_failed})"]
         if self.rows:
-            parts.append(f"{self.alike / self.rows:.2%} of {self.rows:,} rows alike")
+            parts.append(f"{self.alike / self.rows:.2%} of {self.rows:,} rows agree")
             parts.append(f"scores {self.difference / self.rows:.3g} apart")
         if self.seconds and self.live_seconds:
             parts.append(f"{self.seconds / self.live_seconds:.2f} times as long")
-        return ", ".join(parts) + f"; {self.dropped + self.too_large:,} not looked at"
+        return ", ".join(parts) + f"; {self.dropped + self.too_large:,} skipped"
 
     def add(self, more: "Mirrored") -> None:
         largest = max(self.difference_max, more.difference_max)

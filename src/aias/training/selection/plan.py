@@ -239,7 +239,7 @@ class Plan:
         count = judging_folds(self.table.fold_count, self.table.rows, wanted=wanted, seconds=left)
         if count == self.table.fold_count:
             return
-        said = f"{count} of {self.table.fold_count} folds judge: the time of the others goes to more configurations"
+        said = f"{count} of {self.table.fold_count} folds validate: the time of the others goes to more configurations"
         self.watch(Event("train.folds", said, facts={"folds": self.table.fold_count, "judging": count}))
         self.table = self.table.narrowed(count)
         for trial in self._trials:
