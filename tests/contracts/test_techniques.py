@@ -1,5 +1,6 @@
 """What every technique promises, on tables and on texts: it says why it cannot help, or what it makes can be served."""
 
+import importlib.util
 import itertools
 
 import numpy as np
@@ -224,6 +225,13 @@ def test_of_trees_that_the_time_cut_short_only_the_beginning_is_what_it_says(sho
     assert few.trees == 2 * few.outputs
     with pytest.raises(NoTime, match=r"^there was no time to fit it whole"):
         taught(shop, Size(200, 8, 0.3), 0)
+
+
+@pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)
+def test_without_pytorch_a_network_says_what_to_install(shop, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(CannotHelp, match=r"aias\[deep\]"):
+        next(member("compress.techniques", "distill_network")(shop))
 
 
 @pytest.mark.parametrize("shop", ["a network on numbers"], indirect=True)

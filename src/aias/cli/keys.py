@@ -164,5 +164,5 @@ def usage(id_: str | None, *, as_json: bool) -> None:
         (key.id, key.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
         for key, each in used
     ]
-    columns = ("id", "name", "quota", "used", "left", "whole in")
-    return table("", columns, rows, right=("used", "left", "whole in"))
+    columns = ("id", "name", "quota", "used", "left", "resets in")
+    return table("", columns, rows, right=("used", "left", "resets in"))

@@ -41,7 +41,7 @@ def ls(*, as_json: bool) -> None:
         ]
         return give({"versions": told, "endpoints": [plain(each) for each in endpoints]}, as_json=True)
     if not versions:
-        return nothing("no models yet", "aias train FILE --target COLUMN, or aias demo")
+        return nothing(f"no models yet in {home()}", "aias train FILE --target COLUMN, or aias demo")
     live: dict[str, list[str]] = {}
     for endpoint in endpoints:
         live.setdefault(str(endpoint.ref), []).append(endpoint.name)

@@ -90,7 +90,7 @@ def usage(name: str | None, *, as_json: bool) -> None:
         (tenant.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
         for tenant, each in used
     ]
-    return table("", ("name", "quota", "used", "left", "whole in"), rows, right=("used", "left", "whole in"))
+    return table("", ("name", "quota", "used", "left", "resets in"), rows, right=("used", "left", "resets in"))
 
 
 @contextmanager

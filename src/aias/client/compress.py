@@ -26,13 +26,16 @@ FRONTIERS: Final = "frontiers"
 """Where in the home the last frontier of each version is kept that does not say less than the one before it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Compressed:
     """`model`: the new version, or the old one where nothing was worth it; `frontier.verdict` says why."""
 
     model: "Model"
     better: bool
     frontier: "Frontier"
+
+    def __repr__(self) -> str:
+        return f"<Compressed {self.model.ref}: {self.frontier.verdict}>"
 
 
 def compress(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aias.optimize.outcome import AxisReport
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Optimized:
     """`model`: the new version, or the old one where nothing was certain to be better."""
 
@@ -26,6 +26,9 @@ class Optimized:
     """On rows that were not searched on, with 95 % confidence above `gain.low`."""
     axes: "tuple[AxisReport, ...]"
     """What each axis gave on the rows that were searched on."""
+
+    def __repr__(self) -> str:
+        return f"<Optimized {self.model.ref}: {'better' if self.better else 'not certain to be better'}, {self.gain}>"
 
 
 def optimize(

@@ -76,7 +76,7 @@ class Total:
         return f"against {self.of}, which was trained first, it loses {self.loss} in all"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Frontier:
     """`verdict`: the last word, a sentence. Latencies are of single rows, from a dict to the answer, on this `host`;
     `callers`: how many asked at once where several did."""
@@ -93,6 +93,9 @@ class Frontier:
     certified_rows: int
     callers: int = 1
     total: Total | None = None
+
+    def __repr__(self) -> str:
+        return f"<Frontier of {self.ref} by {self.metric}, {len(self.points)} candidates: {self.verdict}>"
 
     def as_bytes(self) -> bytes:
         return msgspec.json.encode(msgspec.to_builtins(self), order="sorted")

@@ -35,7 +35,7 @@ from aias.serving.http.routes import Envelope, Route, RouteTable
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording, trace_id
 from aias.serving.processes.garbage import forget_frames
-from aias.serving.refusals import Overloaded, UnknownPath, may_be_shown, status_of, too_late, wrong_method
+from aias.serving.refusals import Overloaded, may_be_shown, status_of, too_late, wrong_method
 from aias.serving.survival.journal import Runs, Slot
 from aias.serving.survival.suspects import Suspects
 from aias.serving.versions.fetching import Fetching
@@ -337,7 +337,7 @@ class Application:
     def _route(self, request: Request) -> Route:
         found = self.table.find(request.path)
         if found is None:
-            raise UnknownPath("there is nothing at this path", hint=self.table.elsewhere(request.path))
+            raise self.table.elsewhere(request.path)
         route = found.route(request.method)
         if route is None:
             raise wrong_method(found.methods)

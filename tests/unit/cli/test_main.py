@@ -228,7 +228,7 @@ def test_a_full_disk_is_no_traceback(run: Run, home: Path, churn: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ls"], "no models yet"), (["endpoints"], "no endpoints yet"), (["keys", "list"], "no keys yet"),
+        (["ls"], "no models yet in {home}"), (["endpoints"], "no endpoints yet"), (["keys", "list"], "no keys yet"),
         (["keys", "usage"], "no quotas"), (["tenants", "list"], "no tenants yet"), (["tenants", "usage"], "no quotas"),
     ],
 )  # fmt: skip
@@ -236,7 +236,7 @@ def test_an_empty_list_says_so_and_what_fills_it(run: Run, empty_home: Path, arg
     done = run(*arguments)
 
     assert not done.out
-    assert [line.split(": ")[0] for line in done.err.splitlines()] == [said, "next"]
+    assert [line.split(": ")[0] for line in done.err.splitlines()] == [said.format(home=empty_home), "next"]
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,24 @@ from typing import Any
 
 import pytest
 
-from aias.client.compress import _sorted_out, compress
+from aias.artifact.optimised import Gain
+from aias.client.compress import Compressed, _sorted_out, compress
 from aias.client.load.subject import rows_of
+from aias.client.optimize import Optimized
 from aias.compress.compress import Goals
 from aias.core.errors import NotFound, UserError
 from aias.core.events import nobody
 from aias.core.quantities import bytes_of, share_of
 from aias.core.schema import Field, SchemaMismatch
+
+
+def test_what_came_of_a_search_is_shown_in_a_line():
+    model: Any = SimpleNamespace(ref="m@2")
+    gain = Gain("rmse", 0.5, 0.25, 0.75, 900)
+    frontier: Any = SimpleNamespace(verdict="nothing is worth it")
+
+    assert repr(Compressed(model, False, frontier)) == "<Compressed m@2: nothing is worth it>"
+    assert repr(Optimized(model, True, gain, ())) == f"<Optimized m@2: better, {gain}>"
 
 
 @pytest.mark.parametrize(("text", "share"), [("0.5%", 0.005), ("1 %", 0.01), ("0.01", 0.01), (0.02, 0.02)])

@@ -34,6 +34,11 @@ FRONTIER = Frontier(
 )
 
 
+def test_it_is_shown_in_a_line_with_its_last_word() -> None:
+    shown = repr(FRONTIER)
+    assert shown == f"<Frontier of {FRONTIER.ref} by {FRONTIER.metric}, 3 candidates: {FRONTIER.verdict}>"
+
+
 def test_a_frontier_is_read_back_as_it_was_written():
     assert read_frontier(FRONTIER.as_bytes()) == FRONTIER
 

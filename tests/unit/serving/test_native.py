@@ -371,7 +371,9 @@ def test_who_leaves_out_the_version_of_a_protocol_is_told_so(server: House, path
     told = server.call("POST", path, ROWS)
 
     assert told.status == 404
-    assert f"did you mean {meant}? If a client adds the path, end its base URL in {meant[:3]}" in told.body.decode()
+    fault = told.json["error"]  # type: ignore[index]
+    assert fault["message"] == f"there is nothing at this path; did you mean {meant}?"
+    assert fault["hint"] == f"if a client adds the path, end its base URL in {meant[:3]}"
 
 
 @pytest.mark.parametrize("name", ["application/jsonlines", "application/x-ndjson", "application/jsonl"])

@@ -1,5 +1,6 @@
 """The whole parent taught to one small network (`compress.distillation`): trees follow what is smooth by steps only."""
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -41,6 +42,8 @@ def distill_network(shop: Workshop) -> Iterator[Candidate]:
         raise CannotHelp("synthetic rows would mix texts with columns that do not belong to them")
     if shop.task.classes and not any(each.configuration.learner == "mlp" for each in shop.members):
         raise CannotHelp("no member of it is a network on numbers; what trees say of classes, trees say faster")
+    if importlib.util.find_spec("torch") is None:
+        raise CannotHelp("networks are fitted by PyTorch, which is not installed (`pip install 'aias[deep]'`)")
     first, *others = (
         Candidate(f"distilled into a network of width {width}", partial(_make, shop, width)) for width in WIDTHS
     )

@@ -81,15 +81,15 @@ class Rollouts:
             now = endpoint_in(transaction, endpoint)
             if once is not None and once.made(transaction, self._clock()) is not None:
                 return now
-            found = [
-                each for each in active_in(transaction, endpoint)
-                if (canary is None and each.role == "canary") or each.ref == canary
-            ]  # fmt: skip
+            active = active_in(transaction, endpoint)
+            found = [each for each in active if (canary is None and each.role == "canary") or each.ref == canary]
             if not found:
                 named = "no canary" if canary is None else f"no trial of {canary}"
-                raise NothingToPromote(
-                    f"`{endpoint}` has {named}", hint="`aias deploy MODEL@NUMBER` moves it at once, without a trial"
-                )
+                hint = "`aias deploy MODEL@NUMBER` moves it at once, without a trial"
+                if active:
+                    tried = active[0]
+                    hint = f"on trial is {tried.ref}, as a {tried.role}: `aias promote {endpoint} {tried.ref}`"
+                raise NothingToPromote(f"`{endpoint}` has {named}", hint=hint)
             if len({each.ref for each in found}) > 1:
                 raise BadTrial(f"`{endpoint}` has several canaries", hint=f"name one: {_named(found)}")
             self._note(transaction, endpoint, once)

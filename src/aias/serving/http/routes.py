@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 from aias.access.keys import Scope
 from aias.core.errors import AiasError
 from aias.serving.http.messages import Conversation, Reply, Request
+from aias.serving.refusals import UnknownPath
 
 Public = Literal["public"]
 PUBLIC: Final[Public] = "public"
@@ -93,16 +94,19 @@ class RouteTable:
                 return Found(methods, places)
         return None
 
-    def elsewhere(self, path: str) -> str:
-        """Where predictions are in the dialect of a path at which there is nothing, or what was probably meant."""
+    def elsewhere(self, path: str) -> UnknownPath:
+        """What is said of a path at which there is nothing: what was probably meant, or where predictions are in its
+        dialect."""
+        nothing = "there is nothing at this path"
         for version in ("/v1", "/v2"):
             if meant := self.find(f"{version}{path}"):
                 place = next(iter(meant.routes.values())).path
-                return f"did you mean {_shown(place)}? If a client adds the path, end its base URL in {version}"
+                said = f"{nothing}; did you mean {_shown(place)}?"  # clients of OpenAI show no hints
+                return UnknownPath(said, hint=f"if a client adds the path, end its base URL in {version}")
         dialect = path.split("/")[1:2]
         answering = (each.path for each in self.routes if (each.method, each.scope) == ("POST", "predict"))
         found = next((each for each in answering if each.split("/")[1:2] == dialect), "/predict/{endpoint}")
-        return f"predictions are at {_shown(found)}"
+        return UnknownPath(nothing, hint=f"predictions are at {_shown(found)}")
 
 
 def _shown(path: str) -> str:

@@ -83,6 +83,15 @@ def test_evidence_that_changes_nothing_tells_nobody(registry: Registry) -> None:
     assert registry.endpoint("churn").trials[0].evidence.errors.asked == 3
 
 
+def test_who_promotes_where_only_a_shadow_is_is_told_how(registry: Registry) -> None:
+    registry.rollouts.start("churn", Ref("churn", 2), role="shadow", share=1.0)
+
+    with pytest.raises(NothingToPromote) as refused:
+        registry.rollouts.promote("churn")
+
+    assert refused.value.hint == "on trial is churn@2, as a shadow: `aias promote churn churn@2`"
+
+
 def test_a_canary_that_was_told_to_is_promoted_when_it_has_answered_enough(registry: Registry) -> None:
     trial = registry.rollouts.start("churn", Ref("churn", 2), share=0.1, guard=Guard(promote_after=50))
     registry.rollouts.report(trial.id, fine(49))
