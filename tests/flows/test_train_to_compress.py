@@ -1,5 +1,6 @@
 """A version becomes smaller where that is proved, and is left alone where it is not."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -310,6 +311,31 @@ def test_a_run_that_was_broken_off_goes_on_where_it_was(
 
     again = made[searched:]
     assert not set(again) & set(made[:searched])
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(parent: aias.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    searched: list[str] = []
+    taught, stop = distill.taught, threading.Event()
+
+    def noted(shop: Any, size: Any, fold: int) -> Any:
+        made.append(f"{size} {fold}")
+        return taught(shop, size, fold)
+
+    def stopping(event: Event) -> None:
+        if event.name == "compress.candidate" and not stop.is_set():
+            searched.extend(made)
+            stop.set()
+
+    monkeypatch.setattr(distill, "taught", noted)
+    settings: dict[str, Any] = {"max_loss": "21%", "time": "600s", "techniques": ("distill",), "inline": True}
+    first = parent.compress(stop=stop, watch=stopping, **settings)
+    assert searched and "it was stopped before its turn" in {each.reason for each in first.frontier.points}
+    before = len(made)
+
+    parent.compress(**settings)
+
+    assert made[before:] and not set(made[before:]) & set(searched)
 
 
 def test_where_there_was_no_time_it_says_so_and_is_no_bad_input(parent: aias.Model) -> None:

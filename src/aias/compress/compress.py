@@ -83,7 +83,7 @@ def chosen(techniques: Sequence[str], *, seconds: float) -> tuple[str, ...]:
     known = members("compress.techniques")
     if unknown := [name for name in techniques if name not in known]:
         raise NotFound(f"there is no technique `{unknown[0]}`", hint=f"choose from: {', '.join(known)}")
-    return tuple(techniques) or known
+    return tuple(dict.fromkeys(techniques)) or known
 
 
 def _prepared(

@@ -20,7 +20,7 @@ from aias.compress.gate.evidence import digits
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
 from aias.compress.goals import Goals
-from aias.compress.halving import LATE
+from aias.compress.halving import LATE, NO_TIME
 from aias.compress.plot import frontier_chart
 from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import BY_UNLABELLED
@@ -30,6 +30,9 @@ from aias.runtimes.latency import LONGEST, Pace
 from aias.training.finish import Trained
 from aias.training.parent import NoTime, Parent
 from aias.training.scoring import metrics
+
+STOPPED: Final = "it was stopped before its turn"
+GOES_ON: Final = "the same command goes on"
 
 SHOWN: Final = 3
 """Techniques whose reasons stand in the last word; the frontier has all."""
@@ -81,6 +84,8 @@ class Conclusion:
     chance: Callable[[Trial], float]
     seconds: tuple[float, float]
     """That were given, and of them those that were over before the first candidate was tried."""
+    stopped: bool = False
+    """Whether somebody did."""
 
     @property
     def best(self) -> Decided | None:
@@ -126,6 +131,8 @@ class Conclusion:
             return f"no candidate could be served: of {broken.name}, {broken.fault}"
         if not self.trials and self.fallen:
             return f"no technique can help: {'; '.join(f'{each.name}: {each.reason}' for each in self.fallen[:SHOWN])}"
+        if self.stopped:
+            return f"it was stopped before any candidate was ready: {GOES_ON}"
         given, spent = self.seconds
         return (
             f"no candidate was ready in time: of {given:.0f} s {spent:.0f} were over before the first was tried; "
@@ -135,6 +142,8 @@ class Conclusion:
     def _late(self, near: Trial) -> str:
         """Who else may be worth it, and how much time that takes."""
         reasons = [each.reason for each in self.trials if each is not near] + [each.reason for each in self.fallen]
+        if self.stopped:
+            return f"; it was stopped before all were tried: {GOES_ON}" if NO_TIME in reasons else ""
         others = sum(reason.startswith(LATE) for reason in reasons)
         if not others:
             return f"; {_more(*self.seconds)}" if near.reason.startswith(LATE) else ""
@@ -181,7 +190,10 @@ class Conclusion:
         for trial in self.trials:
             point, said = trial.point(shop.metric), decided.get(id(trial))
             points.append(self._certified(said, point) if said else point)
-        return points
+        return [replace(each, reason=self._why(each.reason)) for each in points]
+
+    def _why(self, reason: str) -> str:
+        return STOPPED if self.stopped and reason == NO_TIME else reason
 
     def _total(self) -> Total | None:
         """What the best loses against the version that was trained, on the rows that certify: measured, not added."""

@@ -122,16 +122,15 @@ class Job:
                 shop.extra, shop.unlabelled = encoded_of(self.extra, prepared.encoder), self.extra.digest
             self.shop = stacked(shop, self.chain)
             self.judged = Judged(self.shop, self.held.held, seed)
-            self.before = Judged(shop, self.held.held, seed) if self.chain else None
-            """The version that was trained, where the parent is not it."""
+            self.before = Judged(shop, self.held.held, seed) if self.chain else None  # of what was trained
             self.kept = Checkpoint(self.ledger, (
                 self.parent.manifest.digest, prepared.table.digest, seed, self.deadline.seconds, self.wanted.callers,
                 shop.unlabelled,
             ))  # fmt: skip
             self._measure_parent()
-            trials = self._search(plan)
-            outcome = self._concluded(trials, self.prospect.nominate(trials, late=self._late))
-            self.kept.forget(trials)
+            outcome = self._concluded(trials := self._search(plan))
+            if not self.stop.is_set():
+                self.kept.forget(trials)
             return outcome
 
     # The parent
@@ -152,9 +151,8 @@ class Job:
         self.power = Power(self.shop.metric, self.margin, spread, self.certified_rows, doubt=doubt)
         self.prospect = Prospect(self.margin, self.certified_rows)
         self._tell("compress.power", str(self.power), **msgspec.to_builtins(self.power))
-        names = [each.name for each in prepared.encoder.fields]
         usual = prepared.dataset.take(np.arange(min(TIMED_ROWS, prepared.dataset.rows)))
-        self.rows = usual.frame.select(names).to_dicts()
+        self.rows = usual.frame.select([each.name for each in prepared.encoder.fields]).to_dicts()
         self.parent_bytes = self.parent.manifest.served_bytes
 
     def _parent_footprint(self) -> Footprint | None:
@@ -183,8 +181,7 @@ class Job:
             ))
             for name, each in filter(None, together)
         ]  # fmt: skip
-        fitted = list(self._fitted(plan, proposed))
-        trials = [*fitted, *trials]
+        trials = [*self._fitted(plan, proposed), *trials]
         self.looks = max(1, len(trials) * len(self.judged.samples()))
         for each in trials:
             self.kept.restore(each)
@@ -194,8 +191,7 @@ class Job:
             trials += self._going_on(name, trials) if name in able else []
         trials += repaired(trials, self.prospect, attempt=self._tried_whole, over=lambda: self._over)
         for each in trials:
-            longest = max(other.make_seconds for other in trials if other.technique == each.technique)
-            self.make_seconds[each.technique] = longest
+            self.make_seconds[each.technique] = max(self.make_seconds.get(each.technique, 0.0), each.make_seconds)
         return trials
 
     def _going_on(self, name: str, trials: list[Trial]) -> list[Trial]:
@@ -251,8 +247,7 @@ class Job:
         plan.fit_ends_at = lambda: self.search_ends_at
         for each in found:
             yield Trial(replace(candidate_of(self.shop, each), milder=self._milder(each.name)), technique[each.name])
-        ready = {each.name for each in found}
-        for name in technique.keys() - ready:
+        for name in technique.keys() - {each.name for each in found}:
             self.fallen.append(Point(name, technique[name], FELL, self._skipped.get(name, NO_TIME)))
 
     def _milder(self, name: str) -> Callable[[], list[Candidate]] | None:
@@ -368,13 +363,21 @@ class Job:
         row_us = trial.race.first.p50.value + trial.race.second.p50.value
         return fits * (trial.sole_seconds or self.make_seconds[trial.technique]) + 1e-6 * row_us * tested
 
-    def _concluded(self, trials: list[Trial], nominated: list[Trial]) -> Outcome:
-        ready, last = self._finished(nominated), self.last.open()
+    def _ready(self, trials: list[Trial]) -> list[Finished]:
+        """Who falls before the rows are opened leaves its place to others."""
+        ready: list[Finished] = []
+        while not ready and (nominated := self.prospect.nominate(trials, late=self._late)):
+            ready = self._finished(nominated)
+        return ready
+
+    def _concluded(self, trials: list[Trial]) -> Outcome:
+        ready, last = self._ready(trials), self.last.open()
         said = last.judge(ready, self.power.margin) if ready else []
         decided = [Decided(each, *found) for each, found in zip(ready, said, strict=True)]
         conclusion = Conclusion(
             self.judged, trials, decided, last, self.power, self.wanted, self.fallen, self.parent_bytes,
             self._parent_footprint(), self.before, self.prospect.of, (self.deadline.seconds, self.spent_before),
+            self.stop.is_set(),
         )  # fmt: skip
         frontier = conclusion.frontier()
         self._tell("compress.verdict", frontier.verdict)

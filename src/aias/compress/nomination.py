@@ -28,6 +28,8 @@ NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
 
+PASSED_OVER: Final = ("another promises more", "others promise more together")
+
 LIKELY: Final = 0.7
 """Who is less likely to be certified has milder forms tried."""
 
@@ -73,7 +75,7 @@ class Prospect:
     def nominate(self, trials: Sequence[Trial], *, late: Callable[[Trial], str] = lambda _: "") -> list[Trial]:
         """In the order in which they are to be judged; the others are told why they are not among them. `late`: why
         there is no time to certify one, or nothing: it would take another's place."""
-        able = [each for each in trials if not each.reason]
+        able = [each for each in trials if not each.reason or each.reason in PASSED_OVER]
         _pool(able)
         for each in able:
             each.reason = late(each)
@@ -89,7 +91,7 @@ class Prospect:
         best = [each for _, _, each in chosen]
         for each in able:
             if not any(each is one for one in best):
-                each.reason = "others promise more together" if len(best) > 1 else "another promises more"
+                each.reason = PASSED_OVER[len(best) > 1]
         return best
 
 

@@ -18,7 +18,8 @@ from aias.training.prepare import prepare
 
 
 def said(**known: Any) -> str:
-    return Conclusion._none_ready(SimpleNamespace(**{"trials": [], "fallen": [], "seconds": (10.0, 9.0)} | known))  # type: ignore[arg-type]
+    usual: dict[str, Any] = {"trials": [], "fallen": [], "seconds": (10.0, 9.0), "stopped": False}
+    return Conclusion._none_ready(SimpleNamespace(**usual | known))  # type: ignore[arg-type]
 
 
 def test_where_the_time_was_short_it_is_said_how_much_more_is_needed() -> None:
@@ -88,6 +89,23 @@ def test_where_some_had_no_time_it_is_said_how_many_and_how_much_more_is_needed(
     slow.reason, late.reason = f"{LATE} left to certify it, which takes about 4 s", "certain to lose more"
     fallen.clear()
     assert found.verdict().endswith("which takes about 4 s; give at least 20 s")
+
+
+def test_who_stopped_it_is_not_asked_for_more_time() -> None:
+    assert said(trials=[SimpleNamespace(name="int8", fault="", reason=NO_TIME)], stopped=True) == (
+        "it was stopped before any candidate was ready: the same command goes on"
+    )
+    slow = trial("fitted once", 0.0, 130, 500_000, helps=False)
+    slow.evidence.spread, slow.reason, slow.loses = math.inf, "1.02× as fast is not worth it", False
+    late = SimpleNamespace(name="distilled", evidence=None, race=None, loses=False, reason=NO_TIME)
+    unused: Any = dict.fromkeys(("last", "parent_bytes", "parent_footprint", "before"))
+    found = Conclusion(
+        SimpleNamespace(shop=SimpleNamespace(parent=SimpleNamespace(ref="m@1"))), [slow, late], (),  # type: ignore[arg-type]
+        power=Power("roc_auc", 0.005, 0.5, 1_000), wanted=Goals(), fallen=(), chance=chance, seconds=(10.0, 3.0),
+        stopped=True, **unused,
+    )  # fmt: skip
+    assert found.verdict().endswith("; it was stopped before all were tried: the same command goes on")
+    assert found._why(NO_TIME) == "it was stopped before its turn" and found._why("it is slow") == "it is slow"
 
 
 def test_where_all_lose_too_much_the_likeliest_came_nearest() -> None:

@@ -9,6 +9,7 @@ import pytest
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.studentised import mean_loss
 from aias.compress.gate.verdict import Claim, judge
+from aias.compress.job import Job
 from aias.compress.nomination import NOMINATED_MAX, Prospect
 
 PROSPECT = Prospect(margin=0.005, rows=5_000)
@@ -45,6 +46,21 @@ def test_who_cannot_be_certified_in_time_takes_nobodys_place():
 
     assert found == [short]
     assert long.reason == "it takes too long"
+
+
+def test_who_turns_out_to_be_slow_leaves_its_place_to_others():
+    best, other, third = trial("best", 0, 0, 40.0), trial("other", 0, 0, 30.0), trial("third", 0, 0, 20.0)
+
+    def timed_again(nominated):
+        for each in nominated:
+            each.reason = "it is slow" if each is not third else ""
+        return [each for each in nominated if not each.reason]
+
+    job: Any = SimpleNamespace(prospect=PROSPECT, _late=lambda _: "", _finished=timed_again)
+
+    assert Job._ready(job, [best, other, third]) == [third]
+    assert best.reason == other.reason == "it is slow"
+    assert Job._ready(job, [best, other]) == []
 
 
 def test_a_milder_form_is_safer_though_by_chance_it_lost_more():
