@@ -95,3 +95,16 @@ def test_a_version_that_few_folds_judged_is_judged_by_the_same_ones(tmp_path: Pa
     assert not any(event.facts["fold"] >= 4 for event in until.told if event.name == "train.unit")
     rows = found.model.quality.manifest.rows
     assert (rows["folds"], rows["judging"]) == (8, 4)
+
+
+def test_what_there_is_no_time_for_is_told_from_what_cannot_be_tried(tmp_path: Path) -> None:
+    model = aias.train(xor(), name="xor", home=tmp_path, search=False, **LINEAR)
+
+    until = Until(1)  # the parent's
+    stopped = model.optimize(time="600s", data=xor(), inline=True, stop=until.stop, watch=until.watch)
+    ended = model.optimize(time="600s", data=xor(), inline=True, axes=["parameters"], learners=["nearest"])
+
+    assert not any(each.tried for each in stopped.axes)
+    assert not any("nothing can be tried" in each.message for each in until.told)
+    assert not any(each.empty for each in stopped.axes)
+    assert all(each.empty for each in ended.axes)

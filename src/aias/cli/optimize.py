@@ -1,7 +1,5 @@
 """`aias optimize`."""
 
-import time
-
 import click
 
 from aias.cli.main import option_json
@@ -49,7 +47,6 @@ def optimize(
     from aias.client.model import load
     from aias.core.quantities import seconds_of
 
-    began = time.monotonic()
     with Progress(as_json=as_json) as watch, interruptible() as stop:
         found = load(ref).optimize(
             time=seconds, data=data, encoding=encoding, searcher=searcher, axes=axes, learners=learners, stop=stop,
@@ -64,7 +61,7 @@ def optimize(
     ]
     table("", ("axis", "tried", searched, "kept"), rows, right=("tried", searched))
     if not any(each.tried for each in found.axes):
-        _say_why_nothing(ref, seconds_of(seconds), took=time.monotonic() - began)
+        _say_why_nothing(ref, seconds_of(seconds), empty=all(each.empty for each in found.axes))
         return
     if not found.better:
         say(f"nothing is certain to be better than {found.model.ref} on rows not searched on: {found.gain}")
@@ -78,9 +75,9 @@ def optimize(
     hint(deploying(found.model.ref))
 
 
-def _say_why_nothing(ref: str, seconds: float, *, took: float) -> None:
+def _say_why_nothing(ref: str, seconds: float, *, empty: bool) -> None:
     """Nothing was tried: either the time was short, or there is nothing along these axes with these learners."""
-    if took < seconds / 2:
+    if empty:
         click.echo("there is nothing to try along this axis, with the learners that may join", err=True)
         return hint(f"aias optimize {ref} --time {seconds:.0f}s")
     click.echo("the time was not enough to try anything", err=True)

@@ -110,6 +110,8 @@ class _Job:
     whole: dict[str, Floats] = field(default_factory=dict)
     """Out-of-fold scores of each member, those of the reserved rows too."""
     axis_of: dict[str, str] = field(default_factory=dict)
+    spent: set[str] = field(default_factory=set)
+    """Axes along which nothing, or nothing more, could be tried."""
 
     def __post_init__(self) -> None:
         self.recipe = replace(self.parent.recipe, learners=())
@@ -156,6 +158,7 @@ class _Job:
         for name, axis in cycle(axes.items()):
             found = next((each for each in waiting[name] if each.name not in known), None)
             if found is None:
+                self.spent.add(name)
                 waiting[name] = axis(situation)  # when its turn comes again, others may be the best
                 idle += 1
                 if idle == len(axes):
@@ -176,7 +179,7 @@ class _Job:
         self.board.settle()
         serving = self.parent.manifest.form == "serving"
         weights = self.board.serving_weights() if serving else self.board.weights
-        axes = reports(self.board, self.axis_of, self.axes, weights)
+        axes = reports(self.board, self.axis_of, self.axes, weights, spent=self.spent)
         self._tell(axes)
         results: Results | None = None
         if self.held.prepared.test.rows:
@@ -196,7 +199,7 @@ class _Job:
         for each in axes:
             gave = "nothing was ready" if each.gain is None else f"{gained(each.gain)} where it was searched"
             message = f"{each.axis}: {len(each.tried)} tried, {gave}, {len(each.kept)} kept"
-            if not each.tried and not self.deadline.passed:
+            if each.empty:
                 message = f"{each.axis}: nothing can be tried, with what may join"
             self.watch(Event("optimize.axis", message, facts=msgspec.to_builtins(each)))
 
