@@ -11,11 +11,12 @@ from aias.registry.values import Version
 
 
 def publish_first(registry: Registry, trained: Any, *, resume: bool, watch: Watch) -> None:
-    """Unless the training that goes on had published one already: it is then the newest version."""
-    before = registry.versions(trained.manifest.name)[-1:] if resume else []
-    if before and _is_first(registry, before[0], trained.manifest):
-        version = before[0]
-        watch(Event("train.stands", f"{version}, the first form, stands already", facts={"version": str(version)}))
+    """Unless the training that goes on had published one already: it is then the newest version, or stands before the
+    quality form."""
+    before = registry.versions(trained.manifest.name)[-2:] if resume else []
+    stands = next((each for each in reversed(before) if _is_first(registry, each, trained.manifest)), None)
+    if stands:
+        watch(Event("train.stands", f"{stands}, the first form, stands already", facts={"version": str(stands)}))
     else:
         publish_one(registry, trained, watch=watch)
 

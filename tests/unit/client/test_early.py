@@ -1,5 +1,6 @@
 """The first model, published while training goes on: once, however often it is gone on with."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ class BrokenOff(BaseException):
     """As if the process were killed."""
 
 
-def break_off(event: Event) -> None:
-    if event.name == "train.published":
+def break_off(event: Event, *, form: str = "first") -> None:
+    if event.name == "train.published" and event.facts["form"] == form:
         raise BrokenOff
 
 
@@ -41,3 +42,11 @@ def test_a_first_model_that_stands_is_not_published_again_when_training_goes_on(
         aias.train(other, home=tmp_path, watch=break_off, **TRAIN)
     aias.train(ROWS, home=tmp_path, resume=True, **TRAIN)
     assert forms(tmp_path)[3:] == ["first", "first", "quality", "serving"], "the first one was of other rows"
+
+
+def test_a_first_model_stands_too_where_the_quality_form_followed_it(tmp_path: Path) -> None:
+    with pytest.raises(BrokenOff):
+        aias.train(ROWS, home=tmp_path, watch=partial(break_off, form="quality"), **TRAIN)
+    assert forms(tmp_path) == ["first", "quality"]
+    aias.train(ROWS, home=tmp_path, resume=True, **TRAIN)
+    assert forms(tmp_path) == ["first", "quality", "quality", "serving"]
