@@ -75,12 +75,15 @@ class _Spent(Unanswered):
 
 def ask(
     teacher: Labeller, rows: Sequence[Row], cache: AnswerCache, *, calls_max: int, stop: threading.Event, watch: Watch,
-    wait_for: Wait | None = None,
+    counts: Callable[[str], bool] = bool, wait_for: Wait | None = None,
 ) -> Answers:  # fmt: skip
-    """Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept."""
+    """`counts`: whether an answer is one that can be learned.
+
+    Raises `TeacherRefused` when asking on would only cost; what was answered until then is kept.
+    """
     keys = [key_of(row) for row in rows]
     todo = {key: row for key, row in zip(keys, rows, strict=True) if cache.get(key) is None}
-    job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), wait_for)
+    job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), counts, wait_for)
     if todo:
         job.run(list(todo.items()))
     new = [each for key in todo if (each := cache.get(key))]
@@ -96,6 +99,7 @@ class _Job:
     stop: threading.Event
     watch: Watch
     rows: int
+    counts: Callable[[str], bool]
     wait_for: Wait | None = None
     answered: int = 0
     nonsense: int = 0
@@ -163,13 +167,14 @@ class _Job:
             raise TeacherRefused(fault.message, hint=f"{fault.hint}; {KEPT}") from None
         self.failures = 0
         before, self.answered = self.answered, self.answered + len(said)
-        self.nonsense += sum(not each.answer for each in said)
+        wrong = [each for each in said if not self.counts(each.answer)]
+        self.nonsense += len(wrong)
         self.cache.put(zip(keys, said, strict=True))
         if self.answered // TOLD_EVERY > before // TOLD_EVERY:
             facts: dict[str, object] = {"answered": self.answered, "rows": self.rows, "calls": self.calls.made}
             message = f"{self.answered:,} of {self.rows:,} rows are answered by {self.teacher.who}"
             self.watch(Event("teach.progress", message, "debug", facts))
-        self._check_sense(next((each.came for each in said if not each.answer), ""))
+        self._check_sense(next((each.answer or each.came for each in wrong), ""))
 
     def _check_sense(self, came: str) -> None:
         if self.answered < NONSENSE_ROWS_MIN or self.nonsense <= NONSENSE_SHARE_MAX * self.answered:
@@ -177,8 +182,8 @@ class _Job:
         raise TeacherRefused(
             f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
             + (f", such as {came!r}" if came else ""),
-            hint="tell a chat service with `--instructions`, or `instructions=`, what the labels mean, or ask another "
-            "teacher",
+            hint="are the rows' labels written as the teacher writes them? A chat service is told what they mean by "
+            "`--instructions`, or `instructions=`; or ask another teacher",
         )
 
     def _keep(self, running: dict[Future[list[Said]], list[str]]) -> None:

@@ -226,15 +226,18 @@ class _Job:
                 self._check(answer, found, f"a row's `{self.target}` is")
         return found
 
-    def _check(self, answer: str, teacher: Labeller, who: str) -> None:
-        """Raises `BadTeacher` for what is none of the teacher's labels, or no number where these are amounts."""
-        wrong = f"none of {', '.join((self.classes or ())[:10])}" if self.classes and answer not in self.classes else ""
+    def _wrong(self, answer: str, teacher: Labeller) -> str:
+        """What it is instead of one of the labels or, where these are amounts, of a number."""
         if self.classes == ():
             try:
                 number_of(answer)
             except BadValue:
-                wrong = f"no number, and {teacher.who} gives numbers"
-        if wrong:
+                return f"no number, and {teacher.who} gives numbers"
+        return f"none of {', '.join(self.classes[:10])}" if self.classes and answer not in self.classes else ""
+
+    def _check(self, answer: str, teacher: Labeller, who: str) -> None:
+        """Raises `BadTeacher`."""
+        if wrong := self._wrong(answer, teacher):
             hint = "are the rows' labels written as the teacher writes them?"
             raise BadTeacher(f"{who} {answer!r}, which is {wrong}", hint=hint)
 
@@ -248,7 +251,10 @@ class _Job:
         rows = dataset.take(places).frame.select(names).to_dicts()
         self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
         cache = AnswerCache(self.folder / ANSWERS, teacher.identity)
-        return ask(teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch)
+        return ask(
+            teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch,
+            counts=lambda answer: bool(answer) and not self._wrong(answer, teacher),
+        )  # fmt: skip
 
     def _answers(
         self, own: Sequence[str | None], teacher: Labeller, said: dict[int, Said | None]

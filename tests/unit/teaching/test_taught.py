@@ -307,6 +307,16 @@ def test_labels_that_an_endpoint_does_not_know_are_named_before_it_is_asked(
     assert not list(tmp_path.rglob("*.jsonl"))  # no answer is kept, so none was given
 
 
+def test_who_writes_labels_otherwise_is_not_asked_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    left = [None] * 590 + ["No", "Yes"] * 5
+    frame = pl.DataFrame({"age": np.arange(600) / 6, "plan": "pro", "left": left})
+    with house() as server, pytest.raises(TeacherRefused, match=r"64 of 64 answers .* such as '(no|yes)'") as refused:
+        teach(frame, Teacher(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
+
+    assert "as the teacher writes them" in refused.value.hint
+
+
 def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
