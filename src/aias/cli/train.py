@@ -21,7 +21,8 @@ from aias.cli.show import deploying, hint, leaderboard, plus_minus, size, table
 @click.option("--metric", help="The metric to optimise: roc_auc, accuracy, log_loss, f1_macro, rmse, mae, r2, ...")
 @click.option("--split", default="random", show_default=True, help="random, time:COLUMN or group:COLUMN.")
 @click.option(
-    "--test", help="A file to measure on, or a share of rows to set aside; by default a tenth from 100,000 rows."
+    "--test",
+    help="A file to measure on, or a share of rows to set aside, such as 20%; by default a tenth from 100,000 rows.",
 )
 @click.option(
     "--latency",

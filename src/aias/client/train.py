@@ -11,7 +11,7 @@ from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
-from aias.core.quantities import seconds_of
+from aias.core.quantities import seconds_of, share_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
@@ -83,6 +83,8 @@ def train(
     Raises `UserError` with a hint when the data cannot be learned from.
     """
     seconds, home = seconds_of(time), home or default_home()
+    if isinstance(test, str) and test.endswith("%"):
+        test = share_of(test)
     latency_us = None if latency is None else 1e6 * seconds_of(latency)
     name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
     work = home / WORK / name
@@ -135,7 +137,9 @@ def train(
 
 def _name_of(source: Any, watch: Watch) -> str:
     """After its file, as far as that can be a name."""
-    fallback = Path(source).name.split(".")[0] if isinstance(source, (str, Path)) else NAMELESS
+    fallback = NAMELESS
+    if isinstance(source, (str, Path)):
+        fallback = (Path(source).name or Path(source).absolute().name).split(".")[0]
     found = name_from(fallback)
     if found == NAMELESS != fallback:
         said = f"nothing of `{fallback}` can be in a name: the model is called `{found}`; give it one with `--name`"

@@ -103,11 +103,12 @@ class Schema:
     def with_target(self, name: str) -> "Schema":
         """The same schema with `name`, and nothing else, as the target."""
         self[name]
-        return Schema(
-            tuple(
-                replace(field, role="target")
-                if field.name == name
-                else replace(field, role="ignored" if field.role == "target" else field.role)
-                for field in self.fields
-            )
-        )
+
+        def meant(field: Field) -> Field:
+            if field.name == name:
+                return replace(field, role="target")
+            if field.role == "target":
+                return replace(field, role="ignored", reason="another target, by the schema")
+            return field
+
+        return Schema(tuple(map(meant, self.fields)))

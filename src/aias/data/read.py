@@ -85,6 +85,8 @@ def _located(source: str) -> tuple[Path, str]:
     for place, char in enumerate(source):
         if char == ":" and place > 1 and Path(source[:place]).expanduser().is_file():
             return Path(source[:place]).expanduser(), source[place + 1 :]
+    if "://" in source:
+        raise NoSuchFile(f"`{source}` is no file of this machine", hint="download it, and give the file")
     near = did_you_mean(path.name, [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else [])
     raise NoSuchFile(f"there is no file `{source}`", hint=near or "check the path; `~` and relative paths are fine")
 
@@ -95,8 +97,16 @@ def _folder(path: Path, encoding: str | None) -> Table:
     if documents:
         return table_of(folder_files(path, documents), name=path.name, encoding=encoding)
     data = [name for name in names if not is_prose(name)]
-    hint = f"name one: {_listed(f'{path}/{name}' for name in data)}" if data else "it holds no data file"
+    hint = (
+        f"name one: {_listed(f'{path}/{name}' for name in sorted(data, key=_depth))}"
+        if data
+        else "it holds no data file"
+    )
     raise Unreadable(f"`{path}` is a folder, and not one of texts with a folder for each class", hint=hint)
+
+
+def _depth(name: str) -> int:
+    return name.count("/")
 
 
 def _table(file: File, part: str, options: Options, *, depth: int) -> Table:

@@ -17,3 +17,12 @@ def test_a_file_of_whose_name_nothing_can_stay_is_told_what_its_model_is_called(
     with pytest.raises(aias.core.errors.UserError, match="no metric"):  # and no time is spent on fitting
         aias.train(tmp_path / file, target="y", metric="nope", inline=True, home=tmp_path / "home", watch=told.append)
     assert [each.facts["name"] for each in told if each.name == "train.named"] == said
+
+
+def test_the_folder_where_one_is_gives_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "reviews").mkdir()
+    monkeypatch.chdir(tmp_path / "reviews")
+    told: list[Event] = []
+    with pytest.raises(aias.core.errors.UserError, match="no metric"):
+        aias.train(".", target="y", metric="nope", inline=True, home=tmp_path / "home", watch=told.append)
+    assert not told

@@ -27,6 +27,11 @@ def test_what_needs_no_data_to_be_refused_is_refused_before_a_teacher_is_asked(
     assert not service.asked
 
 
+def test_a_share_of_the_rows_for_the_test_may_be_in_per_cent(tmp_path: Path) -> None:
+    with pytest.raises(AiasError, match=r"^0\.95 of the rows cannot be the test"):
+        aias.train({"x": [1.0], "y": ["a"]}, target="y", test="95%", home=tmp_path, inline=True)
+
+
 def test_whoever_watches_nothing_is_warned_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = {"x": [float(i % 7) for i in range(80)], "after": [float(i % 2) for i in range(80)], "y": ["a", "b"] * 40}
     ask: dict[str, Any] = {"target": "y", "learners": "linear", "search": False, "inline": True, "home": tmp_path}

@@ -29,6 +29,7 @@ def test_a_new_target_sets_the_old_one_aside() -> None:
     changed = schema().with_target("age")
 
     assert {field.name: field.role for field in changed} == {"id": "ignored", "age": "target", "left": "ignored"}
+    assert changed["left"].reason == "another target, by the schema"
 
 
 def test_an_unknown_column_is_answered_with_the_known_ones() -> None:

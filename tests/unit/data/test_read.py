@@ -11,7 +11,7 @@ import pytest
 from aias.core.errors import BadValue
 from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.data.documents import folder_names
-from aias.data.errors import Unreadable
+from aias.data.errors import NoSuchFile, Unreadable
 from aias.data.read import read
 
 ROWS = [
@@ -260,3 +260,18 @@ def test_what_goes_away_while_a_folder_is_looked_through_is_not_there(
 
     monkeypatch.setattr("os.scandir", vanishing)
     assert folder_names(tmp_path) == ["good/1.txt", "good/2.txt"]
+
+
+def test_an_address_is_no_file() -> None:
+    with pytest.raises(NoSuchFile) as refused:
+        read("https://example.org/rows.csv")
+    assert refused.value.hint == "download it, and give the file"
+
+
+def test_of_a_folder_the_nearest_files_are_named_first(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("a/b.csv", "z.csv"):
+        (tmp_path / name).write_text("x\n1\n")
+    with pytest.raises(Unreadable) as refused:
+        read(tmp_path)
+    assert refused.value.hint == f"name one: {tmp_path}/z.csv, {tmp_path}/a/b.csv"
