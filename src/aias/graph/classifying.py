@@ -23,7 +23,7 @@ from aias.graph.classifier_files import Classifier, read_classifier
 from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, length_of, row_us
 from aias.graph.parity import prove
 from aias.graph.reference import reference
-from aias.graph.transformer_files import config_of, fitting
+from aias.graph.transformer_files import UnknownEncoder, config_of, fitting
 from aias.runtimes.onnxruntime import OnnxRuntime
 
 HEADING: Final = "a fine-tuned transformer of the type "
@@ -36,6 +36,12 @@ def classifier_of(folder: Path, *, name: str, target: str) -> tuple[Manifest, di
     transformer = classifier.transformer
     subwords = Subwords.read(folder, length_max=min(length_of(folder), transformer.length_max))
     fitting(subwords, transformer)
+    if subwords.encode("") == [subwords.pad_id]:
+        raise UnknownEncoder(
+            "the classifier's tokenizer marks no beginning of a text, which its head reads",
+            hint="write tokenizer.json with its `post_processor`: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+        )
     task, field = _task(classifier, target), replace(TEXT, reason="what the classifier reads")
     builder = Builder(width=0, texts=1)
     files = files_of(builder.finish(classifier.write(builder), classes=classifier.classes), subwords)

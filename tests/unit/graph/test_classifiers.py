@@ -35,6 +35,17 @@ def test_a_classifier_is_read_with_its_labels_and_answers_as_transformers_does(m
     np.testing.assert_allclose(found, _by_transformers(tmp_path, runtime), atol=1e-5)
 
 
+def test_a_tokenizer_that_marks_no_beginning_is_refused(tmp_path: Path) -> None:
+    """Transformers puts a mark there by itself, and the head reads it."""
+    classifier_into(tmp_path, "bert")
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"post_processor": None}))
+
+    with pytest.raises(UserError, match="marks no beginning of a text") as refused:
+        classifier_of(tmp_path, name="tiny", target="mood")
+    assert "post_processor" in refused.value.hint
+
+
 def test_weights_in_bfloat16_are_read(tmp_path: Path) -> None:
     import ml_dtypes
     from safetensors.numpy import load_file, save_file
