@@ -289,7 +289,9 @@ def test_who_watches_or_waits_does_not_keep_a_server_from_stopping() -> None:
         eventually(lambda: call(server, f"{SERVICE}ServerLive"))
     # The house waits for its server, and fails long before that.
     assert list(watching) == [b"\x08\x02"]
-    assert list(stream) == []
+    with pytest.raises(grpc.RpcError) as stopped:
+        next(stream)
+    assert stopped.value.code().name == "UNAVAILABLE"
     never.set()
     channel.close()
 

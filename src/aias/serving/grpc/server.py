@@ -227,13 +227,16 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         return await _parsed(kind, raw, context)
 
     async def _next(self, kind: Any, context: Any) -> Any:
-        """The next message of a stream; None when there is none, or the server stops."""
+        """The next message of a stream; None when there is none. Ends the call where the server stops, and not with OK,
+        which would hide that what is on its way is not answered."""
         reading = asyncio.ensure_future(self._raw(context, self.stalls.payer, in_stream=True))
         stopping = asyncio.ensure_future(self.stopping.wait())
         try:
             with self.stalls.busy(context):
                 await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-            raw = reading.result() if reading.done() else grpc.aio.EOF
+            if not reading.done():
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "the server stops; ask again on another stream")
+            raw = reading.result()
         finally:
             reading.cancel()
             stopping.cancel()
