@@ -71,13 +71,13 @@ def read(
 def read_file(source: str | Path, options: Options = Options()) -> Table:  # noqa: B008 frozen
     """The raw table at a path. Nothing is inferred."""
     check_encoding(options.encoding)
-    path, part = _located(str(source))
+    path, part = located(str(source))
     if path.is_dir():
         return _folder(path, options.encoding)
     return _table(opened(path), part, options, depth=0)
 
 
-def _located(source: str) -> tuple[Path, str]:
+def located(source: str) -> tuple[Path, str]:
     """The path, and what stands behind the colon when the part before it is a file."""
     path = Path(source).expanduser()
     if path.exists():

@@ -7,6 +7,7 @@ they have read.
 """
 
 import contextlib
+import datetime as dt
 import io
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,7 @@ from aias.core.atomic_files import write_atomically
 from aias.core.errors import AiasError
 from aias.core.schema import Schema
 from aias.data.dataset import Dataset
-from aias.data.read import read
+from aias.data.read import located, read
 
 LEARNED: Final = "cache/learned"
 LEARNED_ROWS_MAX: Final = 1_000_000
@@ -31,7 +32,7 @@ Numbers = npt.NDArray[np.uint64]
 
 def seen(manifest: Manifest, judging: Any, *, home: Path) -> tuple[int, int]:
     """How many of the rows that judge, by their inputs, the version was trained on, and how many judge; (0, 0) where
-    that is not known: where the file is not to be had any more, or never was."""
+    that is not known: where the file is not to be had any more, was written since, or never was."""
     if manifest.lineage.verb == "import" or manifest.rows.get("train", 0) > LEARNED_ROWS_MAX:
         return 0, 0
     schema = Schema(manifest.inputs)
@@ -60,9 +61,16 @@ def remember(learned: Any, manifest: Manifest, *, home: Path) -> None:
 def _learned(manifest: Manifest, schema: Schema, home: Path) -> Numbers | None:
     source, encoding = manifest.lineage.settings.get("source"), manifest.lineage.settings.get("encoding")
     if isinstance(source, str):
+        if located(source)[0].stat().st_mtime >= _began(manifest) + 1:
+            return None
         return _numbers(read(source, schema=schema, encoding=encoding if isinstance(encoding, str) else None), schema)
     place = _place(manifest, home)
     return np.asarray(np.load(place, allow_pickle=False), np.uint64) if place.is_file() else None
+
+
+def _began(manifest: Manifest) -> float:
+    """When it was trained, in whole seconds since 1970. Raises `ValueError`."""
+    return dt.datetime.fromisoformat(manifest.lineage.started_at).timestamp()
 
 
 def _place(manifest: Manifest, home: Path) -> Path:

@@ -1,5 +1,7 @@
 """`teaching/seen.py`: a teacher that learned from the rows that judge is told of."""
 
+import datetime as dt
+import os
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +63,19 @@ def test_of_a_file_that_is_gone_nothing_is_known(home: Path, tmp_path: Path) -> 
 
     manifest.lineage.settings["source"] = str(tmp_path / "gone.csv")
     assert seen(manifest, rows(0), home=home) == (0, 0)
+
+
+def test_of_a_file_that_was_written_since_nothing_is_known(home: Path, tmp_path: Path) -> None:
+    manifest = aias.load("big@1", home=home).manifest
+    file = tmp_path / "learned.csv"
+    rows(5).write_csv(file)
+    manifest.lineage.settings["source"] = str(file)
+    began = dt.datetime.fromisoformat(manifest.lineage.started_at).timestamp()
+
+    os.utime(file, (began + 60, began + 60))
+    assert seen(manifest, rows(5), home=home) == (0, 0), "other rows under the old name were taken for those learned"
+    os.utime(file, (began - 60, began - 60))
+    assert seen(manifest, rows(5), home=home) == (200, 200)
 
 
 def test_of_a_table_in_memory_its_rows_are_known_again(tmp_path: Path) -> None:
