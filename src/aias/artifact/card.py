@@ -31,9 +31,9 @@ _ROWS_FEW: Final = 1_000
 
 
 PLOTTED: Final = {
-    "roc": "ROC curve", "precision_recall": "Precision and recall", "calibration": "Calibration",
+    "roc": "ROC curve", "precision_recall": "Precision-recall curve", "calibration": "Calibration",
     "confusion": "Confusion matrix", "predicted_actual": "Predicted and actual", "residuals": "Errors by prediction",
-    "importance": "Importance of the fields", "frontier": "Frontier", "learning_curve": "Learning curve",
+    "importance": "Feature importance", "frontier": "Frontier", "learning_curve": "Learning curve",
     "ensemble": "Score over time",
 }  # fmt: skip
 """Every plot, `plots/<name>.svg`, in the order of the card."""
@@ -67,8 +67,8 @@ def card(
     trained = f"{_leaderboard(manifest)}{_images(of_training)}{_settings(manifest.leaderboard)}"
     sections = {
         _judged(manifest): f"{_measured(manifest)}{_images(of_scores)}",
-        "What its answers hang on": _importance(manifest, report, plots) if report.importance else "",
-        "Parts of the rows": _slices(report.slices) if report.slices else "",
+        "Feature importance": _importance(manifest, report, plots) if report.importance else "",
+        "Slices": _slices(report.slices) if report.slices else "",
         "Frontier": f"{said}{drawn}\n\n{table.rstrip()}" if frontier else "",
         "What optimising gave": _optimised(manifest),
         "Leaderboard": trained if manifest.leaderboard else "",
@@ -179,7 +179,7 @@ def _importance(manifest: Manifest, report: Report, plots: Sequence[str]) -> str
     )
     which = "given rows" if manifest.judged == "given" else "rows that it was not fitted on"
     said = (
-        f"How much worse {metric} gets when one field is mixed up among {report.importance_rows:,} {which}. Of two "
+        f"How much worse {metric} gets when one field is permuted among {report.importance_rows:,} {which}. Of two "
         "fields that say the same, each hides the other."
     )
     table = _table(("field", f"worse {metric}", "95 % interval"), rows)
@@ -196,8 +196,8 @@ def _slices(slices: Sequence[SliceScore]) -> str:
             one = each.measurement
             score = (_code(one.metric), _number(one.value), _interval(one), f"{one.n:,}")
             rows.append((_code(each.column), _code(each.value), *score))
-    more = f"\n\n{len(slices) - len(rows):,} smaller parts are in `report.json`." if len(slices) > len(rows) else ""
-    return _table(("column", "part", "metric", "score", "95 % interval", "rows"), rows) + more
+    more = f"\n\n{len(slices) - len(rows):,} smaller slices are in `report.json`." if len(slices) > len(rows) else ""
+    return _table(("column", "slice", "metric", "score", "95 % interval", "rows"), rows) + more
 
 
 def _data(manifest: Manifest) -> str:

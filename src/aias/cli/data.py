@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from aias.cli.main import option_json
+from aias.cli.main import Whole, option_json
 from aias.cli.progress import Progress
 from aias.cli.show import give, hint, table
 
@@ -24,7 +24,7 @@ _NAME_WHOLE: Final = 30
 """Characters of the longest name that is not broken over lines."""
 
 
-@click.group()
+@click.group(cls=Whole)
 def data() -> None:
     """Show a file as training will see it."""
 

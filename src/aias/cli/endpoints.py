@@ -245,7 +245,7 @@ def _how(move: "Move") -> str:
 def _guard(
     max_errors: str | None, max_slower: str | None, max_latency: str | None, promote_after: int | None
 ) -> "Guard | None":
-    from aias.core.quantities import seconds_of, share_of
+    from aias.core.quantities import latency_of, share_of
     from aias.registry.rollout.trial import Guard, named_latency
 
     given: dict[str, Any] = {}
@@ -254,7 +254,7 @@ def _guard(
     if max_slower is not None:
         given["slower"] = _times(max_slower)
     if max_latency is not None:
-        given["seconds_max"] = named_latency(seconds_of(max_latency))
+        given["seconds_max"] = named_latency(latency_of(max_latency))
     if promote_after is not None:
         given["promote_after"] = promote_after
     return Guard(**given) if given else None

@@ -5,14 +5,14 @@ from typing import Final
 import click
 import msgspec
 
-from aias.cli.main import option_json
+from aias.cli.main import Whole, option_json
 from aias.cli.show import duration, give, nothing, table
 
 _SELDOM: Final = frozenset({"revoked", "tenant", "quotas"})
 """Columns that are not shown where no key has anything there."""
 
 
-@click.group()
+@click.group(cls=Whole)
 def keys() -> None:
     """Create, limit, list and revoke the keys of callers. A running server follows within a second."""
 

@@ -46,6 +46,16 @@ EXIT_STATUSES: Final = (
 )
 
 
+class Whole(click.Group):
+    """Lists its commands with their whole first sentence, which Click cuts where there is little room."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, self.commands[name].get_short_help_str(limit=10_000)) for name in sorted(self.commands)]
+            )
+
+
 class _Lazy(click.Group):
     """Lists its commands from a table; imports one when it is called."""
 

@@ -8,14 +8,14 @@ import click
 import msgspec
 
 from aias.cli.keys import option_quotas
-from aias.cli.main import option_json
+from aias.cli.main import Whole, option_json
 from aias.cli.show import duration, give, nothing, table
 
 if TYPE_CHECKING:
     from aias.access.keys import Keys
 
 
-@click.group()
+@click.group(cls=Whole)
 def tenants() -> None:
     """Group keys into tenants, with quotas for all of them together. A running server follows within a second."""
 

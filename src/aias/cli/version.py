@@ -36,7 +36,7 @@ def draw(model: "Model") -> None:
     leaderboard([manifest])
     _draw_importance(manifest, report)
     _draw_sizes(manifest)
-    hint(f"aias show {model.ref} --html {manifest.name}.html   # data, plots, parts of the rows")
+    hint(f"aias show {model.ref} --html {manifest.name}.html   # data, plots, slices")
 
 
 def _facts(model: "Model") -> Iterator[str]:

@@ -11,7 +11,7 @@ from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, NotFound, UserError
 from aias.core.events import Event, Watch, logged, nobody
 from aias.core.names import listed
-from aias.core.quantities import bytes_of, seconds_of, share_of
+from aias.core.quantities import bytes_of, latency_of, seconds_of, share_of
 from aias.core.schema import Schema, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def compress(
     from aias.training.parent import rows_of
 
     wanted = Goals(
-        share_of(max_loss), None if latency is None else 1e6 * seconds_of(latency),
+        share_of(max_loss), None if latency is None else 1e6 * latency_of(latency),
         None if size is None else bytes_of(size), callers,
     )  # fmt: skip
     deadline = Deadline.after(seconds_of(time))

@@ -11,7 +11,7 @@ from aias.client.model import WORK, Model, publish
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, logged
 from aias.core.names import NAMELESS, check_name, listed, name_from
-from aias.core.quantities import seconds_of, share_of
+from aias.core.quantities import latency_of, seconds_of, share_of
 from aias.core.schema import Schema
 from aias.core.settings import home as default_home
 from aias.registry.registry import Registry
@@ -85,7 +85,7 @@ def train(
     seconds, home = seconds_of(time), home or default_home()
     if isinstance(test, str) and test.endswith("%"):
         test = share_of(test)
-    latency_us = None if latency is None else 1e6 * seconds_of(latency)
+    latency_us = None if latency is None else 1e6 * latency_of(latency)
     name, facts = check_name(name) if name else _name_of(source, watch), dict[str, Any]()
     work = home / WORK / name
     with contextlib.ExitStack() as until_the_end:

@@ -20,6 +20,13 @@ def seconds_of(text: float | str) -> float:
     return _quantity(text, SECONDS, "time", "write 90s, 5m or 1h; or 150us, 2ms")
 
 
+def latency_of(text: float | str) -> float:
+    """As `seconds_of`; a text has to say its unit, since nobody who writes `50` means 50 s. Raises `UserError`."""
+    if isinstance(text, str) and text.strip().replace(".", "", 1).isdigit():
+        raise UserError(f"the latency {text!r} has no unit", hint=f"write {text.strip()}ms or {text.strip()}us")
+    return seconds_of(text)
+
+
 def bytes_of(text: int | str) -> int:
     """`5_000_000`, `"5MB"`, `"300 kB"` in bytes. Raises `UserError`."""
     return round(_quantity(text, BYTES, "size", "write 300kB or 5MB"))

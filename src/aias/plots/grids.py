@@ -90,8 +90,8 @@ class _Grid:
     def name(self, classes: Sequence[str]) -> None:
         """The true classes at the left, the answers below; many of them stand upright."""
         drawing, foot = self.drawing, _GRID_TOP + self.tall * self.classes
-        drawing.text(_LABELS - 8, _GRID_TOP - 10, "truth ↓", "quiet", anchor="end")
-        drawing.text((_LABELS + WIDTH - 16) / 2, _GRID_TOP - 10, "answer →", "quiet", anchor="middle")
+        drawing.text(_LABELS - 8, _GRID_TOP - 10, "actual ↓", "quiet", anchor="end")
+        drawing.text((_LABELS + WIDTH - 16) / 2, _GRID_TOP - 10, "predicted →", "quiet", anchor="middle")
         small = "small" if len(classes) > LYING_MAX else ""
         for i, each in enumerate(classes):
             y, x = _GRID_TOP + (i + 0.5) * self.tall, _LABELS + (i + 0.5) * self.side

@@ -100,8 +100,8 @@ def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_ro
         "A row takes 52 µs",
         "## Measured on 1,000 rows out of fold",
         "![ROC curve](plots/roc.svg)",
-        "![Importance of the fields](plots/importance.svg)",
-        "mixed up among 2,000 rows",
+        "![Feature importance](plots/importance.svg)",
+        "permuted among 2,000 rows",
         "| 0.0713 | 0.0700 to 0.0726 |",
         "| `plan` | `basic` | `roc_auc` | 0.8600 | 0.8200 to 0.8900 | 412 |",
         "| 0.62 | **deep** | `roc_auc` 0.9100 | 0.8900 to 0.9300 | 2.5 s | 41 | 81 kB |",
@@ -114,7 +114,7 @@ def test_the_card_of_a_form_shows_its_plots_what_it_hangs_on_and_parts_of_the_ro
 def test_parts_of_the_rows_that_are_not_shown_are_counted():
     parts = tuple(SliceScore("city", str(at), Measurement("roc_auc", 0.86, 412)) for at in range(8))
 
-    assert "2 smaller parts are in `report.json`." in card(artifacts.manifest(), report=Report((), 0, parts))
+    assert "2 smaller slices are in `report.json`." in card(artifacts.manifest(), report=Report((), 0, parts))
     assert "smaller parts" not in card(artifacts.manifest(), report=Report((), 0, parts[:6]))
 
 

@@ -34,6 +34,12 @@ def test_a_latency_of_nothing_is_no_way_to_say_that_there_is_no_bound(run: Run, 
     assert refused.status == 2 and "a latency of 0 s" in refused.err
 
 
+def test_a_latency_says_its_unit(run: Run, churn_home: Registry) -> None:
+    refused = run("deploy", "churn@2", "--canary", "5%", "--max-latency", "50")
+
+    assert refused.status == 2 and "write 50ms or 50us" in refused.err
+
+
 def test_a_canary_is_begun_shown_promoted_and_gone_back_from(run: Run, churn_home: Registry) -> None:
     begun = run(
         "deploy",

@@ -42,6 +42,12 @@ def test_every_command_explains_itself(run: Run, path: tuple[str, ...]) -> None:
     assert len(done.out.split("\n\n")[1].split()) >= 4  # the sentence below the usage
 
 
+@pytest.mark.parametrize("group", ["keys", "tenants", "data"])
+def test_the_help_of_a_group_cuts_no_sentence(run: Run, group: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "..." not in run(group, "--help").out.replace("[ARGS]...", "")
+
+
 def test_help_lists_every_command_with_the_sentence_of_its_own_help(run: Run) -> None:
     listed = " ".join(run("--help").out.split())
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aias.core.errors import UserError
-from aias.core.quantities import seconds_of
+from aias.core.quantities import latency_of, seconds_of
 
 
 @pytest.mark.parametrize(("text", "seconds"), [
@@ -20,3 +20,10 @@ def test_times_are_read_as_they_are_written(text: str | float, seconds: float) -
 def test_what_is_no_time_is_refused(text: Any) -> None:
     with pytest.raises(UserError, match="not a time"):
         seconds_of(text)
+
+
+def test_a_latency_has_a_unit() -> None:
+    assert [latency_of(each) for each in ("150us", "2ms", 0.002)] == [pytest.approx(1.5e-4), 0.002, 0.002]
+    with pytest.raises(UserError) as refused:
+        latency_of("1.5")
+    assert refused.value.hint == "write 1.5ms or 1.5us"

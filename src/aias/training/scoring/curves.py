@@ -76,8 +76,8 @@ def _roc(task: Task, positive: Any, score: Floats, said: dict[str, str]) -> byte
     note = said.get("roc_auc", "") or "dashed: by chance"
     lines = [Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "guide"), Line(x, y)]
     return line_chart(
-        "ROC curve", note, share(f"False alarms: share of {task.classes[0]} taken for {task.classes[1]}"),
-        share(f"Share of {task.classes[1]} found"), lines,
+        "ROC curve", note, share("False positive rate"),
+        share(f"True positive rate of {task.classes[1]}"), lines,
     )  # fmt: skip
 
 
@@ -90,8 +90,8 @@ def _precision_recall(task: Task, positive: Any, score: Floats, said: dict[str, 
     note = said.get("pr_auc", "") or "dashed: by chance"
     name = task.classes[1]
     return line_chart(
-        "Precision and recall", note, share(f"Recall: share of {name} found"),
-        share(f"Precision: said {name} rightly"), lines,
+        "Precision-recall curve", note, share(f"Recall of {name}"),
+        share(f"Precision of {name}"), lines,
     )  # fmt: skip
 
 
@@ -120,17 +120,17 @@ def _each_against_the_rest(y: Any, scores: Floats, said: dict[str, str]) -> Char
     return {
         "roc": line_chart(
             "ROC curves", said.get("roc_auc_ovr") or f"{note}; thick: their mean",
-            share("False alarms: share of the rest taken for it"), share("Share of a class found"), roc,
+            share("False positive rate"), share("True positive rate"), roc,
         ),
         "precision_recall": line_chart(
-            "Precision and recall", f"{note}; thick: their mean", share("Recall: share of a class found"),
-            share("Precision: said rightly"), precision,
+            "Precision-recall curve", f"{note}; thick: their mean", share("Recall"),
+            share("Precision"), precision,
         ),
     }  # fmt: skip
 
 
 def _cumulated(positive: Any, score: Floats) -> tuple[Floats, Floats]:
-    """How many true and false alarms there are from each threshold up: from none to all, equal scores together."""
+    """How many true and false positives there are from each threshold up: from none to all, equal scores together."""
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     true = np.cumsum(positive[order])[ends]
@@ -151,8 +151,8 @@ def _calibration(name: str, right: Any, score: Floats, said: dict[str, str]) -> 
         Line(np.array([0.0, 1.0]), np.array([0.0, 1.0]), "guide"),
         Line(mean, middle, low=low, high=high, dots=True),
     ]
-    note = "dashed: right as often as it says" + (f"; {said['ece'].partition(' (')[0]}" if "ece" in said else "")
-    return line_chart("Calibration", note, share(name), share("How often it came true"), lines, counts=counts)
+    note = "dashed: perfect calibration" + (f"; {said['ece'].partition(' (')[0]}" if "ece" in said else "")
+    return line_chart("Calibration", note, share(name), share("Observed frequency"), lines, counts=counts)
 
 
 def _wilson(hits: Any, rows: Any) -> tuple[Floats, Floats, Floats]:

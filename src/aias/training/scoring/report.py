@@ -172,7 +172,7 @@ def _importance(
 
     rows, repeats = _affordable(answer, columns, fields=len(fields), deadline=deadline)
     if not rows:
-        message = f"what the answers hang on is left out: {len(fields):,} fields would take longer than there is"
+        message = f"feature importance is left out: {len(fields):,} fields would take longer than there is"
         watch(Event("train.unreported", message, "debug", {"fields": len(fields)}))
         return (), 0
     found = importance(
@@ -232,8 +232,8 @@ def _affordable(
 def _importance_chart(task: Task, found: Sequence[FieldImportance], rows: int) -> bytes:
     bars = [Bar(each.field, each.drop, each.low, each.high) for each in found[:BARS_MAX]]
     more = f"; {BARS_MAX} of {len(found):,} fields" if len(found) > BARS_MAX else ""
-    note = f"{task.metric} lost by mixing up, {rows:,} rows{more}"
-    return bar_chart("Importance of the fields", note, f"Worse {task.metric}", bars)
+    note = f"{task.metric} lost by permutation, {rows:,} rows{more}"
+    return bar_chart("Feature importance", note, f"Worse {task.metric}", bars)
 
 
 def _slices(
