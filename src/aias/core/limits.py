@@ -44,7 +44,7 @@ DRAIN_SECONDS_MAX: Final = 30.0
 TRACES_SECONDS_MAX: Final = 2.0
 """How long a process that ends waits for the collector to take its last spans; then they are lost."""
 
-CATEGORIES_MAX: Final = 1_000
+CATEGORIES_MAX: Final = 10_000
 """Known values of one category; the rarest beyond it share one code."""
 
 TEXT_CHARS_MAX: Final = 1_000_000

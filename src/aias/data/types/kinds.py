@@ -18,20 +18,20 @@ _WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}]"
 
 def guess(column: pl.Series, spellings: frozenset[str] = SPELLINGS) -> Guess:
     """The kind of a column of texts. A column without values is a category."""
+    is_target = spellings is not SPELLINGS
     bare = column.cast(pl.String).str.strip_chars()
     bare = bare.filter(bare != "")
     if len(bare) and bool(is_plain(bare).all()):
-        return plain_numbers(bare, ())
+        return plain_numbers(bare, (), rows=len(bare), is_target=is_target)
     found = counted(bare, spellings)
     if not found.values:
         return Guess("category", "no values", found.missing)
-    is_target = spellings is not SPELLINGS
     return _amounts(found, is_target=is_target) or _with_gaps(bare, found, is_target=is_target) or _words(found)
 
 
 def _amounts(found: Counted, *, is_target: bool) -> Guess | None:
     """The guess that a column holds numbers or times."""
-    guess = numbers_in_texts(found) or times_in_texts(found)
+    guess = numbers_in_texts(found, is_target=is_target) or times_in_texts(found)
     if guess or is_target or len(found.values) < DIFFERENT_MIN:  # a target may be `3 dwarfs`, or `<30`
         return guess
     return numbers_in_texts(found, unit=same_word(found.values)) or about(found)

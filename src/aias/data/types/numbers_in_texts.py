@@ -19,6 +19,10 @@ DIFFERENT_MIN: Final = 3
 
 _SAMPLE: Final = 200
 _CODES_SHARE: Final = 0.01
+_CODES_MANY: Final = 200
+_CODE_ROWS_MIN: Final = 4
+"""Of so many codes on fewer rows each than this little can be learned one by one: their order says more."""
+
 _BESIDE: Final = re.compile(
     r"[(\s+-]*([^\W\d_]{2,4}\.|[^\d\s.,()+-]{0,8})[\s+-]*\d(?:[\d.,]|['\u2019\s](?=\d))*\s*"
     r"([^\W\d_]{2,4}\.|[^\d\s.,()]{0,8})[)\s]*"
@@ -67,13 +71,13 @@ _HOW: Final = {
 """What to say of each format of numbers."""
 
 
-def numbers_in_texts(found: Counted, *, unit: str | None = None) -> Guess | None:
+def numbers_in_texts(found: Counted, *, unit: str | None = None, is_target: bool = False) -> Guess | None:
     """The guess that all but a few are numbers. `unit`: what stands beside them, where it is none that is known."""
     texts = pl.Series("v", found.values)
     plain = is_plain(texts).to_list()
     dressed = [text for text, good in zip(found.values, plain, strict=True) if not good]
     if not dressed:
-        return plain_numbers(texts, found.missing)
+        return plain_numbers(texts, found.missing, rows=found.rows, is_target=is_target)
     unit = unit or _unit(dressed)
     tidy = _number_written(found, plain, Field("", "number", unit=unit))
     if tidy:
@@ -86,12 +90,17 @@ def numbers_in_texts(found: Counted, *, unit: str | None = None) -> Guess | None
     return None
 
 
-def plain_numbers(texts: pl.Series, missing: tuple[str, ...]) -> Guess:
-    """The guess for texts that are numbers without cleaning: codes, where some begin with zeros."""
+def plain_numbers(texts: pl.Series, missing: tuple[str, ...], *, rows: int, is_target: bool) -> Guess:
+    """The guess for texts that are numbers without cleaning: codes, where some begin with zeros and, if they are no
+    target, few differ or each has some of the `rows`."""
     codes = texts.filter(texts.str.contains(r"^0[0-9]"))
-    if len(codes) >= _CODES_SHARE * len(texts):
-        return Guess("category", f"digits with leading zeros, such as {codes[0]}, are codes", missing)
-    return Guess("number", "every value is a number", missing)
+    if len(codes) < _CODES_SHARE * len(texts):
+        return Guess("number", "every value is a number", missing)
+    such, distinct = f"digits with leading zeros, such as {codes[0]}", texts.n_unique()
+    if is_target or distinct < max(_CODES_MANY, rows / _CODE_ROWS_MIN):
+        return Guess("category", f"{such}, are codes", missing)
+    which = f"{distinct:,} different ones in {rows:,} rows, too few of each to learn from"
+    return Guess("number", f"{such}: {which} but by their order", missing)
 
 
 def same_word(values: list[str]) -> str | None:

@@ -141,6 +141,16 @@ def test_many_odd_values_make_a_category():
     assert field.kind == "category"
 
 
+def test_codes_of_a_few_rows_each_are_numbers_for_their_order_tells_more():
+    codes = [f"{i * 7919 % 99_990:05}" for i in range(900)]
+    field, dataset = field_of(codes)
+    assert field.kind == "number"
+    assert "900 different ones in 900 rows" in field.reason
+    assert dataset.values("column").tolist() == [float(code) for code in codes]
+    assert field_of([*codes[:300], *codes[:300], *codes[:300], *codes[:300], *codes[:300]])[0].kind == "category"
+    assert field_of([*codes, "?"])[0].kind == "number"
+
+
 def test_codes_with_leading_zeros_are_no_numbers():
     field, dataset = field_of(["02134", "10001", "02139", "94110"] * 10)
     assert field.kind == "category"
