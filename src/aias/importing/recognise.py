@@ -67,8 +67,7 @@ def _elsewhere(path: Path) -> str:
     if path.parent.is_dir():
         return did_you_mean(path.name, [other.name for other in path.parent.iterdir()]) or "check the path"
     if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)):
-        fetched = f"hf download {path} --local-dir {path.name} && aias import {path.name}"
-        return f"check the path; a model on the Hugging Face hub: {fetched}"
+        return f"check the path; of a model on the Hugging Face hub the folder that `hf download {path}` prints"
     return "check the path"
 
 
