@@ -237,7 +237,7 @@ def test_a_pipe_is_refused_without_waiting(tmp_path):
 
 def test_a_broken_line_of_json_is_found_with_its_number(give):
     assert "line 3: the JSON ends before" in refused(give('{"a": 1}\n{"a": 2}\n{"a": \n{"a": 4}\n', "rows.jsonl"))
-    assert "line 2 is a int" in refused(give('{"a": 1}\n2\n', "rows.jsonl"))
+    assert "line 2 is of type int" in refused(give('{"a": 1}\n2\n', "rows.jsonl"))
 
 
 def test_json_of_great_depth_is_refused(give):

@@ -61,7 +61,8 @@ def _columns(source: Mapping[object, object]) -> pl.DataFrame:
     for name, values in source.items():
         if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__iter__"):
             raise Unreadable(
-                f"the column `{name}` is a {type(values).__name__}, not a list", hint="one row is a list of one dict"
+                f"the column `{name}` is of type {type(values).__name__}, not a list",
+                hint="one row is a list of one dict",
             )
         columns += _columns_of(str(name), values)
     lengths = {column.name: len(column) for column in columns}

@@ -28,6 +28,9 @@ class Version:
     def __str__(self) -> str:
         return str(self.ref)
 
+    def __repr__(self) -> str:
+        return f"<Version {self.ref}, {self.size_bytes:,} bytes, made {self.created_at:%Y-%m-%d %H:%M}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

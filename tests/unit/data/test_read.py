@@ -89,7 +89,7 @@ def test_a_column_or_a_row_by_itself_is_no_table_and_told_how_to_be_one():
         with pytest.raises(Unreadable, match="a Series is not a table") as caught:
             read(series)
         assert "to_frame" in caught.value.hint
-    with pytest.raises(Unreadable, match="`x` is a float, not a list") as caught:
+    with pytest.raises(Unreadable, match="`x` is of type float, not a list") as caught:
         read({"x": 1.0})
     assert caught.value.hint == "one row is a list of one dict"
 

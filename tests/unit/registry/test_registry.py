@@ -60,6 +60,11 @@ def test_another_process_finds_what_was_published(registry: Registry):
         assert other.manifest(version).digest == version.digest
 
 
+def test_a_version_is_shown_by_its_name_its_size_and_its_time():
+    shown = repr(Version("churn", 7, "sha256:00", NOON, 1_234_567))
+    assert shown == "<Version churn@7, 1,234,567 bytes, made 2026-05-06 12:00>"
+
+
 def test_the_same_artifact_twice_is_two_versions_and_one_folder(registry: Registry):
     one, two = publish(registry), publish(registry)
 

@@ -101,7 +101,7 @@ def _array(data: bytes, name: str) -> list[dict[str, object]]:
         raise Unreadable(f"`{name}` cannot be read: {in_words(fault, data)}", hint=_SHAPE) from None
     for place, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise Unreadable(f"`{name}`: item {place} is a {type(row).__name__}, not an object", hint=_SHAPE)
+            raise Unreadable(f"`{name}`: item {place} is of type {type(row).__name__}, not an object", hint=_SHAPE)
     return list(rows)
 
 
@@ -120,7 +120,7 @@ def _lines(data: bytes, name: str) -> list[dict[str, object]]:
                 raise Unreadable(f"`{name}` is one object over many lines, not rows", hint=_SHAPE) from None
             raise Unreadable(f"`{name}`, line {number}: {in_words(fault, line)}", hint=_SHAPE) from None
         if not isinstance(row, dict):
-            raise Unreadable(f"`{name}`: line {number} is a {type(row).__name__}, not an object", hint=_SHAPE)
+            raise Unreadable(f"`{name}`: line {number} is of type {type(row).__name__}, not an object", hint=_SHAPE)
         rows.append(row)
     return rows
 

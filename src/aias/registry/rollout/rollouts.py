@@ -93,7 +93,7 @@ class Rollouts:
             if len({each.ref for each in found}) > 1:
                 raise BadTrial(f"`{endpoint}` has several canaries", hint=f"name one: {_named(found)}")
             self._note(transaction, endpoint, once)
-            return self._move(transaction, endpoint, found[0].ref, "promoted by hand", how="promoted")
+            return self._move(transaction, endpoint, found[0].ref, "by hand", how="promoted")
 
     def rollback(self, endpoint: str, *, once: Once | None = None) -> tuple[Endpoint, list[Trial]]:
         """Take every canary and shadow away, which are returned; where there is none, go back to the version before;

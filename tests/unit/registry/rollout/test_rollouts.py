@@ -111,7 +111,8 @@ def test_promoting_by_hand_moves_the_endpoint_and_ends_what_else_was_tried(regis
 
     assert (moved.ref, moved.revision) == (Ref("churn", 2), 2)
     assert registry.endpoint("churn") == moved
-    assert [each.outcome for each in registry.rollouts.history("churn")] == ["promoted", "replaced"]
+    ended = [(each.outcome, each.why) for each in registry.rollouts.history("churn")]
+    assert ended == [("promoted", "by hand"), ("replaced", "`churn` answers with churn@2")]
     with pytest.raises(NothingToPromote):
         registry.rollouts.promote("churn")
 
