@@ -22,8 +22,8 @@ from aias.training.selection.configuration import Configuration, Unit
 from aias.training.table import Table
 from aias.training.unit import Bench
 
-HIDDEN: Final = ("graphviz", "matplotlib", "pandas", "plotly", "pyarrow", "rich")
-"""What the learners' libraries import where it is installed, 90 MB in all, and no fit needs."""
+HIDDEN: Final = ("graphviz", "matplotlib", "plotly", "pyarrow", "rich")
+"""What the learners' libraries import where it is installed, and no fit needs. CatBoost cannot be loaded without pandas."""
 
 PLACE: Final = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+: ")
 """Where in its source a library failed, which CatBoost says first: nobody here can look there."""
@@ -65,8 +65,7 @@ def work(folder: Path, orders: int, words: int) -> None:
 
 
 def hide() -> None:
-    """From here on this process is without what it does not need: nobody finds it. None in `sys.modules` would hide it
-    too, but scikit-learn takes what stands there for pandas wherever rows have weights."""
+    """From here on this process is without what it does not need: nobody finds it."""
     sys.meta_path[:] = map(_Without, sys.meta_path)
 
 

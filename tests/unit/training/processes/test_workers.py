@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aias.core.catalog import member, members
 from aias.core.schema import Field
 from aias.core.task import Task
 from aias.encoders.rows import RowEncoder
@@ -39,7 +40,7 @@ def heard(workers: Workers, *, kind: str, seconds: float = 600.0) -> tuple[Worke
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         for worker, word in list(workers.listen(1.0)):
-            if word.kind == kind:
+            if word.kind in kind.split():
                 worker.order = None
                 return worker, word
     raise AssertionError(f"nobody said {kind}")
@@ -76,6 +77,16 @@ def test_a_library_is_loaded_in_the_forkserver_and_a_worker_born_anew_with_it(fo
         workers.give(first, order(LINEAR, fold=1))
         heard(workers, kind="done")
         assert first.process.pid == born
+
+
+@pytest.mark.parametrize("name", [each for each in members("learners") if each != "text_mlp"])  # there are no texts
+def test_a_worker_finds_all_that_a_learner_needs(name: str, folder: Path) -> None:
+    for module in member("learners", name).needs:
+        pytest.importorskip(module)
+    with Workers(folder, count=1, threads=1) as workers:
+        workers.give(workers.all[0], order(Configuration(name, name)))
+        _, word = heard(workers, kind="done failed gone")
+    assert word.kind == "done", word.message
 
 
 @pytest.fixture
