@@ -23,7 +23,7 @@ from aias.training.table import Table
 from aias.training.unit import Bench
 
 HIDDEN: Final = ("graphviz", "matplotlib", "plotly", "pyarrow", "rich")
-"""What the learners' libraries import where it is installed, and no fit needs. CatBoost cannot be loaded without pandas."""
+"""What the learners' libraries import where it is installed, and no fit needs. CatBoost cannot do without pandas."""
 
 PLACE: Final = re.compile(r"^\S+\.(?:cc|cpp|cu|h):\d+: ")
 """Where in its source a library failed, which CatBoost says first: nobody here can look there."""
