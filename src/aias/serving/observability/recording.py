@@ -51,7 +51,7 @@ class Recording:
                 reply.phases, reply.queue,
             ))  # fmt: skip
         if self._spans is not None and request.span is not None:
-            self._spans.end(request.span, request, reply, endpoint=endpoint, version=version)
+            self._spans.end(request.span, request, reply, endpoint=endpoint, version=version, seconds=seconds)
 
     def refused(self, request: Request, code: str) -> None:
         request.fault = code

@@ -12,12 +12,11 @@ A request knows how long each phase took; they are laid end to end before the mo
 import logging
 import sys
 import threading
-import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode, set_span_in_context
@@ -89,9 +88,11 @@ class Spans:
         attributes = {"network.protocol.name": via}
         return self._tracer.start_span("request", context=context, kind=SpanKind.SERVER, attributes=attributes)
 
-    def end(self, span: Span, request: Request, reply: Reply, *, endpoint: str, version: str) -> None:
-        """What it was, and its phases."""
-        now = time.time_ns()
+    def end(
+        self, span: Span, request: Request, reply: Reply, *, endpoint: str, version: str, seconds: float
+    ) -> None:  # fmt: skip
+        """What it was, and its phases. It ends so many `seconds` after it began, though the clock was set meanwhile."""
+        now = (cast("ReadableSpan", span).start_time or 0) + round(seconds * 1e9)
         span.update_name(f"{request.method} {request.route}" if request.route else request.method)
         span.set_attributes(_attributes(request, reply, endpoint, version))
         if reply.status >= 500:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 
 import artifacts
 from aias.core.events import Event
+from aias.serving.http.messages import Reply, Request
+from aias.serving.observability.metrics import Metrics
+from aias.serving.observability.recording import Recording
 from aias.serving.observability.traces import Parent, Sampling, open_spans, parent_of, sampling_of
 from serving_house import PATIENCE, house
 
@@ -293,6 +297,30 @@ def test_a_collector_that_never_answers_does_not_hold_up_the_end(collector: Coll
     assert asked.wait(PATIENCE)
     assert not given_up.is_set()
     answers.set()
+
+
+def test_a_span_lasts_as_long_as_its_request_though_the_clock_of_the_wall_is_set_back(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from aias.serving.observability.spans import Spans
+
+    out = InMemorySpanExporter()
+    recording = Recording(Metrics(), spans=Spans(out, Sampling(), {}))
+    request = Request("POST", "/predict/churn", "1", {}, {})
+    recording.begin(request)
+    set_back = time.time_ns() - 3_600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: set_back)
+    recording.note(request, Reply(b"", phases=(0.125, 0.25, 0.125)), 0.5)
+    recording.close()
+
+    (begun,) = [each.start_time for each in out.get_finished_spans() if each.name == "POST"]
+    lasted = {each.name: (each.start_time - begun, each.end_time - begun) for each in out.get_finished_spans()}
+    eighth = 125_000_000
+    assert lasted == {
+        "POST": (0, 4 * eighth), "decode": (0, eighth), "run": (eighth, 3 * eighth), "encode": (3 * eighth, 4 * eighth)
+    }  # fmt: skip
 
 
 LOGGED = """
