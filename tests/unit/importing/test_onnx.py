@@ -67,7 +67,7 @@ def test_an_encoder_that_refuses_what_it_does_not_know_is_told_what_to_set(tmp_p
 
     with pytest.raises(UnfitModel, match="no answer to categories that it does not know") as refused:
         aias.import_model(path, like=houses(), home=tmp_path)
-    assert 'handle_unknown="ignore"' in refused.value.hint
+    assert 'handle_unknown = "ignore"' in refused.value.hint
 
 
 def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
