@@ -16,6 +16,7 @@ from aias.data.dataset import column_content
 from aias.data.types.conform import conform
 from aias.data.types.guesses import Guess, odd_note
 from aias.data.types.kinds import guess
+from aias.data.types.numbers_in_texts import units_of
 from aias.data.types.spellings import SPELLINGS, SURE_SPELLINGS
 from aias.data.types.times_in_digits import times_in_digits
 
@@ -31,6 +32,9 @@ _TOLD_MAX: Final = 50
 _EXAMPLE_ROWS: Final = 1_000
 """Among the first of these that have a value an example is sought."""
 
+_AMOUNTS_MIN: Final = 20
+"""Fewer different amounts are sizes, which stay categories."""
+
 
 def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl.DataFrame, tuple[Event, ...]]:
     """The schema of a raw table, the table under it, and notes on what is odd.
@@ -44,6 +48,8 @@ def infer(frame: pl.DataFrame, *, target: str | None = None) -> tuple[Schema, pl
         fields.append(field)
         if found.odd:
             notes.append(Event("data.odd-values", odd_note(column.name, found), "warning", {"column": column.name}))
+        elif column.name != target and found.kind in {"category", "text"}:
+            notes += _units_note(column)
     schema = Schema(tuple(fields))
     typed = conform(frame, schema)
     settled = [_settled(field, typed[field.name], is_target=field.name == target) for field in schema]
@@ -59,6 +65,16 @@ def _field(column: pl.Series, *, is_target: bool) -> tuple[Field, Guess]:
     missing = (*found.missing, *(text for text, _ in found.odd))
     field = Field(column.name, found.kind, missing=missing, format=found.format, unit=found.unit, reason=found.reason)
     return replace(field, role="ignored") if found.id_like else field, found
+
+
+def _units_note(column: pl.Series) -> list[Event]:
+    """That amounts are written in several units: nobody brings them to one."""
+    some = column.drop_nulls().head(_EXAMPLE_ROWS).unique(maintain_order=True).cast(pl.String).to_list()
+    units = units_of(some) if len(some) >= _AMOUNTS_MIN else []
+    if len(units) < 2:
+        return []
+    message = f"`{column.name}` holds amounts in several units ({', '.join(units)}), read as words: bring them to one"
+    return [Event("data.units", message, "warning", {"column": column.name, "units": units})]
 
 
 def _guess(column: pl.Series, spellings: frozenset[str]) -> Guess:

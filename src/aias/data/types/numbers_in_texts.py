@@ -1,6 +1,7 @@
 """Texts that are numbers, and how they are written: units, thousands, magnitudes, times of day."""
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +17,9 @@ from aias.encoders.number import BOUND, RANGE, Number
 
 DIFFERENT_MIN: Final = 3
 """Amounts or times, beside words that mean missing."""
+
+UNITS_MAX: Final = 5
+"""Of more, what follows numbers are words: streets, months."""
 
 _SAMPLE: Final = 200
 _CODES_SHARE: Final = 0.01
@@ -204,3 +208,10 @@ def _unit(dressed: list[str]) -> str | None:
         return None
     unit = max(set(found), key=lambda one: (found.count(one), one))
     return unit if unit in BESIDE and found.count(unit) >= 0.9 * len(sample) else None
+
+
+def units_of(values: list[str]) -> list[str]:
+    """What follows the numbers, the most frequent first, if that is all that these texts are; at most `UNITS_MAX`."""
+    matches = [_AFTER.fullmatch(text.strip()) for text in values]
+    found = Counter(match[1] for match in matches if match)
+    return [unit for unit, _ in found.most_common()] if all(matches) and len(found) <= UNITS_MAX else []

@@ -4,6 +4,7 @@ import pytest
 
 from aias.data.read import read
 from aias.data.target import task_for
+from aias.data.types.infer import infer
 from inferred import field_of, shuffled
 
 WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
@@ -149,6 +150,16 @@ def test_codes_of_a_few_rows_each_are_numbers_for_their_order_tells_more():
     assert dataset.values("column").tolist() == [float(code) for code in codes]
     assert field_of([*codes[:300], *codes[:300], *codes[:300], *codes[:300], *codes[:300]])[0].kind == "category"
     assert field_of([*codes, "?"])[0].kind == "number"
+
+
+def test_amounts_in_several_units_are_told_of() -> None:
+    weights = [f"{i}.5 kg" if i % 3 else f"{i * 100} g" for i in range(1, 41)]
+    streets = [f"{i} {'ABCDEFGH'[i % 8]}-Street" for i in range(60)]
+    frame = pl.DataFrame({"weight": weights * 3, "street": streets * 2, "y": [0.0, 1.0] * 60})
+    _, _, notes = infer(frame, target="y")
+    (note,) = [each for each in notes if each.name == "data.units"]
+    assert note.facts == {"column": "weight", "units": ["kg", "g"]}
+    assert "bring them to one" in note.message
 
 
 def test_codes_with_leading_zeros_are_no_numbers():
