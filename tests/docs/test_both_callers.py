@@ -14,7 +14,7 @@ FOLDERS = ("compress", "data", "importing", "optimize", "teaching", "training")
 """What both callers go through; `cli`, `serving` and `deploying` are for a terminal."""
 
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-COMMAND = re.compile(r"`aias [a-z]|aias train |python -m ")
+COMMAND = re.compile(r"`aias [a-z]|aias train |python -m |hf download ")
 ARGUMENT = re.compile(r"\b[a-z_]+=")
 
 
