@@ -59,6 +59,23 @@ def test_a_column_without_a_name_is_told_of_in_excel_and_arff_too(tmp_path):
         assert f"`{name}`: column 2 has no name; it is now called `c1_2`" in [note.message for note in found.notes]
 
 
+def test_a_name_that_is_repeated_in_excel_is_told_of_as_in_a_csv_file(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in [["Report"], [], ["a", "a_1", "a"], *[[i * 0.5, i % 3, i % 5] for i in range(8)]]:
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    book.active.delete_rows(1, 2)
+    book.save(tmp_path / "u.xlsx")
+    for name in ("t.xlsx", "u.xlsx"):
+        found = read(tmp_path / name)
+        assert found.schema.names == ("a", "a_1", "a_2")
+        assert f"`{name}`: a second column called `a` is now called `a_2`" in [note.message for note in found.notes]
+    book.active.delete_cols(2)
+    book.save(tmp_path / "v.xlsx")
+    assert read(tmp_path / "v.xlsx").schema.names == ("a", "a_2")
+
+
 def test_pandas_is_read_without_pyarrow(monkeypatch):
     pandas = pytest.importorskip("pandas")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)

@@ -67,8 +67,9 @@ def read(file: File, options: Options) -> Table:
         raise Unreadable(f"`{file.name}` cannot be read as a spreadsheet: {why}", hint="save it as CSV") from None
     frame, joined = sheet.frame, sheet.joined
     frame = frame.rename(dict(zip(frame.columns, joined, strict=True))) if len(joined) == frame.width else frame
-    frame, side = one_side(frame, _own(frame), file.name, wanted=options.known | {options.target})
-    names, called = unique_names(_own(frame), f"`{file.name}`")
+    own = _own(frame, [] if joined else _head(book, name)[sheet.above :])
+    frame, side = one_side(frame, list(own.values()), file.name, wanted=options.known | {options.target})
+    names, called = unique_names([own[each] for each in frame.columns], f"`{file.name}`")
     frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     frame, units = without_units(frame, file.name)
     frame, foot = without_foot(frame, file.name)
@@ -80,9 +81,15 @@ def read(file: File, options: Options) -> Table:
     return Table(frame, (*side, *called, *units, *foot, *notes, *map(noted, said)))
 
 
-def _own(frame: pl.DataFrame) -> list[str]:
-    """The names that its columns have in the sheet; "" where they have none."""
-    return ["" if name.startswith(_NAMELESS) else name for name in frame.columns]
+def _own(frame: pl.DataFrame, rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """By what its columns are called, their names in the sheet: "" where they have none, and one again where calamine
+    put a number behind it. `rows` begin with the names."""
+    header = rows[0] if rows and len(rows[0]) == frame.width else frame.columns
+    own = {}
+    for called, name in zip(frame.columns, header, strict=True):
+        numbered = called.startswith(f"{name}_") and called.removeprefix(f"{name}_").isdecimal()
+        own[called] = "" if called.startswith(_NAMELESS) else name if numbered else called
+    return own
 
 
 def _sheet(book: Any, name: str, options: Options) -> _Sheet:
