@@ -9,6 +9,10 @@ from the last, until the validation loss rises. Regression targets are standardi
 With the setting `ratios` each weight of a class is held back the less, the more its feature tells that class from the
 others by itself: ‖W / s‖² in place of ‖W‖², s = |log odds of the class where the feature is over 0, less those where it
 is not| + RATIO_MIN (after Wang and Manning 2012, who scale the features of texts so).
+
+With the setting `sparse` most weights come to nothing: Σ |W| / (10 C) in place of ‖W‖² / (2 C n) (the lasso, Tibshirani
+1996). As |w| ≤ w² / 2|v| + |v| / 2, with equality at w = v, that is a ridge again and again, each held back by what the
+one before left (Hunter and Li 2005).
 """
 
 from dataclasses import dataclass, replace
@@ -44,6 +48,12 @@ COARSE_LOSS_TOLERANCE: Final = 1e-5
 higher."""
 RATIO_MIN: Final = 1.0
 """Of 0, 0.1, 0.3, 0.5 and 1 the lowest log loss on `sms_spam`, `subj`, `chnsenticorp_hotel`, `review_polarity_docs`."""
+
+SPARSE_STEPS: Final = 20
+"""Ridges, one after another: 10 leave a tenth more error, 40 a twentieth less."""
+SPARSE: Final = 0.1
+SPARSE_MIN: Final = 1e-3
+"""A weight below is nothing, and can still come back."""
 
 CURVATURE: Final = 0.1
 """Of the log loss at probabilities between sure and undecided: p (1 - p)."""
@@ -150,9 +160,11 @@ class _Problem:
 
     def step(self, before: _Step | None, c: float, judged: Examples) -> _Step:
         """Solve for C, starting from the solution before, and tell how good it is."""
-        penalty = 1 / (c * self.rows) / self.ease
-        units = 1 / np.sqrt((CURVATURE if self.classes else 1.0) * self.squares[:, None] + penalty)
-        state = self._solve(before.state if before else self._start(), units, penalty)
+        state = before.state if before else self._start()
+        state = self._solve(state, 1 / (c * self.rows) / self.ease)
+        for _ in range(SPARSE_STEPS if self.how.settings.get("sparse") else 0):
+            if not self.how.deadline.passed:
+                state = self._solve(state, SPARSE / c / np.maximum(np.abs(self._parts(state)[0]), SPARSE_MIN))
         weights, intercept = self._parts(state)
         settings = {**self.how.settings, "C": c}
         model = LinearModel(
@@ -175,8 +187,9 @@ class _Problem:
         ratios = np.abs(np.log(inside / outside)) + RATIO_MIN
         return np.vstack([np.ones((self.width - len(ratios), self.outputs)), ratios])
 
-    def _solve(self, state: Floats, units: Floats, penalty: Floats) -> Floats:
+    def _solve(self, state: Floats, penalty: Floats) -> Floats:
         """L-BFGS from the weights in `state`; what it has reached when the deadline comes."""
+        units = 1 / np.sqrt((CURVATURE if self.classes else 1.0) * self.squares[:, None] + penalty)
         shape = (self.width, self.outputs)
         each = np.concatenate([np.broadcast_to(units, shape).ravel(), np.ones(self.outputs)])
         units, penalty = units.astype(self.precision), penalty.astype(self.precision)

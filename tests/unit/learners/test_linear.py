@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 
 from aias.core.deadline import Deadline
 from aias.core.events import Event, nobody
 from aias.core.side_by_side import SideBySide
 from aias.learners.contract import Examples, Fit
-from aias.learners.linear import RATIO_MIN, Linear
+from aias.learners.linear import RATIO_MIN, SPARSE, Linear
 from learned import TASKS
 
 
@@ -116,3 +116,15 @@ def test_vectors_beside_words_have_no_ratios() -> None:
     nothing = Examples(SideBySide(dense, sparse.csr_matrix((len(train.y), 0))), train.y)
     models = [Linear.fit(nothing, None, how(2, C=0.1, **more)) for more in ({}, {"ratios": True})]
     np.testing.assert_array_equal(models[0].weights, models[1].weights)
+
+
+@pytest.mark.parametrize("c", [1.0, 10.0])
+def test_the_sparse_one_is_the_lasso(c: float) -> None:
+    x = np.random.default_rng(0).normal(size=(80, 200))
+    y = x[:, :5].sum(axis=1) + x[:, 5] / 10
+    lasso = Lasso(SPARSE / c, tol=1e-8, max_iter=100_000).fit(x, (y - y.mean()) / y.std())
+
+    found = Linear.fit(Examples(sparse.csr_matrix(x), y), None, how(0, C=c, sparse=True))
+
+    assert found.weights[:, 0] / y.std() == pytest.approx(lasso.coef_, abs=0.02)
+    assert (np.abs(found.weights[6:]) < 0.05 * y.std()).mean() > 0.9

@@ -1,15 +1,12 @@
 import threading
 import weakref
 from dataclasses import replace
-from importlib.util import find_spec
-from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from aias.artifact.manifest import read_manifest
-from aias.core.catalog import member, members
 from aias.core.errors import AiasError, NotFound, UserError
 from aias.core.events import Event, nobody
 from aias.data.errors import NoInputs
@@ -337,19 +334,3 @@ def prepared_with(*, test: float) -> Prepared:
         read(table()), target="y", metric=None, how="random", test=test, given=None, seconds=10, folds=2, seed=0,
         watch=nobody,
     )  # fmt: skip
-
-
-@pytest.mark.parametrize("weights", [None, "balanced"])
-def test_every_learner_whose_library_is_here_is_fitted_in_a_worker(weights: str | None) -> None:
-    """CatBoost asks for pandas on its import, and scikit-learn of rows that have weights; a worker has none."""
-    quick: dict[str, dict[str, Any]] = {
-        "catboost": {"rounds": 5}, "mlp": {"epochs": 2, "width": 8}, "text_mlp": {"epochs": 2, "width": 8},
-    }  # fmt: skip
-    every = tuple(name for name in members("learners") if all(map(find_spec, member("learners", name).needs)))
-    recipe = replace(BOTH, learners=every, learner_settings=quick, folds=2, class_weights=weights)
-    told: list[Event] = []
-
-    train(read(table(120)), recipe, watch=told.append)
-
-    assert [event.message for event in told if event.name == "train.skipped"] == []
-    assert {event.facts["learner"] for event in told if event.name == "train.candidate" and event.facts} == set(every)

@@ -35,7 +35,7 @@ import msgspec
 
 from aias.core.catalog import member, members
 from aias.core.frames import HEAD, framed, size_of
-from aias.training.processes.worker import hide, load, work
+from aias.training.processes.worker import hide, work
 
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 """Pools that libraries open at import; workers together have one thread a core."""
@@ -289,7 +289,7 @@ def _opened(modules: Sequence[str], descriptors: Sequence[int], folder: Path, ch
             _send(own, Opened(os.getpid()))
             for module in modules:
                 with contextlib.suppress(Exception):  # whoever fits with it says what is wrong with it
-                    load(module)
+                    importlib.import_module(module)
             _send(own, Loaded())
             _serve(folder, own)
     finally:

@@ -3,7 +3,6 @@
 A fit that hangs, grows too large or crashes takes this process with it and nothing else. `forkserver.py` forks it.
 """
 
-import importlib
 import os
 import re
 import sys
@@ -68,17 +67,6 @@ def work(folder: Path, orders: int, words: int) -> None:
 def hide() -> None:
     """From here on this process is without what it does not need: nobody finds it."""
     sys.meta_path[:] = map(_Without, sys.meta_path)
-
-
-def load(module: str) -> None:
-    """Imports a library of a learner, after `hide`. While it does, what is hidden is None: CatBoost goes without pandas
-    so, and fails where none is found."""
-    sys.modules.update(dict.fromkeys(HIDDEN))  # type: ignore[arg-type]
-    try:
-        importlib.import_module(module)
-    finally:
-        for name in HIDDEN:
-            sys.modules.pop(name, None)
 
 
 class _Without:

@@ -41,6 +41,10 @@ SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
 
+SPARSE_COST: Final = 10.0
+"""Of a linear learner that leaves out most columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What the order depends on."""
@@ -188,6 +192,8 @@ def _linear(shape: Shape, read: tuple[str, ...]) -> list[Configuration]:
     both = [one("linear ratios sentences", SENTENCES_FIRST, ratios=True, features=read)] if told_apart and read else []
     sentences = [one("linear sentences", SENTENCES_FIRST, features=read)] if read else []
     rest = [one("linear", WORDS_FIRST), *([Configuration("linear log", "linear", LOG)] if shape.skewed else ())]
+    if shape.layout.width * 2 > shape.rows:
+        rest.append(Configuration("linear sparse", "linear", {"sparse": True}, cost=SPARSE_COST))
     if few:
         return [*sentences, *rest, *ratios]
     return [*both, *rest, *sentences, *ratios] if read else [*ratios, *rest]

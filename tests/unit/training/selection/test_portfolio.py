@@ -79,3 +79,9 @@ def test_folds_are_of_rows_and_time_and_many_rows_have_a_holdout_however_much_ti
 
     assert [count(rows, 1e6) for rows in (20_000, 20_001, 50_000, 50_001)] == [8, 5, 5, 1]
     assert [count(20_000, seconds) for seconds in (1e6, 10, 5, 1)] == [8, 5, 3, 1]
+
+
+def test_of_more_columns_than_half_the_rows_a_linear_model_may_leave_out_most() -> None:
+    wide = Layout(600, (), (), (), 0, 0)
+    assert "linear sparse" in firsts(Shape(AMOUNTS, 1_000, wide))
+    assert "linear sparse" not in firsts(Shape(AMOUNTS, 1_300, wide))
