@@ -11,7 +11,7 @@ from aias.artifact.manifest import is_served
 from aias.compress.cascading import fair
 from aias.compress.comparison import Answered, evidence
 from aias.compress.footprint import Footprint, Scales
-from aias.compress.frontier import FRONTIER, Asked, Point
+from aias.compress.frontier import Asked, Point
 from aias.compress.gate.changes import Flips, calibration_gap, flips
 from aias.compress.gate.evidence import Evidence, Loss
 from aias.compress.gate.verdict import Claim, Verdict, judge
@@ -33,8 +33,6 @@ from aias.training.scoring.slices import SLICE_ROWS_MIN, each_value, parted
 
 PART_TIMES: Final = 4.0
 """The margin of a part of the rows, in margins of all: what is lost there may be won elsewhere, but not much of it."""
-
-__all__ = ["FRONTIER", "Finished", "Last", "finish"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from typing import IO, Final
 
 import msgspec
 
-from aias.artifact.manifest import Manifest, read_manifest
+from aias.artifact.manifest import Manifest, is_served, read_manifest
 from aias.artifact.names import MANIFEST
 from aias.runtimes.onnxruntime import OnnxRuntime, library_ready
 
@@ -55,7 +55,7 @@ class Scales:
             return None
         with tempfile.TemporaryDirectory(prefix="aias-weigh-") as folder:
             for path, held in files.items():
-                if path == "model.onnx" or path.startswith("encoders/"):
+                if is_served(path):
                     place = Path(folder) / path
                     place.parent.mkdir(exist_ok=True)
                     place.write_bytes(held)
