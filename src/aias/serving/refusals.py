@@ -146,6 +146,10 @@ class TooManyRows(Refusal):
     status = 413
 
 
+def too_many_rows(rows_max: int) -> TooManyRows:
+    return TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+
+
 class UnsupportedType(Refusal):
     """The body's media type, charset or packing is not supported here."""
 

@@ -11,7 +11,7 @@ import msgspec
 from aias.core.frames import read_frame, write_frame
 from aias.core.limits import BODY_BYTES_MAX
 from aias.serving.formats.arrow import IDLE_SECONDS, Columns
-from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, TooManyRows
+from aias.serving.refusals import BadBody, BodyTooLarge, Refusal, too_many_rows
 
 MEMORY_BYTES_MAX: Final = 2 << 30
 """Of addresses: Polars reserves 0.4 GB, the largest honest bodies and answers take 1 GB, a bomb of 70 kB took 4."""
@@ -52,7 +52,7 @@ def read(body: bytes, rows_max: int) -> Columns:
         else:
             table = pl.read_ipc(body) if body[:6] == b"ARROW1" else pl.read_ipc_stream(body)
         if table.height > rows_max:
-            raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+            raise too_many_rows(rows_max)
         if table.estimated_size() > UNPACKED_BYTES_MAX:
             raise BodyTooLarge(
                 f"the body unpacks to more than {UNPACKED_BYTES_MAX:,} bytes", hint="send fewer rows at once"

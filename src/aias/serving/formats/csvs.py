@@ -6,7 +6,7 @@ from typing import Final
 
 from aias.core import limits
 from aias.serving.formats.arrow import Columns
-from aias.serving.refusals import BadBody, TooManyRows, UnsupportedType
+from aias.serving.refusals import BadBody, UnsupportedType, too_many_rows
 
 CHARSETS: Final = {
     "utf-8": "utf-8-sig", "utf8": "utf-8-sig", "us-ascii": "ascii", "ascii": "ascii", "iso-8859-1": "latin-1",
@@ -41,7 +41,7 @@ def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
         values: list[list[object]] = [[] for _ in names]
         for row, line in enumerate(lines if len(names) == 1 else filter(None, lines)):
             if row >= rows_max:
-                raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+                raise too_many_rows(rows_max)
             _add(values, line, row)
     except csv.Error as fault:
         raise broken(fault, lines.line_num) from None

@@ -10,9 +10,9 @@ from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX
 from aias.core.nested import flat
-from aias.serving.refusals import BadBody, TooManyRows
+from aias.encoders.json_row import Scalar
+from aias.serving.refusals import BadBody, TooManyRows, too_many_rows
 
-Scalar = str | float | int | bool | None
 Nested = Scalar | dict[str, Scalar | dict[str, Scalar | dict[str, Scalar]]]
 """As deep as `core.nested` reads, which is bounded here before anything is made of it."""
 
@@ -55,7 +55,7 @@ def read_rows(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
 def read_lines(body: bytes, *, rows_max: int) -> list[dict[str, Any]]:
     """The rows of JSON Lines: an object a line; empty lines are none."""
     if body.count(b"\n") >= SLACK * rows_max:
-        raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+        raise too_many_rows(rows_max)
     lines = [line for line in body.split(b"\n") if line.strip(b" \t\r")]
     return _checked([_read_row(line, at) for at, line in enumerate(lines)], rows_max)
 
@@ -85,7 +85,7 @@ def _check_count(body: bytes, rows_max: int) -> None:
         piece = before + body[at : at + _SMALL_BYTES].translate(None, b" \t\r\n")
         count, before = count + piece.count(_NEXT), piece[-len(_NEXT) + 1 :]
     if count >= SLACK * rows_max:
-        raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+        raise too_many_rows(rows_max)
 
 
 def _read_pieces(body: bytes) -> list[msgspec.Raw]:

@@ -22,12 +22,12 @@ import msgspec
 from aias.core.errors import BadValue
 from aias.core.json_faults import Faults, in_words
 from aias.core.limits import COLUMNS_MAX, TEXT_CHARS_MAX
+from aias.encoders.json_row import Scalar
 from aias.serving.formats.arrow import Columns
 from aias.serving.formats.csvs import broken
-from aias.serving.formats.json_rows import SLACK, Scalar, read_rows
-from aias.serving.refusals import BadBody, TooManyRows
-
-Parameters = dict[str, Scalar]
+from aias.serving.formats.json_rows import SLACK, read_rows
+from aias.serving.formats.tensors import Parameters
+from aias.serving.refusals import BadBody, too_many_rows
 
 _FORMS: Final = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _HINT: Final = "send an object with one of " + ", ".join(_FORMS)
@@ -101,7 +101,7 @@ class Tables:
     def json_lines(self, body: bytes) -> Columns:
         """A row a line; empty lines are none."""
         if body.count(b"\n") > SLACK * self._rows_max:
-            self._refuse_rows()
+            raise too_many_rows(self._rows_max)
         return self._of_raws([line for line in body.split(b"\n") if line.strip(_BLANKS)])
 
     def csv(self, text: str, *, header: bool | None) -> Columns:
@@ -213,17 +213,14 @@ class Tables:
 
     def _check_rows(self, rows: int) -> None:
         if rows > self._rows_max:
-            self._refuse_rows()
+            raise too_many_rows(self._rows_max)
 
     def _check_count(self, raw: bytes) -> None:
         """Refuse what would become millions of small values, before they are made; what stands in texts may look so."""
         tight = raw.translate(None, _BLANKS)
         between = {b'"': b'","', b"[": b"],[", b"{": b"},{"}.get(tight[1:2], b",")
         if tight.count(between) >= SLACK * self._rows_max:
-            self._refuse_rows()
-
-    def _refuse_rows(self) -> NoReturn:
-        raise TooManyRows(f"more than {self._rows_max:,} rows", hint="send them in several requests")
+            raise too_many_rows(self._rows_max)
 
     def _has_features(self, raw: bytes) -> bool:
         start = raw.lstrip(_BLANKS + b"[")[1:].lstrip(_BLANKS)

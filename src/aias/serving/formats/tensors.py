@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from aias.core.errors import shown
-from aias.serving.refusals import BadBody, TooManyRows
+from aias.encoders.json_row import Scalar
+from aias.serving.refusals import BadBody, too_many_rows
 
-Scalar = str | float | int | bool | None
 Parameters = dict[str, Scalar]
 
 _DTYPES: Final = {
@@ -64,7 +64,7 @@ def rows_of(tensor: Tensor, *, rows_max: int) -> int:
     if len(shape) not in (1, 2) or shape[0] < 0 or shape[1:] not in ([], [1]):
         raise BadBody(f"input `{tensor.name}`: the shape must be [n] or [n, 1], not {shape[:8]}")
     if shape[0] > rows_max:
-        raise TooManyRows(f"more than {rows_max:,} rows", hint="send them in several requests")
+        raise too_many_rows(rows_max)
     return shape[0]
 
 

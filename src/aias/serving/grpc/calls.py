@@ -7,13 +7,13 @@ from urllib.parse import quote
 import msgspec
 
 from aias.core.errors import AiasError
+from aias.encoders.json_row import Scalar
 from aias.serving.grpc.proto import schema
 from aias.serving.grpc.tensors import fill, raw_inputs
 from aias.serving.grpc.wire import Declined, Found, Wire
 from aias.serving.inference.requests import LENGTH_HEADER
 
 Answer = Callable[[Wire, Any], Awaitable[Any]]
-Scalar = str | float | int | bool | None
 
 _EMPTY_FINAL: Final = "triton_enable_empty_final_response"
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.core.limits import BODY_ROWS_MAX, COLUMNS_MAX
 from aias.serving.formats.tensors import check_datatype, write_blobs
-from aias.serving.refusals import BadBody, TooManyRows
+from aias.serving.refusals import BadBody, too_many_rows
 
 CONTENTS: Final = {
     "BOOL": ("bool_contents", "?"),
@@ -63,7 +63,7 @@ def _packed(tensor: Any) -> bytes:
         raise BadBody(f"input `{tensor.name[:100]}`: {tensor.datatype} stands in {field}, not in {others[0]}")
     values = getattr(tensor.contents, field)
     if len(values) > BODY_ROWS_MAX:
-        raise TooManyRows(f"more than {BODY_ROWS_MAX:,} rows", hint="send them in several requests")
+        raise too_many_rows(BODY_ROWS_MAX)
     if tensor.datatype == "BYTES":
         return write_blobs(values)
     return _numbers(tensor, values, code)

@@ -18,7 +18,8 @@ from aias.serving.formats.arrow import Columns
 from aias.serving.formats.csvs import text_of, write_lines
 from aias.serving.formats.json_answers import plain
 from aias.serving.formats.json_vectors import floats
-from aias.serving.formats.tables import Parameters, Tables, rows_of
+from aias.serving.formats.tables import Tables, rows_of
+from aias.serving.formats.tensors import Parameters
 from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import PUBLIC, Route
