@@ -152,17 +152,12 @@ class Keys:
         """Shut a key out for ever; doing it again changes nothing. Raises `UnknownKey`."""
         with self.database.writing() as transaction:
             keys.revoke(transaction, key_id, self._clock())
-            row = keys.found(transaction, key_id)
-        if row is None:
-            raise unknown(key_id)
-        return _key(row)
+            return _found(transaction, key_id)
 
     def forget(self, key_id: str) -> None:
         """Shut a key out, and leave no trace of it: for one that was made for a while only. Raises `UnknownKey`."""
         with self.database.writing() as transaction:
-            if keys.found(transaction, key_id) is None:
-                raise unknown(key_id)
-            keys.remove(transaction, key_id)
+            keys.remove(transaction, _found(transaction, key_id).id)
 
     def limit(self, key_id: str, quotas: Iterable[Quota | str]) -> Key:
         """Have these quotas hold for a key, instead of those that did; none for no bounds. What it has used of a day or
@@ -170,10 +165,7 @@ class Keys:
         wanted = checked(quotas)
         with self.database.writing() as transaction:
             keys.set_quotas(transaction, key_id, tenants.written(wanted))
-            row = keys.found(transaction, key_id)
-        if row is None:
-            raise unknown(key_id)
-        return _key(row)
+            return _found(transaction, key_id)
 
     def create_tenant(self, name: str, quotas: Iterable[Quota | str] = (), *, once: Once | None = None) -> Tenant:
         """Somebody who may have several keys; the quotas hold for all of them together. Raises `BadName`, `BadQuota`,
@@ -201,10 +193,7 @@ class Keys:
             if tenant:
                 tenants.look_up(transaction, tenant)
             take(transaction, tenant, key_id)
-            row = keys.found(transaction, key_id)
-        if row is None:
-            raise unknown(key_id)
-        return _key(row)
+            return _found(transaction, key_id)
 
     def verify(self, secret: str) -> Key | None:
         """The key that a secret opens with, as the database stands now. For many checks, keep a `ring`."""
@@ -253,10 +242,7 @@ class Keys:
 
     @staticmethod
     def _again(transaction: Transaction, once: Once, made: str, salt: bytes) -> tuple[Key, str]:
-        row = keys.found(transaction, made)
-        if row is None:
-            raise unknown(made)
-        return _key(row), secret_of(made, once.bits(salt))
+        return _found(transaction, made), secret_of(made, once.bits(salt))
 
     def _in_future(self, expires_at: datetime | None) -> datetime | None:
         if expires_at is None:
@@ -266,6 +252,14 @@ class Keys:
         if expires_at <= self._clock():
             raise UserError(f"a key that expires at {expires_at} has expired already", hint="choose a later time")
         return expires_at
+
+
+def _found(transaction: Transaction, key_id: str) -> Key:
+    """Raises `UnknownKey`."""
+    row = keys.found(transaction, key_id)
+    if row is None:
+        raise unknown(key_id)
+    return _key(row)
 
 
 def _named(once: Once, salt: bytes) -> tuple[str, str]:
