@@ -31,6 +31,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
+FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+
 _ARRAYS: Final = (
     "feature", "threshold", "mode", "missing_left", "left", "right", "left_is_leaf", "right_is_leaf",
     "leaf_value", "leaf_output", "roots", "set_ends", "set_values", "base",

@@ -8,14 +8,12 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from aias.core.forest import Floats, Ints
+from aias.core.forest import FLOAT32_MAX, Floats, Ints
 from aias.core.symmetric import SymmetricTrees
-
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 Split = tuple[int, int, Mapping[str, Any]]
 """Its level, its tree, and what it asks."""

@@ -11,9 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.forest import LESS, LESS_OR_EQUAL, MEMBER, Floats, Forest, Ints
-
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
+from aias.core.forest import FLOAT32_MAX, LESS, LESS_OR_EQUAL, MEMBER, Floats, Forest, Ints
 
 
 def _logit(given: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The proof that the graph answers as the foreign model itself does. No proof, no version."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +10,12 @@ from aias.core.errors import AiasError
 from aias.core.evenly import evenly
 from aias.encoders.category import text_of
 from aias.encoders.contract import Floats
+from aias.graph.parity import ALONE_ROWS_MAX, SCORE_DIFFERENCE_MAX
 from aias.importing.formats.contract import Plan
 from aias.importing.matching import Matched
 from aias.importing.sandbox import Sandbox
 from aias.runtimes.contract import Row
 from aias.runtimes.onnxruntime import OnnxRuntime
-
-SCORE_DIFFERENCE_MAX: Final = 1e-5
-"""Of probabilities, or of each prediction relative to its size: libraries add in float32, we in float64."""
-
-ALONE_ROWS_MAX: Final = 500
 
 
 class NotProved(AiasError):
@@ -31,7 +27,8 @@ class NotProved(AiasError):
 def prove(box: Sandbox, plan: Plan, matched: Matched, runtime: OnnxRuntime, rows: Sequence[Row]) -> tuple[Parity, int]:
     """And how many of the rows the model itself has no answer for: NaN, which is then ours as well.
 
-    Raises `NotProved` when a label differs, a score by more than 1e-5, or a row's answer by the rows around it.
+    Raises `NotProved` when a label differs, a score by more than 1e-5 (of an amount relative to its size), or a
+    row's answer by the rows around it.
     """
     encoded = runtime.encoder.rows(rows)
     expected, labels = box.answer(matched.values(encoded.columns), plan)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aias.core.events import Event
-from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
+from aias.core.forest import FLOAT32_MAX, LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats
@@ -50,8 +50,6 @@ NEVER: Final = 1e-4
 
 OURS: Final = ("trees", "shrinkage")
 """Settings that scikit-learn does not know. `shrinkage`: how much leaves are drawn to what is above (`shrinkage`)."""
-
-FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 
 
 class Trees:

@@ -6,8 +6,9 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
+from aias.core.forest import FLOAT32_MAX
 from aias.core.task import Task
-from aias.forests.catboost import FLOAT32_MAX, widest
+from aias.forests.catboost import widest
 from aias.learners.catboost import CatBoost, Trees, _loss
 from aias.learners.contract import Examples, Fit
 from learned import LAYOUT, TASKS, answered, examples, odd_rows

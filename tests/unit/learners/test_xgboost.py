@@ -8,8 +8,9 @@ import pytest
 
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
+from aias.core.forest import FLOAT32_MAX
 from aias.core.task import Task
-from aias.forests.xgboost import FLOAT32_MAX, below
+from aias.forests.xgboost import below
 from aias.learners.contract import Examples, Fit
 from aias.learners.xgboost import XGBoost
 from learned import LAYOUT, TASKS, answered, examples, odd_rows

@@ -14,13 +14,13 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aias.core.errors import UserError
-from aias.core.forest import Forest, Ints
+from aias.core.forest import FLOAT32_MAX, Forest, Ints
 from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.encoders.rows import Layout
-from aias.forests.catboost import FLOAT32_MAX, Places, description, splits_of, tables_of, trees_of
+from aias.forests.catboost import Places, description, splits_of, tables_of, trees_of
 from aias.forests.uneven import reads_categories, uneven_of
 from aias.graph.compile import compile_graph
 from aias.importing.columns import MISSING, UNSEEN

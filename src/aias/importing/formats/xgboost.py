@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from aias.core.errors import UserError, shown
-from aias.core.forest import Forest
+from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.links import softmax
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
-from aias.forests.xgboost import FLOAT32_MAX, Nodes, base_of, forest_of, texts_of
+from aias.forests.xgboost import Nodes, base_of, forest_of, texts_of
 from aias.importing.columns import codes_of
 from aias.importing.formats.contract import (
     Description,
