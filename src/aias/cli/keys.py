@@ -1,12 +1,19 @@
 """`aias keys`."""
 
-from typing import Final
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
 from aias.cli.main import Whole, option_json
 from aias.cli.show import duration, give, nothing, table
+
+if TYPE_CHECKING:
+    from aias.access.accounts import Usage
+    from aias.access.keys import Keys
+    from aias.access.quotas import Quota
 
 _SELDOM: Final = frozenset({"revoked", "tenant", "quotas"})
 """Columns that are not shown where no key has anything there."""
@@ -37,15 +44,9 @@ def create(
     """Create a key and show it, this once and never again."""
     import datetime as dt
 
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
     expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=days) if days else None
-    store = Keys.open(home())
-    try:
+    with opened() as store:
         key, secret = store.create(name, scopes, expires_at=expires_at, quotas=quotas, tenant=tenant)  # type: ignore[arg-type]
-    finally:
-        store.close()
     if as_json:
         made = {"id": key.id, "name": key.name, "scopes": sorted(key.scopes), "key": secret}
         return give(made | {"quotas": list(map(str, key.quotas)), "tenant": key.tenant}, as_json=True)
@@ -57,14 +58,8 @@ def create(
 @option_json
 def list_(*, as_json: bool) -> None:
     """List the keys, without their secrets."""
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
-    store = Keys.open(home())
-    try:
+    with opened() as store:
         found = store.list()
-    finally:
-        store.close()
     if as_json:
         listed = [
             msgspec.to_builtins(key) | {"quotas": list(map(str, key.quotas)), "shared": list(map(str, key.shared))}
@@ -88,14 +83,8 @@ def list_(*, as_json: bool) -> None:
 @click.argument("id_", metavar="ID")
 def revoke(id_: str) -> None:
     """Revoke the key with this ID, permanently."""
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
-    store = Keys.open(home())
-    try:
+    with opened() as store:
         click.echo(f"revoked {store.revoke(id_).name}")
-    finally:
-        store.close()
 
 
 @keys.command()
@@ -104,17 +93,10 @@ def revoke(id_: str) -> None:
 @click.option("--unlimited", is_flag=True, help="Remove all its quotas.")
 def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
     """Set the quotas of the key with this ID, replacing those set before."""
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
-    if bool(quotas) == unlimited:
-        raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
-    store = Keys.open(home())
-    try:
+    check_limit(quotas, unlimited=unlimited)
+    with opened() as store:
         key = store.limit(id_, quotas)
-    finally:
-        store.close()
-    click.echo(f"{key.name}: {', '.join(map(str, key.quotas)) or 'no quotas'}")
+    say_quotas(key.name, key.quotas)
 
 
 @keys.command()
@@ -123,16 +105,10 @@ def limit(id_: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
 @click.option("--nobody", is_flag=True, help="Take it from its tenant, and give it to none.")
 def assign(id_: str, tenant: str | None, *, nobody: bool) -> None:
     """Give the key with this ID to TENANT, whose quotas then apply to it too."""
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
     if bool(tenant) == nobody:
         raise click.UsageError("name a tenant, or say `--nobody`")
-    store = Keys.open(home())
-    try:
+    with opened() as store:
         key = store.assign(id_, tenant or "")
-    finally:
-        store.close()
     click.echo(f"{key.name}: {f'of {key.tenant}' if key.tenant else 'of no tenant'}")
 
 
@@ -141,28 +117,50 @@ def assign(id_: str, tenant: str | None, *, nobody: bool) -> None:
 @option_json
 def usage(id_: str | None, *, as_json: bool) -> None:
     """Show what all keys, or the one with this ID, have used of their quotas."""
-    from aias.access.keys import Keys, unknown
+    from aias.access.keys import unknown
     from aias.access.ledger import usage_of
     from aias.core.settings import home
 
-    store = Keys.open(home())
-    try:
+    with opened() as store:
         found = [key for key in store.list() if id_ in (None, key.id)]
-    finally:
-        store.close()
     if id_ is not None and not found:
         raise unknown(id_)
     used = usage_of(home(), found)
     if as_json:
-        return give([
-            {"id": key.id, "name": key.name, "quota": str(each.quota), "used": each.used, "left": each.left,
-             "whole_in_seconds": round(each.seconds, 3)} for key, each in used
-        ], as_json=True)  # fmt: skip
+        return give([{"id": key.id, "name": key.name} | usage_facts(each) for key, each in used], as_json=True)
     if not used:
         return nothing("no quotas", "aias keys limit ID --quota 100/second")
-    rows = [
-        (key.id, key.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
-        for key, each in used
-    ]
-    columns = ("id", "name", "quota", "used", "left", "resets in")
-    return table("", columns, rows, right=("used", "left", "resets in"))
+    rows = [(key.id, key.name, *usage_cells(each)) for key, each in used]
+    return table("", ("id", "name", *USAGE), rows, right=USAGE[1:])
+
+
+@contextmanager
+def opened() -> "Iterator[Keys]":
+    """The keys of the home."""
+    from aias.access.keys import Keys
+    from aias.core.settings import home
+
+    with closing(Keys.open(home())) as store:
+        yield store
+
+
+def check_limit(quotas: tuple[str, ...], *, unlimited: bool) -> None:
+    if bool(quotas) == unlimited:
+        raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
+
+
+def say_quotas(name: str, quotas: "Iterable[Quota]") -> None:
+    click.echo(f"{name}: {', '.join(map(str, quotas)) or 'no quotas'}")
+
+
+USAGE: Final = ("quota", "used", "left", "resets in")
+
+
+def usage_cells(each: "Usage") -> tuple[str, ...]:
+    """What stands under `USAGE`."""
+    return str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds)
+
+
+def usage_facts(each: "Usage") -> dict[str, Any]:
+    whole_in = round(each.seconds, 3)
+    return {"quota": str(each.quota), "used": each.used, "left": each.left, "whole_in_seconds": whole_in}

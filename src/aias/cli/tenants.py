@@ -1,18 +1,11 @@
 """`aias tenants`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 import click
 import msgspec
 
-from aias.cli.keys import option_quotas
+from aias.cli.keys import USAGE, check_limit, opened, option_quotas, say_quotas, usage_cells, usage_facts
 from aias.cli.main import Whole, option_json
-from aias.cli.show import duration, give, nothing, table
-
-if TYPE_CHECKING:
-    from aias.access.keys import Keys
+from aias.cli.show import give, nothing, table
 
 
 @click.group(cls=Whole)
@@ -25,9 +18,9 @@ def tenants() -> None:
 @option_quotas
 def create(name: str, quotas: tuple[str, ...]) -> None:
     """Create the tenant NAME; `aias keys create --tenant` and `aias keys assign` give it keys."""
-    with _keys() as store:
+    with opened() as store:
         made = store.create_tenant(name, quotas)
-    click.echo(f"{made.name}: {', '.join(map(str, made.quotas)) or 'no quotas'}")
+    say_quotas(made.name, made.quotas)
 
 
 @tenants.command()
@@ -36,18 +29,17 @@ def create(name: str, quotas: tuple[str, ...]) -> None:
 @click.option("--unlimited", is_flag=True, help="Remove its quotas; those of its keys stay.")
 def limit(name: str, quotas: tuple[str, ...], *, unlimited: bool) -> None:
     """Set the quotas that all keys of NAME share, replacing those set before."""
-    if bool(quotas) == unlimited:
-        raise click.UsageError("say `--quota`, once or more often, or `--unlimited`")
-    with _keys() as store:
+    check_limit(quotas, unlimited=unlimited)
+    with opened() as store:
         now = store.limit_tenant(name, quotas)
-    click.echo(f"{now.name}: {', '.join(map(str, now.quotas)) or 'no quotas'}")
+    say_quotas(now.name, now.quotas)
 
 
 @tenants.command(name="list")
 @option_json
 def list_(*, as_json: bool) -> None:
     """List the tenants, and the keys of each that are not revoked."""
-    with _keys() as store:
+    with opened() as store:
         found, keys = store.tenants(), [each for each in store.list() if each.revoked_at is None]
     theirs = {each.name: [key for key in keys if key.tenant == each.name] for each in found}
     if as_json:
@@ -74,32 +66,14 @@ def usage(name: str | None, *, as_json: bool) -> None:
     from aias.access.tenants import unknown
     from aias.core.settings import home
 
-    with _keys() as store:
+    with opened() as store:
         found = [each for each in store.tenants() if name in (None, each.name)]
     if name is not None and not found:
         raise unknown(name)
     used = usage_of_tenants(home(), found)
     if as_json:
-        return give([
-            {"name": tenant.name, "quota": str(each.quota), "used": each.used, "left": each.left,
-             "whole_in_seconds": round(each.seconds, 3)} for tenant, each in used
-        ], as_json=True)  # fmt: skip
+        return give([{"name": tenant.name} | usage_facts(each) for tenant, each in used], as_json=True)
     if not used:
         return nothing("no quotas", "aias tenants limit NAME --quota 100/second")
-    rows = [
-        (tenant.name, str(each.quota), f"{each.used:,}", f"{each.left:,}", duration(each.seconds))
-        for tenant, each in used
-    ]
-    return table("", ("name", "quota", "used", "left", "resets in"), rows, right=("used", "left", "resets in"))
-
-
-@contextmanager
-def _keys() -> "Iterator[Keys]":
-    from aias.access.keys import Keys
-    from aias.core.settings import home
-
-    store = Keys.open(home())
-    try:
-        yield store
-    finally:
-        store.close()
+    rows = [(tenant.name, *usage_cells(each)) for tenant, each in used]
+    return table("", ("name", *USAGE), rows, right=USAGE[1:])
