@@ -15,6 +15,7 @@ from aias.core.task import Task
 from aias.data.copies import alike_by_chance, keys_of
 from aias.data.dataset import Dataset
 from aias.data.target import Labels1d
+from aias.encoders.contract import Floats
 
 CERTAIN: Final = 0.999
 """AUC or R² of one column alone from which it must know the answer."""
@@ -35,8 +36,6 @@ _ROWS_EACH: Final = 10
 _SUM_COLUMNS_MAX: Final = 200
 _SUM_ROWS: Final = 200
 _MEND: Final = "if it is not known when predicting, leave it out, or set its role to ignored in the schema"
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

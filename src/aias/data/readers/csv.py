@@ -13,7 +13,7 @@ from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table, noted
-from aias.data.text_files.around import beside
+from aias.data.text_files.around import Flags, beside
 from aias.data.text_files.blanks import divided_by_blanks, with_tabs
 from aias.data.text_files.decode import decoded, head_of
 from aias.data.text_files.drawn_tables import is_drawn, undrawn
@@ -26,6 +26,7 @@ from aias.data.text_files.layout import Layout, Records, records, sniff, without
 from aias.data.text_files.one_side import one_side
 from aias.data.text_files.one_table import one_table, without_title
 from aias.data.types.names import unique_names
+from aias.encoders.contract import Ints
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)
@@ -170,7 +171,7 @@ def _squared(data: bytes, found: Records, separator: str, name: str) -> tuple[by
     return b"\n".join(data[start:end] + pad * gap for start, end, gap in rows), int(keep.sum()), width, notes
 
 
-def _width(fields: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> int:
+def _width(fields: Ints, name: str) -> int:
     """The first record's, where many agree with it, else the commonest."""
     first, commonest = int(fields[0]), int(np.bincount(fields).argmax())
     width = first if (fields == first).sum() * 2 >= len(fields) else commonest
@@ -182,13 +183,7 @@ def _width(fields: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> int
     return width
 
 
-def _ragged_notes(
-    short: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    long: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    found: Records,
-    width: int,
-    name: str,
-) -> tuple[Event, ...]:
+def _ragged_notes(short: Flags, long: Flags, found: Records, width: int, name: str) -> tuple[Event, ...]:
     notes: list[Event] = []
     if long.any():
         lines = _some(found.lines[long])
@@ -295,17 +290,17 @@ def _check_closed(lines: Sequence[str], first: int, layout: Layout, name: str) -
         raise Unreadable(message, hint="close it, or double it if it is data") from None
 
 
-def _beside_notes(lines: np.ndarray[tuple[int], np.dtype[np.int64]], name: str) -> tuple[Event, ...]:
+def _beside_notes(lines: Ints, name: str) -> tuple[Event, ...]:
     if not len(lines):
         return ()
     which = "line {} is a comment or a note" if len(lines) == 1 else "lines {} are comments or notes"
     return (noted(f"`{name}`: {which.format(_some(lines))} of a single value, and left out"),)
 
 
-def _rows_have(which: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
+def _rows_have(which: Flags) -> str:
     return "1 row has" if which.sum() == 1 else f"{which.sum():,} rows have"
 
 
-def _some(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+def _some(numbers: Ints) -> str:
     shown = ", ".join(map(str, numbers[:5].tolist()))
     return shown if len(numbers) <= 5 else f"{shown}, ..."

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import polars as pl
 
 from aias.data.types.spellings import SPELLINGS
+from aias.encoders.contract import Ints
 
 Row = Sequence[str]
-Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 ABOVE_MAX: Final = 25

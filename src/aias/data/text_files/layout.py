@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.encoders.contract import Ints
+
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""
 
@@ -25,7 +27,6 @@ HEAD_BYTES: Final = 1 << 19
 """By which a layout is told."""
 
 _QUOTE, _LINE_END, _SPACE = 34, 10, 32
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

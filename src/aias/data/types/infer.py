@@ -19,6 +19,7 @@ from aias.data.types.kinds import guess
 from aias.data.types.numbers_in_texts import units_of
 from aias.data.types.spellings import SPELLINGS, SURE_SPELLINGS
 from aias.data.types.times_in_digits import times_in_digits
+from aias.encoders.contract import Floats
 
 _ID_NAME: Final = re.compile(r"(id|index|rownames?|row_?(id|number|num|no)?|unnamed: 0|.*[_ ]id|c0)", re.IGNORECASE)
 _CAMEL_ID: Final = re.compile(r".*[a-z]I[dD]")
@@ -131,7 +132,7 @@ def _useless(field: Field, column: pl.Series, present: pl.Series) -> str:
     return ""
 
 
-def _row_number(name: str, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> str:
+def _row_number(name: str, values: Floats) -> str:
     with np.errstate(invalid="ignore", over="ignore"):
         steps = np.diff(values)
     if bool((steps == 1).all()) and values[0] in {0.0, 1.0}:
