@@ -18,7 +18,7 @@ from aias.core.links import write_answers
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
 from aias.forests.lightgbm import forest_of
-from aias.learners.boosting import CODES_MAX, Rounds, boost, sets_of
+from aias.learners.boosting import CODES_MAX, Rounds, bare, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, halves, joined, state_text, text_state
 
 __all__ = ["BoostedTrees"]
@@ -33,9 +33,6 @@ OBJECTIVES: Final = {
     "mae": "regression_l1", "median_absolute_error": "regression_l1", "mape": "mape", "quantile_loss": "quantile"
 }  # fmt: skip
 """Of LightGBM, for metrics that the mean does not answer best."""
-
-HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil")
-"""What LightGBM imports when it is there, a second or more, and does not need here."""
 
 
 class Trees:
@@ -173,13 +170,8 @@ def _lightgbm() -> Any:
     """
     if "lightgbm" in sys.modules:
         return sys.modules["lightgbm"]
-    hidden = [name for name in HIDDEN if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
+    with bare():
         import lightgbm
-    finally:
-        for name in hidden:
-            del sys.modules[name]
     for name in [name for name in sys.modules if name.split(".")[0] == "lightgbm"]:
         del sys.modules[name]
     return lightgbm

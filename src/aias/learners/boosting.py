@@ -3,7 +3,9 @@
 A member keeps what is its own: how a round is made, and how what was fitted is read.
 """
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
@@ -29,6 +31,21 @@ TELL_SECONDS: Final = 0.5
 """Between two events; each asks the trees so far for the validation score."""
 
 NEAR: Final = 1.5
+
+HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil", "polars")
+"""What boosters import when it is there, which takes a second or more, and do not need here."""
+
+
+@contextmanager
+def bare() -> Iterator[None]:
+    """For the import of a booster, which finds none of `HIDDEN` that is not there already."""
+    hidden = [name for name in HIDDEN if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 class Booster(Protocol):

@@ -22,7 +22,7 @@ from aias.core.links import answers, write_answers
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats, Ints
 from aias.forests.xgboost import Nodes, forest_of
-from aias.learners.boosting import Rounds, boost, sets_of
+from aias.learners.boosting import Rounds, bare, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, joined
 from aias.networks.answers import span_of
 
@@ -35,9 +35,6 @@ FINISH_SECONDS: Final = (0.05, 1e-3)
 
 STEPS_AT_ONCE: Final = 1 << 21
 """Rows times trees whose leaves are added up together: some 50 MB."""
-
-HIDDEN: Final = ("sklearn", "pandas", "pyarrow", "matplotlib", "graphviz", "dask", "joblib", "psutil", "polars")
-"""What XGBoost imports when it is there and does not need here."""
 
 OWN_NAME: Final = "_xgboost_of_aias"
 
@@ -194,7 +191,7 @@ def _xgboost() -> Any:
     found = importlib.util.find_spec("xgboost")
     if "xgboost" in sys.modules or found is None or found.origin is None:
         return importlib.import_module("xgboost")
-    with _bare():
+    with bare(), _patient():
         spec = importlib.util.spec_from_file_location(OWN_NAME, found.origin)
         assert spec is not None and spec.loader is not None, "a package that was found has a loader"
         sys.modules[OWN_NAME] = module = importlib.util.module_from_spec(spec)
@@ -216,18 +213,13 @@ def _freed_quietly(module: Any) -> None:
 
 
 @contextmanager
-def _bare() -> Iterator[None]:
-    """What XGBoost serves is hidden, and its threads will sleep while they wait: on a busy machine they took five times
-    as long to wait for each other as to work.
-    """
-    hidden = [name for name in HIDDEN if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+def _patient() -> Iterator[None]:
+    """Its threads will sleep while they wait: on a busy machine they took five times as long to wait for each other as
+    to work."""
     policy = os.environ.get(WAIT_POLICY)
     os.environ.setdefault(WAIT_POLICY, "passive")
     try:
         yield
     finally:
-        for name in hidden:
-            del sys.modules[name]
         if policy is None:
             del os.environ[WAIT_POLICY]
