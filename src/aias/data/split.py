@@ -157,10 +157,7 @@ def _way(how: str) -> tuple[str, str]:
 
 def _deal(groups: Ints, strata: Ints, count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
     """Whole groups, the largest first, each to the fold that has the fewest rows of its stratum, then of all."""
-    sizes = np.bincount(groups)
-    first = np.full(len(sizes), len(groups))
-    np.minimum.at(first, groups, np.arange(len(groups)))
-    stratum = strata[first]  # (groups,) a group of several labels counts as the label of its first row
+    sizes, stratum = _of_groups(groups, strata)
     fold = np.zeros(len(sizes), np.int16)
     rows = [0] * count
     for one in np.unique(stratum):
@@ -175,6 +172,12 @@ def _deal(groups: Ints, strata: Ints, count: int, rng: np.random.Generator) -> n
         for _, together, each in waiting:
             rows[each] = together
     return fold[groups]
+
+
+def _of_groups(groups: Ints, strata: Ints) -> tuple[Ints, Ints]:
+    """The rows of each, and its stratum: of several labels that of its first row; (groups,) both."""
+    first = np.unique(groups, return_index=True)[1]
+    return np.bincount(groups), strata[first]
 
 
 def _strata(y: npt.NDArray[np.int64] | npt.NDArray[np.float64], task: Task) -> Ints:
@@ -196,10 +199,7 @@ def _assign(
     groups: Ints, strata: Ints, fractions: tuple[float, float, float], rng: np.random.Generator
 ) -> npt.NDArray[np.int8]:
     """A part (0 train, 1 validation, 2 test) for each row, whole groups at a time, each stratum divided by itself."""
-    sizes = np.bincount(groups)
-    first = np.full(len(sizes), len(groups))
-    np.minimum.at(first, groups, np.arange(len(groups)))
-    stratum = strata[first]  # (groups,) a group of several labels counts as the label of its first row
+    sizes, stratum = _of_groups(groups, strata)
     part = np.zeros(len(sizes), np.int8)
     owed = np.zeros(3)  # what rounding kept from validation and test in the strata before
     for one in np.unique(stratum):

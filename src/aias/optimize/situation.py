@@ -46,12 +46,18 @@ class Situation:
     """How large a share of all splits of a member of trees asks for each encoded column, (width,)."""
 
     @property
+    def ranked(self) -> list[Member]:
+        """The members, by how good they are by themselves."""
+        losses = losses_of(self.board)
+        return sorted(self.board.members, key=lambda each: losses[each.name])
+
+    @property
     def best(self) -> list[Member]:
         """The members that are best by themselves, one of each learner."""
-        losses = losses_of(self.board)
-        ranked = sorted(self.board.members, key=lambda each: losses[each.name])
-        first = {each.configuration.learner: each for each in reversed(ranked)}
-        return sorted(first.values(), key=lambda each: losses[each.name])[:BEST]
+        first: dict[str, Member] = {}
+        for each in self.ranked:
+            first.setdefault(each.configuration.learner, each)
+        return list(first.values())[:BEST]
 
     @property
     def names(self) -> set[str]:

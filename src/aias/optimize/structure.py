@@ -9,7 +9,6 @@ from aias.optimize.situation import RULES, Situation, around_best, around_used, 
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.selection.portfolio import portfolio
-from aias.training.selection.search import losses_of
 
 __all__ = ["structure"]
 
@@ -73,9 +72,7 @@ def _sized(member: Member, times: float, what: str) -> Iterator[Configuration]:
 
 def _merged(situation: Situation) -> Iterator[Configuration]:
     """Two members of one learner made one, half-way between them."""
-    losses = losses_of(situation.board)
-    ranked = sorted(situation.board.members, key=lambda each: losses[each.name])
-    for first, second in combinations(ranked[:4], 2):
+    for first, second in combinations(situation.ranked[:4], 2):
         one, other = first.configuration, second.configuration
         if (one.learner, one.derived, one.features) == (other.learner, other.derived, other.features):
             between = {name: _between(value, other.settings[name]) for name, value in one.settings.items()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.plots.svg import WIDTH, Drawing
+from aias.plots.svg import WIDTH, Drawing, n
 
 HEIGHT: Final = 380
 LEFT, RIGHT, TOP, BOTTOM = 64.0, WIDTH - 20.0, 62.0, HEIGHT - 52.0
@@ -146,6 +146,4 @@ def number(value: float, step: float = 0.0, *, size: float = 0.0) -> str:
 def _rounded(value: float, step: float) -> str:
     """With the fewest decimals that show the step as it is."""
     digits = next((i for i in range(7) if abs(step * 10**i - round(step * 10**i)) < 1e-6 * step * 10**i), 6)
-    text = f"{value:.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
+    return n(value, digits)

@@ -42,7 +42,7 @@ class Drawing:
     def __init__(self, title: str, note: str, *, height: float) -> None:
         self.height = height
         words = printable(f"{title}. {note}")
-        size = f'width="{WIDTH}" height="{_n(height)}" viewBox="0 0 {WIDTH} {_n(height)}"'
+        size = f'width="{WIDTH}" height="{n(height)}" viewBox="0 0 {WIDTH} {n(height)}"'
         self._parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{html.escape(words)}">',
             f"<title>{html.escape(words)}</title><style>{html.escape(_STYLE, quote=False)}</style>",
@@ -54,27 +54,27 @@ class Drawing:
     def rect(
         self, x: float, y: float, width: float, height: float, style: str, *, strength: float = 1, radius: float = 0
     ) -> None:
-        more = (f' fill-opacity="{_n(strength, 2)}"' if strength < 1 else "") + (f' rx="{radius}"' if radius else "")
+        more = (f' fill-opacity="{n(strength, 2)}"' if strength < 1 else "") + (f' rx="{radius}"' if radius else "")
         self._parts.append(
-            f'<rect class="{style}" x="{_n(x)}" y="{_n(y)}" width="{_n(width)}" height="{_n(height)}"{more}/>'
+            f'<rect class="{style}" x="{n(x)}" y="{n(y)}" width="{n(width)}" height="{n(height)}"{more}/>'
         )
 
     def line(self, x: float, y: float, to_x: float, to_y: float, style: str) -> None:
-        self._parts.append(f'<path class="{style}" d="M{_n(x)} {_n(y)}L{_n(to_x)} {_n(to_y)}"/>')
+        self._parts.append(f'<path class="{style}" d="M{n(x)} {n(y)}L{n(to_x)} {n(to_y)}"/>')
 
     def path(self, x: Any, y: Any, style: str) -> None:
         """Through all points in their order."""
-        points = "L".join(f"{_n(a)} {_n(b)}" for a, b in zip(x, y, strict=True))
+        points = "L".join(f"{n(a)} {n(b)}" for a, b in zip(x, y, strict=True))
         self._parts.append(f'<path class="{style}" d="M{points}"/>')
 
     def cells(self, corners: Sequence[tuple[float, float]], width: float, height: float, *, strength: float) -> None:
         """Many equal rectangles of one strength of colour."""
-        step = f"h{_n(width)}v{_n(height)}h{_n(-width)}z"
-        shape = "".join(f"M{_n(x)} {_n(y)}{step}" for x, y in corners)
-        self._parts.append(f'<path class="shape" fill-opacity="{_n(strength, 2)}" d="{shape}"/>')
+        step = f"h{n(width)}v{n(height)}h{n(-width)}z"
+        shape = "".join(f"M{n(x)} {n(y)}{step}" for x, y in corners)
+        self._parts.append(f'<path class="shape" fill-opacity="{n(strength, 2)}" d="{shape}"/>')
 
     def dot(self, x: float, y: float, style: str = "shape", *, radius: float = 3) -> None:
-        self._parts.append(f'<circle class="{style}" cx="{_n(x)}" cy="{_n(y)}" r="{radius}"/>')
+        self._parts.append(f'<circle class="{style}" cx="{n(x)}" cy="{n(y)}" r="{radius}"/>')
 
     def text(
         self, x: float, y: float, words: str, style: str = "", *, anchor: Anchor = "start", width: float = WIDTH,
@@ -83,8 +83,8 @@ class Drawing:
         """Its middle is left out where it would be wider than `width`."""
         more = f' class="{style}"' if style else ""
         more += f' text-anchor="{anchor}"' if anchor != "start" else ""
-        more += f' transform="rotate(-90 {_n(x)} {_n(y)})"' if upwards else ""
-        self._parts.append(f'<text x="{_n(x)}" y="{_n(y)}"{more}>{html.escape(short(words, width))}</text>')
+        more += f' transform="rotate(-90 {n(x)} {n(y)})"' if upwards else ""
+        self._parts.append(f'<text x="{n(x)}" y="{n(y)}"{more}>{html.escape(short(words, width))}</text>')
 
     def as_bytes(self) -> bytes:
         return "".join([*self._parts, "</svg>\n"]).encode()
@@ -120,7 +120,8 @@ def _width(words: str) -> float:
     return LETTER_UNITS * sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in words)
 
 
-def _n(value: float, digits: int = 1) -> str:
+def n(value: float, digits: int = 1) -> str:
+    """With so many decimals at most."""
     text = f"{value:.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
