@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -133,18 +133,13 @@ def _number(value: object) -> object:
 
 def _bodies(rows: Sequence[Mapping[str, object]], size: int) -> Iterator[bytes]:
     """Bodies of `size` rows each, so many that every row is in one."""
-    total, turning = 0, _around(rows)
+    total, turning = 0, cycle(rows)
     for _ in range(math.ceil(len(rows) / size)):
         body = msgspec.json.encode(list(islice(turning, size)))
         total += len(body)
         if total > BODY_BYTES_MAX:
             return
         yield body
-
-
-def _around(rows: Sequence[Mapping[str, object]]) -> Iterator[Mapping[str, object]]:
-    while True:
-        yield from rows
 
 
 def _tried(
