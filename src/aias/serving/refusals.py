@@ -164,6 +164,10 @@ class NotSupported(Refusal):
     status = 501
 
 
+def follows() -> NotSupported:
+    return NotSupported("this server does not deploy", hint="`aias deploy` does, and it follows")
+
+
 class NotReady(Refusal):
     """The endpoint has no model in memory that can answer yet."""
 

@@ -7,6 +7,8 @@
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Final
 
 from aias.access import idempotency
@@ -49,5 +51,10 @@ def once_of(request: Request, asked: bytes) -> Once | None:
     return Once(request.tenant, request.name, asked, secret.strip())
 
 
-def told_otherwise(fault: idempotency.AskedOtherwise) -> AskedOtherwise:
-    return AskedOtherwise(fault.message, hint=fault.hint)
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """While something is done `once`. Raises `AskedOtherwise`."""
+    try:
+        yield
+    except idempotency.AskedOtherwise as fault:
+        raise AskedOtherwise(fault.message, hint=fault.hint) from None

@@ -13,13 +13,12 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from aias.access.idempotency import AskedOtherwise
 from aias.access.keys import Key, Keys, Scope, unknown, utc_now
 from aias.access.tenants import Tenant, TenantExists
 from aias.core.events import Event, Watch
-from aias.serving.admission.idempotency import once_of, told_otherwise
-from aias.serving.http.bodies import read_as
-from aias.serving.http.messages import Reply, Request
+from aias.serving.admission.idempotency import asked_once, once_of
+from aias.serving.http.bodies import Nothing, read_as
+from aias.serving.http.messages import Reply, Request, json_reply
 from aias.serving.http.routes import Route
 from aias.serving.refusals import BadBody, BadKey, NotSupported, Refusal
 
@@ -66,10 +65,6 @@ class NewTenant(msgspec.Struct, forbid_unknown_fields=True):
     quotas: list[str] = []
 
 
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
 class KeyRoutes:
     """`keys` are absent where this server only checks what others make."""
 
@@ -109,13 +104,11 @@ class KeyRoutes:
         ends = utc_now() + timedelta(days=asked.days) if asked.days else None
         if giver.expires_at is not None:
             ends = min(ends or giver.expires_at, giver.expires_at)
-        try:
+        with asked_once():
             key, secret = self._keys.create(
                 asked.name, asked.scopes, expires_at=ends, quotas=asked.quotas, tenant=asked.tenant,
                 once=once_of(request, _said(asked)),
             )  # fmt: skip
-        except AskedOtherwise as fault:
-            raise told_otherwise(fault) from None
         self._tell(giver, f"made the key `{key.name}` ({', '.join(sorted(key.scopes))})", key.id)
         return Reply(msgspec.json.encode(_told(key) | {"key": secret}), 201, headers=_SHOWN_ONCE)
 
@@ -153,20 +146,19 @@ class KeyRoutes:
         """Make a tenant: a group of keys, and the quotas that they share"""
         asked, giver = read_as(request.body, NewTenant), self._giver(request)
         try:
-            made = self._keys.create_tenant(asked.name, asked.quotas, once=once_of(request, _said(asked)))
-        except AskedOtherwise as fault:
-            raise told_otherwise(fault) from None
+            with asked_once():
+                made = self._keys.create_tenant(asked.name, asked.quotas, once=once_of(request, _said(asked)))
         except TenantExists as fault:
             raise AlreadyThere(fault.message, hint=f"POST /tenants/{asked.name}/limit sets its quotas") from None
         self._tell(giver, f"made the tenant `{made.name}`")
-        return Reply(msgspec.json.encode(_of(made)), 201)
+        return json_reply(_of(made), 201)
 
     def limit_tenant(self, request: Request) -> Reply:
         """Set the quotas that all keys of a tenant share, replacing those set before"""
         quotas, giver, name = read_as(request.body, Limits).quotas, self._giver(request), request.places["name"]
         now = self._keys.limit_tenant(name, quotas)
         self._tell(giver, f"limited the tenant `{name}`")
-        return Reply(msgspec.json.encode(_of(now)))
+        return json_reply(_of(now))
 
     @property
     def _keys(self) -> Keys:
@@ -183,7 +175,7 @@ class KeyRoutes:
         self._check(giver, found.scopes)
         now = change(key_id)
         self._tell(giver, f"{what} the key `{now.name}`", now.id)
-        return Reply(msgspec.json.encode(_told(now)))
+        return json_reply(_told(now))
 
     def _giver(self, request: Request) -> Key:
         """The key that asks, as it stands now. Raises `BeyondItsOwn` where it has bounds of its own."""

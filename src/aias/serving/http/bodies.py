@@ -27,6 +27,10 @@ _MEMBERS_MAX: Final = 100
 Object = TypeVar("Object", bound=msgspec.Struct)
 
 
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request that has nothing to say."""
+
+
 def read_as(body: bytes, kind: type[Object]) -> Object:
     """A JSON object; nothing is one without fields. Raises `BadBody`."""
     try:

@@ -127,6 +127,10 @@ class Reply:
     later: Callable[[], bytes] | None = None
 
 
+def json_reply(value: object, status: int = 200) -> Reply:
+    return Reply(msgspec.json.encode(value), status)
+
+
 class Ask(msgspec.Struct, frozen=True):
     """What a handler wants of its model: the answers to `rows`, to `columns` of `count` values each, to `texts`, or to
     rows that the runtime has `encoded` already.

@@ -9,8 +9,8 @@ from aias.core.errors import NotFound
 from aias.core.json_faults import Faults, in_words
 from aias.core.names import Ref
 from aias.serving.formats.tensors import Parameters
-from aias.serving.http.messages import Reply, Request
-from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint
+from aias.serving.http.messages import Reply, Request, json_reply
+from aias.serving.refusals import BadBody, NotReady, NotSupported, UnknownEndpoint, follows
 from aias.serving.versions.router import Router
 
 PARKED: Final = "not in memory; loaded when it is asked"
@@ -56,9 +56,7 @@ class Repository:
     def names(self, _request: Request) -> Reply:
         """The names of all endpoints that can answer."""
         held = self._quarantined()
-        return Reply(
-            msgspec.json.encode({"models": [name for name, version in self.versions() if version not in held]})
-        )
+        return json_reply({"models": [name for name, version in self.versions() if version not in held]})
 
     def index(self, request: Request) -> Reply:
         """Every endpoint, and whether it can answer or why not; with `{"ready": true}` only those that can."""
@@ -78,7 +76,7 @@ class Repository:
                 {"name": name, "version": "", "state": "UNAVAILABLE", "reason": why}
                 for name in sorted(self._router.missing)
             ]
-        return Reply(msgspec.json.encode(sorted(entries, key=lambda entry: entry["name"])))
+        return json_reply(sorted(entries, key=lambda entry: entry["name"]))
 
     def load(self, request: Request) -> Reply:
         """Load an endpoint, retry its version, or deploy the newest version of the model of that name."""
@@ -116,7 +114,7 @@ class Repository:
     @property
     def _controlled(self) -> Control:
         if self._control is None:
-            raise NotSupported("this server does not deploy", hint="`aias deploy` does, and it follows")
+            raise follows()
         return self._control
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from aias.core.errors import AiasError, BadValue
-from aias.serving.http.messages import JSON, Ask, Conversation, Reply, Request
+from aias.serving.http.messages import JSON, Ask, Conversation, Reply, Request, json_reply
 from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.inference.descriptions import config_of, metadata_of
 from aias.serving.inference.replies import reply_of
@@ -57,28 +57,28 @@ class OpenInference:
     def describe_server(self, _request: Request) -> Reply:
         from importlib.metadata import version
 
-        return _json({"name": "aias", "version": version("aias"), "extensions": EXTENSIONS})
+        return json_reply({"name": "aias", "version": version("aias"), "extensions": EXTENSIONS})
 
     def tell_live(self, _request: Request) -> Reply:
-        return _json({"live": True})
+        return json_reply({"live": True})
 
     def tell_ready(self, _request: Request) -> Reply:
         ready = self._ready()
-        return Reply(msgspec.json.encode({"ready": ready}), 200 if ready else 503)
+        return json_reply({"ready": ready}, 200 if ready else 503)
 
     def tell_model(self, request: Request) -> Reply:
         """Ready means that a request is answered; if the model is not in memory, after it has been loaded."""
         name = request.places["endpoint"]
         _check_number(request, self._number(request))
-        return _json({"name": name, "ready": True})
+        return json_reply({"name": name, "ready": True})
 
     def describe_model(self, request: Request) -> Reply:
         """The tensors of an endpoint."""
-        return _json(metadata_of(request.places["endpoint"], _check_version(request)))
+        return json_reply(metadata_of(request.places["endpoint"], _check_version(request)))
 
     def describe_config(self, request: Request) -> Reply:
         """The tensors of an endpoint in the form of Triton's model configuration."""
-        return _json(config_of(request.places["endpoint"], _check_version(request), rows_max=self._rows_max))
+        return json_reply(config_of(request.places["endpoint"], _check_version(request), rows_max=self._rows_max))
 
     def tell_statistics(self, request: Request) -> Reply:
         """How many requests and rows an endpoint has answered, and how long each phase took."""
@@ -139,7 +139,3 @@ def _check_number(request: Request, number: int) -> None:
     version = request.places.get("version")
     if version is not None and version != str(number):
         raise UnknownPath(f"`{request.places['endpoint']}` is not at version {version[:20]}", hint=f"it is at {number}")
-
-
-def _json(value: object) -> Reply:
-    return Reply(msgspec.json.encode(value), media_type=JSON)

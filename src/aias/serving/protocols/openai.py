@@ -15,7 +15,7 @@ from aias.core.limits import EMBEDDED_TEXTS_MAX, EMBEDDED_TOKENS_MAX
 from aias.registry.values import Endpoint
 from aias.runtimes.contract import Text, Vectors
 from aias.serving.formats.json_vectors import floats, packed
-from aias.serving.http.messages import Ask, Conversation, Reply, Request
+from aias.serving.http.messages import Ask, Conversation, Reply, Request, json_reply
 from aias.serving.http.routes import Route
 from aias.serving.protocols.contract import House
 from aias.serving.refusals import (
@@ -134,7 +134,7 @@ class OpenAI:
         name = request.places["endpoint"]
         if not request.asked.manifest.task.width:
             raise UnknownEndpoint(f"`{name}` gives no vectors", hint=f"ask it at /predict/{name}")
-        return Reply(msgspec.json.encode(_described(self._pointer(name))))
+        return json_reply(_described(self._pointer(name)))
 
 
 def _read(body: bytes) -> Asked:

@@ -8,16 +8,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from aias.access.idempotency import AskedOtherwise
 from aias.core.names import Ref
 from aias.registry.rollout.trial import Guard, beside, named_latency, told
 from aias.registry.values import Endpoint
-from aias.serving.admission.idempotency import once_of, told_otherwise
-from aias.serving.http.bodies import read_as
-from aias.serving.http.messages import Reply, Request
+from aias.serving.admission.idempotency import asked_once, once_of
+from aias.serving.http.bodies import Nothing, read_as
+from aias.serving.http.messages import Reply, Request, json_reply
 from aias.serving.http.routes import Route
 from aias.serving.inference.repository import Control
-from aias.serving.refusals import NotSupported, UnknownEndpoint
+from aias.serving.refusals import UnknownEndpoint, follows
 from aias.serving.rollout.stage import Book, Stage
 from aias.serving.survival.blame import NotHeld
 from aias.serving.survival.suspects import Suspects
@@ -38,10 +37,6 @@ class Deploy(msgspec.Struct, forbid_unknown_fields=True):
 
 class Named(msgspec.Struct, forbid_unknown_fields=True):
     version: str | None = None
-
-
-class Nothing(msgspec.Struct, forbid_unknown_fields=True):
-    pass
 
 
 class Followed(Protocol):
@@ -74,7 +69,7 @@ class Endpoints:
 
     def tell_all(self, _request: Request) -> Reply:
         """Every endpoint, its live version, and the versions on trial beside it"""
-        return _json([self._told(each) for each in self._router.stage.endpoints])
+        return json_reply([self._told(each) for each in self._router.stage.endpoints])
 
     def describe(self, request: Request) -> Reply:
         """One of them"""
@@ -96,7 +91,7 @@ class Endpoints:
             self._kept.start(name, ref, role=trial[0], share=trial[1], sticky=asked.sticky, guard=Guard(**given))
         else:
             if self._control is None:
-                raise _follows()
+                raise follows()
             self._control.deploy(name, ref)
         return self._followed(name)
 
@@ -104,20 +99,16 @@ class Endpoints:
         """Make a canary the live version"""
         asked, name = read_as(request.body, Named), request.places["name"]
         once = once_of(request, msgspec.json.encode(["promote", name, asked]))
-        try:
+        with asked_once():
             self._kept.promote(name, canary=Ref.parse(asked.version) if asked.version else None, once=once)
-        except AskedOtherwise as fault:
-            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def rollback(self, request: Request) -> Reply:
         """End every trial; if there is none, go back to the previous version"""
         read_as(request.body, Nothing)
         name = request.places["name"]
-        try:
+        with asked_once():
             self._kept.rollback(name, once=once_of(request, msgspec.json.encode(["rollback", name])))
-        except AskedOtherwise as fault:
-            raise told_otherwise(fault) from None
         return self._followed(name)
 
     def release(self, request: Request) -> Reply:
@@ -146,7 +137,7 @@ class Endpoints:
         return self._one(name)
 
     def _one(self, name: str) -> Reply:
-        return _json(self._told(self._endpoint(name)))
+        return json_reply(self._told(self._endpoint(name)))
 
     def _endpoint(self, name: str) -> Endpoint:
         for each in self._router.stage.endpoints:
@@ -169,13 +160,5 @@ class Endpoints:
     @property
     def _kept(self) -> Book:
         if self._book is None:
-            raise _follows()
+            raise follows()
         return self._book
-
-
-def _json(value: object) -> Reply:
-    return Reply(msgspec.json.encode(value))
-
-
-def _follows() -> NotSupported:
-    return NotSupported("this server does not deploy", hint="`aias deploy` does, and it follows")
