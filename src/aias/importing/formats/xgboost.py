@@ -44,18 +44,16 @@ LINKS: Final[dict[str, tuple[TaskType, Link]]] = {
 RAW: Final = "binary:logitraw"
 """It is trained as `binary:logistic` is, and gives the sum; the version gives the probability."""
 
-UNFIT: Final = {
-    "binary:hinge": "gives labels without probabilities (`binary:hinge`)",
-}
-
 
 class XGBoost:
     title: ClassVar[str] = "XGBoost"
 
     def __init__(self, booster: Any, learner: dict[str, Any], library: str, shown: Shown = ()) -> None:
         boosting, self.objective = learner["gradient_booster"], learner["objective"]["name"]
-        if self.objective in UNFIT:
-            raise UnfitModel(f"it {UNFIT[self.objective]}", hint="train it by `binary:logistic`")
+        if self.objective == "binary:hinge":
+            raise UnfitModel(
+                "it gives labels without probabilities (`binary:hinge`)", hint="train it by `binary:logistic`"
+            )
         drop = boosting.get("weight_drop")
         if drop is not None:  # of `dart`: trees with weights
             boosting = boosting["gbtree"]
@@ -63,7 +61,7 @@ class XGBoost:
             raise UnfitModel("it has no trees", hint="train it for a round at least")
         task, self.link = LINKS.get(self.objective, ("regression", "identity"))
         base = base_of(learner)
-        if "size_leaf_vector" in learner_sizes(boosting) or (task != "multiclass" and len(base) > 1):
+        if _holds_vectors(boosting) or (task != "multiclass" and len(base) > 1):
             raise UnfitModel("it gives several numbers a row", hint="import one model a number")
         if not np.isfinite(base).all():
             raise UnreadableModel(f"its base score gives {base.tolist()}", hint="write the file again")
@@ -134,10 +132,10 @@ def _forest(nodes: Nodes, drop: Sequence[float] | None, width: int) -> Forest:
     return forest
 
 
-def learner_sizes(boosting: dict[str, Any]) -> set[str]:
-    """`size_leaf_vector`, where a leaf of any tree holds several values."""
+def _holds_vectors(boosting: dict[str, Any]) -> bool:
+    """Whether a leaf of any tree holds several values."""
     trees = boosting["model"].get("trees", ())
-    return {"size_leaf_vector" for each in trees if int(each["tree_param"].get("size_leaf_vector", 1)) > 1}
+    return any(int(each["tree_param"].get("size_leaf_vector", 1)) > 1 for each in trees)
 
 
 def _check(path: Path) -> None:
