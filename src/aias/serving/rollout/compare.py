@@ -24,7 +24,6 @@ from aias.core.events import nobody
 from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.evidence import Evidence, Mirrored
-from aias.registry.values import Endpoint
 from aias.runtimes.contract import Answers
 from aias.serving.bounds import Bounds
 from aias.serving.formats.arrow import ArrowProcess
@@ -35,7 +34,7 @@ from aias.serving.processes.background import stop_with_parent
 from aias.serving.protocols.contract import House
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.rollout.shadow import ShadowOrders
-from aias.serving.versions.loading import loader
+from aias.serving.versions.loading import load
 from aias.serving.versions.model import Model, warm
 
 REPORT_SECONDS: Final = 0.5
@@ -174,12 +173,8 @@ def _compared(comparer: Comparer, raw: bytes) -> Mirrored:
 
 
 def _loaded(registry: Registry, orders: ShadowOrders, text: str) -> Model:
-    ref = Ref.parse(text)
-    version = registry.version(ref)
-    assert ref.number is not None
-    endpoint = Endpoint(orders.endpoint, ref.name, ref.number, version.digest, 0, version.created_at)
-    runtime = loader(registry, Path(orders.home), nobody)(endpoint)
-    return warm(runtime, version=text, number=ref.number)
+    version = registry.version(Ref.parse(text))
+    return warm(load(registry, version, Path(orders.home), nobody), version=text, number=version.number)
 
 
 def _give_way() -> None:

@@ -60,7 +60,6 @@ class ShadowOrders:
 
     home: str
     trial: int
-    endpoint: str
     live: str
     version: str
     descriptor: int
@@ -131,9 +130,8 @@ class Shadow:
     leads to it. Whoever comes to take its place has the name lead there; should that one not stay, it is taken back."""
 
     def __init__(
-        self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws, folder: Path | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self, home: Path, trial: Trial, endpoint: Endpoint, *, book: Withdraws, folder: Path | None = None
+    ) -> None:
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="aias-")
         self._at = at = _place(folder or Path(self._own.name if self._own else ""), trial)
         for left in at.parent.glob(f"{at.name}-*"):
@@ -145,9 +143,9 @@ class Shadow:
         self._listener.listen(WORKERS_MAX)
         self._take_name()
         self._orders = ShadowOrders(
-            os.fspath(home), trial.id, trial.endpoint, str(endpoint.ref), str(trial.ref), self._listener.fileno()
+            os.fspath(home), trial.id, str(endpoint.ref), str(trial.ref), self._listener.fileno()
         )
-        self._line, self._book, self._clock = Line(trial, at), book, clock
+        self._line, self._book = Line(trial, at), book
         self.offer = self._line.offer
         self._deaths, self._again_at = 0, math.inf
         self._start()
@@ -196,8 +194,8 @@ class Shadow:
             if self._deaths > DEATHS_MAX:
                 self._book.withdraw(self._orders.trial, f"its process ended {self._deaths} times, with status {status}")
                 return
-            self._again_at = self._clock() + PAUSE_SECONDS * 2 ** (self._deaths - 1)
-        elif self._clock() >= self._again_at:
+            self._again_at = time.monotonic() + PAUSE_SECONDS * 2 ** (self._deaths - 1)
+        elif time.monotonic() >= self._again_at:
             self._again_at = math.inf
             self._end()
             self._start()

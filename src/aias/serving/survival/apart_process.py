@@ -36,13 +36,10 @@ def main(home: Path, ref: str) -> None:
     from aias.core.events import nobody
     from aias.core.names import Ref
     from aias.registry.registry import Registry
-    from aias.registry.values import Endpoint
-    from aias.serving.versions.loading import loader
+    from aias.serving.versions.loading import load
 
     with Registry.open(home) as registry:
-        version = registry.version(Ref.parse(ref))
-        endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
-        runtime = loader(registry, home, nobody)(endpoint)
+        runtime = load(registry, registry.version(Ref.parse(ref)), home, nobody)
     answer_for(runtime)
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint], Answering]:
-    """What loads the version behind an endpoint. Raises `Damaged`, `OtherAnswers`."""
+    """What loads the version behind an endpoint."""
+    return lambda endpoint: load(registry, registry.version(endpoint.ref), home, watch)
+
+
+def load(registry: Registry, version: Version, home: Path, watch: Watch) -> Answering:
+    """As it answers here. Raises `Damaged`, `OtherAnswers`."""
     from aias.runtimes.arrival import CACHE as HOSTS
     from aias.runtimes.arrival import arrive, moved
     from aias.runtimes.engine_choice import CACHE, choose
@@ -27,19 +32,15 @@ def loader(registry: Registry, home: Path, watch: Watch) -> Callable[[Endpoint],
     from aias.runtimes.mapped import load as load_mapped
     from aias.runtimes.onnxruntime import sealed_graph
 
-    def load(endpoint: Endpoint) -> Answering:
-        version = registry.version(Ref(endpoint.model, endpoint.number))
-        manifest, folder = registry.manifest(version), registry.folder(version)
-        runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
-        choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
-        recorded = recorded_in(folder, manifest)
-        if recorded is not None:
-            check(runtime, recorded, moved=moved(manifest))
-        above = partial(made_from, registry, version)
-        arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
-        return cast("Answering", runtime)
-
-    return load
+    manifest, folder = registry.manifest(version), registry.folder(version)
+    runtime = load_mapped(folder, manifest, cache=home / WEIGHTS, watch=watch)
+    choose(runtime, partial(sealed_graph, folder, manifest), cache=home / CACHE, watch=watch)
+    recorded = recorded_in(folder, manifest)
+    if recorded is not None:
+        check(runtime, recorded, moved=moved(manifest))
+    above = partial(made_from, registry, version)
+    arrive(runtime, recorded, above=above, cache=home / HOSTS, watch=watch)
+    return cast("Answering", runtime)
 
 
 def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
@@ -49,8 +50,7 @@ def try_out(registry: Registry, home: Path, ref: Ref, *, watch: Watch) -> None:
 
     version = registry.version(ref)
     if recorded_in(registry.folder(version), registry.manifest(version)) is not None:
-        endpoint = Endpoint(version.name, version.name, version.number, version.digest, 0, version.created_at)
-        loader(registry, home, watch)(endpoint)
+        load(registry, version, home, watch)
 
 
 class Deploying:
