@@ -14,7 +14,7 @@ import numpy as np
 
 from aias.compress.trial import Trial
 from aias.core.host import host
-from aias.core.names import digest_of
+from aias.core.names import short_digest
 from aias.runtimes.latency import Race
 from aias.training.ledger import Entry, Ledger
 
@@ -69,4 +69,4 @@ class Checkpoint:
 
     def _key(self, trial: Trial) -> str:
         parts = (*self.known, trial.technique, trial.name, *trial.candidate.chosen, asdict(host()))
-        return "trial-" + digest_of([msgspec.json.encode(parts)]).removeprefix("sha256:")[:32]
+        return f"trial-{short_digest([msgspec.json.encode(parts)])}"

@@ -22,6 +22,7 @@ import msgspec
 
 from aias.artifact.manifest import Manifest, is_served, read_manifest
 from aias.artifact.names import MANIFEST
+from aias.core.memory import resident_bytes
 from aias.runtimes.onnxruntime import OnnxRuntime, library_ready
 
 TIMES: Final = 3
@@ -145,7 +146,7 @@ def _by_a_copy(folder: str) -> bytes:
 def _weighed(folder: Path) -> Footprint:
     manifest = read_manifest((folder / MANIFEST).read_bytes())
     gc.collect()
-    before, began = _resident(), time.perf_counter()
+    before, began = resident_bytes(), time.perf_counter()
     places = [each for each in folder.rglob("*") if each.is_file() and each.name != MANIFEST]
     files = {str(each.relative_to(folder)): each.read_bytes() for each in places}
     runtime = OnnxRuntime.from_files(files, manifest)
@@ -153,12 +154,7 @@ def _weighed(folder: Path) -> Footprint:
     seconds = time.perf_counter() - began
     del files
     gc.collect()
-    return Footprint(round(1e3 * seconds, 3), max(0, _resident() - before))
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return Footprint(round(1e3 * seconds, 3), max(0, resident_bytes() - before))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,12 @@ def private_bytes(status: Path = _STATUS) -> int:
     return 0 if math.isinf(found) else int(found) * 1024
 
 
+def resident_bytes(pid: int | str = "self") -> int:
+    """What a process holds in memory now. Raises `OSError` where it is gone."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
 def give_back() -> None:
     """What is free goes back to the system; only glibc has to be asked."""
     with contextlib.suppress(OSError, AttributeError):

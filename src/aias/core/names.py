@@ -73,3 +73,8 @@ def digest_of(chunks: Iterable[bytes | memoryview]) -> str:
     for chunk in chunks:
         hasher.update(chunk)
     return f"sha256:{hasher.hexdigest()}"
+
+
+def short_digest(chunks: Iterable[bytes | memoryview], digits: int = 32) -> str:
+    """So many hexadecimal digits over the chunks, for a file's name."""
+    return digest_of(chunks).removeprefix("sha256:")[:digits]

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from aias.core.atomic_files import write_atomically
-from aias.core.names import digest_of
+from aias.core.names import short_digest
 from aias.core.schema import Schema
 from aias.data.frames import table_of
 from aias.data.read import read_file
@@ -48,6 +48,6 @@ def keep(frame: pl.DataFrame, folder: Path) -> Path:
     """A table in a folder, by what it holds."""
     held = io.BytesIO()
     frame.write_parquet(held)
-    path = folder / f"{digest_of([held.getvalue()]).removeprefix('sha256:')[:24]}.parquet"
+    path = folder / f"{short_digest([held.getvalue()], 24)}.parquet"
     write_atomically(path, held.getvalue())
     return path

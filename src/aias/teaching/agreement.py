@@ -1,16 +1,12 @@
 """How often a teacher says what is known to be true."""
 
 from collections.abc import Sequence
-from math import sqrt
-from typing import Final
 
 import numpy as np
 
 from aias.core.errors import BadValue
 from aias.core.events import Event
-
-Z: Final = 1.96
-"""Of a normal distribution, 95 % lie within so many deviations."""
+from aias.training.scoring.intervals import wilson
 
 
 def compared_on(pairs: Sequence[tuple[str, str]], who: str, *, numbers: bool) -> Event:
@@ -20,17 +16,9 @@ def compared_on(pairs: Sequence[tuple[str, str]], who: str, *, numbers: bool) ->
         apart = float(np.mean([abs(number_of(mine) - number_of(its)) for mine, its in pairs]))
         return Event("teach.agreement", f"{beside} is {apart:.4g} off on average", facts=facts | {"difference": apart})
     share = float(np.mean([mine == its for mine, its in pairs]))
-    low, high = interval(share, len(pairs))
+    low, high = wilson(share, len(pairs))
     message = f"{beside} says the same on {100 * share:.0f} % (95 %: {100 * low:.0f} to {100 * high:.0f})"
     return Event("teach.agreement", message, facts=facts | {"agreement": share})
-
-
-def interval(share: float, rows: int) -> tuple[float, float]:
-    """Wilson's 95 % interval (1927)."""
-    spread = Z * Z / rows
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
-    return middle - half, middle + half
 
 
 def number_of(text: str) -> float:

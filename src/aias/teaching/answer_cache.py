@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from aias.core.names import digest_of
+from aias.core.names import short_digest
 from aias.teaching.teachers.contract import Row, Said
 
 SYNC_EVERY: Final = 100
@@ -27,7 +27,7 @@ class AnswerCache:
 
     def __init__(self, folder: Path, identity: Iterable[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        name = digest_of(f"{each}\0".encode() for each in identity).removeprefix("sha256:")[:32]
+        name = short_digest(f"{each}\0".encode() for each in identity)
         self._path = folder / f"{name}.jsonl"
         self._said: dict[str, Said] = {}
         self._torn, self._unsafe = False, 0
@@ -65,4 +65,4 @@ class AnswerCache:
 
 def key_of(row: Row) -> str:
     """The row's own name: equal rows are asked once."""
-    return digest_of([msgspec.json.encode(row, order="sorted", enc_hook=str)]).removeprefix("sha256:")[:24]
+    return short_digest([msgspec.json.encode(row, order="sorted", enc_hook=str)], 24)

@@ -17,7 +17,7 @@ import numpy as np
 from aias.core.deadline import Deadline
 from aias.core.evenly import evenly
 from aias.core.events import Event, Level, Watch
-from aias.core.names import digest_of
+from aias.core.names import short_digest
 from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import LENGTH_MAX
@@ -292,8 +292,7 @@ def _known_share(sentences: SentenceEncoder, texts: Texts, ledger: Ledger | None
 
 def _key(sentences: SentenceEncoder, what: str, some: Encoded, rows: int) -> str:
     assert some.tokens is not None
-    parts = [sentences.graph_digest.encode(), what.encode(), some.tokens.tobytes(), str(rows).encode()]
-    return digest_of(parts).removeprefix("sha256:")[:32]
+    return short_digest([sentences.graph_digest.encode(), what.encode(), some.tokens.tobytes(), str(rows).encode()])
 
 
 def _shares(some: Encoded, length: int) -> float:

@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto
 
-from aias.core.links import softmax
+from aias.core.links import sigmoid, softmax
 from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import Description, Floats, Plan, UnfitModel, UnreadableModel, Values
@@ -66,7 +66,7 @@ class Onnx:
         scores = found.reshape(len(found), -1).astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             if plan.classes and plan.scores == "logits":
-                scores = 1 / (1 + np.exp(-scores)) if self.width == 1 else softmax(scores)
+                scores = sigmoid(scores) if self.width == 1 else softmax(scores)
         if plan.classes and self.width == 1:
             scores = np.hstack([1 - scores, scores])
         return scores, labels

@@ -10,7 +10,7 @@ import numpy as np
 
 from aias.core.errors import UserError, shown
 from aias.core.forest import FLOAT32_MAX, Forest
-from aias.core.links import softmax
+from aias.core.links import sigmoid, softmax
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.forests.xgboost import Nodes, base_of, forest_of, texts_of
@@ -113,7 +113,7 @@ class XGBoost:
             sums = self.booster.predict(data, output_margin=True, strict_shape=True).astype(np.float64)
             return softmax(sums), None
         found = self.booster.predict(data, strict_shape=True).astype(np.float64).reshape(len(x), -1)
-        found = 1 / (1 + np.exp(-found)) if self.objective == RAW else found  # sums of float32 do not overflow it
+        found = sigmoid(found) if self.objective == RAW else found  # sums of float32 do not overflow it
         return np.hstack([1 - found, found]) if self.link == "sigmoid" else found, None
 
     def write(self, plan: Plan) -> bytes:

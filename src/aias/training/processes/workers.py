@@ -14,11 +14,10 @@ import msgspec
 
 from aias.core.catalog import member
 from aias.core.frames import HEAD, framed, size_of
+from aias.core.memory import resident_bytes
 from aias.training.processes.forkserver import ForkServer, Ward
 from aias.training.processes.worker import Order, Word, obey
 from aias.training.unit import Bench
-
-_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 _READ_BYTES: Final = 1 << 20
 
@@ -96,7 +95,7 @@ class Worker:
     def memory_bytes(self) -> int:
         """What it holds in memory now; 0 when it is not born yet, or gone."""
         try:
-            return int(Path(f"/proc/{self.process.known_pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE
+            return resident_bytes(self.process.known_pid or 0)
         except (OSError, IndexError):
             return 0
 

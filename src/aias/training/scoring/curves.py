@@ -12,6 +12,7 @@ from aias.plots.grids import confusion_chart, density_chart
 from aias.plots.lines import Counts, Line, line_chart, thinned
 from aias.training.history import History, Step
 from aias.training.scoring import conformal
+from aias.training.scoring.intervals import wilson
 from aias.training.scoring.metrics import LabelWeights, decide
 
 CLASSES_SHOWN_MAX: Final = 20
@@ -20,9 +21,6 @@ CURVE_POINTS: Final = 101
 CALIBRATION_BINS: Final = 10
 COUNT_BINS: Final = 20
 LEVEL: Final = 0.9
-Z: Final = 1.959964
-"""Standard deviations to each side that hold 95 % of a normal distribution."""
-
 OUTSIDE: Final = 0.002
 """Of the values at each end, that may lie at the edge of a plot so that the rest can be told apart."""
 
@@ -144,7 +142,8 @@ def _calibration(name: str, right: Any, score: Floats, said: dict[str, str]) -> 
     rows = np.bincount(bins, minlength=len(cuts) + 1)
     kept = rows > 0
     mean = np.bincount(bins, score, len(rows))[kept] / rows[kept]
-    low, middle, high = _wilson(np.bincount(bins, right, len(rows))[kept], rows[kept])
+    middle = np.bincount(bins, right, len(rows))[kept] / rows[kept]
+    low, high = wilson(middle, rows[kept])
     edges = np.linspace(0, 1, COUNT_BINS + 1)
     counts = Counts(edges, np.histogram(np.clip(score, 0, 1), edges)[0])
     lines = [
@@ -153,13 +152,6 @@ def _calibration(name: str, right: Any, score: Floats, said: dict[str, str]) -> 
     ]
     note = "dashed: perfect calibration" + (f"; {said['ece'].partition(' (')[0]}" if "ece" in said else "")
     return line_chart("Calibration", note, share(name), share("Observed frequency"), lines, counts=counts)
-
-
-def _wilson(hits: Any, rows: Any) -> tuple[Floats, Floats, Floats]:
-    share_ = hits / rows
-    centre = (share_ + Z * Z / (2 * rows)) / (1 + Z * Z / rows)
-    half = Z / (1 + Z * Z / rows) * np.sqrt(share_ * (1 - share_) / rows + Z * Z / (4 * rows * rows))
-    return centre - half, share_, centre + half
 
 
 def _confusion(task: Task, y: Any, labels: Ints, said: dict[str, str]) -> bytes:

@@ -18,6 +18,9 @@ RESAMPLED_ROWS_MAX: Final = 20_000
 NUMBERS_MAX: Final = 200_000
 """Weights held at once: what fits in the caches is three times as fast."""
 
+Z: Final = 1.959964
+"""Standard deviations to each side that hold 95 % of a normal distribution."""
+
 Interval = tuple[float, float]
 
 
@@ -29,6 +32,14 @@ def intervals(metrics: Sequence[Values], *, rows: int, seed: int, groups: Ints |
         return [None] * len(metrics)
     found = [np.concatenate(parts) for parts in zip(*_resampled(metrics, rows, seed, groups), strict=True)]
     return [_interval(values) for values in found]
+
+
+def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
+    """From and to, of shares of so many rows (Wilson 1927)."""
+    spread = Z * Z / rows
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z * np.sqrt(share * (1 - share) / rows + spread / (4 * rows)) / (1 + spread)
+    return middle - half, middle + half
 
 
 def sampled(rows: int, seed: int) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aias.core.names import digest_of
+from aias.core.names import short_digest
 
 ALL: Final = -1
 """In place of a fold: fit on all rows, with settings that were chosen on the folds."""
@@ -40,4 +40,4 @@ class Unit:
         parts: tuple[object, ...] = (table, each.learner, each.settings, each.derived, self.fold, self.seed)
         if each.features:
             parts += (each.features,)
-        return digest_of([msgspec.json.encode(parts, order="sorted")]).removeprefix("sha256:")[:32]
+        return short_digest([msgspec.json.encode(parts, order="sorted")])
