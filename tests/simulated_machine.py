@@ -11,6 +11,11 @@ from aias.serving.batching.costs import Cost
 from aias.serving.batching.tickets import Batch, Lane, Ticket
 
 
+def together(machine: "Machine") -> list[int]:
+    """The rows of each run."""
+    return [batch.rows for batch in machine.batches]
+
+
 class Machine:
     """`takes` says how long a batch really runs, `away` for how long nobody hears that one has ended; what is booked
     goes on meanwhile. A part answers with the numbers of its rows."""

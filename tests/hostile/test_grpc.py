@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from mortal_server import free_port
 
 from aias.runtimes.contract import Answers
 from aias.serving.processes.ports import listen
@@ -338,8 +339,3 @@ def test_processes_of_one_server_may_share_the_port() -> None:
         each.stop()
         thread.join(PATIENCE)
         own.close()
-
-
-def free_port() -> int:
-    with closing(listen("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
@@ -20,12 +19,6 @@ BODY = b'[{"age": 50}]'
 def head(length: int, *more: str, path: str = "/predict/churn", key: str = "all-key") -> bytes:
     first = [f"POST {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {key}"]
     return "\r\n".join([*first, "Content-Type: application/json", *more, f"Content-Length: {length}", "", ""]).encode()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house() as running:
-        yield running
 
 
 def answer_of(client: socket.socket) -> tuple[int, dict[str, str], bytes]:

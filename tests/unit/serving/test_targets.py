@@ -1,18 +1,10 @@
 """What a request says of itself before its body: its target as a whole URL, and headers that came twice."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from serving_house import House, house
+from serving_house import House
 
 BODY = b'[{"age": 50}]'
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house() as running:
-        yield running
 
 
 def ask(server: House, target: str, *, host: str = "127.0.0.1", more: str = "", body: bytes = BODY) -> bytes:

@@ -7,11 +7,7 @@ import pytest
 from aias.serving.batching.batcher import Batcher
 from aias.serving.batching.tickets import Batch, Ticket
 from aias.serving.refusals import Busy, Overloaded, TooLate
-from simulated_machine import Machine, lane
-
-
-def together(machine: Machine) -> list[int]:
-    return [batch.rows for batch in machine.batches]
+from simulated_machine import Machine, lane, together
 
 
 def test_an_idle_machine_runs_at_once() -> None:

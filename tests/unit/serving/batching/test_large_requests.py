@@ -5,11 +5,7 @@ import random
 import pytest
 
 from aias.serving.batching.tickets import Lane, Ticket
-from simulated_machine import Machine, lane
-
-
-def together(machine: Machine) -> list[int]:
-    return [batch.rows for batch in machine.batches]
+from simulated_machine import Machine, lane, together
 
 
 def test_a_request_beyond_the_maximum_is_split_and_put_together_again() -> None:
