@@ -112,21 +112,16 @@ def prepare(
     """
     deadline = Deadline.after(seconds - spent)
     dataset = _aside(dataset, target, how)
-    if opinions is not None and opinions.rows != dataset.rows:
-        raise UserError(
-            f"a teacher was asked about {opinions.rows:,} rows, and these are {dataset.rows:,}",
-            hint="give the very rows that it was asked about",
-        )
+    said = _said(opinions, dataset.rows)
     labels = task_for(dataset, target, metric)
     for note in labels.notes:
         watch(note)
     dataset, task = dataset.take(labels.kept), labels.task
-    said = _all_own(len(labels.kept)) if opinions is None else opinions.take(labels.kept)
     check_inputs(dataset, target)
     for finding in findings(dataset, labels.y, task):
         watch(finding)
     learned, y, said, held, held_y, reason = _parted(
-        dataset, labels.y, said, task=task, how=how, test=test, given=given, seed=seed, watch=watch
+        dataset, labels.y, said.take(labels.kept), task=task, how=how, test=test, given=given, seed=seed, watch=watch
     )
     del dataset  # with rows set aside this is a second copy of all the others
     encoder = _fit_encoder(learned, target)
@@ -143,17 +138,14 @@ def prepare(
             hint="give more rows, or other columns; a sentence encoder (`--encoder`, or `encoder=`) knows words "
             "from elsewhere",
         )
-    shape = Shape(task, learned.rows, encoder.layout)
-    count = folds or fold_count(shape, seconds=seconds, workers=cpus())
+    count = folds or fold_count(Shape(task, learned.rows, encoder.layout), seconds=seconds, workers=cpus())
     folded = folds_of(
         learned, y, said.own, task=task, seed=seed, count=count, how=how, holdout=holdout_share(learned.rows),
         tested=held.rows > 0, watch=watch,
     )  # fmt: skip
     for note in notes_on(y, folded.judges >= 0, task, straddling=folded.straddling, rows_min=2):
         watch(note)
-    told = said.of(task.classes)
-    y = drawn(y, told, ~said.own & (folded.judges >= 0), seed=seed)
-    part = Part(encoded, y, _weights(y, task, class_weights), told)
+    part = _part(encoded, y, said, folded.judges >= 0, task, class_weights, seed=seed)
     together = groups_of(learned, how)
     table = Table(task, encoder, part, folded.judges, folded.blocks, groups=together, twins=twins(learned))
     table = table.narrowed(judging) if judging else table
@@ -168,8 +160,25 @@ def prepare(
     )
 
 
-def _all_own(rows: int) -> Opinions:
-    return Opinions(np.ones(rows, bool), (), np.zeros((rows, 0)))
+def _said(opinions: Opinions | None, rows: int) -> Opinions:
+    """Without a teacher all rows answer for themselves."""
+    if opinions is None:
+        return Opinions(np.ones(rows, bool), (), np.zeros((rows, 0)))
+    if opinions.rows != rows:
+        raise UserError(
+            f"a teacher was asked about {opinions.rows:,} rows, and these are {rows:,}",
+            hint="give the very rows that it was asked about",
+        )
+    return opinions
+
+
+def _part(
+    encoded: Encoded, y: Any, said: Opinions, judged: Any, task: Task, class_weights: ClassWeights, *, seed: int
+) -> Part:
+    """The rows with what is learned of each: its label, what a teacher says, and how much it counts."""
+    told = said.of(task.classes)
+    y = drawn(y, told, ~said.own & judged, seed=seed)
+    return Part(encoded, y, _weights(y, task, class_weights), told)
 
 
 def encoded_of(dataset: Dataset, encoder: RowEncoder) -> Encoded:

@@ -174,14 +174,20 @@ def received(peers: Collection[str], port: int) -> dict[str, int]:
 def _connections(peers: Collection[str], port: int) -> Iterator[tuple[str, socket.socket]]:
     """Those with some peers, each open until the next is asked for; it may end at any time."""
     names = {unquote(peer): peer for peer in peers}
+    for connection in _sockets():
+        with contextlib.suppress(OSError):
+            if found := _peer(connection, port) & names.keys():
+                yield names[found.pop()], connection
+
+
+def _sockets() -> Iterator[socket.socket]:
+    """All of this process, each open until the next is asked for."""
     with contextlib.suppress(OSError):
         for each in _FOLDER.iterdir():
             with contextlib.suppress(OSError):
                 if each.is_socket():
                     with socket.socket(fileno=os.dup(int(each.name))) as connection:
-                        found = _peer(connection, port) & names.keys()
-                        if found:
-                            yield names[found.pop()], connection
+                        yield connection
 
 
 def _peer(connection: socket.socket, port: int) -> set[str]:
