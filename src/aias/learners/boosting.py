@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
@@ -145,17 +144,13 @@ class Rounds:
             self._tell(loss, scores)
 
     def _tell(self, loss: float, scores: Callable[[], Floats] | None) -> None:
-        how = self.how
-        seconds = max(how.deadline.clock() - self._started_at, 1e-9)
-        facts: dict[str, object] = {
-            "learner": self.learner, "round": self.done, "validation_loss": loss, "best_round": self.best_round,
-            "rows_per_second": self.rows * self.done / seconds, "seconds_left": how.deadline.left,
-        }  # fmt: skip
-        message = f"{self.learner.replace('_', ' ')}: {self.done} rounds, validation loss {loss:.4f}"
-        if how.score is not None and self.valid is not None and scores is not None:
-            facts["score"] = how.score(self.valid.y, scores())
-            message += f", {how.task.metric} {facts['score']:.4f}"
-        how.watch(Event("train.round", message, "debug", facts))
+        seconds = max(self.how.deadline.clock() - self._started_at, 1e-9)
+        self.how.tell(
+            f"{self.learner.replace('_', ' ')}: {self.done} rounds, validation loss {loss:.4f}", self.valid,
+            None if scores is None else lambda _x: scores(),
+            learner=self.learner, round=self.done, validation_loss=loss, best_round=self.best_round,
+            rows_per_second=self.rows * self.done / seconds,
+        )  # fmt: skip
 
 
 def boost(booster: Booster, rounds: Rounds) -> Fitted:

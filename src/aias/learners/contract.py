@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aias.core.deadline import Deadline
-from aias.core.events import Watch
+from aias.core.events import Event, Watch
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
@@ -53,6 +53,17 @@ class Fit:
     """A state fitted on the same rows to go on from, where the learner can (`boosted_trees`, `mlp`, `text_mlp`)."""
     cuts: list[str] = field(default_factory=list)
     """Whoever ends early so as not to be late adds its name: with more time the fit would be another."""
+
+    def tell(
+        self, message: str, valid: Examples | None, scores: Callable[[Any], Floats] | Floats | None, **facts: object
+    ) -> None:
+        """Of a round that is over, and how good the `scores` of the `valid` rows, or what gives them, are by the task's
+        metric."""
+        facts["seconds_left"] = self.deadline.left
+        if self.score is not None and valid is not None and scores is not None:
+            facts["score"] = self.score(valid.y, scores(valid.x) if callable(scores) else scores)
+            message += f", {self.task.metric} {facts['score']:.4f}"
+        self.watch(Event("train.round", message, "debug", facts))
 
 
 class Fitted(Protocol):

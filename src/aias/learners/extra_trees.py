@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.forest import FLOAT32_MAX, LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
@@ -251,11 +250,8 @@ def _check(fitted: Trees, model: Any, x: Any) -> None:
 
 
 def _tell(fitted: Trees, valid: Examples | None, how: Fit) -> None:
-    facts: dict[str, object] = {
-        "learner": "extra_trees", "round": fitted.settings["trees"], "seconds_left": how.deadline.left
-    }  # fmt: skip
-    message = f"extra trees: {fitted.settings['trees']} trees, {fitted.forest().nodes} nodes"
-    if how.score is not None and valid is not None and not how.deadline.passed:
-        facts["score"] = how.score(valid.y, fitted.scores(valid.x))
-        message += f", {how.task.metric} {facts['score']:.4f}"
-    how.watch(Event("train.round", message, "debug", facts))
+    trees = fitted.settings["trees"]
+    how.tell(
+        f"extra trees: {trees} trees, {fitted.forest().nodes} nodes", valid,
+        None if how.deadline.passed else fitted.scores, learner="extra_trees", round=trees,
+    )  # fmt: skip

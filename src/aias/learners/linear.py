@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event, nobody
+from aias.core.events import nobody
 from aias.core.graph import GraphWriter
 from aias.core.lbfgs import Vector, minimise
 from aias.core.links import answers, sigmoid, write_answers
@@ -225,15 +225,11 @@ class _Problem:
         """One step of the path, for whoever watches."""
         how, c = self.how, step.model.settings["C"]
         seconds = max(how.deadline.clock() - self.started_at, 1e-9)
-        facts: dict[str, object] = {
-            "learner": "linear", "round": self.steps, "C": c, "validation_loss": step.loss,
-            "rows_per_second": self.passes * self.rows / seconds, "seconds_left": how.deadline.left,
-        }  # fmt: skip
-        message = f"linear: C={c:g}, validation loss {step.loss:.4f}"
-        if how.score is not None:
-            facts["score"] = how.score(judged.y, step.model.scores(judged.x))
-            message += f", {how.task.metric} {facts['score']:.4f}"
-        how.watch(Event("train.round", message, "debug", facts))
+        how.tell(
+            f"linear: C={c:g}, validation loss {step.loss:.4f}", judged, step.model.scores,
+            learner="linear", round=self.steps, C=c, validation_loss=step.loss,
+            rows_per_second=self.passes * self.rows / seconds,
+        )  # fmt: skip
 
     def _parts(self, state: Vector) -> tuple[Any, Any]:
         split = self.width * self.outputs

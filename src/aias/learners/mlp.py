@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
@@ -129,17 +128,13 @@ class _Monitor:
             self.how.keep(lambda: _fitted(training))
 
     def _tell(self, training: Training, seconds: float) -> None:
-        how, choice, loss = self.how, training.choice, training.choice.last_loss
-        facts: dict[str, object] = {
-            "learner": "mlp", "round": training.epoch, "validation_loss": loss, "best_round": choice.best_epoch,
-            "rows_per_second": training.step * training.batch_rows / max(seconds, 1e-9),
-            "seconds_left": how.deadline.left,
-        }  # fmt: skip
-        message = f"mlp: {training.epoch} epochs, validation loss {loss:.4f}"
-        if how.score is not None and self.valid is not None:
-            facts["score"] = how.score(self.valid.y, _fitted(training).scores(self.valid.x))
-            message += f", {how.task.metric} {facts['score']:.4f}"
-        how.watch(Event("train.round", message, "debug", facts))
+        choice, loss = training.choice, training.choice.last_loss
+        self.how.tell(
+            f"mlp: {training.epoch} epochs, validation loss {loss:.4f}", self.valid,
+            lambda x: _fitted(training).scores(x),
+            learner="mlp", round=training.epoch, validation_loss=loss, best_round=choice.best_epoch,
+            rows_per_second=training.step * training.batch_rows / max(seconds, 1e-9),
+        )  # fmt: skip
 
 
 def _settings(how: Fit, rows: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.events import Event
 from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.task import Task
 from aias.encoders.contract import Floats, Ints
@@ -124,7 +123,8 @@ class Nearest:
         for k in [k for k in NEIGHBOURS if k <= len(points)]:
             scores = tried[k] = made(k).answer(apart)
             losses[k] = [_loss(scores[rows], part, classes) for rows, part in parts]
-            _tell(k, losses[k][0], scores, valid, how)
+            said = f"nearest: {k} neighbours, validation loss {losses[k][0]:.4f}"
+            how.tell(said, valid, scores, learner="nearest", round=k, validation_loss=losses[k][0])
             if how.deadline.passed:
                 break
         best, *others = (min(losses, key=lambda k: losses[k][place]) for place in range(len(parts)))
@@ -221,14 +221,3 @@ def _loss(scores: Floats, valid: Examples, classes: int) -> float:
     else:
         loss = (scores[:, 0] - valid.y) ** 2
     return float(np.average(loss, weights=valid.weight))
-
-
-def _tell(k: int, loss: float, scores: Floats, valid: Examples, how: Fit) -> None:
-    facts: dict[str, object] = {
-        "learner": "nearest", "round": k, "validation_loss": loss, "seconds_left": how.deadline.left
-    }  # fmt: skip
-    message = f"nearest: {k} neighbours, validation loss {loss:.4f}"
-    if how.score is not None:
-        facts["score"] = how.score(valid.y, scores)
-        message += f", {how.task.metric} {facts['score']:.4f}"
-    how.watch(Event("train.round", message, "debug", facts))

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from aias.core.events import Event
 from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
 from aias.encoders.contract import Floats
@@ -127,15 +126,10 @@ class _Training:
         if self.epoch > 1 and abs(self.told_at - now) < TELL_SECONDS:
             return
         self.told_at = now
-        facts: dict[str, object] = {
-            "learner": "text_mlp", "round": self.epoch, "validation_loss": loss, "best_round": self.choice.best_epoch,
-            "seconds_left": now,
-        }  # fmt: skip
-        message = f"text_mlp: {self.epoch} epochs, validation loss {loss:.4f}"
-        if how.score is not None and self.valid is not None:
-            facts["score"] = how.score(self.valid.y, answers)
-            message += f", {how.task.metric} {facts['score']:.4f}"
-        how.watch(Event("train.round", message, "debug", facts))
+        how.tell(
+            f"text_mlp: {self.epoch} epochs, validation loss {loss:.4f}", self.valid, answers,
+            learner="text_mlp", round=self.epoch, validation_loss=loss, best_round=self.choice.best_epoch,
+        )  # fmt: skip
 
     def _fitted(self, chain: Chain) -> TextMlpModel:
         epochs = self.choice.best_epoch or max(self.epoch, 1)
