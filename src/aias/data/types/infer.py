@@ -70,7 +70,7 @@ def _field(column: pl.Series, *, is_target: bool) -> tuple[Field, Guess]:
 
 def _units_note(column: pl.Series) -> list[Event]:
     """That amounts are written in several units: nobody brings them to one."""
-    some = column.drop_nulls().head(_EXAMPLE_ROWS).unique(maintain_order=True).cast(pl.String).to_list()
+    some = column.alias("").drop_nulls().head(_EXAMPLE_ROWS).unique(maintain_order=True).cast(pl.String).to_list()
     units = units_of(some) if len(some) >= _AMOUNTS_MIN else []
     if len(units) < 2:
         return []
