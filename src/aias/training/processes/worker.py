@@ -65,7 +65,8 @@ def work(folder: Path, orders: int, words: int) -> None:
 
 
 def hide() -> None:
-    """From here on this process is without what it does not need: nobody finds it."""
+    """From here on this process is without what it does not need: nobody finds it. None in `sys.modules` would hide it
+    too, but scikit-learn takes what stands there for the library."""
     sys.meta_path[:] = map(_Without, sys.meta_path)
 
 

@@ -41,8 +41,8 @@ SENTENCES_COST: Final = 1.5
 """Of a linear learner that reads sentences too, for one that reads words."""
 
 
-SPARSE_COST: Final = 10.0
-"""Of a linear learner that leaves out most columns."""
+SPARSE_COST: Final = 2.5
+"""Of a linear learner that leaves out most columns: .21 and .27 s for .10, of 100 × 600 and 80 × 1,000 numbers."""
 
 
 @dataclass(frozen=True, slots=True)
