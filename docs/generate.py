@@ -244,15 +244,15 @@ def http() -> str:
     from aias.serving.observability.metrics import Metrics
     from aias.serving.observability.probes import probes
     from aias.serving.observability.statistics import Statistics
-    from aias.serving.protocols.contract import House
+    from aias.serving.protocols.contract import ServerContext
     from aias.serving.rollout.routes import Endpoints
 
-    house = House(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list, str)  # type: ignore[arg-type]
+    context = ServerContext(Bounds(), lambda: True, None, Repository(None, None), Statistics, str, list, str)  # type: ignore[arg-type]
     routes = [*probes(ready=lambda: True, metrics=Metrics)]
     routes += Endpoints(None, None, None).routes()  # type: ignore[arg-type]
     routes += KeyRoutes(None, nobody).routes()
     routes += [
-        route for name in members("serving.protocols") for route in member("serving.protocols", name)(house).routes()
+        route for name in members("serving.protocols") for route in member("serving.protocols", name)(context).routes()
     ]
     lines = [f"| {each.method} | `{each.path}` | {each.scope} | {_what(each.path, each.answer)} |" for each in routes]
     table = "| method | path | scope | what |\n|---|---|---|---|\n" + "\n".join(lines)

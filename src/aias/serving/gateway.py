@@ -41,7 +41,7 @@ from aias.serving.observability.probes import probes
 from aias.serving.observability.summed_metrics import WRITE_SECONDS, SummedMetrics
 from aias.serving.observability.traces import open_spans
 from aias.serving.processes.ports import in_url, taken
-from aias.serving.protocols.contract import House, WireProtocol
+from aias.serving.protocols.contract import ServerContext, WireProtocol
 from aias.serving.rollout.families import families, held_families
 from aias.serving.rollout.routes import Endpoints
 from aias.serving.rollout.stage import Book, Shadows
@@ -164,15 +164,19 @@ class Gateway:
 
     def _application(self, repository: Repository, unnamed: str | None) -> Application:
         router = self.router
-        house = House(
+        context = ServerContext(
             self.bounds, lambda: self.ready, self.arrow, repository, self._all_metrics,
             router.pointer, router.deployed, router.width, unnamed,
         )  # fmt: skip
         protocols: list[WireProtocol] = [
-            member("serving.protocols", name)(house) for name in members("serving.protocols")
+            member("serving.protocols", name)(context) for name in members("serving.protocols")
         ]
         envelope = member("serving.protocols", "native").envelope
-        own = [*probes(ready=house.ready, metrics=self._all_metrics), *self.endpoints.routes(), *self.callers.routes()]
+        own = [
+            *probes(ready=context.ready, metrics=self._all_metrics),
+            *self.endpoints.routes(),
+            *self.callers.routes(),
+        ]
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,

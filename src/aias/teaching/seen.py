@@ -1,4 +1,4 @@
-"""Whether a teacher that is a version of this house learned from the rows that judge what it teaches.
+"""Whether a teacher that is a version of this registry learned from the rows that judge what it teaches.
 
 It knows their answers by heart, so what it says of rows like them is better than what it will say of others, and its
 student looks better than it is. The rows of a file are read again; of a table in memory a number of each row is kept in

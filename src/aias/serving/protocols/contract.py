@@ -19,7 +19,7 @@ from aias.serving.observability.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class ServerContext:
     """What protocols may use of the server."""
 
     bounds: Bounds
@@ -44,7 +44,7 @@ class WireProtocol(Protocol):
     prefix: ClassVar[str]
     """Paths below it belong to this protocol, also those that no route answers."""
 
-    def __init__(self, house: House) -> None: ...
+    def __init__(self, context: ServerContext) -> None: ...
 
     def routes(self) -> tuple[Route, ...]:
         """All of its routes."""

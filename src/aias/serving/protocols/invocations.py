@@ -23,7 +23,7 @@ from aias.serving.formats.tensors import Parameters
 from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import PUBLIC, Route
-from aias.serving.protocols.contract import House
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.refusals import BadBody, BadRequest, Refusal, UnnamedEndpoint, UnsupportedType, status_of
 from aias.serving.versions.model import Model
 
@@ -52,9 +52,9 @@ _CODES: Final = {
 class Invocations:
     prefix: ClassVar[str] = "/invocations"
 
-    def __init__(self, house: House) -> None:
-        self._ready, self._deployed, self._unnamed = house.ready, house.deployed, house.unnamed
-        self._rows_max = house.bounds.body_rows
+    def __init__(self, context: ServerContext) -> None:
+        self._ready, self._deployed, self._unnamed = context.ready, context.deployed, context.unnamed
+        self._rows_max = context.bounds.body_rows
 
     def routes(self) -> tuple[Route, ...]:
         return (

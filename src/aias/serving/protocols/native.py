@@ -14,7 +14,7 @@ from aias.serving.formats.json_rows import read_lines, read_row, read_rows
 from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
 from aias.serving.http.routes import Route
-from aias.serving.protocols.contract import House
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.refusals import BadBody, Refusal, UnsupportedType
 from aias.serving.versions.model import Model
 
@@ -37,9 +37,9 @@ _MAGIC: Final = dict(zip(FILES, (PARQUET, ARROW_FILE), strict=True))
 class Native:
     prefix: ClassVar[str] = "/predict"
 
-    def __init__(self, house: House) -> None:
-        self._rows_max = house.bounds.body_rows
-        self._arrow = house.arrow
+    def __init__(self, context: ServerContext) -> None:
+        self._rows_max = context.bounds.body_rows
+        self._arrow = context.arrow
 
     def routes(self) -> tuple[Route, ...]:
         return (

@@ -15,7 +15,7 @@ from aias.serving.http.routes import PUBLIC, Route
 from aias.serving.inference.descriptions import config_of, metadata_of
 from aias.serving.inference.replies import reply_of
 from aias.serving.inference.requests import columns_of, parse, wanted_of
-from aias.serving.protocols.contract import House
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.refusals import BadBody, UnknownPath
 from aias.serving.versions.model import Model
 
@@ -27,9 +27,9 @@ EXTENSIONS: Final = ("binary_tensor_data", "classification", "model_configuratio
 class OpenInference:
     prefix: ClassVar[str] = "/v2"
 
-    def __init__(self, house: House) -> None:
-        self._ready, self._rows_max = house.ready, house.bounds.body_rows
-        self._repository, self._counted, self._pointer = house.repository, house.counted, house.pointer
+    def __init__(self, context: ServerContext) -> None:
+        self._ready, self._rows_max = context.ready, context.bounds.body_rows
+        self._repository, self._counted, self._pointer = context.repository, context.counted, context.pointer
 
     def routes(self) -> tuple[Route, ...]:
         model, version = "/v2/models/{endpoint}", "/v2/models/{endpoint}/versions/{version}"

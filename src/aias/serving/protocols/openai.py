@@ -17,7 +17,7 @@ from aias.runtimes.contract import Text, Vectors
 from aias.serving.formats.json_vectors import floats, packed
 from aias.serving.http.messages import Ask, Conversation, Reply, Request, json_reply
 from aias.serving.http.routes import Route
-from aias.serving.protocols.contract import House
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.refusals import (
     BadKey,
     BadParameter,
@@ -71,9 +71,9 @@ _lists = msgspec.json.Decoder(list[list[int]])
 class OpenAI:
     prefix: ClassVar[str] = "/v1"
 
-    def __init__(self, house: House) -> None:
-        self._deployed, self._width, self._pointer = house.deployed, house.width, house.pointer
-        self._texts_max = min(EMBEDDED_TEXTS_MAX, house.bounds.body_rows)
+    def __init__(self, context: ServerContext) -> None:
+        self._deployed, self._width, self._pointer = context.deployed, context.width, context.pointer
+        self._texts_max = min(EMBEDDED_TEXTS_MAX, context.bounds.body_rows)
 
     def routes(self) -> tuple[Route, ...]:
         return (

@@ -31,7 +31,7 @@ from aias.serving.http.messages import Ask, Conversation, Request
 from aias.serving.http.routes import RouteTable
 from aias.serving.inference.repository import Repository
 from aias.serving.processes.background import stop_with_parent
-from aias.serving.protocols.contract import House
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.rollout.shadow import ShadowOrders
 from aias.serving.versions.loading import load
@@ -52,8 +52,8 @@ class Comparer:
         self._live_first = True
         nobody = cast("Any", None)
         repository = Repository(nobody, None)
-        house = House(Bounds(), lambda: True, ArrowProcess(), repository, nobody, nobody, list, nobody)
-        protocols = [member("serving.protocols", name)(house) for name in members("serving.protocols")]
+        context = ServerContext(Bounds(), lambda: True, ArrowProcess(), repository, nobody, nobody, list, nobody)
+        protocols = [member("serving.protocols", name)(context) for name in members("serving.protocols")]
         self._table = RouteTable(route for protocol in protocols for route in protocol.routes())
 
     def compare(self, sent: Sent) -> Mirrored:

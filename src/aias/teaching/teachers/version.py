@@ -1,4 +1,4 @@
-"""A version of this very house: trained, compressed or imported."""
+"""A version of this very registry: trained, compressed or imported."""
 
 import re
 from collections.abc import Sequence
