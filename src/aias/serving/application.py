@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aias.core.errors import AiasError
 from aias.core.events import Watch, nobody
 from aias.runtimes.contract import Answers
-from aias.serving.admission.doors import Doors
+from aias.serving.admission.access_control import AccessControl
 from aias.serving.admission.early_refusals import EarlyRefusals
 from aias.serving.admission.idempotency import take_name
 from aias.serving.admission.loop_lag import LoopLag
@@ -56,7 +56,7 @@ class Application:
         routes: Iterable[Route],
         *,
         router: Router,
-        doors: Doors,
+        access: AccessControl,
         metrics: Metrics,
         bounds: Bounds,
         envelopes: dict[str, Envelope],
@@ -66,9 +66,9 @@ class Application:
         spans: "Spans | None" = None,
     ) -> None:
         self.table = RouteTable(routes)
-        self.heads = Heads(self.table, read_headers, is_table, doors.check_caller)
-        metrics.quotas, metrics.shared_quotas = doors.used, doors.used_by_tenants
-        self._router, self._doors, self._metrics, self._bounds = router, doors, metrics, bounds
+        self.heads = Heads(self.table, read_headers, is_table, access.check_caller)
+        metrics.quotas, metrics.shared_quotas = access.used, access.used_by_tenants
+        self._router, self._access, self._metrics, self._bounds = router, access, metrics, bounds
         self._envelopes = sorted(envelopes.items(), reverse=True)
         self._bodies, self._repeated, self.response_cache = Bodies(bounds), Repeated(), ResponseCache(bounds, metrics)
         self.observing = Recording(metrics, spans=spans)
@@ -79,8 +79,8 @@ class Application:
         self.together = Together(runs, took=self._loop.took, finish=self._finish)
         self._threads, self.fetching = Threads(executor, bounds, self._bodies), Fetching(router.bring, bounds)
         self.look = EarlyRefusals(
-            self, router=router, doors=doors, executor=executor, on_loop=self._loop, response_cache=self.response_cache,
-            bounds=bounds, let_in=self._let_in,
+            self, router=router, access=access, executor=executor, on_loop=self._loop, bounds=bounds,
+            response_cache=self.response_cache, let_in=self._let_in,
         ).look  # fmt: skip
         self.suspects: Suspects | None = None
         here = os.urandom(6).hex()
@@ -210,9 +210,9 @@ class Application:
         if model is None or not head.plain or length is None or length > self._bounds.light_body_bytes:
             return False
         try:
-            key = self._doors.check_key(head.route, head.headers)
+            key = self._access.check_key(head.route, head.headers)
             if key is not None and (key.quotas or key.shared):
-                self._doors.quotas.bill(key).enter(only_look=True)
+                self._access.quotas.bill(key).enter(only_look=True)
         except AiasError:
             return False
         return model.runs_inline(length, self._bounds)
@@ -230,11 +230,11 @@ class Application:
     def close(self) -> None:
         self.fetching.close()
         self.executor.close()
-        self._doors.quotas.close()
+        self._access.quotas.close()
         self.observing.close()
 
     async def _answer(self, request: Request, receive: Receive) -> Reply:
-        self._doors.check_caller(request.headers)
+        self._access.check_caller(request.headers)
         route = self._route(request)
         self._let_in(route, request, self._router.known(request.places.get("endpoint")))
         if request.slot is not None and request.slot.fault is not None:
@@ -307,11 +307,11 @@ class Application:
     def _let_in(self, route: Route, request: Request, model: Model | None = None, *, only_look: bool = False) -> None:
         """Whose key it is, and whether that may ask now. `model`: what it has come for, where that is known."""
         request.route = route.path
-        key = self._doors.check_key(route, request.headers)
+        key = self._access.check_key(route, request.headers)
         if key is not None:
             request.tenant, request.payer, request.key, request.model = key.id, key.payer, key.name, model
             if key.quotas or key.shared:
-                request.bill = self._doors.quotas.bill(key, request.slot)
+                request.bill = self._access.quotas.bill(key, request.slot)
                 request.bill.enter(only_look=only_look, guess=partial(_rows_of, request, model))
 
     def _admit(self, request: Request) -> None:

@@ -23,7 +23,7 @@ from aias.core.errors import UserError
 from aias.core.events import Watch, nobody
 from aias.core.memory import private_bytes
 from aias.registry.values import Endpoint
-from aias.serving.admission.doors import Doors, Ring
+from aias.serving.admission.access_control import AccessControl, KeyVerifier
 from aias.serving.admission.key_routes import KeyRoutes
 from aias.serving.admission.quotas import Quotas
 from aias.serving.application import Application
@@ -65,7 +65,7 @@ class Gateway:
         self,
         directory: Directory,
         load: Callable[[Endpoint], Answering],
-        ring: Callable[[], Ring],
+        ring: Callable[[], KeyVerifier],
         *,
         ledger: Callable[[], Ledger],
         hosts: Iterable[str] = (),
@@ -88,7 +88,7 @@ class Gateway:
         self.bounds, self.metrics, self.arrow = bounds or Bounds(), Metrics(), ArrowProcess()
         self._ring, self._watch, self._sums, self._wrote_at = ring, watch, sums, 0.0
         self._kept, self._writer = kept, ThreadPoolExecutor(1, "aias-sums")
-        self.doors = Doors(ring(), hosts, Quotas(ledger))
+        self.access = AccessControl(ring(), hosts, Quotas(ledger))
         suspects = None
         if kept is not None and program is not None:
             suspects = Suspects(program, bounds=self.bounds, watch=watch)
@@ -180,7 +180,7 @@ class Gateway:
         return Application(
             [*own, *(route for protocol in protocols for route in protocol.routes())],
             router=self.router,
-            doors=self.doors,
+            access=self.access,
             metrics=self.metrics,
             bounds=self.bounds,
             envelopes={"": envelope} | {protocol.prefix: protocol.envelope for protocol in protocols},
@@ -193,7 +193,7 @@ class Gateway:
     async def _open_grpc(self, at: SecondPort) -> "Second":
         note, ready = self.metrics.refused, lambda: self.ready
         server = grpc_server().GrpcServer(
-            self.application, self.doors, self.bounds, ready=ready, note=note, shared=at.shared
+            self.application, self.access, self.bounds, ready=ready, note=note, shared=at.shared
         )
         try:
             self.grpc_port = await server.start(f"{in_url(at.host)}:{at.port}")
@@ -278,7 +278,7 @@ class Gateway:
             self.application.suspects.set(quarantined=quarantined, apart=apart)
 
     def _take_ring(self) -> None:
-        self.doors.ring = self._ring()
+        self.access.ring = self._ring()
 
 
 def grpc_server() -> Any:

@@ -19,7 +19,7 @@ from aias.core.errors import UserError
 from aias.core.events import Event, Watch, nobody
 from aias.core.limits import MEMORY_SHARE
 from aias.core.memory import memory_bytes
-from aias.serving.admission.doors import is_loopback
+from aias.serving.admission.access_control import is_loopback
 from aias.serving.bounds import Bounds, SecondPort, within_descriptors
 from aias.serving.gateway import Gateway, grpc_server
 from aias.serving.observability.logs import log_accesses

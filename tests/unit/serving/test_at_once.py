@@ -143,7 +143,7 @@ def test_a_key_that_is_taken_away_opens_nothing_though_its_head_is_known() -> No
         for _ in range(2):
             client.sendall(head(len(BODY)) + BODY)
             assert answer_of(client)[0] == 200
-        running.gateway.doors.ring = Empty()
+        running.gateway.access.ring = Empty()
         client.sendall(head(len(BODY)) + BODY)
 
         assert answer_of(client)[0] == 401

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from aias.core.errors import AiasError
-from aias.serving.admission.doors import Doors
+from aias.serving.admission.access_control import AccessControl
 from aias.serving.admission.urgency import read_urgency
 from aias.serving.batching.executor import Executor
 from aias.serving.batching.on_loop import OnLoop
@@ -56,10 +56,10 @@ class Application(Protocol):
 
 class EarlyRefusals:
     def __init__(
-        self, application: Application, *, router: Router, doors: Doors, executor: Executor, on_loop: OnLoop,
+        self, application: Application, *, router: Router, access: AccessControl, executor: Executor, on_loop: OnLoop,
         response_cache: ResponseCache, bounds: Bounds, let_in: Callable[..., None],
     ) -> None:  # fmt: skip
-        self._application, self._router, self._doors, self._on_loop = application, router, doors, on_loop
+        self._application, self._router, self._access, self._on_loop = application, router, access, on_loop
         self._executor, self._response_cache, self._bounds, self._let_in = executor, response_cache, bounds, let_in
         self._has_one = False
 
@@ -83,7 +83,7 @@ class EarlyRefusals:
             return None
         started, request = time.perf_counter(), application.request(head, slot)
         try:
-            self._doors.check_caller(request.headers)
+            self._access.check_caller(request.headers)
             self._let_in(head.route, request, model, only_look=True)
             if split is not None:
                 split.choose(request)

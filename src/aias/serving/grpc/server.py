@@ -11,7 +11,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from aias.core.errors import AiasError
-from aias.serving.admission.doors import Doors
+from aias.serving.admission.access_control import AccessControl
 from aias.serving.bounds import Bounds, whose
 from aias.serving.grpc.calls import CALLS, Answer, message
 from aias.serving.grpc.probes import SERVICE, health_of, reflected, reflections, watched
@@ -39,7 +39,7 @@ class GrpcServer:
     def __init__(
         self,
         application: Asgi,
-        doors: Doors,
+        access: AccessControl,
         bounds: Bounds,
         *,
         ready: Callable[[], bool],
@@ -48,7 +48,7 @@ class GrpcServer:
     ) -> None:
         options = _options(bounds, shared=shared)
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=bounds.grpc_calls)
-        self._handlers = _Handlers(application, doors, bounds, ready, note)
+        self._handlers = _Handlers(application, access, bounds, ready, note)
         self._server.add_generic_rpc_handlers((self._handlers,))
         self._drain_seconds, self._sweep_seconds = bounds.drain_seconds, bounds.sweep_seconds
         self._sweeper: asyncio.Task[None] | None = None
@@ -81,9 +81,10 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Every call comes as a stream of bytes, so that reading its message is ours to time, or to leave."""
 
     def __init__(
-        self, application: Asgi, doors: Doors, bounds: Bounds, ready: Callable[[], bool], note: Callable[[str], None]
-    ) -> None:
-        self._application, self._doors, self._bounds = application, doors, bounds
+        self, application: Asgi, access: AccessControl, bounds: Bounds, ready: Callable[[], bool],
+        note: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._application, self._access, self._bounds = application, access, bounds
         self._ready, self._note = ready, note
         self.stopping = asyncio.Event()
         self._watchers = self.port = 0
@@ -127,10 +128,10 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             return None, ""
         route = Route("POST", "/", scope, _nothing)  # type: ignore[arg-type]
         try:
-            key = self._doors.check_key(route, dict(carried(metadata)))
+            key = self._access.check_key(route, dict(carried(metadata)))
             if key is not None and (key.quotas or key.shared):
                 # It is taken when the request is put to the application.
-                self._doors.quotas.bill(key).enter(only_look=True)
+                self._access.quotas.bill(key).enter(only_look=True)
         except AiasError as fault:
             self._note(fault.code)
             return _declined(fault), ""

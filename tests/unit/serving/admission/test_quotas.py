@@ -211,10 +211,10 @@ def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> 
     with house(shelf, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
 
         def change(held: tuple[Quota, ...]) -> None:
-            before = server.gateway.doors.ring
+            before = server.gateway.access.ring
             quotas["shop"] = held
             shelf.moves += 1
-            eventually(lambda: server.gateway.doors.ring is not before)
+            eventually(lambda: server.gateway.access.ring is not before)
 
         assert [ask(server, "shop").status for _ in range(2)] == [200, 429]
         change(checked(["2/day"]))

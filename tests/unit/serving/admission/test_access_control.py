@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aias.serving.admission.doors import is_loopback
+from aias.serving.admission.access_control import is_loopback
 from aias.serving.http.routes import PUBLIC, Route, RouteTable
 from serving_house import House, house
 

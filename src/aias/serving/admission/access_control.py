@@ -22,20 +22,20 @@ _HOST: Final = re.compile(rb"(\[[^\]]*\]|[^:]*)(?::[0-9]{1,5})?")
 Headers = dict[bytes, bytes]
 
 
-class Ring(Protocol):
-    """The part of a key ring that the door needs."""
+class KeyVerifier(Protocol):
+    """The part of a key ring that is needed here."""
 
     def verify(self, secret: str) -> Key | None: ...
 
     def limited(self) -> Iterable[Key]: ...
 
 
-class Doors:
+class AccessControl:
     """A page of a foreign site can make a browser call 127.0.0.1, under a name of its own; hence `Host` is checked."""
 
-    def __init__(self, ring: Ring, hosts: Iterable[str], quotas: Quotas) -> None:
+    def __init__(self, ring: KeyVerifier, hosts: Iterable[str], quotas: Quotas) -> None:
         self.ring, self.quotas = ring, quotas
-        self._opened: tuple[Ring, dict[bytes, Key]] = (ring, {})
+        self._opened: tuple[KeyVerifier, dict[bytes, Key]] = (ring, {})
         self._hosts = LOOPBACK | {host.lower() for host in hosts}
         self._seen: frozenset[bytes] = frozenset()
 
