@@ -46,7 +46,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What a worker says. `kind`: born, event, done or failed; `message` is the error, `facts` the event's."""
+    """What a worker says. `kind`: started, event, done or failed; `message` is the error, `facts` the event's."""
 
     kind: str
     name: str = ""
@@ -58,7 +58,7 @@ class Word(msgspec.Struct, frozen=True):
 def work(folder: Path, orders: int, words: int) -> None:
     """Fit what comes on the descriptor `orders` until the trainer closes its end; say how it goes on `words`."""
     with os.fdopen(orders, "rb") as told, os.fdopen(words, "wb", buffering=0) as say:
-        _say(say, Word("born", facts={"pid": os.getpid()}))
+        _say(say, Word("started", facts={"pid": os.getpid()}))
         bench = Bench(Table.load(folder / "table"), Ledger(folder))
         while (frame := read_frame(told)) is not None:
             obey(bench, msgspec.msgpack.decode(frame, type=Order), lambda word: _say(say, word))

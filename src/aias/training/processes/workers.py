@@ -15,7 +15,7 @@ import msgspec
 from aias.core.catalog import member
 from aias.core.frames import HEAD, framed, size_of
 from aias.core.memory import resident_bytes
-from aias.training.processes.forkserver import ForkServer, Ward
+from aias.training.processes.forkserver import ForkServer, Zygote
 from aias.training.processes.worker import Order, Word, obey
 from aias.training.unit import Bench
 
@@ -28,31 +28,31 @@ class Process:
 
     orders: BinaryIO
     words: BinaryIO
-    ward: Ward
+    zygote: Zygote
     """Where it comes from."""
     known_pid: int | None = None
     _unread: bytearray = field(default_factory=bytearray)
 
     @property
     def modules(self) -> frozenset[str]:
-        """Libraries that it was born with."""
-        return self.ward.modules
+        """Libraries that it was started with."""
+        return self.zygote.modules
 
     @property
     def pid(self) -> int:
-        """Waits until it is born. Raises `ProcessLookupError` when it never will be."""
+        """Waits until it is started. Raises `ProcessLookupError` when it never will be."""
         while self.known_pid is None:
             if not self._read_on():
-                raise ProcessLookupError("the worker was never born")
-            list(self._frames(births_only=True))
+                raise ProcessLookupError("the worker was never started")
+            list(self._frames(starts_only=True))
         return self.known_pid
 
-    def hear_of_birth(self) -> None:
+    def hear_of_start(self) -> None:
         """Where it has said its pid, and nobody has listened since."""
         poll = select.poll()
         poll.register(self.words, select.POLLIN)
         if self.known_pid is None and poll.poll(0) and self._read_on():
-            list(self._frames(births_only=True))
+            list(self._frames(starts_only=True))
 
     def said(self) -> list[Word] | None:
         """What it has said since; None when it is gone, and has said all."""
@@ -65,14 +65,14 @@ class Process:
         self._unread += read
         return bool(read)
 
-    def _frames(self, *, births_only: bool = False) -> Iterator[Word]:
-        while len(self._unread) >= HEAD and not (births_only and self.known_pid is not None):
+    def _frames(self, *, starts_only: bool = False) -> Iterator[Word]:
+        while len(self._unread) >= HEAD and not (starts_only and self.known_pid is not None):
             end = HEAD + size_of(self._unread[:HEAD])
             if len(self._unread) < end:
                 return
             word = msgspec.msgpack.decode(bytes(self._unread[HEAD:end]), type=Word)
             del self._unread[:end]
-            if word.kind == "born":
+            if word.kind == "started":
                 self.known_pid = int(word.facts["pid"])
             else:
                 yield word
@@ -88,12 +88,12 @@ class Worker:
     """Learners whose libraries are there for it."""
 
     @property
-    def born(self) -> bool:
+    def started(self) -> bool:
         return self.process.known_pid is not None
 
     @property
     def memory_bytes(self) -> int:
-        """What it holds in memory now; 0 when it is not born yet, or gone."""
+        """What it holds in memory now; 0 when it is not started yet, or gone."""
         try:
             return resident_bytes(self.process.known_pid or 0)
         except (OSError, IndexError):
@@ -129,13 +129,13 @@ class Workers:
         return [worker for worker in self.all if worker.order is not None]
 
     def give(self, worker: Worker, order: Order) -> None:
-        """To a worker that was born with what the order needs: libraries are loaded once, in the forkserver."""
+        """To a worker that was started with what the order needs: libraries are loaded once, in the forkserver."""
         assert worker.order is None
         worker.order = order
         modules = _libraries(order.configuration.learner)
         if not modules <= worker.process.modules:
             self._end(worker)
-            worker.process = self._born(modules | worker.process.modules)
+            worker.process = self._forked(modules | worker.process.modules)
             self._listen_to(worker)
         with contextlib.suppress(BrokenPipeError):  # it died while idle; `listen` will say so
             worker.process.orders.write(framed(msgspec.msgpack.encode(order)))
@@ -153,16 +153,16 @@ class Workers:
 
     def give_up_loading(self, seconds: float) -> list[Worker]:
         """Libraries that have been loading for longer than this are `lost` from now on. Gives the workers whose orders
-        need them; others that waited behind them are born anew."""
+        need them; others that waited behind them are started anew."""
         lost, gone = self._forkserver.given_up(seconds)
         self.lost |= lost
-        waiting = [each for each in self.busy if each.process.ward in gone and not each.born]
+        waiting = [each for each in self.busy if each.process.zygote in gone and not each.started]
         for each in waiting:
             assert each.order is not None
             if not self.misses(each.order.configuration.learner):
                 order, each.order = each.order, None
                 self._end(each)
-                each.process = self._born(frozenset())
+                each.process = self._forked(frozenset())
                 self._listen_to(each)
                 self.give(each, order)
         return [each for each in waiting if each.order and self.misses(each.order.configuration.learner)]
@@ -179,51 +179,51 @@ class Workers:
         self.all[self.all.index(worker)] = fresh
 
     def _new(self) -> Worker:
-        worker = Worker(self._born(frozenset()))
+        worker = Worker(self._forked(frozenset()))
         self._listen_to(worker)
         return worker
 
     def _listen_to(self, worker: Worker) -> None:
         self._selector.register(worker.process.words, selectors.EVENT_READ, worker)
 
-    def _born(self, modules: frozenset[str]) -> Process:
+    def _forked(self, modules: frozenset[str]) -> Process:
         reads, orders = os.pipe()
         words, says = os.pipe()
         try:
-            ward = self._forkserver.bear(modules, reads, says)
+            zygote = self._forkserver.fork(modules, reads, says)
         finally:
             os.close(reads)
             os.close(says)
-        return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), ward)
+        return Process(os.fdopen(orders, "wb", buffering=0), os.fdopen(words, "rb", buffering=0), zygote)
 
     def _end(self, worker: Worker) -> None:
-        """One that is not born yet finds its pipe closed when it is. What an interrupt broke off is done again."""
+        """One that is not started yet finds its pipe closed when it is. What an interrupt broke off is done again."""
         process = worker.process
         if process.words.closed:
             return
         with contextlib.suppress(KeyError):
             self._selector.unregister(process.words)
-        process.hear_of_birth()
+        process.hear_of_start()
         process.orders.close()
         if process.known_pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.known_pid, signal.SIGKILL)
             while os.read(process.words.fileno(), _READ_BYTES):  # it ends when the process has
                 pass
-            process.ward.forget(process.known_pid)
+            process.zygote.forget(process.known_pid)
             process.known_pid = None
         process.words.close()
 
     def _died_of(self, worker: Worker) -> str:
         pid, worker.process.known_pid = worker.process.known_pid, None
-        code = None if pid is None else worker.process.ward.bury(pid)
+        code = None if pid is None else worker.process.zygote.reap(pid)
         if code is None:
             return "it is gone"
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
 def _libraries(learner: str) -> frozenset[str]:
-    """What a worker is born with that fits with this learner."""
+    """What a worker is started with that fits with this learner."""
     found = member("learners", learner)
     return frozenset(getattr(found, "loads", found.needs))
 
@@ -277,6 +277,6 @@ class InlineWorkers:
 @dataclass(eq=False)
 class _Inline:
     order: Order | None = None
-    born: bool = True
+    started: bool = True
     memory_bytes: int = 0
     loaded: set[str] = field(default_factory=set)

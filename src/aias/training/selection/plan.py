@@ -362,7 +362,7 @@ class Plan:
     def _end_overdue(self) -> None:
         for worker in list(self.workers.busy):
             assert worker.order is not None
-            if not worker.born:  # its time begins when it is there, which a busy machine puts off
+            if not worker.started:  # its time begins when it is there, which a busy machine puts off
                 due = min(time.monotonic() + worker.order.seconds, self.fit_ends_at())
                 self._due[id(worker)] = max(self._due[id(worker)], due)
             over = timeouts.at(worker, self._due[id(worker)], fit_ends_at=self.fit_ends_at(), fitted=bool(self._paces))

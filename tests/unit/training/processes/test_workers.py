@@ -1,4 +1,4 @@
-"""Workers and the forkserver that they come from: born with what they need, replaced when gone, none left over."""
+"""Workers and the forkserver that they come from: started with what they need, replaced when gone, none left over."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ def gone(pid: int, *, seconds: float = 600.0) -> bool:
     return False
 
 
-def test_a_library_is_loaded_in_the_forkserver_and_a_worker_born_anew_with_it(folder: Path) -> None:
+def test_a_library_is_loaded_in_the_forkserver_and_a_worker_started_anew_with_it(folder: Path) -> None:
     with Workers(folder, count=2, threads=1) as workers:
         first, second = workers.all
         before = first.process.pid
@@ -69,14 +69,14 @@ def test_a_library_is_loaded_in_the_forkserver_and_a_worker_born_anew_with_it(fo
 
         workers.give(first, order(TREES))
         heard(workers, kind="done")
-        born = first.process.pid
-        assert born != before and gone(before)
-        assert "lib_lightgbm" in Path(f"/proc/{born}/maps").read_text()
+        started = first.process.pid
+        assert started != before and gone(before)
+        assert "lib_lightgbm" in Path(f"/proc/{started}/maps").read_text()
         assert "lib_lightgbm" not in Path(f"/proc/{second.process.pid}/maps").read_text()
 
         workers.give(first, order(LINEAR, fold=1))
         heard(workers, kind="done")
-        assert first.process.pid == born
+        assert first.process.pid == started
 
 
 @pytest.mark.parametrize("name", [each for each in members("learners") if each != "text_mlp"])  # there are no texts
@@ -105,11 +105,13 @@ def odd_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def needing(workers: Workers, worker: Worker, *libraries: str) -> None:
     """As if the learner of its next order needed these."""
     workers._end(worker)
-    worker.process = workers._born(frozenset(libraries))
+    worker.process = workers._forked(frozenset(libraries))
     workers._listen_to(worker)
 
 
-def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_born_at_once(folder: Path, odd_libraries: Path) -> None:
+def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_started_at_once(
+    folder: Path, odd_libraries: Path
+) -> None:
     with Workers(folder, count=2, threads=1) as workers:
         slow, quick = workers.all
         needing(workers, slow, "slow_to_load")
@@ -121,7 +123,7 @@ def test_who_needs_nothing_of_a_library_that_is_being_loaded_is_born_at_once(fol
         assert fresh is not quick
         workers.give(fresh, order(LINEAR))
         assert heard(workers, kind="done")[0] is fresh
-        assert not slow.born
+        assert not slow.started
         odd_libraries.touch()
         assert heard(workers, kind="done")[0] is slow
         assert slow.process.modules == {"slow_to_load"}
@@ -138,7 +140,7 @@ def test_a_library_whose_loading_is_fatal_takes_one_worker_and_no_other(folder: 
             workers.give(worker, order(LINEAR, fold=workers.all.index(worker)))
             heard(workers, kind="done")
         assert other.process.pid == pid
-        workers.give(other, order(TREES))  # from a ward opened anew
+        workers.give(other, order(TREES))  # from a zygote opened anew
         heard(workers, kind="done")
 
 
@@ -153,16 +155,16 @@ def test_a_library_that_never_loads_is_given_up_and_who_waited_behind_it_fits(
         stuck, behind = workers.all
         workers.give(stuck, order(Configuration("nearest", "nearest")))
         workers.give(behind, order(TREES))
-        assert workers.give_up_loading(600.0) == [] and not behind.born
-        ward = workers._forkserver._wards[1]
-        while ward.known_pid is None:
+        assert workers.give_up_loading(600.0) == [] and not behind.started
+        zygote = workers._forkserver._zygotes[1]
+        while zygote.known_pid is None:
             time.sleep(0.02)
-            ward.hear()
+            zygote.hear()
         assert workers.give_up_loading(0.0) == [stuck] and workers.misses("nearest") == {"slow_to_load"}
         stuck.order = None
         workers.replace(stuck)
         assert heard(workers, kind="done")[0] is behind
-        assert gone(ward.known_pid) and workers.give_up_loading(0.0) == []
+        assert gone(zygote.known_pid) and workers.give_up_loading(0.0) == []
 
 
 def test_what_is_being_loaded_ends_with_the_forkserver(folder: Path, odd_libraries: Path) -> None:
@@ -171,10 +173,10 @@ def test_what_is_being_loaded_ends_with_the_forkserver(folder: Path, odd_librari
         needing(workers, workers.all[0], "slow_to_load")
         children = Path(f"/proc/{forkserver}/task/{forkserver}/children")
         until = time.monotonic() + 600
-        while not (wards := [int(pid) for pid in children.read_text().split() if int(pid) != first]):
+        while not (zygotes := [int(pid) for pid in children.read_text().split() if int(pid) != first]):
             assert time.monotonic() < until
             time.sleep(0.02)
-    assert not odd_libraries.exists() and all(map(gone, wards))
+    assert not odd_libraries.exists() and all(map(gone, zygotes))
 
 
 def test_nobody_is_left_behind(folder: Path) -> None:
@@ -188,18 +190,18 @@ def test_nobody_is_left_behind(folder: Path) -> None:
 def test_a_worker_whose_trainer_is_gone_ends(folder: Path) -> None:
     workers = Workers(folder, count=1, threads=1)
     pid = workers.all[0].process.pid
-    workers._forkserver._wards[0].channel.close()  # as the system does when the trainer is killed
+    workers._forkserver._zygotes[0].channel.close()  # as the system does when the trainer is killed
     workers._forkserver._process.wait(600)
     assert gone(pid)
     for pipe in (workers.all[0].process.orders, workers.all[0].process.words):
         pipe.close()
 
 
-@pytest.mark.parametrize("at", ["_born", "hear_of_birth"])
+@pytest.mark.parametrize("at", ["_forked", "hear_of_start"])
 def test_an_interrupt_while_a_worker_is_replaced_is_no_other_fault(
     folder: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    room = Workers if at == "_born" else Process
+    room = Workers if at == "_forked" else Process
 
     def interrupted(*_: object) -> None:
         monkeypatch.undo()
@@ -223,7 +225,7 @@ def test_when_the_forkserver_dies_another_takes_its_place(folder: Path) -> None:
         assert workers.all[0] is not worker
 
 
-def test_a_worker_that_is_not_born_yet_can_be_replaced(folder: Path) -> None:
+def test_a_worker_that_is_not_started_yet_can_be_replaced(folder: Path) -> None:
     with Workers(folder, count=1, threads=1) as workers:
         workers.give(workers.all[0], order(LINEAR))
         workers.replace(workers.all[0])
@@ -232,18 +234,18 @@ def test_a_worker_that_is_not_born_yet_can_be_replaced(folder: Path) -> None:
         assert word.facts["seconds"] > 0
 
 
-def test_a_worker_ends_with_the_ward_that_it_comes_from(folder: Path) -> None:
+def test_a_worker_ends_with_the_zygote_that_it_comes_from(folder: Path) -> None:
     """The system may end any of them, and of two that hear of the trainer's end the first takes the second along."""
     with Workers(folder, count=1, threads=1) as workers:
         workers.give(workers.all[0], order(TREES))
         pid = workers.all[0].process.pid
-        ward = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        assert ward != workers._forkserver._process.pid
-        os.kill(ward, signal.SIGKILL)
+        zygote = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        assert zygote != workers._forkserver._process.pid
+        os.kill(zygote, signal.SIGKILL)
         assert gone(pid)
 
 
-def test_a_worker_whose_birth_nobody_has_heard_of_yet_ends_when_it_is_replaced(
+def test_a_worker_whose_start_nobody_has_heard_of_yet_ends_when_it_is_replaced(
     folder: Path, odd_libraries: Path
 ) -> None:
     (odd_libraries.parent / "libraries" / "never_through.py").write_text(
@@ -260,7 +262,7 @@ def test_a_worker_whose_birth_nobody_has_heard_of_yet_ends_when_it_is_replaced(
         while not odd_libraries.exists():
             assert time.monotonic() < until
             time.sleep(0.02)
-        assert not worker.born
+        assert not worker.started
         pid = int(odd_libraries.read_text())
         workers.replace(worker)
         assert gone(pid)
@@ -270,7 +272,7 @@ def test_what_nobody_asks_of_the_dead_does_not_hold_up_the_forkserver(folder: Pa
     """A channel holds some 280 words that are not read."""
     with Workers(folder, count=1, threads=1) as workers:
         for _ in range(400):
-            workers.all[0].process.pid  # noqa: B018  it is born
+            workers.all[0].process.pid  # noqa: B018  it is started
             workers.replace(workers.all[0])
         workers.give(workers.all[0], order(LINEAR))
         heard(workers, kind="done")
