@@ -155,6 +155,9 @@ def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
         {"datatype": "INT32", "data": [1.5]},
         {"datatype": "INT32", "data": [2**31]},
         {"datatype": "UINT8", "data": [-1]},
+        {"datatype": "FP32", "data": [1e300]},
+        {"datatype": "FP32", "data": [-(10**40)]},
+        {"datatype": "FP64", "data": [10**400]},
         {"datatype": "BOOL"},
         {"data": ["50"]},
         {"data": None},
@@ -175,6 +178,11 @@ def test_a_tensor_that_lies_is_refused(server: House, changed: dict[str, object]
     response = ask(server, tensor(**changed))
 
     assert refused(response, 413 if response.status == 413 else 400)
+
+
+@pytest.mark.parametrize(("datatype", "value"), [("FP32", 3.4028235e38), ("FP32", -(10**38)), ("FP64", 1.7976e308)])
+def test_the_largest_numbers_of_a_datatype_are_read(server: House, datatype: str, value: float) -> None:
+    assert ask(server, tensor(datatype=datatype, data=[value])).status == 200
 
 
 @pytest.mark.parametrize(

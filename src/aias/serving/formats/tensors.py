@@ -32,7 +32,13 @@ _DTYPES: Final = {
     "FP32": "<f4",
     "FP64": "<f8",
 }
-_RANGES: Final = {name: np.iinfo(code) for name, code in _DTYPES.items() if "INT" in name}
+_RANGES: Final[dict[str, tuple[float, float]]] = {
+    **{name: (int(np.iinfo(code).min), int(np.iinfo(code).max)) for name, code in _DTYPES.items() if "INT" in name},
+    # The least that rounds to infinity is 2**103 beyond the largest; who writes that in nine digits is a little beyond.
+    "FP32": (-(2.0**128 - 2.0**103), 2.0**128 - 2.0**103),
+    "FP64": (-float(np.finfo("<f8").max), float(np.finfo("<f8").max)),
+}
+"""Of float64 a whole number without an end may be beyond."""
 DATATYPES: Final = (*_DTYPES, "BF16", "BYTES")
 
 _LENGTH: Final = struct.Struct("<I")
@@ -106,16 +112,14 @@ def _from_json(tensor: Tensor, rows: int) -> list[object]:
             values.append(item)
     if len(values) != rows:
         raise BadBody(f"input `{tensor.name}` has {len(values)} values; its shape says {rows}")
-    allowed = _allowed(tensor)
+    allowed, bounds = _allowed(tensor), _RANGES.get(tensor.datatype)
     for row, value in enumerate(values):
-        if value is not None and type(value) not in allowed:
+        if value is None:
+            continue
+        if type(value) not in allowed:
             raise BadBody(f"input `{tensor.name}`, row {row}: {type(value).__name__} is no {tensor.datatype}")
-    if (bounds := _RANGES.get(tensor.datatype)) is not None:
-        for row, value in enumerate(values):
-            if isinstance(value, int) and not bounds.min <= value <= bounds.max:
-                raise BadBody(
-                    f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}"
-                )
+        if bounds is not None and not bounds[0] <= value <= bounds[1]:  # type: ignore[operator]
+            raise BadBody(f"input `{tensor.name}`, row {row}: {shown(value)} is out of the range of {tensor.datatype}")
     return values
 
 
