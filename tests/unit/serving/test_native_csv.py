@@ -68,11 +68,19 @@ def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str | 
     assert why in response.json["error"]["message"]  # type: ignore[index]
 
 
-def test_who_sends_csv_of_semicolons_is_told_what_separates_values(server: House) -> None:
-    response = server.call("POST", "/predict/churn", "age;plan\n50,5;pro\n", headers={"Content-Type": "text/csv"})
+@pytest.mark.parametrize("body", ["age;plan\n50;pro\n20;\n", '\r\n"age";"plan"\r\n"50";"a,b"\r\n20;\r\n'])
+def test_csv_of_semicolons_is_told_by_its_header(server: House, body: str) -> None:
+    response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
 
-    assert response.status == 400
-    assert "values are separated by `,`" in response.json["error"]["hint"]  # type: ignore[index]
+    assert response.body.splitlines()[1:] == [b"yes,0.25,0.75", b"no,0.75,0.25"]
+
+
+def test_semicolons_in_names_and_values_separate_nothing_where_commas_do(server: House) -> None:
+    rows = server.call("POST", "/predict/churn", 'age,plan\n50,"a;b"\n', headers={"Content-Type": "text/csv"})
+    name = server.call("POST", "/predict/churn", '"age;plan"\n50\n', headers={"Content-Type": "text/csv"})
+
+    assert rows.status == 200
+    assert name.json["error"]["field"] == "age;plan"  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

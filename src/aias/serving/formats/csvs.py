@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from typing import Final
 
 from aias.core import limits
@@ -14,6 +15,15 @@ CHARSETS: Final = {
     "utf-16le": "utf-16-le", "utf-16be": "utf-16-be",
 }  # fmt: skip
 """What spreadsheets and databases write; by the names that IANA gives them."""
+
+_HEADER: Final = re.compile(r"[\r\n]*([^\r\n]*)")
+_QUOTED: Final = re.compile(r'"[^"]*"')
+
+
+def separator_of(text: str) -> str:
+    """What stands between the names of its header: a comma, or the semicolon of those who write decimals with one."""
+    head = _QUOTED.sub("", _HEADER.match(text)[1])  # type: ignore[index]  # it matches nothing too
+    return ";" if ";" in head and "," not in head else ","
 
 
 def text_of(body: bytes, charset: str | None) -> str:
@@ -30,8 +40,8 @@ def text_of(body: bytes, charset: str | None) -> str:
         ) from None
 
 
-def read_csv(text: str, *, rows_max: int, divided_by: str = ",") -> Columns:
-    """The columns of comma-separated values with a header. Every value stays text; empty lines are none, except where
+def read_csv(text: str, *, rows_max: int, divided_by: str) -> Columns:
+    """The columns of separated values with a header. Every value stays text; empty lines are none, except where
     there is one column. Raises `BadBody`, `TooManyRows`."""
     csv.field_size_limit(limits.TEXT_CHARS_MAX)
     try:
@@ -95,7 +105,8 @@ def _add(values: list[list[object]], line: list[str], row: int) -> None:
     if len(line) != len(values):
         raise BadBody(
             f"row {row} has {len(line):,} values, and the header {len(values):,} columns",
-            hint="values are separated by `,` (in text/tab-separated-values by tabs); what holds one stands in quotes",
+            hint="values are separated by `,` or by `;`, as in the header (in text/tab-separated-values by tabs); what "
+            "holds one stands in quotes",
         )
     for column, value in zip(values, line, strict=True):
         column.append(value)

@@ -9,7 +9,7 @@ import msgspec
 
 from aias.core.errors import AiasError, BadValue
 from aias.runtimes.contract import Answers
-from aias.serving.formats.csvs import read_csv, text_of, write_csv
+from aias.serving.formats.csvs import read_csv, separator_of, text_of, write_csv
 from aias.serving.formats.json_rows import read_lines, read_row, read_rows
 from aias.serving.http.content_negotiation import wanted
 from aias.serving.http.messages import BINARY, FILES, JSON, JSON_LINES, Ask, Conversation, Reply, Request
@@ -124,7 +124,8 @@ class Native:
         started = time.perf_counter()
         if media_type in (CSV, TSV):
             text = text_of(request.body, request.parameter(b"charset"))
-            columns = read_csv(text, rows_max=self._rows_max, divided_by="," if media_type == CSV else "\t")
+            separator = separator_of(text) if media_type == CSV else "\t"
+            columns = read_csv(text, rows_max=self._rows_max, divided_by=separator)
         else:
             columns = self._arrow.read(request.body, rows_max=self._rows_max)
         rows = len(next(iter(columns.values()), ()))
