@@ -44,6 +44,14 @@ def test_what_is_neither_a_path_nor_an_http_url_is_refused(server: House, target
     assert ask(server, target).startswith(b"HTTP/1.1 400 ")
 
 
+def test_who_asks_what_the_whole_server_takes_is_told(server: House) -> None:
+    answer = server.raw(b"OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+    said, _, body = answer.partition(b"\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 200 ") and b"allow: GET, HEAD, POST" in said
+    assert body == b""
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [("HEAD * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"400"), (f"HEAD / HTTP/1.1\r\nX: {'x' * 99_999}\r\n\r\n", b"431")],

