@@ -77,7 +77,8 @@ class AccessControl:
         """The key in an `Authorization` header. One that never expires is remembered until there is another ring."""
         scheme, _, secret = given.partition(b" ")
         if scheme.lower() != b"bearer":
-            raise NoKey("this needs a key", hint="send the header `Authorization: Bearer <key>`")
+            came = "; `Bearer` does not stand before it" if given else ""
+            raise NoKey(f"this needs a key{came}", hint="send the header `Authorization: Bearer <key>`")
         ring = self.ring
         key = ring.verify(secret.strip().decode("latin-1"))
         if key is None:
