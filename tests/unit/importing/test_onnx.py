@@ -98,6 +98,27 @@ def test_rows_that_know_each_other_are_not_proved(tmp_path: Path) -> None:
     assert not aias.models(home=tmp_path)
 
 
+@pytest.mark.parametrize("far", [0.0, 1e6])
+def test_a_sum_in_float32_may_be_off_by_what_rounding_its_columns_changes(far: float, tmp_path: Path) -> None:
+    """Two hundred columns of which the terms cancel; far from 0 they lose all their digits."""
+    rng = np.random.default_rng(3)
+    x, w = (rng.normal(size=(300, 200)) + far), rng.normal(size=200) * 3
+    w -= w.mean() if far else 0
+    nodes = [helper.make_node("LinearRegressor", ["X"], ["y"], domain="ai.onnx.ml", coefficients=w.tolist(),
+                              intercepts=[0.5])]  # fmt: skip
+    path = saved(tmp_path / "linear.onnx", nodes, [value("X", ["N", 200])], [value("y", ["N", 1])])
+    held = {f"c{at}": x[:, at].tolist() for at in range(200)}
+
+    if far:
+        with pytest.raises(NotProved, match="otherwise alone") as refused:
+            aias.import_model(path, like=held, home=tmp_path)
+        assert "scale the columns" in refused.value.hint and "free batch" not in refused.value.hint
+        return
+    model = aias.import_model(path, like=held, home=tmp_path)
+    assert 1e-5 < model.manifest.parity.batch_difference_max < 1e-3
+    np.testing.assert_allclose(model.predict(held), x @ w + 0.5, atol=1e-3)
+
+
 def test_who_has_an_answer_for_no_row_is_not_proved_nor_measured(tmp_path: Path) -> None:
     """Nobody knows a missing value there, and of each row one is missing; or of each whose answer is known."""
     path, held = softmax_model(tmp_path / "m.onnx"), rows()

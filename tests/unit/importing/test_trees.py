@@ -12,7 +12,7 @@ from aias.core.task import TaskType
 from aias.forests.xgboost import texts_of
 from aias.graph.trees import trees_in
 from aias.importing.formats.contract import Plan, UnfitModel
-from aias.importing.proof import largest
+from aias.importing.proof import differences
 from foreign_trees import QUIET, imported, like, rows
 
 lightgbm = pytest.importorskip("lightgbm")
@@ -35,7 +35,7 @@ def apart(form: str, path: Path, x: Any) -> tuple[TaskType, float]:
     found = graph.run([graph.get_outputs()[0].name], {"columns": x})[0].reshape(len(x), -1)
     scores, labels = foreign.answer(list(x.T), plan)
     assert labels is None
-    return said.task, largest(found, scores, relative=False)
+    return said.task, float(differences(found, scores, relative=False).max())
 
 
 LIGHTGBM = {
