@@ -82,7 +82,7 @@ class Server:
         return len([event for event in self.events if event.name == name])
 
     def whole(self) -> bool:
-        return len(self.supervisor._heirs()) == len(self.supervisor._workers) == len(self.supervisor.pids)
+        return len(self.supervisor._ready()) == len(self.supervisor._workers) == len(self.supervisor.pids)
 
 
 class Client(threading.Thread):

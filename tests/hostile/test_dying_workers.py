@@ -119,10 +119,10 @@ def test_a_worker_that_is_stopped_is_replaced_and_its_callers_are_answered(serve
 
 
 def keeper_of(server: Server, worker: int) -> int:
-    life = server.supervisor._workers[worker].life
-    assert life is not None
-    assert life.keeper is not None
-    return life.keeper
+    process = server.supervisor._workers[worker].process
+    assert process is not None
+    assert process.keeper is not None
+    return process.keeper
 
 
 def test_a_worker_whose_keeper_is_stopped_dies_heard_and_its_callers_are_answered(server: Server) -> None:
@@ -131,19 +131,19 @@ def test_a_worker_whose_keeper_is_stopped_dies_heard_and_its_callers_are_answere
     with load(server, good=3, slow=1) as clients:
         more(clients)
         os.kill(keeper_of(server, 0), signal.SIGSTOP)
-        first = server.supervisor._workers[0].life
+        first = server.supervisor._workers[0].process
         assert first is not None
-        os.kill(first.process.pid, signal.SIGKILL)
+        os.kill(first.popen.pid, signal.SIGKILL)
         eventually(lambda: server.told("serve.worker-died") == died + 1 and server.whole(), PATIENCE)
 
 
 def test_a_worker_that_loses_its_keeper_is_replaced_once(server: Server) -> None:
     eventually(server.whole, PATIENCE)
-    died, life = server.told("serve.worker-died"), server.supervisor._workers[0].life
-    assert life is not None
-    life.started_at -= 100.0
+    died, process = server.told("serve.worker-died"), server.supervisor._workers[0].process
+    assert process is not None
+    process.started_at -= 100.0
     os.kill(keeper_of(server, 0), signal.SIGKILL)
-    eventually(lambda: life.process.pid not in server.supervisor.pids and server.whole(), PATIENCE)
+    eventually(lambda: process.popen.pid not in server.supervisor.pids and server.whole(), PATIENCE)
 
     assert server.call("good", 50)[0] == 200
     assert (server.told("serve.keeper-ended"), server.told("serve.worker-died")) == (1, died)

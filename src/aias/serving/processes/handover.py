@@ -13,12 +13,13 @@ import msgspec
 from aias.core.errors import StorageFailed
 from aias.core.events import Event, Watch
 from aias.serving.processes.control_socket import ControlSocket, Question, Reply
-from aias.serving.processes.succession import Heir, Predecessor
+from aias.serving.processes.succession import Predecessor, Successor
 
 
 class Handover:
-    """`tell` is called from threads: `asked` with a caller and what it asks, `take` and `gone` with an heir, `letter`
-    with what a predecessor leaves, and `inherited` when that has gone. All else is for the supervisor's own thread."""
+    """`tell` is called from threads: `asked` with a caller and what it asks, `take` and `gone` with a successor,
+    `transfer` with what a predecessor leaves, and `inherited` when that has gone. All else is for the supervisor's own
+    thread."""
 
     def __init__(
         self, control_socket: ControlSocket | None, predecessor: Predecessor | None, *, announce: Watch,
@@ -26,7 +27,7 @@ class Handover:
     ) -> None:  # fmt: skip
         self._control_socket, self._predecessor = control_socket, predecessor
         self._announce, self._tell = announce, tell
-        self._heir: Heir | None = None
+        self._successor: Successor | None = None
         self._leave_by: float | None = None
         self._began = False
         self.inherits = predecessor is not None
@@ -40,11 +41,11 @@ class Handover:
     @property
     def understood(self) -> bool:
         """Whether it can go on with our connections."""
-        return self._heir is not None and self._heir.understands
+        return self._successor is not None and self._successor.understands
 
     def channels(self) -> list[socket.socket]:
-        """Where letters go that the heir can read."""
-        return [self._heir.channel] if self._heir is not None and self._heir.understands else []
+        """Where transfers go that the successor can read."""
+        return [self._successor.channel] if self._successor is not None and self._successor.understands else []
 
     def is_late(self) -> bool:
         return self._leave_by is not None and time.monotonic() > self._leave_by
@@ -61,32 +62,32 @@ class Handover:
         self, caller: socket.socket, asked: Question, sockets: Sequence[socket.socket], *, second: int, folder: str
     ) -> None:
         """Somebody wants to take our place."""
-        if self._heir is not None:
+        if self._successor is not None:
             with caller, suppress(OSError):
                 caller.send(msgspec.json.encode(Reply(refused="another process is taking over already")))
             return
-        heir = Heir(caller, asked)
+        successor = Successor(caller, asked)
         try:
-            heir.give(sockets, second=second, folder=folder, tell=lambda said: self._tell(said, heir))
+            successor.give(sockets, second=second, folder=folder, tell=lambda said: self._tell(said, successor))
         except OSError:
-            heir.close()
+            successor.close()
         else:
-            self._heir = heir
+            self._successor = successor
 
-    def leave(self, heir: Heir, seconds: float) -> bool:
+    def leave(self, successor: Successor, seconds: float) -> bool:
         """It is ready; whether it is the one that we know of. `seconds`: what leaving may take."""
-        if heir is not self._heir or self.leaving:
+        if successor is not self._successor or self.leaving:
             return False
         self._announce(Event("serve.leaving", "another process takes over; this one finishes what it has begun"))
         self._leave_by = time.monotonic() + seconds
         return True
 
-    def forget(self, heir: Heir) -> bool:
+    def forget(self, successor: Successor) -> bool:
         """It has gone; whether its work is ours again."""
-        if heir is not self._heir:
+        if successor is not self._successor:
             return False
-        heir.close()
-        self._heir = None
+        successor.close()
+        self._successor = None
         if self._leave_by is None:
             return False
         self._leave_by = None
@@ -97,8 +98,8 @@ class Handover:
     def close(self) -> None:
         if self._control_socket is not None:
             self._control_socket.close()
-        if self._heir is not None:
-            self._heir.close()
+        if self._successor is not None:
+            self._successor.close()
         if self._predecessor is not None and not self._began:
             self._predecessor.close()
 
@@ -115,9 +116,9 @@ class Handover:
 
     def _read_letters(self, predecessor: Predecessor) -> None:
         connections = 0
-        for estate, descriptors in predecessor.letters():
-            connections += len(descriptors) - (estate.layout is not None)
-            self._tell("letter", estate, descriptors)
+        for transfer, descriptors in predecessor.transfers():
+            connections += len(descriptors) - (transfer.layout is not None)
+            self._tell("transfer", transfer, descriptors)
         self._tell("inherited", predecessor)
         said = f"process {predecessor.pid} has left; its {connections} open connections are answered here"
         facts: dict[str, Any] = {"pid": predecessor.pid, "connections": connections}

@@ -4,7 +4,7 @@
         ◀──sockets──            its listening sockets themselves: what waits in their queues waits for both
     new: workers start on them, until every one is ready; both answer
         ──take──▶               the old one's workers finish what they have begun, and read nothing more
-        ◀──letters──            their connections, and what was asked on them, as after a worker's death
+        ◀──transfers──          their connections, and what was asked on them, as after a worker's death
         ◀──the end──            the old one has nothing left, and ends; its counts lie where the new one's do
 
 A new one that fails before `take` has changed nothing; after it, the old one starts workers again.
@@ -33,7 +33,7 @@ from aias.serving.processes.control_socket import (
     name_of,
     pid_of,
 )
-from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Estate
+from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.passing import receive
 
@@ -49,7 +49,7 @@ class Succeeding(Conflict):
     code = "serving.succeeding"
 
 
-class Heir:
+class Successor:
     """Seen by the old one: who is to take its place. `tell` hears `take`, then or before it `gone`."""
 
     def __init__(self, channel: socket.socket, asked: Question) -> None:
@@ -63,7 +63,7 @@ class Heir:
         for start in range(0, len(sockets), SOCKETS_AT_ONCE):
             some = [each.fileno() for each in sockets[start : start + SOCKETS_AT_ONCE]]
             socket.send_fds(self.channel, [b"sockets"], some)
-        # From now on whoever writes letters does not wait.
+        # From now on whoever writes transfers does not wait.
         self.channel.setblocking(False)
         threading.Thread(target=self._wait, args=(tell,), daemon=True).start()
 
@@ -119,7 +119,7 @@ class Predecessor:
         with suppress(OSError):
             self._channel.send(_TAKE)
 
-    def letters(self) -> Iterator[tuple[Estate, list[int]]]:
+    def transfers(self) -> Iterator[tuple[Transfer, list[int]]]:
         """What it leaves, until it has ended; for a thread."""
         with suppress(OSError):
             while True:
@@ -128,7 +128,7 @@ class Predecessor:
                 )
                 if not said:
                     break
-                yield msgspec.json.decode(said, type=Estate), descriptors
+                yield msgspec.json.decode(said, type=Transfer), descriptors
         self._channel.close()
 
     def close(self) -> None:

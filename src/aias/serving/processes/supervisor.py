@@ -33,13 +33,14 @@ from aias.serving.processes.control_socket import FAILED_MAX, ControlSocket, Que
 from aias.serving.processes.handover import Handover
 from aias.serving.processes.hangup import Terminal
 from aias.serving.processes.orders import Orders
-from aias.serving.processes.succession import Heir, Predecessor
+from aias.serving.processes.succession import Predecessor, Successor
 from aias.serving.processes.worker_slot import Worker
-from aias.serving.survival.adoption import Estate
+from aias.serving.survival.adoption import Transfer
 from aias.serving.survival.blame import APART, RELEASE
-from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import SPARE_SLOTS, Layout
 from aias.serving.survival.judge import Judge
+from aias.serving.survival.transfers import TransferQueue
+from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 
 STOP_SECONDS: Final = 5.0
 """Beside the time for draining: what a worker may take to end before it is killed."""
@@ -79,16 +80,16 @@ class Supervisor:
         shared = [found[index::workers] for index in range(workers)]
         self._workers = [Worker(index, shared[index] or [listen()]) for index in range(workers)]
         heard: dict[str, Callable[..., None]] = {
-            "asked": self._answer, "take": self._give_way, "gone": self._forget, "letter": self._pass_on,
+            "asked": self._answer, "take": self._give_way, "gone": self._forget, "transfer": self._pass_on,
             "inherited": self._inherit,
         }  # fmt: skip
         self.handover = Handover(
             control_socket, predecessor, announce=announce, tell=lambda what, *facts: self._later(heard[what], *facts)
         )
         self._layout = Layout(threads=orders.places, slots=int(orders.bounds["connections"]) + SPARE_SLOTS)
-        self._post = Post()
-        self._judge = Judge(announce, tell=lambda: self._post.tell(self._judge.blame, self._heirs()))
-        self._leaving: set[Life] = set()
+        self._transfers = TransferQueue()
+        self._judge = Judge(announce, tell=lambda: self._transfers.tell(self._judge.blame, self._ready()))
+        self._leaving: set[WorkerProcess] = set()
         self._to_renew: list[Worker] = []
         self._told = self._is_to_stop = False
         self._looked_at = 0
@@ -131,20 +132,20 @@ class Supervisor:
     @property
     def pids(self) -> list[int]:
         """Of the workers that run."""
-        return [life.process.pid for life in self._lives()]
+        return [process.popen.pid for process in self._processes()]
 
-    def _lives(self) -> list[Life]:
-        found = [life for worker in self._workers for life in (worker.life, worker.next) if life is not None]
+    def _processes(self) -> list[WorkerProcess]:
+        found = [each for worker in self._workers for each in (worker.process, worker.next) if each is not None]
         return [*found, *self._leaving]
 
-    def _heirs(self) -> list[Life]:
-        return [worker.life for worker in self._workers if worker.life is not None and worker.life.ready]
+    def _ready(self) -> list[WorkerProcess]:
+        return [worker.process for worker in self._workers if worker.process is not None and worker.process.ready]
 
     def _channels(self) -> list[socket.socket]:
-        """Where letters go: to the workers that are ready, or all to who takes our place."""
+        """Where transfers go: to the workers that are ready, or all to who takes our place."""
         if self.handover.leaving:
             return self.handover.channels()
-        return [life.ward.ours for life in self._heirs() if life.ward is not None]
+        return [process.channel.ours for process in self._ready() if process.channel is not None]
 
     def _next(self) -> Callable[[], None]:
         """What the next news wants done; meanwhile runs are watched, workers started, absent ones stood in for."""
@@ -157,11 +158,11 @@ class Supervisor:
             away = self._told and self._attend()
             if self.handover.leaving:
                 away = True
-                self._post.deliver(self._channels())
+                self._transfers.deliver(self._channels())
                 if self.handover.is_late():
-                    # What they are at goes to the heir all the same.
-                    for life in self._lives():
-                        life.signal(signal.SIGKILL)
+                    # What they are at goes to the successor all the same.
+                    for process in self._processes():
+                        process.signal(signal.SIGKILL)
                 if self._is_left():
                     return lambda: None
             due = [worker.restart_at - now for worker in self._workers if worker.restart_at is not None]
@@ -171,17 +172,17 @@ class Supervisor:
                 )
 
     def _start(self, worker: Worker) -> None:
-        ward = Ward.make(self._layout)
+        channel = WorkerChannel.make(self._layout)
         passed = [each.fileno() for each in worker.sockets]
         counts = self._counts.name()
         orders = replace(
             self._orders, index=worker.index, counts=counts, descriptors=(*passed,), slots=self._layout.slots
         )
-        if ward is not None:
-            orders = replace(orders, journal=ward.pages.descriptor, channel=ward.theirs.fileno())
+        if channel is not None:
+            orders = replace(orders, journal=channel.pages.descriptor, channel=channel.theirs.fileno())
             orders = replace(orders, suspects=(sorted(self._judge.blame.quarantined), sorted(self._judge.blame.apart)))
             passed += [orders.journal, orders.channel]
-        process = subprocess.Popen(  # noqa: S603  this very program
+        popen = subprocess.Popen(  # noqa: S603  this very program
             [sys.executable, *self._program, msgspec.json.encode(orders).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -189,47 +190,47 @@ class Supervisor:
             # What a terminal says to its group, Ctrl-C or that it goes, is for us to hear.
             process_group=0,
         )
-        life = Life(process, ward, time.monotonic(), counts)
+        process = WorkerProcess(popen, channel, time.monotonic(), counts)
         worker.restart_at = None
-        if worker.life is None:
-            worker.life = life
+        if worker.process is None:
+            worker.process = process
         else:
-            worker.next = life
-        threading.Thread(target=self._listen_to, args=(worker, life), daemon=True).start()
+            worker.next = process
+        threading.Thread(target=self._listen_to, args=(worker, process), daemon=True).start()
 
-    def _listen_to(self, worker: Worker, life: Life) -> None:
-        assert life.process.stdout is not None
+    def _listen_to(self, worker: Worker, process: WorkerProcess) -> None:
+        assert process.popen.stdout is not None
         # It ends with the keeper, which by then has sent what it held.
-        with life.process.stdout as lines:
+        with process.popen.stdout as lines:
             for line in lines:
                 with contextlib.suppress(msgspec.MsgspecError):
-                    self._later(self._hear, worker, life, msgspec.json.decode(line, type=Event))
-        life.process.wait()
-        self._later(self._bury, worker, life)
+                    self._later(self._hear, worker, process, msgspec.json.decode(line, type=Event))
+        process.popen.wait()
+        self._later(self._bury, worker, process)
 
-    def _hear(self, worker: Worker, life: Life, event: Event) -> None:
+    def _hear(self, worker: Worker, process: WorkerProcess, event: Event) -> None:
         """Pass on what the first worker says, and warnings of all; the rest would come from each of them alike."""
-        life.said = event.message
-        life.hear(event)
+        process.said = event.message
+        process.hear(event)
         if event.name == RELEASE:
             self._judge.release(str(event.facts["version"]))
         elif event.name == APART:
             self._judge.move(str(event.facts["version"]), str(event.facts["why"]))
         elif event.name == "serve.worker-ready":
             keeper = event.facts.get("keeper")
-            life.ready, life.keeper = True, keeper if isinstance(keeper, int) else None
-            if life is worker.next:
-                self._replace(worker, life)
-            self._post.tell(self._judge.blame, [life])
-            self._post.deliver(self._channels())
+            process.ready, process.keeper = True, keeper if isinstance(keeper, int) else None
+            if process is worker.next:
+                self._replace(worker, process)
+            self._transfers.tell(self._judge.blame, [process])
+            self._transfers.deliver(self._channels())
         elif worker.index == 0 or event.level == "warning":
             self._announce(replace(event, facts=event.facts | {"worker": worker.index}))
             if event.name == "serve.apart-ended":
                 self._judge.died({str(event.facts["version"]): 1.0})
 
-    def _replace(self, worker: Worker, life: Life) -> None:
+    def _replace(self, worker: Worker, process: WorkerProcess) -> None:
         """Its successor is there: the old one finishes what it has begun, and leaves its connections."""
-        old, worker.life, worker.next = worker.life, life, None
+        old, worker.process, worker.next = worker.process, process, None
         if old is not None:
             self._leaving.add(old)
             old.leave()
@@ -237,57 +238,57 @@ class Supervisor:
     def _begin_stop(self) -> None:
         self._is_to_stop = True
 
-    def _begin_renewal(self, only: Life | None = None) -> None:
-        """Of all workers, which are forgiven then; or of the one whose life that is."""
+    def _begin_renewal(self, only: WorkerProcess | None = None) -> None:
+        """Of all workers, which are forgiven then; or of the one whose process that is."""
         if self.handover.leaving:
             return
         if only is None:
             self._judge.blame.forgive()
             self._to_renew = []
-        self._to_renew += [each for each in self._workers if each.next is None and only in (None, each.life)]
+        self._to_renew += [each for each in self._workers if each.next is None and only in (None, each.process)]
 
     def _renew(self) -> None:
         """Start the next successor, when the one before it has taken its place."""
         if self._to_renew and not self._leaving and all(worker.ready and not worker.next for worker in self._workers):
             self._start(self._to_renew.pop(0))
 
-    def _bury(self, worker: Worker, life: Life) -> None:
-        process = life.process
-        life.close_pipe()
-        life.reap_keeper()
-        if life is worker.life:
-            worker.life = None
-        if life is worker.next:
+    def _bury(self, worker: Worker, process: WorkerProcess) -> None:
+        popen = process.popen
+        process.close_pipe()
+        process.reap_keeper()
+        if process is worker.process:
+            worker.process = None
+        if process is worker.next:
             worker.next = None
-        suspects = life.suspects()
-        left = self._post.settle(life, self._after(worker, life))
-        self._counts.settle([life.counts])
-        if life.leaving:
-            self._leaving.discard(life)
+        suspects = process.suspects()
+        left = self._transfers.settle(process, self._after(worker, process))
+        self._counts.settle([process.counts])
+        if process.leaving:
+            self._leaving.discard(process)
             return
-        if not self._told and not life.ready and not suspects:
-            why = life.said or f"it ended with status {process.returncode}"
+        if not self._told and not process.ready and not suspects:
+            why = process.said or f"it ended with status {popen.returncode}"
             raise WorkerFailed(
                 f"worker {worker.index} did not start: {why}", hint="`aias serve --workers 0` shows more"
             )
-        pause = worker.pause_after(life, alone=not self._heirs())
-        if worker.life is None:
+        pause = worker.pause_after(process, alone=not self._ready())
+        if worker.process is None:
             worker.restart_at = time.monotonic() + pause
         facts: dict[str, object] = {
-            "worker": worker.index, "status": process.returncode, "pause_seconds": pause, "connections": left,
+            "worker": worker.index, "status": popen.returncode, "pause_seconds": pause, "connections": left,
             "ran": sorted(suspects),
         }  # fmt: skip
-        said = f"worker {worker.index} ended with status {process.returncode}; it starts again in {pause:g} s"
+        said = f"worker {worker.index} ended with status {popen.returncode}; it starts again in {pause:g} s"
         if suspects:
             said += f"; it ran {', '.join(sorted(suspects))}"
         self._announce(Event("serve.worker-died", said, "warning", facts))
         self._judge.died(suspects)
 
-    def _after(self, worker: Worker, life: Life) -> list[socket.socket]:
-        """Who goes on with what a life leaves: its own successor, if it was to make room for it."""
-        next_one = worker.life
-        if life.leaving and next_one is not None and next_one.ready and next_one.ward is not None:
-            return [next_one.ward.ours]
+    def _after(self, worker: Worker, process: WorkerProcess) -> list[socket.socket]:
+        """Who goes on with what a process leaves: its own successor, if it was to make room for it."""
+        next_one = worker.process
+        if process.leaving and next_one is not None and next_one.ready and next_one.channel is not None:
+            return [next_one.channel.ours]
         return self._channels()
 
     def _end_stuck(self) -> None:
@@ -297,55 +298,55 @@ class Supervisor:
             return
         self._looked_at = now
         in_thread = bounds["answer_seconds"] + STUCK_SECONDS
-        for life in self._lives():
-            if why := life.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
+        for process in self._processes():
+            if why := process.must_end(now, on_loop=bounds["loop_seconds"], in_thread=in_thread, every=CHECK_SECONDS):
                 self._announce(why)
-                life.signal(signal.SIGKILL)
-            elif lost := life.lost_keeper():
+                process.signal(signal.SIGKILL)
+            elif lost := process.lost_keeper():
                 self._announce(lost)
-                self._later(self._begin_renewal, life)
+                self._later(self._begin_renewal, process)
 
     def _attend(self) -> bool:
         """Accept for workers that are away while others are there; whether there are any."""
         away = [worker for worker in self._workers if not worker.ready]
-        if self.handover.leaving or not away or not (heirs := self._channels()):
+        if self.handover.leaving or not away or not (receivers := self._channels()):
             return False
-        self._post.deliver(heirs)
+        self._transfers.deliver(receivers)
         for listener in (each for worker in away for each in worker.sockets):
             with contextlib.suppress(OSError):
                 while True:
-                    self._post.welcome(listener.accept()[0], heirs)
+                    self._transfers.welcome(listener.accept()[0], receivers)
         return True
 
-    def _give_way(self, heir: Heir) -> None:
+    def _give_way(self, successor: Successor) -> None:
         """Another server answers: ours finish what they have begun, and what they are asked next is asked there."""
-        if not self.handover.leave(heir, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
+        if not self.handover.leave(successor, self._orders.bounds["drain_seconds"] + STOP_SECONDS):
             return
         self._to_renew = []
-        for life in self._lives():
-            self._leaving.add(life)
-            life.leave(signal.SIGHUP if self.handover.understood else signal.SIGTERM)
+        for process in self._processes():
+            self._leaving.add(process)
+            process.leave(signal.SIGHUP if self.handover.understood else signal.SIGTERM)
         for worker in self._workers:
-            worker.life = worker.next = worker.restart_at = None
+            worker.process = worker.next = worker.restart_at = None
 
     def _is_left(self) -> bool:
         """Whether another server has all that was here, and all that was to come here from the one before."""
-        waits = self.handover.inherits or self._leaving or (self._channels() and self._post.waits)
+        waits = self.handover.inherits or self._leaving or (self._channels() and self._transfers.waits)
         return self.handover.leaving and not waits
 
-    def _pass_on(self, estate: Estate, descriptors: list[int]) -> None:
+    def _pass_on(self, transfer: Transfer, descriptors: list[int]) -> None:
         """What the server before this one leaves."""
-        self._post.post(estate, descriptors, self._channels())
+        self._transfers.pass_on(transfer, descriptors, self._channels())
 
     def _inherit(self, predecessor: Predecessor) -> None:
         """It has left nothing more."""
         self._counts.inherit(predecessor.pid)
         self.handover.inherits = False
 
-    def _forget(self, heir: Heir) -> None:
+    def _forget(self, successor: Successor) -> None:
         """Who was to take our place has died, or is not going to."""
-        self._counts.inherit(heir.pid)
-        returns = self.handover.forget(heir) and not self._is_to_stop
+        self._counts.inherit(successor.pid)
+        returns = self.handover.forget(successor) and not self._is_to_stop
         for worker in self._workers if returns else ():
             self._start(worker)
 
@@ -359,7 +360,7 @@ class Supervisor:
             return
         released = asked.verb == "release" and self._judge.release(asked.version)
         blame = self._judge.blame
-        failed = [(*each, why[:400]) for life in self._lives() for each, why in life.failed.items()][:FAILED_MAX]
+        failed = [(*what, why[:400]) for each in self._processes() for what, why in each.failed.items()][:FAILED_MAX]
         told = Reply(quarantined=sorted(blame.quarantined), apart=sorted(blame.apart), released=released, failed=failed)
         with caller, contextlib.suppress(OSError):
             caller.send(msgspec.json.encode(told))
@@ -369,16 +370,16 @@ class Supervisor:
         for worker in self._workers:
             for each in worker.sockets:
                 each.close()
-        running = self._lives()
-        for life in running:
-            life.end()
+        running = self._processes()
+        for process in running:
+            process.end()
         end = time.monotonic() + self._orders.bounds["drain_seconds"] + STOP_SECONDS
-        for life in running:
-            life.wait(end)
-            life.close_pipe()
-            if life.ward is not None:
-                life.ward.close()
-        self._post.close()
+        for process in running:
+            process.wait(end)
+            process.close_pipe()
+            if process.channel is not None:
+                process.channel.close()
+        self._transfers.close()
         self.handover.close()
 
     @contextlib.contextmanager

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from aias.serving.survival.estates import FROM_OUTSIDE, Life
+from aias.serving.survival.worker_process import FROM_OUTSIDE, WorkerProcess
 
 SETTLED_SECONDS: Final = 10.0
 """A worker that has lived so long and dies has done its work; deaths before that are counted as in a row."""
@@ -23,26 +23,26 @@ PAUSE_SECONDS_ALONE: Final = 1.0
 
 @dataclass(eq=False, slots=True)
 class Worker:
-    """`life` is its process, `next` the one that is to take its place."""
+    """`next` is to take the place of `process`."""
 
     index: int
     sockets: list[socket.socket]
-    life: Life | None = None
-    next: Life | None = None
+    process: WorkerProcess | None = None
+    next: WorkerProcess | None = None
     deaths: int = 0
     restart_at: float | None = None
 
     @property
     def ready(self) -> bool:
-        return self.life is not None and self.life.ready
+        return self.process is not None and self.process.ready
 
-    def pause_after(self, life: Life, *, alone: bool) -> float:
+    def pause_after(self, process: WorkerProcess, *, alone: bool) -> float:
         """Seconds until it is started again, as this one has ended. `alone`: nobody else answers."""
-        if life.ready and life.process.returncode in FROM_OUTSIDE:
+        if process.ready and process.popen.returncode in FROM_OUTSIDE:
             # It could live; that somebody kills it says nothing of how the next one will do.
             self.deaths = 0
             return 0.0
-        settled = time.monotonic() - life.started_at >= SETTLED_SECONDS
+        settled = time.monotonic() - process.started_at >= SETTLED_SECONDS
         self.deaths = 1 if settled else self.deaths + 1
         if self.deaths <= QUICK_DEATHS:
             return 0.0

@@ -15,7 +15,7 @@ from aias.serving.survival.connections import Answering, KeptConnection
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.kernel import counts
 from aias.serving.survival.passing import receive
-from aias.serving.survival.verdicts import Left, judge
+from aias.serving.survival.verdicts import SlotRecord, judge
 
 MESSAGE_BYTES_MAX: Final = 64 << 10
 DESCRIPTORS_MAX: Final = 250
@@ -24,7 +24,7 @@ TRIES_MAX: Final = 2
 """A request during whose run a worker died is repeated once, unseen; then its caller is told."""
 
 
-class Estate(msgspec.Struct):
+class Transfer(msgspec.Struct):
     """`slots` of the journal whose descriptor comes first; the connections come after it, in this order. `died`: in
     whose run the worker died, `stuck`: whose run did not end. Without a layout: new connections only."""
 
@@ -58,25 +58,25 @@ class Adopter:
                 said, descriptors = receive(self._channel, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
                 if not said:
                     return
-                self._take(msgspec.json.decode(said, type=Estate), descriptors)
+                self._take(msgspec.json.decode(said, type=Transfer), descriptors)
 
-    def _take(self, estate: Estate, descriptors: list[int]) -> None:
-        if estate.suspects is not None:
-            self._suspect(*map(frozenset, estate.suspects))
-        if estate.layout is None:
+    def _take(self, transfer: Transfer, descriptors: list[int]) -> None:
+        if transfer.suspects is not None:
+            self._suspect(*map(frozenset, transfer.suspects))
+        if transfer.layout is None:
             for each in descriptors:
                 self._open(socket.socket(fileno=each), None)
             return
-        threads, slots = estate.layout
+        threads, slots = transfer.layout
         pages = Pages(descriptors[0], Layout(threads=threads, slots=slots))
         try:
-            for index, descriptor in zip(estate.slots, descriptors[1:], strict=False):
-                self._inherit(pages, index, estate, socket.socket(fileno=descriptor))
+            for index, descriptor in zip(transfer.slots, descriptors[1:], strict=False):
+                self._inherit(pages, index, transfer, socket.socket(fileno=descriptor))
         finally:
             pages.close()
 
-    def _inherit(self, pages: Pages, index: int, estate: Estate, connection: socket.socket) -> None:
-        kept = Left.of(pages, index)
+    def _inherit(self, pages: Pages, index: int, transfer: Transfer, connection: socket.socket) -> None:
+        kept = SlotRecord.of(pages, index)
         counted = counts(connection)
         verdict = judge(kept, counted)
         slot = self._journal.take() if verdict.fate == "kept" else None
@@ -89,13 +89,13 @@ class Adopter:
             return
         at, length = pages.layout.text(index), verdict.length
         slot.text[:length] = pages.view[at : at + length]
-        tries = kept.tries + (index in estate.died)
+        tries = kept.tries + (index in transfer.died)
         slot.open(
             connection.fileno(), start=kept.start, written=counted.written, answered=verdict.skip, tries=tries,
             paid=kept.paid_by(verdict.skip),
         )  # fmt: skip
-        slot.fault = _fault(tries, stuck=index in estate.stuck)
-        self._note("told" if slot.fault else "repeated" if index in estate.died else "kept")
+        slot.fault = _fault(tries, stuck=index in transfer.stuck)
+        self._note("told" if slot.fault else "repeated" if index in transfer.died else "kept")
         self._open(connection, KeptConnection(self._connection(verdict.skip), self._journal, (slot, length)))
 
     def _connection(self, skip: int) -> Answering:
@@ -122,10 +122,10 @@ def _fault(tries: int, *, stuck: bool) -> Refusal | None:
     return None
 
 
-def send(channel: socket.socket, estate: Estate, descriptors: list[int]) -> bool:
+def send(channel: socket.socket, transfer: Transfer, descriptors: list[int]) -> bool:
     """Tell a worker; whether there was room for it."""
     try:
-        socket.send_fds(channel, [msgspec.json.encode(estate)], descriptors)
+        socket.send_fds(channel, [msgspec.json.encode(transfer)], descriptors)
     except (BlockingIOError, OSError):
         return False
     return True

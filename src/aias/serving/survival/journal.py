@@ -18,8 +18,8 @@ from typing import Final, NamedTuple
 from aias.core.limits import LOADS_MAX
 
 FORMAT: Final = 3
-"""Of these pages and of the letters about them (`adoption.Estate`): who changes what they mean counts it up, so that a
-server of another release does not take them for its own."""
+"""Of these pages and of the transfers about them (`adoption.Transfer`): who changes what they mean counts it up, so
+that a server of another release does not take them for its own."""
 
 TEXT_BYTES: Final = 1 << 20
 """What is kept of a connection: a request with a body of almost a MiB. Only pages that are used take memory."""

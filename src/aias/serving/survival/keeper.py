@@ -34,8 +34,8 @@ def can_keep() -> bool:
     return sys.platform == "linux" and os.uname().machine in _SYSTEM_CALL and hasattr(os, "pidfd_open")
 
 
-def start_keeper(pages: Pages, heir: socket.socket) -> int:
-    """Its process id. `heir`: who gets the sockets. Call it while there is one thread only, and raises `OSError`."""
+def start_keeper(pages: Pages, receiver: socket.socket) -> int:
+    """Its process id. `receiver`: who gets the sockets. Call it while there is one thread only. Raises `OSError`."""
     worker = os.getpid()
     # Not through `os.fork`, which cannot share files. `PyDLL`: the interpreter's lock is held throughout.
     libc = ctypes.PyDLL(None, use_errno=True)
@@ -45,13 +45,13 @@ def start_keeper(pages: Pages, heir: socket.socket) -> int:
         raise OSError(ctypes.get_errno(), "no process to keep connections")
     if pid == 0:
         try:
-            _keep(pages, heir, worker)
+            _keep(pages, receiver, worker)
         finally:
             os._exit(0)
     return int(pid)
 
 
-def _keep(pages: Pages, heir: socket.socket, worker: int) -> None:
+def _keep(pages: Pages, receiver: socket.socket, worker: int) -> None:
     # Ctrl-C is for the whole group; this one ends when the worker does.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
@@ -62,25 +62,25 @@ def _keep(pages: Pages, heir: socket.socket, worker: int) -> None:
         select.select([alive], [], [])
     held = pages.descriptors()
     for start in range(0, len(held), SOCKETS_AT_ONCE):
-        _hand_over(heir, held[start : start + SOCKETS_AT_ONCE])
+        _hand_over(receiver, held[start : start + SOCKETS_AT_ONCE])
 
 
-def _hand_over(heir: socket.socket, held: list[tuple[int, int]]) -> None:
+def _hand_over(receiver: socket.socket, held: list[tuple[int, int]]) -> None:
     """Slots as text, their sockets beside it. One that cannot be sent takes no other with it."""
     try:
-        socket.send_fds(heir, [",".join(str(index) for index, _ in held).encode()], [number for _, number in held])
+        socket.send_fds(receiver, [",".join(str(index) for index, _ in held).encode()], [number for _, number in held])
     except OSError:
         if len(held) > 1:
             for each in held:
-                _hand_over(heir, [each])
+                _hand_over(receiver, [each])
 
 
-def received(heir: socket.socket) -> list[tuple[int, socket.socket]]:
+def received(receiver: socket.socket) -> list[tuple[int, socket.socket]]:
     """All that keepers have sent: slots, and their sockets. Of those that this process may not open, nothing."""
     found: list[tuple[int, socket.socket]] = []
     with contextlib.suppress(BlockingIOError):
         while True:
-            said, descriptors = receive(heir, bytes_max=16 << 10, descriptors_max=SOCKETS_AT_ONCE)
+            said, descriptors = receive(receiver, bytes_max=16 << 10, descriptors_max=SOCKETS_AT_ONCE)
             if not said:
                 break
             found += zip(map(int, said.split(b",")), map(_socket, descriptors), strict=False)

@@ -44,7 +44,7 @@ Fate = Literal["kept", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class SlotRecord:
     """A slot as its worker left it."""
 
     start: int
@@ -58,7 +58,7 @@ class Left:
     paid: int = 0
 
     @classmethod
-    def of(cls, pages: Pages, index: int) -> "Left":
+    def of(cls, pages: Pages, index: int) -> "SlotRecord":
         at = pages.layout.slot(index)
         words = pages.words[at : at + PAID + 1].tolist()
         packed, run = words[BEFORE], words[RUN]
@@ -83,7 +83,7 @@ class Verdict:
     skip: int = 0
 
 
-def judge(kept: Left, counted: Counts) -> Verdict:
+def judge(kept: SlotRecord, counted: Counts) -> Verdict:
     """What can be done for a connection, so that each request is answered exactly once."""
     length = counted.consumed - kept.start
     if not counted.is_open or not 0 <= length <= TEXT_BYTES:

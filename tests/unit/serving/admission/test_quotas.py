@@ -16,7 +16,7 @@ from aias.serving.admission.quotas import Quotas
 from aias.serving.refusals import QuotaSpent
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.verdicts import Left
+from aias.serving.survival.verdicts import SlotRecord
 from clock import Clock
 from serving_house import House, Response, Rule, Shelf, eventually, house, samples
 
@@ -232,23 +232,23 @@ def one_a_day(home: Path, clock: Clock) -> tuple[Key, Quotas, Pages]:
 @pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, clock: Clock) -> None:
     key, quotas, pages = one_a_day(tmp_path, clock)
-    dead, heir = Slot(pages, 0), Slot(pages, 1)
+    dead, successor = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
     bill = quotas.bill(key, dead)
     bill.enter()
     bill.rows(2)
 
-    heir.open(8, start=0, written=0, paid=Left.of(pages, 0).paid_by(0))
-    quotas.bill(key, heir).enter(only_look=True)
-    again = quotas.bill(key, heir)
+    successor.open(8, start=0, written=0, paid=SlotRecord.of(pages, 0).paid_by(0))
+    quotas.bill(key, successor).enter(only_look=True)
+    again = quotas.bill(key, successor)
     again.enter()
     again.rows(2)
 
     assert [each.used for _, each in quotas.used([key])] == [1, 2]
-    assert Left.of(pages, 1).paid == Left.of(pages, 0).paid
-    heir.answered()
+    assert SlotRecord.of(pages, 1).paid == SlotRecord.of(pages, 0).paid
+    successor.answered()
     with pytest.raises(QuotaSpent):
-        quotas.bill(key, heir).enter()
+        quotas.bill(key, successor).enter()
     again.cancel()
     assert [each.used for _, each in quotas.used([key])] == [0, 0]
 
@@ -256,15 +256,15 @@ def test_a_request_that_another_worker_answers_again_has_paid(tmp_path: Path, cl
 @pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 def test_who_died_before_its_rows_were_counted_pays_for_them_and_gives_all_back(tmp_path: Path, clock: Clock) -> None:
     key, quotas, pages = one_a_day(tmp_path, clock)
-    dead, heir = Slot(pages, 0), Slot(pages, 1)
+    dead, successor = Slot(pages, 0), Slot(pages, 1)
     dead.open(7, start=0, written=0)
     quotas.bill(key, dead).enter()
 
-    heir.open(8, start=0, written=0, paid=Left.of(pages, 0).paid_by(0))
-    again = quotas.bill(key, heir)
+    successor.open(8, start=0, written=0, paid=SlotRecord.of(pages, 0).paid_by(0))
+    again = quotas.bill(key, successor)
     again.enter()
     again.rows(3)
     assert [each.used for _, each in quotas.used([key])] == [1, 3]
     again.cancel()
     assert [each.used for _, each in quotas.used([key])] == [0, 0]
-    assert (heir.prepaid, Left.of(pages, 1).paid) == (0, 0)
+    assert (successor.prepaid, SlotRecord.of(pages, 1).paid) == (0, 0)

@@ -9,7 +9,7 @@ import pytest
 from aias.serving.survival.blame import APART_DEATHS, DEATHS_MAX, WINDOW_SECONDS, Blame
 from aias.serving.survival.journal import CHUNK_BYTES, TEXT_BYTES, Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
-from aias.serving.survival.verdicts import Left
+from aias.serving.survival.verdicts import SlotRecord
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -54,12 +54,12 @@ def test_runs_are_seen_with_their_versions_and_those_who_wait_for_them(pages: Pa
     found = seen.running()
     assert {name for name, _ in found.values()} == {"churn@7", "reviews@12"}
     assert all(before <= since <= time.monotonic_ns() for _, since in found.values())
-    assert (Left.of(seen, slot.index).place, Left.of(seen, other.index).place) == (0, place)
+    assert (SlotRecord.of(seen, slot.index).place, SlotRecord.of(seen, other.index).place) == (0, place)
 
     journal.runs.end_on_loop(slot)
     journal.runs.end(place)
     assert seen.running() == {}
-    assert (Left.of(seen, slot.index).place, Left.of(seen, other.index).place) == (None, None)
+    assert (SlotRecord.of(seen, slot.index).place, SlotRecord.of(seen, other.index).place) == (None, None)
 
 
 def test_who_was_answered_before_the_run_had_ended_waits_for_it_no_more(pages: Pages, seen: Pages) -> None:
@@ -67,11 +67,11 @@ def test_who_was_answered_before_the_run_had_ended_waits_for_it_no_more(pages: P
     slot = journal.take()
     place = journal.runs.begin("slow@1", [slot])
     slot.answered()
-    assert Left.of(seen, slot.index).place is None
+    assert SlotRecord.of(seen, slot.index).place is None
     journal.runs.begin_on_loop("fast@1", slot)
     journal.runs.end(place)
 
-    assert Left.of(seen, slot.index).place == 0
+    assert SlotRecord.of(seen, slot.index).place == 0
 
 
 def test_a_large_text_gives_its_memory_back(pages: Pages) -> None:

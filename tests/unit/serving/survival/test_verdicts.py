@@ -8,7 +8,7 @@ import pytest
 from aias.serving.survival.journal import TEXT_BYTES, Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.kernel import Counts, counts
-from aias.serving.survival.verdicts import CONTINUE_BYTES, Left, Verdict, judge
+from aias.serving.survival.verdicts import CONTINUE_BYTES, SlotRecord, Verdict, judge
 from serving_house import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -79,7 +79,7 @@ def opened(pages: Pages, *, read: int = 0, written: int = 0) -> Slot:
 
 
 def after(pages: Pages, consumed: int, written: int) -> Verdict:
-    return judge(Left.of(pages, 1), Counts(consumed, written, True))
+    return judge(SlotRecord.of(pages, 1), Counts(consumed, written, True))
 
 
 def test_before_an_answer_goes_out_its_request_is_repeated(pages: Pages) -> None:
@@ -158,7 +158,7 @@ def test_what_is_longer_than_a_text_or_closed_is_lost(pages: Pages) -> None:
 
     assert after(pages, TEXT_BYTES, 0) == Verdict("kept", TEXT_BYTES)
     assert after(pages, TEXT_BYTES + 1, 0) == LOST
-    assert judge(Left.of(pages, 1), Counts(10, 0, False)) == LOST
+    assert judge(SlotRecord.of(pages, 1), Counts(10, 0, False)) == LOST
 
 
 def test_an_inherited_connection_can_be_left_again(pages: Pages) -> None:
@@ -166,26 +166,26 @@ def test_an_inherited_connection_can_be_left_again(pages: Pages) -> None:
     slot.open(7, start=100, written=500, answered=1, tries=1)
 
     assert after(pages, 160, 500) == Verdict("kept", 60, skip=1)
-    assert Left.of(pages, 1).tries == 1
+    assert SlotRecord.of(pages, 1).tries == 1
     slot.write(80)
     slot.answered()
     assert after(pages, 160, 580) == Verdict("kept", 60, skip=2)
     slot.rest(160)
-    assert Left.of(pages, 1).tries == 0
+    assert SlotRecord.of(pages, 1).tries == 0
 
 
 def test_what_a_request_has_paid_is_left_to_it_and_to_no_other(pages: Pages) -> None:
     slot = opened(pages)
     slot.pays(5, ahead=0)
-    assert Left.of(pages, 1).paid_by(0) == 5
+    assert SlotRecord.of(pages, 1).paid_by(0) == 5
     slot.write(80)
-    assert Left.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
+    assert SlotRecord.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
     slot.answered()
-    assert Left.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
+    assert SlotRecord.of(pages, 1).paid_by(after(pages, 30, 80).skip) == 0
     slot.pays(7, ahead=0)
-    assert Left.of(pages, 1).paid_by(after(pages, 60, 80).skip) == 7
+    assert SlotRecord.of(pages, 1).paid_by(after(pages, 60, 80).skip) == 7
 
     slot.open(7, start=0, written=80, paid=7)
-    assert (slot.prepaid, Left.of(pages, 1).paid) == (7, 7)
+    assert (slot.prepaid, SlotRecord.of(pages, 1).paid) == (7, 7)
     slot.answered()
-    assert (slot.prepaid, Left.of(pages, 1).paid) == (0, 0)
+    assert (slot.prepaid, SlotRecord.of(pages, 1).paid) == (0, 0)

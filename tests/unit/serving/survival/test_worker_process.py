@@ -13,12 +13,13 @@ import msgspec
 import pytest
 
 from aias.core.events import Event
-from aias.serving.survival.adoption import Estate
+from aias.serving.survival.adoption import Transfer
 from aias.serving.survival.blame import AGAIN_DEATHS, LOADING_DEATHS
-from aias.serving.survival.estates import Life, Post, Ward
 from aias.serving.survival.journal import Journal, Layout, Pages
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.pulse import TICKS_A_SECOND, state_of
+from aias.serving.survival.transfers import TransferQueue
+from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
 from serving_house import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -26,24 +27,24 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep
 SECOND = 1_000_000_000
 
 
-def life(status: int = -signal.SIGSEGV) -> Life:
-    ward = Ward.make(Layout(threads=2, slots=4))
+def process(status: int = -signal.SIGSEGV) -> WorkerProcess:
+    channel = WorkerChannel.make(Layout(threads=2, slots=4))
     process: Any = SimpleNamespace(returncode=status, pid=-1)
-    return Life(process, ward, 0.0, ready=True)
+    return WorkerProcess(process, channel, 0.0, ready=True)
 
 
 @pytest.fixture
-def one() -> Iterator[Life]:
-    yield life()
+def one() -> Iterator[WorkerProcess]:
+    yield process()
 
 
-def journal(of: Life) -> Journal:
+def journal(of: WorkerProcess) -> Journal:
     """As the worker has it, with a mapping of its own."""
-    assert of.ward is not None
-    return Journal(Pages(os.dup(of.ward.pages.descriptor), of.ward.pages.layout))
+    assert of.channel is not None
+    return Journal(Pages(os.dup(of.channel.pages.descriptor), of.channel.pages.layout))
 
 
-def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one: Life) -> None:
+def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one: WorkerProcess) -> None:
     runs = journal(one).runs
     runs.begin("a@1", [])
     assert one.suspects() == {"a@1": 1.0}
@@ -51,7 +52,7 @@ def test_who_ran_when_a_process_ended_by_itself_is_to_blame_in_equal_shares(one:
     assert one.suspects() == {"a@1": 0.5, "b@1": 0.5}
 
 
-def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_takes(one: Life) -> None:
+def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_takes(one: WorkerProcess) -> None:
     runs = journal(one).runs
     runs.load("a@1")
 
@@ -66,7 +67,7 @@ def test_what_a_version_does_while_it_is_loaded_is_its_fault_and_takes_what_it_t
 
 
 def test_nobody_is_to_blame_for_a_kill_from_outside_but_who_ran_a_request_that_had_seen_one_before() -> None:
-    killed = life(-signal.SIGKILL)
+    killed = process(-signal.SIGKILL)
     mine = journal(killed)
     mine.runs.begin("innocent@1", [])
     assert killed.suspects() == {}
@@ -78,7 +79,7 @@ def test_nobody_is_to_blame_for_a_kill_from_outside_but_who_ran_a_request_that_h
     assert killed.suspects() == {"again@1": 1.0}
 
 
-def test_in_whose_run_a_request_sees_the_second_death_is_to_blame_alone(one: Life) -> None:
+def test_in_whose_run_a_request_sees_the_second_death_is_to_blame_alone(one: WorkerProcess) -> None:
     mine = journal(one)
     slot = mine.take()
     assert slot is not None
@@ -89,12 +90,12 @@ def test_in_whose_run_a_request_sees_the_second_death_is_to_blame_alone(one: Lif
     assert one.suspects() == {"bad@1": AGAIN_DEATHS}
 
 
-def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: Life) -> None:
+def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: WorkerProcess) -> None:
     runs = journal(one).runs
     runs.begin_on_loop("loop@1", None)
     runs.begin("thread@1", [])
-    assert one.ward is not None
-    [since, _] = [since for _, since in one.ward.pages.running().values()]
+    assert one.channel is not None
+    [since, _] = [since for _, since in one.channel.pages.running().values()]
 
     def look(seconds: float) -> bool:
         return one.find_stuck(since + int(seconds * SECOND), on_loop=2.0, in_thread=10.0, every=1.0)
@@ -108,7 +109,7 @@ def test_a_run_is_stuck_when_it_has_lasted_and_has_been_seen_for_too_long(one: L
 
 @pytest.mark.parametrize(("used_of_each_look", "looks"), [(1.0, 4), (0.5, 6), (0.01, None)])
 def test_who_waits_for_a_processor_has_only_had_the_time_that_it_got(
-    one: Life, used_of_each_look: float, looks: int | None
+    one: WorkerProcess, used_of_each_look: float, looks: int | None
 ) -> None:
     used = count(0, round(used_of_each_look * TICKS_A_SECOND))
     one.threads = lambda _pid: ({"R", "S"}, next(used))
@@ -119,7 +120,7 @@ def test_who_waits_for_a_processor_has_only_had_the_time_that_it_got(
     assert (found.index(True) + 1 if any(found) else None) == looks
 
 
-def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> None:
+def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: WorkerProcess) -> None:
     runs = journal(one).runs
     for _ in range(5):
         runs.begin_on_loop("loop@1", None)
@@ -127,7 +128,7 @@ def test_a_run_that_follows_another_at_once_is_not_taken_for_it(one: Life) -> No
         runs.end_on_loop(None)
 
 
-def test_what_it_could_not_load_is_kept_until_it_could(one: Life) -> None:
+def test_what_it_could_not_load_is_kept_until_it_could(one: WorkerProcess) -> None:
     facts: dict[str, object] = {"endpoint": "churn", "version": "a@2"}
     one.hear(Event("serve.load-failed", "why", "warning", facts))
     one.hear(Event("serve.loaded", "it answers", facts=facts | {"version": "a@1"}))
@@ -137,45 +138,45 @@ def test_what_it_could_not_load_is_kept_until_it_could(one: Life) -> None:
     assert one.failed == {}
 
 
-def channel(one: Life) -> socket.socket:
-    assert one.ward is not None
-    return one.ward.ours
+def channel(one: WorkerProcess) -> socket.socket:
+    assert one.channel is not None
+    return one.channel.ours
 
 
 def test_new_connections_wait_until_there_is_a_worker_and_then_go_to_each_in_turn() -> None:
-    post, workers = Post(), [life(), life()]
+    transfers, workers = TransferQueue(), [process(), process()]
     here, there = socket.socketpair()
     for _ in range(2):
-        post.welcome(here.dup(), [])
-    post.deliver([channel(each) for each in workers])
+        transfers.welcome(here.dup(), [])
+    transfers.deliver([channel(each) for each in workers])
 
     for each in workers:
-        assert each.ward is not None
-        _, descriptors, *_ = socket.recv_fds(each.ward.theirs, 1_000, 10)
+        assert each.channel is not None
+        _, descriptors, *_ = socket.recv_fds(each.channel.theirs, 1_000, 10)
         os.write(descriptors[0], b"x")
         assert there.recv(10) == b"x"
 
 
 def test_a_letter_that_a_worker_did_not_live_to_read_goes_to_another() -> None:
-    post, dead, alive = Post(), life(), life()
+    transfers, dead, alive = TransferQueue(), process(), process()
     here, there = socket.socketpair()
-    post.welcome(here, [channel(dead)])
-    assert post.settle(dead, [channel(alive)]) == 0
+    transfers.welcome(here, [channel(dead)])
+    assert transfers.settle(dead, [channel(alive)]) == 0
 
-    assert alive.ward is not None
-    _, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 1_000, 10)
+    assert alive.channel is not None
+    _, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 1_000, 10)
     os.write(descriptors[0], b"x")
     assert there.recv(10) == b"x"
 
 
 @pytest.mark.parametrize("other", ["true", "cat"])
-def test_a_keeper_that_has_ended_is_lost_only_where_its_worker_has_not(one: Life, other: str) -> None:
+def test_a_keeper_that_has_ended_is_lost_only_where_its_worker_has_not(one: WorkerProcess, other: str) -> None:
     class Waited(subprocess.Popen[bytes]):
         def poll(self) -> None:
             """As while another thread waits for it."""
 
     with subprocess.Popen(["true"]) as keeper, Waited([other], stdin=subprocess.PIPE) as worker:
-        one.process, one.keeper = worker, keeper.pid
+        one.popen, one.keeper = worker, keeper.pid
         for each in (keeper, worker) if other == "true" else (keeper,):
             eventually(lambda each=each: state_of(each.pid) == "Z")
         lost = one.lost_keeper()
@@ -184,14 +185,14 @@ def test_a_keeper_that_has_ended_is_lost_only_where_its_worker_has_not(one: Life
 
 
 def test_what_the_keeper_sent_goes_on_with_the_journal_and_who_died_in_a_run() -> None:
-    post, dead, alive = Post(), life(), life()
+    transfers, dead, alive = TransferQueue(), process(), process()
     mine, (here, _there) = journal(dead), socket.socketpair()
     idle, busy = mine.take(), mine.take()
-    assert idle and busy and dead.ward and alive.ward
+    assert idle and busy and dead.channel and alive.channel
     mine.runs.begin_on_loop("a@1", busy)
-    socket.send_fds(dead.ward.theirs, [b"%d,%d" % (idle.index, busy.index)], [here.fileno(), here.fileno()])
+    socket.send_fds(dead.channel.theirs, [b"%d,%d" % (idle.index, busy.index)], [here.fileno(), here.fileno()])
 
-    assert post.settle(dead, [channel(alive)]) == 2
-    said, descriptors, *_ = socket.recv_fds(alive.ward.theirs, 10_000, 10)
-    assert msgspec.json.decode(said, type=Estate) == Estate([idle.index, busy.index], [busy.index], [], (2, 4))
+    assert transfers.settle(dead, [channel(alive)]) == 2
+    said, descriptors, *_ = socket.recv_fds(alive.channel.theirs, 10_000, 10)
+    assert msgspec.json.decode(said, type=Transfer) == Transfer([idle.index, busy.index], [busy.index], [], (2, 4))
     assert len(descriptors) == 3

@@ -11,24 +11,24 @@ from aias.serving.processes.worker_slot import (
     SETTLED_SECONDS,
     Worker,
 )
-from aias.serving.survival.estates import Life
+from aias.serving.survival.worker_process import WorkerProcess
 
 
-def life(status: int, *, ready: bool = True, seconds: float = 0.0) -> Life:
+def process(status: int, *, ready: bool = True, seconds: float = 0.0) -> WorkerProcess:
     process = SimpleNamespace(returncode=status, pid=1)
-    return Life(process, None, time.monotonic() - seconds, ready=ready)  # type: ignore[arg-type]
+    return WorkerProcess(process, None, time.monotonic() - seconds, ready=ready)  # type: ignore[arg-type]
 
 
-def pauses(worker: Worker, *lives: Life, alone: bool = False) -> list[float]:
-    return [worker.pause_after(each, alone=alone) for each in lives]
+def pauses(worker: Worker, *processes: WorkerProcess, alone: bool = False) -> list[float]:
+    return [worker.pause_after(each, alone=alone) for each in processes]
 
 
 def test_one_that_is_killed_over_and_over_is_started_again_at_once_each_time() -> None:
-    assert pauses(Worker(0, []), *[life(-signal.SIGKILL)] * 20) == [0.0] * 20
+    assert pauses(Worker(0, []), *[process(-signal.SIGKILL)] * 20) == [0.0] * 20
 
 
 def test_one_that_ends_by_itself_is_first_tried_at_once_and_then_after_pauses_that_grow_and_are_bounded() -> None:
-    found = pauses(Worker(0, []), *[life(1)] * 40)
+    found = pauses(Worker(0, []), *[process(1)] * 40)
 
     assert found[:QUICK_DEATHS] == [0.0] * QUICK_DEATHS
     assert found == sorted(found)
@@ -36,15 +36,15 @@ def test_one_that_ends_by_itself_is_first_tried_at_once_and_then_after_pauses_th
 
 
 def test_where_nobody_else_answers_the_pauses_are_short() -> None:
-    assert max(pauses(Worker(0, []), *[life(1)] * 40, alone=True)) == PAUSE_SECONDS_ALONE
+    assert max(pauses(Worker(0, []), *[process(1)] * 40, alone=True)) == PAUSE_SECONDS_ALONE
 
 
 def test_killed_while_it_starts_it_is_not_started_without_a_pause_for_ever() -> None:
-    assert pauses(Worker(0, []), *[life(-signal.SIGKILL, ready=False)] * 40)[-1] == PAUSE_SECONDS_MAX
+    assert pauses(Worker(0, []), *[process(-signal.SIGKILL, ready=False)] * 40)[-1] == PAUSE_SECONDS_MAX
 
 
 def test_one_that_has_lived_long_begins_anew() -> None:
     worker = Worker(0, [])
 
-    assert pauses(worker, *[life(1)] * 10)[-1] > 0
-    assert pauses(worker, life(1, seconds=SETTLED_SECONDS + 1)) == [0.0]
+    assert pauses(worker, *[process(1)] * 10)[-1] > 0
+    assert pauses(worker, process(1, seconds=SETTLED_SECONDS + 1)) == [0.0]

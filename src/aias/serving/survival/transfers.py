@@ -1,0 +1,112 @@
+"""How what a worker leaves gets to the others.
+
+process ends ─▶ keeper's sockets + journal ─▶ transfers ─▶ workers that are ready, in turn
+                                                └ nobody is: they wait for the next that is
+"""
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Final
+
+import msgspec
+
+from aias.serving.survival.adoption import DESCRIPTORS_MAX, MESSAGE_BYTES_MAX, Transfer, send
+from aias.serving.survival.blame import Blame
+from aias.serving.survival.keeper import received
+from aias.serving.survival.passing import receive
+from aias.serving.survival.verdicts import SlotRecord
+from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
+
+CONNECTIONS_AT_ONCE: Final = 200
+
+
+class TransferQueue:
+    """Gets transfers to workers that can take them; those for whom there is nobody wait here."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[Transfer, list[int]]] = []
+        self._turn = count()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a transfer for which nobody is there."""
+        return bool(self._waiting)
+
+    def settle(self, process: WorkerProcess, receivers: Sequence[socket.socket]) -> int:
+        """Hand on what a worker has left; how many connections that are."""
+        channel = process.channel
+        if channel is None:
+            return 0
+        held = received(channel.ours)
+        size = max(1, min(CONNECTIONS_AT_ONCE, -(-len(held) // max(1, len(receivers)))))
+        for start in range(0, len(held), size):
+            some = held[start : start + size]
+            self.pass_on(_transfer(process, channel, [index for index, _ in some]), _owned(channel, some), receivers)
+        for transfer, descriptors in _unread(channel):
+            self.pass_on(transfer, descriptors, receivers)
+        channel.close()
+        return len(held)
+
+    def welcome(self, connection: socket.socket, receivers: Sequence[socket.socket]) -> None:
+        """A new connection, whose worker is away."""
+        self.pass_on(Transfer(), [connection.detach()], receivers)
+
+    def deliver(self, receivers: Sequence[socket.socket]) -> None:
+        """Try again what waits."""
+        waiting, self._waiting = self._waiting, []
+        for transfer, descriptors in waiting:
+            self.pass_on(transfer, descriptors, receivers)
+
+    def pass_on(self, transfer: Transfer, descriptors: list[int], receivers: Sequence[socket.socket]) -> None:
+        """A transfer to one of them, in turn."""
+        first = next(self._turn)
+        for at in range(len(receivers)):
+            if send(receivers[(first + at) % len(receivers)], transfer, descriptors):
+                _close(descriptors)
+                return
+        self._waiting.append((transfer, descriptors))
+
+    def tell(self, blame: Blame, workers: Sequence[WorkerProcess]) -> None:
+        """Which versions must not run, or apart."""
+        for each in workers:
+            if each.channel is not None:
+                send(each.channel.ours, Transfer(suspects=(sorted(blame.quarantined), sorted(blame.apart))), [])
+
+    def close(self) -> None:
+        for _, descriptors in self._waiting:
+            _close(descriptors)
+        self._waiting = []
+
+
+def _transfer(process: WorkerProcess, channel: WorkerChannel, slots: list[int]) -> Transfer:
+    found = [(index, SlotRecord.of(channel.pages, index).place) for index in slots]
+    layout = (channel.pages.layout.threads, channel.pages.layout.slots)
+    stuck = [index for index, place in found if place in process.stuck]
+    # Whose neighbour was stuck has done nothing.
+    died = [] if process.stuck else [index for index, place in found if place is not None]
+    return Transfer(slots, died, stuck, layout)
+
+
+def _owned(channel: WorkerChannel, held: list[tuple[int, socket.socket]]) -> list[int]:
+    return [os.dup(channel.pages.descriptor), *(each.detach() for _, each in held)]
+
+
+def _unread(channel: WorkerChannel) -> list[tuple[Transfer, list[int]]]:
+    """Transfers that a worker was sent and did not live to read."""
+    found = []
+    with suppress(BlockingIOError):
+        while True:
+            said, descriptors = receive(channel.theirs, bytes_max=MESSAGE_BYTES_MAX, descriptors_max=DESCRIPTORS_MAX)
+            if not said:
+                break
+            if descriptors:
+                found.append((msgspec.json.decode(said, type=Transfer), descriptors))
+    return found
+
+
+def _close(descriptors: list[int]) -> None:
+    for each in descriptors:
+        os.close(each)
