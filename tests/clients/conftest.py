@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, House, house, inference_shelf
+from live_server import BOUNDS, LiveServer, inference_shelf, live_server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
+def server() -> Iterator[LiveServer]:
     there = importlib.util.find_spec("grpc") is not None
-    with house(inference_shelf(), bounds=replace(BOUNDS, body_rows=100), grpc=there) as running:
+    with live_server(inference_shelf(), bounds=replace(BOUNDS, body_rows=100), grpc=there) as running:
         yield running

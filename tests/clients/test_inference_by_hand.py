@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from serving_house import House, Response
+from live_server import LiveServer, Response
 
 INFER = "/v2/models/churn/infer"
 
@@ -14,7 +14,7 @@ def tensor(name: str = "age", **changed: object) -> dict[str, object]:
     return {"name": name, "shape": [1], "datatype": "FP64", "data": [50]} | changed
 
 
-def ask(server: House, *inputs: dict[str, object], tail: bytes | None = None, **more: object) -> Response:
+def ask(server: LiveServer, *inputs: dict[str, object], tail: bytes | None = None, **more: object) -> Response:
     body = json.dumps({"inputs": list(inputs), **more}).encode()
     headers = {} if tail is None else {"Inference-Header-Content-Length": str(len(body))}
     return server.call("POST", INFER, body + (tail or b""), headers=headers)
@@ -33,7 +33,7 @@ def refused(response: Response, status: int = 400) -> str:
     ("datatype", "data"),
     [("FP64", [50.5]), ("FP32", [50]), ("INT32", [50]), ("UINT8", [50]), ("FP64", [[50]]), ("BYTES", ["50"])],
 )
-def test_numbers_may_come_in_any_type(server: House, datatype: str, data: list[object]) -> None:
+def test_numbers_may_come_in_any_type(server: LiveServer, datatype: str, data: list[object]) -> None:
     shape = [1, 1] if isinstance(data[0], list) else [1]
 
     response = ask(server, tensor(datatype=datatype, data=data, shape=shape))
@@ -54,7 +54,7 @@ def test_numbers_may_come_in_any_type(server: House, datatype: str, data: list[o
         ("BYTES", b"\x02\x00\x00\x0050"),
     ],
 )
-def test_numbers_may_come_as_bytes_of_any_type(server: House, datatype: str, raw: bytes) -> None:
+def test_numbers_may_come_as_bytes_of_any_type(server: LiveServer, datatype: str, raw: bytes) -> None:
     given = {"name": "age", "shape": [1], "datatype": datatype, "parameters": {"binary_data_size": len(raw)}}
 
     response = ask(server, given, tail=raw)
@@ -64,7 +64,7 @@ def test_numbers_may_come_as_bytes_of_any_type(server: House, datatype: str, raw
     assert "inference-header-content-length" not in response.headers
 
 
-def test_an_output_says_more_about_its_form_than_the_request_does(server: House) -> None:
+def test_an_output_says_more_about_its_form_than_the_request_does(server: LiveServer) -> None:
     outputs = [{"name": "prediction", "parameters": {"binary_data": False}}, {"name": "probabilities"}]
 
     response = ask(server, tensor(), parameters={"binary_data_output": True}, outputs=outputs)
@@ -77,7 +77,7 @@ def test_an_output_says_more_about_its_form_than_the_request_does(server: House)
     assert response.headers["content-type"] == "application/octet-stream"
 
 
-def test_bytes_come_back_behind_their_lengths(server: House) -> None:
+def test_bytes_come_back_behind_their_lengths(server: LiveServer) -> None:
     outputs = [{"name": "prediction", "parameters": {"binary_data": True}}]
 
     response = ask(server, tensor(data=[50, 20], shape=[2]), outputs=outputs)
@@ -86,7 +86,7 @@ def test_bytes_come_back_behind_their_lengths(server: House) -> None:
     assert response.body[length:] == b"\x03\x00\x00\x00yes\x02\x00\x00\x00no"
 
 
-def test_a_raw_body_is_the_only_input_and_is_answered_in_bytes(server: House) -> None:
+def test_a_raw_body_is_the_only_input_and_is_answered_in_bytes(server: LiveServer) -> None:
     raw = {"Inference-Header-Content-Length": "0"}
 
     response = server.call("POST", "/v2/models/price/infer", b"21", headers=raw)
@@ -95,7 +95,7 @@ def test_a_raw_body_is_the_only_input_and_is_answered_in_bytes(server: House) ->
     assert "one input" in refused(server.call("POST", INFER, b"21", headers=raw))
 
 
-def test_a_raw_body_of_numbers_holds_as_many_rows_as_it_has_numbers(server: House) -> None:
+def test_a_raw_body_of_numbers_holds_as_many_rows_as_it_has_numbers(server: LiveServer) -> None:
     raw = {"Inference-Header-Content-Length": "0"}
 
     response = server.call("POST", "/v2/models/square/infer", struct.pack("<3d", 1, 2, 3), headers=raw)
@@ -105,24 +105,24 @@ def test_a_raw_body_of_numbers_holds_as_many_rows_as_it_has_numbers(server: Hous
     assert server.call("POST", "/v2/models/square/infer", b"", headers=raw).status == 200
 
 
-def test_no_rows_get_no_answers(server: House) -> None:
+def test_no_rows_get_no_answers(server: LiveServer) -> None:
     outputs = ask(server, tensor(data=[], shape=[0])).json["outputs"]  # type: ignore[index]
 
     assert [(output["shape"], output["data"]) for output in outputs] == [([0], []), ([0, 2], [])]
 
 
-def test_a_bad_value_names_its_row_and_field(server: House) -> None:
+def test_a_bad_value_names_its_row_and_field(server: LiveServer) -> None:
     assert "row 1, field `age`" in refused(ask(server, tensor(datatype="BYTES", data=["1", "x"], shape=[2])))
     assert "shoe" in refused(ask(server, tensor("shoe")))
 
 
-def test_every_health_answer_has_a_body_that_says_so(server: House) -> None:
+def test_every_health_answer_has_a_body_that_says_so(server: LiveServer) -> None:
     assert server.call("GET", "/v2/health/live", key=None).json == {"live": True}
     assert server.call("GET", "/v2/health/ready", key=None).json == {"ready": True}
     assert server.call("GET", "/v2/models/churn/ready").json == {"name": "churn", "ready": True}
 
 
-def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
+def test_what_cannot_be_written_in_json_is_null(server: LiveServer) -> None:
     given = {"name": "note", "shape": [2], "datatype": "BYTES", "data": ["nan", "inf"]}
 
     response = server.call("POST", "/v2/models/price/infer", {"inputs": [given]})
@@ -174,14 +174,14 @@ def test_what_cannot_be_written_in_json_is_null(server: House) -> None:
         {"parameters": {"binary_data_size": True}},
     ],
 )
-def test_a_tensor_that_lies_is_refused(server: House, changed: dict[str, object]) -> None:
+def test_a_tensor_that_lies_is_refused(server: LiveServer, changed: dict[str, object]) -> None:
     response = ask(server, tensor(**changed))
 
     assert refused(response, 413 if response.status == 413 else 400)
 
 
 @pytest.mark.parametrize(("datatype", "value"), [("FP32", 3.4028235e38), ("FP32", -(10**38)), ("FP64", 1.7976e308)])
-def test_the_largest_numbers_of_a_datatype_are_read(server: House, datatype: str, value: float) -> None:
+def test_the_largest_numbers_of_a_datatype_are_read(server: LiveServer, datatype: str, value: float) -> None:
     assert ask(server, tensor(datatype=datatype, data=[value])).status == 200
 
 
@@ -189,7 +189,7 @@ def test_the_largest_numbers_of_a_datatype_are_read(server: House, datatype: str
     ("size", "tail"),
     [(8, b""), (8, b"\0" * 7), (8, b"\0" * 9), (7, b"\0" * 7), (2**62, b"\0" * 8), (0, b""), (16, b"\0" * 16)],
 )
-def test_bytes_that_do_not_add_up_are_refused(server: House, size: int, tail: bytes) -> None:
+def test_bytes_that_do_not_add_up_are_refused(server: LiveServer, size: int, tail: bytes) -> None:
     given = {"name": "age", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": size}}
 
     refused(ask(server, given, tail=tail))
@@ -208,7 +208,7 @@ def test_bytes_that_do_not_add_up_are_refused(server: House, size: int, tail: by
         b"\x01\x00\x00\x005\x01\x00\x00\x006",
     ],
 )
-def test_texts_whose_lengths_lie_are_refused(server: House, raw: bytes) -> None:
+def test_texts_whose_lengths_lie_are_refused(server: LiveServer, raw: bytes) -> None:
     given = {"name": "plan", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
 
     refused(ask(server, given, tail=raw))
@@ -217,14 +217,14 @@ def test_texts_whose_lengths_lie_are_refused(server: House, raw: bytes) -> None:
 @pytest.mark.parametrize(
     "length", ["-1", "+5", "1_0", " ", "x", "1e2", "99999999999999999999", "9" * 5_000, "1000000", "\u0665", "0x10"]
 )
-def test_a_header_length_that_lies_is_refused(server: House, length: str) -> None:
+def test_a_header_length_that_lies_is_refused(server: LiveServer, length: str) -> None:
     body = json.dumps({"inputs": [tensor()]}).encode()
     header = {"Inference-Header-Content-Length": length.encode("utf-8").decode("latin-1")}
 
     refused(server.call("POST", INFER, body, headers=header))
 
 
-def test_a_header_length_that_cuts_the_json_is_refused(server: House) -> None:
+def test_a_header_length_that_cuts_the_json_is_refused(server: LiveServer) -> None:
     body = json.dumps({"inputs": [tensor()]}).encode()
     for length in range(1, len(body)):
         refused(server.call("POST", INFER, body, headers={"Inference-Header-Content-Length": str(length)}))
@@ -242,11 +242,11 @@ def test_a_header_length_that_cuts_the_json_is_refused(server: House) -> None:
         {"id": 7},
     ],
 )
-def test_outputs_that_cannot_be_had_are_refused(server: House, more: dict[str, object]) -> None:
+def test_outputs_that_cannot_be_had_are_refused(server: LiveServer, more: dict[str, object]) -> None:
     refused(ask(server, tensor(), **more))
 
 
-def test_inputs_that_do_not_belong_together_are_refused(server: House) -> None:
+def test_inputs_that_do_not_belong_together_are_refused(server: LiveServer) -> None:
     refused(ask(server))
     refused(ask(server, tensor(), tensor()))
     refused(ask(server, tensor(), tensor("plan", shape=[2], datatype="BYTES", data=["a", "b"])))
@@ -256,17 +256,17 @@ def test_inputs_that_do_not_belong_together_are_refused(server: House) -> None:
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", "null", '{"inputs": 3}', '{"inputs": [3]}', '{"inputs": [{"x": NaN}]}']
 )
-def test_a_body_that_is_no_request_is_refused(server: House, body: str) -> None:
+def test_a_body_that_is_no_request_is_refused(server: LiveServer, body: str) -> None:
     refused(server.call("POST", INFER, body))
 
 
 @pytest.mark.parametrize("opening", ["[", '{"inputs":[', '{"x":', '{"inputs":[{"data":[', '{"parameters":{"a":['])
-def test_json_of_any_depth_kills_nothing(server: House, opening: str) -> None:
+def test_json_of_any_depth_kills_nothing(server: LiveServer, opening: str) -> None:
     refused(server.call("POST", INFER, opening * 250_000))
     assert ask(server, tensor()).status == 200
 
 
-def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: House) -> None:
+def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: LiveServer) -> None:
     plan = tensor("plan", datatype="BYTES", shape=[2], data=["\x00", ""])
 
     assert ask(server, tensor(shape=[2], data=[None, 50]), plan).status == 200
@@ -275,7 +275,7 @@ def test_a_text_may_hold_nothing_and_a_number_may_be_missing(server: House) -> N
     assert ask(server, given, tail=raw).status == 200
 
 
-def test_what_is_refused_before_it_is_a_request_is_told_in_the_same_words(server: House) -> None:
+def test_what_is_refused_before_it_is_a_request_is_told_in_the_same_words(server: LiveServer) -> None:
     head = b"POST /v2/models/churn/infer HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 50_000
     answer = server.raw(head + b"\r\n\r\n")
 
@@ -283,7 +283,7 @@ def test_what_is_refused_before_it_is_a_request_is_told_in_the_same_words(server
     assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": "the headers are too large"}
 
 
-def test_what_this_protocol_does_not_have_is_refused_in_its_words(server: House) -> None:
+def test_what_this_protocol_does_not_have_is_refused_in_its_words(server: LiveServer) -> None:
     refused(server.call("POST", "/v2/systemsharedmemory/region/x/register", "{}"), 404)
     refused(ask(server, tensor(parameters={"shared_memory_region": "x"})), 501)
     refused(ask(server, tensor(), outputs=[{"name": "prediction", "parameters": {"shared_memory_region": "x"}}]), 501)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aias.testing.inference_v2.__main__ import checks, main
-from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, eventually, house
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Shelf, eventually, live_server
 from tiny_inference import tiny
 
 
@@ -24,7 +24,7 @@ def report(url: str, *more: str) -> tuple[int, dict[str, str]]:
     return status, {each["check"]: each["result"] for each in json.loads(out.getvalue())["outcomes"]}
 
 
-def test_our_server_does_all_that_the_suite_asks(server: House) -> None:
+def test_our_server_does_all_that_the_suite_asks(server: LiveServer) -> None:
     grpc = () if server.gateway.grpc_port is None else ("--grpc", server.grpc)
 
     status, results = report(server.address, "--header", "Authorization: Bearer all-key", *grpc)
@@ -43,7 +43,7 @@ def test_statistics_may_be_of_a_version_below_another_and_of_answers_from_a_cach
     shelf, sentence = Shelf(), "an answered request is counted"
     shelf.deploy("churn", 7, Joined())
     cached = replace(BOUNDS, cache_bytes=1_000_000, cache_runs_min=1e-9, inline_row_seconds=1e-12)
-    with house(shelf, bounds=cached) as running:
+    with live_server(shelf, bounds=cached) as running:
         assert running.call("POST", "/predict/churn", [{"age": 50}]).headers["x-cache"] == "miss"
         shelf.deploy("churn", 3, Joined())
         eventually(lambda: running.call("GET", "/v2/models/churn").json["versions"] == ["3"])
@@ -54,7 +54,7 @@ def test_statistics_may_be_of_a_version_below_another_and_of_answers_from_a_cach
     assert results == [(0, {sentence: "ok"})] * 2
 
 
-def test_a_server_that_is_wrong_over_grpc_is_found_out(server: House) -> None:
+def test_a_server_that_is_wrong_over_grpc_is_found_out(server: LiveServer) -> None:
     """It answers for another model than its HTTP does."""
     if server.gateway.grpc_port is None:
         pytest.skip("needs the extra `grpc`")
@@ -67,7 +67,7 @@ def test_a_server_that_is_wrong_over_grpc_is_found_out(server: House) -> None:
     assert results["metadata is the same as over http"] == results["raw contents are answered as over http"] == "fail"
 
 
-def test_a_model_of_one_input_is_asked_with_an_example(server: House, tmp_path: Path) -> None:
+def test_a_model_of_one_input_is_asked_with_an_example(server: LiveServer, tmp_path: Path) -> None:
     example = {"inputs": [{"name": "note", "datatype": "BYTES", "shape": [1], "data": ["21"]}]}
     (tmp_path / "example.json").write_text(json.dumps(example))
     key, model = ("--header", "Authorization: Bearer all-key"), ("--model", "price")
@@ -104,7 +104,7 @@ def test_a_header_that_is_none_ends_the_suite_at_once(header: str, capsys: pytes
 
 @pytest.mark.parametrize("model", [(), ("--model", "churn")])
 def test_a_wrong_key_ends_the_suite_at_once(
-    server: House, model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+    server: LiveServer, model: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = io.StringIO()
 
@@ -113,14 +113,16 @@ def test_a_wrong_key_ends_the_suite_at_once(
     assert "it refuses the key" in capsys.readouterr().err
 
 
-def test_a_model_that_is_not_there_ends_the_suite_at_once(server: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_not_there_ends_the_suite_at_once(
+    server: LiveServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     key = ("--header", "Authorization: Bearer all-key")
 
     assert main([server.address, *key, "--model", "nope"]) == 2
     assert "there is no model `nope`" in capsys.readouterr().err
 
 
-def test_a_wrong_key_for_grpc_ends_the_suite_at_once(server: House, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_key_for_grpc_ends_the_suite_at_once(server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
     if server.gateway.grpc_port is None:
         pytest.skip("needs the extra `grpc`")
     with tiny() as url:  # which asks for no key, but the other address does
@@ -243,7 +245,7 @@ def test_an_answer_that_never_ends_is_waited_for_as_long_as_was_said(
 
 
 def test_words_that_no_check_has_and_times_that_are_none_are_told(
-    server: House, capsys: pytest.CaptureFixture[str]
+    server: LiveServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = (server.address, "--header", "Authorization: Bearer all-key")
 
@@ -264,7 +266,7 @@ def test_what_is_no_address_is_told(url: str, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("example", ["[]", '{"inputs": 5}', '{"inputs": [{"name": "note"}]}', "no JSON"])
 def test_an_example_that_is_no_request_is_told(
-    server: House, example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: LiveServer, example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "example.json").write_text(example)
 
@@ -278,7 +280,7 @@ def test_every_check_is_a_sentence_of_its_own() -> None:
     assert len(set(sentences)) == len(sentences) > 60
 
 
-def test_people_read_a_line_for_each_check_and_a_sum(server: House) -> None:
+def test_people_read_a_line_for_each_check_and_a_sum(server: LiveServer) -> None:
     out = io.StringIO()
 
     main([server.address, "--header", "Authorization: Bearer all-key", "--only", "health"], out=out)

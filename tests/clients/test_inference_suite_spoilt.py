@@ -11,7 +11,7 @@ from aias.testing.inference_v2.checks import run
 from aias.testing.inference_v2.probe import Probe
 from aias.testing.inference_v2.remote import Refused, Remote
 from aias.testing.inference_v2.wire import Answer, Wire
-from serving_house import House
+from live_server import LiveServer
 
 Spoil = Callable[[str, Answer], Answer]
 
@@ -64,7 +64,7 @@ class Spoilt:
     ],
 )  # fmt: skip
 def test_a_server_whose_grpc_is_wrong_in_one_way_is_found_out(
-    server: House, mistake: str, sentences: list[str]
+    server: LiveServer, mistake: str, sentences: list[str]
 ) -> None:
     if server.gateway.grpc_port is None:
         pytest.skip("needs the extra `grpc`")
@@ -142,7 +142,7 @@ SPOILT: list[tuple[Spoil, str, set[str]]] = [
 
 @pytest.mark.parametrize(("spoil", "section", "untouched"), SPOILT)
 def test_every_check_of_a_section_finds_a_server_out_that_is_wrong_in_it(
-    server: House, spoil: Spoil, section: str, untouched: set[str]
+    server: LiveServer, spoil: Spoil, section: str, untouched: set[str]
 ) -> None:
     probe = Probe(SpoiltWire(server.address, spoil), "churn", patience_seconds=0)
     asked = [check for check in checks(grpc=False) if check.section == section]

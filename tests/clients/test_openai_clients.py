@@ -11,7 +11,7 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 from interpreter import answers_of
 
-from serving_house import House, Rule, Shelf, house
+from live_server import LiveServer, Rule, Shelf, live_server
 from tiny_encoder import embedding
 
 OPENAI: Final = """
@@ -68,11 +68,11 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def server(runtime: Any) -> Iterator[House]:
+def server(runtime: Any) -> Iterator[LiveServer]:
     shelf = Shelf()
     shelf.deploy("tiny", 1, runtime, model="tiny")
     shelf.deploy("churn", 1, Rule())
-    with house(shelf) as running:
+    with live_server(shelf) as running:
         yield running
 
 
@@ -82,7 +82,7 @@ def expected(runtime: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def found(server: House) -> Any:
+def found(server: LiveServer) -> Any:
     """What the client `openai` saw."""
     return answers_of(OPENAI, f"http://{server.address}/v1", client="openai")
 
@@ -102,14 +102,14 @@ def test_openai_raises_its_own_errors(found: Any) -> None:
         assert found[name] == ["BadRequestError", 400, "serving.bad-parameter", param]
 
 
-def test_langchain_gets_the_very_vectors(server: House, expected: Any) -> None:
+def test_langchain_gets_the_very_vectors(server: LiveServer, expected: Any) -> None:
     found = answers_of(LANGCHAIN, f"http://{server.address}/v1", client="langchain_openai")
 
     np.testing.assert_array_equal(np.array(found["many"], np.float32), expected)
     np.testing.assert_array_equal(np.array(found["one"], np.float32), expected[0])
 
 
-def test_litellm_gets_the_very_vectors(server: House, expected: Any) -> None:
+def test_litellm_gets_the_very_vectors(server: LiveServer, expected: Any) -> None:
     found = answers_of(LITELLM, f"http://{server.address}/v1", client="litellm")
 
     np.testing.assert_array_equal(np.array(found["vectors"], np.float32), expected)

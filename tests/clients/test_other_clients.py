@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from serving_house import House, Rule, Shelf, house
+from live_server import LiveServer, Rule, Shelf, live_server
 
 ELSEWHERE = Path(__file__).parent / "elsewhere"
 PYTHON = os.environ.get("OTHER_CLIENTS_PYTHON")
@@ -24,11 +24,11 @@ FLAT = [share for row in SHARES for share in row]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
+def server() -> Iterator[LiveServer]:
     pytest.importorskip("grpc", reason="needs the extra `grpc`")
     shelf = Shelf()
     shelf.deploy("churn", 7, Rule())
-    with house(shelf, grpc=True) as running:
+    with live_server(shelf, grpc=True) as running:
         yield running
 
 
@@ -48,7 +48,7 @@ def told(script: str, *arguments: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_kserves_clients_get_their_answers_over_both_ports(server: House) -> None:
+def test_kserves_clients_get_their_answers_over_both_ports(server: LiveServer) -> None:
     found = told("ask_with_kserve.py", server.address, server.grpc)
 
     answer = [LABELS, SHARES, "r-1"]
@@ -60,7 +60,7 @@ def test_kserves_clients_get_their_answers_over_both_ports(server: House) -> Non
     assert found["grpc"] == {"live": True, "ready": True, "model": True, "raw": answer, "contents": answer}
 
 
-def test_the_generated_client_can_read_all_that_we_say(server: House) -> None:
+def test_the_generated_client_can_read_all_that_we_say(server: LiveServer) -> None:
     found = told("ask_with_open_inference.py", server.address)
 
     assert (found["server"], found["version"], found["model"]["name"]) == ("aias", ["7"], "churn")

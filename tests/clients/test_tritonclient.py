@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import House
+from live_server import LiveServer
 
 triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient[http], which the extra `dev` brings")
 InferenceServerException = pytest.importorskip("tritonclient.utils").InferenceServerException
@@ -16,7 +16,7 @@ AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
 
 
 @pytest.fixture
-def client(server: House) -> Iterator[Any]:
+def client(server: LiveServer) -> Iterator[Any]:
     made = triton.InferenceServerClient(server.address)
     yield made
     made.close()
@@ -107,7 +107,7 @@ def test_the_client_may_pack_both_ways(client: Any, packing: str) -> None:
     checked(result)
 
 
-def test_the_asynchronous_client_gets_its_answers_many_at_once(server: House) -> None:
+def test_the_asynchronous_client_gets_its_answers_many_at_once(server: LiveServer) -> None:
     from tritonclient.http import aio
 
     async def ask() -> list[Any]:

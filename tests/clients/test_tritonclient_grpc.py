@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving_house import PATIENCE, House
+from live_server import PATIENCE, LiveServer
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 triton = pytest.importorskip("tritonclient.grpc", reason="needs tritonclient[grpc], which the extra `dev` brings")
@@ -19,7 +19,7 @@ AGES, PLANS = [50.0, 20.0, 60.0], ["pro", "basic", "pro"]
 
 
 @pytest.fixture(scope="module")
-def client(server: House) -> Iterator[Any]:
+def client(server: LiveServer) -> Iterator[Any]:
     made = triton.InferenceServerClient(server.grpc)
     yield made
     made.close()
@@ -52,7 +52,7 @@ def test_the_client_finds_the_server_live_and_ready(client: Any) -> None:
     assert not client.is_model_ready("chum", headers=KEY)
 
 
-def test_the_client_reads_the_same_descriptions_as_over_http(server: House, client: Any) -> None:
+def test_the_client_reads_the_same_descriptions_as_over_http(server: LiveServer, client: Any) -> None:
     over_http = server.call("GET", "/v2/models/churn").json
     found = client.get_model_metadata("churn", headers=KEY, as_json=True)
     for tensor in [*found["inputs"], *found["outputs"]]:
@@ -121,7 +121,7 @@ def test_the_client_reads_statistics_and_the_index(client: Any) -> None:
     ]
 
 
-def test_the_asynchronous_client_gets_its_answers_many_at_once(server: House) -> None:
+def test_the_asynchronous_client_gets_its_answers_many_at_once(server: LiveServer) -> None:
     from tritonclient.grpc import aio
 
     async def ask() -> list[Any]:
@@ -154,7 +154,7 @@ def test_a_name_cannot_become_another_path(client: Any) -> None:
     assert status_of(lambda: client.get_model_metadata("", headers=KEY)) == "INVALID_ARGUMENT"
 
 
-def test_both_ways_in_are_counted_together(server: House, client: Any) -> None:
+def test_both_ways_in_are_counted_together(server: LiveServer, client: Any) -> None:
     before = dict(server.gateway.metrics.requests)
     client.infer("churn", tensors(), headers=KEY)
     status_of(lambda: client.infer("churn", tensors()))
@@ -166,7 +166,7 @@ def test_both_ways_in_are_counted_together(server: House, client: Any) -> None:
 # Messages by hand
 
 
-def infer(server: House, name: str = "churn", **request: Any) -> Any:
+def infer(server: LiveServer, name: str = "churn", **request: Any) -> Any:
     """The reply to a message, made of the client's own classes."""
     from tritonclient.grpc import service_pb2 as messages
     from tritonclient.grpc import service_pb2_grpc as stubs
@@ -177,7 +177,7 @@ def infer(server: House, name: str = "churn", **request: Any) -> Any:
         return stub.ModelInfer(sent, metadata=tuple(KEY.items()), timeout=PATIENCE)
 
 
-def refusal(server: House, name: str = "churn", **request: Any) -> tuple[str, str]:
+def refusal(server: LiveServer, name: str = "churn", **request: Any) -> tuple[str, str]:
     with pytest.raises(grpc.RpcError) as refused:
         infer(server, name, **request)
     return refused.value.code().name, refused.value.details()
@@ -201,7 +201,9 @@ def tensor(contents: dict[str, Any] | None = None, **changed: Any) -> dict[str, 
         ("BYTES", {"bytes_contents": [b"50"]}),
     ],
 )
-def test_contents_of_any_type_are_answered_in_contents(server: House, datatype: str, contents: dict[str, Any]) -> None:
+def test_contents_of_any_type_are_answered_in_contents(
+    server: LiveServer, datatype: str, contents: dict[str, Any]
+) -> None:
     reply = infer(server, inputs=[tensor(contents, datatype=datatype)])
 
     assert list(reply.outputs[0].contents.bytes_contents) == [b"yes"]
@@ -209,20 +211,20 @@ def test_contents_of_any_type_are_answered_in_contents(server: House, datatype: 
     assert not reply.raw_output_contents
 
 
-def test_texts_may_hold_nothing(server: House) -> None:
+def test_texts_may_hold_nothing(server: LiveServer) -> None:
     plan = tensor({"bytes_contents": [b"", b"\x00", "ü".encode()]}, name="plan", datatype="BYTES", shape=[3])
 
     assert len(infer(server, inputs=[plan]).outputs[0].contents.bytes_contents) == 3
 
 
-def test_no_rows_get_no_answers(server: House) -> None:
+def test_no_rows_get_no_answers(server: LiveServer) -> None:
     reply = infer(server, inputs=[tensor(shape=[0])])
 
     assert [list(each.shape) for each in reply.outputs] == [[0], [0, 2]]
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_what_json_cannot_write_comes_back_as_it_is(server: House, number: float) -> None:
+def test_what_json_cannot_write_comes_back_as_it_is(server: LiveServer, number: float) -> None:
     side = tensor({"fp64_contents": [number]}, name="side")
 
     np.testing.assert_equal(list(infer(server, "square", inputs=[side]).outputs[0].contents.fp64_contents), [number])
@@ -251,13 +253,13 @@ def test_what_json_cannot_write_comes_back_as_it_is(server: House, number: float
         ({"inputs": [tensor({}, shape=[2], parameters={"binary_data_size": {"int64_param": 16}})]}, "0 bytes"),
     ],
 )  # fmt: skip
-def test_a_message_that_is_wrong_is_refused_in_words(server: House, request_: dict[str, Any], words: str) -> None:
+def test_a_message_that_is_wrong_is_refused_in_words(server: LiveServer, request_: dict[str, Any], words: str) -> None:
     code, details = refusal(server, **request_)
 
     assert (code, words in details) == ("INVALID_ARGUMENT", True), details
 
 
-def test_a_shape_beyond_all_bounds_is_refused(server: House) -> None:
+def test_a_shape_beyond_all_bounds_is_refused(server: LiveServer) -> None:
     assert refusal(server, inputs=[tensor({"fp64_contents": [1]}, shape=[2**62, 4])])[0] == "INVALID_ARGUMENT"
     assert refusal(server, inputs=[tensor({"fp64_contents": [1]}, shape=[2**62])])[0] == "RESOURCE_EXHAUSTED"
     region = {"shared_memory_region": {"string_param": "x"}}
@@ -267,7 +269,7 @@ def test_a_shape_beyond_all_bounds_is_refused(server: House) -> None:
 # Other tools
 
 
-def test_health_is_told_as_load_balancers_ask_it(server: House) -> None:
+def test_health_is_told_as_load_balancers_ask_it(server: LiveServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         check = channel.unary_unary("/grpc.health.v1.Health/Check")
         assert check(b"") == b"\x08\x01"
@@ -287,7 +289,7 @@ def test_health_is_told_as_load_balancers_ask_it(server: House) -> None:
 
 
 @pytest.mark.parametrize("package", ["grpc.reflection.v1", "grpc.reflection.v1alpha"])
-def test_reflection_gives_files_that_other_programs_can_build(server: House, package: str) -> None:
+def test_reflection_gives_files_that_other_programs_can_build(server: LiveServer, package: str) -> None:
     from google.protobuf import descriptor_pb2, descriptor_pool
 
     from aias.serving.grpc.proto import renamed

@@ -18,7 +18,7 @@ from aias.serving.admission.key_routes import KeyRoutes
 from aias.serving.gateway import Gateway
 from aias.serving.http.messages import Request
 from aias.serving.refusals import BadKey
-from serving_house import BOUNDS, House, Response, Rule, Shelf, eventually, house, running
+from live_server import BOUNDS, LiveServer, Response, Rule, Shelf, eventually, live_server, running
 
 ROWS = [{"age": 50}]
 
@@ -27,7 +27,7 @@ ROWS = [{"age": 50}]
 class Office:
     """A server of one home, and its keys."""
 
-    server: House
+    server: LiveServer
     keys: Keys
     root: str
 
@@ -195,5 +195,5 @@ def test_asked_again_under_one_name_a_key_is_made_once(office: Office) -> None:
 
 
 def test_a_server_that_only_follows_makes_no_keys() -> None:
-    with house(Shelf()) as server:
+    with live_server(Shelf()) as server:
         assert code(server.call("POST", "/keys", {"name": "x"})) == (501, "serving.not-supported")

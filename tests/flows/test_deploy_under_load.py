@@ -4,7 +4,7 @@ import http.client
 import json
 import threading
 
-from serving_house import PATIENCE, House, Rule, Shelf, eventually, house
+from live_server import PATIENCE, LiveServer, Rule, Shelf, eventually, live_server
 
 VERSIONS, CLIENTS = 20, 4
 ROWS = [{"age": 50}, {"age": 20}, {"age": 50}]
@@ -18,7 +18,7 @@ def share(version: int) -> float:
 class Client(threading.Thread):
     """Asks on one connection, over and over, and keeps what it was told."""
 
-    def __init__(self, server: House, *, as_csv: bool) -> None:
+    def __init__(self, server: LiveServer, *, as_csv: bool) -> None:
         super().__init__()
         self.server, self.as_csv, self.enough = server, as_csv, threading.Event()
         self.seen: list[str] = []
@@ -54,7 +54,7 @@ class Client(threading.Thread):
 def test_twenty_deployments_under_load_fail_no_request() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule(share(1)))
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         clients = [Client(server, as_csv=at % 2 == 0) for at in range(CLIENTS)]
         for client in clients:
             client.start()

@@ -18,7 +18,7 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.registry.values import Endpoint
-from serving_house import PATIENCE, House, Response, Rule, eventually, house, samples
+from live_server import PATIENCE, LiveServer, Response, Rule, eventually, live_server, samples
 
 ROWS = [{"age": 50}]
 GUARD = Guard(slower=100.0)
@@ -73,12 +73,12 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 @contextmanager
-def serving(home: Home) -> Iterator[House]:
-    with house(home, book=home.registry.rollouts, control=home.registry) as server:  # type: ignore[arg-type]
+def serving(home: Home) -> Iterator[LiveServer]:
+    with live_server(home, book=home.registry.rollouts, control=home.registry) as server:  # type: ignore[arg-type]
         yield server
 
 
-def ask(server: House, **headers: str) -> Response:
+def ask(server: LiveServer, **headers: str) -> Response:
     return server.call(
         "POST", "/predict/churn", ROWS, headers={name.replace("_", "-"): v for name, v in headers.items()}
     )
@@ -93,7 +93,7 @@ def version_of(answer: Response) -> int:
     return named
 
 
-def start(home: Home, server: House, number: int = 2, **how: object) -> None:
+def start(home: Home, server: LiveServer, number: int = 2, **how: object) -> None:
     home.registry.rollouts.start("churn", Ref("churn", number), **({"share": 0.5, "guard": GUARD} | how))  # type: ignore[arg-type]
     eventually(lambda: server.gateway.router.peek("churn") is None)
 
@@ -220,7 +220,7 @@ def test_who_names_the_version_in_sagemakers_header_gets_it_and_says_nothing_abo
 def test_rows_that_the_live_version_answers_in_a_canarys_place_count_once(home: Home, tmp_path: Path) -> None:
     home.rules[2] = Breaks()
     book, quotas = home.registry.rollouts, {"few": checked(["4 rows/day"])}
-    with house(home, book=book, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
+    with live_server(home, book=book, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:  # type: ignore[arg-type]
         start(home, server, share=1.0)
         Breaks.ready.set()
         rescued = server.call("POST", "/predict/churn", ROWS * 3, key="few")
@@ -277,7 +277,7 @@ def test_an_endpoint_with_one_version_has_nothing_to_choose(home: Home) -> None:
 class Client(threading.Thread):
     """Asks on one connection, each time for somebody else, and keeps what went wrong."""
 
-    def __init__(self, server: House, seed: int) -> None:
+    def __init__(self, server: LiveServer, seed: int) -> None:
         super().__init__()
         self.server, self.seed, self.enough = server, seed, threading.Event()
         self.seen: list[int] = []
@@ -375,7 +375,7 @@ def test_over_http_keys_that_may_deploy_try_promote_and_roll_back_and_others_loo
     ],
 )
 def test_over_http_what_cannot_be_is_refused_and_nothing_moves(
-    running: House, path: str, body: object, key: str, status: int, code: str
+    running: LiveServer, path: str, body: object, key: str, status: int, code: str
 ) -> None:
     refused = running.call("POST", path, body, key=key)
 
@@ -384,7 +384,7 @@ def test_over_http_what_cannot_be_is_refused_and_nothing_moves(
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with Registry.open(tmp_path_factory.mktemp("home")) as registry:
         made = Home(registry)
         for number in (1, 2):

@@ -11,7 +11,7 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.serving.processes.background import Background
-from serving_house import PATIENCE, eventually
+from live_server import PATIENCE, eventually
 from tiny_versions import MANIFEST, files
 
 TIMES = {1: 2.0, 2: 3.0}

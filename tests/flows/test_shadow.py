@@ -14,7 +14,7 @@ from aias.registry.rollout.trial import Trial
 from aias.serving.http.messages import Request
 from aias.serving.rollout.shadow import BODY_BYTES_MAX, DEATHS_MAX, Shadow, shadows_of
 from aias.serving.versions.loading import Deploying, loader
-from serving_house import House, eventually, house, samples
+from live_server import LiveServer, eventually, live_server, samples
 from tiny_versions import MANIFEST, files
 
 TIMES = {1: 2.0, 2: 2.0001, 3: 5.0}
@@ -32,10 +32,10 @@ def home(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[tuple[House, Registry]]:
+def serving(home: Path) -> Iterator[tuple[LiveServer, Registry]]:
     with Registry.open(home) as registry:
         books = registry.rollouts
-        with house(
+        with live_server(
             registry, load=loader(registry, home, lambda _event: None), book=books,
             shadow=lambda trial, endpoint: Shadow(home, trial, endpoint, book=books),
         ) as server:  # fmt: skip
@@ -46,7 +46,7 @@ def serving(home: Path) -> Iterator[tuple[House, Registry]]:
             yield server, registry
 
 
-def shadow_of(server: House) -> Shadow:
+def shadow_of(server: LiveServer) -> Shadow:
     (found,) = server.gateway.router.stage._shadows.values()
     assert isinstance(found, Shadow)
     return found
@@ -57,7 +57,7 @@ def trial_of(registry: Registry) -> Trial:
     return found
 
 
-def ask(server: House, body: object) -> str:
+def ask(server: LiveServer, body: object) -> str:
     answer = server.call("POST", "/predict/m", body)
     assert answer.status == 200, answer.body
     return answer.headers["x-aias-version"]
@@ -138,7 +138,7 @@ def test_a_shadow_that_keeps_dying_is_taken_away_and_nobody_else_notices(
 def test_over_http_none_is_deployed_that_answers_otherwise_than_when_it_was_published(home: Path) -> None:
     with Registry.open(home) as registry:
         control = Deploying(registry, home, lambda _event: None)
-        with house(registry, load=loader(registry, home, lambda _event: None), control=control) as server:
+        with live_server(registry, load=loader(registry, home, lambda _event: None), control=control) as server:
             refused = server.call("POST", "/endpoints/m", {"version": "m@3"}, key="admin-key")
 
         assert (refused.status, refused.json["error"]["code"]) == (503, "serving.not-ready")  # type: ignore[index,call-overload]

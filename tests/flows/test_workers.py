@@ -21,7 +21,7 @@ from aias.serving.processes.background import Background, DidNotStart
 from aias.serving.processes.orders import Orders
 from aias.serving.processes.ports import PortInUse, listen
 from aias.serving.processes.supervisor import Supervisor, WorkerFailed
-from serving_house import PATIENCE, eventually
+from live_server import PATIENCE, eventually
 
 ROWS = {"n": [float(i % 17) for i in range(80)], "y": ["high" if i % 17 > 8 else "low" for i in range(80)]}
 ASKED = 'aias_requests_total{endpoint="m",status="200"'

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, House, house
+from live_server import BOUNDS, LiveServer, live_server
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[House]:
+def running() -> Iterator[LiveServer]:
     bounds = replace(BOUNDS, body_bytes=100_000, body_rows=1_000, header_bytes=8_000, linger_seconds=0.2)
-    with house(bounds=bounds) as server:
+    with live_server(bounds=bounds) as server:
         yield server
 
 
 @pytest.fixture
-def server(running: House) -> Iterator[House]:
+def server(running: LiveServer) -> Iterator[LiveServer]:
     yield running
     assert running.call("POST", "/predict/churn", [{"age": 50}]).json == [
         {"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}

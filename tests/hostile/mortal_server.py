@@ -21,7 +21,7 @@ from aias.serving.processes.orders import Orders
 from aias.serving.processes.ports import listen
 from aias.serving.processes.succession import Predecessor
 from aias.serving.processes.supervisor import Supervisor
-from serving_house import BOUNDS, eventually
+from live_server import BOUNDS, eventually
 
 HEADERS = {"Authorization": "Bearer all-key", "Content-Type": "application/json"}
 PATIENCE = 600

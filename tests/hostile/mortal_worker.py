@@ -30,7 +30,7 @@ GREEDY, NUMBERS = "MORTAL_GREEDY", 4_000_000
 def models() -> dict[str, object]:
     """By endpoint."""
     from aias.runtimes.contract import Answers, Row
-    from serving_house import Joined, Rule
+    from live_server import Joined, Rule
 
     def live_dangerously(ages: Sequence[object]) -> None:
         if DEADLY in ages:
@@ -82,7 +82,7 @@ def main(orders: Orders) -> None:
     from aias.serving.gateway import Gateway
     from aias.serving.observability.summed_metrics import SummedMetrics
     from aias.serving.processes.background import stop_with_parent, tell
-    from serving_house import Ring, Shelf, no_ledger
+    from live_server import FakeKeyRing, Shelf, no_ledger
 
     threading.Thread(target=stop_with_parent, daemon=True).start()
     shelf = Shelf()
@@ -91,7 +91,7 @@ def main(orders: Orders) -> None:
     bounds = msgspec.convert(orders.bounds, Bounds, strict=False)
     sums = SummedMetrics(Path(orders.folder), orders.counts) if orders.folder else None
     gateway = Gateway(
-        shelf, shelf.load, Ring, bounds=bounds, watch=tell, sums=sums, places=orders.places, kept=kept,
+        shelf, shelf.load, FakeKeyRing, bounds=bounds, watch=tell, sums=sums, places=orders.places, kept=kept,
         ledger=no_ledger, second=orders.second, program=lambda version: (__file__, "apart", version.partition("@")[0]),
     )  # fmt: skip
     ready = Event("serve.worker-ready", "it answers", facts={"keeper": keeper})

@@ -23,7 +23,7 @@ from aias.serving.refusals import Busy, TooLate, may_be_shown, status_of
 from aias.serving.survival import apart
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
-from serving_house import BOUNDS, House, Joined, Rule, Shelf, eventually, house
+from live_server import BOUNDS, Joined, LiveServer, Rule, Shelf, eventually, live_server
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 
@@ -133,7 +133,7 @@ def test_runs_that_hang_apart_end_at_their_deadlines_and_hold_no_place_of_their_
         shelf.deploy(name, 1, Rule(), model=name)
     # All in threads, of which there is one.
     bounds = replace(BOUNDS, inline_row_seconds=1e-9, objective_seconds=PATIENCE)
-    with house(shelf, bounds=bounds, places=1) as running, ThreadPoolExecutor(8) as pool:
+    with live_server(shelf, bounds=bounds, places=1) as running, ThreadPoolExecutor(8) as pool:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
         suspects.set(quarantined=frozenset(), apart=frozenset(("hung@1",)))
         running.gateway.application.suspects = suspects
@@ -173,7 +173,7 @@ def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_the
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
     shelf = Shelf()
     shelf.deploy("churn", 1, Reader())
-    with house(shelf) as running:
+    with live_server(shelf) as running:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
         suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
         running.gateway.application.suspects = suspects
@@ -185,7 +185,7 @@ def test_a_process_of_its_own_is_asked_rows_also_where_the_worker_could_read_the
 
 def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
-    with house() as running:
+    with live_server() as running:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "good"), bounds=BOUNDS, watch=nobody)
         suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
         running.gateway.application.suspects = suspects
@@ -200,12 +200,12 @@ def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypa
 
 
 @contextmanager
-def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[House, Suspects]]:
+def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LiveServer, Suspects]]:
     """A server whose `churn@1` runs in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
     monkeypatch.setattr(apart, "RETIRE_SECONDS", 1.0)
     bounds = replace(BOUNDS, objective_seconds=PATIENCE)
-    with house(shelf, bounds=bounds) as running:
+    with live_server(shelf, bounds=bounds) as running:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
         suspects.set(quarantined=frozenset(), apart=frozenset(("churn@1",)))
         running.gateway.application.suspects = suspects
@@ -213,7 +213,7 @@ def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tup
         suspects.close()
 
 
-def call_patiently(running: House, age: int) -> int:
+def call_patiently(running: LiveServer, age: int) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=PATIENCE)
     connection.request("POST", "/predict/churn", json.dumps([{"age": age}]), HEADERS)
     status = connection.getresponse().status

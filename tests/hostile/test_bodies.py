@@ -17,8 +17,8 @@ from aias.core.limits import COLUMNS_MAX
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.formats.json_rows import SLACK, read_lines, read_row, read_rows
 from aias.serving.refusals import BadBody
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Response, Rule, Shelf, eventually, live_server
 from raw_requests import BODY, closing, status
-from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house
 
 JSON = {"Content-Type": "application/json"}
 
@@ -26,32 +26,32 @@ JSON = {"Content-Type": "application/json"}
 # Sizes
 
 
-def test_a_body_that_says_it_is_too_large_is_refused_unread(server: House) -> None:
+def test_a_body_that_says_it_is_too_large_is_refused_unread(server: LiveServer) -> None:
     assert status(server.raw(closing(length=100_001))) == 413
 
 
-def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(server: House) -> None:
+def test_a_body_that_turns_out_too_large_is_refused_while_it_comes(server: LiveServer) -> None:
     piece = b"2710\r\n" + b" " * 10_000 + b"\r\n"
     answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + piece * 11)
 
     assert status(answer) == 413
 
 
-def test_extensions_of_chunks_are_no_way_around_the_bound(server: House) -> None:
+def test_extensions_of_chunks_are_no_way_around_the_bound(server: LiveServer) -> None:
     piece = b"1;" + b"x" * 20_000 + b"\r\n \r\n"
     answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + piece * 11)
 
     assert status(answer) == 413
 
 
-def test_a_body_in_chunks_of_a_byte_is_answered(server: House) -> None:
+def test_a_body_in_chunks_of_a_byte_is_answered(server: LiveServer) -> None:
     padded = b" " * 20_000 + BODY
     pieces = b"".join(b"1\r\n%c\r\n" % each for each in padded) + b"0\r\n\r\n"
 
     assert status(server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + pieces)) == 200
 
 
-def test_who_is_refused_early_can_still_read_why(server: House) -> None:
+def test_who_is_refused_early_can_still_read_why(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(closing(length=10_000_000))
         client.sendall(b" " * 300_000)
@@ -59,7 +59,7 @@ def test_who_is_refused_early_can_still_read_why(server: House) -> None:
 
 
 @pytest.mark.parametrize("packing", ["gzip", "deflate"])
-def test_a_bomb_is_refused_before_it_is_unpacked(server: House, packing: str) -> None:
+def test_a_bomb_is_refused_before_it_is_unpacked(server: LiveServer, packing: str) -> None:
     bomb = b"[" + b" " * 50_000_000 + b"]"
     packed = gzip.compress(bomb) if packing == "gzip" else zlib.compress(bomb)
     assert len(packed) < 100_000
@@ -68,11 +68,11 @@ def test_a_bomb_is_refused_before_it_is_unpacked(server: House, packing: str) ->
 
 
 @pytest.mark.parametrize("packed", [b"", b"\x1f\x8b", gzip.compress(BODY, mtime=0)[:-3], b"not packed at all"])
-def test_a_body_that_is_not_packed_as_it_says_is_refused(server: House, packed: bytes) -> None:
+def test_a_body_that_is_not_packed_as_it_says_is_refused(server: LiveServer, packed: bytes) -> None:
     assert server.call("POST", "/predict/churn", packed, headers=JSON | {"Content-Encoding": "gzip"}).status == 400
 
 
-def test_a_body_packed_in_very_many_pieces_is_refused_before_all_are_undone(server: House) -> None:
+def test_a_body_packed_in_very_many_pieces_is_refused_before_all_are_undone(server: LiveServer) -> None:
     packing = JSON | {"Content-Encoding": "gzip"}
     halves = gzip.compress(BODY[:5]) + gzip.compress(BODY[5:])
     assert server.call("POST", "/predict/churn", halves, headers=packing).status == 200
@@ -83,13 +83,13 @@ def test_a_body_packed_in_very_many_pieces_is_refused_before_all_are_undone(serv
     assert b"pieces" in response.body
 
 
-def test_other_packings_are_refused(server: House) -> None:
+def test_other_packings_are_refused(server: LiveServer) -> None:
     for packing in ("br", "gzip, gzip", "zstd"):
         response = server.call("POST", "/predict/churn", BODY, headers=JSON | {"Content-Encoding": packing})
         assert response.status == 415
 
 
-def test_millions_of_empty_rows_are_refused_before_they_are_made(server: House) -> None:
+def test_millions_of_empty_rows_are_refused_before_they_are_made(server: LiveServer) -> None:
     assert server.call("POST", "/predict/churn", b"[" + b"{}," * 30_000 + b"{}]", headers=JSON).status == 413
 
 
@@ -101,14 +101,14 @@ def test_a_row_of_very_many_fields_is_refused_before_it_is_made() -> None:
             read_rows(body, rows_max=10) if body[:1] == b"[" else read_row(body)
 
 
-def test_braces_in_a_text_are_not_counted_as_rows(server: House) -> None:
+def test_braces_in_a_text_are_not_counted_as_rows(server: LiveServer) -> None:
     rows = [{"age": 50, "plan": "},{" * 900}]
 
     assert server.call("POST", "/predict/churn", rows * 10).status == 200
 
 
 def test_too_many_bodies_at_once_are_told_to_come_again() -> None:
-    with house(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=100_000)) as server:
+    with live_server(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=100_000)) as server:
         with server.socket() as client:
             client.sendall(closing(length=100_000) + b" " * 99_000)
             asked = {"headers": JSON, "key": "predict-key"}
@@ -118,7 +118,7 @@ def test_too_many_bodies_at_once_are_told_to_come_again() -> None:
 
 def test_who_lets_bodies_trickle_leaves_room_for_those_of_others() -> None:
     small = b" " * 30_000 + BODY
-    with house(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=70_000)) as server, ExitStack() as sockets:
+    with live_server(bounds=replace(BOUNDS, bodies_bytes=150_000, body_bytes=70_000)) as server, ExitStack() as sockets:
         for _ in range(3):
             slow = sockets.enter_context(server.socket())
             slow.sendall(closing(length=60_000) + b" " * 49_000)
@@ -131,7 +131,7 @@ def test_packed_bodies_count_for_what_they_unpack_to_while_they_wait() -> None:
     shelf.deploy("churn", 1, model)
     packed, packing = gzip.compress(b" " * 70_000 + BODY), JSON | {"Content-Encoding": "gzip"}
     bounds = replace(BOUNDS, bodies_bytes=150_000, body_bytes=100_000, inline_row_seconds=1e-12)
-    with house(shelf, bounds=bounds) as server, ThreadPoolExecutor(3) as pool:
+    with live_server(shelf, bounds=bounds) as server, ThreadPoolExecutor(3) as pool:
 
         def ask(key: str) -> Future[Response]:
             return pool.submit(server.call, "POST", "/predict/churn", packed, headers=packing, key=key)
@@ -153,7 +153,7 @@ def test_packed_bodies_count_for_what_they_unpack_to_while_they_wait() -> None:
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'[{"age":', b'[{"age":[', b'[[{"a":['])
-def test_json_of_any_depth_kills_nothing(server: House, opening: bytes) -> None:
+def test_json_of_any_depth_kills_nothing(server: LiveServer, opening: bytes) -> None:
     body = opening * (99_000 // len(opening))
 
     assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)
@@ -169,16 +169,16 @@ def test_of_a_field_that_stands_twice_the_last_counts_however_many_rows_there_ar
 
 
 @pytest.mark.parametrize("value", ["1e999", "9" * 5_000, "-" + "9" * 90_000, "1" + "0" * 400, "0." + "1" * 90_000])
-def test_numbers_of_any_length_kill_nothing(server: House, value: str) -> None:
+def test_numbers_of_any_length_kill_nothing(server: LiveServer, value: str) -> None:
     assert server.call("POST", "/predict/churn", f'[{{"age": {value}}}]', headers=JSON).status in (200, 400, 422)
 
 
 @pytest.mark.parametrize("body", [b'[{"age": "\xff"}]', b"\xff\xfe[\x00]\x00", b"\x00", b'[{"age": "\\u0000"}]'])
-def test_bytes_that_are_no_text_kill_nothing(server: House, body: bytes) -> None:
+def test_bytes_that_are_no_text_kill_nothing(server: LiveServer, body: bytes) -> None:
     assert server.call("POST", "/predict/churn", body, headers=JSON).status in (400, 422)
 
 
-def test_mutated_json_gets_an_answer_of_some_kind(server: House) -> None:
+def test_mutated_json_gets_an_answer_of_some_kind(server: LiveServer) -> None:
     chance = random.Random(7)
     good = json.dumps([{"age": 50, "plan": "pro"}, {"age": "3", "plan": None}]).encode()
     for _ in range(300):
@@ -191,7 +191,7 @@ def test_mutated_json_gets_an_answer_of_some_kind(server: House) -> None:
 # Arrow
 
 
-def test_mutated_arrow_kills_its_reader_at_most(server: House) -> None:
+def test_mutated_arrow_kills_its_reader_at_most(server: LiveServer) -> None:
     pl = pytest.importorskip("polars")
     good = io.BytesIO()
     pl.DataFrame({"age": [1.0, 2.0] * 50, "plan": ["x", None] * 50}).write_ipc_stream(good, compression="zstd")
@@ -207,7 +207,7 @@ def test_mutated_arrow_kills_its_reader_at_most(server: House) -> None:
     assert server.call("POST", "/predict/churn", good.getvalue(), headers=headers).status == 200
 
 
-def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: House) -> None:
+def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: LiveServer) -> None:
     pl = pytest.importorskip("polars")
     headers = {"Content-Type": "application/vnd.apache.arrow.stream"}
     for table, code, expected in (
@@ -222,7 +222,7 @@ def test_arrow_with_too_many_rows_or_odd_types_is_refused(server: House) -> None
         assert expected in response.json["error"]["message"]  # type: ignore[index]
 
 
-def test_an_arrow_bomb_is_refused_before_it_is_copied(server: House) -> None:
+def test_an_arrow_bomb_is_refused_before_it_is_copied(server: LiveServer) -> None:
     pl = pytest.importorskip("polars")
     body = io.BytesIO()
     pl.DataFrame({"plan": ["a" * 100_000] * 1_000}).write_ipc_stream(body, compression="zstd")
@@ -263,7 +263,7 @@ def test_errors_never_name_our_insides() -> None:
 
     shelf, runtime = Shelf(), Broken()
     shelf.deploy("churn", 1, runtime)
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         runtime.broken = True
         for path, body in (
             ("/predict/churn", [{"age": 1}]),

@@ -11,7 +11,7 @@ from mortal_server import PATIENCE, Server, load, more, serving
 from mortal_worker import DEADLY, ENDLESS, GREEDY
 
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 

@@ -11,7 +11,7 @@ from mortal_server import free_port
 
 from aias.runtimes.contract import Answers
 from aias.serving.processes.ports import listen
-from serving_house import BOUNDS, PATIENCE, House, Rule, Shelf, eventually, house, read_all
+from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, eventually, live_server, read_all
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 
@@ -39,18 +39,18 @@ class Slow(Rule):
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(bounds=SMALL, grpc=True) as running:
+def server() -> Iterator[LiveServer]:
+    with live_server(bounds=SMALL, grpc=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def hasty() -> Iterator[House]:
-    with house(bounds=HASTY, grpc=True) as running:
+def hasty() -> Iterator[LiveServer]:
+    with live_server(bounds=HASTY, grpc=True) as running:
         yield running
 
 
-def call(server: House, method: str, body: bytes = b"", **more: Any) -> bytes:
+def call(server: LiveServer, method: str, body: bytes = b"", **more: Any) -> bytes:
     """One call with a key and all the time it takes, unless told otherwise."""
     with grpc.insecure_channel(server.grpc, options=[("grpc.max_send_message_length", -1)]) as channel:
         answer: bytes = channel.unary_unary(method)(body, **{"metadata": KEY, "timeout": PATIENCE, **more})
@@ -76,7 +76,7 @@ def infer_body(text: bytes = b"50") -> bytes:
     return bytes(request.SerializeToString())
 
 
-def test_no_method_but_the_probes_answers_without_a_key(server: House) -> None:
+def test_no_method_but_the_probes_answers_without_a_key(server: LiveServer) -> None:
     from aias.serving.grpc.proto import schema
 
     names = {method.name for method in schema("inference").file.service[0].method}
@@ -91,23 +91,23 @@ def test_no_method_but_the_probes_answers_without_a_key(server: House) -> None:
 @pytest.mark.parametrize(
     ("method", "scope"), [("ModelInfer", "predict"), ("ModelStatistics", "read"), ("RepositoryModelLoad", "admin")]
 )
-def test_a_method_opens_only_to_a_key_with_its_scope(server: House, method: str, scope: str) -> None:
+def test_a_method_opens_only_to_a_key_with_its_scope(server: LiveServer, method: str, scope: str) -> None:
     for other in {"predict", "read", "admin"} - {scope}:
         key = ("authorization", f"Bearer {other}-key")
         assert code_of(server, SERVICE + method, metadata=(key,)) == "PERMISSION_DENIED"
 
 
-def test_a_message_without_a_key_is_refused_before_it_is_read(server: House) -> None:
+def test_a_message_without_a_key_is_refused_before_it_is_read(server: LiveServer) -> None:
     """It is larger than may be read; reading it would say so."""
     assert code_of(server, f"{SERVICE}ModelInfer", bytes(2 << 20), metadata=()) == "UNAUTHENTICATED"
 
 
-def test_a_message_that_is_too_large_is_refused(server: House) -> None:
+def test_a_message_that_is_too_large_is_refused(server: LiveServer) -> None:
     assert code_of(server, f"{SERVICE}ModelInfer", bytes(2 << 20)) == "RESOURCE_EXHAUSTED"
 
 
 @pytest.mark.parametrize("packing", ["Gzip", "Deflate"])
-def test_a_bomb_is_refused_while_it_is_unpacked(server: House, packing: str) -> None:
+def test_a_bomb_is_refused_while_it_is_unpacked(server: LiveServer, packing: str) -> None:
     bomb, packed = bytes(24 << 20), getattr(grpc.Compression, packing)
 
     code, details = refusal(server, f"{SERVICE}ModelInfer", bomb, compression=packed)
@@ -118,12 +118,12 @@ def test_a_bomb_is_refused_while_it_is_unpacked(server: House, packing: str) -> 
 @pytest.mark.parametrize(
     "body", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x08" * 1_000, b"\x3a\x05ab", b"\x0a\x02\xff\xfe"]
 )
-def test_bytes_that_are_no_message_are_refused(server: House, body: bytes) -> None:
+def test_bytes_that_are_no_message_are_refused(server: LiveServer, body: bytes) -> None:
     assert code_of(server, f"{SERVICE}ModelInfer", body) == "INVALID_ARGUMENT"
     assert call(server, f"{SERVICE}ModelInfer", infer_body())
 
 
-def test_millions_of_empty_things_are_refused_before_anything_is_made_of_them(server: House) -> None:
+def test_millions_of_empty_things_are_refused_before_anything_is_made_of_them(server: LiveServer) -> None:
     many = 1 << 18
     name = b"\x0a\x05churn"
     tensor = b"\x0a\x04plan\x12\x05BYTES\x1a\x01\x01\x2a" + varint(2 * many) + b"\x42\x00" * many
@@ -150,7 +150,7 @@ def test_what_goes_wrong_inside_is_not_told(monkeypatch: pytest.MonkeyPatch) -> 
 
     shelf = Shelf()
     shelf.deploy("churn", 1, Broken())
-    with house(shelf, grpc=True) as server:
+    with live_server(shelf, grpc=True) as server:
         code, details = refusal(server, f"{SERVICE}ModelInfer", infer_body())
         assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
 
@@ -162,12 +162,12 @@ def test_what_goes_wrong_inside_is_not_told(monkeypatch: pytest.MonkeyPatch) -> 
         assert (code, "secret" in details, "failed to answer" in details) == ("INTERNAL", False, True)
 
 
-def test_an_unknown_method_is_not_implemented(server: House) -> None:
+def test_an_unknown_method_is_not_implemented(server: LiveServer) -> None:
     assert code_of(server, f"{SERVICE}CudaSharedMemoryRegister") == "UNIMPLEMENTED"
     assert code_of(server, "/other.Service/Method") == "UNIMPLEMENTED"
 
 
-def test_a_header_of_http_cannot_be_brought_in(server: House) -> None:
+def test_a_header_of_http_cannot_be_brought_in(server: LiveServer) -> None:
     smuggled = {"content-length": "0", "inference-header-content-length": "1", "content-encoding": "gzip", "host": "x"}
     for one in smuggled.items():
         assert call(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, one))
@@ -175,7 +175,7 @@ def test_a_header_of_http_cannot_be_brought_in(server: House) -> None:
     assert call(server, f"{SERVICE}ModelInfer", infer_body(), metadata=(*KEY, ("x-bin", b"\xff\x00")))
 
 
-def test_a_call_whose_message_never_comes_is_ended(hasty: House) -> None:
+def test_a_call_whose_message_never_comes_is_ended(hasty: LiveServer) -> None:
     never = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -189,13 +189,13 @@ def test_a_call_whose_message_never_comes_is_ended(hasty: House) -> None:
     assert "did not come in time" in ended.value.details()
 
 
-def test_a_call_without_a_message_is_refused(server: House) -> None:
+def test_a_call_without_a_message_is_refused(server: LiveServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel, pytest.raises(grpc.RpcError) as refused:
         channel.stream_unary(f"{SERVICE}ModelInfer")(iter(()), metadata=KEY, timeout=PATIENCE)
     assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_connection_that_says_nothing_is_cut(hasty: House) -> None:
+def test_a_connection_that_says_nothing_is_cut(hasty: LiveServer) -> None:
     import socket
 
     host, port = hasty.grpc.split(":")
@@ -206,7 +206,9 @@ def test_a_connection_that_says_nothing_is_cut(hasty: House) -> None:
 def test_idle_connections_keep_no_newcomer_out_and_are_closed_after_a_while() -> None:
     import socket
 
-    with house(bounds=replace(SMALL, grpc_calls=2, grpc_connections=8, grpc_idle_seconds=1.0), grpc=True) as server:
+    with live_server(
+        bounds=replace(SMALL, grpc_calls=2, grpc_connections=8, grpc_idle_seconds=1.0), grpc=True
+    ) as server:
         host, port = server.grpc.split(":")
         idle = [socket.create_connection((host, int(port)), timeout=PATIENCE) for _ in range(6)]
         for each in idle:
@@ -218,7 +220,7 @@ def test_idle_connections_keep_no_newcomer_out_and_are_closed_after_a_while() ->
             each.close()
 
 
-def test_only_so_many_may_watch_and_others_go_on(server: House) -> None:
+def test_only_so_many_may_watch_and_others_go_on(server: LiveServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         watch = channel.unary_stream("/grpc.health.v1.Health/Watch")
         watching = [watch(b"") for _ in range(2)]
@@ -232,7 +234,7 @@ def test_only_so_many_may_watch_and_others_go_on(server: House) -> None:
     eventually(lambda: not watchers(server))
 
 
-def watchers(server: House) -> int:
+def watchers(server: LiveServer) -> int:
     with grpc.insecure_channel(server.grpc) as channel:
         watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=PATIENCE)
         try:
@@ -245,7 +247,7 @@ def watchers(server: House) -> int:
 
 def test_a_deadline_ends_the_call_and_not_the_server() -> None:
     slow, shelf = Slow(), Shelf()
-    with house(shelf, bounds=THREADS, grpc=True) as server:
+    with live_server(shelf, bounds=THREADS, grpc=True) as server:
         shelf.runtimes["churn-1"] = slow
         slow.let.set()
         shelf.deploy("churn", 1, slow)
@@ -261,7 +263,7 @@ def test_a_server_that_stops_finishes_the_calls_that_it_has_begun() -> None:
     slow.let.set()
     shelf.deploy("churn", 1, slow)
     answers: list[bytes] = []
-    with house(shelf, bounds=THREADS, grpc=True) as server:
+    with live_server(shelf, bounds=THREADS, grpc=True) as server:
         slow.let.clear()
         slow.asked.clear()
         body = infer_body()
@@ -282,13 +284,15 @@ def test_who_watches_or_waits_does_not_keep_a_server_from_stopping() -> None:
         never.wait(PATIENCE)
         yield from ()
 
-    with house(bounds=replace(SMALL, drain_seconds=10 * PATIENCE, body_seconds=10 * PATIENCE), grpc=True) as server:
+    with live_server(
+        bounds=replace(SMALL, drain_seconds=10 * PATIENCE, body_seconds=10 * PATIENCE), grpc=True
+    ) as server:
         channel = grpc.insecure_channel(server.grpc)
         watching = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
         assert next(watching) == b"\x08\x01"
         stream = channel.stream_stream(f"{SERVICE}ModelStreamInfer")(nothing(), metadata=KEY)
         eventually(lambda: call(server, f"{SERVICE}ServerLive"))
-    # The house waits for its server, and fails long before that.
+    # `live_server` waits for its end, and fails long before that.
     assert list(watching) == [b"\x08\x02"]
     with pytest.raises(grpc.RpcError) as stopped:
         next(stream)
@@ -301,12 +305,12 @@ def test_a_taken_port_is_told() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway
     from aias.serving.processes.ports import PortInUse
-    from serving_house import Ring, no_ledger
+    from live_server import FakeKeyRing, no_ledger
 
     shelf = Shelf()
     with closing(listen("127.0.0.1", 0)) as taken, closing(listen("127.0.0.1", 0)) as free:
         second = SecondPort("127.0.0.1", taken.getsockname()[1])
-        gateway = Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=second)
+        gateway = Gateway(shelf, shelf.load, FakeKeyRing, ledger=no_ledger, bounds=SMALL, second=second)
         with pytest.raises(PortInUse):
             gateway.run(free)
 
@@ -315,16 +319,16 @@ def test_processes_of_one_server_may_share_the_port() -> None:
     from aias.serving.bounds import SecondPort
     from aias.serving.gateway import Gateway
     from aias.serving.processes.ports import PortInUse
-    from serving_house import Ring, no_ledger
+    from live_server import FakeKeyRing, no_ledger
 
     shelf = Shelf()
-    with house(grpc=True) as first, closing(listen("127.0.0.1", 0)) as free:
+    with live_server(grpc=True) as first, closing(listen("127.0.0.1", 0)) as free:
         alone = SecondPort("127.0.0.1", int(first.grpc.split(":")[1]), shared=True)
         with pytest.raises(PortInUse):  # the first does not share
-            Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=alone).run(free)
+            Gateway(shelf, shelf.load, FakeKeyRing, ledger=no_ledger, bounds=SMALL, second=alone).run(free)
     port = free_port()
     shared = SecondPort("127.0.0.1", port, shared=True)
-    gateways = [Gateway(shelf, shelf.load, Ring, ledger=no_ledger, bounds=SMALL, second=shared) for _ in "ab"]
+    gateways = [Gateway(shelf, shelf.load, FakeKeyRing, ledger=no_ledger, bounds=SMALL, second=shared) for _ in "ab"]
     ready = threading.Barrier(3)
     listeners = [listen("127.0.0.1", 0) for _ in gateways]
     threads = [

@@ -16,7 +16,7 @@ from mortal_server import PATIENCE, serving
 from aias.access.ledger import Ledger
 from aias.access.quotas import checked
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually, house
+from live_server import eventually, live_server
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
@@ -86,7 +86,7 @@ def test_a_client_that_lets_grpc_repeat_sees_none_of_its_workers_die() -> None:
 
 def test_an_answer_and_the_end_of_its_call_are_one_write() -> None:
     """Between the two a death could not be repeated unseen."""
-    with house(grpc=True) as server, socket.create_server(("127.0.0.1", 0)) as between:
+    with live_server(grpc=True) as server, socket.create_server(("127.0.0.1", 0)) as between:
         told = list[bytes]()
 
         def carry() -> None:
@@ -110,7 +110,7 @@ def test_an_answer_and_the_end_of_its_call_are_one_write() -> None:
 def test_who_is_to_come_again_is_told_when_in_grpcs_own_words(tmp_path: Path) -> None:
     quotas = {"few": checked(["1/minute"])}
     opened = partial(Ledger.open, tmp_path)
-    with house(grpc=True, quotas=quotas, ledger=opened) as server, grpc.insecure_channel(server.grpc) as channel:
+    with live_server(grpc=True, quotas=quotas, ledger=opened) as server, grpc.insecure_channel(server.grpc) as channel:
         infer, key = channel.unary_unary(INFER), (("authorization", "Bearer few"),)
         infer(question("churn"), metadata=key, timeout=PATIENCE)
         with pytest.raises(grpc.RpcError) as refused:

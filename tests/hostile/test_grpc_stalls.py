@@ -13,7 +13,7 @@ from test_grpc import KEY, SERVICE, call, infer_body
 
 from aias.serving.bounds import Bounds
 from aias.serving.connections.write_buffers import CUT
-from serving_house import BOUNDS, House, eventually, house
+from live_server import BOUNDS, LiveServer, eventually, live_server
 
 grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
 stalls = pytest.importorskip("aias.serving.grpc.stalls")
@@ -37,7 +37,9 @@ def fields(*pairs: tuple[str, str]) -> bytes:
 
 
 @contextmanager
-def deaf(server: House, method: str, body: bytes | None, *, calls: int, key: bool = True) -> Iterator[socket.socket]:
+def deaf(
+    server: LiveServer, method: str, body: bytes | None, *, calls: int, key: bool = True
+) -> Iterator[socket.socket]:
     """A client that makes so many calls, and allows no byte of an answer; without a body it has only begun."""
     port = server.grpc.rpartition(":")[2]
     with socket.create_connection(("127.0.0.1", int(port))) as client:
@@ -52,7 +54,7 @@ def deaf(server: House, method: str, body: bytes | None, *, calls: int, key: boo
         yield client
 
 
-def is_answered(server: House) -> bool:
+def is_answered(server: LiveServer) -> bool:
     try:
         call(server, f"{SERVICE}ModelInfer", infer_body())
     except grpc.RpcError as fault:
@@ -61,13 +63,13 @@ def is_answered(server: House) -> bool:
     return True
 
 
-def noted(server: House) -> int:
+def noted(server: LiveServer) -> int:
     return server.gateway.metrics.refusals[CUT, "", ""]
 
 
 @pytest.mark.parametrize(("method", "key"), [("ModelInfer", True), ("ServerLive", False)])
 def test_who_does_not_read_gives_way_where_all_calls_are_taken(method: str, *, key: bool) -> None:
-    with house(bounds=FEW, grpc=True) as server:
+    with live_server(bounds=FEW, grpc=True) as server:
         body = infer_body() if key else b""
         with deaf(server, SERVICE + method, body, calls=CALLS, key=key):
             eventually(lambda: noted(server) > 0, PATIENCE)
@@ -75,13 +77,16 @@ def test_who_does_not_read_gives_way_where_all_calls_are_taken(method: str, *, k
 
 
 def test_who_needs_no_key_and_sends_nothing_gives_way_too() -> None:
-    with house(bounds=FEW, grpc=True) as server, deaf(server, f"{SERVICE}ServerLive", None, calls=CALLS, key=False):
+    with (
+        live_server(bounds=FEW, grpc=True) as server,
+        deaf(server, f"{SERVICE}ServerLive", None, calls=CALLS, key=False),
+    ):
         eventually(lambda: is_answered(server), PATIENCE)
 
 
 def test_of_those_without_a_key_a_few_are_read_at_one_time_and_give_way_to_others() -> None:
     check, bounds = "/grpc.health.v1.Health/Check", replace(BOUNDS, grpc_watchers=2, give_way_seconds=0.2)
-    with house(bounds=replace(bounds, header_seconds=1_000.0), grpc=True) as server:
+    with live_server(bounds=replace(bounds, header_seconds=1_000.0), grpc=True) as server:
         handlers = server.gateway._server._second._handlers  # type: ignore[union-attr]
         read, reading, most = handlers._raw_until, set[object](), [0]
 
@@ -108,7 +113,7 @@ def test_whether_it_lives_is_told_before_a_message_has_come() -> None:
         never.wait(PATIENCE)
         yield b""
 
-    with house(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
+    with live_server(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
         asked = channel.stream_unary(f"{SERVICE}ServerLive")(nothing(), timeout=PATIENCE)
         never.set()
 
@@ -117,7 +122,7 @@ def test_whether_it_lives_is_told_before_a_message_has_come() -> None:
 
 @pytest.mark.parametrize("method", ["ModelInfer", "ModelStreamInfer"])
 def test_who_has_a_key_and_sends_nothing_gives_way_where_all_calls_are_taken(method: str) -> None:
-    with house(bounds=FEW, grpc=True) as server, deaf(server, SERVICE + method, None, calls=CALLS) as client:
+    with live_server(bounds=FEW, grpc=True) as server, deaf(server, SERVICE + method, None, calls=CALLS) as client:
         eventually(lambda: is_answered(server), PATIENCE)
         # Its connection stays.
         client.sendall(frame(PING, 0, 0, b"12345678"))
@@ -131,7 +136,7 @@ def test_who_has_a_key_and_sends_nothing_gives_way_where_all_calls_are_taken(met
 
 def test_a_call_of_which_nothing_comes_ends_though_there_is_room() -> None:
     with (
-        house(bounds=replace(BOUNDS, body_idle_seconds=0.2), grpc=True) as server,
+        live_server(bounds=replace(BOUNDS, body_idle_seconds=0.2), grpc=True) as server,
         deaf(server, f"{SERVICE}ModelInfer", None, calls=1) as client,
     ):
         client.settimeout(PATIENCE)
@@ -171,7 +176,7 @@ def test_a_message_that_is_on_its_way_is_waited_for_and_so_is_a_stream_where_the
 
 
 def test_who_has_not_read_for_too_long_is_cut_though_there_is_room() -> None:
-    with house(bounds=replace(BOUNDS, unread_seconds=0.2), grpc=True) as server:
+    with live_server(bounds=replace(BOUNDS, unread_seconds=0.2), grpc=True) as server:
         with deaf(server, f"{SERVICE}ModelInfer", infer_body(), calls=1) as client:
             client.settimeout(PATIENCE)
             while client.recv(65536):
@@ -183,7 +188,7 @@ def test_who_has_not_read_for_too_long_is_cut_though_there_is_room() -> None:
 
 def test_a_stream_between_two_requests_and_a_watcher_wait_for_as_long_as_they_like() -> None:
     with (
-        house(bounds=replace(FEW, unread_seconds=0.1), grpc=True) as server,
+        live_server(bounds=replace(FEW, unread_seconds=0.1), grpc=True) as server,
         grpc.insecure_channel(server.grpc) as channel,
     ):
         more, swept = threading.Event(), threading.Event()
@@ -257,7 +262,7 @@ HALF = b"\0" + struct.pack(">I", 90_000) + b" " * 1_000
 
 
 @contextmanager
-def halves(server: House, method: str, *, calls: int) -> Iterator[socket.socket]:
+def halves(server: LiveServer, method: str, *, calls: int) -> Iterator[socket.socket]:
     """A client of `all-key` that makes so many calls, and sends the beginning of a message in each."""
     with deaf(server, SERVICE + method, None, calls=calls) as client:
         for at in range(calls):
@@ -265,7 +270,7 @@ def halves(server: House, method: str, *, calls: int) -> Iterator[socket.socket]
         yield client
 
 
-def told(server: House, method: str, key: str) -> grpc.Call | None:
+def told(server: LiveServer, method: str, key: str) -> grpc.Call | None:
     """Why a call is refused; nothing where it is answered."""
     try:
         call(server, SERVICE + method, infer_body(), metadata=(("authorization", f"Bearer {key}"),), timeout=PATIENCE)
@@ -279,7 +284,7 @@ ROOMY = replace(BOUNDS, bodies_bytes=400_000, body_bytes=100_000, give_way_secon
 
 @pytest.mark.parametrize("bounds", [ROOMY, replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE)])
 def test_halves_of_messages_of_one_key_leave_room_for_those_of_others(bounds: Bounds) -> None:
-    with house(bounds=bounds, grpc=True) as server, halves(server, "ModelInfer", calls=3):
+    with live_server(bounds=bounds, grpc=True) as server, halves(server, "ModelInfer", calls=3):
         assert_awaited(server, 3)
 
         assert_refused(told(server, "ModelInfer", "all-key"))
@@ -287,7 +292,7 @@ def test_halves_of_messages_of_one_key_leave_room_for_those_of_others(bounds: Bo
 
 
 def test_streams_of_one_key_are_counted_with_its_messages_and_leave_one_for_calls() -> None:
-    with house(bounds=ROOMY, grpc=True) as server:
+    with live_server(bounds=ROOMY, grpc=True) as server:
         with halves(server, "ModelStreamInfer", calls=2):
             assert_awaited(server, 2)
 
@@ -302,7 +307,7 @@ def test_streams_of_one_key_are_counted_with_its_messages_and_leave_one_for_call
         eventually(lambda: told(server, "ModelStreamInfer", "all-key") is None, PATIENCE)
 
 
-def assert_awaited(server: House, messages: int) -> None:
+def assert_awaited(server: LiveServer, messages: int) -> None:
     held = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
     # That none of them gives way is as if a little came of each now and then.
     held.messages_wait = lambda: False
@@ -316,7 +321,7 @@ def assert_refused(told: grpc.Call | None) -> None:
 
 
 def test_those_without_a_key_have_a_share_of_all_calls_by_their_address() -> None:
-    with house(bounds=replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE), grpc=True) as server:
+    with live_server(bounds=replace(BOUNDS, grpc_calls=4, give_way_seconds=PATIENCE), grpc=True) as server:
         check = "/grpc.health.v1.Health/Check"
         with deaf(server, check, None, calls=3, key=False):
             stalls = server.gateway._server._second._handlers.stalls  # type: ignore[union-attr]
@@ -332,7 +337,7 @@ def test_those_without_a_key_have_a_share_of_all_calls_by_their_address() -> Non
 def test_who_sends_nothing_of_a_message_gives_way_to_messages_that_wait() -> None:
     # Without that it would wait for as long as anybody asks here.
     bounds = replace(ROOMY, give_way_seconds=1.0, body_idle_seconds=1e6)
-    with house(bounds=bounds, grpc=True) as server, deaf(server, f"{SERVICE}ModelInfer", None, calls=3):
+    with live_server(bounds=bounds, grpc=True) as server, deaf(server, f"{SERVICE}ModelInfer", None, calls=3):
         payers = server.gateway._server._second._handlers._readings._payers  # type: ignore[union-attr]
         eventually(lambda: [each.locked() for each in payers.values()] == [True], PATIENCE)
         assert any(told(server, "ModelInfer", "all-key") is None for _ in range(30))

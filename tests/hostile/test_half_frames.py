@@ -17,7 +17,7 @@ from aias.serving.formats import arrow as arrows
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.refusals import Busy, TooLate
 from aias.serving.survival.apart import Apart
-from serving_house import eventually
+from live_server import eventually
 
 PATIENCE = 60.0
 SHORT = 0.5

@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
+from live_server import LiveServer, read_all
 from raw_requests import BODY, KEY, POST, closing, status
-from serving_house import House, read_all
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ from serving_house import House, read_all
         b"no colon\r\nContent-Length: 13\r\n",
     ],
 )
-def test_a_head_that_two_parsers_could_read_differently_is_refused(server: House, head: bytes) -> None:
+def test_a_head_that_two_parsers_could_read_differently_is_refused(server: LiveServer, head: bytes) -> None:
     answer = server.raw(POST + b"Connection: close\r\n" + head + b"\r\n" + BODY)
 
     assert status(answer) == 400
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_coding_that_only_a_proxy_would_undo_is_refused(server: House) -> None:
+def test_a_coding_that_only_a_proxy_would_undo_is_refused(server: LiveServer) -> None:
     packed = gzip.compress(BODY)
 
     answer = server.raw(closing(b"Transfer-Encoding: gzip, chunked\r\n", length=None) + chunk(packed) + chunk(b""))
@@ -49,13 +49,13 @@ def test_a_coding_that_only_a_proxy_would_undo_is_refused(server: House) -> None
 
 
 @pytest.mark.parametrize("version", [b"0.9", b"2.0", b"1.2"])
-def test_another_version_of_http_is_not_answered_as_this_one(server: House, version: bytes) -> None:
+def test_another_version_of_http_is_not_answered_as_this_one(server: LiveServer, version: bytes) -> None:
     head = closing().replace(b"HTTP/1.1", b"HTTP/" + version)
 
     assert status(server.raw(head + BODY)) == 400
 
 
-def test_who_speaks_http_1_0_is_not_told_to_go_on(server: House) -> None:
+def test_who_speaks_http_1_0_is_not_told_to_go_on(server: LiveServer) -> None:
     head = closing(b"Expect: 100-continue\r\n").replace(b"HTTP/1.1", b"HTTP/1.0")
 
     answer = server.raw(head + BODY)
@@ -64,7 +64,7 @@ def test_who_speaks_http_1_0_is_not_told_to_go_on(server: House) -> None:
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_smuggled_request_is_not_answered(server: House) -> None:
+def test_a_smuggled_request_is_not_answered(server: LiveServer) -> None:
     inner = b"GET /metrics HTTP/1.1\r\n" + KEY + b"\r\n"
     head = POST + b"Transfer-Encoding: chunked\r\nContent-Length: %d\r\n\r\n" % (5 + len(inner))
 
@@ -75,16 +75,16 @@ def test_a_smuggled_request_is_not_answered(server: House) -> None:
 
 
 @pytest.mark.parametrize("target", [b"*", b"predict/churn", b"localhost:80", b"ftp://localhost/predict/churn"])
-def test_only_a_path_or_a_whole_url_is_a_target(server: House, target: bytes) -> None:
+def test_only_a_path_or_a_whole_url_is_a_target(server: LiveServer, target: bytes) -> None:
     assert status(server.raw(b"GET " + target + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
 
 
-def test_a_tunnel_is_refused(server: House) -> None:
+def test_a_tunnel_is_refused(server: LiveServer) -> None:
     assert status(server.raw(b"CONNECT localhost:80 HTTP/1.1\r\n" + KEY + b"\r\n")) == 400
 
 
 @pytest.mark.parametrize("target", [b"/predict/chu\x00rn", b"/predict/churn\x7f", b"/predict/\xff"])
-def test_a_target_with_odd_bytes_finds_nothing(server: House, target: bytes) -> None:
+def test_a_target_with_odd_bytes_finds_nothing(server: LiveServer, target: bytes) -> None:
     answer = server.raw(b"GET " + target + b" HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n")
 
     assert status(answer) in (400, 404)
@@ -99,16 +99,16 @@ def test_a_target_with_odd_bytes_finds_nothing(server: House, target: bytes) -> 
         b"".join(b"X-%d: 1\r\n" % at for at in range(200)),
     ],
 )
-def test_headers_have_a_bound(server: House, head: bytes) -> None:
+def test_headers_have_a_bound(server: LiveServer, head: bytes) -> None:
     assert status(server.raw(b"GET /health/live HTTP/1.1\r\n" + KEY + head + b"\r\n")) == 431
 
 
-def test_a_target_has_a_bound(server: House) -> None:
+def test_a_target_has_a_bound(server: LiveServer) -> None:
     assert status(server.raw(b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + KEY + b"\r\n")) == 431
 
 
 @pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
-def test_another_protocol_is_told_so(server: House, line: bytes) -> None:
+def test_another_protocol_is_told_so(server: LiveServer, line: bytes) -> None:
     assert status(server.raw(line + b"\r\n\r\n")) == 400
 
 
@@ -116,7 +116,7 @@ OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings:
 
 
 @pytest.mark.parametrize("offer", [OFFER, b"Connection: upgrade\r\nUpgrade: websocket\r\n"])
-def test_an_offer_to_speak_something_else_is_passed_over_and_its_body_read(server: House, offer: bytes) -> None:
+def test_an_offer_to_speak_something_else_is_passed_over_and_its_body_read(server: LiveServer, offer: bytes) -> None:
     """As Java's client makes one with the first request of each connection."""
     sized = POST + offer + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     chunked = POST + offer + b"Transfer-Encoding: chunked\r\n\r\n" + chunk(BODY) + chunk(b"")
@@ -133,7 +133,7 @@ def test_an_offer_to_speak_something_else_is_passed_over_and_its_body_read(serve
     assert server.raw(sized + closing() + BODY).count(b'"prediction"') == 2
 
 
-def test_an_offer_is_no_way_around_what_is_said_of_the_connection(server: House) -> None:
+def test_an_offer_is_no_way_around_what_is_said_of_the_connection(server: LiveServer) -> None:
     asked = b"GET /health/live HTTP/1.1\r\n" + KEY + OFFER.replace(b"Upgrade,", b"Upgrade, close,") + b"\r\n"
 
     assert server.raw(asked + asked).count(b"HTTP/1.1 ") == 1
@@ -141,11 +141,11 @@ def test_an_offer_is_no_way_around_what_is_said_of_the_connection(server: House)
     assert status(server.raw(twice)) == 400
 
 
-def test_a_request_without_a_host_is_refused(server: House) -> None:
+def test_a_request_without_a_host_is_refused(server: LiveServer) -> None:
     assert status(server.raw(b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")) == 400
 
 
-def test_http_1_0_is_answered_and_closed(server: House) -> None:
+def test_http_1_0_is_answered_and_closed(server: LiveServer) -> None:
     assert status(server.raw(b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n")) == 200
 
 
@@ -156,7 +156,7 @@ def chunk(data: bytes) -> bytes:
 # Several pieces
 
 
-def test_a_body_in_chunks_is_a_body(server: House) -> None:
+def test_a_body_in_chunks_is_a_body(server: LiveServer) -> None:
     chunks = b"".join(b"%x\r\n%b\r\n" % (1, BODY[at : at + 1]) for at in range(len(BODY))) + b"0\r\n\r\n"
 
     answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + chunks)
@@ -164,7 +164,7 @@ def test_a_body_in_chunks_is_a_body(server: House) -> None:
     assert status(answer) == 200
 
 
-def test_a_trailer_is_no_header(server: House) -> None:
+def test_a_trailer_is_no_header(server: LiveServer) -> None:
     head = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
     chunks = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
     key = b"Authorization: Bearer all-key\r\n"
@@ -173,13 +173,13 @@ def test_a_trailer_is_no_header(server: House) -> None:
     assert status(server.raw(head + key + chunks + b"Authorization: none\r\n\r\n")) == 200
 
 
-def test_three_megabytes_of_six_byte_chunks_cost_no_more_than_their_body(server: House) -> None:
+def test_three_megabytes_of_six_byte_chunks_cost_no_more_than_their_body(server: LiveServer) -> None:
     answer = server.raw(closing(b"Transfer-Encoding: chunked\r\n", length=None) + b"1\r\n \r\n" * 500_000)
 
     assert status(answer) == 413
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(server: House) -> None:
+def test_a_client_that_asks_first_is_told_to_go_on(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(closing(b"Expect: 100-continue\r\n"))
         assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -187,13 +187,13 @@ def test_a_client_that_asks_first_is_told_to_go_on(server: House) -> None:
         assert status(client.recv(65536)) == 200
 
 
-def test_a_client_that_asks_first_is_refused_before_it_sends(server: House) -> None:
+def test_a_client_that_asks_first_is_refused_before_it_sends(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(closing(b"Expect: 100-continue\r\n", length=10_000_000))
         assert status(client.recv(65536)) == 413
 
 
-def test_requests_in_one_go_are_answered_in_their_order(server: House) -> None:
+def test_requests_in_one_go_are_answered_in_their_order(server: LiveServer) -> None:
     ages = [50, 20, 60, 10]
     bodies = [b'{"age": %d}' % age for age in ages]
     sent = b"".join(POST + b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
@@ -205,7 +205,7 @@ def test_requests_in_one_go_are_answered_in_their_order(server: House) -> None:
     assert labels == [b"yes", b'no"', b"yes", b'no"']
 
 
-def test_what_follows_a_refused_head_is_not_answered(server: House) -> None:
+def test_what_follows_a_refused_head_is_not_answered(server: LiveServer) -> None:
     answer = server.raw(POST + b"Content-Length: x\r\n\r\n" + b"GET /health/live HTTP/1.1\r\n" + KEY + b"\r\n")
 
     assert answer.count(b"HTTP/1.1 ") == 1
@@ -215,7 +215,7 @@ def test_what_follows_a_refused_head_is_not_answered(server: House) -> None:
     "how",
     [b"Content-Length: 13 \r\n\r\n" + BODY, b"Transfer-Encoding: chunked \r\n\r\nd\r\n" + BODY + b"\r\n0\r\n\r\n"],
 )
-def test_blanks_around_a_value_are_none_of_it(server: House, how: bytes) -> None:
+def test_blanks_around_a_value_are_none_of_it(server: LiveServer, how: bytes) -> None:
     said = (b"Host: localhost \t", b"X-Deadline-Ms:\t99000 ", b"X-Priority:high ", b"X-Request-Id: mine ", b"Expect:  ")
     lines = [b"POST /predict/churn HTTP/1.1", b"Authorization: Bearer all-key ", *said, b"Connection: close ", how]
     answer = server.raw(b"\r\n".join(lines))

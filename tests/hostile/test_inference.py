@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving_house import PATIENCE, House, house
+from live_server import PATIENCE, LiveServer, live_server
 
 TRIALS = 400
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house() as running:
+def server() -> Iterator[LiveServer]:
+    with live_server() as running:
         yield running
 
 
@@ -51,7 +51,7 @@ def changed(body: bytes, chance: random.Random) -> bytes:
     return bytes(found)
 
 
-def test_changed_requests_are_answered_or_refused_in_words(server: House) -> None:
+def test_changed_requests_are_answered_or_refused_in_words(server: LiveServer) -> None:
     body, length = whole()
     chance = random.Random(7)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
@@ -70,7 +70,7 @@ def test_changed_requests_are_answered_or_refused_in_words(server: House) -> Non
     assert seen >= {200, 400}
 
 
-def test_very_many_inputs_are_refused_though_they_hold_nothing(server: House) -> None:
+def test_very_many_inputs_are_refused_though_they_hold_nothing(server: LiveServer) -> None:
     one = '{"name": "age", "datatype": "FP64", "shape": [0], "data": []}'
     body = f'{{"inputs": [{", ".join([one] * 10_001)}]}}'
 
@@ -94,7 +94,7 @@ def test_changed_messages_are_answered_or_refused_in_words() -> None:
     allowed = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED", "UNIMPLEMENTED"}
     seen = set()
 
-    with house(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
+    with live_server(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
         infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
         for trial in range(TRIALS):
             sent = body if trial == 0 else changed(body, chance)

@@ -21,7 +21,19 @@ from aias.serving.batching.tickets import Ticket
 from aias.serving.bounds import Bounds
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
-from serving_house import AT, BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house, read_all, samples
+from live_server import (
+    AT,
+    BOUNDS,
+    PATIENCE,
+    Joined,
+    LiveServer,
+    Rule,
+    Shelf,
+    eventually,
+    live_server,
+    read_all,
+    samples,
+)  # fmt: skip
 
 BODY = b'[{"age": 50}]'
 BOUNDS_HERE = replace(BOUNDS, inline_row_seconds=1e-12)
@@ -40,12 +52,12 @@ LATE = "X-Deadline-Ms: 1000"
 
 
 @contextmanager
-def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[House, Joined]]:
+def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[LiveServer, Joined]]:
     """A server whose only place is taken, with one caller waiting."""
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
     quotas = {"spent": (Quota(1, "requests", "day"),), "some": (Quota(5, "requests", "day"),)}
-    with house(shelf, bounds=bounds, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+    with live_server(shelf, bounds=bounds, places=1, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
         # So long that a second is in vain, and no lag is a second.
         server.gateway.router.find("churn").lane.cost = Cost(0.001, 10.0)
         assert server.call("POST", "/predict/churn", [{"age": 1}], key="spent").status == 200
@@ -61,7 +73,7 @@ def full(tmp_path: Path, bounds: Bounds = BOUNDS_HERE) -> Iterator[tuple[House, 
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with full(tmp_path_factory.mktemp("home")) as (running, _):
         yield running
 
@@ -92,7 +104,7 @@ def assert_refused(answer: tuple[int, dict[str, str], bytes]) -> None:
     assert int(headers["retry-after"]) >= 1
 
 
-def test_a_refusal_does_not_wait_for_the_body_and_keeps_the_connection(server: House) -> None:
+def test_a_refusal_does_not_wait_for_the_body_and_keeps_the_connection(server: LiveServer) -> None:
     with server.socket() as client:
         # The first is parsed, the second known; each is skipped to its last byte.
         for _ in range(3):
@@ -103,7 +115,7 @@ def test_a_refusal_does_not_wait_for_the_body_and_keeps_the_connection(server: H
         assert answer_of(client)[0] == 401
 
 
-def test_what_follows_a_skipped_body_in_the_same_read_is_heard(server: House) -> None:
+def test_what_follows_a_skipped_body_in_the_same_read_is_heard(server: LiveServer) -> None:
     with server.socket() as client:
         for _ in range(2):
             client.sendall(head(len(BODY), LATE) + BODY[:4])
@@ -112,7 +124,7 @@ def test_what_follows_a_skipped_body_in_the_same_read_is_heard(server: House) ->
             assert_refused(answer_of(client))
 
 
-def test_requests_behind_a_refusal_are_answered_in_their_order(server: House) -> None:
+def test_requests_behind_a_refusal_are_answered_in_their_order(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(
             b"".join(head(len(BODY), LATE, f"X-Request-Id: r{at}") + BODY for at in range(4))
@@ -125,7 +137,7 @@ def test_requests_behind_a_refusal_are_answered_in_their_order(server: House) ->
     assert (said.count(b"HTTP/1.1 503 "), said.count(b"HTTP/1.1 401 ")) == (4, 1)
 
 
-def test_of_a_large_body_no_more_is_read_and_the_connection_ends(server: House) -> None:
+def test_of_a_large_body_no_more_is_read_and_the_connection_ends(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(10 * SKIP_BYTES_MAX, LATE) + b"[")
         answer = answer_of(client)
@@ -144,14 +156,14 @@ def test_who_never_sends_the_rest_of_a_refused_body_is_cut_without_a_second_answ
                 assert read_all(client) == b""
 
 
-def test_nobody_is_told_to_send_a_body_that_is_refused(server: House) -> None:
+def test_nobody_is_told_to_send_a_body_that_is_refused(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(len(BODY), LATE, "Expect: 100-continue"))
 
         assert_refused(answer_of(client))
 
 
-def test_a_body_in_chunks_is_refused_before_its_first_and_keeps_the_connection(server: House) -> None:
+def test_a_body_in_chunks_is_refused_before_its_first_and_keeps_the_connection(server: LiveServer) -> None:
     chunk = b"%x\r\n%b\r\n" % (len(BODY), BODY)
     with server.socket() as client:
         for _ in range(2):
@@ -161,7 +173,7 @@ def test_a_body_in_chunks_is_refused_before_its_first_and_keeps_the_connection(s
             assert_refused(answer_of(client))
 
 
-def test_of_chunks_that_go_on_and_on_after_a_refusal_no_more_is_read(server: House) -> None:
+def test_of_chunks_that_go_on_and_on_after_a_refusal_no_more_is_read(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(-1, LATE))
         assert_refused(answer_of(client))
@@ -173,7 +185,7 @@ def test_of_chunks_that_go_on_and_on_after_a_refusal_no_more_is_read(server: Hou
         assert read_all(client) == b""
 
 
-def test_who_is_refused_and_then_sends_nonsense_gets_no_second_answer(server: House) -> None:
+def test_who_is_refused_and_then_sends_nonsense_gets_no_second_answer(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(-1, LATE))
         assert_refused(answer_of(client))
@@ -214,7 +226,9 @@ def test_nonsense_behind_a_request_is_no_answer_to_it(
 @pytest.mark.parametrize(
     ("more", "http"), [((), "HTTP/1.0"), (("Connection: close",), "HTTP/1.1"), (("Expect: 100-continue",), "HTTP/1.1")]
 )
-def test_who_may_ask_no_more_is_told_that_the_connection_ends(server: House, more: tuple[str, ...], http: str) -> None:
+def test_who_may_ask_no_more_is_told_that_the_connection_ends(
+    server: LiveServer, more: tuple[str, ...], http: str
+) -> None:
     with server.socket() as client:
         client.sendall(head(len(BODY), LATE, *more, http=http) + BODY * ("Expect" not in "".join(more)))
         answer = answer_of(client)
@@ -246,7 +260,7 @@ def test_all_that_come_in_one_turn_are_weighed_against_each_other(tmp_path: Path
 
 
 @pytest.mark.parametrize(("key", "status"), [("mistyped", 401), ("read-key", 403), ("spent", 429)])
-def test_who_may_not_ask_learns_no_more_than_ever(server: House, key: str, status: int) -> None:
+def test_who_may_not_ask_learns_no_more_than_ever(server: LiveServer, key: str, status: int) -> None:
     with server.socket() as client:
         for body in (BODY[:4], BODY):
             client.sendall(head(len(BODY), LATE, key=key) + body)
@@ -260,7 +274,7 @@ def test_who_may_not_ask_learns_no_more_than_ever(server: House, key: str, statu
                 break
 
 
-def test_what_is_refused_costs_nothing_of_a_quota(server: House) -> None:
+def test_what_is_refused_costs_nothing_of_a_quota(server: LiveServer) -> None:
     with server.socket() as client:
         for _ in range(7):
             client.sendall(head(len(BODY), LATE, key="some") + BODY)
@@ -285,7 +299,7 @@ def test_where_a_canary_would_answer_it_is_asked_by_the_head_too(tmp_path: Path)
     assert (answer[1]["x-aias-version"], "connection" in answer[1]) == ("churn@2", False)
 
 
-def test_refusals_are_counted_with_their_endpoint_and_version(server: House) -> None:
+def test_refusals_are_counted_with_their_endpoint_and_version(server: LiveServer) -> None:
     def refusals() -> float:
         return samples(server).get(("aias_refusals_total", REFUSED), 0.0)
 
@@ -316,7 +330,7 @@ def test_who_would_wait_too_long_for_a_thread_is_told_at_once() -> None:
     shelf, slow = Shelf(), Rule(gate=gate)
     shelf.deploy("churn", 1, slow)
     csv = {"Content-Type": "text/csv"}
-    with house(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
+    with live_server(shelf, bounds=replace(BOUNDS, waiting_requests=1), places=1) as server:
         for _ in range(5):
             assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
         gate.clear()

@@ -10,7 +10,18 @@ from functools import partial
 import pytest
 
 from aias.serving.batching.costs import Cost
-from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, connections, eventually, house, read_all, settled
+from live_server import (
+    BOUNDS,
+    PATIENCE,
+    Joined,
+    LiveServer,
+    Shelf,
+    connections,
+    eventually,
+    live_server,
+    read_all,
+    settled,
+)  # fmt: skip
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -18,7 +29,7 @@ HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Beare
 
 def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
     with (
-        house(bounds=replace(BOUNDS, connections=20, give_way_seconds=1e-6)) as server,
+        live_server(bounds=replace(BOUNDS, connections=20, give_way_seconds=1e-6)) as server,
         contextlib.ExitStack() as sockets,
     ):
         idle = [sockets.enter_context(server.socket()) for _ in range(30)]
@@ -32,7 +43,7 @@ def test_at_the_bound_the_longest_idle_connection_gives_way() -> None:
 def test_who_was_answered_and_dawdles_over_the_next_head_gives_way_too() -> None:
     alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with (
-        house(bounds=replace(BOUNDS, connections=3, give_way_seconds=1e-6)) as server,
+        live_server(bounds=replace(BOUNDS, connections=3, give_way_seconds=1e-6)) as server,
         contextlib.ExitStack() as sockets,
     ):
         for _ in range(3):
@@ -51,7 +62,7 @@ def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
     model, shelf = Joined(), Shelf()
     shelf.deploy("churn", 1, model)
     bounds = replace(BOUNDS, connections=3, give_way_seconds=1e-6, inline_row_seconds=1e-12)
-    with house(shelf, bounds=bounds, places=1) as server, contextlib.ExitStack() as sockets:
+    with live_server(shelf, bounds=bounds, places=1) as server, contextlib.ExitStack() as sockets:
         # Too long for anybody in a hurry, whatever is left of the run before.
         server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
         model.stall.clear()
@@ -72,12 +83,12 @@ def test_who_was_refused_and_dawdles_over_its_body_gives_way_too() -> None:
         assert running.recv(1000).startswith(b"HTTP/1.1 200 ")
 
 
-def phases(server: House) -> list[str]:
+def phases(server: LiveServer) -> list[str]:
     """What each connection is at."""
     return sorted(each._phase.name for each in connections(server))
 
 
-def refused(server: House, asked: bytes) -> bytes:
+def refused(server: LiveServer, asked: bytes) -> bytes:
     """The body of what one is told for whom there is no connection."""
     with server.socket() as late:
         late.sendall(asked)
@@ -87,7 +98,7 @@ def refused(server: House, asked: bytes) -> bytes:
 
 
 def test_when_all_are_busy_the_next_is_told_so() -> None:
-    with house(bounds=replace(BOUNDS, connections=3)) as server, contextlib.ExitStack() as sockets:
+    with live_server(bounds=replace(BOUNDS, connections=3)) as server, contextlib.ExitStack() as sockets:
         for head in (HEAD, HEAD, HEAD.replace(b"all-key", b"predict-key")):
             busy = sockets.enter_context(server.socket())
             busy.sendall(head + b"Expect: 100-continue\r\nContent-Length: 13\r\n\r\n")
@@ -101,14 +112,14 @@ def test_when_all_are_busy_the_next_is_told_so() -> None:
 def test_an_address_with_more_than_its_share_of_connections_gives_way_to_others() -> None:
     alive = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-    def ask(server: House, held: ExitStack, address: str) -> bytes:
+    def ask(server: LiveServer, held: ExitStack, address: str) -> bytes:
         """On a connection that stays."""
         client = held.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0)))
         client.sendall(alive)
         return client.recv(1000)[:12]
 
     # Who was answered a moment ago gives way to nobody else.
-    with house(bounds=replace(BOUNDS, connections=4, give_way_seconds=PATIENCE)) as server, ExitStack() as held:
+    with live_server(bounds=replace(BOUNDS, connections=4, give_way_seconds=PATIENCE)) as server, ExitStack() as held:
         assert [ask(server, held, "127.0.0.2") for _ in range(4)] == [b"HTTP/1.1 200"] * 4
         eventually(lambda: phases(server) == ["IDLE"] * 4)
         assert ask(server, held, "127.0.0.2") == b"HTTP/1.1 503"
@@ -119,7 +130,7 @@ def test_an_address_with_more_than_its_share_of_connections_gives_way_to_others(
 
 
 def test_who_idles_gives_way_but_not_to_an_address_with_its_share() -> None:
-    with house(bounds=replace(BOUNDS, connections=4, give_way_seconds=1e-6)) as server, ExitStack() as held:
+    with live_server(bounds=replace(BOUNDS, connections=4, give_way_seconds=1e-6)) as server, ExitStack() as held:
 
         def come(address: str) -> socket.socket:
             return held.enter_context(socket.create_connection(("127.0.0.1", server.port), PATIENCE, (address, 0)))
@@ -136,7 +147,7 @@ def test_who_idles_gives_way_but_not_to_an_address_with_its_share() -> None:
 
 @pytest.mark.parametrize("how", [b"Content-Length: 13\r\n\r\n[", b"Transfer-Encoding: chunked\r\n\r\n1\r\n[\r\n"])
 def test_bodies_of_one_key_that_do_not_come_take_no_more_than_its_share_of_connections(how: bytes) -> None:
-    with house(bounds=replace(BOUNDS, connections=8, give_way_seconds=0.05)) as server, ExitStack() as sockets:
+    with live_server(bounds=replace(BOUNDS, connections=8, give_way_seconds=0.05)) as server, ExitStack() as sockets:
         slow = [sockets.enter_context(server.socket()) for _ in range(7)]
         for each in slow:
             each.sendall(HEAD + b"Content-Type: application/json\r\n" + how)
@@ -152,7 +163,7 @@ def test_bodies_of_one_key_that_do_not_come_take_no_more_than_its_share_of_conne
 
 def test_who_has_been_refused_and_lingers_gives_way() -> None:
     bounds = replace(BOUNDS, connections=1, give_way_seconds=0.05, linger_seconds=1e6)
-    with house(bounds=bounds) as server, server.socket() as refused:
+    with live_server(bounds=bounds) as server, server.socket() as refused:
         refused.sendall(b"NONSENSE\r\n\r\n")
         assert refused.recv(65536).startswith(b"HTTP/1.1 400 ")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from aias.serving.bounds import within_descriptors
-from serving_house import BOUNDS, PATIENCE, House, Joined, Shelf, connections, eventually, house, read_all
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Shelf, connections, eventually, live_server, read_all
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -20,15 +20,15 @@ HASTY = replace(BOUNDS, body_idle_seconds=0.3, body_seconds=0.8, keep_alive_seco
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
+def server() -> Iterator[LiveServer]:
     """It waits for headers, and for nothing else."""
-    with house(bounds=HASTY) as running:
+    with live_server(bounds=HASTY) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def hasty() -> Iterator[House]:
-    with house(bounds=replace(HASTY, header_seconds=0.3)) as running:
+def hasty() -> Iterator[LiveServer]:
+    with live_server(bounds=replace(HASTY, header_seconds=0.3)) as running:
         yield running
 
 
@@ -51,12 +51,12 @@ def drip(client: socket.socket, pieces: Iterator[bytes], *, every_seconds: float
     pytest.fail("the server never cut this client off")
 
 
-def test_a_silent_connection_is_cut(hasty: House) -> None:
+def test_a_silent_connection_is_cut(hasty: LiveServer) -> None:
     with hasty.socket() as client:
         assert read_all(client).startswith(b"HTTP/1.1 408 ")
 
 
-def test_headers_that_trickle_are_cut(hasty: House) -> None:
+def test_headers_that_trickle_are_cut(hasty: LiveServer) -> None:
     with hasty.socket() as client:
         client.sendall(b"GET /")
         said = drip(client, (b"a" for _ in range(200)), every_seconds=0.05)
@@ -64,7 +64,7 @@ def test_headers_that_trickle_are_cut(hasty: House) -> None:
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_header_after_header_is_cut(hasty: House) -> None:
+def test_header_after_header_is_cut(hasty: LiveServer) -> None:
     with hasty.socket() as client:
         client.sendall(HEAD)
         said = drip(client, (b"X-%d: 1\r\n" % at for at in range(200)), every_seconds=0.05)
@@ -72,7 +72,7 @@ def test_header_after_header_is_cut(hasty: House) -> None:
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_half_sent_body_is_cut(server: House) -> None:
+def test_a_half_sent_body_is_cut(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY[:5])
         said = read_all(client)
@@ -81,7 +81,7 @@ def test_a_half_sent_body_is_cut(server: House) -> None:
     assert b"serving.body-too-slow" in said
 
 
-def test_a_body_that_trickles_steadily_is_cut_too(server: House) -> None:
+def test_a_body_that_trickles_steadily_is_cut_too(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(HEAD + b"Content-Length: 10000\r\n\r\n")
         said = drip(client, (b" " for _ in range(200)), every_seconds=0.05)
@@ -89,7 +89,7 @@ def test_a_body_that_trickles_steadily_is_cut_too(server: House) -> None:
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_chunks_that_never_end_are_cut(server: House) -> None:
+def test_chunks_that_never_end_are_cut(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         said = drip(client, (b"1\r\n \r\n" for _ in range(200)), every_seconds=0.05)
@@ -97,7 +97,7 @@ def test_chunks_that_never_end_are_cut(server: House) -> None:
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_connection_that_asks_no_more_is_closed_without_a_word(server: House) -> None:
+def test_a_connection_that_asks_no_more_is_closed_without_a_word(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(HEAD + b"Content-Length: 13\r\n\r\n" + BODY)
         said = read_all(client)
@@ -106,7 +106,7 @@ def test_a_connection_that_asks_no_more_is_closed_without_a_word(server: House) 
     assert said.startswith(b"HTTP/1.1 200 ")
 
 
-def test_who_goes_on_sending_after_a_refusal_is_cut(server: House) -> None:
+def test_who_goes_on_sending_after_a_refusal_is_cut(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         pieces = (b"1\r\n \r\n" for _ in range(200))
@@ -126,7 +126,7 @@ def test_who_goes_on_sending_after_a_refusal_is_cut(server: House) -> None:
     assert cut
 
 
-def test_a_client_that_hangs_up_halfway_leaves_nothing_behind(server: House) -> None:
+def test_a_client_that_hangs_up_halfway_leaves_nothing_behind(server: LiveServer) -> None:
     for _ in range(20):
         with server.socket() as client:
             client.sendall(HEAD + b"Content-Length: 1000\r\n\r\n" + b" " * 500)
@@ -134,7 +134,7 @@ def test_a_client_that_hangs_up_halfway_leaves_nothing_behind(server: House) -> 
 
 
 def test_five_hundred_idle_sockets_hold_up_nobody() -> None:
-    with house() as server, contextlib.ExitStack() as sockets:
+    with live_server() as server, contextlib.ExitStack() as sockets:
         for at in range(500):
             idle = sockets.enter_context(server.socket())
             idle.sendall((b"", b"POST /predict/churn HT", HEAD + b"Content-Length: 9\r\n\r\n[")[at % 3])
@@ -146,7 +146,7 @@ def test_five_hundred_idle_sockets_hold_up_nobody() -> None:
 def test_beside_five_hundred_that_dawdle_everybody_else_is_answered() -> None:
     bounds = within_descriptors(replace(BOUNDS, connections=2 * 500 + 64))
     starts = (b"GET /", HEAD + b"Content-Length: 10000\r\n\r\n", b"")
-    with house(bounds=bounds) as server, contextlib.ExitStack() as held:
+    with live_server(bounds=bounds) as server, contextlib.ExitStack() as held:
         slow = [held.enter_context(server.socket()) for _ in range(500)]
         for at, client in enumerate(slow):
             client.sendall(starts[at % 3])
@@ -161,11 +161,11 @@ def test_beside_five_hundred_that_dawdle_everybody_else_is_answered() -> None:
 
 
 @contextlib.contextmanager
-def busy() -> Iterator[tuple[House, Joined]]:
+def busy() -> Iterator[tuple[LiveServer, Joined]]:
     """A server with one place, which is taken until `stall` is set."""
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12), places=1) as server:
+    with live_server(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12), places=1) as server:
         model.stall.clear()
         try:
             yield server, model
@@ -210,7 +210,7 @@ def test_all_that_was_asked_before_the_end_is_answered_and_what_is_not_whole_is_
 
 
 @pytest.mark.parametrize("much", [HEAD + b"Content-Length: 13\r\n\r\n", WHOLE[:-1], HEAD + IN_CHUNKS])
-def test_who_sends_no_more_before_the_body_is_whole_is_told_so(server: House, much: bytes) -> None:
+def test_who_sends_no_more_before_the_body_is_whole_is_told_so(server: LiveServer, much: bytes) -> None:
     with server.socket() as client:
         client.sendall(much)
         client.shutdown(socket.SHUT_WR)
@@ -232,7 +232,7 @@ def test_who_has_gone_altogether_leaves_the_queue() -> None:
         eventually(lambda: batcher.waiting == 0)
 
 
-def test_a_tiny_model_answers_who_sends_no_more(server: House) -> None:
+def test_a_tiny_model_answers_who_sends_no_more(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(WHOLE + WHOLE)
         client.shutdown(socket.SHUT_WR)
@@ -240,7 +240,7 @@ def test_a_tiny_model_answers_who_sends_no_more(server: House) -> None:
         assert read_all(client).count(b"HTTP/1.1 200 ") == 2
 
 
-def test_a_refusal_that_does_not_wait_for_the_body_says_that_the_connection_ends(server: House) -> None:
+def test_a_refusal_that_does_not_wait_for_the_body_says_that_the_connection_ends(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(b"POST /predict/nobody HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n[")
         said = read_all(client)
@@ -253,7 +253,7 @@ IN_TIME = HEAD + b"X-Deadline-Ms: 20\r\nContent-Type: application/json\r\nConten
 
 
 def test_a_body_that_comes_after_its_deadline_is_not_answered() -> None:
-    with house(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as client:
+    with live_server(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as client:
         client.sendall(IN_TIME + b"\r\n" + BODY[:3])
         eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
         [waits] = connections(server)
@@ -270,7 +270,7 @@ def test_a_body_that_comes_after_its_deadline_is_not_answered() -> None:
 
 
 def test_a_body_that_does_not_come_is_not_waited_for_beyond_its_deadline() -> None:
-    with house() as server, server.socket() as client:
+    with live_server() as server, server.socket() as client:
         client.sendall(IN_TIME + b"Expect: 100-continue\r\n\r\n")
 
         answer = read_all(client)

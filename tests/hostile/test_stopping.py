@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, PATIENCE, House, Rule, Shelf, connections, eventually, house, read_all
+from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, connections, eventually, live_server, read_all
 
 BODY = b'[{"age": 50}]'
 HEAD = b"POST /predict/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\n"
@@ -16,7 +16,7 @@ def test_stopping_finishes_what_has_begun() -> None:
     gate.set()
     slow, shelf = Rule(gate=gate), Shelf()
     shelf.deploy("churn", 1, slow)
-    with house(shelf) as server, server.socket() as asking, server.socket() as sending, server.socket() as idle:
+    with live_server(shelf) as server, server.socket() as asking, server.socket() as sending, server.socket() as idle:
         for _ in range(5):
             assert slow.started.acquire(timeout=PATIENCE)  # the trials at loading
         idle.sendall(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -43,7 +43,7 @@ def test_stopping_finishes_what_has_begun() -> None:
 
 
 def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is_there() -> None:
-    with house(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as sending:
+    with live_server(bounds=replace(BOUNDS, give_way_seconds=PATIENCE)) as server, server.socket() as sending:
         sending.sendall(HEAD + b"Content-Type: application/json\r\nContent-Length: 13\r\n\r\n" + BODY[:3])
         eventually(lambda: any(each._held == BODY[:3] for each in connections(server)))
 
@@ -66,7 +66,7 @@ def test_stopping_waits_for_the_rest_of_a_body_that_is_answered_as_soon_as_it_is
     ids=["a prediction", "a refusal", "a probe"],
 )
 def test_who_asks_again_while_the_server_stops_is_answered_and_told_that_it_was_the_last_time(asked: bytes) -> None:
-    with house() as server, server.socket() as client:
+    with live_server() as server, server.socket() as client:
         for _ in range(2):
             client.sendall(asked)
             first = client.recv(65536)
@@ -87,7 +87,7 @@ def test_who_asks_again_while_the_server_stops_is_answered_and_told_that_it_was_
 
 def test_who_asks_no_more_while_the_server_stops_is_let_go() -> None:
     with (
-        house(bounds=replace(BOUNDS, linger_seconds=0.2)) as server,
+        live_server(bounds=replace(BOUNDS, linger_seconds=0.2)) as server,
         server.socket() as client,
         server.socket() as silent,
     ):
@@ -103,7 +103,7 @@ def test_who_asks_no_more_while_the_server_stops_is_let_go() -> None:
 
 
 def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:
-    with house(bounds=replace(BOUNDS, drain_seconds=0.3)) as server, server.socket() as stuck:
+    with live_server(bounds=replace(BOUNDS, drain_seconds=0.3)) as server, server.socket() as stuck:
         stuck.sendall(HEAD + b"Content-Length: 13\r\n\r\n[")
         eventually(lambda: "aias_open_connections 2.0" in server.call("GET", "/metrics").body.decode())
         server.gateway.stop()
@@ -111,7 +111,7 @@ def test_who_does_not_finish_while_the_server_stops_is_cut() -> None:
         assert not server.thread.is_alive()
 
 
-def accepts(server: House) -> bool:
+def accepts(server: LiveServer) -> bool:
     try:
         server.socket().close()
     except ConnectionRefusedError:

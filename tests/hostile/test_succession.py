@@ -22,7 +22,7 @@ from aias.serving.processes.succession import Predecessor
 from aias.serving.survival import pulse
 from aias.serving.survival.journal import FORMAT
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 

@@ -15,7 +15,7 @@ from aias.core.names import Ref
 from aias.registry.registry import Registry
 from aias.serving.gateway import Gateway
 from aias.serving.versions.loading import loader
-from serving_house import BOUNDS, House, Response, eventually, running
+from live_server import BOUNDS, LiveServer, Response, eventually, running
 from tiny_versions import MANIFEST, files
 
 OTHERS = ("umbrella", "hive-lab", "t-virus")
@@ -25,7 +25,7 @@ OTHERS = ("umbrella", "hive-lab", "t-virus")
 class Building:
     """A server with two tenants, both of whom have asked for something: `acme`, and one that it must not hear of."""
 
-    def __init__(self, server: House, keys: Keys) -> None:
+    def __init__(self, server: LiveServer, keys: Keys) -> None:
         self.server, self.keys = server, keys
         keys.create_tenant("acme", ["1000/day"])
         keys.create_tenant("umbrella", ["777000777/day"])

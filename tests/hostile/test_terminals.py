@@ -14,7 +14,7 @@ import pytest
 
 import artifacts
 from aias.serving.survival.keeper import can_keep
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot renew workers")
 

@@ -11,7 +11,7 @@ import pytest
 from aias.runtimes.contract import Answers, Row
 from aias.serving.connections.connection import Connection
 from aias.serving.connections.write_buffers import CUT, WriteBuffers
-from serving_house import BOUNDS, House, Rule, Shelf, connections, eventually, house
+from live_server import BOUNDS, LiveServer, Rule, Shelf, connections, eventually, live_server
 
 PATIENCE = 30.0
 HEAD = (
@@ -135,7 +135,7 @@ def pause(connection: Connection) -> None:
 def test_nothing_is_begun_for_a_caller_who_has_an_answer_to_read_and_it_goes_on_when_that_is_read() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Counted())
-    with house(shelf) as server, server.socket() as client:
+    with live_server(shelf) as server, server.socket() as client:
         client.sendall(asked(1))
         came = client.makefile("rb")
         assert status_of(came) == 200
@@ -153,7 +153,7 @@ def test_nothing_is_begun_for_a_caller_who_has_an_answer_to_read_and_it_goes_on_
 
 
 def test_a_caller_who_goes_before_it_has_read_leaves_nothing_behind() -> None:
-    with house() as server:
+    with live_server() as server:
         with server.socket() as client:
             client.sendall(asked(1))
             assert status_of(client.makefile("rb")) == 200
@@ -170,7 +170,7 @@ def test_a_caller_who_goes_before_it_has_read_leaves_nothing_behind() -> None:
 
 def test_many_who_ask_for_much_and_read_nothing_do_not_fill_the_memory() -> None:
     bound = 1_000_000
-    with house(bounds=replace(BOUNDS, unread_bytes=bound)) as server, contextlib.ExitStack() as held:
+    with live_server(bounds=replace(BOUNDS, unread_bytes=bound)) as server, contextlib.ExitStack() as held:
         for _ in range(6):
             known = connections(server)
             client = held.enter_context(server.socket())
@@ -186,7 +186,7 @@ def test_many_who_ask_for_much_and_read_nothing_do_not_fill_the_memory() -> None
 
 
 def test_who_stops_in_the_midst_of_an_answer_is_cut() -> None:
-    with house(bounds=replace(BOUNDS, unread_seconds=0.2)) as server, server.socket() as client:
+    with live_server(bounds=replace(BOUNDS, unread_seconds=0.2)) as server, server.socket() as client:
         eventually(lambda: connections(server), PATIENCE)
         [mine] = connections(server)
         mine.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
@@ -197,7 +197,7 @@ def test_who_stops_in_the_midst_of_an_answer_is_cut() -> None:
         assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
 
 
-def noted(server: House) -> int:
+def noted(server: LiveServer) -> int:
     return server.gateway.metrics.refusals[CUT, "", ""]
 
 
@@ -217,7 +217,7 @@ def test_when_all_connections_are_in_use_who_reads_nothing_gives_way_but_whoever
     idle: int, left: int
 ) -> None:
     bounds = replace(BOUNDS, connections=2 + idle, give_way_seconds=1e-6, header_seconds=1_000.0)
-    with house(bounds=bounds) as server, contextlib.ExitStack() as sockets:
+    with live_server(bounds=bounds) as server, contextlib.ExitStack() as sockets:
         for _ in range(2):
             known = connections(server)
             client = sockets.enter_context(server.socket())
@@ -235,7 +235,7 @@ def test_when_all_connections_are_in_use_who_reads_nothing_gives_way_but_whoever
         assert [each.recv(10) for each in idling] == [b""] * idle
 
 
-def lets_in(server: House) -> bool:
+def lets_in(server: LiveServer) -> bool:
     with server.socket() as newcomer:
         newcomer.sendall(ALIVE)
         return newcomer.recv(1000).startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""The house is built as drawn: every room placed, every promise written down, every file short."""
+"""The package is built as drawn: every room placed, every promise written down, every file short."""
 
 import ast
 import tomllib
@@ -10,8 +10,8 @@ import pytest
 from aias.core.catalog import MACHINERY
 
 ROOT = Path(__file__).resolve().parents[2]
-HOUSE = ROOT / "src" / "aias"
-PYTHON = sorted(HOUSE.rglob("*.py"))
+PACKAGE = ROOT / "src" / "aias"
+PYTHON = sorted(PACKAGE.rglob("*.py"))
 
 LINES_MAX = 400
 VAGUE = {"utils", "util", "helpers", "common", "misc", "base", "manager"}
@@ -40,8 +40,8 @@ def contract(kind: str) -> dict[str, object]:
 
 
 def rooms() -> set[str]:
-    files = {path.stem for path in HOUSE.glob("*.py") if not path.stem.startswith("__")}
-    return files | {path.parent.name for path in HOUSE.glob("*/__init__.py")}
+    files = {path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")}
+    return files | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
 
 def test_every_room_has_its_place_in_the_story() -> None:
@@ -54,14 +54,14 @@ def test_every_room_has_its_place_in_the_story() -> None:
 
 
 def test_every_open_set_writes_its_promise_down() -> None:
-    with_promise = {str(path.parent.relative_to(HOUSE)) for path in HOUSE.rglob("contract.py")}
+    with_promise = {str(path.parent.relative_to(PACKAGE)) for path in PACKAGE.rglob("contract.py")}
 
     assert with_promise == OPEN_SETS
 
 
 @pytest.mark.parametrize("folder", sorted(OPEN_SETS - {"data/readers", "registry/stores"}))
 def test_a_member_exports_one_thing_so_that_its_file_name_finds_it(folder: str) -> None:
-    for path in (HOUSE / folder).glob("*.py"):
+    for path in (PACKAGE / folder).glob("*.py"):
         if path.stem not in MACHINERY and not path.stem.startswith("__"):
             assert len(exported(path)) == 1, path
 
@@ -84,7 +84,7 @@ def test_the_import_rules_know_every_member(folder: str) -> None:
     contracts = settings()["contracts"]
     assert isinstance(contracts, list)
     known = [name for each in contracts if each["type"] == "independence" for name in each["modules"]]
-    names = {path.stem for path in (HOUSE / folder).glob("*.py")} - MACHINERY - {"__init__"}
+    names = {path.stem for path in (PACKAGE / folder).glob("*.py")} - MACHINERY - {"__init__"}
     # Texts and their subwords are members that the row encoder and the feature of terms are written for.
     texts = {"aias.encoders.text", "aias.encoders.subwords"}
     missing = {f"aias.{folder.replace('/', '.')}.{name}" for name in names} - set(known) - texts
@@ -93,7 +93,7 @@ def test_the_import_rules_know_every_member(folder: str) -> None:
 
 
 def test_nothing_is_called_by_a_name_that_says_nothing() -> None:
-    assert not [path for path in HOUSE.rglob("*") if path.stem in VAGUE]
+    assert not [path for path in PACKAGE.rglob("*") if path.stem in VAGUE]
 
 
 def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
@@ -102,7 +102,7 @@ def test_no_file_is_too_long_to_be_read_in_one_go() -> None:
     assert not {name: lines for name, lines in long.items() if lines > LINES_MAX}
 
 
-def test_every_folder_of_the_house_is_a_room_with_a_sentence_about_itself() -> None:
+def test_every_folder_of_the_package_is_a_room_with_a_sentence_about_itself() -> None:
     folders = {path.parent for path in PYTHON if "migrations" not in path.parts}
 
     silent = [folder for folder in folders if not ast.get_docstring(tree(folder / "__init__.py"))]

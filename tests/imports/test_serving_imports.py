@@ -32,8 +32,8 @@ NEVER = {
 
 SERVE_AND_ASK = """
 import sys
-from serving_house import house
-with house() as server:
+from live_server import live_server
+with live_server() as server:
     assert server.call("POST", "/predict/churn", [{"age": 50}]).status == 200
     assert server.call("POST", "/predict/churn", "age\\n50\\n", headers={"Content-Type": "text/csv"}).status == 200
     assert server.call("GET", "/metrics").status == 200

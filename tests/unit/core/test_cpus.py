@@ -7,7 +7,7 @@ import pytest
 from aias.core.cpus import cpus, quota
 
 
-def house(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path]:
+def cgroup(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path]:
     """A made-up /proc/self/cgroup and /sys/fs/cgroup."""
     (folder / "cgroup").write_text(group)
     for name, text in files.items():
@@ -36,7 +36,7 @@ def house(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path]:
 def test_the_tightest_quota_of_all_groups_counts(
     tmp_path: Path, group: str, files: dict[str, str], allowed: float
 ) -> None:
-    assert quota(*house(tmp_path, group, files)) == allowed
+    assert quota(*cgroup(tmp_path, group, files)) == allowed
 
 
 def test_without_control_groups_there_is_no_quota(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from aias.core.memory import left_bytes, own_left_bytes
 STAT = "anon 5\ninactive_file 30\ntotal_inactive_file 40\n"
 
 
-def house(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path, Path]:
+def cgroup(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path, Path]:
     """A made-up /proc/meminfo, /proc/self/cgroup and /sys/fs/cgroup."""
     (folder / "meminfo").write_text("MemTotal:  9 kB\nMemAvailable:  2 kB\n")
     (folder / "cgroup").write_text(group)
@@ -38,7 +38,7 @@ def house(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path, 
     ],
 )  # fmt: skip
 def test_the_group_that_leaves_least_counts(tmp_path: Path, group: str, files: dict[str, str], left: float) -> None:
-    assert left_bytes(*house(tmp_path, group, files)) == left
+    assert left_bytes(*cgroup(tmp_path, group, files)) == left
 
 
 def test_what_ulimit_allows_one_process_is_told() -> None:

@@ -8,7 +8,7 @@ from aias.core.errors import Damaged
 from aias.core.schema import Field
 from aias.runtimes.golden import ROWS, OtherAnswers, check, golden_rows, record
 from aias.runtimes.onnxruntime import OnnxRuntime
-from serving_house import Rule
+from live_server import Rule
 
 
 def runtime(rule: Any) -> OnnxRuntime:

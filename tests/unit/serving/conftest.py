@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving_house import House, house
+from live_server import LiveServer, live_server
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house() as running:
+def server() -> Iterator[LiveServer]:
+    with live_server() as running:
         yield running

@@ -11,7 +11,7 @@ from aias.serving.http.heads import HEADS_MAX, Heads
 from aias.serving.http.messages import Reply
 from aias.serving.http.routes import Route, RouteTable
 from aias.serving.survival.suspects import Suspects
-from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, read_all
+from live_server import BOUNDS, Joined, LiveServer, Shelf, eventually, live_server, read_all
 
 BODY = b'[{"age": 50}]'
 
@@ -39,7 +39,7 @@ def told(body: bytes) -> list[str]:
     return [each["prediction"] for each in json.loads(body)]
 
 
-def test_a_request_that_is_repeated_is_answered_like_the_first(server: House) -> None:
+def test_a_request_that_is_repeated_is_answered_like_the_first(server: LiveServer) -> None:
     with server.socket() as client:
         answers = []
         for age in (50, 20, 50):
@@ -53,7 +53,7 @@ def test_a_request_that_is_repeated_is_answered_like_the_first(server: House) ->
 
 
 @pytest.mark.parametrize("cuts", [[10], [150], [-5], [-len(BODY)], [20, 170, -3]])
-def test_a_request_may_come_in_pieces(server: House, cuts: list[int]) -> None:
+def test_a_request_may_come_in_pieces(server: LiveServer, cuts: list[int]) -> None:
     whole = head(len(BODY)) + BODY
     places = [0, *(cut % len(whole) for cut in cuts), len(whole)]
     with server.socket() as client:
@@ -65,7 +65,7 @@ def test_a_request_may_come_in_pieces(server: House, cuts: list[int]) -> None:
             assert (status, told(body)) == (200, ["yes"])
 
 
-def test_many_at_once_on_one_connection_are_answered_in_their_order(server: House) -> None:
+def test_many_at_once_on_one_connection_are_answered_in_their_order(server: LiveServer) -> None:
     ages = [20 + 5 * at for at in range(12)]
     bodies = [b'[{"age": %d}]' % age for age in ages]
     with server.socket() as client:
@@ -82,7 +82,7 @@ def test_many_at_once_on_one_connection_are_answered_in_their_order(server: Hous
 
 @pytest.mark.parametrize("how", ["apart", "quarantined"])
 def test_a_version_that_runs_apart_or_not_at_all_sends_no_other_the_long_way(how: str) -> None:
-    with house() as server:
+    with live_server() as server:
         application = server.gateway.application
         pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer all-key")]
         known = application.heads.of(b"/predict/churn", pairs)
@@ -98,7 +98,7 @@ def test_a_version_that_runs_apart_or_not_at_all_sends_no_other_the_long_way(how
     assert answered["churn@1"] is None
 
 
-def test_a_head_that_is_known_opens_nothing_for_another_key(server: House) -> None:
+def test_a_head_that_is_known_opens_nothing_for_another_key(server: LiveServer) -> None:
     with server.socket() as client:
         for _ in range(2):
             client.sendall(head(len(BODY)) + BODY)
@@ -110,7 +110,7 @@ def test_a_head_that_is_known_opens_nothing_for_another_key(server: House) -> No
 
 
 @pytest.mark.parametrize("before", [b"", b"\r\n\r\n"])
-def test_no_head_is_learned_from_one_that_came_in_pieces(server: House, before: bytes) -> None:
+def test_no_head_is_learned_from_one_that_came_in_pieces(server: LiveServer, before: bytes) -> None:
     """The first piece could look like a head and its body: what is remembered would then open for anybody."""
     found = before or b"POS"
     body = BODY.ljust(40)
@@ -130,7 +130,7 @@ def test_no_head_is_learned_from_one_that_came_in_pieces(server: House, before: 
         assert b" 200 " not in read_all(client)
 
 
-def _has_read(server: House) -> bool:
+def _has_read(server: LiveServer) -> bool:
     return any(each._read for each in list(server.gateway._server.server_state.connections))
 
 
@@ -139,7 +139,7 @@ def test_a_key_that_is_taken_away_opens_nothing_though_its_head_is_known() -> No
         def verify(self, _secret: str) -> None:
             return None
 
-    with house() as running, running.socket() as client:
+    with live_server() as running, running.socket() as client:
         for _ in range(2):
             client.sendall(head(len(BODY)) + BODY)
             assert answer_of(client)[0] == 200
@@ -149,14 +149,14 @@ def test_a_key_that_is_taken_away_opens_nothing_though_its_head_is_known() -> No
         assert answer_of(client)[0] == 401
 
 
-def test_a_bad_key_is_refused_before_the_body_has_come(server: House) -> None:
+def test_a_bad_key_is_refused_before_the_body_has_come(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(len(BODY), key="mistyped") + BODY[:3])
 
         assert answer_of(client)[0] == 401
 
 
-def test_a_bad_row_is_the_same_fault_at_once(server: House) -> None:
+def test_a_bad_row_is_the_same_fault_at_once(server: LiveServer) -> None:
     body = b'[{"aeg": 50}]'
     with server.socket() as client:
         for _ in range(2):
@@ -165,7 +165,7 @@ def test_a_bad_row_is_the_same_fault_at_once(server: House) -> None:
             assert (status, json.loads(told_of)["error"]["code"]) == (422, "data.bad-value")
 
 
-def test_a_connection_that_its_client_wants_closed_is_closed(server: House) -> None:
+def test_a_connection_that_its_client_wants_closed_is_closed(server: LiveServer) -> None:
     with server.socket() as client:
         client.sendall(head(len(BODY), "Connection: close") + BODY)
         status, headers, _ = answer_of(client)
@@ -177,7 +177,7 @@ def test_a_connection_that_its_client_wants_closed_is_closed(server: House) -> N
 def test_an_endpoint_that_moves_is_followed_by_known_heads() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
-    with house(shelf) as running, running.socket() as client:
+    with live_server(shelf) as running, running.socket() as client:
         client.sendall(head(len(BODY)) + BODY)
         assert answer_of(client)[1]["x-aias-version"] == "churn@1"
         shelf.deploy("churn", 2, Joined(0.9))
@@ -196,7 +196,7 @@ def test_who_may_not_call_is_refused_each_time(named: bytes, wanted: int) -> Non
     asked += b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
-    with house(shelf) as running, running.socket() as client:
+    with live_server(shelf) as running, running.socket() as client:
         for _ in range(3):
             client.sendall(asked)
             assert answer_of(client)[0] == wanted

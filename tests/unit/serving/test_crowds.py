@@ -23,8 +23,8 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route
 from aias.serving.refusals import TooLate
 from aias.serving.survival.verdicts import CONTINUE
+from live_server import BOUNDS, PATIENCE, Joined, LiveServer, Rule, Shelf, eventually, live_server
 from raw_requests import POST
-from serving_house import BOUNDS, PATIENCE, House, Joined, Rule, Shelf, eventually, house
 
 AGES = (20, 50)
 SAID = {20: "no", 50: "yes"}
@@ -52,7 +52,7 @@ def answer_of(client: socket.socket) -> tuple[int, str]:
 
 
 @contextmanager
-def crowd(server: House, count: int) -> Iterator[tuple[list[socket.socket], threading.Event]]:
+def crowd(server: LiveServer, count: int) -> Iterator[tuple[list[socket.socket], threading.Event]]:
     """Callers whose head is known; what they send inside is heard in one turn, afterwards."""
     with ExitStack() as held:
         callers = [held.enter_context(server.socket()) for _ in range(count)]
@@ -73,7 +73,7 @@ def crowd(server: House, count: int) -> Iterator[tuple[list[socket.socket], thre
 
 
 def test_of_a_crowd_each_gets_its_own_answer() -> None:
-    with house(bounds=LONG) as server, crowd(server, 40) as (callers, go_on):
+    with live_server(bounds=LONG) as server, crowd(server, 40) as (callers, go_on):
         for at, each in enumerate(callers):
             each.sendall(whole(AGES[at % 2]))
         go_on.set()
@@ -82,7 +82,7 @@ def test_of_a_crowd_each_gets_its_own_answer() -> None:
 
 
 def test_what_a_caller_sends_behind_a_request_that_waits_is_answered_after_it() -> None:
-    with house(bounds=LONG) as server, crowd(server, 20) as (callers, go_on):
+    with live_server(bounds=LONG) as server, crowd(server, 20) as (callers, go_on):
         for each in callers:
             each.sendall(whole(20))
         go_on.set()
@@ -93,7 +93,7 @@ def test_what_a_caller_sends_behind_a_request_that_waits_is_answered_after_it() 
 
 
 def test_who_sends_no_more_or_has_gone_is_answered_or_forgotten() -> None:
-    with house(bounds=LONG) as server:
+    with live_server(bounds=LONG) as server:
         with crowd(server, 20) as (callers, go_on):
             for at, each in enumerate(callers):
                 each.sendall(whole(50))
@@ -120,7 +120,7 @@ class Counted(Rule):
 def test_who_has_gone_before_its_turn_on_the_loop_is_not_run(known: bool, resets: bool) -> None:
     shelf, model, more = Shelf(), Counted(), b"" if known else b"X-Unknown: %d\r\nExpect: nothing\r\n"
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=LONG) as server:
+    with live_server(shelf, bounds=LONG) as server:
         # One request in each turn, so that the loop hears of all others meanwhile.
         server.gateway.application._loop._slices = Slices(seconds=1e-9, share=0.0)
         with crowd(server, 40) as (callers, go_on):
@@ -138,11 +138,11 @@ def test_who_has_gone_before_its_turn_on_the_loop_is_not_run(known: bool, resets
 
 
 @contextmanager
-def in_threads() -> Iterator[House]:
+def in_threads() -> Iterator[LiveServer]:
     """A server whose model runs in threads, and which reads for them on the loop."""
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
-    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_seconds=1.0)) as server:
+    with live_server(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_seconds=1.0)) as server:
         yield server
 
 
@@ -175,7 +175,7 @@ def test_who_goes_before_it_is_read_keeps_nobody_waiting() -> None:
 
 
 def test_a_server_that_stops_answers_those_that_wait_on_the_loop() -> None:
-    with house(bounds=LONG) as server, crowd(server, 30) as (callers, go_on):
+    with live_server(bounds=LONG) as server, crowd(server, 30) as (callers, go_on):
         for each in callers:
             each.sendall(whole(50))
         server.gateway.stop()
@@ -187,7 +187,7 @@ def test_a_server_that_stops_answers_those_that_wait_on_the_loop() -> None:
 
 def test_whose_deadline_passes_while_it_waits_is_told_so_and_not_run() -> None:
     soon, told = list[Callable[[], None]](), list[Reply | Exception]()
-    with house() as server:
+    with live_server() as server:
         on_loop = OnLoop(None, metrics=server.gateway.metrics, watch=nobody, bounds=BOUNDS)
         on_loop._slices = Slices(later=soon.append)
         route = Route("POST", "/predict/{endpoint}", "predict", lambda _request: Reply(b"run"))
@@ -211,7 +211,7 @@ def test_who_waits_on_the_loop_behind_others_without_end_is_told_when_its_time_i
 ) -> None:
     stuck = Slices(later=[].append)
     stuck.begins()
-    with house(bounds=replace(LONG, **bound)) as server, server.socket() as client:
+    with live_server(bounds=replace(LONG, **bound)) as server, server.socket() as client:
         server.gateway.application._loop._slices = stuck
         client.sendall(POST + b"X-Priority: low\r\n" + told + length + b'[{"age": 50}]')
         if b"chunked" in length:
@@ -222,7 +222,7 @@ def test_who_waits_on_the_loop_behind_others_without_end_is_told_when_its_time_i
 
 def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: Path) -> None:
     quotas = {"some": (Quota(5, "requests", "day"),)}
-    with house(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
+    with live_server(bounds=LONG, quotas=quotas, ledger=lambda: Ledger.open(tmp_path)) as server:
         application = server.gateway.application
         pairs = [(b"host", b"localhost"), (b"authorization", b"Bearer some"), (b"content-length", b"13")]
         found = application.heads.of(b"/predict/churn", pairs)
@@ -243,7 +243,7 @@ def test_a_head_that_nobody_knows_waits_for_its_turn_like_all_others(tmp_path: P
 
 def test_beyond_the_objective_a_crowd_is_refused_at_once_whatever_form_its_requests_have() -> None:
     chunked = POST + b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + b'[{"age": 50}]' + b"\r\n0\r\n\r\n"
-    with house(bounds=replace(LONG, objective_seconds=1e-4)) as server, crowd(server, 90) as (callers, go_on):
+    with live_server(bounds=replace(LONG, objective_seconds=1e-4)) as server, crowd(server, 90) as (callers, go_on):
         for at, each in enumerate(callers):
             each.sendall(chunked if at % 3 == 2 else whole(AGES[at % 2]))
         go_on.set()
@@ -261,7 +261,7 @@ def test_who_would_wait_too_long_is_refused_by_its_head_and_goes_on_with_the_sam
     stuck.begins()
     stuck.add(PATIENCE, lambda: None, payer="another", priority=1)
     stuck.add(PATIENCE, lambda: None, payer="all-key", priority=1)
-    with house(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
+    with live_server(bounds=replace(LONG, inline_seconds=10.0)) as server, server.socket() as client:
         on_loop = server.gateway.application._loop
         on_loop._slices = stuck
         client.sendall(head)

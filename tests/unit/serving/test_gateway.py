@@ -20,7 +20,7 @@ from aias.registry.registry import Registry
 from aias.serving.processes.background import Background, DidNotStart
 from aias.serving.processes.ports import PortInUse, listen
 from aias.serving.serve import OpenToAll, serve
-from serving_house import PATIENCE, eventually
+from live_server import PATIENCE, eventually
 
 
 @pytest.fixture(scope="module")
@@ -235,10 +235,10 @@ def test_the_access_log_has_a_line_for_each_request_and_no_secret() -> None:
 ACCESS_LOG = """
 import sys
 sys.path[:0] = PATH
-from serving_house import house
+from live_server import live_server
 from aias.serving.observability.logs import log_accesses
 log_accesses()
-with house() as server:
+with live_server() as server:
     server.call("POST", "/predict/churn", [{"age": 50, "plan": "pro"}])
     server.call("GET", "/none")
 """

@@ -10,12 +10,12 @@ import pytest
 from aias.registry.rollout.trial import WHOLE, Guard, Trial
 from aias.serving.bounds import Bounds
 from aias.serving.http.messages import Request
-from aias.serving.protocols.contract import House as Home
+from aias.serving.protocols.contract import ServerContext
 from aias.serving.protocols.invocations import Invocations
 from aias.serving.rollout.cells import Cells
 from aias.serving.rollout.split import Canary, Split
 from aias.serving.versions.model import warm
-from serving_house import AT, BOUNDS, Doubler, House, Response, Rule, Shelf, house
+from live_server import AT, BOUNDS, Doubler, LiveServer, Response, Rule, Shelf, live_server
 
 LINES = {"Content-Type": "application/jsonlines"}
 CSV = {"Content-Type": "text/csv"}
@@ -26,21 +26,21 @@ TO = "X-Amzn-SageMaker-Target-Model"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(bounds=replace(BOUNDS, body_rows=100)) as running:
+def server() -> Iterator[LiveServer]:
+    with live_server(bounds=replace(BOUNDS, body_rows=100)) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def several() -> Iterator[House]:
+def several() -> Iterator[LiveServer]:
     shelf = Shelf()
     shelf.deploy("churn", 3, Rule())
     shelf.deploy("price", 2, Doubler(), model="price")
-    with house(shelf) as running:
+    with live_server(shelf) as running:
         yield running
 
 
-def invoke(server: House, body: object, **headers: str) -> Response:
+def invoke(server: LiveServer, body: object, **headers: str) -> Response:
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return server.call("POST", "/invocations", body, headers=given)
 
@@ -79,7 +79,7 @@ def words(response: Response) -> str:
     ],
     ids=lambda body: json.dumps(body)[:50],
 )
-def test_every_body_is_the_same_rows(server: House, body: object) -> None:
+def test_every_body_is_the_same_rows(server: LiveServer, body: object) -> None:
     response = invoke(server, body)
 
     assert response.json == {"predictions": ["yes", "no"]}
@@ -93,11 +93,11 @@ def test_every_body_is_the_same_rows(server: House, body: object) -> None:
         "50,pro\n20,\n", "50,pro\r\n20,", "age,plan\n50,pro\n20,\n", "plan,age\npro,50\n,20\n", "age\n50\n20\n",
     ],
 )  # fmt: skip
-def test_csv_is_read_with_a_header_and_without(server: House, body: str) -> None:
+def test_csv_is_read_with_a_header_and_without(server: LiveServer, body: str) -> None:
     assert server.call("POST", "/invocations", body, headers=CSV).json == {"predictions": ["yes", "no"]}
 
 
-def test_csv_may_say_itself_whether_it_has_a_header(server: House) -> None:
+def test_csv_may_say_itself_whether_it_has_a_header(server: LiveServer) -> None:
     for said, body in (("present", "age,plan\n50,pro\n"), ("absent", "50,pro\n")):
         response = invoke(server, body, Content_Type=f"text/csv; header={said}; charset=utf-8")
         assert response.json == {"predictions": ["yes"]}
@@ -107,14 +107,14 @@ def test_csv_may_say_itself_whether_it_has_a_header(server: House) -> None:
 
 
 @pytest.mark.parametrize("said", ["text/csv; header=present", "text/csv"])
-def test_a_header_without_rows_is_no_empty_answer(server: House, said: str) -> None:
+def test_a_header_without_rows_is_no_empty_answer(server: LiveServer, said: str) -> None:
     response = invoke(server, "age,plan\n", Content_Type=said)
 
     assert fault(response)[0] == 400
     assert "no rows" in words(response) and "header=absent" in words(response)
 
 
-def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
+def test_what_is_wrong_with_json_is_said_in_our_words(server: LiveServer) -> None:
     for body, expected in (
         ('{"instances": [[50, "pro"], [Inf]]}', "the JSON breaks at byte 29"),
         ('{"instances": [[NaN, "pro"], [Inf]]}', "the JSON breaks at byte 31"),
@@ -126,7 +126,7 @@ def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
         assert expected in words(response)
 
 
-def test_nan_in_a_table_of_mlflows_client_is_a_missing_value(server: House) -> None:
+def test_nan_in_a_table_of_mlflows_client_is_a_missing_value(server: LiveServer) -> None:
     body = '{"dataframe_split": {"columns": ["age", "plan"], "data": [[50, "NaN \\" NaN"], [NaN, "pro"], [20, NaN]]}}'
     found = server.call("POST", "/invocations", body)
     same = server.call("POST", "/invocations", body.replace(" [NaN", " [null").replace("0, NaN", "0, null"))
@@ -138,7 +138,7 @@ def test_nan_in_a_table_of_mlflows_client_is_a_missing_value(server: House) -> N
 def test_infinity_of_mlflows_client_is_one() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         found = server.call(
             "POST", "/invocations", '{"inputs": {"age": [Infinity, -Infinity], "plan": ["Infinity", "\\""]}}'
         )
@@ -146,7 +146,7 @@ def test_infinity_of_mlflows_client_is_one() -> None:
     assert found.json == {"predictions": ["yes", "no"]}
 
 
-def test_many_texts_that_never_end_are_refused_at_once(server: House) -> None:
+def test_many_texts_that_never_end_are_refused_at_once(server: LiveServer) -> None:
     assert fault(server.call("POST", "/invocations", '{"a": NaN, "' + '\\"' * 400_000)) == (400, "BAD_REQUEST")
 
 
@@ -157,11 +157,11 @@ def test_many_texts_that_never_end_are_refused_at_once(server: House) -> None:
         '{"features": [50, "pro"]}\n{"features": [20, null]}\n',
     ],
 )  # fmt: skip
-def test_json_lines_are_rows(server: House, lines: str) -> None:
+def test_json_lines_are_rows(server: LiveServer, lines: str) -> None:
     assert server.call("POST", "/invocations", lines, headers=LINES).json == {"predictions": ["yes", "no"]}
 
 
-def test_the_accept_header_chooses_the_form_of_the_answer(server: House) -> None:
+def test_the_accept_header_chooses_the_form_of_the_answer(server: LiveServer) -> None:
     assert invoke(server, ROWS, Accept="text/csv").body == b"yes\nno\n"
     assert invoke(server, ROWS, Accept="application/jsonlines").body == b'{"prediction":"yes"}\n{"prediction":"no"}\n'
     assert invoke(server, ROWS, Accept="*/*").json == {"predictions": ["yes", "no"]}
@@ -169,7 +169,7 @@ def test_the_accept_header_chooses_the_form_of_the_answer(server: House) -> None
     assert fault(invoke(server, ROWS, Accept="application/x-recordio-protobuf"))[0] == 406
 
 
-def test_details_are_what_predict_answers(server: House) -> None:
+def test_details_are_what_predict_answers(server: LiveServer) -> None:
     full = server.call("POST", "/predict/churn", ROWS).json
     wanted = {"X-Amzn-SageMaker-Custom-Attributes": "trace=7, details=true"}
 
@@ -183,49 +183,49 @@ def test_details_are_what_predict_answers(server: House) -> None:
     assert [json.loads(line) for line in lines.body.splitlines()] == full
 
 
-def test_no_rows_get_no_answers(server: House) -> None:
+def test_no_rows_get_no_answers(server: LiveServer) -> None:
     for body in ([], {"instances": []}, {"dataframe_split": {"columns": ["age"], "data": []}}, {"inputs": {}}):
         assert invoke(server, body).json == {"predictions": []}
     assert server.call("POST", "/invocations", "", headers=CSV).json == {"predictions": []}
 
 
-def test_a_model_of_one_input_takes_plain_values(several: House) -> None:
+def test_a_model_of_one_input_takes_plain_values(several: LiveServer) -> None:
     for body in ({"inputs": ["21.5", "2"]}, {"instances": [["21.5"], ["2"]]}, {"instances": ["21.5", "2"]}):
         assert invoke(several, body, **{TO: "price"}).json == {"predictions": [43.0, 4.0]}
     assert invoke(several, {"inputs": "21.5"}, **{TO: "price"}).json == {"predictions": [43.0]}
 
 
-def test_csv_of_one_input_is_a_value_a_line(several: House) -> None:
+def test_csv_of_one_input_is_a_value_a_line(several: LiveServer) -> None:
     headers = CSV | {TO: "price"}
     assert server_says(several, "21\n2\n", headers) == {"predictions": [42.0, 4.0]}
     assert server_says(several, "note\n21\n", headers) == {"predictions": [42.0]}
 
 
-def server_says(server: House, body: str, headers: dict[str, str]) -> object:
+def server_says(server: LiveServer, body: str, headers: dict[str, str]) -> object:
     return server.call("POST", "/invocations", body, headers=headers).json
 
 
-def test_which_endpoint_answers_is_said_by_a_header_or_by_the_server(several: House) -> None:
+def test_which_endpoint_answers_is_said_by_a_header_or_by_the_server(several: LiveServer) -> None:
     body = {"inputs": {"note": ["2"]}}
     for name in ("price", "/price", "price.tar.gz"):
         assert invoke(several, body, **{TO: name}).json == {"predictions": [4.0]}
     assert fault(invoke(several, body)) == (400, "BAD_REQUEST")
     assert fault(invoke(several, body, **{TO: "../price"})) == (404, "RESOURCE_DOES_NOT_EXIST")
     shelf = Shelf(several.shelf.runtimes, several.shelf.pointers, 1)
-    with house(shelf, unnamed="price") as settled:
+    with live_server(shelf, unnamed="price") as settled:
         assert invoke(settled, body).json == {"predictions": [4.0]}
         assert invoke(settled, ROWS, **{TO: "churn"}).json == {"predictions": ["yes", "no"]}
 
 
 @pytest.mark.parametrize("said", ["application/x-www-form-urlencoded", "text/plain"])
-def test_what_curl_sends_is_read_as_json_where_it_is(server: House, said: str) -> None:
+def test_what_curl_sends_is_read_as_json_where_it_is(server: LiveServer, said: str) -> None:
     found = server.call("POST", "/invocations", json.dumps(ROWS), headers={"Content-Type": said})
 
     assert (found.status, found.json) == (200, {"predictions": ["yes", "no"]})
     assert server.call("POST", "/invocations", "age=50", headers={"Content-Type": said}).status == 415
 
 
-def test_a_variant_is_the_version_that_answers(several: House) -> None:
+def test_a_variant_is_the_version_that_answers(several: LiveServer) -> None:
     variant = "X-Amzn-SageMaker-Target-Variant"
     for name in ("2", "price@2"):
         assert invoke(several, {"inputs": ["2"]}, **{TO: "price", variant: name}).status == 200
@@ -252,7 +252,7 @@ def test_rows_without_names_are_in_the_order_of_the_live_version_also_to_a_canar
     trial = Trial(7, "churn", "churn", 2, "d", "canary", WHOLE, "key", Guard(), AT)
     split = Split("churn", 1, live=live, canaries=[Canary(trial, canary, Cells(trial.guard), WHOLE)])
     nobody = cast("Any", None)
-    invocations = Invocations(Home(Bounds(), lambda: True, nobody, nobody, nobody, nobody, list, nobody))
+    invocations = Invocations(ServerContext(Bounds(), lambda: True, nobody, nobody, nobody, nobody, list, nobody))
     read = list[object]()
     for more in ({}, {b"x-amzn-sagemaker-target-variant": b"2"}):
         request = Request("POST", "/invocations", "1", headers | more, {"endpoint": "churn"}, body, tenant="k")
@@ -273,7 +273,7 @@ def asked(invocations: Invocations, request: Request) -> Iterator[tuple[str, Seq
     return iter(ask.columns.items())
 
 
-def test_probes_need_no_key_and_the_version_does(server: House) -> None:
+def test_probes_need_no_key_and_the_version_does(server: LiveServer) -> None:
     import aias
 
     for path in ("/ping", "/health"):
@@ -285,12 +285,12 @@ def test_probes_need_no_key_and_the_version_does(server: House) -> None:
 def test_ping_says_no_while_an_endpoint_cannot_answer() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, None)
-    with house(shelf) as broken:
+    with live_server(shelf) as broken:
         assert broken.call("GET", "/ping", key=None).status == 503
         assert fault(invoke(broken, ROWS, **{TO: "churn"})) == (503, "TEMPORARILY_UNAVAILABLE")
 
 
-def test_who_may_not_ask_is_told_in_mlflows_words(server: House) -> None:
+def test_who_may_not_ask_is_told_in_mlflows_words(server: LiveServer) -> None:
     assert fault(server.call("POST", "/invocations", ROWS, key=None)) == (401, "UNAUTHENTICATED")
     assert fault(server.call("POST", "/invocations", ROWS, key="read-key")) == (403, "PERMISSION_DENIED")
     assert fault(server.call("GET", "/invocations")) == (405, "BAD_REQUEST")
@@ -319,7 +319,7 @@ def test_who_may_not_ask_is_told_in_mlflows_words(server: House) -> None:
     ],
     ids=lambda body: str(body[:60]),
 )  # fmt: skip
-def test_what_is_no_body_of_either_is_a_bad_request(server: House, body: bytes) -> None:
+def test_what_is_no_body_of_either_is_a_bad_request(server: LiveServer, body: bytes) -> None:
     assert fault(invoke(server, body, Content_Type="application/json")) == (400, "BAD_REQUEST")
 
 
@@ -339,12 +339,12 @@ def test_what_is_no_body_of_either_is_a_bad_request(server: House, body: bytes) 
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_too_many_rows_are_refused(server: House, body: bytes, media_type: str) -> None:
+def test_too_many_rows_are_refused(server: LiveServer, body: bytes, media_type: str) -> None:
     assert fault(invoke(server, body, Content_Type=media_type))[0] in (400, 413)
 
 
 @pytest.mark.parametrize("body", ["50\n", "50,pro,more\n", '50,"pro\n', "age,plan\n1\n", "age,age\n1,2\n", "ol\0d,x\n"])
-def test_odd_csv_is_a_bad_request(server: House, body: str) -> None:
+def test_odd_csv_is_a_bad_request(server: LiveServer, body: str) -> None:
     assert fault(server.call("POST", "/invocations", body, headers=CSV)) == (400, "BAD_REQUEST")
 
 
@@ -360,7 +360,7 @@ def test_odd_csv_is_a_bad_request(server: House, body: str) -> None:
     ],
     ids=lambda headers: str(headers)[:60],
 )
-def test_odd_headers_are_refused(server: House, headers: dict[str, str]) -> None:
+def test_odd_headers_are_refused(server: LiveServer, headers: dict[str, str]) -> None:
     response = server.call("POST", "/invocations", json.dumps(ROWS), headers=headers)
 
     assert fault(response)[0] in (400, 415)

@@ -19,7 +19,7 @@ from aias.serving.http.conversations import GONE_AT_ONCE, Talk
 from aias.serving.http.messages import Ask, Conversation, Reply, Request
 from aias.serving.refusals import TooManyRows
 from aias.serving.serve import SWITCH_SECONDS
-from serving_house import Joined
+from live_server import Joined
 
 ONE = b'{"n": 1}'
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from serving_house import BOUNDS, Doubler, House, Rule, Shelf, house
+from live_server import BOUNDS, Doubler, LiveServer, Rule, Shelf, live_server
 
 ROWS = [{"age": 50, "plan": "pro"}, {"age": 20, "plan": None}]
 ANSWERS = [
@@ -17,15 +17,15 @@ ANSWERS = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
+def server() -> Iterator[LiveServer]:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
     shelf.deploy("price", 4, Doubler(), model="price")
-    with house(shelf) as running:
+    with live_server(shelf) as running:
         yield running
 
 
-def test_rows_in_answers_out(server: House) -> None:
+def test_rows_in_answers_out(server: LiveServer) -> None:
     response = server.call("POST", "/predict/churn", ROWS)
 
     assert response.status == 200
@@ -36,35 +36,35 @@ def test_rows_in_answers_out(server: House) -> None:
     assert "server" not in response.headers
 
 
-def test_one_object_gets_one_answer(server: House) -> None:
+def test_one_object_gets_one_answer(server: LiveServer) -> None:
     assert server.call("POST", "/predict/churn", ROWS[0]).json == ANSWERS[0]
 
 
-def test_no_rows_get_no_answers(server: House) -> None:
+def test_no_rows_get_no_answers(server: LiveServer) -> None:
     assert server.call("POST", "/predict/churn", []).json == []
 
 
-def test_a_number_is_answered_with_a_number(server: House) -> None:
+def test_a_number_is_answered_with_a_number(server: LiveServer) -> None:
     response = server.call("POST", "/predict/price", [{"note": "21.25"}])
 
     assert response.json == [{"prediction": 42.5}]
     assert response.headers["x-aias-version"] == "price@4"
 
 
-def test_a_number_that_json_cannot_write_is_null(server: House) -> None:
+def test_a_number_that_json_cannot_write_is_null(server: LiveServer) -> None:
     assert server.call("POST", "/predict/price", [{"note": "nan"}, {"note": "inf"}]).json == [
         {"prediction": None},
         {"prediction": None},
     ]
 
 
-def test_the_curl_line_of_the_readme_needs_no_content_type(server: House) -> None:
+def test_the_curl_line_of_the_readme_needs_no_content_type(server: LiveServer) -> None:
     curl = {"Content-Type": "application/x-www-form-urlencoded"}
 
     assert server.call("POST", "/predict/churn", json.dumps(ROWS), headers=curl).json == ANSWERS
 
 
-def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
+def test_what_is_wrong_with_json_is_said_in_our_words(server: LiveServer) -> None:
     broken = server.call("POST", "/predict/churn", b'[{"age": 50,}]').json["error"]
     nested = server.call("POST", "/predict/churn", b'[{"age": [50]}]').json["error"]
 
@@ -74,7 +74,7 @@ def test_what_is_wrong_with_json_is_said_in_our_words(server: House) -> None:
 
 
 @pytest.mark.parametrize("form", ["stream", "file"])
-def test_arrow_is_read_and_written(server: House, form: str) -> None:
+def test_arrow_is_read_and_written(server: LiveServer, form: str) -> None:
     pl = pytest.importorskip("polars")
     body = io.BytesIO()
     table = pl.DataFrame(ROWS)
@@ -96,7 +96,7 @@ def test_arrow_is_read_and_written(server: House, form: str) -> None:
     }
 
 
-def test_a_bad_value_names_its_row_and_field(server: House) -> None:
+def test_a_bad_value_names_its_row_and_field(server: LiveServer) -> None:
     response = server.call("POST", "/predict/churn", [{"age": 1}, {"age": "old"}], headers={"X-Request-Id": "mine-7"})
 
     assert response.status == 422
@@ -122,7 +122,7 @@ def test_a_bad_value_names_its_row_and_field(server: House) -> None:
     ],
 )
 def test_what_is_no_plain_value_or_no_field_is_named_too(
-    server: House, rows: list[object], row: int, field: str
+    server: LiveServer, rows: list[object], row: int, field: str
 ) -> None:
     response = server.call("POST", "/predict/churn", rows)
 
@@ -132,7 +132,7 @@ def test_what_is_no_plain_value_or_no_field_is_named_too(
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_bad_row_is_named_however_large_the_body(server: House, *, large: bool) -> None:
+def test_a_bad_row_is_named_however_large_the_body(server: LiveServer, *, large: bool) -> None:
     rows = [{"age": 1, "plan": "x" * 50}] * (2_000 if large else 2) + [{"age": []}]
 
     problem = server.call("POST", "/predict/churn", rows).json["error"]  # type: ignore[index]
@@ -144,7 +144,7 @@ def test_a_bad_row_is_named_however_large_the_body(server: House, *, large: bool
     "body",
     ["", "[", "[1]", "3", "null", '[{"age": NaN}]', '[{"age": 1}] x', '{"age": 1', '[{"age": "\\ud800"}]'],
 )
-def test_what_is_no_json_of_rows_is_refused_with_a_hint(server: House, body: str) -> None:
+def test_what_is_no_json_of_rows_is_refused_with_a_hint(server: LiveServer, body: str) -> None:
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "application/json"})
 
     assert response.status in (400, 422)
@@ -153,7 +153,7 @@ def test_what_is_no_json_of_rows_is_refused_with_a_hint(server: House, body: str
 
 def test_more_rows_than_allowed_are_refused() -> None:
 
-    with house(bounds=replace(BOUNDS, body_rows=3)) as server:
+    with live_server(bounds=replace(BOUNDS, body_rows=3)) as server:
         assert server.call("POST", "/predict/churn", [{}] * 3).status == 200
         assert server.call("POST", "/predict/churn", [{}] * 4).status == 413
         csv = {"Content-Type": "text/csv"}
@@ -162,14 +162,14 @@ def test_more_rows_than_allowed_are_refused() -> None:
 
 
 @pytest.mark.parametrize("packing", ["gzip", "GZIP", "x-gzip"])
-def test_packed_bodies_are_unpacked(server: House, packing: str) -> None:
+def test_packed_bodies_are_unpacked(server: LiveServer, packing: str) -> None:
     body = gzip.compress(json.dumps(ROWS).encode())
     headers = {"Content-Type": "application/json", "Content-Encoding": packing}
 
     assert server.call("POST", "/predict/churn", body, headers=headers).json == ANSWERS
 
 
-def test_an_empty_body_is_called_empty(server: House) -> None:
+def test_an_empty_body_is_called_empty(server: LiveServer) -> None:
     response = server.call("POST", "/predict/churn", "", headers={"Content-Type": "application/x-www-form-urlencoded"})
 
     assert response.status == 400
@@ -184,20 +184,20 @@ def test_an_empty_body_is_called_empty(server: House) -> None:
         ("image/png, */*;q=0.1", "application/json"),
     ],
 )  # fmt: skip
-def test_a_range_of_types_is_answered_with_one_of_them(server: House, accept: str, answered: str) -> None:
+def test_a_range_of_types_is_answered_with_one_of_them(server: LiveServer, accept: str, answered: str) -> None:
     response = server.call("POST", "/predict/churn", '[{"age": 50}]', headers={"Accept": accept})
 
     assert (response.status, response.headers["content-type"]) == (200, answered)
 
 
-def test_a_large_answer_is_packed_for_who_accepts_it(server: House) -> None:
+def test_a_large_answer_is_packed_for_who_accepts_it(server: LiveServer) -> None:
     response = server.call("POST", "/predict/churn", ROWS * 1_000, headers={"Accept-Encoding": "gzip, deflate"})
 
     assert response.headers["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(response.body)) == ANSWERS * 1_000
 
 
-def test_get_tells_what_to_send(server: House) -> None:
+def test_get_tells_what_to_send(server: LiveServer) -> None:
     response = server.call("GET", "/predict/churn")
 
     described = response.json
@@ -211,7 +211,7 @@ def test_get_tells_what_to_send(server: House) -> None:
     assert f"http://{server.address}/predict/churn" in described["curl"]
 
 
-def test_head_is_get_without_the_body(server: House) -> None:
+def test_head_is_get_without_the_body(server: LiveServer) -> None:
     response = server.call("HEAD", "/predict/churn")
 
     assert (response.status, response.body) == (200, b"")
@@ -219,15 +219,15 @@ def test_head_is_get_without_the_body(server: House) -> None:
 
 
 @pytest.mark.parametrize("media_type", ["application/xml", "multipart/form-data", "application/octet-stream"])
-def test_other_types_are_refused(server: House, media_type: str) -> None:
+def test_other_types_are_refused(server: LiveServer, media_type: str) -> None:
     assert server.call("POST", "/predict/churn", "[]", headers={"Content-Type": media_type}).status == 415
 
 
-def test_an_answer_that_nobody_can_write_is_refused(server: House) -> None:
+def test_an_answer_that_nobody_can_write_is_refused(server: LiveServer) -> None:
     assert server.call("POST", "/predict/churn", ROWS, headers={"Accept": "image/png"}).status == 406
 
 
-def test_a_request_gets_an_id_when_it_brings_none_that_is_safe_to_echo(server: House) -> None:
+def test_a_request_gets_an_id_when_it_brings_none_that_is_safe_to_echo(server: LiveServer) -> None:
     ids = {
         server.call("GET", "/health/live", headers={"X-Request-Id": given}).headers["x-request-id"]
         for given in ("", "a b", "x" * 200)
@@ -251,7 +251,7 @@ def file_of(kind: str) -> bytes:
         ("application/octet-stream", "arrow"),
     ],
 )
-def test_a_file_is_a_body(server: House, media_type: str, kind: str) -> None:
+def test_a_file_is_a_body(server: LiveServer, media_type: str, kind: str) -> None:
     asked = {"Content-Type": media_type, "Accept": "application/json"}
 
     assert server.call("POST", "/predict/churn", file_of(kind), headers=asked).json == ANSWERS
@@ -261,7 +261,7 @@ def test_a_file_is_a_body(server: House, media_type: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow"])
-def test_a_damaged_file_is_refused(server: House, kind: str) -> None:
+def test_a_damaged_file_is_refused(server: LiveServer, kind: str) -> None:
     whole = file_of(kind)
     for body in (whole[:6], whole[:-9]):
         response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "application/octet-stream"})
@@ -269,7 +269,7 @@ def test_a_damaged_file_is_refused(server: House, kind: str) -> None:
     assert server.call("POST", "/predict/churn", ROWS).json == ANSWERS
 
 
-def test_rows_one_a_line_that_are_called_json_are_told_what_they_are(server: House) -> None:
+def test_rows_one_a_line_that_are_called_json_are_told_what_they_are(server: LiveServer) -> None:
     headers = {"Content-Type": "application/json"}
     told = server.call("POST", "/predict/churn", b'{"age": 50}\n{"age": 20}\n', headers=headers)
 
@@ -285,7 +285,7 @@ def test_rows_one_a_line_that_are_called_json_are_told_what_they_are(server: Hou
     ],
 )  # fmt: skip
 def test_who_asks_where_nothing_is_is_told_where_predictions_are_in_the_same_dialect(
-    server: House, path: str, where: str
+    server: LiveServer, path: str, where: str
 ) -> None:
     told = server.call("POST", path, ROWS)
 
@@ -296,7 +296,7 @@ def test_who_asks_where_nothing_is_is_told_where_predictions_are_in_the_same_dia
 @pytest.mark.parametrize(
     ("path", "meant"), [("/embeddings", "/v1/embeddings"), ("/models/churn/infer", "/v2/models/<endpoint>/infer")]
 )
-def test_who_leaves_out_the_version_of_a_protocol_is_told_so(server: House, path: str, meant: str) -> None:
+def test_who_leaves_out_the_version_of_a_protocol_is_told_so(server: LiveServer, path: str, meant: str) -> None:
     told = server.call("POST", path, ROWS)
 
     assert told.status == 404
@@ -306,7 +306,7 @@ def test_who_leaves_out_the_version_of_a_protocol_is_told_so(server: House, path
 
 
 @pytest.mark.parametrize("name", ["application/jsonlines", "application/x-ndjson", "application/jsonl"])
-def test_json_lines_are_answered_line_by_line(server: House, name: str) -> None:
+def test_json_lines_are_answered_line_by_line(server: LiveServer, name: str) -> None:
     body = "".join(f"{json.dumps(row)}\n" for row in ROWS)
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": name})
 

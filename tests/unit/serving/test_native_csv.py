@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from serving_house import BOUNDS, House, house
+from live_server import BOUNDS, LiveServer, live_server
 
 
 @pytest.mark.parametrize("wanted", ["application/json", None])
-def test_csv_is_read_by_its_content_type(server: House, wanted: str | None) -> None:
+def test_csv_is_read_by_its_content_type(server: LiveServer, wanted: str | None) -> None:
     headers = {"Content-Type": "text/csv; charset=utf-8"} | ({"Accept": wanted} if wanted else {})
 
     response = server.call("POST", "/predict/churn", "age,plan\n50,pro\n20,\n", headers=headers)
@@ -22,7 +22,7 @@ TO = {"X-Amzn-SageMaker-Target-Model": "churn"}
 
 
 @pytest.mark.parametrize("path", ["/predict/churn", "/invocations"])
-def test_empty_lines_of_csv_are_none(server: House, path: str) -> None:
+def test_empty_lines_of_csv_are_none(server: LiveServer, path: str) -> None:
     wanted = TO | {"Content-Type": "text/csv", "Accept": "application/json"}
 
     spaced = server.call("POST", path, "\n\nage,plan\n50,pro\n\n20,\n\n", headers=wanted)
@@ -35,14 +35,14 @@ def test_empty_lines_of_csv_are_none(server: House, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/predict/churn", "/invocations"])
 def test_no_row_behind_empty_lines_is_left_out(path: str) -> None:
-    with house(bounds=replace(BOUNDS, body_rows=3)) as server:
+    with live_server(bounds=replace(BOUNDS, body_rows=3)) as server:
         wanted = {"Content-Type": "text/csv", "Accept": "text/csv"}
         spaced = server.call("POST", path, "age,plan\n" + "\n" * 20 + "1,a\n2,b\n\n3,c\n", headers=wanted)
 
         assert (spaced.status, spaced.body.count(b"no")) == (200, 3 + (path == "/predict/churn"))
 
 
-def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: House) -> None:
+def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: LiveServer) -> None:
     response = server.call("POST", "/predict/churn", "age,plan\n", headers={"Content-Type": "text/csv"})
 
     assert response.status == 400
@@ -61,7 +61,7 @@ def test_a_csv_of_nothing_but_its_header_is_no_empty_answer(server: House) -> No
         (b"age\n\xff\n", "UTF-8"),
     ],
 )
-def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str | bytes, why: str) -> None:
+def test_what_is_wrong_with_csv_is_said_in_our_words(server: LiveServer, body: str | bytes, why: str) -> None:
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
 
     assert response.status == 400
@@ -69,13 +69,13 @@ def test_what_is_wrong_with_csv_is_said_in_our_words(server: House, body: str | 
 
 
 @pytest.mark.parametrize("body", ["age;plan\n50;pro\n20;\n", '\r\n"age";"plan"\r\n"50";"a,b"\r\n20;\r\n'])
-def test_csv_of_semicolons_is_told_by_its_header(server: House, body: str) -> None:
+def test_csv_of_semicolons_is_told_by_its_header(server: LiveServer, body: str) -> None:
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": "text/csv"})
 
     assert response.body.splitlines()[1:] == [b"yes,0.25,0.75", b"no,0.75,0.25"]
 
 
-def test_semicolons_in_names_and_values_separate_nothing_where_commas_do(server: House) -> None:
+def test_semicolons_in_names_and_values_separate_nothing_where_commas_do(server: LiveServer) -> None:
     rows = server.call("POST", "/predict/churn", 'age,plan\n50,"a;b"\n', headers={"Content-Type": "text/csv"})
     name = server.call("POST", "/predict/churn", '"age;plan"\n50\n', headers={"Content-Type": "text/csv"})
 
@@ -87,7 +87,7 @@ def test_semicolons_in_names_and_values_separate_nothing_where_commas_do(server:
     ("charset", "encoding"),
     [("utf-8", "utf-8-sig"), ("ISO-8859-1", "latin-1"), ("windows-1252", "cp1252"), ("utf-16", "utf-16")],
 )
-def test_csv_is_read_in_the_charset_that_it_says(server: House, charset: str, encoding: str) -> None:
+def test_csv_is_read_in_the_charset_that_it_says(server: LiveServer, charset: str, encoding: str) -> None:
     body = "age,plan\n50,Größe\n20,€\n".replace("€", "ß").encode(encoding)
 
     response = server.call("POST", "/predict/churn", body, headers={"Content-Type": f'text/csv; charset="{charset}"'})
@@ -99,7 +99,7 @@ def test_csv_is_read_in_the_charset_that_it_says(server: House, charset: str, en
 
 
 @pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "idna", "zip", "x" * 300])
-def test_other_charsets_are_refused(server: House, charset: str) -> None:
+def test_other_charsets_are_refused(server: LiveServer, charset: str) -> None:
     headers = {"Content-Type": f"text/csv; charset={charset}"}
 
     assert server.call("POST", "/predict/churn", "age\n1\n", headers=headers).status == 415

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tokenizers", reason="the extra `text` is not installed")
 pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
-from serving_house import AT, BOUNDS, House, Response, Rule, Shelf, house
+from live_server import AT, BOUNDS, LiveServer, Response, Rule, Shelf, live_server
 from tiny_encoder import embedding
 
 A, B, CLS, SEP = 4, 5, 0, 3
@@ -24,15 +24,15 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def server(runtime: Any) -> Iterator[House]:
+def server(runtime: Any) -> Iterator[LiveServer]:
     shelf = Shelf()
     shelf.deploy("tiny", 1, runtime, model="tiny")
     shelf.deploy("churn", 1, Rule())
-    with house(shelf, bounds=replace(BOUNDS, body_rows=50)) as running:
+    with live_server(shelf, bounds=replace(BOUNDS, body_rows=50)) as running:
         yield running
 
 
-def ask(server: House, **fields: object) -> Response:
+def ask(server: LiveServer, **fields: object) -> Response:
     return server.call("POST", "/v1/embeddings", {"model": "tiny", "input": "a b"} | fields)
 
 
@@ -49,7 +49,7 @@ def fault(response: Response) -> tuple[int, str, str | None, str | None]:
     return response.status, held["error"]["type"], held["error"]["param"], held["error"]["code"]
 
 
-def test_an_answer_is_what_the_api_promises(server: House, runtime: Any) -> None:
+def test_an_answer_is_what_the_api_promises(server: LiveServer, runtime: Any) -> None:
     response = ask(server, input=["a b", "c"])
 
     held: Any = response.json
@@ -61,7 +61,7 @@ def test_an_answer_is_what_the_api_promises(server: House, runtime: Any) -> None
     assert response.headers["x-aias-version"] == "tiny@1"
 
 
-def test_base64_holds_the_very_float32(server: House, runtime: Any) -> None:
+def test_base64_holds_the_very_float32(server: LiveServer, runtime: Any) -> None:
     held: Any = ask(server, encoding_format="base64").json
 
     raw = base64.b64decode(held["data"][0]["embedding"])
@@ -69,21 +69,21 @@ def test_base64_holds_the_very_float32(server: House, runtime: Any) -> None:
 
 
 @pytest.mark.parametrize("given", [[A, B], [[A, B]], [CLS, A, B, SEP], ["a b"], " a  b "])
-def test_every_form_of_a_text_has_its_vector(server: House, given: object) -> None:
+def test_every_form_of_a_text_has_its_vector(server: LiveServer, given: object) -> None:
     np.testing.assert_array_equal(vectors(ask(server, input=given)), vectors(ask(server)))
 
 
-def test_lists_of_tokens_are_texts_of_their_own(server: House) -> None:
+def test_lists_of_tokens_are_texts_of_their_own(server: LiveServer) -> None:
     np.testing.assert_array_equal(vectors(ask(server, input=[[A, B], [B]])), vectors(ask(server, input=["a b", "b"])))
 
 
-def test_null_is_as_good_as_nothing_and_the_width_is_a_dimension(server: House) -> None:
+def test_null_is_as_good_as_nothing_and_the_width_is_a_dimension(server: LiveServer) -> None:
     assert vectors(ask(server, encoding_format=None, dimensions=None, user=None)).shape == (1, 8)
     assert vectors(ask(server, encoding_format="float", dimensions=8, user="me")).shape == (1, 8)
 
 
 @pytest.mark.parametrize("long", ["a " * 50, [A] * 50, [[A] * 50]])
-def test_what_is_longer_than_the_model_reads_is_cut_and_told(server: House, long: Any) -> None:
+def test_what_is_longer_than_the_model_reads_is_cut_and_told(server: LiveServer, long: Any) -> None:
     response = ask(server, input=long)
 
     assert response.json["usage"]["total_tokens"] == 32  # type: ignore[index,call-overload]
@@ -91,13 +91,13 @@ def test_what_is_longer_than_the_model_reads_is_cut_and_told(server: House, long
     np.testing.assert_array_equal(vectors(response), vectors(ask(server, input="a " * 30)))
 
 
-def test_a_text_that_just_fits_is_not_cut(server: House) -> None:
+def test_a_text_that_just_fits_is_not_cut(server: LiveServer) -> None:
     assert "x-aias-cut" not in ask(server, input="a " * 30).headers
     assert "x-aias-cut" not in ask(server, input=[A] * 30).headers
     assert ask(server, input=["a", "a " * 31]).headers["x-aias-cut"] == "1"
 
 
-def test_models_are_the_endpoints_that_give_vectors(server: House) -> None:
+def test_models_are_the_endpoints_that_give_vectors(server: LiveServer) -> None:
     tiny = {"id": "tiny", "object": "model", "created": int(AT.timestamp()), "owned_by": "aias"}
 
     assert server.call("GET", "/v1/models", key="predict-key").json == {"object": "list", "data": [tiny]}
@@ -105,7 +105,7 @@ def test_models_are_the_endpoints_that_give_vectors(server: House) -> None:
     assert fault(server.call("GET", "/v1/models/churn")) == (404, "invalid_request_error", None, "model_not_found")
 
 
-def test_faults_are_told_as_the_api_tells_them(server: House) -> None:
+def test_faults_are_told_as_the_api_tells_them(server: LiveServer) -> None:
     invalid = "invalid_request_error"
     body = {"model": "tiny", "input": "a"}
     assert fault(ask(server, model="gpt")) == (404, invalid, None, "model_not_found")
@@ -156,7 +156,7 @@ def test_faults_are_told_as_the_api_tells_them(server: House) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_field_is_named(server: House, fields: dict[str, object], param: str) -> None:
+def test_a_wrong_field_is_named(server: LiveServer, fields: dict[str, object], param: str) -> None:
     assert fault(ask(server, **fields)) == (400, "invalid_request_error", param, "serving.bad-parameter")
 
 
@@ -170,13 +170,13 @@ def test_a_wrong_field_is_named(server: House, fields: dict[str, object], param:
     ],
     ids=lambda body: str(body[:60]),
 )  # fmt: skip
-def test_what_is_no_request_is_refused(server: House, body: bytes) -> None:
+def test_what_is_no_request_is_refused(server: LiveServer, body: bytes) -> None:
     response = server.call("POST", "/v1/embeddings", body, headers={"Content-Type": "application/json"})
 
     assert fault(response)[:2] == (400, "invalid_request_error")
 
 
-def test_tokens_of_another_tokenizer_are_refused_and_the_way_out_is_told(server: House) -> None:
+def test_tokens_of_another_tokenizer_are_refused_and_the_way_out_is_told(server: LiveServer) -> None:
     """`[SEP]` in the middle of a text is nothing that this tokenizer makes."""
     response = ask(server, input=[[A, SEP, B]])
 
@@ -184,20 +184,20 @@ def test_tokens_of_another_tokenizer_are_refused_and_the_way_out_is_told(server:
     assert "check_embedding_ctx_length" in json.loads(response.body)["error"]["message"]
 
 
-def test_odd_texts_have_vectors_too(server: House) -> None:
+def test_odd_texts_have_vectors_too(server: LiveServer) -> None:
     assert np.isfinite(vectors(ask(server, input=["\x00", "🦊", "e\u0301", " ", "\u202e", "x" * 100_000]))).all()
 
 
 # The same version by other ways
 
 
-def test_a_table_in_a_text_is_one_text(server: House) -> None:
+def test_a_table_in_a_text_is_one_text(server: LiveServer) -> None:
     # More rows than the server takes texts.
     table = json.dumps([[at] for at in range(60)])
     assert vectors(ask(server, input=[table, "a b"])).shape == (2, 8)
 
 
-def test_it_answers_natively(server: House, runtime: Any) -> None:
+def test_it_answers_natively(server: LiveServer, runtime: Any) -> None:
     expected = runtime.embed(["a b"]).vectors.values[0]
     rows: Any = server.call("POST", "/predict/tiny", [{"text": "a b"}, {"text": "a " * 50}, {"text": None}]).json
 
@@ -210,7 +210,7 @@ def test_it_answers_natively(server: House, runtime: Any) -> None:
     assert server.call("GET", "/predict/tiny").json["answer"]["vector"] == "8 numbers"  # type: ignore[index,call-overload]
 
 
-def test_it_answers_in_csv(server: House) -> None:
+def test_it_answers_in_csv(server: LiveServer) -> None:
     response = server.call("POST", "/predict/tiny", "text\na b\n", headers={"Content-Type": "text/csv"})
 
     head, row, _ = response.body.decode().split("\n")
@@ -218,7 +218,7 @@ def test_it_answers_in_csv(server: House) -> None:
     np.testing.assert_allclose(np.array(row.split(",")[:8], float), vectors(ask(server))[0], rtol=1e-6)
 
 
-def test_it_answers_in_the_open_inference_protocol(server: House) -> None:
+def test_it_answers_in_the_open_inference_protocol(server: LiveServer) -> None:
     body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [2], "data": ["a b", "b"]}]}
     (output,) = server.call("POST", "/v2/models/tiny/infer", body).json["outputs"]  # type: ignore[index,call-overload]
 

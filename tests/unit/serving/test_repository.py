@@ -7,7 +7,7 @@ import pytest
 
 from aias.core.names import Ref
 from aias.registry.lookup import UnknownEndpoint, UnknownVersion
-from serving_house import House, Rule, Shelf, house
+from live_server import LiveServer, Rule, Shelf, live_server
 
 LOAD, UNLOAD = "/v2/repository/models/{}/load", "/v2/repository/models/{}/unload"
 
@@ -35,27 +35,27 @@ class Registry:
 
 
 @pytest.fixture
-def server() -> Iterator[House]:
+def server() -> Iterator[LiveServer]:
     shelf = Shelf()
     shelf.deploy("churn", 7, Rule())
     shelf.deploy("broken", 1, None, model="broken")
-    with house(shelf, control=Registry(shelf)) as running:
+    with live_server(shelf, control=Registry(shelf)) as running:
         yield running
 
 
-def index(server: House, body: object = None) -> list[tuple[str, str, str]]:
+def index(server: LiveServer, body: object = None) -> list[tuple[str, str, str]]:
     found = server.call("POST", "/v2/repository/index", body or {}).json
     assert isinstance(found, list)
     return [(each["name"], each["version"], each["state"]) for each in found]
 
 
-def test_the_index_has_what_cannot_answer_too_and_names_no_insides(server: House) -> None:
+def test_the_index_has_what_cannot_answer_too_and_names_no_insides(server: LiveServer) -> None:
     assert index(server) == [("broken", "", "UNAVAILABLE"), ("churn", "7", "READY")]
     assert index(server, {"ready": True}) == [("churn", "7", "READY")]
     assert b"secret" not in server.call("POST", "/v2/repository/index", "{}").body
 
 
-def test_a_model_is_loaded_by_deploying_its_newest_version_and_answers_at_once(server: House) -> None:
+def test_a_model_is_loaded_by_deploying_its_newest_version_and_answers_at_once(server: LiveServer) -> None:
     assert server.call("POST", LOAD.format("new"), "").status == 200
     assert server.call("GET", "/v2/models/new/versions/3/ready").status == 200
 
@@ -63,17 +63,17 @@ def test_a_model_is_loaded_by_deploying_its_newest_version_and_answers_at_once(s
     assert server.call("GET", "/v2/models/new/ready").status == 404
 
 
-def test_who_undeploys_again_is_told_the_same(server: House) -> None:
+def test_who_undeploys_again_is_told_the_same(server: LiveServer) -> None:
     assert [server.call("POST", UNLOAD.format("churn"), "{}").status for _ in range(2)] == [200, 200]
     assert server.call("GET", "/v2/models/churn/ready").status == 404
 
 
-def test_what_answers_stays_where_it_points(server: House) -> None:
+def test_what_answers_stays_where_it_points(server: LiveServer) -> None:
     assert server.call("POST", LOAD.format("churn"), "{}").status == 200
     assert index(server, {"ready": True}) == [("churn", "7", "READY")]
 
 
-def test_a_version_that_could_not_be_loaded_is_tried_again(server: House) -> None:
+def test_a_version_that_could_not_be_loaded_is_tried_again(server: LiveServer) -> None:
     assert server.call("POST", LOAD.format("broken")).status == 503
     server.shelf.runtimes["broken-1"] = Rule()
 
@@ -81,7 +81,7 @@ def test_a_version_that_could_not_be_loaded_is_tried_again(server: House) -> Non
     assert server.call("GET", "/v2/models/broken/ready").status == 200
 
 
-def test_what_there_is_not_cannot_be_loaded_or_unloaded(server: House) -> None:
+def test_what_there_is_not_cannot_be_loaded_or_unloaded(server: LiveServer) -> None:
     assert server.call("POST", LOAD.format("chum")).json == {"error": "there is no model `chum`"}
     assert server.call("POST", UNLOAD.format("chum")).status == 404
     assert server.call("POST", UNLOAD.format("churn"), '{"parameters": {"force": true}}').status == 501
@@ -89,12 +89,12 @@ def test_what_there_is_not_cannot_be_loaded_or_unloaded(server: House) -> None:
 
 @pytest.mark.parametrize("path", [LOAD.format("new"), UNLOAD.format("churn")])
 @pytest.mark.parametrize("key", ["predict-key", "read-key"])
-def test_only_who_may_change_things_loads_and_unloads(server: House, path: str, key: str) -> None:
+def test_only_who_may_change_things_loads_and_unloads(server: LiveServer, path: str, key: str) -> None:
     assert server.call("POST", path, "{}", key=key).status == 403
     assert server.call("POST", path, "{}", key=None).status == 401
 
 
-def test_two_who_refresh_at_once_load_each_version_once(server: House) -> None:
+def test_two_who_refresh_at_once_load_each_version_once(server: LiveServer) -> None:
     import threading
 
     server.shelf.deploy("late", 1, Rule(), model="late")

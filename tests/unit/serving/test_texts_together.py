@@ -11,7 +11,7 @@ pytest.importorskip("safetensors", reason="the extra `text` is not installed")
 
 from aias.encoders.rows import Encoded
 from aias.serving.http.messages import is_table
-from serving_house import BOUNDS, Shelf, house
+from live_server import BOUNDS, Shelf, live_server
 from tiny_encoder import embedding
 
 LONG = "a b " * 100
@@ -50,7 +50,7 @@ def test_texts_and_rows_of_several_callers_run_together_and_each_is_told_its_own
 def test_embeddings_wait_for_their_turn_as_all_requests_do(runtime: Any, light: int) -> None:
     shelf = Shelf()
     shelf.deploy("tiny", 1, runtime, model="tiny")
-    with house(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_body_bytes=light)) as server:
+    with live_server(shelf, bounds=replace(BOUNDS, inline_row_seconds=1e-12, light_body_bytes=light)) as server:
         answer = server.call("POST", "/v1/embeddings", {"model": "tiny", "input": ["a b", LONG]})
         missing = server.call("POST", "/v1/embeddings", {"model": "none", "input": "a"})
         metrics = server.call("GET", "/metrics").body.decode()

@@ -15,7 +15,7 @@ from aias.teaching.teacher import Teacher
 from aias.teaching.teachers.contract import BadTeacher, TeacherRefused
 from aias.teaching.wire import KEY
 from chat_service import Service, completion, serving
-from serving_house import Rule, Shelf, Squarer, house
+from live_server import Rule, Shelf, Squarer, live_server
 
 WARM, COLD = ("lovely warm", "friendly clean", "bright calm"), ("cold dirty", "rude broken", "loud slow")
 
@@ -164,7 +164,7 @@ def ages() -> pl.DataFrame:
 def test_endpoints_teach_by_both_protocols(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "predict-key")
     frame = ages().with_columns(plan=pl.lit("pro"))
-    with house() as server:
+    with live_server() as server:
         found, _ = teach(frame, Teacher(f"http://{server.address}{path}"), tmp_path, target="left")
 
     assert pl.read_parquet(found.rows)["left"].to_list() == ["no", "no", "yes", "yes", "yes"]
@@ -178,7 +178,7 @@ def test_endpoints_teach_numbers(path: str, tmp_path: Path, monkeypatch: pytest.
     shelf.deploy("area", 1, Squarer(), model="area")
     sides = np.arange(1.0, 30)
     frame = pl.DataFrame({"side": sides, "area": [None if i % 2 else float(s * s) for i, s in enumerate(sides)]})
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         found, _ = teach(frame, Teacher(f"http://{server.address}{path}"), tmp_path, target="area")
 
     assert pl.read_parquet(found.rows)["area"].to_list() == (sides**2).tolist()
@@ -186,7 +186,7 @@ def test_endpoints_teach_numbers(path: str, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_endpoint_without_the_key_says_so_before_anything_is_asked(tmp_path: Path) -> None:
-    with house() as server, pytest.raises(TeacherRefused, match="401"):
+    with live_server() as server, pytest.raises(TeacherRefused, match="401"):
         teach(ages().with_columns(plan=pl.lit("pro")), Teacher(f"http://{server.address}/predict/churn"), tmp_path,
               target="left")  # fmt: skip
 
@@ -215,7 +215,7 @@ def known(path: Any) -> Opinions:
 
 def test_an_endpoint_teaches_how_sure_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY, "predict-key")
-    with house() as server:
+    with live_server() as server:
         found, events = teach(ages().with_columns(plan=pl.lit("pro")), Teacher(f"http://{server.address}/predict/churn"),
                               tmp_path, target="left")  # fmt: skip
         hot, _ = teach(
@@ -236,7 +236,7 @@ def test_an_inference_server_teaches_so_where_its_classes_are_named_in_their_ord
 ) -> None:
     monkeypatch.setenv(KEY, "predict-key")
     frame = ages().with_columns(plan=pl.lit("pro"))
-    with house() as server:
+    with live_server() as server:
         named, _ = teach(frame, Teacher(f"http://{server.address}/v2/models/churn", classes=("no", "yes")), tmp_path,
                          target="left")  # fmt: skip
         other, _ = teach(frame, Teacher(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
@@ -251,7 +251,7 @@ def test_an_endpoint_that_dies_halfway_leaves_what_it_answered(tmp_path: Path, m
     frame = pl.DataFrame({"age": np.arange(4_800) / 60, "plan": "pro", "left": [None] * 4_790 + ["no", "yes"] * 5})
     shelf = Shelf()
     shelf.deploy("churn", 1, dying := Dying(rows_left=900))
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         teacher = Teacher(f"http://{server.address}/predict/churn")
         with pytest.raises(TeacherRefused, match="in a row came to nothing") as refused:
             teach(frame, teacher, tmp_path, target="left")
@@ -301,7 +301,7 @@ def test_labels_that_an_endpoint_does_not_know_are_named_before_it_is_asked(
     shelf.deploy("churn", 1, Rule())
     shelf.deploy("area", 1, Squarer(), model="area")
     frame = ages().with_columns(pl.Series("left", [None, "No", None, None, "Yes"]), plan=pl.lit("pro"), side=2.0)
-    with house(shelf) as server, pytest.raises(BadTeacher, match=said):
+    with live_server(shelf) as server, pytest.raises(BadTeacher, match=said):
         teach(frame, Teacher(f"http://{server.address}/predict/{endpoint}"), tmp_path, target="left")
 
     assert not list(tmp_path.rglob("*.jsonl"))  # no answer is kept, so none was given
@@ -311,7 +311,10 @@ def test_who_writes_labels_otherwise_is_not_asked_to_the_end(tmp_path: Path, mon
     monkeypatch.setenv(KEY, "predict-key")
     left = [None] * 590 + ["No", "Yes"] * 5
     frame = pl.DataFrame({"age": np.arange(600) / 6, "plan": "pro", "left": left})
-    with house() as server, pytest.raises(TeacherRefused, match=r"64 of 64 answers .* such as '(no|yes)'") as refused:
+    with (
+        live_server() as server,
+        pytest.raises(TeacherRefused, match=r"64 of 64 answers .* such as '(no|yes)'") as refused,
+    ):
         teach(frame, Teacher(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
 
     assert "as the teacher writes them" in refused.value.hint
@@ -326,7 +329,7 @@ def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
     frame = pl.DataFrame(
         {"age": age, "plan": rng.choice(["pro", "free"], 200), "left": np.where(age > 40, "yes", "no")}
     )
-    with house() as server:
+    with live_server() as server:
         teacher = Teacher(f"http://{server.address}/predict/churn", synthetic=2.0)
         found, _ = teach(frame, teacher, tmp_path, target="left")
         with pytest.raises(UserError, match="nothing to ask") as refused:
@@ -345,7 +348,7 @@ def test_rows_of_another_file_are_asked_about_besides(tmp_path: Path, monkeypatc
     pl.DataFrame({"age": [15.0, 75.0], "plan": ["pro", "free"]}).write_csv(path)
     frame = ages().drop_nulls("left").with_columns(plan=pl.lit("pro"))
     frame.write_csv(tmp_path / "own.csv")
-    with house() as server:
+    with live_server() as server:
         teacher = Teacher(f"http://{server.address}/predict/churn", unlabelled=path)
         found, _ = teach(tmp_path / "own.csv", teacher, tmp_path, target="left")
 

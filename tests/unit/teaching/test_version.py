@@ -1,4 +1,4 @@
-"""`teaching/teachers/{version,endpoint}.py`: what a version of this house says, and where it says nothing."""
+"""`teaching/teachers/{version,endpoint}.py`: what a version of this registry says, and where it says nothing."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace

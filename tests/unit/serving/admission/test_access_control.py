@@ -4,28 +4,28 @@ import pytest
 
 from aias.serving.admission.access_control import is_loopback
 from aias.serving.http.routes import PUBLIC, Route, RouteTable
-from serving_house import House, house
+from live_server import LiveServer, live_server
 
 KEYS = {None: 401, "wrong-key": 401}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[House]:
-    with house(hosts=["models.example.org"]) as running:
+def server() -> Iterator[LiveServer]:
+    with live_server(hosts=["models.example.org"]) as running:
         yield running
 
 
-def routes(server: House) -> tuple[Route, ...]:
+def routes(server: LiveServer) -> tuple[Route, ...]:
     return server.gateway.application.table.routes
 
 
-def test_only_the_probes_are_public(server: House) -> None:
+def test_only_the_probes_are_public(server: LiveServer) -> None:
     public = {route.path for route in routes(server) if route.scope == PUBLIC}
 
     assert public == {"*", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready", "/ping", "/health"}
 
 
-def test_every_other_route_opens_only_to_a_key_with_its_scope(server: House) -> None:
+def test_every_other_route_opens_only_to_a_key_with_its_scope(server: LiveServer) -> None:
     for route in routes(server):
         path = route.path.replace("{endpoint}", "churn").replace("{version}", "1").replace("{name}", "churn")
         for key, status in KEYS.items():
@@ -40,7 +40,7 @@ def test_every_other_route_opens_only_to_a_key_with_its_scope(server: House) -> 
             assert server.call(route.method, path, key=f"{route.scope}-key").status not in wrong, route
 
 
-def test_a_refusal_says_how_to_come_in(server: House) -> None:
+def test_a_refusal_says_how_to_come_in(server: LiveServer) -> None:
     without = server.call("GET", "/metrics", key=None)
     wrong = server.call("GET", "/metrics", key="wrong-key")
 
@@ -49,7 +49,7 @@ def test_a_refusal_says_how_to_come_in(server: House) -> None:
     assert "wrong-key" not in wrong.body.decode()
 
 
-def test_who_sends_a_key_without_its_scheme_is_told_so_and_not_its_key(server: House) -> None:
+def test_who_sends_a_key_without_its_scheme_is_told_so_and_not_its_key(server: LiveServer) -> None:
     response = server.call("GET", "/metrics", key="", headers={"Authorization": "all-key"})
 
     assert response.json["error"]["message"] == "this needs a key; `Bearer` does not stand before it"  # type: ignore[index]
@@ -57,7 +57,7 @@ def test_who_sends_a_key_without_its_scheme_is_told_so_and_not_its_key(server: H
 
 
 @pytest.mark.parametrize("header", ["Basic YWxsLWtleTo=", "all-key", "Bearer", "Bearer ", "Bearer\tall-key", ""])
-def test_anything_but_a_bearer_key_is_refused(server: House, header: str) -> None:
+def test_anything_but_a_bearer_key_is_refused(server: LiveServer, header: str) -> None:
     assert server.call("GET", "/metrics", key=None, headers={"Authorization": header}).status == 401
 
 
@@ -68,7 +68,7 @@ def test_a_route_without_a_scope_cannot_be_written() -> None:
         Route("GET", "/x", "everything", None)  # type: ignore[arg-type]
 
 
-def test_who_has_no_key_does_not_learn_which_endpoints_there_are(server: House) -> None:
+def test_who_has_no_key_does_not_learn_which_endpoints_there_are(server: LiveServer) -> None:
     unknown, known = (server.call("POST", f"/predict/{name}", [], key=None) for name in ("chum", "churn"))
 
     assert unknown.status == known.status == 401
@@ -80,7 +80,7 @@ def test_who_has_no_key_does_not_learn_which_endpoints_there_are(server: House) 
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8000", "[::1]:1", "LOCALHOST:9", "models.example.org:443"])
-def test_the_names_that_the_server_goes_by_are_let_in(server: House, host: str) -> None:
+def test_the_names_that_the_server_goes_by_are_let_in(server: LiveServer, host: str) -> None:
     assert server.call("GET", "/health/live", headers={"Host": host}).status == 200
 
 
@@ -91,7 +91,7 @@ def test_the_names_that_the_server_goes_by_are_let_in(server: House, host: str) 
         *("[::1].evil.example", "localhost:80:80", "localhost:x", "localhost:8000@evil.example", "localhost/"),
     ],
 )
-def test_a_name_of_somebody_else_is_refused_on_every_route(server: House, host: str) -> None:
+def test_a_name_of_somebody_else_is_refused_on_every_route(server: LiveServer, host: str) -> None:
     for path in ("/health/live", "/metrics", "/predict/churn", "/v2", "/none"):
         assert server.call("GET", path, headers={"Host": host}).status == 421
 
@@ -107,19 +107,19 @@ def test_a_name_of_somebody_else_is_refused_on_every_route(server: House, host: 
         ("http://localhost.evil.example", 403),
     ],
 )
-def test_only_pages_of_our_own_may_call(server: House, origin: str, status: int) -> None:
+def test_only_pages_of_our_own_may_call(server: LiveServer, origin: str, status: int) -> None:
     for method, path in (("GET", "/predict/churn"), ("GET", "/health/live")):
         response = server.call(method, path, headers={"Origin": origin})
         assert response.status == status
         assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-def test_a_browser_that_says_it_comes_from_elsewhere_is_refused(server: House) -> None:
+def test_a_browser_that_says_it_comes_from_elsewhere_is_refused(server: LiveServer) -> None:
     assert server.call("GET", "/health/live", headers={"Sec-Fetch-Site": "cross-site"}).status == 403
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "POST"])
-def test_a_wrong_method_is_told_the_right_ones(server: House, method: str) -> None:
+def test_a_wrong_method_is_told_the_right_ones(server: LiveServer, method: str) -> None:
     response = server.call(method, "/health/live")
 
     assert response.status == 405
@@ -133,16 +133,16 @@ def test_a_wrong_method_is_told_the_right_ones(server: House, method: str) -> No
         *("/predict/../predict/churn", "/predict/%2e%2e/metrics", "/predict/churn%00", "/v2/models/../health/live"),
     ],
 )
-def test_one_path_has_one_spelling(server: House, path: str) -> None:
+def test_one_path_has_one_spelling(server: LiveServer, path: str) -> None:
     assert server.call("POST", path, []).status == 404
 
 
-def test_a_query_changes_nothing(server: House) -> None:
+def test_a_query_changes_nothing(server: LiveServer) -> None:
     assert server.call("POST", "/predict/churn?key=all-key", [], key=None).status == 401
     assert server.call("POST", "/predict/churn?x=%00&y", []).status == 200
 
 
-def test_two_routes_for_one_path_cannot_be_written(server: House) -> None:
+def test_two_routes_for_one_path_cannot_be_written(server: LiveServer) -> None:
     with pytest.raises(AssertionError):
         RouteTable([*routes(server), routes(server)[0]])
 

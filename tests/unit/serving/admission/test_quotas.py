@@ -18,7 +18,7 @@ from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.verdicts import SlotRecord
 from clock import Clock
-from serving_house import House, Response, Rule, Shelf, eventually, house, samples
+from live_server import LiveServer, Response, Rule, Shelf, eventually, live_server, samples
 
 NOON = int(datetime(2026, 5, 6, 12, tzinfo=UTC).timestamp()) * 10**9
 ROW = [{"age": 50}]
@@ -41,15 +41,15 @@ QUOTAS = {
 
 
 @pytest.fixture
-def server(tmp_path: Path, clock: Clock) -> Iterator[House]:
-    with house(quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path, clock=clock), grpc=True) as running:
+def server(tmp_path: Path, clock: Clock) -> Iterator[LiveServer]:
+    with live_server(quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path, clock=clock), grpc=True) as running:
         yield running
 
 
 REFUSED = (("endpoint", "churn"), ("reason", "serving.quota-spent"), ("version", "churn@1"))
 
 
-def ask(server: House, key: str, rows: object = ROW, path: str = "/predict/churn", **more: Any) -> Response:
+def ask(server: LiveServer, key: str, rows: object = ROW, path: str = "/predict/churn", **more: Any) -> Response:
     return server.call("POST", path, rows, key=key, **more)
 
 
@@ -58,7 +58,7 @@ def error(response: Response) -> dict[str, Any]:
     return held["error"]
 
 
-def test_who_has_asked_enough_is_told_when_to_come_again_and_then_may(server: House, clock: Clock) -> None:
+def test_who_has_asked_enough_is_told_when_to_come_again_and_then_may(server: LiveServer, clock: Clock) -> None:
     assert [ask(server, "slow").status for _ in range(2)] == [200, 200]
 
     refused = ask(server, "slow")
@@ -72,7 +72,7 @@ def test_who_has_asked_enough_is_told_when_to_come_again_and_then_may(server: Ho
     assert ask(server, "slow").status == 429
 
 
-def test_answers_tell_what_is_left(server: House) -> None:
+def test_answers_tell_what_is_left(server: LiveServer) -> None:
     headers = ask(server, "both", ROW * 2).headers
 
     assert headers["ratelimit-policy"] == (
@@ -82,7 +82,7 @@ def test_answers_tell_what_is_left(server: House) -> None:
     assert "ratelimit" not in ask(server, "all-key").headers
 
 
-def test_a_tenants_quota_holds_for_all_of_its_keys_beside_their_own(server: House, clock: Clock) -> None:
+def test_a_tenants_quota_holds_for_all_of_its_keys_beside_their_own(server: LiveServer, clock: Clock) -> None:
     first = ask(server, "acme-1", ROW * 2)
     assert first.headers["ratelimit-policy"].split(", ") == [
         '"requests-minute";q=2;w=60', '"tenant-requests-minute";q=3;w=60', '"tenant-rows-day";q=8;w=86400;qu="rows"',
@@ -104,7 +104,7 @@ def test_a_tenants_quota_holds_for_all_of_its_keys_beside_their_own(server: Hous
     assert b'aias_tenant_quota_left{quota="8 rows/day",tenant="acme"} 0.0' in shown
 
 
-def test_rows_are_counted_before_they_run_and_in_every_form(server: House) -> None:
+def test_rows_are_counted_before_they_run_and_in_every_form(server: LiveServer) -> None:
     tensors = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [3], "data": [1, 2, 3]}]}
     csv = {"Content-Type": "text/csv"}
 
@@ -118,7 +118,7 @@ def test_rows_are_counted_before_they_run_and_in_every_form(server: House) -> No
     assert ask(server, "few", "no JSON at all").status == 429
 
 
-def test_who_brings_many_rows_is_told_to_wait_for_all_of_them(server: House, clock: Clock) -> None:
+def test_who_brings_many_rows_is_told_to_wait_for_all_of_them(server: LiveServer, clock: Clock) -> None:
     rows = [{"age": 50.0, "plan": "pro"}] * 5
     assert ask(server, "both", rows).status == 200
 
@@ -129,7 +129,7 @@ def test_who_brings_many_rows_is_told_to_wait_for_all_of_them(server: House, clo
     assert ask(server, "both", rows[:4]).status == 200
 
 
-def test_more_rows_than_ever_pass_are_refused_for_good(server: House) -> None:
+def test_more_rows_than_ever_pass_are_refused_for_good(server: LiveServer) -> None:
     refused = ask(server, "few", ROW * 11)
 
     assert refused.status == 429
@@ -137,7 +137,7 @@ def test_more_rows_than_ever_pass_are_refused_for_good(server: House) -> None:
     assert error(refused)["hint"] == "send fewer rows at once"
 
 
-def test_each_way_to_ask_tells_of_it_in_its_own_words(server: House) -> None:
+def test_each_way_to_ask_tells_of_it_in_its_own_words(server: LiveServer) -> None:
     for _ in range(2):
         ask(server, "slow")
 
@@ -152,7 +152,7 @@ def test_each_way_to_ask_tells_of_it_in_its_own_words(server: House) -> None:
     assert "quota" in str(error(by_v2))
 
 
-def test_grpc_calls_count_and_are_refused_alike(server: House) -> None:
+def test_grpc_calls_count_and_are_refused_alike(server: LiveServer) -> None:
     grpc = pytest.importorskip("grpc", reason="the extra `grpc` is not installed")
     from aias.serving.grpc.calls import message
 
@@ -169,7 +169,7 @@ def test_grpc_calls_count_and_are_refused_alike(server: House) -> None:
     assert dict(refused.value.trailing_metadata())["retry-after-ms"] == "30000"
 
 
-def test_a_refusal_comes_before_the_body(server: House) -> None:
+def test_a_refusal_comes_before_the_body(server: LiveServer) -> None:
     for _ in range(2):
         ask(server, "slow")
 
@@ -181,12 +181,12 @@ def test_what_we_refuse_for_our_own_reasons_costs_nothing(tmp_path: Path) -> Non
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
     shelf.deploy("broken", 1, None, model="broken")
-    with house(shelf, quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path)) as server:
+    with live_server(shelf, quotas=QUOTAS, ledger=partial(Ledger.open, tmp_path)) as server:
         assert {ask(server, "slow", path="/predict/broken").status for _ in range(5)} == {503}
         assert ask(server, "slow").status == 200
 
 
-def test_metrics_show_what_each_key_has_used(server: House) -> None:
+def test_metrics_show_what_each_key_has_used(server: LiveServer) -> None:
     ask(server, "few", ROW * 4)
     ask(server, "slow")
     ask(server, "slow")
@@ -208,7 +208,7 @@ def test_a_quota_that_changes_holds_from_the_next_request_on(tmp_path: Path) -> 
     quotas: dict[str, tuple[Quota, ...]] = {"shop": checked(["1/day"])}
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with house(shelf, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
+    with live_server(shelf, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
 
         def change(held: tuple[Quota, ...]) -> None:
             before = server.gateway.access.ring

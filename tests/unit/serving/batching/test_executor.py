@@ -17,8 +17,20 @@ from aias.serving.batching.executor import Executor
 from aias.serving.batching.tiers import AWAY_SECONDS, STRIKES_MAX, Tier, runs_fast
 from aias.serving.bounds import Bounds
 from aias.serving.observability.metrics import Metrics
+from live_server import (
+    BOUNDS,
+    PATIENCE,
+    Joined,
+    LiveServer,
+    Response,
+    Rule,
+    Shelf,
+    eventually,
+    live_server,
+    read_all,
+    samples,
+)  # fmt: skip
 from raw_requests import POST
-from serving_house import BOUNDS, PATIENCE, House, Joined, Response, Rule, Shelf, eventually, house, read_all, samples
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 """No model is as fast as that, so every one runs in threads."""
@@ -27,7 +39,7 @@ THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 class Busy:
     """A server whose only place is taken by a run that stands still, and callers that queue up behind it."""
 
-    def __init__(self, server: House, model: Joined) -> None:
+    def __init__(self, server: LiveServer, model: Joined) -> None:
         self.server, self.model = server, model
         self.answers: dict[str, Response] = {}
         self.threads: list[threading.Thread] = []
@@ -58,7 +70,7 @@ class Busy:
 def busy(bounds: Bounds = THREADS) -> Iterator[Busy]:
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=bounds, places=1) as server:
+    with live_server(shelf, bounds=bounds, places=1) as server:
         # A run is worth its company here, whatever was measured of this toy.
         server.gateway.router.find("churn").lane.cost = Cost(0.001, 0.1)
         model.stall.clear()
@@ -160,7 +172,7 @@ def test_who_hangs_up_is_not_run() -> None:
 def test_of_a_large_request_that_runs_in_parts_nothing_more_is_run_once_its_caller_has_hung_up() -> None:
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=replace(THREADS, batch_rows=4), places=1) as server:
+    with live_server(shelf, bounds=replace(THREADS, batch_rows=4), places=1) as server:
         model.stall.clear()
         while model.started.acquire(blocking=False):
             pass
@@ -186,7 +198,7 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_
         assert b"\r\nretry-after: " in late
 
 
-def hurried(server: House, path: str, body: object) -> bytes:
+def hurried(server: LiveServer, path: str, body: object) -> bytes:
     """What is answered in half of a run's time: head and body are sent as one, so that none is spent between them."""
     sent = json.dumps(body).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\nConnection: close\r\n"
@@ -241,7 +253,7 @@ def test_a_deadline_that_passes_in_the_queue_ends_the_wait() -> None:
     "headers", [{"X-Deadline-Ms": "soon"}, {"X-Deadline-Ms": "0"}, {"X-Deadline-Ms": "-5"}, {"X-Priority": "urgent"}]
 )
 def test_wishes_that_make_no_sense_are_told(headers: dict[str, str]) -> None:
-    with house() as server:
+    with live_server() as server:
         assert server.call("POST", "/predict/churn", [{"age": 50}], headers=headers).status == 400
 
 
@@ -262,7 +274,8 @@ def test_what_waited_and_ran_together_can_be_scraped() -> None:
 def test_a_model_that_holds_up_the_loop_is_sent_to_threads_and_this_is_told() -> None:
     shelf, slow = Shelf(), Rule()
     shelf.deploy("churn", 1, slow)
-    with house(shelf, bounds=replace(BOUNDS, inline_seconds=0.02, inline_row_seconds=1e9, hop_seconds=1e9)) as server:
+    bounds = replace(BOUNDS, inline_seconds=0.02, inline_row_seconds=1e9, hop_seconds=1e9)
+    with live_server(shelf, bounds=bounds) as server:
         wait = threading.Event()
         predict = slow.predict
         slow.predict = lambda rows: wait.wait(0.03) or predict(rows)  # type: ignore[assignment, return-value]
@@ -352,7 +365,7 @@ class Slow(Joined):
 def test_a_large_body_that_is_read_holds_up_no_smaller_one() -> None:
     shelf, model = Shelf(), Slow()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=replace(THREADS, light_seconds=1e-9), places=1) as server:
+    with live_server(shelf, bounds=replace(THREADS, light_seconds=1e-9), places=1) as server:
         found: list[Response] = []
         rows = [{"age": 50}] * 8_000
         large = threading.Thread(target=lambda: found.append(server.call("POST", "/predict/churn", rows)))

@@ -16,7 +16,7 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
 from aias.serving.refusals import BadBody, Overloaded, TooLate
 from clock import Clock
-from serving_house import BOUNDS, House, Joined, Shelf, eventually, house, samples
+from live_server import BOUNDS, Joined, LiveServer, Shelf, eventually, live_server, samples
 
 BODY = b'[{"age": 50}]'
 
@@ -328,7 +328,7 @@ EVERYTHING = replace(BOUNDS, cache_bytes=1_000_000, cache_runs_min=1e-9, inline_
 """Everything pays, and every model runs in threads."""
 
 
-def cached(server: House, endpoint: str = "churn") -> dict[str, float]:
+def cached(server: LiveServer, endpoint: str = "churn") -> dict[str, float]:
     found = samples(server)
     return {
         name: found.get((f"aias_cache_{name}_total", (("endpoint", endpoint),)), 0.0)
@@ -339,7 +339,7 @@ def cached(server: House, endpoint: str = "churn") -> dict[str, float]:
 def test_a_server_answers_from_memory_for_each_key_and_version_by_itself() -> None:
     shelf, first = Shelf(), Joined()
     shelf.deploy("churn", 1, first)
-    with house(shelf, bounds=EVERYTHING) as server:
+    with live_server(shelf, bounds=EVERYTHING) as server:
         before = len(first.runs)
         answers = [
             server.call("POST", "/predict/churn", BODY, key=key) for key in ("all-key", "all-key", "predict-key")
@@ -360,7 +360,7 @@ def test_every_dialect_is_answered_from_memory_with_its_own_answer() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
     tensors = {"inputs": [{"name": "age", "datatype": "FP64", "shape": [1], "data": [50]}]}
-    with house(shelf, bounds=EVERYTHING) as server:
+    with live_server(shelf, bounds=EVERYTHING) as server:
         for path, body in (
             ("/predict/churn", [{"age": 50}]),
             ("/v2/models/churn/infer", tensors | {"id": "a"}),
@@ -386,7 +386,7 @@ def test_rows_from_memory_count_for_the_quota_of_their_key(tmp_path: Any) -> Non
     quotas = {"few": checked(["3 rows/day"])}
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
-    with house(shelf, bounds=EVERYTHING, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
+    with live_server(shelf, bounds=EVERYTHING, quotas=quotas, ledger=partial(Ledger.open, tmp_path)) as server:
         statuses = [server.call("POST", "/predict/churn", BODY, key="few").status for _ in range(5)]
 
     assert statuses == [200, 200, 200, 429, 429]

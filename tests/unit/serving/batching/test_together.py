@@ -16,7 +16,7 @@ from aias.access.quotas import Quota
 from aias.serving.batching.together import ALONE, REQUESTS_MAX
 from aias.serving.connections.connection import Connection
 from aias.serving.gateway import Gateway
-from serving_house import BOUNDS, Joined, Ring, Shelf, no_ledger
+from live_server import BOUNDS, FakeKeyRing, Joined, Shelf, no_ledger
 
 
 def asked(age: int, key: str = "all-key") -> bytes:
@@ -110,7 +110,7 @@ def server(*, ledger: Callable[[], Ledger] = no_ledger, **quotas: tuple[Quota, .
     shelf, models = Shelf(), {"churn": Joined(), "other": Joined(0.9)}
     for name, model in models.items():
         shelf.deploy(name, 1, model, model=name)
-    gateway = Gateway(shelf, shelf.load, lambda: Ring({"limited": quotas["quotas"]} if quotas else None),
+    gateway = Gateway(shelf, shelf.load, lambda: FakeKeyRing({"limited": quotas["quotas"]} if quotas else None),
                       ledger=ledger, bounds=BOUNDS)  # fmt: skip
     gateway.router.refresh()
     for name in models:

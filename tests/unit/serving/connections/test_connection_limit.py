@@ -7,7 +7,7 @@ import pytest
 from aias.serving.bounds import whose
 from aias.serving.connections.connection_limit import ConnectionLimit
 from aias.serving.connections.timeouts import Bounded
-from serving_house import BOUNDS
+from live_server import BOUNDS
 
 
 class Held(Bounded):

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 
 from aias.serving.connections.turns import Turns
-from serving_house import house
+from live_server import live_server
 
 MANY, ROUNDS = 40, 3
 BODY = b'[{"age": 50}]'
@@ -63,7 +63,7 @@ def test_a_line_that_closes_is_left_alone() -> None:
 
 
 def test_many_at_once_are_all_answered_and_in_each_round() -> None:
-    with house() as server, ExitStack() as held:
+    with live_server() as server, ExitStack() as held:
         server.gateway._turns.reads_max = 4
         clients = [held.enter_context(server.socket()) for _ in range(MANY)]
         for _ in range(ROUNDS):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from aias.serving.http.messages import Reply, Request
 from aias.serving.http.routes import Route, RouteTable
 from aias.serving.http.streams import AHEAD_MAX
-from serving_house import BOUNDS, PATIENCE, House, eventually, house, read_all
+from live_server import BOUNDS, PATIENCE, LiveServer, eventually, live_server, read_all
 
 HEAD = b"POST /talk/churn HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer all-key\r\nConnection: close\r\n"
 ASK = HEAD + b"Content-Length: 1\r\n\r\n?"
@@ -37,8 +37,8 @@ class Talk:
 
 
 @contextmanager
-def talking(talk: Talk) -> Iterator[House]:
-    with house(bounds=replace(BOUNDS, inline_row_seconds=1e-12), places=1) as server:
+def talking(talk: Talk) -> Iterator[LiveServer]:
+    with live_server(bounds=replace(BOUNDS, inline_row_seconds=1e-12), places=1) as server:
         application = server.gateway.application
         route = Route("POST", "/talk/{endpoint}", "predict", talk.answer)
         application.table = RouteTable([*application.table.routes, route])

@@ -10,7 +10,7 @@ import pytest
 
 from aias.serving.observability import logs
 from aias.serving.observability.logs import ACCESS, AccessLog, Facts
-from serving_house import Joined, Shelf, eventually, house
+from live_server import Joined, Shelf, eventually, live_server
 
 
 def facts(rows: int = 0) -> Facts:
@@ -27,7 +27,7 @@ def logged(calls: Any, *, shelf: Shelf | None = None) -> list[dict[str, Any]]:
     out, into = os.pipe()
     ACCESS.start(into)
     try:
-        with house(shelf) as server:
+        with live_server(shelf) as server:
             calls(server)
     finally:
         ACCESS.stop()

@@ -7,14 +7,14 @@ from aias.serving.http.messages import Reply
 from aias.serving.observability.metrics import BUCKETS_SECONDS, Histogram, Metrics
 from aias.serving.observability.statistics import Statistics
 from aias.serving.observability.tallies import REQUESTS_MAX
-from serving_house import Rule, Shelf, eventually, house, samples
+from live_server import Rule, Shelf, eventually, live_server, samples
 
 
 def test_what_the_server_did_can_be_scraped() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
     shelf.deploy("bad", 1, None, model="other")
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         for _ in range(3):
             server.call("POST", "/predict/churn", [{"age": 1}, {"age": 2}])
         server.call("POST", "/predict/churn", [{"age": "x"}])
@@ -46,7 +46,7 @@ def test_what_the_server_did_can_be_scraped() -> None:
 def test_two_versions_of_an_endpoint_are_told_apart() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Rule())
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         server.call("POST", "/predict/churn", [{"age": 1}])
         shelf.deploy("churn", 2, Rule())
         eventually(lambda: server.call("POST", "/predict/churn", [{"age": 1}]).headers["x-aias-version"] == "churn@2")
@@ -64,7 +64,7 @@ def test_two_versions_of_an_endpoint_are_told_apart() -> None:
 
 
 def test_names_that_callers_make_up_are_no_labels() -> None:
-    with house() as server:
+    with live_server() as server:
         for at in range(20):
             server.call("POST", f"/predict/made-up-{at}", [])
         text = server.call("GET", "/metrics").body.decode()
@@ -73,7 +73,7 @@ def test_names_that_callers_make_up_are_no_labels() -> None:
 
 
 def test_what_takes_long_to_write_for_prometheus_is_not_written_on_the_event_loop() -> None:
-    with house() as server:
+    with live_server() as server:
         writers: list[threading.Thread] = []
         server.gateway.metrics.more = lambda: [writers.append(threading.current_thread())][:0]
 

@@ -18,7 +18,7 @@ from aias.serving.http.messages import Reply, Request
 from aias.serving.observability.metrics import Metrics
 from aias.serving.observability.recording import Recording
 from aias.serving.observability.traces import Parent, Sampling, open_spans, parent_of, sampling_of
-from serving_house import PATIENCE, house
+from live_server import PATIENCE, live_server
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
@@ -119,8 +119,8 @@ def test_on_the_console_spans_are_not_where_a_worker_tells_its_supervisor_what_h
     """Its standard output; spans there were read as events, and lost."""
     pytest.importorskip("opentelemetry.sdk", reason="needs the extra `otel`")
     program = """
-from serving_house import PATIENCE, house
-with house() as server:
+from live_server import PATIENCE, live_server
+with live_server() as server:
     server.call("POST", "/predict/churn", [{"age": 50}])
 """
     environment = artifacts.importable() | {"OTEL_TRACES_EXPORTER": "console", "OTEL_TRACES_SAMPLER": "always_on"}
@@ -136,8 +136,8 @@ with house() as server:
 NOTHING_IMPORTED = """
 import sys
 sys.path[:0] = PATH
-from serving_house import PATIENCE, house
-with house() as server:
+from live_server import PATIENCE, live_server
+with live_server() as server:
     server.call("POST", "/predict/churn", [{"age": 50}], headers={"traceparent": "SAMPLED"})
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
@@ -204,7 +204,7 @@ def said(span: Any) -> dict[str, Any]:
 
 def test_a_traced_request_sends_itself_and_its_phases(collector: Collector) -> None:
     headers = {"traceparent": SAMPLED, "tracestate": "vendor=abc", "X-Request-Id": "mine"}
-    with house() as server:
+    with live_server() as server:
         answer = server.call("POST", "/predict/churn", [{"age": 50}], headers=headers)
         silent = server.call("POST", "/predict/churn", [{"age": 50}], headers={"traceparent": NOT_SAMPLED})
         wrong = server.call("POST", "/predict/churn", [{"age": "x"}], headers={"traceparent": SAMPLED})
@@ -234,7 +234,7 @@ def test_a_traced_request_sends_itself_and_its_phases(collector: Collector) -> N
 def test_a_caller_cannot_write_into_the_log_by_what_it_says_of_its_trace(
     collector: Collector, caplog: pytest.LogCaptureFixture, state: str
 ) -> None:
-    with house() as server:
+    with live_server() as server:
         answer = server.call(
             "POST", "/predict/churn", [{"age": 50}], headers={"traceparent": SAMPLED, "tracestate": state}
         )
@@ -248,7 +248,7 @@ def test_a_call_of_grpc_is_traced_under_its_callers_trace(collector: Collector) 
     grpc = pytest.importorskip("grpc", reason="needs the extra `grpc`")
     from aias.serving.grpc.calls import message
 
-    with house(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
+    with live_server(grpc=True) as server, grpc.insecure_channel(server.grpc) as channel:
         ask = channel.unary_unary("/inference.GRPCInferenceService/ModelMetadata")
         request = message("ModelMetadataRequest")(name="churn").SerializeToString()
         metadata = ("authorization", "Bearer all-key"), ("traceparent", SAMPLED), ("x-request-id", "mine")
@@ -267,7 +267,7 @@ def test_a_collector_that_is_gone_costs_spans_and_no_answer(
     collector.close()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
 
-    with house() as server:
+    with live_server() as server:
         answer = server.call("POST", "/predict/churn", [{"age": 50}], headers={"traceparent": SAMPLED})
 
     assert answer.status == 200
@@ -326,10 +326,10 @@ def test_a_span_lasts_as_long_as_its_request_though_the_clock_of_the_wall_is_set
 LOGGED = """
 import sys
 sys.path[:0] = PATH
-from serving_house import PATIENCE, house
+from live_server import PATIENCE, live_server
 from aias.serving.observability.logs import log_accesses
 log_accesses()
-with house() as server:
+with live_server() as server:
     for headers in ({"traceparent": "SAMPLED"}, {"traceparent": "SILENT"}, {"traceparent": "nonsense"}):
         server.call("POST", "/predict/churn", [{"age": 50}], headers=headers)
 """

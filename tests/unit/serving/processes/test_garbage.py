@@ -17,8 +17,8 @@ from aias.serving.connections.connection import Connection
 from aias.serving.http.messages import Request
 from aias.serving.processes import garbage
 from aias.serving.processes.garbage import LOOK_SECONDS, collect_by_time
+from live_server import BOUNDS, PATIENCE, Joined, Rule, Shelf, eventually, live_server
 from raw_requests import POST
-from serving_house import BOUNDS, PATIENCE, Joined, Rule, Shelf, eventually, house
 
 THREADS = replace(BOUNDS, inline_row_seconds=1e-12)
 
@@ -48,7 +48,7 @@ def ask(client: socket.socket, body: bytes) -> bytes:
 def test_what_is_answered_and_a_closed_connection_are_gone_at_once(bounds: Bounds, body: bytes, status: bytes) -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, Joined())
-    with house(shelf, bounds=bounds) as server:
+    with live_server(shelf, bounds=bounds) as server:
         # Some that are remembered as long as the server lives.
         with server.socket() as client:
             ask(client, body)
@@ -64,7 +64,7 @@ def test_what_is_answered_and_a_closed_connection_are_gone_at_once(bounds: Bound
 def test_what_waits_behind_a_request_goes_with_its_connection() -> None:
     shelf, model = Shelf(), Joined()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=THREADS) as server:
+    with live_server(shelf, bounds=THREADS) as server:
         model.stall.clear()
         with server.socket() as client:
             client.sendall(3 * (POST + b"Content-Length: 13\r\n\r\n" + b'[{"age": 50}]'))
@@ -82,7 +82,7 @@ def test_what_hung_up_before_its_answer_is_gone_at_once(joins: bool, waits: bool
     model = Joined() if joins else Rule(gate=gate)
     shelf = Shelf()
     shelf.deploy("churn", 1, model)
-    with house(shelf, bounds=THREADS, places=1) as server:
+    with live_server(shelf, bounds=THREADS, places=1) as server:
 
         def hold() -> None:
             gate.clear()

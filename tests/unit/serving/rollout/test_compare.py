@@ -8,7 +8,7 @@ from aias.runtimes.contract import Answers, Vectors
 from aias.serving.rollout.compare import Comparer, differ
 from aias.serving.rollout.shadow import Mirrored as Sent
 from aias.serving.versions.model import warm
-from serving_house import Rule
+from live_server import Rule
 
 JSON = {b"content-type": b"application/json"}
 ROWS = [{"age": 50}, {"age": 20}]

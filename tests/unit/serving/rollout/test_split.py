@@ -12,7 +12,7 @@ from aias.serving.rollout.split import Canary, Split
 from aias.serving.survival.journal import Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.versions.model import Model, warm
-from serving_house import AT, Rule
+from live_server import AT, Rule
 
 
 def model(number: int) -> Model:

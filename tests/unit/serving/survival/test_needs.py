@@ -14,7 +14,7 @@ from aias.serving.survival.needs import (
     why_apart,
 )
 from aias.serving.versions.model import warm
-from serving_house import Rule
+from live_server import Rule
 
 MIB = 1 << 20
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from aias.serving.survival.pulse import Pulse, threads_of
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what threads do is read from /proc")
 

@@ -9,7 +9,7 @@ from aias.serving.survival.journal import TEXT_BYTES, Layout, Pages, Slot
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.kernel import Counts, counts
 from aias.serving.survival.verdicts import CONTINUE_BYTES, SlotRecord, Verdict, judge
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 

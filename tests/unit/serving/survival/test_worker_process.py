@@ -20,7 +20,7 @@ from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.pulse import TICKS_A_SECOND, state_of
 from aias.serving.survival.transfers import TransferQueue
 from aias.serving.survival.worker_process import WorkerChannel, WorkerProcess
-from serving_house import eventually
+from live_server import eventually
 
 pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep connections")
 

@@ -17,7 +17,7 @@ from aias.serving.versions.residency import AT_START_MAX, GROWN_MAX, OWN_BYTES, 
 from aias.serving.versions.router import RETRY_SECONDS, START_SECONDS, Router
 from artifacts import manifest
 from clock import Clock
-from serving_house import BOUNDS, PATIENCE, Response, Rule, Shelf, eventually, house, samples
+from live_server import BOUNDS, PATIENCE, Response, Rule, Shelf, eventually, live_server, samples
 
 ONE = OWN_BYTES
 """What a rule takes: it has no files."""
@@ -283,7 +283,7 @@ def crowded() -> tuple[Counted, Bounds]:
 
 def test_requests_for_a_model_that_is_not_there_wait_for_one_load_and_neighbours_do_not() -> None:
     shelf, bounds = crowded()
-    with house(shelf, bounds=bounds) as server, ThreadPoolExecutor(6) as pool:
+    with live_server(shelf, bounds=bounds) as server, ThreadPoolExecutor(6) as pool:
         [(here, _)] = server.gateway.router.loaded()
         gone = next(name for name in ("e1", "e2", "e3") if name != here)
         shelf.loads.clear()
@@ -319,7 +319,10 @@ def test_who_asks_for_another_model_does_not_wait_for_a_slow_load() -> None:
         return Shelf.load(shelf, endpoint)
 
     gone: list[str] = [""]
-    with house(shelf, bounds=replace(BOUNDS, memory_bytes=ONE), load=load) as server, ThreadPoolExecutor(2) as pool:
+    with (
+        live_server(shelf, bounds=replace(BOUNDS, memory_bytes=ONE), load=load) as server,
+        ThreadPoolExecutor(2) as pool,
+    ):
         router = server.gateway.router
         [(here, _)] = router.loaded()
         router.residency = Residency()
@@ -337,7 +340,7 @@ def test_who_asks_for_another_model_does_not_wait_for_a_slow_load() -> None:
 
 def test_what_is_not_in_memory_is_ready_and_said_to_be_loaded_when_it_is_asked() -> None:
     shelf, bounds = crowded()
-    with house(shelf, bounds=bounds) as server:
+    with live_server(shelf, bounds=bounds) as server:
         [(here, _)] = server.gateway.router.loaded()
         gone = sorted({"e1", "e2", "e3"} - {here})
         index = server.call("POST", "/v2/repository/index", {"ready": True}).json
@@ -360,7 +363,7 @@ def test_what_is_not_in_memory_is_ready_and_said_to_be_loaded_when_it_is_asked()
 
 def test_a_model_that_turns_out_broken_is_refused_and_takes_nobody_with_it() -> None:
     shelf, bounds = crowded()
-    with house(shelf, bounds=bounds) as server:
+    with live_server(shelf, bounds=bounds) as server:
         [(here, _)] = server.gateway.router.loaded()
         gone = next(name for name in ("e1", "e2", "e3") if name != here)
         del shelf.runtimes[f"churn-{gone[1:]}"]

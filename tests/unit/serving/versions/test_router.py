@@ -4,7 +4,7 @@ from aias.serving.observability.metrics import Metrics
 from aias.serving.versions.model import warm
 from aias.serving.versions.router import KEEP_SECONDS, RETRY_SECONDS, Router
 from clock import Clock
-from serving_house import BOUNDS, PATIENCE, Rule, Shelf, eventually, house
+from live_server import BOUNDS, PATIENCE, Rule, Shelf, eventually, live_server
 
 
 def router(shelf: Shelf, clock: Clock | None = None) -> tuple[Router, list[str], Metrics]:
@@ -119,7 +119,7 @@ def test_a_model_is_tried_with_its_example_and_its_cost_decides_where_it_runs() 
 
 
 def test_a_running_server_follows_what_is_deployed() -> None:
-    with house() as server:
+    with live_server() as server:
         server.shelf.deploy("other", 3, Rule())
         eventually(lambda: server.call("POST", "/predict/other", []).status == 200)
 
@@ -140,7 +140,7 @@ def test_a_directory_that_fails_for_a_while_stops_nothing() -> None:
 
     shelf = Flaky()
     shelf.deploy("churn", 1, Rule())
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         shelf.broken = True
         eventually(lambda: any(event.name == "serve.refresh-failed" for event in server.events))
         looks = shelf.looks
@@ -156,7 +156,7 @@ def test_a_directory_that_fails_for_a_while_stops_nothing() -> None:
 def test_readiness_is_told_and_names_nothing() -> None:
     shelf = Shelf()
     shelf.deploy("churn", 1, None)
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         for path in ("/health/ready", "/v2/health/ready"):
             response = server.call("GET", path, key=None)
             assert (response.status, response.json) == (503, {"ready": False})
@@ -175,7 +175,7 @@ def test_a_request_that_waits_for_a_thread_finishes_on_the_version_it_began_with
     slow = Rule(gate=gate)
     shelf = Shelf()
     shelf.deploy("churn", 1, slow)
-    with house(shelf) as server:
+    with live_server(shelf) as server:
         gate.clear()
         versions: list[str] = []
         csv = {"Content-Type": "text/csv"}

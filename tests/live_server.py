@@ -163,7 +163,7 @@ class Shelf:
         return self.runtimes[endpoint.digest]  # type: ignore[return-value]
 
 
-class Ring:
+class FakeKeyRing:
     """`predict-key` has the scope `predict`, and so on; `all-key` has every one. Another may have `quotas`. A key
     `acme-1` is of the tenant `acme`, if that has quotas too."""
 
@@ -203,7 +203,7 @@ class Response:
 
 
 @dataclass
-class House:
+class LiveServer:
     """`call` goes over HTTP; `grpc` is where the second port is."""
 
     gateway: Gateway
@@ -280,7 +280,7 @@ def inference_shelf() -> Shelf:
 
 
 @contextmanager
-def house(
+def live_server(
     shelf: Shelf | None = None,
     *,
     bounds: Bounds = BOUNDS,
@@ -294,7 +294,7 @@ def house(
     book: Book | None = None,
     shadow: Callable[[Trial, Endpoint], Shadowing] | None = None,
     load: Callable[[Endpoint], Answering] | None = None,
-) -> Iterator[House]:
+) -> Iterator[LiveServer]:
     """A server with the endpoint `churn` at `churn@1`, unless another shelf is given."""
     if shelf is None:
         shelf = Shelf()
@@ -303,7 +303,7 @@ def house(
     gateway = Gateway(
         shelf,
         load or shelf.load,
-        lambda: Ring(quotas),
+        lambda: FakeKeyRing(quotas),
         ledger=ledger,
         hosts=hosts,
         unnamed=unnamed,
@@ -320,7 +320,7 @@ def house(
 
 
 @contextmanager
-def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[House]:
+def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[LiveServer]:
     """In a thread, on a free port."""
     listener = listen("127.0.0.1", 0)
     up = threading.Event()
@@ -328,19 +328,19 @@ def running(gateway: Gateway, shelf: Shelf, events: list[Event]) -> Iterator[Hou
     thread.start()
     try:
         assert up.wait(PATIENCE), "the server did not start"
-        yield House(gateway, shelf, listener.getsockname()[1], thread, events)
+        yield LiveServer(gateway, shelf, listener.getsockname()[1], thread, events)
     finally:
         gateway.stop()
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the server did not stop"
 
 
-def connections(server: House) -> list[Connection]:
+def connections(server: LiveServer) -> list[Connection]:
     """Those that the server has now."""
     return [each for each in list(server.gateway._server.server_state.connections) if isinstance(each, Connection)]
 
 
-def settled(server: House, count: int) -> bool:
+def settled(server: LiveServer, count: int) -> bool:
     """Whether it has so many connections, and none on its way: one that has just come counts twice for a moment."""
     return len(connections(server)) == count and not any(each._tasks for each in server.gateway._server.servers)  # type: ignore[attr-defined]
 
@@ -355,7 +355,7 @@ def eventually(condition: "object", seconds: float = PATIENCE) -> None:
     raise AssertionError("it never came true")
 
 
-def samples(server: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def samples(server: LiveServer) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     """What a server tells Prometheus."""
     from prometheus_client.parser import text_string_to_metric_families
 
