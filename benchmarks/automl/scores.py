@@ -5,7 +5,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from aias.core.arrays import Floats
 
 HIGHER_IS_BETTER: Final = {"roc_auc": True, "log_loss": False, "rmse": False}
 

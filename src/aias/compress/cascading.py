@@ -15,9 +15,9 @@ import numpy as np
 
 from aias.compress.techniques.contract import Made
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.graph.builder import Builder
 from aias.graph.sentences import SentenceEncoder

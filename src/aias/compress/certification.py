@@ -18,9 +18,9 @@ from aias.compress.gate.verdict import Claim, Verdict, judge
 from aias.compress.parts import columns_of
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import ALL, Judged, Trial, finite
+from aias.core.arrays import Floats, Ints
 from aias.core.errors import UserError
 from aias.core.events import Watch
-from aias.encoders.contract import Floats, Ints
 from aias.runtimes import engine_choice
 from aias.runtimes.latency import Race, longest_us, races
 from aias.runtimes.onnxruntime import OnnxRuntime

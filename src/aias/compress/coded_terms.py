@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.graph import DOUBLE, INT64, GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.features.terms import incidence, scaled, write_scaled
 

@@ -20,8 +20,8 @@ from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.resampled import Metric, resampled_loss
 from aias.compress.gate.studentised import auc_loss, explained_loss, mean_loss, root_loss
 from aias.compress.unseen_rows import doubt
+from aias.core.arrays import Floats, Ints
 from aias.core.task import LABEL_METRICS, Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.formulas import FORMULAS, ROW_LOSSES, ROW_SQUARES, Case
 from aias.training.scoring.intervals import sampled
 from aias.training.scoring.metrics import NO_LABELS, decide

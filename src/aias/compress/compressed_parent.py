@@ -14,9 +14,9 @@ import numpy as np
 from aias.compress.fitting import fitted
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder, Made, Proposal
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.errors import UserError
-from aias.encoders.contract import Floats
 from aias.training.parent import Parent
 from aias.training.selection.configuration import Configuration
 

@@ -18,10 +18,10 @@ import numpy as np
 from aias.compress.plain_trees import PlainTrees, in_single, plain
 from aias.compress.refitted_leaves import TREES_MAX, corrected
 from aias.compress.workshop import Teacher, Workshop, check_whole
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
 from aias.training.pipeline import ColumnsPipeline

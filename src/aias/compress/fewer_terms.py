@@ -13,9 +13,9 @@ import numpy as np
 
 from aias.compress.techniques.contract import CannotHelp
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import RowEncoder
 from aias.encoders.text import PARTS, Text
 from aias.features.terms import Terms

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aias.compress.trial import Judged, Trial
-from aias.encoders.contract import Ints
+from aias.core.arrays import Ints
 
 LEFT_MIN: Final = 6
 """Candidates that are judged on all rows."""

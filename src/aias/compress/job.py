@@ -32,13 +32,13 @@ from aias.compress.searched import searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Ladder
 from aias.compress.trial import Judged, Trial
 from aias.compress.workshop import FINISH_SHARE, workshop
+from aias.core.arrays import Ints
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged, UserError
 from aias.core.events import Event, Watch
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
-from aias.encoders.contract import Ints
 from aias.graph.parity import ParityBroken
 from aias.runtimes.latency import races
 from aias.training.finish import compiled

@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Ints
 from aias.core.deadline import Deadline
 from aias.core.events import nobody
-from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
 from aias.training.embedding import Embedding, embedded
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from aias.compress.searched import out_of_fold
 from aias.compress.trial import Judged, Trial
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.training.scoring.slices import each_value, parted
 
 COLUMNS_MAX: Final = 3

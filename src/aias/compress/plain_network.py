@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats
 from aias.learners.contract import State
 from aias.networks.arithmetic import Arithmetic, Graph, Numpy
 from aias.networks.inputs import BOUND, UNSEEN, Inputs

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.forest import LESS, LESS_OR_EQUAL, Floats, Forest
+from aias.core.arrays import Floats
+from aias.core.forest import LESS, LESS_OR_EQUAL, Forest
 from aias.core.graph import GraphWriter
 from aias.core.links import answers, write_answers
 from aias.learners.contract import State

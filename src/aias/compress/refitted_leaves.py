@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from aias.core.forest import Floats, Forest
+from aias.core.arrays import Floats
+from aias.core.forest import Forest
 from aias.core.links import sigmoid, softmax
 
 PASSES: Final = 3

@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.graph import FLOAT, GraphWriter
-from aias.encoders.contract import Floats
 from aias.features.terms import Terms
 from aias.networks.arithmetic import Graph
 from aias.networks.network import Network

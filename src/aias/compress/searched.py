@@ -10,7 +10,7 @@ import numpy as np
 from aias.compress.nomination import LIKELY, Prospect
 from aias.compress.techniques.contract import Made
 from aias.compress.trial import Judged, Trial
-from aias.encoders.contract import Floats, Ints
+from aias.core.arrays import Floats, Ints
 from aias.training.scoring.calibration import Calibration, choose, from_dict
 
 SMALL: Final = 2.0

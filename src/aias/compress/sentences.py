@@ -15,9 +15,9 @@ import numpy as np
 
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.features.sentences import Sentences
 from aias.graph.activation_ranges import ActivationRange, activation_ranges

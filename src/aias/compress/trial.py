@@ -14,7 +14,7 @@ from aias.compress.gate.evidence import Evidence, Loss, digits, loss_of
 from aias.compress.gate.power import guessed, in_doubt
 from aias.compress.techniques.contract import Candidate, Made
 from aias.compress.workshop import Workshop
-from aias.encoders.contract import Floats, Ints
+from aias.core.arrays import Floats, Ints
 from aias.runtimes.latency import Between, Race
 from aias.training.scoring.answering import Answering
 from aias.training.scoring.calibration import from_dict

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.task import LABEL_METRICS, Task
-from aias.encoders.contract import Floats
 from aias.training.scoring.formulas import ECE_BINS, FORMULAS, Case
 
 WRONG: Final = 2.0

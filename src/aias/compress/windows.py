@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.links import softmax
-from aias.encoders.contract import Floats, Ints
 
 PLACES: Final = 3
 EPOCHS: Final = 12

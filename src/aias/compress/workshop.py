@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.evenly import evenly
 from aias.core.events import nobody
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.graph.encoder_pair import EncoderPair

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
-
-Floats = npt.NDArray[np.float64]
 
 _BOTH: Final = np.array([[-1.0, 1.0]])
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.forest import LESS_OR_EQUAL, Floats, Forest, Ints, side_by_side
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import INT64, GraphWriter
 
 VALUES_AT_ONCE: Final = 1 << 22

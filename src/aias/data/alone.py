@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.events import Event
 from aias.core.task import Task
-from aias.data.dataset import Ints
 
 SHOWN_MAX: Final = 5
 

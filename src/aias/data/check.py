@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Floats
 from aias.core.evenly import evenly
 from aias.core.events import Event
 from aias.core.schema import Field, Kind, Role
@@ -15,7 +16,6 @@ from aias.core.task import Task
 from aias.data.copies import alike_by_chance, keys_of
 from aias.data.dataset import Dataset
 from aias.data.target import Labels1d
-from aias.encoders.contract import Floats
 
 CERTAIN: Final = 0.999
 """AUC or R² of one column alone from which it must know the answer."""

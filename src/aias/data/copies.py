@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.core.schema import Field
-from aias.data.dataset import Dataset, Ints
+from aias.data.dataset import Dataset
 
 CHANCE_MIN: Final = 2.0
 """Other rows that equal a row by chance: with more, rows to come will, too, and to have seen them is no flattery."""

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.core.events import Event
 from aias.core.names import digest_of
 from aias.core.schema import Field, Schema
 from aias.data.types.conform import conform_column
 
-Ints = npt.NDArray[np.int64]
 _MISSING = 0xFFFFFFFF
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.core.events import Event
-from aias.data.dataset import Dataset, Ints
+from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 
 Flags = npt.NDArray[np.bool_]

@@ -7,11 +7,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.task import Task
 from aias.data.alone import alone
 from aias.data.copies import copies as copies_of
 from aias.data.copies import numbered
-from aias.data.dataset import Dataset, Ints
+from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
 from aias.encoders.time import Time
 

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.core.errors import BadValue, shown
 from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
 from aias.core.schema import Field
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
-from aias.data.dataset import Dataset, Ints
+from aias.data.dataset import Dataset
 from aias.data.errors import BadTarget, NoInputs
 from aias.encoders.category import text_of
 from aias.encoders.number import Number

@@ -8,10 +8,10 @@ from typing import ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.errors import BadValue, Damaged
 from aias.core.limits import CATEGORIES_MAX
 from aias.core.schema import Field, Kind
-from aias.encoders.contract import Floats
 
 __all__ = ["Category"]
 

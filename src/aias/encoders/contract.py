@@ -14,10 +14,8 @@ from typing import ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.schema import Field, Kind
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 class ColumnEncoder(Protocol):

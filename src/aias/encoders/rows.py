@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.errors import BadValue
 from aias.core.near import did_you_mean
 from aias.core.nested import flat, is_nested, is_nothing, parents
 from aias.core.schema import Field
-from aias.encoders.contract import ColumnEncoder, Floats, Ints
+from aias.encoders.contract import ColumnEncoder
 from aias.encoders.json_row import JsonRow
 from aias.encoders.subwords import Subwords
 from aias.encoders.text import Text

@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.errors import BadValue, Damaged, UserError, shown
 from aias.core.schema import Field
-from aias.encoders.contract import Ints
 from aias.encoders.text import as_text
 
 __all__ = ["Subwords"]

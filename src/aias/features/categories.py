@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import INT64, GraphWriter
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 
 __all__ = ["Categories"]

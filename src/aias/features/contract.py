@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar, Protocol
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 
 Matrix = Any

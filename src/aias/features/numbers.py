@@ -4,8 +4,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 
 __all__ = ["Numbers"]

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import INT64, GraphWriter
-from aias.encoders.contract import Floats, Ints
 
 __all__ = ["TargetMeans"]
 

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import DOUBLE, GraphWriter
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.text import Text
 

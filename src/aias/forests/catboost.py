@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from aias.core.forest import FLOAT32_MAX, Floats, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import FLOAT32_MAX
 from aias.core.symmetric import SymmetricTrees
 
 Split = tuple[int, int, Mapping[str, Any]]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.forest import LESS_OR_EQUAL, MEMBER, Floats, Forest, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import LESS_OR_EQUAL, MEMBER, Forest
 
 
 def forest_of(text: str, outputs: int) -> Forest:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from aias.core.forest import LESS_OR_EQUAL, Forest, Ints, side_by_side
+from aias.core.arrays import Ints
+from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
 from aias.forests.catboost import widest
 
 Node = Mapping[str, Any]

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.core.forest import FLOAT32_MAX, LESS, LESS_OR_EQUAL, MEMBER, Floats, Forest, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import FLOAT32_MAX, LESS, LESS_OR_EQUAL, MEMBER, Forest
 
 
 def _logit(given: Floats) -> Floats:

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.encoders.rows import Encoded
 from aias.graph.rewritten import NothingToRewrite
 from aias.runtimes.onnxruntime import Session

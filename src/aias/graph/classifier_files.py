@@ -14,10 +14,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.limits import CLASSES_MAX
 from aias.core.links import softmax
-from aias.encoders.contract import Floats
 from aias.graph.transformer import Affine, Transformer
 from aias.graph.transformer_files import UnknownEncoder, affine, config_of, read_folder
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from aias.artifact.card import card
 from aias.artifact.manifest import Manifest
+from aias.core.arrays import Floats
 from aias.core.schema import Field
 from aias.core.task import DEFAULT_METRIC, Task, TaskType
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import Subwords
 from aias.graph.builder import Builder

@@ -6,9 +6,9 @@ from typing import Final
 import numpy as np
 
 from aias.artifact.manifest import Parity
+from aias.core.arrays import Floats
 from aias.core.errors import AiasError
 from aias.core.evenly import evenly
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.runtimes.contract import Row
 from aias.runtimes.onnxruntime import OnnxRuntime

@@ -9,9 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.graph.transformer import MIDDLE_LENGTH, Affine, Layer, Norm, Transformer
-
-Floats = npt.NDArray[np.float64]
 
 _GELU_CUBIC: Final = 0.044715
 """Hendrycks and Gimpel 2016."""

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from aias.core.arrays import Floats
 from aias.core.graph import UNPADDED, GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, Layout
 from aias.graph.builder import Builder
 from aias.runtimes.onnxruntime import Session

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
 from aias.core.names import digest_of
-from aias.encoders.contract import Ints
 from aias.encoders.rows import Encoded
 from aias.encoders.subwords import LENGTH_MAX, Subwords
 from aias.graph.builder import Builder

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from aias.core.forest import MEMBER, Floats, Forest, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import MEMBER, Forest
 
 LINKS: Final = {(): "identity", ("Mul", "Sigmoid"): "sigmoid", ("Softmax",): "softmax"}
 """By the operators between the sums and what `Builder.finish` writes."""

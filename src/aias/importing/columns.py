@@ -5,8 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
-from aias.importing.formats.contract import Floats, Input, Values
+from aias.importing.formats.contract import Input, Values
 
 MISSING, UNSEEN = "", "\uffffnever seen"
 """What a model of categories is given for a missing value, and for one that it does not know."""

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import DOUBLE, FLOAT, GraphWriter
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Layout
 from aias.graph.compile import compile_graph
 from aias.importing.formats.contract import Input, Plan, UnreadableModel

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from aias.core.forest import Floats, Forest, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import Forest
 from aias.core.graph import DOUBLE, INT64, GraphWriter
 
 

@@ -7,10 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.limits import CATEGORIES_MAX, COLUMNS_MAX
 from aias.core.schema import Field, Schema, SchemaMismatch
 from aias.encoders.category import Category, text_of
-from aias.encoders.contract import Floats
 from aias.encoders.number import Number
 from aias.encoders.rows import RowEncoder
 from aias.importing.columns import UNSEEN

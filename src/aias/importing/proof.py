@@ -11,10 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.manifest import Parity
+from aias.core.arrays import Floats
 from aias.core.errors import AiasError
 from aias.core.evenly import evenly
 from aias.encoders.category import text_of
-from aias.encoders.contract import Floats
 from aias.graph.parity import ALONE_ROWS_MAX, SCORE_DIFFERENCE_MAX
 from aias.importing.formats.contract import Plan
 from aias.importing.matching import Matched

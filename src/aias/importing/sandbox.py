@@ -20,11 +20,11 @@ from typing import Any, Final, Self
 import msgspec
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.errors import AiasError, UserError
 from aias.core.frames import TimeUp, TooLong, end, give_frame, take_frame
 from aias.importing.formats.contract import (
     Description,
-    Floats,
     Plan,
     Said,
     Shown,

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.links import write_answers
 from aias.core.task import LINKS, Task
-from aias.encoders.contract import Floats
 from aias.forests.lightgbm import forest_of
 from aias.learners.boosting import CODES_MAX, Rounds, bare, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, halves, joined, state_text, text_state

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.learners.contract import Examples, Fit, Fitted, halves, joined
 
 CODES_MAX: Final = 64

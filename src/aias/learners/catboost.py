@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.graph import GraphWriter
 from aias.core.links import answers, write_answers
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import LINKS, Task
-from aias.encoders.contract import Floats, Ints
 from aias.forests.catboost import description, splits_of, tables_of, trees_of
 from aias.learners.boosting import Rounds
 from aias.learners.contract import Examples, Fit, State, joined

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch
 from aias.core.forest import Forest
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 
 State = Mapping[str, npt.NDArray[Any]]
 """A fitted learner as named arrays (a model's own text or bytes as uint8); no Python objects, ever."""

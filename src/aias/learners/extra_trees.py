@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.forest import FLOAT32_MAX, LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.learners.shrinkage import SHRINKAGE_USUAL, Shrunk, chosen
 

@@ -20,13 +20,13 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.events import nobody
 from aias.core.graph import GraphWriter
 from aias.core.lbfgs import Vector, minimise
 from aias.core.links import answers, sigmoid, write_answers
 from aias.core.side_by_side import SideBySide
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 
 __all__ = ["Linear"]

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import DOUBLE, GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.learners.contract import Examples, Fit, State, halves, joined
 
 __all__ = ["Nearest"]

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.learners.contract import Examples, halves, joined
 
 SHRINKAGES: Final = (0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LINKS, Task
-from aias.encoders.contract import Floats
 from aias.learners.contract import Examples, Fit, State
 from aias.networks.answers import span_of, usual_outputs
 from aias.networks.arithmetic import Graph, Numpy

@@ -16,11 +16,11 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.graph import GraphWriter
 from aias.core.links import answers, write_answers
 from aias.core.task import LINKS, Task
-from aias.encoders.contract import Floats, Ints
 from aias.forests.xgboost import Nodes, forest_of
 from aias.learners.boosting import Rounds, bare, boost, sets_of
 from aias.learners.contract import Examples, Fit, Fitted, State, joined

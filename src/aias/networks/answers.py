@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
-from aias.networks.inputs import Floats, Ints
 
 
 def usual_outputs(y: Floats | Ints, weight: Floats | None, task: Task) -> Floats:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 
 
 class BestEpoch:

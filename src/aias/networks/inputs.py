@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.networks.arithmetic import Arithmetic
 
 BOUND: Final = np.float32(3)
@@ -35,9 +36,6 @@ _ARRAYS: Final = (
     "large_starts",
     "large_ends",
 )
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

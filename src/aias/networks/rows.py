@@ -5,9 +5,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
 from aias.networks.arithmetic import Numpy
-from aias.networks.inputs import UNSEEN, Floats, Inputs, Ints, Read
+from aias.networks.inputs import UNSEEN, Inputs, Read
 
 READ_AT_ONCE: Final = 1 << 16
 """Rows; bounds the float64 copies made on the way."""

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.deadline import Deadline
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.networks.best_epoch import BestEpoch
 from aias.networks.flat import Flat
 from aias.networks.losses import judged, loss_of

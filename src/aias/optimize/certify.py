@@ -5,8 +5,8 @@ from typing import Any
 from aias.artifact.optimised import Gain
 from aias.compress.comparison import Answered, evidence
 from aias.compress.gate.evidence import loss_of
+from aias.core.arrays import Ints
 from aias.core.task import Task
-from aias.encoders.contract import Ints
 
 
 def certify(task: Task, y: Any, parent: Answered, child: Answered, *, seed: int, groups: Ints | None = None) -> Gain:

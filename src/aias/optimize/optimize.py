@@ -20,13 +20,13 @@ import numpy as np
 
 from aias.artifact.optimised import Gain, gained
 from aias.compress.comparison import Answered
+from aias.core.arrays import Floats
 from aias.core.catalog import members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.data.dataset import Dataset
-from aias.encoders.contract import Floats
 from aias.optimize.certify import certify
 from aias.optimize.outcome import AxisReport, Outcome, reports
 from aias.optimize.parameters import parameters

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aias.artifact.optimised import Gain
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.training.scoring.metrics import measure
 from aias.training.selection.leaderboard import Leaderboard
 from aias.training.selection.weights import greedy, mix

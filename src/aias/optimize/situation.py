@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.training.pipeline import Pipeline
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.leaderboard import Leaderboard

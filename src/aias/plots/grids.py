@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats, Ints
+from aias.core.arrays import Floats, Ints
 from aias.plots.frame import Axis, Frame, framed, number
 from aias.plots.lines import Line, draw_line
 from aias.plots.svg import WIDTH, Drawing

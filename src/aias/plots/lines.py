@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.plots.frame import Axis, Frame, framed
 
 POINTS_MAX: Final = 200

@@ -21,9 +21,9 @@ from threading import Barrier
 from typing import Any, Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.core.arrays import Floats
 from aias.core.evenly import evenly
 from aias.core.limits import INLINE_ROW_SECONDS_MAX as INLINE
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -65,7 +65,6 @@ LONGEST: Final = "longest_us"
 """In the proof of a version."""
 LONGEST_CALLS: Final = 3
 
-Floats = npt.NDArray[np.float64]
 Rows = Sequence[Mapping[str, object]]
 Block = Callable[[OnnxRuntime, int, int], Floats]
 """µs of each call, of a model asked so many rows from a place on."""

@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.data.opinions import AMOUNT, Opinions
-from aias.encoders.contract import Floats
 from aias.teaching.agreement import number_of
 from aias.teaching.teachers.contract import Said
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Ints
 from aias.core.catalog import member, members
 from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch
@@ -27,7 +28,6 @@ from aias.data.opinions import Opinions
 from aias.data.read import read
 from aias.data.schema_file import read_schema
 from aias.data.target import label_of, task_for
-from aias.encoders.contract import Ints
 from aias.teaching.agreement import compared_on, number_of
 from aias.teaching.answer_cache import AnswerCache
 from aias.teaching.asking import Answers, ask

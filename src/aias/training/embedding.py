@@ -14,11 +14,11 @@ from typing import Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.evenly import evenly
 from aias.core.events import Event, Level, Watch
 from aias.core.names import short_digest
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import LENGTH_MAX
 from aias.graph.sentences import SentenceEncoder, Texts, Vectors

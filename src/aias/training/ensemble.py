@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.forest import Forest, side_by_side
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, LinearPipeline, Pipeline

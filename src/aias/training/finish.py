@@ -11,12 +11,12 @@ from aias.artifact.card import card
 from aias.artifact.encoder_tables import encoder_tables
 from aias.artifact.manifest import Manifest, Parity
 from aias.artifact.report import REPORT, read_report
+from aias.core.arrays import Floats
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.graph import GraphWriter
 from aias.core.schema import Field
 from aias.data.dataset import Dataset
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.encoders.subwords import Subwords
 from aias.graph.compile import compile_graph

@@ -15,12 +15,12 @@ import numpy as np
 from aias.artifact.encoder_tables import encoder_entries
 from aias.artifact.manifest import FORMAT, Candidate, Lineage, Manifest, Parity
 from aias.core import catalog
+from aias.core.arrays import Floats, Ints
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Level, nobody
 from aias.core.task import LABEL_METRICS, Measurement
 from aias.data.alone import notes_on
-from aias.encoders.contract import Floats, Ints
 from aias.training.embedding import KnownRows, alone_seconds
 from aias.training.ensemble import Ensemble, Part
 from aias.training.finish import Timed, Trained, described, finished, timed

@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.errors import StorageFailed
-from aias.encoders.contract import Floats
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

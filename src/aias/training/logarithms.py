@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import State, joined
 from aias.training.pipeline import Pipeline

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.events import Event, Watch
 from aias.core.task import Task
-from aias.data.dataset import Dataset, Ints
+from aias.data.dataset import Dataset
 from aias.data.split import Folds, folds
 from aias.training.table import beside
 

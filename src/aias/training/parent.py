@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from aias.artifact.manifest import Candidate, Manifest
+from aias.core.arrays import Floats
 from aias.core.cpus import cpus
 from aias.core.errors import UserError
 from aias.core.events import Event, Watch
@@ -21,7 +22,6 @@ from aias.data.read import read
 from aias.data.split import folds, groups_of
 from aias.data.target import labels_for
 from aias.data.text_files.long_texts import within_limit
-from aias.encoders.contract import Floats
 from aias.runtimes.onnxruntime import OnnxRuntime
 from aias.training.ledger import Ledger
 from aias.training.prepare import Prepared, encoded_of, prepare

@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.events import nobody
 from aias.core.graph import GraphWriter
 from aias.core.memory import give_back
 from aias.core.side_by_side import SideBySide
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.contract import Feature
 from aias.learners.contract import Fit, Fitted, State

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
 from aias.core.errors import UserError
@@ -21,7 +22,6 @@ from aias.data.given import apart
 from aias.data.opinions import Opinions
 from aias.data.split import groups_of, split
 from aias.data.target import check_inputs, labels_for, task_for
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.training.embedding import (
     Embedding,

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.errors import UserError
-from aias.encoders.contract import Ints
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
 

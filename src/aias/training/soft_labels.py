@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.learners.contract import Examples
 
 CHANCE_MIN: Final = 0.02

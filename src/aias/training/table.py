@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.names import digest_of
 from aias.core.schema import Field
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.learners.contract import Examples
 from aias.training.ledger import not_written

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.catalog import member
 from aias.core.deadline import Deadline
 from aias.core.events import Watch
-from aias.encoders.contract import Floats, Ints
 from aias.learners.contract import Fit, Fitted, State
 from aias.training.ledger import Entry, Ledger
 from aias.training.logarithms import Logarithms, LogPipeline

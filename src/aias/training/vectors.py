@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.encoders.contract import Ints
+from aias.core.arrays import Ints
 from aias.graph.sentences import Texts, Vectors
 
 BYTES_MAX: Final = 1 << 30

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.schema import Field
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.features.sentences import LENGTH, Sentences
 from aias.graph.builder import Builder

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from aias.core.arrays import Floats
 
 RISK: Final = 0.05
 """Of calling something no worse that is worse by the margin."""

@@ -11,9 +11,10 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr
 
-from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown, halved, lost, of_rows
+from aias.compress.gate.evidence import Evidence, Unknown, halved, lost, of_rows
 from aias.compress.gate.proportions import Proportions
 from aias.compress.gate.studentised import mean_loss
+from aias.core.arrays import Floats, Ints
 
 TINY: Final = 1e-12
 """Of a spread, where the rows of both models are all alike."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import RISK, Evidence, Floats, Ints, digits, halved
+from aias.compress.gate.evidence import RISK, Evidence, digits, halved
+from aias.core.arrays import Floats, Ints
 
 WANTED: Final = 0.8
 """The chance with which a candidate that loses nothing should be certified."""

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import Evidence, Floats, Ints, Unknown, lost
+from aias.compress.gate.evidence import Evidence, Unknown, lost
+from aias.core.arrays import Floats, Ints
 
 RESAMPLES: Final = 2_000
 """A limit then varies by a thirtieth of the interval."""

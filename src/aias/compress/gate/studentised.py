@@ -22,8 +22,9 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from aias.compress.gate.evidence import ROUNDING, Evidence, Floats, Ints, Unknown, lost, of_rows
+from aias.compress.gate.evidence import ROUNDING, Evidence, Unknown, lost, of_rows
 from aias.compress.gate.unseen import Unseen, unseen
+from aias.core.arrays import Floats, Ints
 
 TINY: Final = 1e-60
 """In place of a variance of 0, far below that of any estimate."""

@@ -27,7 +27,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aias.compress.gate.evidence import HALVINGS, Floats
+from aias.compress.gate.evidence import HALVINGS
+from aias.core.arrays import Floats
 
 FAR: Final = 2.0
 """Spreads of the first model's own losses, by which a row not seen may be lost: what is farther off can be missed."""

@@ -26,9 +26,9 @@ from aias.compress.nomination import LIKELY
 from aias.compress.searched import Known, Searched
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats
 from aias.core.graph import GraphWriter
 from aias.core.task import LABEL_METRICS, Task
-from aias.encoders.contract import Floats
 from aias.graph.builder import Builder
 from aias.graph.encoder_pair import EncoderPair
 from aias.training.pipeline import Pipeline

@@ -13,7 +13,7 @@ from aias.compress.coded_terms import CodedTerms, coded
 from aias.compress.fewer_terms import held_by, linear_member, student, with_terms
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.training.selection.members import Member
 
 __all__ = ["codebook"]

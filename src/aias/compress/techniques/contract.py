@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aias.compress.workshop import Workshop
+from aias.core.arrays import Floats
 from aias.core.errors import AiasError
-from aias.encoders.contract import Floats
 from aias.encoders.rows import RowEncoder
 from aias.training.embedding import Embedding
 from aias.training.pipeline import Pipeline

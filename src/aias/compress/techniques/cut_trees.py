@@ -15,7 +15,8 @@ import numpy as np
 from aias.compress.plain_trees import PlainTrees, in_single
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.core.forest import Floats, Forest, Ints
+from aias.core.arrays import Floats, Ints
+from aias.core.forest import Forest
 from aias.graph.trees import trees_in
 from aias.training.pipeline import ColumnsPipeline, Pipeline
 from aias.training.selection.members import Member

@@ -17,9 +17,9 @@ from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import GONE
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Teacher, Workshop, check_whole
+from aias.core.arrays import Floats
 from aias.core.catalog import member
 from aias.core.events import nobody
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.learners.contract import Examples, Fit
 from aias.training.parent import NoTime

@@ -13,7 +13,7 @@ import numpy as np
 from aias.compress.sentences import reader
 from aias.compress.techniques.contract import Candidate, CannotHelp
 from aias.compress.workshop import Workshop
-from aias.encoders.contract import Ints
+from aias.core.arrays import Ints
 from aias.encoders.subwords import TRIMMED
 from aias.graph.int8 import Int8
 from aias.training.prepare import encoded_of

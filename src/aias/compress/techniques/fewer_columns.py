@@ -15,7 +15,7 @@ import numpy as np
 from aias.compress.distillation import Size, able, lesson, taught
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.encoders.rows import RowEncoder
 
 __all__ = ["fewer_columns"]

@@ -14,7 +14,7 @@ import numpy as np
 from aias.compress.plain_trees import plain, told_apart
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.workshop import Workshop
-from aias.encoders.contract import Ints
+from aias.core.arrays import Ints
 from aias.training.ensemble import Ensemble
 from aias.training.logarithms import LogPipeline
 from aias.training.pipeline import ColumnsPipeline, Pipeline

@@ -23,8 +23,8 @@ from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
 from aias.compress.windows import EPOCHS, Kernel, Lesson, Singles, learned
 from aias.compress.workshop import Workshop, check_whole
+from aias.core.arrays import Floats
 from aias.core.deadline import Deadline
-from aias.encoders.contract import Floats
 from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
 from aias.graph.windows import Windows

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
 from aias.data.errors import TooLarge, Unreadable
@@ -26,7 +27,6 @@ from aias.data.text_files.layout import Layout, Records, records, sniff, without
 from aias.data.text_files.one_side import one_side
 from aias.data.text_files.one_table import one_table, without_title
 from aias.data.types.names import unique_names
-from aias.encoders.contract import Ints
 
 _SUFFIXES: Final = {".csv": None, ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _SAID: Final = re.compile(rb"sep=([,;|\t])\n", re.IGNORECASE)

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Ints
 from aias.data.types.spellings import SPELLINGS
-from aias.encoders.contract import Ints
 
 Row = Sequence[str]
 Flags = npt.NDArray[np.bool_]

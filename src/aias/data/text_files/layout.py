@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.encoders.contract import Ints
+from aias.core.arrays import Ints
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""

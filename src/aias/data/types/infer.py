@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from aias.core.arrays import Floats
 from aias.core.events import Event
 from aias.core.schema import Field, Schema
 from aias.data.dataset import column_content
@@ -19,7 +20,6 @@ from aias.data.types.kinds import guess
 from aias.data.types.numbers_in_texts import units_of
 from aias.data.types.spellings import SPELLINGS, SURE_SPELLINGS
 from aias.data.types.times_in_digits import times_in_digits
-from aias.encoders.contract import Floats
 
 _ID_NAME: Final = re.compile(r"(id|index|rownames?|row_?(id|number|num|no)?|unnamed: 0|.*[_ ]id|c0)", re.IGNORECASE)
 _CAMEL_ID: Final = re.compile(r".*[a-z]I[dD]")

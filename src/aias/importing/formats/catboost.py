@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.errors import UserError
-from aias.core.forest import FLOAT32_MAX, Forest, Ints
+from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.graph import GraphWriter
 from aias.core.symmetric import SymmetricTrees
 from aias.core.task import TaskType
@@ -26,7 +27,6 @@ from aias.graph.compile import compile_graph
 from aias.importing.columns import MISSING, UNSEEN
 from aias.importing.formats.contract import (
     Description,
-    Floats,
     Input,
     Plan,
     Shown,

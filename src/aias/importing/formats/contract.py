@@ -10,12 +10,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.errors import UserError, shown
 from aias.core.task import TaskType
-
-Floats = npt.NDArray[np.float64]
 
 Values = Floats | list[str]
 """One input's values, one a row: numbers, or categories as the file spells them."""

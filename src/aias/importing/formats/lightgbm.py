@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.forest import MEMBER, Forest
 from aias.core.task import TaskType
 from aias.encoders.category import text_of
 from aias.forests.lightgbm import forest_of, zeros_are_missing
 from aias.importing.columns import codes_of
-from aias.importing.formats.contract import Description, Floats, Input, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.formats.contract import Description, Input, Plan, UnfitModel, UnreadableModel, Values
 from aias.importing.linear_leaves import LinearLeaves, linear_leaves
 from aias.importing.links import Link
 from aias.importing.trees import check_forest, graph_of

@@ -13,10 +13,11 @@ import onnx
 import onnxruntime
 from onnx import TensorProto
 
+from aias.core.arrays import Floats
 from aias.core.links import sigmoid, softmax
 from aias.graph.builder import IR_VERSION, Builder
 from aias.importing.columns import MISSING, UNSEEN
-from aias.importing.formats.contract import Description, Floats, Plan, UnfitModel, UnreadableModel, Values
+from aias.importing.formats.contract import Description, Plan, UnfitModel, UnreadableModel, Values
 from aias.importing.safety import loaded, plain
 from aias.importing.signature import Slot, classes_of, outputs_of, pruned, slots_of
 

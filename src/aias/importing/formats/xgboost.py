@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.errors import UserError, shown
 from aias.core.forest import FLOAT32_MAX, Forest
 from aias.core.links import sigmoid, softmax
@@ -17,7 +18,6 @@ from aias.forests.xgboost import Nodes, base_of, forest_of, texts_of
 from aias.importing.columns import codes_of
 from aias.importing.formats.contract import (
     Description,
-    Floats,
     Input,
     Plan,
     Shown,

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.runtimes.contract import Answers, Vectors
 from aias.serving.formats.json_answers import plain
-
-Floats = npt.NDArray[np.float64]
 
 _POWERS: Final = np.array([float(f"1e{power}") for power in range(23)])
 """Of ten, as far as float64 holds them exactly."""

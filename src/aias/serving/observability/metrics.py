@@ -14,9 +14,10 @@ import numpy as np
 
 from aias.access.accounts import Usage
 from aias.access.keys import Key
+from aias.core.arrays import Floats
 from aias.serving.http.messages import Reply
 from aias.serving.observability.statistics import Counted, Statistics
-from aias.serving.observability.tallies import Floats, Tallies
+from aias.serving.observability.tallies import Tallies
 
 PHASES: Final = ("decode", "run", "encode", "queue")
 

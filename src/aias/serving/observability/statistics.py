@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.serving.http.messages import Reply
-from aias.serving.observability.tallies import Block, Floats
+from aias.serving.observability.tallies import Block
 
 
 @dataclass(slots=True)

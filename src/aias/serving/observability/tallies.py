@@ -12,9 +12,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from aias.core.arrays import Floats
 
 REQUESTS_MAX: Final = 512
 """Of one endpoint's version until they are added up: 100 us at once."""

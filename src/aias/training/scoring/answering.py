@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import GraphWriter
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded
 from aias.learners.contract import State
 from aias.training.pipeline import Pipeline

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final, Protocol, Self
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.graph import GraphWriter
-from aias.encoders.contract import Floats, Ints
 
 ISOTONIC_ROWS_MIN: Final = 5_000
 """With fewer rows the steps of an isotonic curve follow the noise (Niculescu-Mizil and Caruana 2005)."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats, Ints
+from aias.core.arrays import Floats, Ints
 
 BIN_ROWS_MIN: Final = 100
 """The coverage of a bin then varies by three points or so from one sample to the next."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import LabelWeights
 
 HOLDOUT_PARTS: Final = 5

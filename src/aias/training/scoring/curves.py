@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Measurement, Task
-from aias.encoders.contract import Floats, Ints
 from aias.plots.frame import FAR, axis, number, share
 from aias.plots.grids import confusion_chart, density_chart
 from aias.plots.lines import Counts, Line, line_chart, thinned

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.events import Event
 from aias.core.task import Measurement
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import measure_with_interval
 
 ROWS_MAX: Final = 10_000

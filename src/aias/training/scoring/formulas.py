@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import MEDIAN, quantile_of
-from aias.encoders.contract import Floats, Ints
 
 ECE_BINS: Final = 15
 PROBABILITY_MIN: Final = 1e-15

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.report import FieldImportance
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import LabelWeights, measure, of_rows
 
 Answer = Callable[[Floats], Floats]

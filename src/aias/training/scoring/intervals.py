@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from aias.encoders.contract import Floats, Ints
+from aias.core.arrays import Floats, Ints
 from aias.training.scoring.formulas import Values
 
 RESAMPLES: Final = 400

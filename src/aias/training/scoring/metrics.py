@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.events import Event, Watch
 from aias.core.task import LABEL_METRICS, MEDIAN, METRICS, Measurement, Task, TaskType, quantile_of
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.formulas import FORMULAS, Case
 from aias.training.scoring.intervals import Interval, intervals, sampled
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.report import PLOTS, REPORT, FieldImportance, Report, SliceScore
+from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.events import Event, Watch, nobody
 from aias.core.task import Measurement, Task
 from aias.data.dataset import Dataset
-from aias.encoders.contract import Floats, Ints
 from aias.encoders.rows import Encoded, RowEncoder
 from aias.plots.bars import Bar, bar_chart
 from aias.training.ensemble import Ensemble, Part

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Measurement, Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.metrics import LabelWeights, judge, of_rows
 
 SLICE_ROWS_MIN: Final = 30

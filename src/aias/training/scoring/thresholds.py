@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import LABEL_METRICS, Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.cross_fitting import others
 from aias.training.scoring.formulas import COUNTED, FORMULAS, Case, Counts
 from aias.training.scoring.metrics import decide

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.events import Event, Watch
 from aias.core.task import LABEL_METRICS, Measurement, Task, written
-from aias.encoders.contract import Floats
 from aias.training.scoring import metrics
 from aias.training.selection.weights import worth
 

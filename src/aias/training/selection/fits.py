@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from aias.encoders.contract import Floats
+from aias.core.arrays import Floats
 from aias.training.ensemble import Part, bagged
 from aias.training.selection.members import Member
 from aias.training.table import Table

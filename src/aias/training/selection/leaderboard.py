@@ -10,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 
 from aias.artifact.encoder_tables import encoder_entries, encoder_tables
+from aias.core.arrays import Floats, Ints
 from aias.core.deadline import Deadline
 from aias.core.errors import Damaged
 from aias.core.events import Event, Watch
 from aias.core.failpoints import failpoint
 from aias.core.load import Load
 from aias.core.task import Measurement
-from aias.encoders.contract import Floats, Ints
 from aias.graph.parity import ParityBroken
 from aias.training.finish import Timed
 from aias.training.forms import Forms

@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.catalog import member
-from aias.encoders.contract import Floats
 from aias.training.ledger import Ledger
 from aias.training.selection.configuration import ALL, Configuration, Unit
 from aias.training.table import Table

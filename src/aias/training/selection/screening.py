@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from aias.core.arrays import Floats
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.training.scoring import metrics
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.weights import greedy

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final, Protocol
 
+from aias.core.arrays import Floats
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound, UserError
 from aias.core.task import Task
-from aias.encoders.contract import Floats
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
 from aias.training.table import Table

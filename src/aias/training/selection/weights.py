@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
-from aias.encoders.contract import Floats, Ints
 from aias.training.scoring.cross_fitting import others
 from aias.training.scoring.metrics import measure
 
