@@ -3,9 +3,19 @@
 import os
 import sys
 
+from sqlalchemy import text
+
 from aias.artifact.manifest import Candidate, EncoderEntry, Lineage, Manifest, Parity
 from aias.core.schema import Field
 from aias.core.task import Measurement, Task
+from aias.database.engine import Database
+
+
+def check_database(database: Database) -> None:
+    """As SQLite itself does."""
+    with database.reading() as connection:
+        assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
+        assert not connection.execute(text("PRAGMA foreign_key_check")).all()
 
 
 def manifest(name: str = "churn", *, seed: int = 0, parents: tuple[str, ...] = ()) -> Manifest:

@@ -47,6 +47,11 @@ class Machine:
 
     # What a test does
 
+    @property
+    def ahead(self) -> int:
+        """Batches that the batcher takes for started, and that run when a place is free."""
+        return len(self.batcher._started) - self.batcher.running
+
     def at(self, when: float, action: Callable[[], None]) -> None:
         heappush(self.events, (when, next(self._serial), action))
 

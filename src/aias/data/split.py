@@ -31,13 +31,12 @@ _STRATA: Final = 10
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Sorted positions of rows; no row is in two parts. `left_out` are copies that would have straddled."""
+    """Sorted positions of rows; no row is in two parts; copies that would have straddled are in none."""
 
     train: Ints
     validation: Ints
     test: Ints
     reason: str
-    left_out: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,5 +337,5 @@ def _without_copies(parts: npt.NDArray[np.int8], copies: Ints, reason: str) -> S
 
 
 def _split(parts: npt.NDArray[np.int8], reason: str) -> Split:
-    train, validation, test, left_out = (np.flatnonzero(parts == place) for place in range(4))
-    return Split(train, validation, test, reason, left_out)
+    train, validation, test = (np.flatnonzero(parts == place) for place in range(3))
+    return Split(train, validation, test, reason)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -102,13 +102,6 @@ class Database:
         with self.reading() as transaction:
             return _revision(transaction)
 
-    def faults(self) -> list[str]:
-        """What SQLite's own check finds wrong with the file; empty when it is sound."""
-        with self.reading() as connection:
-            rows = [row[0] for row in connection.execute(text("PRAGMA integrity_check"))]
-            orphans = [f"{row[0]} refers to a row that is not there" for row in _foreign_keys(connection)]
-        return [*(row for row in rows if row != "ok"), *orphans]
-
     def close(self) -> None:
         self._engine.dispose()
 
@@ -178,10 +171,6 @@ def _revision(transaction: Transaction) -> str:
     if not inspect(transaction).has_table("alembic_version"):
         return ""
     return str(transaction.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
-
-
-def _foreign_keys(connection: Connection) -> list[Any]:
-    return list(connection.execute(text("PRAGMA foreign_key_check")))
 
 
 @contextmanager

@@ -63,11 +63,6 @@ class Batcher:
     def running(self) -> int:
         return min(self._places, len(self._started))
 
-    @property
-    def booked(self) -> int:
-        """Batches that are started, and run when a place is free."""
-        return len(self._started) - self.running
-
     # What callers do
 
     @property

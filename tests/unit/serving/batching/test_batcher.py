@@ -217,7 +217,7 @@ def test_who_is_away_when_runs_end_has_booked_what_runs_meanwhile() -> None:
 
 def test_who_is_never_away_books_nothing() -> None:
     booked: list[int] = []
-    machine = Machine(places=2, takes=lambda _batch: booked.append(machine.batcher.booked) or 0.002)  # type: ignore[func-returns-value]
+    machine = Machine(places=2, takes=lambda _batch: booked.append(machine.ahead) or 0.002)  # type: ignore[func-returns-value]
     model = lane(per_row=0.002, per_run=0.0, objective=1_000)
     for _ in range(50):
         machine.ask(model)
@@ -231,7 +231,7 @@ def test_nothing_is_booked_that_would_gain_from_company() -> None:
     machine, model = Machine(places=2, away=lambda: 0.02), lane(per_row=0.001, per_run=0.01, objective=1_000)
     for at in range(300):
         machine.at(0.001 * at, lambda: machine.ask(model))
-        machine.at(0.001 * at, lambda: booked.append(machine.batcher.booked))
+        machine.at(0.001 * at, lambda: booked.append(machine.ahead))
     machine.run()
 
     assert max(booked) == 0
@@ -252,7 +252,7 @@ def test_what_is_booked_counts_at_the_door() -> None:
     for _ in range(60):
         machine.ask(model)
     machine.run(0.2)
-    booked, waiting = machine.batcher.booked, machine.batcher.waiting
+    booked, waiting = machine.ahead, machine.batcher.waiting
     wait = machine.batcher.expected_wait(Ticket(model, "other", 1, machine.deliver))
 
     assert booked >= 3
@@ -266,7 +266,7 @@ def test_on_one_place_nothing_is_booked() -> None:
         machine.ask(model)
     machine.run(0.1)
 
-    assert machine.batcher.booked == 0
+    assert machine.ahead == 0
     machine.run()
     assert machine.broken == []
 
