@@ -4,6 +4,7 @@ what is known is not asked · equal rows are asked once · what is answered is k
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -27,6 +28,12 @@ FAILURES_MAX: Final = 5
 NONSENSE_ROWS_MIN: Final = 20
 NONSENSE_SHARE_MAX: Final = 0.5
 """Of the first answers; who says nothing that counts is asked otherwise, or another is asked."""
+
+STRAYS_MIN: Final = 10
+STRAYS_SHARE_MAX: Final = 0.05
+"""Of answers that are labels, but unknown ones. A few are left out; more are a label that nobody named."""
+
+LABELS_TOLD: Final = 5
 
 TOLD_EVERY: Final = 50
 """Rows."""
@@ -103,6 +110,7 @@ class _Job:
     wait_for: Wait | None = None
     answered: int = 0
     nonsense: int = 0
+    strays: Counter[str] = field(default_factory=Counter)
     failures: int = 0
     why: str = ""
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -169,22 +177,32 @@ class _Job:
         before, self.answered = self.answered, self.answered + len(said)
         wrong = [each for each in said if not self.counts(each.answer)]
         self.nonsense += len(wrong)
+        self.strays.update(each.answer for each in wrong if each.answer)
         self.cache.put(zip(keys, said, strict=True))
         if self.answered // TOLD_EVERY > before // TOLD_EVERY:
             facts: dict[str, object] = {"answered": self.answered, "rows": self.rows, "calls": self.calls.made}
             message = f"{self.answered:,} of {self.rows:,} rows are answered by {self.teacher.who}"
             self.watch(Event("teach.progress", message, "debug", facts))
-        self._check_sense(next((each.answer or each.came for each in wrong), ""))
+        self._check_sense(next((each.came for each in wrong if each.came), ""))
 
     def _check_sense(self, came: str) -> None:
-        if self.answered < NONSENSE_ROWS_MIN or self.nonsense <= NONSENSE_SHARE_MAX * self.answered:
+        if self.answered < NONSENSE_ROWS_MIN:
             return
-        raise TeacherRefused(
-            f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
-            + (f", such as {came!r}" if came else ""),
-            hint="are the rows' labels written as the teacher writes them? A chat service is told what they mean by "
-            "`--instructions`, or `instructions=`; or ask another teacher",
-        )
+        strays = self.strays.total()
+        if strays >= STRAYS_MIN and strays > STRAYS_SHARE_MAX * self.answered:
+            raise TeacherRefused(
+                f"{strays} of {self.answered} answers of {self.teacher.who} are none that counts: "
+                f"{', '.join(repr(label) for label, _ in self.strays.most_common(LABELS_TOLD))}",
+                hint="are the rows' labels written as the teacher writes them? If it knows more of them than the rows "
+                "hold, name all: `--classes a,b,c`, or `classes=`",
+            )
+        if self.nonsense > NONSENSE_SHARE_MAX * self.answered:
+            raise TeacherRefused(
+                f"{self.nonsense} of {self.answered} answers of {self.teacher.who} are none that counts"
+                + (f", such as {came!r}" if came else ""),
+                hint="a chat service is told what the labels mean by `--instructions`, or `instructions=`; or ask "
+                "another teacher",
+            )
 
     def _keep(self, running: dict[Future[list[Said]], list[str]]) -> None:
         """What was under way when asking ended is paid for too."""

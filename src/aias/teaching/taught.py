@@ -10,7 +10,7 @@ mix      what is learned of each row (`teaching.mixed`)
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,7 +117,7 @@ class _Job:
             asked = np.concatenate([asked, np.setdiff1d(known, np.concatenate([compared, test]))])
         found = self._asked(teacher, asked)
         said, told = found.said, dict(zip(asked.tolist(), found.said, strict=True))
-        answers = self._answers(own, teacher, told)
+        answers = self._answers(own, told)
         facts = self._facts(teacher, found, [told[row] for row in np.flatnonzero(~mine)], answers, mine)
         pairs = [
             (own[row] or "", each.answer) for row, each in zip(compared.tolist(), said, strict=False)
@@ -222,8 +222,9 @@ class _Job:
         found: Labeller = fitting[0].open(source, question)
         self.classes = found.classes if found.classes is not None else question.classes
         for answer in dict.fromkeys(own):  # before anything is paid for
-            if answer is not None:
-                self._check(answer, found, f"a row's `{self.target}` is")
+            if answer is not None and (wrong := self._wrong(answer, found)):
+                hint = "are the rows' labels written as the teacher writes them?"
+                raise BadTeacher(f"a row's `{self.target}` is {answer!r}, which is {wrong}", hint=hint)
         return found
 
     def _wrong(self, answer: str, teacher: Labeller) -> str:
@@ -235,12 +236,6 @@ class _Job:
                 return f"no number, and {teacher.who} gives numbers"
         return f"none of {', '.join(self.classes[:10])}" if self.classes and answer not in self.classes else ""
 
-    def _check(self, answer: str, teacher: Labeller, who: str) -> None:
-        """Raises `BadTeacher`."""
-        if wrong := self._wrong(answer, teacher):
-            hint = "are the rows' labels written as the teacher writes them?"
-            raise BadTeacher(f"{who} {answer!r}, which is {wrong}", hint=hint)
-
     # Asking
 
     def _asked(self, teacher: Labeller, places: Ints) -> Answers:
@@ -251,22 +246,25 @@ class _Job:
         rows = dataset.take(places).frame.select(names).to_dicts()
         self.watch(Event("teach.begun", f"{teacher.who} is asked for `{self.target}` of {len(rows):,} rows"))
         cache = AnswerCache(self.folder / ANSWERS, teacher.identity)
-        return ask(
+        found = ask(
             teacher, rows, cache, calls_max=self.asked.calls, stop=self.stop, watch=self.watch,
             counts=lambda answer: bool(answer) and not self._wrong(answer, teacher),
         )  # fmt: skip
+        return replace(found, said=tuple(each and self._counted(each, teacher) for each in found.said))
 
-    def _answers(
-        self, own: Sequence[str | None], teacher: Labeller, said: dict[int, Said | None]
-    ) -> list[str | float | None]:  # fmt: skip
+    def _counted(self, each: Said, teacher: Labeller) -> Said:
+        """As it came, or no answer where that is none of the labels."""
+        if not each.answer or not self._wrong(each.answer, teacher):
+            return each
+        return Said("", each.read, each.written, each.answer)
+
+    def _answers(self, own: Sequence[str | None], said: dict[int, Said | None]) -> list[str | float | None]:
         """Own ones first, and the teacher's where they are some that count."""
         numbers = self.classes == ()
         found: list[str | float | None] = []
         for row, answer in enumerate(own):
             told = said.get(row)
             text = answer if answer is not None else told.answer if told else ""
-            if text and answer is None:
-                self._check(text, teacher, f"{teacher.who} answers")
             found.append((number_of(text) if numbers else text) if text else None)
         return found
 

@@ -1,5 +1,6 @@
 """`teaching/taught.py`: rows without answers get a teacher's; whose own answers judge; every kind of teacher."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -313,11 +314,48 @@ def test_who_writes_labels_otherwise_is_not_asked_to_the_end(tmp_path: Path, mon
     frame = pl.DataFrame({"age": np.arange(600) / 6, "plan": "pro", "left": left})
     with (
         live_server() as server,
-        pytest.raises(TeacherRefused, match=r"64 of 64 answers .* such as '(no|yes)'") as refused,
+        pytest.raises(TeacherRefused, match=r"64 of 64 answers .* '(no|yes)'") as refused,
     ):
         teach(frame, Teacher(f"http://{server.address}/v2/models/churn"), tmp_path, target="left")
 
     assert "as the teacher writes them" in refused.value.hint
+
+
+class Straying(Rule):
+    """Says something else from some age on."""
+
+    def __init__(self, above: float) -> None:
+        super().__init__()
+        self.above = above
+
+    def predict(self, rows: Any) -> Any:
+        found = super().predict(rows)
+        odd = np.array([row["age"] > self.above for row in rows])
+        return replace(found, predictions=np.where(odd, "maybe", np.array(found.predictions, object)))
+
+
+@pytest.mark.parametrize(("above", "strays"), [(98.0, 11), (80.0, 0)])
+def test_a_stray_label_is_left_out_and_one_that_nobody_named_is_told_early(
+    above: float, strays: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "predict-key")
+    age = np.random.default_rng(0).permutation(np.arange(600) / 6)
+    frame = pl.DataFrame({"age": age, "plan": "pro", "left": [None] * 590 + ["no", "yes"] * 5})
+    shelf = Shelf()
+    shelf.deploy("churn", 1, Straying(above))
+    with live_server(shelf) as server:
+        asked = Teacher(f"http://{server.address}/v2/models/churn")
+        if not strays:
+            with pytest.raises(TeacherRefused, match=r"of (64|128) answers .* none that counts: 'maybe'") as refused:
+                teach(frame, asked, tmp_path, target="left")
+            assert "--classes" in refused.value.hint
+            return
+        found, events = teach(frame, asked, tmp_path, target="left")
+
+    assert set(pl.read_parquet(found.rows)["left"]) == {"no", "yes"}
+    assert found.facts["unanswered"] == strays == 590 - int(found.facts["answered"])  # type: ignore[call-overload]
+    [warning] = [each.message for each in events if each.name == "teach.unanswered"]
+    assert f"{strays} answers were none that counts, such as 'maybe'" in warning
 
 
 def test_rows_are_made_up_of_those_that_are_learned_from_and_are_nobodys_own(
