@@ -90,7 +90,12 @@ def read_folder(folder: Path) -> tuple[Transformer, Mapping[str, Weights], Mappi
     inside = folder / modules["Transformer"]
     config = config_of(inside)
     model_type = config.get("model_type")
-    if model_type not in NAMES or config.get("is_decoder"):
+    if config.get("is_decoder"):
+        raise _refusal(
+            "is a decoder (`is_decoder` in its config.json): each word sees those before it alone",
+            "use one that was trained as an encoder",
+        )
+    if model_type not in NAMES:
         raise _refusal(f"is of the type {model_type!r}", f"use an encoder of type {', '.join(NAMES)}")
     if config.get("position_embedding_type", "absolute") != "absolute":
         raise _refusal("has relative positions", "use one with absolute positions")

@@ -243,7 +243,7 @@ def test_pooling_is_read_in_its_older_form_too(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model_type": "gpt2"}, "'gpt2'"), ({"model_type": "mpnet"}, "mpnet"), ({"is_decoder": True}, "type"),
+        ({"model_type": "gpt2"}, "'gpt2'"), ({"model_type": "mpnet"}, "mpnet"), ({"is_decoder": True}, "is a decoder"),
         ({"position_embedding_type": "relative_key"}, "relative"), ({"hidden_act": "silu"}, "activation"),
         ({"num_hidden_layers": 3}, r"encoder\.layer\.2"),
     ],
