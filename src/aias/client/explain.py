@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.core.arrays import Floats
 from aias.core.errors import BadValue
 from aias.core.task import written
 from aias.runtimes.onnxruntime import OnnxRuntime
@@ -66,7 +66,7 @@ def explained(
     said = runtime.predict([row]).predictions[0]  # and what is wrong with the row, before anything else
     whole = {name: row.get(name) for name in names}
 
-    def answer(places: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def answer(places: Floats) -> Floats:
         columns = {
             name: [whole[name] if place else reference[name] for place in places[:, i]] for i, name in enumerate(names)
         }

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Floats32
 from aias.core.graph import DOUBLE, INT64, GraphWriter
 from aias.encoders.rows import Encoded
 from aias.features.terms import incidence, scaled, write_scaled
@@ -36,7 +36,7 @@ class CodedTerms:
     """Stands where `features.terms.Terms` stood; its weights are the books, one after another."""
 
     codes: Codes  # (ids, books)
-    squares: npt.NDArray[np.float32]  # (width,)
+    squares: Floats32  # (width,)
     texts: int
     name: ClassVar[str] = "terms"
 
@@ -59,7 +59,7 @@ class CodedTerms:
         each = graph.op("Gather", table, graph.term_ids)
         return write_scaled(graph, each, texts=self.texts, outputs=weights.shape[1])
 
-    def _table(self, weights: Floats) -> npt.NDArray[np.float32]:
+    def _table(self, weights: Floats) -> Floats32:
         return np.hstack([weights.astype(np.float32), self.squares[:, None]])
 
     def _starts(self) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Floats32
 from aias.core.catalog import member
 from aias.core.graph import FLOAT, GraphWriter
 from aias.features.terms import Terms
@@ -61,7 +61,7 @@ class RoundedNetwork:
     """`network`: as it answers, its weights rounded; `codes`: what of them lies in the graph, and the scales."""
 
     network: Network
-    codes: dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.float32] | None]]
+    codes: dict[str, tuple[npt.NDArray[Any], Floats32 | None]]
     settings: dict[str, Any] = field(default_factory=dict)
     judged: Floats | None = None
 
@@ -97,7 +97,7 @@ class RoundedNetwork:
         return found
 
 
-def _coded(value: npt.NDArray[Any], bits: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32] | None]:
+def _coded(value: npt.NDArray[Any], bits: int) -> tuple[npt.NDArray[Any], Floats32 | None]:
     """Codes and the scale of each column."""
     if bits == 16:
         return value.astype(np.float16), None
@@ -106,6 +106,6 @@ def _coded(value: npt.NDArray[Any], bits: int) -> tuple[npt.NDArray[Any], npt.ND
     return np.rint(value / scale).astype(np.int8), scale
 
 
-def _whole(codes: npt.NDArray[Any], scale: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+def _whole(codes: npt.NDArray[Any], scale: Floats32 | None) -> Floats32:
     found = codes.astype(np.float32)
     return found if scale is None else found * scale

@@ -14,9 +14,8 @@ from math import ceil
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Floats32, Ints
 from aias.core.deadline import Deadline
 from aias.core.links import softmax
 
@@ -31,8 +30,6 @@ TOKENS_GONE, FILTERS_GONE = 0.1, 0.4
 BETAS: Final = (0.9, 0.99)
 TINY: Final = 1e-8
 
-Singles = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
@@ -40,7 +37,7 @@ class Lesson:
     standardised amounts, (rows, outputs); `known`: what others say of the rows, as it is added up, (rows, outputs)."""
 
     tokens: Ints
-    mask: npt.NDArray[np.bool_]
+    mask: Flags
     targets: Floats
     known: Floats
 
@@ -63,14 +60,14 @@ class Lesson:
 class Kernel:
     """And what follows from r, of the texts of a row side by side."""
 
-    weights: Singles  # (PLACES * width, filters)
-    bias: Singles  # (filters,)
-    head: Singles  # (texts * filters, outputs)
-    intercept: Singles  # (outputs,)
+    weights: Floats32  # (PLACES * width, filters)
+    bias: Floats32  # (filters,)
+    head: Floats32  # (texts * filters, outputs)
+    intercept: Floats32  # (outputs,)
 
 
 def learned(
-    lesson: Lesson, vectors: Singles, *, filters: int, classes: bool, seed: int, deadline: Deadline,
+    lesson: Lesson, vectors: Floats32, *, filters: int, classes: bool, seed: int, deadline: Deadline,
     epochs: int = EPOCHS,
 ) -> Kernel:  # fmt: skip
     """`vectors`: (vocabulary, width). Where the deadline passes, what was learned by then."""
@@ -108,8 +105,8 @@ def _batches(lesson: Lesson, epochs: int, rng: np.random.Generator) -> Iterator[
 
 
 def _gradients(
-    state: list[Singles], lesson: Lesson, vectors: Singles, *, classes: bool, rng: np.random.Generator
-) -> list[Singles]:
+    state: list[Floats32], lesson: Lesson, vectors: Floats32, *, classes: bool, rng: np.random.Generator
+) -> list[Floats32]:
     from scipy import sparse
 
     kernel, bias, head, intercept = state

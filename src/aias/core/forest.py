@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.graph import DOUBLE, FLOAT, GraphWriter
 
 LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6
@@ -28,7 +28,6 @@ LESS_OR_EQUAL, LESS, MEMBER = 0, 1, 6
 STEPS_AT_ONCE: Final = 1 << 19
 """Rows times trees that `Forest.sums` moves together: some 30 MB."""
 
-Flags = npt.NDArray[np.bool_]
 
 FLOAT32_MAX: Final = float(np.finfo(np.float32).max)
 

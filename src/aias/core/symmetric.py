@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.forest import LESS_OR_EQUAL, Forest, side_by_side
 from aias.core.graph import INT64, GraphWriter
 
@@ -98,7 +98,7 @@ class SymmetricTrees:
             np.zeros(len(feature), np.int64), np.zeros(0), self.base[output : output + 1],
         )  # fmt: skip
 
-    def _reached(self) -> list[npt.NDArray[np.bool_]]:
+    def _reached(self) -> list[Flags]:
         """For each level, which paths to it some row can take: (trees, 2 ** level). Bit i: border of level i passed."""
         reached = [np.ones((len(self.leaves), 1), np.bool_)]
         for level, border in enumerate(self.border):

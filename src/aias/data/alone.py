@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.events import Event
 from aias.core.task import Task
 
@@ -31,7 +31,7 @@ def _ends(values: Ints, of: Ints) -> tuple[Ints, Ints]:
 
 
 def notes_on(
-    y: npt.NDArray[np.generic], judged: npt.NDArray[np.bool_], task: Task, *, straddling: Ints | tuple[()] = (),
+    y: npt.NDArray[np.generic], judged: Flags, task: Task, *, straddling: Ints | tuple[()] = (),
     rows_min: int = 1,
 ) -> list[Event]:  # fmt: skip
     """What is to be known of the scores: labels that judge nowhere, and those that are known again by heart.

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.evenly import evenly
 from aias.core.events import Event
 from aias.core.schema import Field, Kind, Role
@@ -135,7 +134,7 @@ def _ranks(values: Floats) -> Floats:
     return _shared_ranks(different, counts)[inverse]
 
 
-def _shared_ranks(values: Floats, counts: npt.NDArray[np.int64]) -> Floats:
+def _shared_ranks(values: Floats, counts: Ints) -> Floats:
     """The mean rank of each value when it stands `counts` times."""  # (values,)
     _, inverse = np.unique(values, return_inverse=True)
     rows = np.bincount(inverse, weights=counts)
@@ -143,7 +142,7 @@ def _shared_ranks(values: Floats, counts: npt.NDArray[np.int64]) -> Floats:
     return mean
 
 
-def _auc(ranks: Floats, positive: npt.NDArray[np.bool_]) -> float:
+def _auc(ranks: Floats, positive: Flags) -> float:
     """Mann and Whitney's U over the pairs."""
     ones = int(positive.sum())
     zeros = len(positive) - ones

@@ -6,10 +6,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Floats, Ints
 from aias.core.events import Event
 from aias.core.names import digest_of
 from aias.core.schema import Field, Schema
@@ -49,7 +48,7 @@ class Dataset:
         """A column without its name, which could be a pattern to Polars (`^a.*$`)."""
         return self.frame[self.schema[name].name].alias("")
 
-    def values(self, name: str) -> list[object] | npt.NDArray[np.float64]:
+    def values(self, name: str) -> list[object] | Floats:
         """The values of one field as an encoder takes them: float64 with NaN for a number, else a list with None."""
         column = self.column(name)
         if column.dtype == pl.Float64:

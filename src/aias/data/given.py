@@ -3,15 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.events import Event
 from aias.data.dataset import Dataset
 from aias.data.errors import BadSplit
-
-Flags = npt.NDArray[np.bool_]
 
 
 def apart(given: Dataset, learned: Dataset, *, how: str) -> tuple[Ints, tuple[Event, ...]]:

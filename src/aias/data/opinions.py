@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from aias.core.arrays import Flags, Floats
 from aias.data.answered import keep
 from aias.data.errors import NoSuchFile
 
@@ -23,9 +23,9 @@ class Opinions:
     """`own`: which rows answer for themselves. `chances`: of each label, NaN where nothing is known but an answer;
     amounts have the one label `AMOUNT`."""
 
-    own: npt.NDArray[np.bool_]  # (rows,)
+    own: Flags  # (rows,)
     labels: tuple[str, ...]
-    chances: npt.NDArray[np.float64]  # (rows, labels)
+    chances: Floats  # (rows, labels)
 
     @property
     def rows(self) -> int:
@@ -34,7 +34,7 @@ class Opinions:
     def take(self, rows: Any) -> "Opinions":
         return Opinions(self.own[rows], self.labels, self.chances[rows])
 
-    def of(self, classes: Sequence[str]) -> npt.NDArray[np.float64] | None:
+    def of(self, classes: Sequence[str]) -> Floats | None:
         """(rows, classes), each row of sum 1 or NaN, or amounts, (rows, 1); None where a teacher told labels only. What
         it holds of labels that no row has is left out."""
         if not classes:

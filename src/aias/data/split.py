@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Floats, Ints
 from aias.core.task import Task
 from aias.data.alone import alone
 from aias.data.copies import copies as copies_of
@@ -55,7 +55,7 @@ class Folds:
 
 def split(
     dataset: Dataset,
-    y: npt.NDArray[np.int64] | npt.NDArray[np.float64],
+    y: Ints | Floats,
     *,
     task: Task,
     seed: int,
@@ -94,7 +94,7 @@ def split(
 
 def folds(
     dataset: Dataset,
-    y: npt.NDArray[np.int64] | npt.NDArray[np.float64],
+    y: Ints | Floats,
     *,
     task: Task,
     seed: int,
@@ -180,7 +180,7 @@ def _of_groups(groups: Ints, strata: Ints) -> tuple[Ints, Ints]:
     return np.bincount(groups), strata[first]
 
 
-def _strata(y: npt.NDArray[np.int64] | npt.NDArray[np.float64], task: Task) -> Ints:
+def _strata(y: Ints | Floats, task: Task) -> Ints:
     if task.type != "regression":
         return y.astype(np.int64)
     strata = max(1, min(_STRATA, len(y) // _STRATA))
@@ -270,7 +270,7 @@ def _members(dataset: Dataset, column: str) -> Ints:
     return numbered(numbers)
 
 
-def _moments(dataset: Dataset, column: str) -> npt.NDArray[np.float64]:
+def _moments(dataset: Dataset, column: str) -> Floats:
     field = dataset.schema[column]
     if field.kind == "number":
         return np.asarray(dataset.values(column), np.float64)
@@ -279,9 +279,7 @@ def _moments(dataset: Dataset, column: str) -> npt.NDArray[np.float64]:
     return Time(field).column(dataset.values(column))[:, 0]
 
 
-def _by_time(
-    moments: npt.NDArray[np.float64], fractions: tuple[float, float, float], column: str
-) -> npt.NDArray[np.int8]:
+def _by_time(moments: Floats, fractions: tuple[float, float, float], column: str) -> npt.NDArray[np.int8]:
     """Cut the sorted times where the fractions ask for it, moved so that equal times stay together."""
     known = ~np.isnan(moments)
     times, counts = np.unique(moments[known], return_counts=True)
@@ -302,7 +300,7 @@ def _by_time(
     return parts
 
 
-def _forward(moments: npt.NDArray[np.float64], copies: Ints, *, count: int, share: float, column: str) -> Folds:
+def _forward(moments: Floats, copies: Ints, *, count: int, share: float, column: str) -> Folds:
     """Cut the latest `share` of the rows into blocks of about one size. Rows without a time are in the first block."""
     times, counts = np.unique(moments[~np.isnan(moments)], return_counts=True)
     if len(times) < 2:

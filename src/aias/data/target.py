@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Floats, Ints
 from aias.core.errors import BadValue, shown
 from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
@@ -21,7 +20,7 @@ from aias.data.errors import BadTarget, NoInputs
 from aias.encoders.category import text_of
 from aias.encoders.number import Number
 
-Labels1d = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+Labels1d = Ints | Floats
 
 WHOLE_CLASSES_MAX: Final = 10
 """Whole numbers with more different values than this are amounts, not labels."""
@@ -198,7 +197,7 @@ def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
         raise BadTarget(f"`{metric}` does not judge a {kind} task such as `{target}`", hint=f"use one of: {fitting}")
 
 
-def _amounts(present: pl.Series, field: Field) -> npt.NDArray[np.float64]:
+def _amounts(present: pl.Series, field: Field) -> Floats:
     y = present.to_numpy().astype(np.float64)
     endless = int((~np.isfinite(y)).sum())
     if endless:

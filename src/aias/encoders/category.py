@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.core.arrays import Floats
 from aias.core.errors import BadValue, Damaged
@@ -72,7 +71,7 @@ class Category:
             return self._true if value else self._false
         return self._codes.get(text_of(value), OTHER)
 
-    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+    def column(self, values: Sequence[object] | Floats) -> Floats:
         memo: dict[str, float] = dict(self._codes)
         out = np.empty(len(values))  # (rows,)
         for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values):

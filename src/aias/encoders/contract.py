@@ -11,9 +11,6 @@ Raw values are what JSON, CSV, Parquet or Arrow give: str, int, float, bool, Non
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from aias.core.arrays import Floats
 from aias.core.schema import Field, Kind
 
@@ -39,5 +36,5 @@ class ColumnEncoder(Protocol):
     def encode(self, value: object) -> float | tuple[float, ...]:
         """One value: a float when `width` is 1, else a tuple. Missing is NaN. Raises `BadValue`."""
 
-    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+    def column(self, values: Sequence[object] | Floats) -> Floats:
         """Many values at once, equal to `encode` of each. Raises `BadValue` with its row."""  # (rows, width)

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.errors import BadValue
 from aias.encoders.contract import ColumnEncoder
 
@@ -37,7 +37,7 @@ class JsonRow:
             (at, encoder.encode) for at, (_, encoder) in enumerate(plain) if encoder.kind != "number"
         ]
 
-    def read(self, body: bytes) -> npt.NDArray[np.float64] | None:
+    def read(self, body: bytes) -> Floats | None:
         if len(body) > BYTES_MAX or body.count(b"{") != 1:
             return None
         try:

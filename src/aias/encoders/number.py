@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.core.arrays import Floats
 from aias.core.errors import BadValue, Damaged, shown
@@ -109,10 +108,10 @@ class Number:
             return float(value)
         raise self._refusal(value)
 
-    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+    def column(self, values: Sequence[object] | Floats) -> Floats:
         return self._flat(values).reshape(-1, 1)  # (rows, 1)
 
-    def _flat(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+    def _flat(self, values: Sequence[object] | Floats) -> Floats:
         if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
             return values.astype(np.float64)
         if not set(map(type, values)) - {float, int, bool, type(None)}:

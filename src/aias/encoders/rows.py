@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Floats32, Ints
 from aias.core.catalog import member
 from aias.core.errors import BadValue
 from aias.core.near import did_you_mean
@@ -39,17 +38,17 @@ class Encoded:
     term_segments: Ints  # (terms, 1)
     texts: int
     tokens: Ints | None = None  # (rows * texts, length)
-    token_mask: npt.NDArray[np.bool_] | None = None  # (rows * texts, length)
-    vectors: npt.NDArray[np.float32] | None = None  # (rows, width)
+    token_mask: Flags | None = None  # (rows * texts, length)
+    vectors: Floats32 | None = None  # (rows, width)
     """What the sentence encoder makes of each row's tokens, where somebody has asked it."""
-    cut: npt.NDArray[np.bool_] | None = None  # (rows,)
+    cut: Flags | None = None  # (rows,)
     """Of which texts not all tokens were kept, where somebody wants to be told."""
 
     @property
     def rows(self) -> int:
         return len(self.columns)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Encoded":
+    def take(self, rows: Ints) -> "Encoded":
         """The given rows, in the given order; padding that none of them needs is cut off."""
         if not self.texts:
             return Encoded(self.columns[rows], self.term_ids, self.term_segments, 0)
@@ -89,7 +88,7 @@ class Encoded:
         cut = np.concatenate(marks) if marks else None
         return Encoded(columns, term_ids, np.concatenate(segments), texts, tokens, mask, cut=cut)
 
-    def _take_tokens(self, segments: Ints) -> tuple[Ints | None, npt.NDArray[np.bool_] | None]:
+    def _take_tokens(self, segments: Ints) -> tuple[Ints | None, Flags | None]:
         if self.tokens is None or self.token_mask is None:
             return None, None
         mask = self.token_mask[segments]
@@ -273,7 +272,7 @@ class RowEncoder:
         flat = np.fromiter((i for ids in in_order for i in ids), np.int64, sum(counts))
         return flat, np.repeat(np.arange(rows * texts), counts)[:, None]
 
-    def _tokens(self, values: Mapping[str, Any], rows: int) -> tuple[Ints | None, npt.NDArray[np.bool_] | None]:
+    def _tokens(self, values: Mapping[str, Any], rows: int) -> tuple[Ints | None, Flags | None]:
         """After `_terms`, which refuses what is no text."""
         if self.subwords is None:
             return None, None

@@ -13,9 +13,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.errors import BadValue, Damaged, UserError, shown
 from aias.core.schema import Field
 from aias.encoders.text import as_text
@@ -184,7 +183,7 @@ class Subwords:
         inner = [at for at, special in enumerate(found.special_tokens_mask) if not special] or [0]
         return list(found.ids[: inner[0]]), list(found.ids[inner[-1] + 1 :])
 
-    def padded(self, texts: Sequence[Sequence[int]]) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    def padded(self, texts: Sequence[Sequence[int]]) -> tuple[Ints, Flags]:
         """Ids of many texts as one matrix, (texts, length), and which of them are there."""
         if len(texts) == 1:
             return np.array([texts[0]], np.int64), np.ones((1, len(texts[0])), np.bool_)

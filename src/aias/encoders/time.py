@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.core.arrays import Floats
 from aias.core.errors import BadValue, Damaged, shown
@@ -127,13 +126,13 @@ class Time:
             return self._digits(value, _spelt(float(value)))
         raise self._refusal(value)
 
-    def column(self, values: Sequence[object] | npt.NDArray[np.float64]) -> Floats:
+    def column(self, values: Sequence[object] | Floats) -> Floats:
         out = np.empty((len(values), self.width))  # (rows, width)
         for row, moment in enumerate(self.moments(values)):
             out[row] = _NOTHING if moment is None else _parts(moment)
         return out
 
-    def moments(self, values: Sequence[object] | npt.NDArray[np.float64]) -> list[datetime | None]:
+    def moments(self, values: Sequence[object] | Floats) -> list[datetime | None]:
         """`moment` of many values. Raises `BadValue` with its row."""
         memo: dict[str, datetime | None] = {}
         out: list[datetime | None] = []

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest, Parity
 from aias.artifact.vector_card import vector_card
+from aias.core.arrays import Floats
 from aias.core.task import Task
 from aias.graph.builder import Builder
 from aias.graph.one_text import ODD, TEXT, USUAL, draft, files_of, length_of, row_us
@@ -63,11 +63,11 @@ def prove_vectors(encoder: SentenceEncoder, runtime: OnnxRuntime) -> Parity:
     return Parity(len(texts), 0, difference, apart)
 
 
-def _values(runtime: OnnxRuntime, texts: Sequence[str]) -> npt.NDArray[np.float64]:
+def _values(runtime: OnnxRuntime, texts: Sequence[str]) -> Floats:
     vectors = runtime.predict([{TEXT.name: each} for each in texts]).vectors
     assert vectors is not None
     return vectors.values.astype(np.float64)
 
 
-def _largest(differences: npt.NDArray[np.float64]) -> float:
+def _largest(differences: Floats) -> float:
     return float(np.nan_to_num(np.abs(differences), nan=np.inf).max(initial=0.0))

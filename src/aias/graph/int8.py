@@ -26,6 +26,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from aias.core.arrays import Ints
 from aias.core.graph import FLOAT, ROUNDED, GraphWriter
 from aias.graph.activation_ranges import PRODUCTS, ActivationRange
 from aias.graph.transformer import Affine, Transformer, Weights, affine_of
@@ -147,7 +148,7 @@ def _far(reach: ActivationRange) -> Weights:
     return np.maximum(np.maximum(reach.high, -reach.low), TINY)
 
 
-def again(affine: Affine, reach: ActivationRange) -> tuple[npt.NDArray[np.int64], Weights]:
+def again(affine: Affine, reach: ActivationRange) -> tuple[Ints, Weights]:
     """Which inputs stand where if those that reach furthest stand there several times, and how often each of them
     does: (more inputs,) both."""
     far, times = _far(reach) / _alike(affine.weight, reach, ALIKE_ACTIVE), np.ones(len(reach.high), np.int64)

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Ints
 from aias.graph.transformer import MIDDLE_LENGTH, Affine, Layer, Norm, Transformer
 
 _GELU_CUBIC: Final = 0.044715
@@ -21,7 +20,7 @@ def reference(transformer: Transformer, texts: Sequence[Sequence[int]]) -> Float
     return np.array([_vector(transformer, np.array(tokens)) for tokens in texts])
 
 
-def _vector(encoder: Transformer, tokens: npt.NDArray[np.int64]) -> Floats:
+def _vector(encoder: Transformer, tokens: Ints) -> Floats:
     x = encoder.words[tokens].astype(np.float64) + encoder.positions[: len(tokens)]
     x = _norm(x, encoder.norm, encoder.epsilon)
     below: list[Floats] = []

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.errors import UserError
 from aias.core.graph import GraphWriter
 from aias.core.names import digest_of
@@ -130,7 +130,7 @@ class Texts:
     """The different texts of some rows, each once, short ones first; `places` (rows, texts): which text is where."""
 
     tokens: Ints  # (texts, length)
-    mask: npt.NDArray[np.bool_]  # (texts, length)
+    mask: Flags  # (texts, length)
     places: Ints
 
     @classmethod

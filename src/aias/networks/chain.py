@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats
 from aias.core.task import LINKS
 from aias.networks.arithmetic import Arithmetic
 from aias.networks.network import ACTIVATIONS, Array, Dense, linked, spanned
@@ -54,9 +54,7 @@ class Chain:
         return cls(dense, sorted(LINKS.values())[int(state["link"])], state["span"])
 
 
-def new_chain(
-    sizes: Sequence[int], *, length: float, link: str, usual: npt.NDArray[np.float64], span: Array, seed: int
-) -> Chain:
+def new_chain(sizes: Sequence[int], *, length: float, link: str, usual: Floats, span: Array, seed: int) -> Chain:
     """`sizes`: from the features to the outputs. `length`: of a usual row of features: what a neuron is told begins of
     size one half. `usual`: the outputs before the link that answer every row alike."""
     rng = np.random.default_rng(seed)

@@ -11,16 +11,14 @@ from math import isfinite
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats32
 from aias.core.task import Task
 from aias.networks.arithmetic import Numpy
 from aias.networks.chain import Chain
 from aias.networks.losses import ABSOLUTE
 from aias.networks.network import linked
 from aias.networks.optimizers import BETAS, EPSILON, GRADIENT_MAX, MOMENTUM
-
-Floats32 = npt.NDArray[np.float32]
 
 RATES: Final = {"sgd": 1.0, "momentum": 0.2, "adam": 5e-3}
 """The highest learning rate of each rule, where the settings name none."""

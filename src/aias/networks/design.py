@@ -4,12 +4,10 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from aias.core.arrays import Floats, Floats32
 from aias.networks.inputs import Inputs
 from aias.networks.network import Dense, Expansion, Network
-
-Floats32 = npt.NDArray[np.float32]
 
 VECTOR_SIZE: Final = 0.25
 """Deviation of the first vectors of categories."""
@@ -19,8 +17,8 @@ SAMPLE_ROWS: Final = 50_000
 
 
 def design(
-    inputs: Inputs, numbers: Floats32 | None, *, link: str, usual: npt.NDArray[np.float64],
-    span: npt.NDArray[np.float64], settings: dict[str, Any], seed: int,
+    inputs: Inputs, numbers: Floats32 | None, *, link: str, usual: Floats,
+    span: Floats, settings: dict[str, Any], seed: int,
 ) -> Network:  # fmt: skip
     """`numbers` are the training rows as `inputs` reads them: the pieces of a number end at its quantiles. `usual`: the
     outputs before the link that answer every row alike, (outputs,), from where learning starts."""

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from aias.artifact.manifest import Manifest
+from aias.core.arrays import Floats, Floats32
 from aias.encoders.rows import Encoded
 
 Row = Mapping[str, object]
 Text = str | Sequence[int]
 """A text, or its tokens' ids."""
 
-Column = Sequence[object] | npt.NDArray[np.float64]
+Column = Sequence[object] | Floats
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Answers:
     known. Of an embedding there are no predictions but `vectors`. Nobody changes one: see `Encoded`."""
 
     predictions: list[str] | list[float]
-    probabilities: npt.NDArray[np.float32] | None
+    probabilities: Floats32 | None
     intervals: list[tuple[float, float]] | None = None
     vectors: "Vectors | None" = None
 
@@ -72,7 +72,7 @@ class Answers:
 class Vectors:
     """`values`: (rows, width). `tokens`: how many were read of each text; `cut`: whether it went on behind them."""
 
-    values: npt.NDArray[np.float32]
+    values: Floats32
     tokens: list[int]
     cut: list[bool]
 

@@ -9,16 +9,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.events import Event, Watch
 from aias.core.task import Task
 from aias.data.dataset import Dataset
 from aias.data.split import Folds, folds
 from aias.training.table import beside
-
-Flags = npt.NDArray[np.bool_]
 
 JUDGES_MIN: Final = {True: 200, False: 40}
 """Rows with answers of their own from which on they judge alone: where others were set aside that measure what comes

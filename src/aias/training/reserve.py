@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.errors import UserError
 from aias.training.prepare import Prepared
 from aias.training.selection.members import Member
@@ -21,8 +20,6 @@ SHARE: Final = 0.25
 ROWS_MIN: Final = 20
 GROUPS_MIN: Final = 2
 """On fewer rows, or groups of rows that belong together, nothing can be certain."""
-
-Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

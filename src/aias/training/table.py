@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Ints
 from aias.core.names import digest_of
 from aias.core.schema import Field
 from aias.core.task import Task
@@ -33,7 +33,7 @@ class Part:
     weight: Floats | None = None
     said: Floats | None = None  # (rows, classes)
 
-    def examples(self, rows: npt.NDArray[np.int64], x: Any) -> Examples:
+    def examples(self, rows: Ints, x: Any) -> Examples:
         """`x`: what is learned from of these rows."""
         return Examples(x, self.y[rows], None if self.weight is None else self.weight[rows])
 
@@ -50,9 +50,9 @@ class Table:
     blocks: npt.NDArray[np.int16] | None = None  # (rows,)
     parted: int = 0
     """How many folds there were before fewer judged; 0 for all of them."""
-    groups: npt.NDArray[np.int64] | None = None  # (rows,)
+    groups: Ints | None = None  # (rows,)
     """The number of each row's, where rows were split by group; for intervals alone, and in no file."""
-    twins: npt.NDArray[np.int64] | None = None  # (rows,)
+    twins: Ints | None = None  # (rows,)
     """The number of each row's among rows with equal inputs, where there are many; for scores alone, as `groups`."""
 
     @property
@@ -79,20 +79,20 @@ class Table:
         return np.asarray(np.bincount(self.whole.y, weight, classes) / np.maximum(rows, 1))
 
     @cached_property
-    def judged(self) -> npt.NDArray[np.int64]:
+    def judged(self) -> Ints:
         """The rows that judge in some fold."""
         return np.flatnonzero(self.folds >= 0)
 
     @property
-    def judged_groups(self) -> npt.NDArray[np.int64] | None:
+    def judged_groups(self) -> Ints | None:
         return None if self.groups is None else self.groups[self.judged]
 
     @property
-    def judged_together(self) -> npt.NDArray[np.int64] | None:
+    def judged_together(self) -> Ints | None:
         """The groups of rows whose scores say no more than few others would; None where each stands for itself."""
         return self.judged_groups if self.groups is not None or self.twins is None else self.twins[self.judged]
 
-    def inside(self, fold: int) -> npt.NDArray[np.int64]:
+    def inside(self, fold: int) -> Ints:
         """The rows to fit on."""
         if fold == ALL:
             return np.arange(self.rows)
@@ -100,7 +100,7 @@ class Table:
             return np.flatnonzero(self.blocks <= fold)
         return np.flatnonzero((self.folds != fold) & (self.folds != beside(fold)))
 
-    def outside(self, fold: int) -> npt.NDArray[np.int64]:
+    def outside(self, fold: int) -> Ints:
         """The rows that judge."""
         return np.flatnonzero(self.folds == fold) if fold != ALL else np.arange(0)
 

@@ -21,9 +21,9 @@ from aias.compress.distillation import own_answers
 from aias.compress.made_up_texts import MadeUp, made_up, planned
 from aias.compress.sentences import Reader, reader
 from aias.compress.techniques.contract import Candidate, CannotHelp, Made
-from aias.compress.windows import EPOCHS, Kernel, Lesson, Singles, learned
+from aias.compress.windows import EPOCHS, Kernel, Lesson, learned
 from aias.compress.workshop import Workshop, check_whole
-from aias.core.arrays import Floats
+from aias.core.arrays import Floats, Floats32
 from aias.core.deadline import Deadline
 from aias.encoders.rows import Encoded
 from aias.graph.static import narrow, read_first
@@ -71,7 +71,7 @@ def static_windows(shop: Workshop) -> Iterator[Candidate]:
     yield replace(candidate(1), milder=lambda: [candidate(times) for times in WIDER])
 
 
-def _make(shop: Workshop, found: Reader, vectors: Singles, filters: int, times: int, fold: int) -> Made:
+def _make(shop: Workshop, found: Reader, vectors: Floats32, filters: int, times: int, fold: int) -> Made:
     """The windows, and what reads all else, without the rows of the fold."""
     _made_up(shop)  # read once for all
     until, began = shop.fit_deadline(), time.monotonic()
@@ -106,7 +106,7 @@ def _of_all(shop: Workshop, added: Floats) -> Floats:
 
 
 def _kernel(
-    shop: Workshop, found: Reader, vectors: Singles, filters: int, fold: int, number: int, until: Deadline
+    shop: Workshop, found: Reader, vectors: Floats32, filters: int, fold: int, number: int, until: Deadline
 ) -> tuple[Kernel, float]:
     """And the seconds that it took, where another candidate learned it."""
     key = ("kernel", filters, fold, number)

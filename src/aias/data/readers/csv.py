@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 from aias.core.events import Event
 from aias.core.limits import COLUMNS_MAX
 from aias.data.errors import TooLarge, Unreadable
 from aias.data.readers.contract import LIKELY, NAMED, NO, PERHAPS, File, Options, Table, noted
-from aias.data.text_files.around import Flags, beside
+from aias.data.text_files.around import beside
 from aias.data.text_files.blanks import divided_by_blanks, with_tabs
 from aias.data.text_files.decode import decoded, head_of
 from aias.data.text_files.drawn_tables import is_drawn, undrawn

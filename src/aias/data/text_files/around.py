@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.data.types.spellings import SPELLINGS
 
 Row = Sequence[str]
-Flags = npt.NDArray[np.bool_]
 
 ABOVE_MAX: Final = 25
 """Rows; a header further below is not looked for."""
@@ -165,7 +163,7 @@ def _is_total(frame: pl.DataFrame, cells: Row) -> bool:
     return right > wrong or (not right and not wrong and len(cells) > NARROW and _filled(cells) * 2 <= len(cells))
 
 
-def _amounts(column: pl.Series) -> npt.NDArray[np.float64] | None:
+def _amounts(column: pl.Series) -> Floats | None:
     """Its numbers, where it holds nearly nothing else."""
     there = column.cast(pl.String).drop_nulls()
     found = there.str.replace_all(_AMOUNT.pattern, "").cast(pl.Float64, strict=False).drop_nulls().to_numpy()

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Ints
+from aias.core.arrays import Flags, Ints
 
 SEPARATORS: Final = ("\t", ";", "|", ",")
 """In this order when two fit equally: a file of `1,5;2,5` is divided by the semicolon."""
@@ -58,8 +57,8 @@ class Records:
     lines: Ints
 
     @property
-    def blank(self) -> npt.NDArray[np.bool_]:
-        blank: npt.NDArray[np.bool_] = self.starts == self.ends
+    def blank(self) -> Flags:
+        blank: Flags = self.starts == self.ends
         return blank
 
 

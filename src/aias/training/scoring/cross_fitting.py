@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.task import Task
 from aias.training.scoring.metrics import LabelWeights
 
@@ -30,7 +29,7 @@ def parted(folds: Ints, groups: Ints | None) -> Ints:
     return np.asarray(units if units.any() else np.arange(len(folds))) % HOLDOUT_PARTS
 
 
-def others(task: Task, y: Any, folds: Ints, fold: Any, *, forward: bool) -> npt.NDArray[np.bool_]:
+def others(task: Task, y: Any, folds: Ints, fold: Any, *, forward: bool) -> Flags:
     """The rows of other folds; where rows are parted by time (`forward`), of earlier ones. Before the first fold there
     is nothing, and maybe before the second not every class: these are told by all others."""
     earlier = folds < fold

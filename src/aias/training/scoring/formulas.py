@@ -11,9 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.task import MEDIAN, quantile_of
 
 ECE_BINS: Final = 15
@@ -75,7 +74,7 @@ def _ece(case: Case) -> Values:
     return lambda w: np.asarray(np.abs(w @ gaps).sum(axis=1) / w.sum(axis=1))
 
 
-def _auc(positive: npt.NDArray[np.bool_], scores: Floats) -> Values:
+def _auc(positive: Flags, scores: Floats) -> Values:
     """The chance that a positive row is scored above a negative one; ties count half (Mann and Whitney 1947)."""
     ones, zeros = np.flatnonzero(positive), np.flatnonzero(~positive)
     zeros = zeros[np.argsort(scores[zeros], kind="stable")]

@@ -53,7 +53,7 @@ def by_slice(
     )  # fmt: skip
 
 
-def parted(values: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+def parted(values: npt.NDArray[Any]) -> Iterator[tuple[str, Ints]]:
     """The slices of one column, the largest first: their names, and the places of their rows."""
     return _parts(_named(values))
 
@@ -91,7 +91,7 @@ def _told_apart(ends: Sequence[tuple[float, ...]]) -> list[str]:
     return [" to ".join(f"{end:.{digits}g}" for end in each) for each in ends]
 
 
-def _parts(names: npt.NDArray[Any]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+def _parts(names: npt.NDArray[Any]) -> Iterator[tuple[str, Ints]]:
     """The rows of each slice, the largest first; the small ones together."""
     found = sorted(set(names))
     codes = {name: place for place, name in enumerate(found)}

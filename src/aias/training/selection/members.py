@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats
+from aias.core.arrays import Flags, Floats
 from aias.core.catalog import member
 from aias.training.ledger import Ledger
 from aias.training.selection.configuration import ALL, Configuration, Unit
@@ -31,7 +30,7 @@ class Member:
     found: tuple[dict[str, Any], ...] = ()
     """The settings that each fold came to."""
 
-    def narrowed(self, count: int, kept: npt.NDArray[np.bool_]) -> "Member":
+    def narrowed(self, count: int, kept: Flags) -> "Member":
         """Where only the first `count` folds judge, whose rows are `kept` of those before: as if there were no others,
         so that what is fitted again does not hang on when it was found."""
         refit = _again(self.configuration, self.found[:count], self.refit.seed) if self.found else self.refit

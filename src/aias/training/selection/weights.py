@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from aias.core.arrays import Floats, Ints
+from aias.core.arrays import Flags, Floats, Ints
 from aias.core.task import Task
 from aias.training.scoring.cross_fitting import others
 from aias.training.scoring.metrics import measure
@@ -53,7 +52,6 @@ _SQUARED: Final = frozenset({"rmse", "r2", "brier"})
 _RANKS: Final = frozenset({"roc_auc", "roc_auc_ovr"})
 _AFTERWARDS: Final = frozenset({"f1", "f1_macro", "f1_micro", "f1_weighted", "balanced_accuracy", "mcc", "ece"})
 
-Flags = npt.NDArray[np.bool_]
 
 Losses = Callable[[Ints], Floats]
 """From how often each member was chosen, (members,), to the loss after adding each of them once more: (members,)."""
