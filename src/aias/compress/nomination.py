@@ -28,7 +28,7 @@ NOMINATED_MAX: Final = 3
 CHANCE_MIN: Final = 0.05
 """Of being certified; less is not worth the rows."""
 
-PASSED_OVER: Final = ("another promises more", "others promise more together")
+PASSED_OVER: Final = ("one that promises more was nominated", "others were nominated, which together promise more")
 
 LIKELY: Final = 0.7
 """Who is less likely to be certified has milder forms tried."""
@@ -84,15 +84,27 @@ class Prospect:
                 each.loses = True
         able = [each for each in able if not each.reason]
         most = sorted(able, key=lambda each: -self.promise(each))[:COMPARED_MAX]
-        known = sorted(((self.of(each), _worth(each), each) for each in most), key=lambda each: -each[0])
+        known = sorted(((self.of(each), _worth(each), each) for each in most), key=_safest_first)
         orders = [each for count in range(1, NOMINATED_MAX + 1) for each in combinations(known, count)]
-        # Of orders that are as good the longest: who was nominated can still turn out to be slow, or not to be made.
-        chosen = max(orders, key=lambda order: (round(_expected(order), 2), len(order)), default=())
+        chosen = max(orders, key=_preferred, default=())
         best = [each for _, _, each in chosen]
         for each in able:
             if not any(each is one for one in best):
                 each.reason = PASSED_OVER[len(best) > 1]
         return best
+
+
+def _safest_first(known: tuple[float, float, Trial]) -> tuple[float, float]:
+    """Of those that are as safe who gains less: whoever gains more may stand behind it, and not before."""
+    chance, worth, _ = known
+    return -round(chance, 3), worth
+
+
+def _preferred(order: Sequence[tuple[float, float, Trial]]) -> tuple[float, ...]:
+    """Of orders that are as good the longest, and that of which most is left without the last, and without the last
+    two: who was nominated can still turn out to be slow, or there is no time left to make it."""
+    left = [round(_expected(order[:count]), 2) for count in range(len(order), 0, -1)]
+    return left[0], len(order), *left[1:]
 
 
 def _expected(order: Sequence[tuple[float, float, Trial]]) -> float:
