@@ -82,6 +82,18 @@ def test_a_model_of_one_input_is_asked_with_an_example(server: LiveServer, tmp_p
     assert results["texts with nothing in them are read or refused"] == "fail"
 
 
+def test_who_asks_with_a_made_up_request_is_told_of_it_where_it_is_refused(server: LiveServer, tmp_path: Path) -> None:
+    example = {"inputs": [{"name": "note", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}
+    (tmp_path / "example.json").write_text(json.dumps(example))
+    asked = (server.address, "--header", "Authorization: Bearer all-key", "--model", "price", "--only", "in json")
+    made_up, given = io.StringIO(), io.StringIO()
+
+    assert main(asked, out=made_up) == main((*asked, "--request", str(tmp_path / "example.json")), out=given) == 1
+
+    assert "made up (--request gives one" in made_up.getvalue()
+    assert "made up" not in given.getvalue()
+
+
 def test_another_server_passes_that_is_right() -> None:
     with tiny() as url:
         status, results = report(url, "--model", "twice")

@@ -135,7 +135,8 @@ class Probe:
 
     def outputs(self, answer: Answer) -> dict[str, Values]:
         """The outputs of a reply in either form. Raises `Failed` when head and bytes do not fit together."""
-        expect(answer.status == 200, "200", answer)
+        made_up = "" if self._example else " to a request that was made up (--request gives one that the model answers)"
+        expect(answer.status == 200, f"200{made_up}", answer)
         given = answer.headers.get(LENGTH.lower())
         length = len(answer.body) if given is None else int(given)
         head, tail = strict_json(answer.body[:length]), answer.body[length:]
