@@ -1,13 +1,13 @@
 """Loading and unloading over the wire is deploying, for whoever may."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from aias.core.names import Ref
 from aias.registry.lookup import UnknownEndpoint, UnknownVersion
-from live_server import LiveServer, Rule, Shelf, live_server
+from live_server import BOUNDS, PATIENCE, LiveServer, Rule, Shelf, live_server
 
 LOAD, UNLOAD = "/v2/repository/models/{}/load", "/v2/repository/models/{}/unload"
 
@@ -79,6 +79,16 @@ def test_a_version_that_could_not_be_loaded_is_tried_again(server: LiveServer) -
 
     assert server.call("POST", LOAD.format("broken")).status == 200
     assert server.call("GET", "/v2/models/broken/ready").status == 200
+
+
+def test_what_another_process_has_undeployed_a_moment_ago_is_loaded_again() -> None:
+    shelf = Shelf()
+    shelf.deploy("new", 3, Rule(), model="new")
+    with live_server(shelf, bounds=replace(BOUNDS, poll_seconds=PATIENCE), control=Registry(shelf)) as server:
+        shelf.undeploy("new")
+
+        assert server.call("POST", LOAD.format("new"), "").status == 200
+        assert server.call("GET", "/v2/models/new/versions/3/ready").status == 200
 
 
 def test_what_there_is_not_cannot_be_loaded_or_unloaded(server: LiveServer) -> None:

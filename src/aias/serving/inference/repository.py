@@ -81,9 +81,11 @@ class Repository:
     def load(self, request: Request) -> Reply:
         """Load an endpoint, retry its version, or deploy the newest version of the model of that name."""
         name = self._name(request, allowed=())
+        # Another worker may have moved it a moment ago.
+        self._router.retry()
         if name not in self._router.missing and not self._answers(name):
             self._controlled.deploy(name, Ref(name))
-        self._router.retry()
+            self._router.retry()
         if not self._answers(name):
             raise NotReady(f"endpoint `{name}` has no version that can answer", hint="the server's log says why")
         self._router.bring(name)
