@@ -91,10 +91,10 @@ def error_kinds() -> list[type[AiasError]]:
 
 
 def http_status(kind: type[AiasError]) -> str:
-    from aias.serving.refusals import may_be_shown, status_of
+    from aias.serving.refusals import shown, status_of
 
-    fault = kind("")
-    return str(status_of(fault)) if may_be_shown(fault) else ""
+    told = shown(kind(""))
+    return "" if told is None else str(status_of(told))
 
 
 def sentence(kind: type[AiasError]) -> str:

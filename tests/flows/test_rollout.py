@@ -2,9 +2,10 @@
 
 import http.client
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import artifacts
 from aias.access.ledger import Ledger
 from aias.access.quotas import checked
 from aias.core.names import Ref
+from aias.database.engine import FILE
 from aias.registry.registry import Registry
 from aias.registry.rollout.trial import Guard
 from aias.registry.values import Endpoint
@@ -100,6 +102,22 @@ def start(home: Home, server: LiveServer, number: int = 2, **how: object) -> Non
 
 def outcomes(home: Home) -> list[str]:
     return [each.outcome for each in home.registry.rollouts.history("churn")]
+
+
+def test_who_deploys_while_another_program_holds_the_database_is_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aias.database.engine.DATABASE_WAIT_SECONDS_MAX", 0.01)
+    with Registry.open(tmp_path / "home") as registry, serving(home := Home(registry)) as server:
+        home.publish(1)
+        with closing(sqlite3.connect(tmp_path / "home" / FILE, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            held = server.call("POST", "/endpoints/churn", {"version": "churn@1"})
+        free = server.call("POST", "/endpoints/churn", {"version": "churn@1"})
+
+    assert (held.status, held.headers["retry-after"], free.status) == (503, "1", 200)
+    assert held.json["error"]["code"] == "serving.busy"  # type: ignore[index]
+    assert str(tmp_path).encode() not in held.body
 
 
 def test_a_canary_that_has_been_quarantined_is_rolled_back(home: Home) -> None:

@@ -54,6 +54,12 @@ class Conflict(AiasError):
     exit_status = 5
 
 
+class DatabaseBusy(Conflict):
+    """Another program has held the database for too long"""
+
+    code = "database.busy"
+
+
 class StorageFailed(AiasError):
     code = "aias.storage-failed"
 

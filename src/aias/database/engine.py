@@ -15,7 +15,7 @@ from typing import Final, Self
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from aias.core.errors import AiasError, Conflict, Damaged, StorageFailed
+from aias.core.errors import AiasError, Damaged, DatabaseBusy, StorageFailed
 from aias.core.failpoints import failpoint
 from aias.core.limits import DATABASE_WAIT_SECONDS_MAX
 from aias.database.tables import HEAD, counters
@@ -37,10 +37,6 @@ _GENERATION: Final = select(counters.c.value).where(counters.c.name == "generati
 
 class NewerDatabase(AiasError):
     code = "database.newer"
-
-
-class DatabaseBusy(Conflict):
-    code = "database.busy"
 
 
 class Database:

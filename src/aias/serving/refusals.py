@@ -3,7 +3,17 @@
 import math
 from typing import ClassVar, Final
 
-from aias.core.errors import AiasError, BadValue, Conflict, Damaged, NotFound, Refused, StorageFailed, UserError
+from aias.core.errors import (
+    AiasError,
+    BadValue,
+    Conflict,
+    Damaged,
+    DatabaseBusy,
+    NotFound,
+    Refused,
+    StorageFailed,
+    UserError,
+)
 
 _SOON: Final = ((b"retry-after", b"1"), (b"retry-after-ms", b"1000"))
 
@@ -267,13 +277,17 @@ _STATUS: Final[tuple[tuple[type[AiasError], int], ...]] = (
 )
 
 
-def status_of(fault: AiasError) -> int:
+def status_of(fault: Exception) -> int:
     """The status that a fault is answered with."""
     if isinstance(fault, Refusal):
         return fault.status
     return next((status for kind, status in _STATUS if isinstance(fault, kind)), 500)
 
 
-def may_be_shown(fault: AiasError) -> bool:
-    """Whether its words are the caller's to read; the others name files and insides of this server."""
-    return isinstance(fault, Refusal | UserError | NotFound | Refused)
+def shown(fault: Exception) -> AiasError | None:
+    """What its caller may read of a fault; None where its words name files and insides of this server."""
+    if isinstance(fault, Refusal | UserError | NotFound | Refused):
+        return fault
+    if isinstance(fault, DatabaseBusy):
+        return Busy("another program has held the database for too long", hint="try again in a moment")
+    return None
