@@ -9,6 +9,7 @@ from aias.artifact.manifest import Manifest
 from aias.artifact.optimised import optimised
 from aias.artifact.report import REPORT, Report, read_report
 from aias.cli.show import hint, leaderboard, made_from, size, table
+from aias.compress.frontier import sized
 from aias.core.host import host
 from aias.core.task import written
 from aias.plots.svg import printable
@@ -79,7 +80,7 @@ def _proved(model: "Model") -> Iterator[str]:
     loss, speed = proof["loss"], proof["speed"]
     yield (
         f"by {proof['technique']}: the loss of {loss['metric']} is below the margin of {proof['margin']:.2g} (by "
-        f"itself, at most {loss['high']:.2g}), {speed['value']:.3g}× as fast, {proof['smaller']:.3g}× as small"
+        f"itself, at most {loss['high']:.2g}), {speed['value']:.3g}× as fast, {sized(proof['smaller'])}"
     )
     if (total := proof.get("total")) is not None:
         yield f"against {total['of']}, which was trained first, it loses {total['loss']['value']:+.2g} in all"

@@ -15,7 +15,19 @@ from aias.artifact.report import PLOTS
 from aias.compress.certification import Finished, Last, certified_point
 from aias.compress.comparison import Answered
 from aias.compress.footprint import Footprint
-from aias.compress.frontier import CERTIFIED, FELL, FRONTIER, PARENT, PUBLISHED, Asked, Frontier, Point, Total, times
+from aias.compress.frontier import (
+    CERTIFIED,
+    FELL,
+    FRONTIER,
+    PARENT,
+    PUBLISHED,
+    Asked,
+    Frontier,
+    Point,
+    Total,
+    sized,
+    times,
+)
 from aias.compress.gate.evidence import digits
 from aias.compress.gate.power import Power
 from aias.compress.gate.verdict import Verdict
@@ -98,7 +110,7 @@ class Conclusion:
             trial, speed, loss = best.finished.trial, best.finished.trial.speed, best.verdict.loss
             return (
                 f"{trial.name}: {times(speed.value)} as fast ({digits(speed.low, 3)} to {digits(speed.high, 3)})"
-                f"{_mixed(trial)} and {times(trial.smaller)} as small as {ref}{self._together(best)}; with 95 % "
+                f"{_mixed(trial)} and {sized(trial.smaller)} as {ref}{self._together(best)}; with 95 % "
                 f"confidence the loss of {loss.metric} is below the margin of {digits(self.power.margin)} (by itself, "
                 f"at most {digits(loss.high)})"
             )

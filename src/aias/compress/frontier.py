@@ -187,6 +187,11 @@ def times(value: float) -> str:
     return f"{digits(value, 3)}×"
 
 
+def sized(smaller: float) -> str:
+    """`smaller`: times as small as the parent."""
+    return f"{times(1 / smaller)} as large" if 0 < smaller < 0.9995 else f"{times(smaller)} as small"
+
+
 def _times(speed: Between | None) -> str:
     return f"{times(speed.value)} ({digits(speed.low, 3)} to {digits(speed.high, 3)})" if speed else ""
 

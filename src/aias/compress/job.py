@@ -20,7 +20,7 @@ from aias.compress.compressed_parent import stacked
 from aias.compress.conclusion import Conclusion, Decided, Outcome
 from aias.compress.fitting import candidate_of, fitted_when_asked
 from aias.compress.footprint import Footprint, Scales
-from aias.compress.frontier import FELL, Point, times
+from aias.compress.frontier import FELL, Point, sized, times
 from aias.compress.gate.evidence import RISK, signed
 from aias.compress.gate.power import Power, together
 from aias.compress.gate.verdict import Sealed
@@ -311,7 +311,7 @@ class Job:
         if not trial.helps:
             speed, together = trial.speed, trial.together
             told = f", {times(together.speed.value)} with {together.callers} callers," if together else ""
-            return f"{times(speed.value)} as fast{meant}{told} and {times(trial.smaller)} as small is not worth it"
+            return f"{times(speed.value)} as fast{meant}{told} and {sized(trial.smaller)} is not worth it"
         return ""
 
     # Certifying
@@ -391,7 +391,7 @@ class Job:
         self.watch(replace(event, level="debug") if event.level == "info" else event)
 
     def _say(self, trial: Trial) -> None:
-        speed = f"{times(trial.speed.value)} as fast, {times(trial.smaller)} as small" if trial.race else "not timed"
+        speed = f"{times(trial.speed.value)} as fast, {sized(trial.smaller)}" if trial.race else "not timed"
         loss = f", loss {signed(trial.evidence.value)}" if trial.evidence else ""
         self._tell("compress.candidate", f"{trial.name}: {speed}{loss}{'; ' + trial.reason if trial.reason else ''}",
                    candidate=trial.name, technique=trial.technique, reason=trial.reason)  # fmt: skip

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from aias.cli.compress import draw
-from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier
+from aias.compress.frontier import FELL, PARENT, PUBLISHED, Frontier, Point, cells, read_frontier, sized
 from aias.compress.gate.changes import flips
 from aias.compress.gate.evidence import Loss
 from aias.compress.plot import frontier_chart
@@ -48,6 +48,10 @@ def test_latencies_say_their_unit_and_those_written_before_had_none():
 
     assert b'"unit":"us"' in raw
     assert read_frontier(raw.replace(b',"unit":"us"', b"")) == FRONTIER
+
+
+def test_what_is_larger_is_not_called_small() -> None:
+    assert [sized(66.7), sized(1.0), sized(0.011)] == ["66.7× as small", "1× as small", "90.9× as large"]
 
 
 def test_what_is_no_frontier_is_refused():
