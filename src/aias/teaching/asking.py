@@ -4,6 +4,7 @@ what is known is not asked · equal rows are asked once · what is answered is k
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from aias.core.deadline import Clock
 from aias.core.errors import AiasError
-from aias.core.events import Event, Watch
+from aias.core.events import Event, Level, Watch
 from aias.teaching.answer_cache import AnswerCache, key_of
 from aias.teaching.teachers.contract import Busy, Labeller, Row, Said, TeacherRefused, Unanswered
 
@@ -37,6 +39,9 @@ LABELS_TOLD: Final = 5
 
 TOLD_EVERY: Final = 50
 """Rows."""
+
+FORETOLD_AFTER_SECONDS: Final = 5.0
+"""From when on the first answers say how long the others take."""
 
 KEPT: Final = "what was answered is kept"
 
@@ -82,7 +87,7 @@ class _Spent(Unanswered):
 
 def ask(
     teacher: Labeller, rows: Sequence[Row], cache: AnswerCache, *, calls_max: int, stop: threading.Event, watch: Watch,
-    counts: Callable[[str], bool] = bool, wait_for: Wait | None = None,
+    counts: Callable[[str], bool] = bool, wait_for: Wait | None = None, clock: Clock = time.monotonic,
 ) -> Answers:  # fmt: skip
     """`counts`: whether an answer is one that can be learned.
 
@@ -90,7 +95,7 @@ def ask(
     """
     keys = [key_of(row) for row in rows]
     todo = {key: row for key, row in zip(keys, rows, strict=True) if cache.get(key) is None}
-    job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), counts, wait_for)
+    job = _Job(teacher, cache, _Calls(calls_max), stop, watch, len(todo), counts, wait_for, clock)
     if todo:
         job.run(list(todo.items()))
     new = [each for key in todo if (each := cache.get(key))]
@@ -108,14 +113,20 @@ class _Job:
     rows: int
     counts: Callable[[str], bool]
     wait_for: Wait | None = None
+    clock: Clock = time.monotonic
     answered: int = 0
     nonsense: int = 0
     strays: Counter[str] = field(default_factory=Counter)
     failures: int = 0
     why: str = ""
+    trouble: str = ""
+    """Why somebody was asked again for the first time."""
+    begun_at: float = 0.0
     _ended: threading.Event = field(default_factory=threading.Event)
+    _told: set[str] = field(default_factory=set)
 
     def run(self, todo: list[tuple[str, Row]]) -> None:
+        self.begun_at = self.clock()
         batches = _batches(todo, self.teacher.rows_at_once)
         with ThreadPoolExecutor(self.teacher.concurrent) as pool:
             running: dict[Future[list[Said]], list[str]] = {}
@@ -125,6 +136,9 @@ class _Job:
                     done, _ = wait(running, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
                     for each in done:
                         self._take(running.pop(each), each)
+                    if self.trouble:
+                        again = f"{self.trouble}: it is asked again, up to {TRIES - 1} times"
+                        self._tell_once("teach.again", f"{again}; {KEPT}, and Ctrl-C goes on with it", "warning")
                     if not self._over:
                         self._submit(pool, running, islice(batches, len(done)))
                     elif self.stop.is_set():
@@ -155,6 +169,7 @@ class _Job:
             except Busy as fault:
                 if tries == TRIES:
                     raise
+                self.trouble = self.trouble or fault.message
                 seconds = fault.seconds if fault.seconds is not None else WAIT_SECONDS * 2 ** (tries - 1)
                 (self.wait_for or self._ended.wait)(min(seconds, WAIT_SECONDS_MAX))
             else:
@@ -183,7 +198,21 @@ class _Job:
             facts: dict[str, object] = {"answered": self.answered, "rows": self.rows, "calls": self.calls.made}
             message = f"{self.answered:,} of {self.rows:,} rows are answered by {self.teacher.who}"
             self.watch(Event("teach.progress", message, "debug", facts))
+        self._foretell()
         self._check_sense(next((each.came for each in wrong if each.came), ""))
+
+    def _foretell(self) -> None:
+        """How long the others take, if that is long."""
+        passed, left = self.clock() - self.begun_at, self.rows - self.answered
+        seconds = passed / self.answered * left
+        if passed >= FORETOLD_AFTER_SECONDS and seconds >= FORETOLD_AFTER_SECONDS:
+            message = f"{self.answered:,} rows took {passed:.0f} s, so the other {left:,} take about {seconds:.0f} s"
+            self._tell_once("teach.pace", f"{message}; Ctrl-C goes on with those answered", "info")
+
+    def _tell_once(self, name: str, message: str, level: Level) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self.watch(Event(name, message, level))
 
     def _check_sense(self, came: str) -> None:
         if self.answered < NONSENSE_ROWS_MIN:
@@ -218,7 +247,7 @@ class _Job:
         if self.failures >= FAILURES_MAX:
             raise TeacherRefused(
                 f"{self.failures} requests in a row came to nothing; the last: {fault.message}",
-                hint=f"{KEPT}: try again later. {fault.hint}".rstrip(),
+                hint=f"{KEPT}: the same command asks later for the others" if self.answered else fault.hint,
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aias.core.events import nobody
+from aias.core.events import Event, nobody
 from aias.teaching.answer_cache import AnswerCache, key_of
 from aias.teaching.asking import FAILURES_MAX, TRIES, Answers, ask
 from aias.teaching.teachers.contract import Busy, Row, Said, TeacherRefused, Unanswered
@@ -107,6 +107,32 @@ def test_who_is_refused_asks_no_more_and_keeps_what_was_answered(tmp_path: Path)
 
 def _refuse() -> list[Said]:
     raise TeacherRefused("401", hint="a key that it knows")
+
+
+def test_who_takes_long_or_is_asked_again_is_told_of_once(tmp_path: Path) -> None:
+    told, seconds = list[Event](), iter(range(0, 1_000, 2))
+    rule = Rule([Busy("gave no answer in 60 s")] * 2)
+
+    asked(rule, rows(*range(20)), tmp_path, watch=told.append, clock=lambda: float(next(seconds)))
+
+    assert [(each.name, each.level) for each in told] == [("teach.again", "warning"), ("teach.pace", "info")]
+    assert told[0].message.startswith("gave no answer in 60 s: it is asked again, up to 4 times; what was answered")
+    assert told[1].message.startswith("3 rows took 6 s, so the other 17 take about 34 s")
+
+
+def test_who_answers_and_then_no_more_is_not_asked_whether_it_is_there(tmp_path: Path) -> None:
+    rule = Rule()
+    plain, gone = rule.ask, Busy("gave no answer in 60 s", hint="is it there?")
+    rule.ask = lambda some: plain(some) if some[0]["n"] < 3 else _raise(gone)  # type: ignore[method-assign]
+
+    with pytest.raises(TeacherRefused) as refused:
+        asked(rule, rows(*range(20)), tmp_path)
+
+    assert refused.value.hint == "what was answered is kept: the same command asks later for the others"
+
+
+def _raise(fault: Exception) -> list[Said]:
+    raise fault
 
 
 def test_nonsense_is_not_paid_for_to_the_end(tmp_path: Path) -> None:
