@@ -2,10 +2,12 @@
 
 import importlib
 import pkgutil
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
 from aias.core.errors import NotFound
+from aias.core.near import choices
 
 MACHINERY: Final = {
     "arrival", "boosting", "contract", "engine_choice", "golden", "json_row", "latency", "lengths", "mapped",
@@ -24,11 +26,16 @@ def members(folder: str) -> tuple[str, ...]:
     return tuple(sorted(found.name for found in pkgutil.iter_modules(package.__path__) if found.name not in MACHINERY))
 
 
+def check_members(folder: str, names: Iterable[str]) -> None:
+    """Raises `NotFound` at the first name that no member has; imports none of them."""
+    for name in names:
+        if name not in members(folder):
+            raise NotFound(f"there is no {folder.rstrip('s')} `{name}`", hint=choices(name, members(folder)))
+
+
 def member(folder: str, name: str) -> Any:
     """The one thing that `aias/<folder>/<name>.py` exports. Raises `NotFound`."""
-    known = members(folder)
-    if name not in known:
-        raise NotFound(f"there is no {folder.rstrip('s')} `{name}`", hint=f"choose one of: {', '.join(known)}")
+    check_members(folder, (name,))
     module = importlib.import_module(f"aias.{folder}.{name}")
     (exported,) = module.__all__
     return getattr(module, exported)

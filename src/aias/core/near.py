@@ -9,10 +9,25 @@ KNOWN_MAX: Final = 1_000
 CHARS_MAX: Final = 100
 """Of more and longer names looking for the nearest takes seconds."""
 
+ELSEWHERE: Final = {
+    "auc": "roc_auc", "acc": "accuracy", "average_precision": "pr_auc", "aucpr": "pr_auc", "logloss": "log_loss",
+    "cross_entropy": "log_loss", "binary_logloss": "log_loss", "multi_logloss": "log_loss",
+    "mse": "rmse", "mean_squared_error": "rmse", "root_mean_squared_error": "rmse", "l2": "rmse",
+    "l1": "mae", "mean_absolute_error": "mae", "mean_absolute_percentage_error": "mape", "pinball": "quantile_loss",
+    "lightgbm": "boosted_trees", "lgbm": "boosted_trees", "gbm": "boosted_trees", "gbdt": "boosted_trees",
+    "random_forest": "extra_trees", "rf": "extra_trees", "xt": "extra_trees", "knn": "nearest", "nn": "mlp",
+    "neural_network": "mlp", "logistic_regression": "linear", "linear_regression": "linear", "ridge": "linear",
+    "lasso": "linear", "lr": "linear",
+}  # fmt: skip
+"""What scikit-learn, LightGBM, XGBoost and AutoGluon call metrics and learners, and what the nearest is called here."""
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is most like `name`, whatever the case and the blanks around; None when none is like it."""
-    bare = {_bare(each): each for each in reversed(list(islice(known, KNOWN_MAX)))}  # of several the first
+    known = tuple(islice(known, KNOWN_MAX))
+    if (meant := ELSEWHERE.get(_bare(name))) in known:
+        return meant
+    bare = {_bare(each): each for each in reversed(known)}  # of several the first
     close = difflib.get_close_matches(_bare(name), bare, n=1)
     return bare[close[0]] if close else None
 
@@ -21,6 +36,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A whole hint, or an empty text."""
     near = nearest(name, known)
     return f"did you mean `{near}`?" if near is not None else ""
+
+
+def choices(name: str, known: Iterable[str]) -> str:
+    """A whole hint: the known names, before them the nearest."""
+    known = tuple(known)
+    return f"{did_you_mean(name, known)} choose from: {', '.join(known)}".lstrip()
 
 
 def _bare(name: str) -> str:

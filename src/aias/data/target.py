@@ -13,6 +13,7 @@ from aias.core.arrays import Floats, Ints
 from aias.core.errors import BadValue, shown
 from aias.core.events import Event
 from aias.core.limits import CLASSES_MAX
+from aias.core.near import choices
 from aias.core.schema import Field
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
@@ -62,7 +63,7 @@ def task_for(dataset: Dataset, target: str, metric: str | None = None) -> Labels
     Rows without a target are left out with a note. Raises `BadTarget` when there is nothing to learn.
     """
     if metric is not None and not is_metric(metric):
-        raise BadTarget(f"there is no metric `{metric}`", hint=f"the metrics are: {', '.join(METRICS)}")
+        raise BadTarget(f"there is no metric `{metric}`", hint=choices(metric, METRICS))
     field = dataset.schema[target]
     if field.kind == "time":
         hint = (
@@ -193,8 +194,8 @@ def _type(field: Field, present: pl.Series, metric: str | None) -> tuple[TaskTyp
 
 def _check_metric(metric: str | None, kind: TaskType, target: str) -> None:
     if metric is not None and kind not in tasks_of(metric):
-        fitting = ", ".join(name for name, (_, kinds) in METRICS.items() if kind in kinds)
-        raise BadTarget(f"`{metric}` does not judge a {kind} task such as `{target}`", hint=f"use one of: {fitting}")
+        fitting = choices(metric, (name for name, (_, kinds) in METRICS.items() if kind in kinds))
+        raise BadTarget(f"`{metric}` does not judge a {kind} task such as `{target}`", hint=fitting)
 
 
 def _amounts(present: pl.Series, field: Field) -> Floats:

@@ -26,6 +26,7 @@ from aias.core.errors import BadValue, Damaged, UserError
 from aias.core.evenly import evenly
 from aias.core.events import Event, Watch
 from aias.core.limits import CATEGORIES_MAX, CLASSES_MAX
+from aias.core.near import choices
 from aias.core.schema import Field, Schema
 from aias.core.task import DEFAULT_METRIC, METRICS, Task, TaskType, is_metric, tasks_of
 from aias.data.dataset import Dataset
@@ -296,8 +297,8 @@ class _Job:
     def _metric(self, plan: Plan) -> str:
         metric = self.asked.metric or DEFAULT_METRIC[plan.task]
         if not is_metric(metric) or plan.task not in tasks_of(metric):
-            known = ", ".join(name for name, (_, kinds) in METRICS.items() if plan.task in kinds)
-            raise UserError(f"`{metric}` does not judge a {plan.task} model", hint=f"choose one of: {known}")
+            known = choices(metric, (name for name, (_, kinds) in METRICS.items() if plan.task in kinds))
+            raise UserError(f"`{metric}` does not judge a {plan.task} model", hint=known)
         return metric
 
     def _answers(self) -> tuple[Field, ...]:

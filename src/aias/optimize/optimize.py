@@ -21,7 +21,7 @@ import numpy as np
 from aias.artifact.optimised import Gain, gained
 from aias.compress.comparison import Answered
 from aias.core.arrays import Floats
-from aias.core.catalog import members
+from aias.core.catalog import check_members
 from aias.core.deadline import Deadline
 from aias.core.errors import NotFound
 from aias.core.events import Event, Watch, nobody
@@ -72,8 +72,7 @@ def optimize(
     searcher_of(searcher)
     if unknown := [name for name in axes if name not in AXES]:
         raise NotFound(f"there is no axis `{unknown[0]}`", hint=f"choose from: {', '.join(AXES)}")
-    if unknown := [name for name in learners if name not in members("learners")]:
-        raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
+    check_members("learners", learners)
     kept = Ledger(work, of_home=True) if work is not None and work.is_dir() else None
     prepared = parent.prepared(dataset, test, ledger=kept, seconds=deadline.left, watch=watch)
     held = reserve(prepared, seed=parent.recipe.seed + number)

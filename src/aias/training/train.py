@@ -16,13 +16,14 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Final
 
-from aias.core.catalog import member, members
+from aias.core.catalog import check_members, member, members
 from aias.core.cpus import cpus
 from aias.core.deadline import Deadline
-from aias.core.errors import NotFound, UserError, shown
+from aias.core.errors import UserError, shown
 from aias.core.events import Event, Watch, nobody
 from aias.core.load import Load, family
 from aias.core.locks import locked
+from aias.core.near import choices
 from aias.core.task import METRICS, is_metric
 from aias.data.dataset import Dataset
 from aias.data.opinions import Opinions
@@ -305,7 +306,7 @@ def check(recipe: Recipe) -> None:
         if not isinstance(said, str):
             raise UserError(f"`{what}` is a text, not {shown(said)}", hint=f"for example {what}={_TEXTS[what]!r}")
     if recipe.metric is not None and not is_metric(recipe.metric):
-        raise UserError(f"there is no metric `{recipe.metric}`", hint=f"choose one of: {', '.join(METRICS)}")
+        raise UserError(f"there is no metric `{recipe.metric}`", hint=choices(recipe.metric, METRICS))
     check_seconds(recipe.seconds)
     if not isinstance(recipe.seed, Integral) or not 0 <= recipe.seed < 2**31:
         raise UserError(f"{recipe.seed} cannot be a seed", hint="any whole number from 0 to 2147483647")
@@ -321,6 +322,4 @@ def check(recipe: Recipe) -> None:
         takes = getattr(member("learners", name), "takes", None) if name in members("learners") else None
         if takes is not None and (odd := sorted(settings.keys() - takes)):
             raise UserError(f"`{name}` has no setting `{odd[0]}`", hint=f"it takes: {', '.join(sorted(takes))}")
-    unknown = [name for name in recipe.learners if name not in members("learners")]
-    if unknown:
-        raise NotFound(f"there is no learner `{unknown[0]}`", hint=f"choose from: {', '.join(members('learners'))}")
+    check_members("learners", recipe.learners)

@@ -7,7 +7,9 @@ import pytest
 import aias
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound
+from aias.core.near import ELSEWHERE
 from aias.core.schema import KINDS
+from aias.core.task import METRICS
 
 
 def test_members_are_the_files_of_a_folder_without_its_machinery() -> None:
@@ -31,3 +33,15 @@ def test_what_is_no_member_is_not_found_and_the_members_are_named(name: str) -> 
         member("encoders", name)
 
     assert "number" in missing.value.hint
+
+
+def test_what_is_called_otherwise_elsewhere_is_named_as_it_is_called_here() -> None:
+    with pytest.raises(NotFound) as missing:
+        member("learners", "LightGBM")
+
+    assert missing.value.hint.startswith("did you mean `boosted_trees`? choose from: boosted_trees, ")
+
+
+def test_every_name_from_elsewhere_means_a_metric_or_a_learner_that_is_there() -> None:
+    assert set(ELSEWHERE.values()) <= {*METRICS, *members("learners")}
+    assert not ELSEWHERE.keys() & {*METRICS, *members("learners")}

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from aias.core.arrays import Floats
 from aias.core.catalog import member, members
 from aias.core.errors import NotFound, UserError
+from aias.core.near import choices
 from aias.core.task import Task
 from aias.training.selection.configuration import Configuration
 from aias.training.selection.members import Member
@@ -135,7 +136,7 @@ def searched(
 def searcher_of(name: str) -> Any:
     """The searcher of this name, whose libraries are there."""
     if name not in members("tuning"):
-        raise NotFound(f"there is no searcher `{name}`", hint=f"choose one of: {', '.join(members('tuning'))}")
+        raise NotFound(f"there is no searcher `{name}`", hint=choices(name, members("tuning")))
     found = member("tuning", name)
     for module in found.needs:
         if importlib.util.find_spec(module.partition(".")[0]) is None:
