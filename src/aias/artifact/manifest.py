@@ -7,7 +7,7 @@ import msgspec
 
 from aias.core.errors import Damaged
 from aias.core.names import digest_of
-from aias.core.schema import Field
+from aias.core.schema import Field, Schema
 from aias.core.task import Measurement, Task
 
 FORMAT: Final = 1
@@ -114,6 +114,13 @@ class Manifest:
     """Microseconds from a row as a dict to its answer, on the machine it was trained on."""
     notes: tuple[str, ...] = ()
     """What was noticed in the data and while training: warnings, copies, whether test rows look like the others."""
+
+    def rows_with(self, *more: Field) -> Schema:
+        """What other rows are read by: the inputs and `more`; what training left out is left out here too."""
+        known = (*self.inputs, *more)
+        names = {each.name for each in known}
+        aside = (Field(each.name, "text", "ignored") for each in self.ignored if each.name not in names)
+        return Schema((*known, *aside))
 
     def as_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no spaces; equal manifests are equal bytes."""

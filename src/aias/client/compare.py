@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from aias.client.model import Model
 from aias.core.errors import UserError
 from aias.core.events import Watch, logged
-from aias.core.schema import Schema
 from aias.core.task import Measurement
 from aias.plots.frame import Axis, Frame, axis, framed
 
@@ -101,7 +100,7 @@ def compare(
         raise UserError(f"{others[0]} has another task than {first.ref}", hint="compare versions of one model")
     target = first.manifest.target
     assert target is not None, "training always records the target"
-    dataset = read(rows, schema=Schema((*first.manifest.inputs, target)), encoding=encoding, watch=watch)
+    dataset = read(rows, schema=first.manifest.rows_with(target), encoding=encoding, watch=watch)
     labelled = dataset.frame[target.name].null_count() < dataset.rows
     _check_alike(versions, labelled=labelled)
     quality = {ref: _measured(each, rows if labelled else None, encoding, seed) for ref, each in versions.items()}

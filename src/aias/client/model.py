@@ -18,7 +18,7 @@ from aias.core.errors import BadValue, UserError
 from aias.core.events import Event, Watch, logged
 from aias.core.names import Ref, check_name
 from aias.core.nested import flat
-from aias.core.schema import Field, Schema
+from aias.core.schema import Field
 from aias.core.settings import home as default_home
 from aias.core.task import Measurement, Task
 from aias.registry.registry import Registry
@@ -198,8 +198,7 @@ class Model:
         how = str(self.manifest.lineage.settings.get("split", "random"))
         way, _, column = how.partition(":")
         grouping = (Field(column, "text", "ignored"),) if way == "group" else ()  # other rows may number them otherwise
-        schema = Schema((*self.manifest.inputs, *grouping, target))
-        dataset = read(source, schema=schema, encoding=encoding, watch=watch)
+        dataset = read(source, schema=self.manifest.rows_with(*grouping, target), encoding=encoding, watch=watch)
         labels = labels_for(dataset, self.task)
         for note in labels.notes:
             watch(note)
@@ -271,5 +270,7 @@ class Model:
     def _columns(self, source: Any, encoding: str | None, watch: Watch) -> tuple[dict[str, Any], int]:
         from aias.data.read import read
 
-        dataset = read(source, schema=Schema(self.manifest.inputs), encoding=encoding, watch=watch)
+        target = self.manifest.target
+        answers = (Field(target.name, "text", "ignored"),) if target is not None else ()  # rows may bring their own
+        dataset = read(source, schema=self.manifest.rows_with(*answers), encoding=encoding, watch=watch)
         return {field.name: dataset.values(field.name) for field in self.manifest.inputs}, dataset.rows

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import aias
 from aias.cli.version import draw
 from aias.client.model import load
 from aias.runtimes.engine_choice import Choice
@@ -187,6 +188,23 @@ def test_evaluate_warns_of_rows_that_were_learned_from(run: Run, home: Path, chu
 
     assert "300 of the 300 rows have the inputs of rows that it was trained on" in run("evaluate", "churn", churn).err
     assert "trained on" not in run("evaluate", "churn", tmp_path / "new.csv").err
+
+
+def test_what_training_left_out_and_the_answers_are_left_out_of_other_rows_without_a_word(
+    run: Run, home: Path, churn: Path, tmp_path: Path
+) -> None:
+    header, *rows = churn.read_text().splitlines()
+    lines = [f"customer,{header}", *(f"c-{n},{row}" for n, row in enumerate(rows))]
+    (tmp_path / "all.csv").write_text("\n".join(lines))
+    (tmp_path / "more.csv").write_text("\n".join([lines[0] + ",note", *(f"{line},late" for line in lines[1:50])]))
+    aias.train(tmp_path / "all.csv", target="left", name="numbered", learners=("linear",), time=600, inline=True)
+
+    assert "`customer` is ignored" in run("data", "check", tmp_path / "all.csv", "--target", "left").err
+    assert "not in the schema" not in run("evaluate", "numbered", tmp_path / "all.csv").err
+    assert "not in the schema" not in run("predict", "numbered", tmp_path / "all.csv").err
+    assert (
+        "1 column is not in the schema and is ignored: note" in run("evaluate", "numbered", tmp_path / "more.csv").err
+    )
 
 
 def test_evaluate_needs_the_answers(run: Run, home: Path, tmp_path: Path) -> None:
