@@ -16,8 +16,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from aias.core.errors import AiasError, Damaged, DatabaseBusy, StorageFailed
+from aias.core.events import Event, logged
 from aias.core.failpoints import failpoint
 from aias.core.limits import DATABASE_WAIT_SECONDS_MAX
+from aias.core.settings import home as default_home
 from aias.database.tables import HEAD, counters
 
 FILE: Final = "aias.db"
@@ -135,6 +137,8 @@ def _make_home(home: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+    if os.environ.get("AIAS_HOME") and home == default_home():
+        logged(Event("database.new-home", f"AIAS_HOME names {home}, where nothing was: a new home is made", "warning"))
 
 
 def _engine(path: Path) -> Engine:

@@ -35,6 +35,18 @@ def test_a_home_and_all_in_it_are_for_their_owner_alone(tmp_path: Path):
     assert set(modes.values()) == {0o600}
 
 
+def test_a_home_that_a_misspelt_variable_makes_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setenv("AIAS_HOME", str(tmp_path / "hmoe"))
+
+    Database.open(tmp_path / "named by the caller").close()
+    for _ in range(2):
+        Database.open(tmp_path / "hmoe").close()
+
+    assert caplog.messages == [f"AIAS_HOME names {tmp_path / 'hmoe'}, where nothing was: a new home is made"]
+
+
 def test_a_commit_survives_a_power_cut_as_far_as_sqlite_can_promise(database: Database):
     assert (pragma(database, "synchronous"), pragma(database, "journal_mode")) == (3, "truncate")
 
