@@ -58,7 +58,7 @@ class Fit:
         self, message: str, valid: Examples | None, scores: Callable[[Any], Floats] | Floats | None, **facts: object
     ) -> None:
         """Of a round that is over, and how good the `scores` of the `valid` rows, or what gives them, are by the task's
-        metric."""
+        metric. `facts`: the `round`, and what is `counted` so where it is no round of boosting."""
         facts["seconds_left"] = self.deadline.left
         if self.score is not None and valid is not None and scores is not None:
             facts["score"] = self.score(valid.y, scores(valid.x) if callable(scores) else scores)

@@ -253,5 +253,5 @@ def _tell(fitted: Trees, valid: Examples | None, how: Fit) -> None:
     trees = fitted.settings["trees"]
     how.tell(
         f"extra trees: {trees} trees, {fitted.forest().nodes} nodes", valid,
-        None if how.deadline.passed else fitted.scores, learner="extra_trees", round=trees,
+        None if how.deadline.passed else fitted.scores, learner="extra_trees", counted="Trees", round=trees,
     )  # fmt: skip

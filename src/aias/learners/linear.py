@@ -228,8 +228,8 @@ class _Problem:
         seconds = max(how.deadline.clock() - self.started_at, 1e-9)
         how.tell(
             f"linear: C={c:g}, validation loss {step.loss:.4f}", judged, step.model.scores,
-            learner="linear", round=self.steps, C=c, validation_loss=step.loss,
-            rows_per_second=self.passes * self.rows / seconds,
+            learner="linear", counted="Strengths of regularisation tried", round=self.steps, C=c,
+            validation_loss=step.loss, rows_per_second=self.passes * self.rows / seconds,
         )  # fmt: skip
 
     def _parts(self, state: Vector) -> tuple[Any, Any]:

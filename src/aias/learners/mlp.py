@@ -132,7 +132,7 @@ class _Monitor:
         self.how.tell(
             f"mlp: {training.epoch} epochs, validation loss {loss:.4f}", self.valid,
             lambda x: _fitted(training).scores(x),
-            learner="mlp", round=training.epoch, validation_loss=loss, best_round=choice.best_epoch,
+            learner="mlp", counted="Epochs", round=training.epoch, validation_loss=loss, best_round=choice.best_epoch,
             rows_per_second=training.step * training.batch_rows / max(seconds, 1e-9),
         )  # fmt: skip
 

@@ -124,7 +124,9 @@ class Nearest:
             scores = tried[k] = made(k).answer(apart)
             losses[k] = [_loss(scores[rows], part, classes) for rows, part in parts]
             said = f"nearest: {k} neighbours, validation loss {losses[k][0]:.4f}"
-            how.tell(said, valid, scores, learner="nearest", round=k, validation_loss=losses[k][0])
+            how.tell(
+                said, valid, scores, learner="nearest", counted="Neighbours", round=k, validation_loss=losses[k][0]
+            )
             if how.deadline.passed:
                 break
         best, *others = (min(losses, key=lambda k: losses[k][place]) for place in range(len(parts)))

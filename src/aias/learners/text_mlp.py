@@ -128,7 +128,8 @@ class _Training:
         self.told_at = now
         how.tell(
             f"text_mlp: {self.epoch} epochs, validation loss {loss:.4f}", self.valid, answers,
-            learner="text_mlp", round=self.epoch, validation_loss=loss, best_round=self.choice.best_epoch,
+            learner="text_mlp", counted="Epochs", round=self.epoch, validation_loss=loss,
+            best_round=self.choice.best_epoch,
         )  # fmt: skip
 
     def _fitted(self, chain: Chain) -> TextMlpModel:

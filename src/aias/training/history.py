@@ -20,6 +20,8 @@ class Round:
     value: float
     metric: str
     """The task's, or `validation loss` where the learner told no more."""
+    counted: str = "Rounds"
+    """What the learner calls its rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,10 @@ class History:
         if value is None:
             value, metric = facts.get("validation_loss"), "validation loss"
         if value is not None and "round" in facts:
+            counted = str(facts.get("counted", "Rounds"))
             configuration = str(facts.get("configuration", facts.get("learner", "")))
             self.rounds.append(
-                Round(configuration, int(facts.get("fold", 0)), float(facts["round"]), float(value), metric)
+                Round(configuration, int(facts.get("fold", 0)), float(facts["round"]), float(value), metric, counted)
             )
 
     def _remember_step(self, facts: dict[str, Any]) -> None:

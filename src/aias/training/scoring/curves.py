@@ -199,7 +199,7 @@ def _inner(values: Floats) -> Floats:
 
 
 def _learning_curve(task: Task, history: History, best: str) -> bytes | None:
-    """A line for each fold, by rounds."""
+    """A line for each fold, by rounds, epochs or whatever the learner counts."""
     mine = [each for each in history.rounds if each.configuration == best]
     metric = mine[0].metric if mine else ""
     folds: dict[int, list[tuple[float, float]]] = {}
@@ -214,7 +214,7 @@ def _learning_curve(task: Task, history: History, best: str) -> bytes | None:
         for _, points in sorted(found.items())[:FOLDS_SHOWN_MAX]
     ]
     up = task.metric if metric == "score" else metric
-    x = axis("Rounds", np.concatenate([[0.0], *(line.x for line in lines)]), margin=0)
+    x = axis(mine[0].counted, np.concatenate([[0.0], *(line.x for line in lines)]), margin=0)
     note = f"{best}, on rows not fitted on" + ("" if len(lines) == 1 else "; each line a fold")
     return line_chart("Learning curve", note, x, axis(up, np.concatenate([line.y for line in lines])), lines)
 

@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from aias.artifact.report import read_report
 from aias.core.deadline import Deadline
@@ -12,6 +13,8 @@ from aias.core.events import Event
 from aias.core.task import Measurement, Task
 from aias.data.read import read
 from aias.encoders.rows import RowEncoder
+from aias.learners.contract import Examples, Fit
+from aias.learners.linear import Linear
 from aias.training.ensemble import Ensemble
 from aias.training.history import History
 from aias.training.scoring.curves import history_charts, score_charts
@@ -218,6 +221,21 @@ def test_of_several_classes_each_has_a_curve_against_the_rest() -> None:
     assert sure["roc"] != unsure["roc"] and b"each class against the rest" in sure["roc"]
     two = score_charts(MULTICLASS, np.array([4, 4, 4]), np.full((3, 30), 1 / 30), measured=[])
     assert "roc" not in two, "of one class there is no rest"
+
+
+def test_a_learning_curve_goes_by_what_its_learner_counts() -> None:
+    seen = History()
+    for c in (1.0, 0.1, 0.01, 0.001):
+        rows = Examples(csr_matrix(np.array([[0.0], [1.0], [2.0], [3.0]] * 8)), np.array([0, 0, 1, 1] * 8))
+        Linear().fit(
+            rows, rows,
+            Fit(BINARY, 0, Deadline.after(600), 1, seen, {"first": c}, score=lambda y, scores: 0.5),
+        )  # fmt: skip
+
+    drawn = history_charts(BINARY, seen, best="linear")["learning_curve"]
+
+    assert b"Strengths of regularisation tried" in drawn
+    assert b"Rounds" not in drawn
 
 
 def test_training_that_told_nothing_has_no_curves() -> None:
