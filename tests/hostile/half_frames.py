@@ -1,4 +1,4 @@
-"""The other end of `Apart` that stops, or ends, at a bad moment; the one after it answers as it should."""
+"""The other end of `IsolatedRuntime` that stops, or ends, at a bad moment; the one after it answers as it should."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from aias.core.frames import framed, read_frame, write_frame
 from aias.runtimes.contract import Answers
-from aias.serving.survival.apart import write_answers
+from aias.serving.survival.isolated_runtime import write_answers
 
 STOPS, ENDS, DEAF, STARTS = "stops", "ends", "deaf", "starts"
 """Amid its answer; the same; before it reads; before it is ready."""

@@ -99,7 +99,7 @@ def main(orders: Orders) -> None:
 
 
 def apart(name: str) -> None:
-    from aias.serving.survival.apart_process import answer_for
+    from aias.serving.survival.isolated_process import answer_for
 
     answer_for(models()[name])
 

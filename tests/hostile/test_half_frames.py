@@ -16,7 +16,7 @@ from aias.serving.batching.allowance import allowed
 from aias.serving.formats import arrow as arrows
 from aias.serving.formats.arrow import ArrowProcess
 from aias.serving.refusals import Busy, TooLate
-from aias.serving.survival.apart import Apart
+from aias.serving.survival.isolated_runtime import IsolatedRuntime
 from live_server import eventually
 
 PATIENCE = 60.0
@@ -29,7 +29,7 @@ class Asked:
     def __init__(self, how: str, mark: Path) -> None:
         self.told: list[str] = []
         self.mark = mark
-        self.apart = Apart(
+        self.apart = IsolatedRuntime(
             (half_frames.__file__, how, os.fspath(mark)), artifacts.manifest(), answer_seconds=PATIENCE,
             died=lambda: self.told.append("died"), late=lambda: self.told.append("late"),
         )  # fmt: skip

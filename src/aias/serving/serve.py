@@ -150,7 +150,7 @@ def answer_on(
             control=Deploying(registry, home, announce),
             bounds=within_descriptors(bounds, second_port=second is not None), book=(book := registry.rollouts),
             shadow=shadows_of(home, book, folder=folder, first=first), kept=kept,
-            program=lambda version: ("-m", "aias.serving.survival.apart_process", os.fspath(home), version),
+            program=lambda version: ("-m", "aias.serving.survival.isolated_process", os.fspath(home), version),
             pinned=pinned, width=partial(width_in, registry), asked=home / ASKED,
         )  # fmt: skip
 

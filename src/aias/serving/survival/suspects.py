@@ -10,8 +10,8 @@ from aias.registry.values import Endpoint
 from aias.serving.batching.tiers import Tier
 from aias.serving.bounds import Bounds
 from aias.serving.refusals import quarantined
-from aias.serving.survival.apart import Apart
 from aias.serving.survival.blame import APART, RELEASE
+from aias.serving.survival.isolated_runtime import IsolatedRuntime
 from aias.serving.survival.journal import Runs
 from aias.serving.survival.needs import why_apart
 from aias.serving.versions.model import Answering, Model
@@ -21,7 +21,7 @@ RELEASE_SECONDS_MAX: Final = 5.0
 
 Load = Callable[[Endpoint], Answering]
 Program = Callable[[str], Sequence[str]]
-"""A version → what serves it to `Apart`, as arguments of the interpreter."""
+"""A version → what serves it to `IsolatedRuntime`, as arguments of the interpreter."""
 
 
 class Suspects:
@@ -32,7 +32,7 @@ class Suspects:
         self.quarantined: frozenset[str] = frozenset()
         self.apart: frozenset[str] = frozenset()
         self._models: dict[str, Model] = {}
-        self._retired: list[Apart] = []
+        self._retired: list[IsolatedRuntime] = []
 
     def __bool__(self) -> bool:
         return bool(self.quarantined or self.apart)
@@ -129,7 +129,7 @@ class Suspects:
             self._watch(Event("serve.apart-renewed", said, facts={"version": version}))
 
         # Half the time for its turn, half for its run.
-        runtime = Apart(
+        runtime = IsolatedRuntime(
             self._program(version), model.manifest, answer_seconds=self._bounds.answer_seconds / 2, died=died,
             late=late, renewed=renewed,
         )  # fmt: skip
@@ -138,6 +138,6 @@ class Suspects:
         return replace(model, runtime=runtime, lane=model.lane.set_apart(), joins=None, reads=None, tier=tier)
 
 
-def _process_of(model: Model) -> Apart:
-    assert isinstance(model.runtime, Apart), "they are made for nothing else"
+def _process_of(model: Model) -> IsolatedRuntime:
+    assert isinstance(model.runtime, IsolatedRuntime), "they are made for nothing else"
     return model.runtime

@@ -107,7 +107,7 @@ def test_old_deaths_and_shared_ones_count_for_less() -> None:
 
     assert told == [False, False, False, True]
     assert blame.apart == {"one@1", "two@1"}
-    # Apart, it shows which of them it was.
+    # IsolatedRuntime, it shows which of them it was.
     assert blame.add({"two@1": 1.0}, 5.0) is False
     assert blame.add({"two@1": 1.0}, 6.0)
     assert blame.quarantined == {"two@1"}

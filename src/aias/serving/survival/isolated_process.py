@@ -10,7 +10,7 @@ import msgspec
 
 from aias.core.errors import BadValue
 from aias.core.frames import read_frame, write_frame
-from aias.serving.survival.apart import write_answers, write_failure, write_fault
+from aias.serving.survival.isolated_runtime import write_answers, write_failure, write_fault
 
 
 def answer_for(runtime: Any) -> None:

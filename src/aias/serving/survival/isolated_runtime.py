@@ -1,6 +1,6 @@
 """A version in a process of its own: what ends its process there ends nothing else.
 
-    thread ──frame: rows──▶ apart_process ──frame: answers──▶ thread        msgpack; arrays as their bytes
+    thread ──frame: rows──▶ isolated_process ──frame: answers──▶ thread        msgpack; arrays as their bytes
 
 It takes 0.1 ms more than a run beside the others, and a copy of the model, but for weights that are mapped: only for
 versions in whose runs workers end.
@@ -60,7 +60,7 @@ class Ended(Exception):
     """The process has ended, or was."""
 
 
-class Apart:
+class IsolatedRuntime:
     """Answers as the runtime does that `program` serves; its arguments are the interpreter's. Safe to call from several
     threads, which take turns. `died` is called each time that the process ends in a run, `late` when a run is ended
     that may only have had too short a deadline, `renewed` when the process is ended for having grown."""

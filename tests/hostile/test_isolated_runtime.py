@@ -20,7 +20,7 @@ from aias.core.events import nobody
 from aias.encoders.rows import Encoded
 from aias.serving.batching.allowance import allowed
 from aias.serving.refusals import Busy, TooLate, shown, status_of
-from aias.serving.survival import apart
+from aias.serving.survival import isolated_runtime
 from aias.serving.survival.keeper import can_keep
 from aias.serving.survival.suspects import Suspects
 from live_server import BOUNDS, Joined, LiveServer, Rule, Shelf, eventually, live_server
@@ -29,14 +29,14 @@ pytestmark = pytest.mark.skipif(not can_keep(), reason="this machine cannot keep
 
 
 def test_a_process_of_its_own_that_grows_is_started_anew_between_two_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "GROWTH_BYTES_MAX", 8 << 20)
+    monkeypatch.setattr(isolated_runtime, "GROWTH_BYTES_MAX", 8 << 20)
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
     died, renewed = list[int](), list[int]()
-    runtime = apart.Apart(
+    runtime = isolated_runtime.IsolatedRuntime(
         (mortal_worker.__file__, "apart", "leaky"), artifacts.manifest(), answer_seconds=PATIENCE,
         died=lambda: died.append(1), renewed=lambda: renewed.append(1),
     )  # fmt: skip
-    answers = [runtime.predict([{"age": 50}]).predictions for _ in range(2 * apart.WARM_RUNS + 1)]
+    answers = [runtime.predict([{"age": 50}]).predictions for _ in range(2 * isolated_runtime.WARM_RUNS + 1)]
     runtime.kill()
 
     assert answers == [["yes"]] * len(answers)
@@ -48,7 +48,7 @@ class Hung:
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        self.runtime = apart.Apart(
+        self.runtime = isolated_runtime.IsolatedRuntime(
             (mortal_worker.__file__, "apart", "hung"), artifacts.manifest(), answer_seconds=PATIENCE,
             died=lambda: self.told.append("died"), late=lambda: self.told.append("late"),
         )  # fmt: skip
@@ -81,7 +81,7 @@ def test_a_run_that_outlives_its_callers_deadline_is_ended_and_the_next_process_
     assert hung.run(20, seconds=PATIENCE) == ["no"]
 
 
-@pytest.mark.parametrize(("usual_seconds", "told"), [(0.001, ["died"]), (PATIENCE / apart.FAR, ["late"])])
+@pytest.mark.parametrize(("usual_seconds", "told"), [(0.001, ["died"]), (PATIENCE / isolated_runtime.FAR, ["late"])])
 def test_only_a_run_that_takes_far_longer_than_its_like_counts_as_a_death(
     hung: Hung, usual_seconds: float, told: list[str]
 ) -> None:
@@ -93,7 +93,7 @@ def test_only_a_run_that_takes_far_longer_than_its_like_counts_as_a_death(
 
 
 def test_who_sets_short_deadlines_has_no_version_quarantined(hung: Hung, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(apart, "FAR_SECONDS", PATIENCE)  # a busy machine may make a second of any deadline
+    monkeypatch.setattr(isolated_runtime, "FAR_SECONDS", PATIENCE)  # a busy machine may make a second of any deadline
     hung.run(50, seconds=PATIENCE)
     with pytest.raises(TooLate):
         hung.run(ENDLESS, seconds=0.1)
@@ -203,7 +203,7 @@ def test_a_server_that_ends_takes_the_processes_of_its_versions_with_it(monkeypa
 def serving_apart(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LiveServer, Suspects]]:
     """A server whose `churn@1` runs in a process of its own."""
     monkeypatch.setenv("PYTHONPATH", artifacts.importable()["PYTHONPATH"])
-    monkeypatch.setattr(apart, "RETIRE_SECONDS", 1.0)
+    monkeypatch.setattr(isolated_runtime, "RETIRE_SECONDS", 1.0)
     bounds = replace(BOUNDS, objective_seconds=PATIENCE)
     with live_server(shelf, bounds=bounds) as running:
         suspects = Suspects(lambda _version: (mortal_worker.__file__, "apart", "hung"), bounds=bounds, watch=nobody)
