@@ -120,7 +120,7 @@ class Gateway:
         self.application.suspects = suspects
         self._server = LoopServer(self._config(), self.bounds.sweep_seconds, self._tidy)
         self._server.newcomer = self.application.newcomer
-        self._server.room = ConnectionLimit(self._server.server_state.connections, self.bounds, self.metrics.refused)
+        self._server.limit = ConnectionLimit(self._server.server_state.connections, self.bounds, self.metrics.refused)
         if kept is not None:
             adopter = Adopter(
                 kept.channel, kept.journal, make=self._connection, note=self._adopted, suspect=self._suspect

@@ -26,25 +26,25 @@ FULL_SECONDS: Final = 0.02
 _FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 
-class Room(Protocol):
-    def is_there(self, coming: int = 0, address: Any = ()) -> bool: ...
+class Limit(Protocol):
+    def has_room(self, coming: int = 0, address: Any = ()) -> bool: ...
 
     def refuse(self, accepted: socket.socket) -> bool: ...
 
 
 class Accepting:
-    """`make` the protocol of each connection for which there is `room` (None: always), there and then: turns may pass
+    """`make` the protocol of each connection for which `limit` has room (None: always), there and then: turns may pass
     until the loop has a transport for it. Closed as the loop's servers are."""
 
     def __init__(
         self,
         listener: socket.socket,
         make: Callable[[socket.socket], asyncio.BaseProtocol],
-        room: Room | None = None,
+        limit: Limit | None = None,
         newcomer: Callable[[], None] = lambda: None,
     ) -> None:
         listener.setblocking(False)
-        self._listener, self._make, self._loop, self._room = listener, make, asyncio.get_running_loop(), room
+        self._listener, self._make, self._loop, self._limit = listener, make, asyncio.get_running_loop(), limit
         self._newcomer = newcomer
         self._tasks: set[asyncio.Task[object]] = set()
         self._open = True
@@ -72,14 +72,14 @@ class Accepting:
                     self._pause(PAUSE_SECONDS)
                 # Else there are no more, or this one has gone again.
                 return
-            if self._room is None or self._room.is_there(len(self._tasks), address):
+            if self._limit is None or self._limit.has_room(len(self._tasks), address):
                 self._take(connection)
             elif self._tasks:
                 # Of those that have just come one may idle, as soon as it is there.
                 self._pause(0.0)
                 self._loop.call_later(0.0, self._take_or_refuse, connection, address)
                 return
-            elif self._room.refuse(connection):
+            elif self._limit.refuse(connection):
                 refused += 1
                 if refused == TURN_REFUSALS_MAX:
                     self._pause(FULL_SECONDS)
@@ -96,11 +96,11 @@ class Accepting:
         task.add_done_callback(partial(opened, self._tasks))
 
     def _take_or_refuse(self, connection: socket.socket, address: Any) -> None:
-        assert self._room is not None
-        if self._open and self._room.is_there(len(self._tasks), address):
+        assert self._limit is not None
+        if self._open and self._limit.has_room(len(self._tasks), address):
             self._take(connection)
         else:
-            self._room.refuse(connection)
+            self._limit.refuse(connection)
 
     def _pause(self, seconds: float) -> None:
         self._loop.remove_reader(self._listener.fileno())

@@ -48,7 +48,7 @@ class ConnectionLimit:
         self._found_none_at = self._counted_at = float("-inf")
         self._told, self._told_v2 = (last_words(503, FULL, "too many connections", url=url) for url in (b"", b"/v2"))
 
-    def is_there(self, coming: int = 0, address: Any = ()) -> bool:
+    def has_room(self, coming: int = 0, address: Any = ()) -> bool:
         """Whether one more may come in from an `address`, as sockets name it, beside those that are `coming` already;
         another may have to go."""
         if len(self._connections) + coming < self._bounds.connections:

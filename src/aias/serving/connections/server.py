@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from uvicorn import Config, Server
 
-from aias.serving.connections.accepting import Accepting, Room
+from aias.serving.connections.accepting import Accepting, Limit
 from aias.serving.connections.timeouts import Sweep
 
 _SWEEPS_TO_HEAR: Final = 3
@@ -29,7 +29,7 @@ class LoopServer(Server):
     def __init__(self, config: Config, sweep_seconds: float, expire: Callable[[], None]) -> None:
         super().__init__(config)
         self.when_ready: Callable[[], None] = lambda: None
-        self.room: Room
+        self.limit: Limit
         self.newcomer: Callable[[], None] = lambda: None
         self.adopt: Callable[[], None] = lambda: None
         self.leave: Callable[[], Awaitable[None]] | None = None
@@ -48,7 +48,7 @@ class LoopServer(Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([])
-        self.servers = [Accepting(each, self._protocol, self.room, self.newcomer) for each in sockets or ()]  # type: ignore[misc]
+        self.servers = [Accepting(each, self._protocol, self.limit, self.newcomer) for each in sockets or ()]  # type: ignore[misc]
         if self.open_second is not None:
             self._second = await self.open_second()
         self.adopt()

@@ -23,15 +23,15 @@ class Held(Bounded):
 
 
 @pytest.mark.parametrize(
-    ("address", "is_there"),
+    ("address", "has_room"),
     [("2001:db8:0:1:ffff::9", False), ("2001:db8:0:2::1", True), ("::ffff:192.0.2.7", True), ("192.0.2.7", True)],
 )
-def test_addresses_of_one_ipv6_network_share_one_share_of_the_connections(address: str, *, is_there: bool) -> None:
+def test_addresses_of_one_ipv6_network_share_one_share_of_the_connections(address: str, *, has_room: bool) -> None:
     held = [Held(f"2001:db8:0:1::{at}", at) for at in range(4)]
-    room = ConnectionLimit(held, replace(BOUNDS, connections=4), lambda _: None, clock=lambda: 0.0)
+    limit = ConnectionLimit(held, replace(BOUNDS, connections=4), lambda _: None, clock=lambda: 0.0)
 
-    assert room.is_there(0, (address, 50_000, 0, 0)) == is_there
-    assert [each.has_gone for each in held] == [is_there, False, False, False]
+    assert limit.has_room(0, (address, 50_000, 0, 0)) == has_room
+    assert [each.has_gone for each in held] == [has_room, False, False, False]
 
 
 def test_addresses_of_ipv4_count_each_and_so_do_link_local_ones_however_they_are_written() -> None:
