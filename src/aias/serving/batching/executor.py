@@ -65,7 +65,7 @@ class _Caller:
         """For a ticket that is only asked about."""
 
 
-class Crew:
+class BatchRunner:
     """A batcher and its `places` threads. `runs`: where it is written down what runs, should this process not live to
     tell."""
 
@@ -110,9 +110,9 @@ class Executor:
 
     def __init__(self, *, places: int, bounds: Bounds, metrics: Metrics, runs: Runs | None = None) -> None:
         self._bounds, self._metrics = bounds, metrics
-        self._crew = Crew(places=places, bounds=bounds, metrics=metrics, runs=runs)
-        self._apart: dict[str, Crew] = {}
-        self.batcher = self._crew.batcher
+        self._runner = BatchRunner(places=places, bounds=bounds, metrics=metrics, runs=runs)
+        self._apart: dict[str, BatchRunner] = {}
+        self.batcher = self._runner.batcher
         """Of what runs here."""
         self._steps, self._long_steps = ThreadPoolExecutor(places, "aias-step"), ThreadPoolExecutor(places, "aias-long")
         self._stepping: Counter[str] = Counter()
@@ -178,12 +178,12 @@ class Executor:
 
     def expire(self) -> None:
         """Give up every request whose time is over; to be called now and then."""
-        for crew in (self._crew, *self._apart.values()):
-            crew.batcher.expire()
+        for runner in (self._runner, *self._apart.values()):
+            runner.batcher.expire()
 
     def close(self) -> None:
-        for crew in (self._crew, *self._apart.values()):
-            crew.close()
+        for runner in (self._runner, *self._apart.values()):
+            runner.close()
         self._steps.shutdown(cancel_futures=True)
         self._long_steps.shutdown(cancel_futures=True)
 
@@ -192,10 +192,10 @@ class Executor:
         for who would look into the end of this process."""
         if not ticket.lane.apart:
             return self.batcher
-        crew = self._apart.get(ticket.lane.name)
-        if crew is None:
-            crew = self._apart[ticket.lane.name] = Crew(places=1, bounds=self._bounds, metrics=self._metrics)
-        return crew.batcher
+        runner = self._apart.get(ticket.lane.name)
+        if runner is None:
+            runner = self._apart[ticket.lane.name] = BatchRunner(places=1, bounds=self._bounds, metrics=self._metrics)
+        return runner.batcher
 
     def _ticket(self, request: Request, *, rows: int, units: float) -> Ticket:
         return Ticket(
