@@ -73,7 +73,7 @@ def serve(
         pinned=pinned,
         replacing=replace,
         bounds=Bounds() if memory is None else Bounds(memory_bytes=_bytes(memory)),
-        announce=Voice(),
+        announce=Reporter(),
     )
 
 
@@ -105,7 +105,7 @@ def _share(text: str) -> float:
     return found
 
 
-class Voice:
+class Reporter:
     """Says on standard error what happens. A full disk, or nobody who reads any more, or for now, is no reason to end
     or to stand still: what is served goes on."""
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aias.cli.serve import Voice
+from aias.cli.serve import Reporter
 from aias.core.events import Event
 from aias.serving.observability.logs import Faults
 
@@ -22,7 +22,7 @@ class Full(io.StringIO):
 def test_a_log_that_takes_nothing_more_ends_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Full())
 
-    say = Voice()
+    say = Reporter()
     say(Event("serve.loaded", "`churn` answers with churn@1"))
     say(Event("serve.worker-died", "worker 0 ended", "warning"))
 
@@ -31,7 +31,7 @@ def test_a_first_key_that_cannot_be_shown_is_not_passed_over(monkeypatch: pytest
     monkeypatch.setattr(sys, "stdout", Full())
 
     with pytest.raises(OSError, match="No space"):
-        Voice()(Event("serve.first-key", "the first key", facts={"secret": "aias_x"}))
+        Reporter()(Event("serve.first-key", "the first key", facts={"secret": "aias_x"}))
 
 
 def test_a_reader_that_does_not_read_holds_up_nobody_and_is_told_later_how_much_it_has_missed(
@@ -49,7 +49,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody_and_is_told_later_how_much_
             except BlockingIOError:
                 break
         os.set_blocking(into, True)
-        say, faults = Voice(), Faults(pipe)
+        say, faults = Reporter(), Faults(pipe)
         for at in range(3):
             say(Event("serve.loaded", f"message {at}"))
             faults.emit(logging.makeLogRecord({"msg": f"fault {at}"}))
